@@ -1,0 +1,1 @@
+"""Every event model, by the service that owns its topic."""

@@ -1,0 +1,365 @@
+"""What orders publishes: the catalogue, recipients (private), the life of each order, stall sales."""
+
+from __future__ import annotations
+
+from datetime import date
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from contracts.envelope import Event
+from contracts.values import Channel, Fen, Fulfilment, Instant, Payment, Pool, Quantity, Slug, Unit
+
+
+class CatalogEvent(Event, topic="orders.catalog.v1"):
+    """The whole of one catalogue entity as it stands; compacted, so the last record of a key is its state."""
+
+    id: Slug
+
+    @property
+    def key(self) -> str:
+        kind = self.TYPE.split(".")[2].removesuffix("-put")
+        return f"{kind}/{self.id}"
+
+
+class ItemPut(CatalogEvent):
+    """A good. `unit_g` and `unit_ml` are the load of one unit of quantity (1 piece, or 1 000 grams)."""
+
+    name_zh: str
+    name_en: str = ""
+    unit: Unit
+    unit_g: int = Field(ge=0)
+    unit_ml: int = Field(default=0, ge=0)
+    cold: bool = False
+
+
+class PricePut(CatalogEvent):
+    """A price of an item on a channel from an instant on: fen per piece, or per 500 grams (a jin)."""
+
+    item: Slug
+    channel: Channel
+    price_fen: Fen = Field(ge=0)
+    effective_from: Instant
+
+
+class VillagePut(CatalogEvent):
+    """A village, WGS-84 at town level."""
+
+    name_zh: str
+    name_en: str = ""
+    lat: float
+    lon: float
+
+
+class HouseholdPut(CatalogEvent):
+    """A supplying household by its code in the village; no person's name."""
+
+    village: Slug
+    label: str = ""
+
+
+class CommunityPut(CatalogEvent):
+    """A city community, WGS-84."""
+
+    name_zh: str
+    name_en: str = ""
+    lat: float
+    lon: float
+
+
+class PairingPut(CatalogEvent):
+    """A village paired with a community for a period."""
+
+    village: Slug
+    community: Slug
+    effective_from: Instant
+    effective_until: Instant | None = None
+
+
+class WaveTerms(BaseModel):
+    """A wave that a market day brings: where it starts, its slot, when it is cut, how many jobs it takes."""
+
+    id: Slug
+    station: Slug
+    slot_from: Instant
+    slot_until: Instant
+    cutoff: Instant
+    capacity: int = Field(ge=0)
+
+
+class SiteDay(BaseModel):
+    """A site of a market day and the communities that it serves that day; together they make a stock pool."""
+
+    site: Slug
+    communities: list[Slug]
+
+
+class MarketDayPut(CatalogEvent):
+    """A market day with its sites and waves. A community belongs to one site of a market day."""
+
+    date: date
+    opens_at: Instant
+    closes_at: Instant
+    sites: list[SiteDay]
+    waves: list[WaveTerms] = []
+
+
+class SitePut(CatalogEvent):
+    """A market site, WGS-84, and the station that its deliveries start from."""
+
+    name_zh: str
+    name_en: str = ""
+    lat: float
+    lon: float
+    station: Slug
+
+
+class StationPut(CatalogEvent):
+    """A town station: where line-haul arrives and couriers load. WGS-84."""
+
+    name_zh: str
+    name_en: str = ""
+    lat: float
+    lon: float
+
+
+class PointPut(CatalogEvent):
+    """A pickup point of a community; goods not collected by `closes_at` (local HH:MM) go back."""
+
+    community: Slug
+    name_zh: str
+    closes_at: str = Field(default="20:00", pattern=r"^\d\d:\d\d$")
+
+
+class TerminalPut(CatalogEvent):
+    """A stall terminal: one device at a site."""
+
+    site: Slug
+    stall: str = ""
+
+
+class CourierPut(CatalogEvent):
+    """A courier of a station and what the vehicle carries."""
+
+    station: Slug
+    capacity_g: int = Field(ge=0)
+    cold_ml: int = Field(default=0, ge=0)
+    zones: list[Slug] = []
+
+
+class RecipientPut(Event, topic="orders.recipient.v1"):
+    """Who receives an order and where: the only record that carries a person. A tombstone erases it."""
+
+    order: UUID
+    name: str
+    phone: str
+    address: str = ""
+    lat: float | None = None
+    lon: float | None = None
+    code: str = Field(description="what the receiver tells the courier as proof of delivery")
+
+    @property
+    def key(self) -> str:
+        return str(self.order)
+
+
+class OrderLine(BaseModel):
+    """A line with its frozen price; `amount_fen` is rounded once."""
+
+    line: int
+    item: Slug
+    quantity: Quantity
+    unit: Unit = Unit.PIECE
+    price_fen: Fen
+    price: Slug
+    amount_fen: Fen
+
+
+class OrderEvent(Event, topic="orders.order.v1"):
+    """A step in the life of an order; key and subject are the order."""
+
+    order: UUID
+
+    @property
+    def key(self) -> str:
+        return str(self.order)
+
+
+class OrderPlaced(OrderEvent):
+    """Accepted and durable; stock has been asked for."""
+
+    channel: Channel
+    market_day: Slug
+    community: Slug
+    pool: Pool
+    lines: list[OrderLine]
+    total_fen: Fen
+    fulfilment: Fulfilment
+    point: Slug | None = None
+    payment: Payment
+    basket: UUID | None = None
+    attempt: int = 1
+
+
+class OrderHeld(OrderEvent):
+    """Stock is held until `expires_at`; the money is awaited."""
+
+    reservation: UUID
+    expires_at: Instant
+
+
+class OrderReserved(OrderEvent):
+    """Stock is firm."""
+
+    reservation: UUID
+
+
+class OrderScheduled(OrderEvent):
+    """Dispatch promised a slot; `as_promised` is false where it is later than the quote."""
+
+    job: UUID
+    wave: Slug
+    slot_from: Instant
+    slot_until: Instant
+    as_promised: bool = True
+
+
+class OrderReady(OrderEvent):
+    """Waiting at the pickup point; the buyer has the code."""
+
+    point: Slug | None = None
+
+
+class OrderLoaded(OrderEvent):
+    """On the courier's vehicle: from here on a cancel is refused."""
+
+    job: UUID
+
+
+class OrderDelivered(OrderEvent):
+    """Handed over by a courier with proof. Terminal."""
+
+    job: UUID
+
+
+class GoodsLine(BaseModel):
+    """A quantity of an item on a line of an order."""
+
+    line: int
+    item: Slug
+    quantity: Quantity
+
+
+class OrderCollected(OrderEvent):
+    """Picked up with the code: the goods of this reservation left the pool's stock. Terminal."""
+
+    pool: Pool
+    reservation: UUID
+    lines: list[GoodsLine]
+
+
+class OrderReturned(OrderEvent):
+    """Not handed over. Terminal. For a pickup the claim on the goods ends; a delivery's goods come by job-returned."""
+
+    pool: Pool
+    reservation: UUID
+    fulfilment: Fulfilment
+    lines: list[GoodsLine]
+    reason: str = ""
+
+
+class OrderRejected(OrderEvent):
+    """No stock. Terminal."""
+
+    reason: str
+
+
+class OrderExpired(OrderEvent):
+    """Not paid in time. Terminal, unless money comes late."""
+
+    reason: str = ""
+
+
+class OrderReopened(OrderEvent):
+    """Money came after the hold had ended: tried again once, as this attempt."""
+
+    attempt: int
+
+
+class OrderCancelled(OrderEvent):
+    """Ended at the buyer's or operator's wish. Terminal."""
+
+    reason: str = ""
+
+
+class OrderFailed(OrderEvent):
+    """Could not be kept: why. Terminal."""
+
+    reason: str
+
+
+class OrderRefunded(OrderEvent):
+    """What was paid is given back, once per payment."""
+
+    amount_fen: Fen
+    payment: str = Field(description="the payment that is refunded; one refund each")
+
+
+class StallEvent(Event, topic="orders.stall.v1"):
+    """What a stall terminal uploaded; key and subject are the terminal. Device time is stored, never trusted."""
+
+    terminal: Slug
+    pool: Pool
+    device: str
+    session: str
+    seq_no: int = Field(ge=1, description="the upload's number in its device and session")
+    recorded_at: Instant
+
+    @property
+    def key(self) -> str:
+        return self.terminal
+
+
+class SessionOpened(StallEvent):
+    """A cash session began with a float."""
+
+    float_fen: Fen = 0
+
+
+class SaleLine(BaseModel):
+    """What was handed over at a stall."""
+
+    item: Slug
+    quantity: Quantity
+    amount_fen: Fen
+
+
+class SaleRecorded(StallEvent):
+    """Goods left the table: a fact, never refused."""
+
+    sale: UUID
+    lines: list[SaleLine]
+    total_fen: Fen
+
+
+class SaleVoided(StallEvent):
+    """A sale of this terminal was undone and its goods are on the table again."""
+
+    sale: UUID
+    lines: list[SaleLine]
+
+
+class SaleConflicted(StallEvent):
+    """Another content came under a number that was taken: kept, shown, without effect."""
+
+    kept_hash: str
+    other_hash: str
+
+
+class SessionClosed(StallEvent):
+    """The session's manifest: it is complete when every number up to `last_seq` has arrived."""
+
+    last_seq: int
+    cash_fen: Fen = 0
+    expected_fen: Fen = 0
+    complete: bool = True

@@ -1,0 +1,78 @@
+"""Every topic: its owner, who may write and read it, how it is kept. ACLs and the docs come from this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RETENTION_MS = 60 * 24 * 3600 * 1000
+ORDERS, INVENTORY, DISPATCH = "orders", "inventory", "dispatch"
+SERVICES = (ORDERS, INVENTORY, DISPATCH)
+OBSERVER = "observer"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic. Readers and writers are services; `keyed_by` is what the Kafka key is, `private` bars the observer."""
+
+    name: str
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+    keyed_by: str
+    partitions: int = 6
+    compacted: bool = False
+    private: bool = False
+
+    @property
+    def owner(self) -> str:
+        """The service that the topic belongs to."""
+        return self.name.split(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Acl:
+    """One permission: a principal may do an operation on a topic or on the groups with a prefix."""
+
+    principal: str
+    operation: str
+    resource: str
+    name: str
+    prefixed: bool = False
+
+
+def _dlq(service: str) -> Topic:
+    return Topic(f"{service}.dlq.v1", (service,), (), "scope", partitions=1)
+
+
+TOPICS: tuple[Topic, ...] = (
+    Topic("orders.catalog.v1", (ORDERS,), (INVENTORY, DISPATCH), "entity", partitions=1, compacted=True),
+    Topic("orders.recipient.v1", (ORDERS,), (DISPATCH,), "order", compacted=True, private=True),
+    Topic("orders.order.v1", (ORDERS,), (INVENTORY,), "order"),
+    Topic("orders.campaign.v1", (ORDERS,), (), "campaign"),
+    Topic("orders.stall.v1", (ORDERS,), (INVENTORY,), "terminal"),
+    Topic("inventory.command.v1", (ORDERS,), (INVENTORY,), "pool"),
+    Topic("inventory.stock.v1", (INVENTORY,), (ORDERS,), "pool"),
+    Topic("inventory.lot.v1", (INVENTORY,), (ORDERS,), "lot"),
+    Topic("dispatch.command.v1", (ORDERS,), (DISPATCH,), "order"),
+    Topic("dispatch.job.v1", (DISPATCH,), (ORDERS, INVENTORY), "order"),
+    Topic("dispatch.wave.v1", (DISPATCH,), (), "wave"),
+    _dlq(ORDERS),
+    _dlq(INVENTORY),
+    _dlq(DISPATCH),
+)
+BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
+
+
+def acls(prefix: str = "") -> list[Acl]:
+    """The permissions of every service and of the observer, least first: nothing that the table doesn't say."""
+    found = [
+        Acl(writer, operation, "topic", prefix + topic.name)
+        for topic in TOPICS
+        for writer in topic.writers
+        for operation in ("WRITE", "DESCRIBE")
+    ]
+    for topic in TOPICS:
+        readers = topic.readers if topic.private else (*topic.readers, OBSERVER)
+        found += [Acl(r, op, "topic", prefix + topic.name) for r in readers for op in ("READ", "DESCRIBE")]
+    for service in (*SERVICES, OBSERVER):
+        found.append(Acl(service, "READ", "group", f"{prefix}{service}.", prefixed=True))
+    return list(dict.fromkeys(found))

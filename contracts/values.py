@@ -1,0 +1,97 @@
+"""Small shared values: how ids, money, weight, times and open enumerations look in every contract.
+
+Money is integer fen, weight integer grams, a quantity is an integer in the item's own unit (pieces or grams).
+Times are aware datetimes (RFC 3339 with offset). Deterministic ids are UUIDv5 under one namespace per purpose.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Self
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from pydantic import AwareDatetime, Field
+
+Fen = Annotated[int, Field(description="money in fen (1/100 yuan)")]
+Quantity = Annotated[int, Field(ge=0, description="integer in the item's unit: pieces or grams")]
+Slug = Annotated[
+    str,
+    Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]*$", description="readable id"),
+]
+Pool = Annotated[str, Field(pattern=r"^[^@/]+@[^@/]+$", max_length=130, description="stock pool: market day @ site")]
+Instant = Annotated[AwareDatetime, Field(description="RFC 3339 with offset")]
+
+_RESERVATIONS = uuid5(NAMESPACE_URL, "halfday:reservation")
+_JOBS = uuid5(NAMESPACE_URL, "halfday:job")
+
+
+class OpenEnum(StrEnum):
+    """An enumeration that may grow inside a major: what a reader does not know yet becomes `UNKNOWN`.
+
+    Every subclass defines `UNKNOWN = "unknown"`. In JSON Schema it is a string, so that an old schema still
+    accepts a newer value.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        return cls("unknown") if isinstance(value, str) and value != "unknown" else None
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
+        return {"type": "string", "examples": [str(v) for v in cls if v != "unknown"]}
+
+
+class Channel(OpenEnum):
+    """Where an order was taken."""
+
+    APP = "app"
+    GROUP = "group"
+    LIVE = "live"
+    STALL = "stall"
+    UNKNOWN = "unknown"
+
+
+class Payment(OpenEnum):
+    """How an order is paid: on account, already paid, or still to be paid (the stock is then only held)."""
+
+    ON_ACCOUNT = "on_account"
+    PREPAID = "prepaid"
+    PENDING = "pending"
+    UNKNOWN = "unknown"
+
+
+class Fulfilment(OpenEnum):
+    """How the goods reach the buyer."""
+
+    DELIVERY = "delivery"
+    PICKUP = "pickup"
+    UNKNOWN = "unknown"
+
+
+class Unit(OpenEnum):
+    """What one of an item's quantity is. A jin (斤) is 500 grams and exists only at the edge."""
+
+    PIECE = "piece"
+    GRAM = "gram"
+    UNKNOWN = "unknown"
+
+
+def pool_of(market_day: str, site: str) -> str:
+    """The stock pool of a site on a market day: the key that its reservations meet under."""
+    return f"{market_day}@{site}"
+
+
+def reservation_of(claimant: UUID, pool: str, attempt: int) -> UUID:
+    """The reservation that an order or campaign makes in a pool at its n-th attempt; the same on every side."""
+    return uuid5(_RESERVATIONS, f"{claimant}/{pool}/{attempt}")
+
+
+def job_of(order: UUID, reservation: UUID) -> UUID:
+    """The delivery job of an order's reservation; the same on every side, before dispatch has heard of it."""
+    return uuid5(_JOBS, f"{order}/{reservation}")
+
+
+def iso(moment: datetime) -> str:
+    """RFC 3339 text of an aware datetime."""
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Promises, waves, delivery jobs and couriers."""

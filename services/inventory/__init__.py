@@ -1,0 +1,1 @@
+"""Lots and stock: what is promised and what is there."""

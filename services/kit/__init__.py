@@ -1,0 +1,1 @@
+"""Shared runtime of the services; it knows no word of the domain."""

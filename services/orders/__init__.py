@@ -1,0 +1,1 @@
+"""Who sells what to whom: catalogue, orders, terminals, money."""
