@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TypeGuard
 
 MODULE_LINES, TEST_MODULE_LINES, FUNCTION_LINES = 300, 400, 40
 SQL = re.compile(
@@ -31,6 +32,12 @@ class Source:
 
 
 Rule = Callable[[Source], Iterator[Finding]]
+
+
+class _MethodCall(ast.Call):
+    func: ast.Attribute  # narrows ast.expr for the type checker
+
+
 Def = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -107,9 +114,12 @@ def ack_policy(source: Source) -> Iterator[Finding]:
             and node.attr != "NACK_ON_ERROR"
         ):
             yield node.lineno, f"AckPolicy.{node.attr} loses records: NACK_ON_ERROR only"
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "subscriber":
-            if not any(k.arg == "ack_policy" for k in node.keywords):
-                yield node.lineno, "a subscriber without ack_policy is at-most-once: set NACK_ON_ERROR"
+        if _calls(node, "subscriber") and not any(k.arg == "ack_policy" for k in node.keywords):
+            yield node.lineno, "a subscriber without ack_policy is at-most-once: set NACK_ON_ERROR"
+
+
+def _calls(node: ast.AST, method: str | None = None) -> TypeGuard[_MethodCall]:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and method in {None, node.func.attr}
 
 
 def no_blocking_calls(source: Source) -> Iterator[Finding]:
@@ -119,9 +129,8 @@ def no_blocking_calls(source: Source) -> Iterator[Finding]:
         if source.is_test or not isinstance(outer, ast.AsyncFunctionDef):
             continue
         for node in ast.walk(outer):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                if (getattr(node.func.value, "id", ""), node.func.attr) in blocking:
-                    yield node.lineno, f"{node.func.attr} blocks the event loop: use asyncio.to_thread or an async call"
+            if _calls(node) and (getattr(node.func.value, "id", ""), node.func.attr) in blocking:
+                yield node.lineno, f"{node.func.attr} blocks the event loop: use asyncio.to_thread or an async call"
 
 
 def honest_tests(source: Source) -> Iterator[Finding]:
