@@ -1,0 +1,77 @@
+"""Group commit: requests that arrive while a commit runs share the next one. No timer, so no added latency."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from services.kit.database import is_transient
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Overloaded(Exception):
+    """Too many items wait already; nothing was begun for this one, so it may be repeated later."""
+
+
+class GroupCommit(Generic[T, R]):
+    """Collects items and hands them to `run`, one group at a time, at most `limit` at once, in order of arrival.
+
+    `run(items)` answers with one result per item, in order, and all its effects are in one transaction: when it
+    raises, none happened. An error that concerns the whole group (database away, outcome of COMMIT unknown) goes
+    to every waiter. Any other error is some item's own: the group is halved until that item stands alone, so its
+    neighbours succeed. A waiter that is cancelled cancels nothing: its item is run all the same.
+    """
+
+    def __init__(self, run: Callable[[list[T]], Awaitable[list[R]]], limit: int = 200, waiting: int = 5000) -> None:
+        self._run, self._limit, self._waiting = run, limit, waiting
+        self._queue: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._worker: asyncio.Task[None] | None = None
+
+    async def submit(self, item: T) -> R:
+        """The item's result after its group's commit, or the error that its run raised. Raises `Overloaded`."""
+        if len(self._queue) >= self._waiting:
+            raise Overloaded(f"{len(self._queue)} requests wait already")
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._queue.append((item, future))
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+        return await future
+
+    async def _work(self) -> None:
+        try:
+            while self._queue:
+                group = [self._queue.popleft() for _ in range(min(self._limit, len(self._queue)))]
+                await self._commit(group)
+        finally:
+            self._worker = None
+
+    async def _commit(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            results = await self._run([item for item, _ in group])
+            if len(results) != len(group):
+                raise RuntimeError(f"{len(results)} results for {len(group)} items")
+        except Exception as error:
+            if len(group) > 1 and not _concerns_all(error):
+                middle = len(group) // 2
+                await self._commit(group[:middle])
+                await self._commit(group[middle:])
+                return
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
+        except BaseException:
+            for _, future in group:
+                future.cancel()
+            raise
+        else:
+            for (_, future), result in zip(group, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+
+
+def _concerns_all(error: Exception) -> bool:
+    return is_transient(error) or bool(getattr(error, "outcome_unknown", False))

@@ -1,0 +1,89 @@
+"""Named crash points: `FAULT=relay.after_send:kill@3` kills the process at the third pass of that point.
+
+The form is `name:action@n`, several separated by commas; without `@n` the first pass is meant. A point acts once
+in the life of a process. Actions:
+- `kill`: SIGKILL to this process, as `kill -9` would;
+- `sleep:S`: the whole process stands still for S seconds, event loop and heartbeats included;
+- `raise`: raises `InjectedFault`;
+- `drop`: `point` answers True, and the caller leaves out what it was about to do.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+class InjectedFault(RuntimeError):
+    """Raised on purpose at a crash point."""
+
+
+@dataclass
+class Fault:
+    """One planned fault; `passes` counts down to the pass that it acts at."""
+
+    action: str
+    seconds: float
+    passes: int
+
+
+def parse(spec: str) -> dict[str, Fault]:
+    """The faults of a `FAULT` text by point. Raises ValueError with the part that makes no sense."""
+    return dict(_parse_one(part) for part in spec.split(",") if part)
+
+
+def _parse_one(part: str) -> tuple[str, Fault]:
+    rest, _, passes = part.partition("@")
+    name, _, action = rest.partition(":")
+    action, _, seconds = action.partition(":")
+    known = action in {"kill", "raise", "drop"} and not seconds
+    try:
+        if not name or not (known or action == "sleep"):
+            raise ValueError(action)
+        return name, Fault(action, float(seconds or 0), int(passes or 1))
+    except ValueError:
+        raise ValueError(
+            f"FAULT {part!r} is not name:action@n with an action of kill, sleep:S, raise or drop"
+        ) from None
+
+
+_planned: dict[str, Fault] | None = parse(os.environ.get("FAULT", "")) or None
+
+
+def point(name: str) -> bool:
+    """Acts out the fault planned for this pass of `name`; True only when the caller shall drop its next step.
+
+    Without FAULT it costs one comparison.
+    """
+    return _planned is not None and _pass(_planned, name)
+
+
+def _pass(planned: dict[str, Fault], name: str) -> bool:
+    fault = planned.get(name)
+    if fault is None:
+        return False
+    fault.passes -= 1
+    if fault.passes != 0:
+        return False
+    if fault.action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif fault.action == "sleep":
+        time.sleep(fault.seconds)
+    elif fault.action == "raise":
+        raise InjectedFault(name)
+    return fault.action == "drop"
+
+
+@contextmanager
+def armed(spec: str) -> Iterator[None]:
+    """For tests in one process: the faults of `spec` are planned inside the block, and only these."""
+    global _planned
+    before, _planned = _planned, parse(spec)
+    try:
+        yield
+    finally:
+        _planned = before

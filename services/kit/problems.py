@@ -1,0 +1,149 @@
+"""Errors as RFC 9457 `application/problem+json`: raise a `Problem` anywhere below a route."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from services.kit.batcher import Overloaded
+from services.kit.database import is_transient
+
+_log = structlog.get_logger("halfday.http")
+_CODES = {400: "malformed", 401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}
+_CODES |= {409: "conflict", 413: "too-large", 415: "unsupported-media-type", 422: "unprocessable", 429: "too-many"}
+_CODES |= {500: "internal", 503: "unavailable"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a request: where (`#/lines/0/item` in the body, `query/limit` elsewhere) and what."""
+
+    pointer: str
+    message: str
+
+
+class Problem(Exception):
+    """An answer that is an error. `code` is stable and for programs, `title` and `detail` are for people."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str = "",
+        *,
+        errors: Sequence[Fault] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {code}: {detail or title}")
+        self.status, self.code, self.title, self.detail = status, code, title, detail
+        self.errors, self.headers = tuple(errors), dict(headers or {})
+
+    def body(self, instance: str) -> dict[str, Any]:
+        """The members of the problem document for the request path `instance`."""
+        return {
+            "type": f"urn:halfday:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail or self.title,
+            "instance": instance,
+            "code": self.code,
+            "errors": [{"pointer": e.pointer, "message": e.message} for e in self.errors],
+        }
+
+    def response(self, instance: str) -> Response:
+        """The HTTP response that carries this problem."""
+        content = orjson.dumps(self.body(instance))
+        return Response(content, self.status, self.headers, media_type="application/problem+json")
+
+
+def not_found(what: str) -> Problem:
+    """404: `what` doesn't exist."""
+    return Problem(404, "not-found", "Not found", f"{what} does not exist")
+
+
+def conflict(detail: str, code: str = "conflict") -> Problem:
+    """409: the request is well formed and contradicts what is already so."""
+    return Problem(409, code, "Conflict", detail)
+
+
+def unprocessable(pointer: str, message: str, code: str = "unprocessable") -> Problem:
+    """422: one value is unusable; `pointer` is a JSON pointer into the body (`/lines/0/item`)."""
+    return Problem(422, code, "Unusable content", message, errors=[Fault(_in_body(pointer), message)])
+
+
+def unavailable(retry_after: int = 1, detail: str = "", code: str = "unavailable") -> Problem:
+    """503: the outcome is unknown or a dependency is away; the same request again, with its key, is safe."""
+    detail = detail or "The outcome is not known; repeat the same request with the same key"
+    return Problem(503, code, "Try again", detail, headers={"Retry-After": str(retry_after)})
+
+
+def unauthorized(detail: str) -> Problem:
+    """401: no bearer token, or one that nobody here knows."""
+    return Problem(401, "unauthorized", "Not logged in", detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+def forbidden(detail: str) -> Problem:
+    """403: known, but not allowed to do this."""
+    return Problem(403, "forbidden", "Not allowed", detail)
+
+
+def install(app: FastAPI) -> None:
+    """Every error of the app becomes a problem document; what nobody foresaw is logged and answered with 500."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    for kind in (Problem, Overloaded, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, Exception):
+        app.add_exception_handler(kind, _failed)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(e["type"] == "json_invalid" for e in found):
+        return Problem(400, "malformed", "Not JSON", str(found[0]["ctx"]["error"])).response(request.url.path)
+    faults = [Fault(_pointer(e["loc"]), e["msg"]) for e in found]
+    detail = f"{faults[0].pointer}: {faults[0].message}"
+    return Problem(422, "unprocessable", "Unusable content", detail, errors=faults).response(request.url.path)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, "error")
+    problem = Problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+    return problem.response(request.url.path)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return of(error).response(request.url.path)
+
+
+def of(error: Exception) -> Problem:
+    """The problem that an exception means: transient is 503, overload 429, the unforeseen 500 and a log line."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, Overloaded):
+        return Problem(429, "too-many", "Too many requests", str(error), headers={"Retry-After": "1"})
+    if getattr(error, "outcome_unknown", False) or is_transient(error):
+        return unavailable()
+    _log.error("request failed", exc_info=error)
+    return Problem(500, "internal", "Our fault", "Something here is broken; it was logged")
+
+
+def _pointer(place: Sequence[int | str]) -> str:
+    origin, *path = place
+    if origin == "body":
+        return _in_body("".join(f"/{str(p).replace('~', '~0').replace('/', '~1')}" for p in path))
+    return "/".join(map(str, place))
+
+
+def _in_body(pointer: str) -> str:
+    return pointer if pointer.startswith("#") else f"#{pointer}"

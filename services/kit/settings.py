@@ -1,0 +1,61 @@
+"""What a process is told by its environment. Every name starts with `HALFDAY_`; secrets never stand in argv or logs."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class UnusableSettings(ValueError):
+    """The environment doesn't make settings; the text names each variable and what is wrong with it."""
+
+
+class Settings(BaseSettings):
+    """The settings of one service process; immutable.
+
+    Values come from variables, or from files of the same name in `HALFDAY_SECRETS_DIR`. `tokens` maps a role to
+    the SHA-256 hex digest of its bearer token. `prefix` stands before every topic and consumer group. `instance`
+    is stable over restarts: it is the Kafka client id and static group member.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HALFDAY_", extra="ignore", frozen=True)
+
+    database_url: str = Field(repr=False)
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    kafka_username: str | None = None
+    kafka_password: str | None = Field(default=None, repr=False)
+    prefix: str = ""
+    http_port: int = Field(default=0, ge=0, le=65535)
+    health_port: int = Field(default=0, ge=0, le=65535)
+    tokens: dict[str, str] = Field(default_factory=dict, repr=False)
+    clock_anchor: AwareDatetime | None = None
+    clock_start: AwareDatetime | None = None
+    clock_speed: float = Field(default=1.0, gt=0)
+    instance: str = ""
+    quote_key: str | None = Field(default=None, repr=False)
+    log: Literal["json", "console"] = "json"
+
+    @classmethod
+    def load(cls) -> Self:
+        """The settings of this process. Raises `UnusableSettings` with one line per wrong variable."""
+        try:
+            return cls(_secrets_dir=os.environ.get("HALFDAY_SECRETS_DIR"))
+        except ValidationError as wrong:
+            lines = [f"HALFDAY_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in wrong.errors()]
+            raise UnusableSettings("\n".join(lines)) from None
+
+    @model_validator(mode="after")
+    def _whole_clock(self) -> Self:
+        given: list[datetime | None] = [self.clock_anchor, self.clock_start]
+        if given.count(None) == 1:
+            raise ValueError("CLOCK_ANCHOR and CLOCK_START are given together or not at all")
+        return self
+
+    @property
+    def security_protocol(self) -> str:
+        """`SASL_PLAINTEXT` when a Kafka user is given, else `PLAINTEXT`."""
+        return "SASL_PLAINTEXT" if self.kafka_username else "PLAINTEXT"

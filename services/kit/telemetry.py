@@ -1,0 +1,99 @@
+"""Logs, metrics and the ids that tie one request's traces together. Every metric's name begins with `halfday_`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+import orjson
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from services.kit.settings import Settings
+
+REDACTED = "[redacted]"
+_PRIVATE = re.compile(r"(^|_)name$|phone|address|token|password|secret|authorization|recipient|database_url|quote_key", re.I)
+_PASSWORD_IN_URL = re.compile(r"(\w+://[^:/@\s]+:)[^@\s]+@")
+
+correlation: ContextVar[str | None] = ContextVar("correlation", default=None)
+"""Names the request that all events of one flow go back to; set per HTTP request and per handled message."""
+traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+"""The W3C trace context to pass on, unchanged, in outbox rows."""
+
+HANDLED = Counter("halfday_handled", "Messages whose effect was committed", ["consumer"])
+DUPLICATES = Counter("halfday_duplicates_absorbed", "Redelivered messages that the inbox dropped", ["consumer"])
+PARKED = Counter("halfday_parked", "Messages parked because they can't be handled", ["consumer"])
+BATCH_SECONDS = Histogram("halfday_batch_seconds", "One transaction of a consumer, commit included", ["consumer"])
+LAST_BATCH = Gauge("halfday_last_batch_timestamp_seconds", "When a consumer last finished a batch", ["consumer"])
+FIRED = Counter("halfday_deadlines_fired", "Deadlines that were acted on", ["consumer"])
+RELAYED = Counter("halfday_relayed", "Outbox rows that Kafka acknowledged")
+RELAY_LAG = Histogram("halfday_relay_lag_seconds", "From the outbox row to Kafka's acknowledgement")
+RELAY_RESTARTS = Counter("halfday_relay_producer_replaced", "Producers given up after an error or a missed deadline")
+OUTBOX_AGE = Gauge("halfday_outbox_oldest_seconds", "Age of the oldest row that Kafka has not acknowledged")
+PARKED_AGE = Gauge("halfday_parked_oldest_seconds", "Age of the oldest parked record; 0 when none is parked")
+REQUESTS = Histogram("halfday_http_seconds", "Answered HTTP requests", ["method", "route", "status"])
+LOOP_LAG = Gauge("halfday_loop_lag_seconds", "How late the event loop ran its last check")
+
+
+def configure_logging(settings: Settings, service: str, role: str) -> None:
+    """One log line an event on stdout, JSON or for a console, from structlog and the standard library alike.
+
+    Values under keys that may hold a person or a secret are redacted, and passwords in URLs wherever they stand.
+    """
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    final: Any = structlog.dev.ConsoleRenderer(colors=False)
+    if settings.log == "json":
+        final = structlog.processors.JSONRenderer(serializer=lambda v, **_: orjson.dumps(v, default=str).decode())
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    formatter = structlog.stdlib.ProcessorFormatter
+    handler.setFormatter(formatter(foreign_pre_chain=shared, processors=[formatter.remove_processors_meta, final]))
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    for quiet in ("aiokafka", "faststream", "uvicorn", "asyncio"):
+        logging.getLogger(quiet).setLevel(logging.WARNING)
+    structlog.contextvars.bind_contextvars(service=service, role=role)
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A log event without what may name a person or open a door, at any depth."""
+    for key, value in event.items():
+        event[key] = _redacted(key, value)
+    return event
+
+
+def _redacted(key: str, value: Any) -> Any:
+    if _PRIVATE.search(key) and value is not None:
+        return REDACTED
+    if isinstance(value, dict):
+        return {k: _redacted(str(k), v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted("", v) for v in value]
+    if isinstance(value, str):
+        return _PASSWORD_IN_URL.sub(rf"\1{REDACTED}@", value)
+    return value
+
+
+async def watch_loop(every: float = 0.5) -> None:
+    """Measures for ever how late the event loop runs, into `LOOP_LAG`: a blocked loop misses Kafka's heartbeats."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + every
+        await asyncio.sleep(every)
+        LOOP_LAG.set(max(0.0, loop.time() - due))
