@@ -1,0 +1,1 @@
+"""What keeps the contracts honest: schemas, examples, history, documents. Nothing here runs in a service."""

@@ -1,0 +1,181 @@
+"""The checks of `halfday contracts check`: each compares the code with what is committed and names what differs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from contracts.compat import Schema, breaks
+from contracts.envelope import Unreadable, read_envelope
+from contracts.registry import MODELS, UnknownType, decode, encode, model_of
+from contracts.tools import asyncapi, consumers, docs
+from contracts.tools.history import WORKING, NoHistory, Version, committed, present
+from contracts.tools.samples import samples
+from contracts.tools.schemas import EXAMPLES, SCHEMAS, schema_of, stem, text_of, type_of
+from contracts.topics import BY_NAME, SERVICES
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: which check says so, about which file or type, and what to do or whom it hurts."""
+
+    check: str
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message} ({self.check})"
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What was ever committed, the working tree first; `notes` say what could not be looked at."""
+
+    schemas: list[Version]
+    examples: list[Version]
+    notes: list[str] = field(default_factory=list)
+
+
+def baseline() -> Baseline:
+    """Reads the working tree and, where git can tell, the history; each distinct content once."""
+    notes: list[str] = []
+    found: list[list[Version]] = []
+    for folder in (SCHEMAS, EXAMPLES):
+        versions = present(folder)
+        try:
+            versions += committed(folder)
+        except NoHistory as why:
+            notes.append(f"compared with the working tree only: {why}")
+        found.append(list({(version.name, version.text): version for version in reversed(versions)}.values())[::-1])
+    return Baseline(found[0], found[1], list(dict.fromkeys(notes)))
+
+
+def drift(versions: Iterable[Version]) -> Iterator[Finding]:
+    """The committed schemas and documents are those of the code."""
+    now = {version.name.removesuffix(".json"): version.text for version in versions if version.origin == WORKING}
+    for type, model in MODELS.items():
+        text = now.pop(stem(type), None)
+        if text != text_of(model):
+            wrong = "has no schema yet" if text is None else "differs from its committed schema"
+            yield Finding("drift", type, f"{wrong}: run `halfday contracts write`")
+    for name in now:
+        yield Finding("drift", f"schemas/{name}.json", "no event class has this type")
+    for path, text in ((docs.README, docs.written(docs.README.read_text("utf-8"))), (asyncapi.FILE, asyncapi.text())):
+        if not path.exists() or path.read_text("utf-8") != text:
+            yield Finding("drift", path.name, "is behind the code: run `halfday contracts docs`")
+
+
+def compatible(versions: Iterable[Version]) -> Iterator[Finding]:
+    """Today's models against every committed schema of their type."""
+    seen: set[tuple[str, str]] = set()
+    for version in versions:
+        type = type_of(version.name.removesuffix(".json"))
+        model = model_of(type)
+        if model is None:
+            texts = [] if version.origin == WORKING else ["was published and has no event class any more"]
+        else:
+            texts = [str(found) for found in breaks(json.loads(version.text), schema_of(model))]
+        for text in texts:
+            if (type, text) not in seen:
+                seen.add((type, text))
+                yield Finding("compatibility", type, f"{text} [against {version.origin}]")
+
+
+def golden(versions: Iterable[Version]) -> Iterator[Finding]:
+    """Every example ever committed loads and loses nothing; every type has one; records carry an envelope."""
+    shown: set[str] = set()
+    for version in versions:
+        folder = version.name.split("/")[0]
+        example = json.loads(version.text)
+        where = f"examples/{version.name}@{version.origin}"
+        try:
+            if folder == "records":
+                envelope = read_envelope(example["headers"])
+                type, data = envelope.type, example["value"]
+            else:
+                type, data = type_of(folder), example
+            if data is not None:  # a tombstone
+                event = decode(type, json.dumps(data).encode())
+                yield from (Finding("golden", where, text) for text in lost(data, json.loads(encode(event))))
+                if folder == "records" and (event.key, event.subject) != (example["key"], envelope.subject):
+                    yield Finding("golden", where, f"key or subject is not {event.key!r}, {event.subject!r}")
+            shown.add(folder)
+        except (UnknownType, Unreadable, ValidationError) as wrong:
+            yield Finding("golden", where, f"does not load any more: {wrong}")
+    for type in MODELS:
+        if stem(type) not in shown:
+            yield Finding("golden", type, "has no example: run `halfday contracts write`, then make it realistic")
+
+
+def lost(was: Any, now: Any, at: str = "") -> Iterator[str]:
+    """Where a value that went in does not come out: a JSON pointer and both values."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key, value in was.items():
+            yield from lost(value, now.get(key), f"{at}/{key}")
+    elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        for index, (value, other) in enumerate(zip(was, now, strict=True)):
+            yield from lost(value, other, f"{at}/{index}")
+    elif was != now:
+        yield f"{at} went in as {was!r} and came out as {now!r}"
+
+
+def sampled(versions: Iterable[Version]) -> Iterator[Finding]:
+    """What today's producers write fits every committed schema. Needs jsonschema, a package of the tests."""
+    # here, because a runtime installation has no jsonschema
+    from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]
+
+    written = {
+        type: [json.loads(encode(decode(type, json.dumps(sample).encode()))) for sample in samples(schema_of(model))]
+        for type, model in MODELS.items()
+    }
+    for version in versions:
+        type = type_of(version.name.removesuffix(".json"))
+        checker = Draft202012Validator(json.loads(version.text), format_checker=FormatChecker())
+        for sample in written.get(type, ()):
+            for error in checker.iter_errors(sample):
+                text = f"a record of today breaks {error.json_path}: {error.message} [schema of {version.origin}]"
+                yield Finding("samples", type, text)
+
+
+def consumed(versions: Iterable[Version], listed: dict[str, consumers.Reads] | None = None) -> Iterator[Finding]:
+    """What each service says it reads exists, comes on a topic it may read, and is as sure as it ever was."""
+    olds: dict[str, list[Schema]] = {}
+    for version in versions:
+        olds.setdefault(type_of(version.name.removesuffix(".json")), []).append(json.loads(version.text))
+    for service, reads in (consumers.listed() if listed is None else listed).items():
+        where = f"consumers/{service}.yaml"
+        for name, fields in reads.items():
+            model = model_of(type_of(name))
+            if model is None:
+                yield Finding("consumers", where, f"{service} reads {name}, which does not exist")
+            elif service not in BY_NAME[model.TOPIC].readers:
+                yield Finding("consumers", where, f"{service} reads {name}, but {model.TOPIC} is not for it")
+            else:
+                new = schema_of(model)
+                for text in (t for dotted in fields for t in _field(dotted, new, olds.get(model.TYPE, []))):
+                    yield Finding("consumers", where, f"{service} reads `{name}` {text}")
+
+
+def _field(dotted: str, new: Schema, olds: list[Schema]) -> Iterator[str]:
+    now = consumers.field(new, dotted)
+    if now is None:
+        yield f"field `{dotted}`, which does not exist"
+    elif not now[1] and any(old[1] for old in (consumers.field(schema, dotted) for schema in olds) if old):
+        yield f"field `{dotted}` and counts on it, but it is optional now"
+
+
+def everything() -> tuple[list[Finding], list[str]]:
+    """All checks at once: the findings, and notes on what could not be checked here."""
+    base = baseline()
+    found = [*drift(base.schemas), *compatible(base.schemas), *golden(base.examples), *consumed(base.schemas)]
+    notes = list(base.notes)
+    try:
+        found += sampled(base.schemas)
+    except ImportError:
+        notes.append("samples of today were not tried against the schemas: `halfday test` installs jsonschema")
+    notes += [f"{service} lists nothing that it reads" for service in SERVICES if not consumers.listed().get(service)]
+    return found, notes

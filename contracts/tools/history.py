@@ -1,0 +1,74 @@
+"""Every version of a folder's files that was ever committed, as far as git is there to tell."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+_COMMITS = 1000
+"""So many commits back; a contract that is older than these is in no topic any more."""
+
+WORKING = "working tree"
+
+
+class NoHistory(Exception):
+    """There is no git, or the folder is in no repository; the text says what git said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One content of one file. `name` is relative to the folder, `origin` a short commit or `WORKING`."""
+
+    name: str
+    origin: str
+    text: str
+
+
+def present(folder: Path) -> list[Version]:
+    """The JSON files as they lie in the folder now, in order of name."""
+    return [
+        Version(path.relative_to(folder).as_posix(), WORKING, path.read_text(encoding="utf-8"))
+        for path in sorted(folder.rglob("*.json"))
+    ]
+
+
+def committed(folder: Path) -> list[Version]:
+    """Every distinct content of every JSON file under the folder in the history of HEAD, newest first.
+
+    A file that was deleted or renamed since is in it too. Raises `NoHistory`.
+    """
+    log = ("log", f"-{_COMMITS}", "-m", "--no-renames", "--raw", "--no-abbrev", "--relative", "--format=%h", "--", ".")
+    origin, found = "", {}
+    for line in _git(folder, *log).decode().splitlines():
+        if not line.startswith(":"):
+            origin = line or origin
+            continue
+        change, name = line.split("\t", 1)
+        blob = change.split()[3]
+        if name.endswith(".json") and blob.strip("0"):
+            found[name, blob] = origin  # the oldest commit that had it
+    texts = _texts(folder, list(dict.fromkeys(blob for _, blob in found)))
+    return [Version(name, origin, texts[blob]) for (name, blob), origin in found.items()]
+
+
+def _texts(folder: Path, blobs: list[str]) -> dict[str, str]:
+    out = _git(folder, "cat-file", "--batch", given="\n".join(blobs)) if blobs else b""
+    texts, at = {}, 0
+    for blob in blobs:
+        head, rest = out[at:].split(b"\n", 1) if b"\n" in out[at:] else (out[at:], b"")
+        size = int(head.split()[2])
+        texts[blob] = rest[:size].decode()
+        at += len(head) + 1 + size + 1
+    return texts
+
+
+def _git(folder: Path, *args: str, given: str = "") -> bytes:
+    command = ["git", "-c", "core.quotepath=off", *args]
+    try:
+        ran = subprocess.run(command, cwd=folder, input=given.encode(), capture_output=True, check=False)
+    except OSError as absent:
+        raise NoHistory(f"git cannot be run: {absent}") from absent
+    if ran.returncode:
+        raise NoHistory((ran.stderr.decode(errors="replace").strip().splitlines() or ["git failed"])[0])
+    return ran.stdout
