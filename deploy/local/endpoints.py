@@ -1,0 +1,68 @@
+"""`endpoints.json`: where a running stack is, for people and programs."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from contracts.topics import OBSERVER, SERVICES
+from deploy.local.errors import StackError
+from deploy.local.kafka import Kafka
+from deploy.local.ports import Ports
+from deploy.local.postgres import Postgres
+from deploy.local.secrets import Secrets
+
+FILE = "endpoints.json"
+# A machine's HTTP proxy has no business between us and 127.0.0.1.
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def describe(
+    kafka: Kafka, postgres: Postgres, ports: Ports, secrets: Secrets, pids: Mapping[str, int]
+) -> dict[str, Any]:
+    """The content of the file; `pids` maps process names to pids."""
+    return {
+        "version": 1,
+        "kafka": {
+            "bootstrap": kafka.bootstrap,
+            "security": {
+                "security_protocol": "SASL_PLAINTEXT",
+                "sasl_mechanism": "SCRAM-SHA-512",
+                "username": OBSERVER,
+                "password": secrets.kafka[OBSERVER],
+            },
+        },
+        "postgres": {service: postgres.url(service) for service in SERVICES},
+        "http": {service: f"http://127.0.0.1:{ports.get(f'{service}.api')}" for service in SERVICES},
+        "tokens": dict(secrets.tokens),
+        "processes": [{"name": name, "pid": pid} for name, pid in pids.items()],
+    }
+
+
+def read(data: Path) -> dict[str, Any]:
+    """The endpoints of the stack that runs on `data`; StackError when none does."""
+    try:
+        found: dict[str, Any] = json.loads((data / FILE).read_text())
+    except FileNotFoundError:
+        raise StackError(f"no stack runs on {data}; start one with: ./halfday up --data {data}") from None
+    return found
+
+
+def readiness(data: Path) -> dict[str, str]:
+    """Each service process of the stack on `data` to `ready`, or to why it isn't, in its own words."""
+    ports: dict[str, int] = json.loads((data / "ports.json").read_text())
+    names = [process["name"] for process in read(data)["processes"]]
+    return {name: _ask(ports[name]) for name in names if "." in name}
+
+
+def _ask(port: int) -> str:
+    try:
+        with _direct.open(f"http://127.0.0.1:{port}/ready", timeout=3) as answer:
+            answer.read()
+        return "ready"
+    except urllib.error.HTTPError as refusal:
+        return " ".join(refusal.read().decode(errors="replace").split())[:300] or f"HTTP {refusal.code}"
+    except OSError:
+        return "does not answer"

@@ -1,0 +1,89 @@
+"""The service processes of a stack."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from contracts.topics import SERVICES
+from deploy.local import process
+from deploy.local.kafka import Kafka
+from deploy.local.options import Options
+from deploy.local.ports import Ports
+from deploy.local.postgres import Postgres
+from deploy.local.secrets import Secrets
+
+ROOT = Path(__file__).parents[2]
+# A service drains for at most 20 s before it gives up by itself.
+GRACE = 25.0
+
+Program = Callable[[str, str], list[str]]
+
+
+def real_program(service: str, role: str) -> list[str]:
+    """The command of a service process; tests put a stand-in in its place."""
+    return [sys.executable, "-m", f"services.{service}", role]
+
+
+class Service:
+    """One service process, restartable; it waits for Kafka and PostgreSQL by itself."""
+
+    def __init__(self, name: str, command: list[str], environment: Mapping[str, str], data: Path) -> None:
+        self._command = command
+        self._environment = environment
+        self._log = data / "logs" / f"{name}.log"
+        self._pidfile = data / "pids" / name
+        self._pidfile.parent.mkdir(exist_ok=True)
+        process.kill_leftover(self._pidfile)
+        self._child: process.Child | None = None
+
+    @property
+    def pid(self) -> int:
+        """The pid of the running (or last) process; 0 before the first start."""
+        return self._child.pid if self._child else 0
+
+    def start(self) -> None:
+        """Returns as soon as the process exists."""
+        self._child = process.Child(
+            self._command, log=self._log, pidfile=self._pidfile, env={**os.environ, **self._environment}
+        )
+
+    def wait(self) -> int | None:
+        """Blocks until it ends; returns its exit code."""
+        return self._child.wait() if self._child else None
+
+    def stop(self) -> None:
+        """SIGTERM, SIGKILL after 25 s; on return it is gone."""
+        if self._child:
+            self._child.stop(timeout=GRACE)
+
+
+def instances(options: Options) -> list[tuple[str, str, str]]:
+    """(process name, service, role) of every service process; a second worker is `orders.worker.1`."""
+    found = []
+    for service in SERVICES:
+        found.append((f"{service}.api", service, "api"))
+        for number in range(options.workers.get(service, 1)):
+            found.append((f"{service}.worker" + (f".{number}" if number else ""), service, "worker"))
+    return found
+
+
+def environment(
+    name: str, service: str, kafka: Kafka, postgres: Postgres, ports: Ports, secrets: Secrets
+) -> dict[str, str]:
+    """What the process `name` of `service` is told: where things are, and its own secrets only."""
+    port = "HALFDAY_HTTP_PORT" if name.endswith(".api") else "HALFDAY_HEALTH_PORT"
+    own = {"HALFDAY_QUOTE_KEY": secrets.quote_key} if service == "dispatch" else {}
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+        "PYTHONUNBUFFERED": "1",
+        "HALFDAY_DATABASE_URL": postgres.url(service),
+        "HALFDAY_KAFKA_BOOTSTRAP": kafka.bootstrap,
+        "HALFDAY_KAFKA_USERNAME": service,
+        "HALFDAY_KAFKA_PASSWORD": secrets.kafka[service],
+        "HALFDAY_INSTANCE": f"{name}.0" if name.endswith((".api", ".worker")) else name,
+        "HALFDAY_TOKENS": json.dumps(secrets.digests()),
+        port: str(ports.get(name)),
+        **own,
+    }

@@ -1,0 +1,176 @@
+"""The whole stack as one object: starts it, keeps it running, stops it in order."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deploy.local import endpoints, services
+from deploy.local.clock import clock_environment
+from deploy.local.errors import StackError
+from deploy.local.files import write_private
+from deploy.local.holder import Holder
+from deploy.local.jars import Progress
+from deploy.local.kafka import Kafka
+from deploy.local.kafka_config import ADMIN
+from deploy.local.keeper import Keeper, Kept
+from deploy.local.options import Options
+from deploy.local.ports import Ports
+from deploy.local.postgres import Postgres
+from deploy.local.provision import provision
+from deploy.local.secrets import Secrets
+
+
+class Interrupted(StackError):
+    """The stack was told to stop while it started."""
+
+
+class _Broker:
+    """Kafka with its topics and permissions: a wiped broker gets them again when it is started again."""
+
+    def __init__(self, kafka: Kafka, secrets: Secrets, progress: Progress | None) -> None:
+        self._kafka = kafka
+        self._secrets = secrets
+        self._progress = progress
+        self.wait, self.stop = kafka.wait, kafka.stop
+
+    @property
+    def pid(self) -> int:
+        """The broker's pid."""
+        return self._kafka.pid
+
+    def start(self) -> None:
+        """Returns when the broker is up and provisioned."""
+        self._kafka.start(self._progress)
+        try:
+            provision(self._kafka.bootstrap, ADMIN, self._secrets.kafka[ADMIN])
+        except BaseException:
+            self._kafka.stop()
+            raise
+
+
+class Stack:
+    """Kafka, PostgreSQL and the service processes of one data folder.
+
+    Only one stack at a time uses a folder: a second one raises StackError. `say` gets a line for people now and
+    then, from any thread; `progress(done, total)` is called while jars are fetched. All processes die with
+    this one, also when it is killed; what a crash left over is ended first. `program` replaces the services.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        options: Options | None = None,
+        *,
+        say: Callable[[str], None] = lambda _: None,
+        progress: Progress | None = None,
+        program: services.Program = services.real_program,
+    ) -> None:
+        self.data = data.absolute()
+        self._options = options or Options()
+        self._say = say
+        self._progress = progress
+        self._program = program
+        self._interrupted = threading.Event()
+        self._writing = threading.Lock()
+        self._services: list[Keeper] = []
+        self._stores: list[Keeper] = []
+        self._holder: Holder | None = None
+        self._describe: Callable[[dict[str, int]], dict[str, Any]] = lambda _: {}
+
+    def start(self) -> None:
+        """Returns when Kafka and PostgreSQL answer and every service process was started.
+
+        On any error everything is stopped again before it is raised.
+        """
+        self._holder = Holder(self.data)
+        try:
+            self._launch()
+            for keeper in (*self._stores, *self._services):
+                while not self._done(keeper):
+                    self._interrupted.wait(0.05)
+            self._publish()
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_ready(self, timeout: float = 60) -> None:
+        """Returns when every service process says that it is ready; StackError with the reasons if not."""
+        deadline = time.monotonic() + timeout
+        while waiting := {k: v for k, v in endpoints.readiness(self.data).items() if v != "ready"}:
+            if self._interrupted.wait(0.1):
+                raise Interrupted("stopped while the services became ready")
+            if time.monotonic() > deadline:
+                reasons = "; ".join(f"{name}: {why}" for name, why in waiting.items())
+                raise StackError(f"not ready after {timeout:.0f} s: {reasons} (logs: {self.data / 'logs'})")
+
+    def run(self) -> None:
+        """Blocks until `interrupt`."""
+        while not self._interrupted.wait(3600):
+            pass
+
+    def interrupt(self) -> None:
+        """Makes `start`, `wait_ready` and `run` end soon; safe in a signal handler."""
+        self._interrupted.set()
+
+    def stop(self) -> None:
+        """Stops the services, then Kafka and PostgreSQL; on return no process is left. Harmless twice."""
+        for group in (self._services, self._stores):
+            stoppers = [threading.Thread(target=keeper.stop) for keeper in group]
+            for stopper in stoppers:
+                stopper.start()
+            for stopper in stoppers:
+                stopper.join()
+        self._services, self._stores = [], []
+        if self._holder:
+            (self.data / endpoints.FILE).unlink(missing_ok=True)
+            self._holder.release()
+            self._holder = None
+
+    def endpoints(self) -> dict[str, Any]:
+        """The content of `endpoints.json` now."""
+        return endpoints.read(self.data)
+
+    def __enter__(self) -> "Stack":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _launch(self) -> None:
+        """Sets everything going at once: the services wait for their databases and the broker themselves."""
+        secrets = Secrets.load(self.data)
+        ports = Ports(self.data, self._options.port_base)
+        kafka = Kafka(self.data, secrets.kafka, ports)
+        postgres = Postgres(self.data, secrets.postgres, ports)
+        clock = clock_environment(self.data, self._options)
+        pending: list[tuple[str, Kept]] = []
+        for name, service, role in services.instances(self._options):
+            told = services.environment(name, service, kafka, postgres, ports, secrets)
+            pending.append((name, services.Service(name, self._program(service, role), told | clock, self.data)))
+        self._describe = lambda pids: endpoints.describe(kafka, postgres, ports, secrets, pids)
+        stores: list[tuple[str, Kept]] = [("kafka", _Broker(kafka, secrets, self._progress)), ("postgres", postgres)]
+        self._stores = [self._keeper(name, kept) for name, kept in stores]
+        self._services = [self._keeper(name, kept) for name, kept in pending]
+
+    def _keeper(self, name: str, kept: Kept) -> Keeper:
+        return Keeper(name, kept, changed=self._publish, say=self._say)
+
+    def _done(self, keeper: Keeper) -> bool:
+        """Whether its first start is over; raises what went wrong in it."""
+        if self._interrupted.is_set():
+            raise Interrupted("stopped while starting")
+        if keeper.started.done():
+            keeper.started.result()
+        return keeper.started.done()
+
+    def _publish(self) -> None:
+        """Rewrites `endpoints.json`, once every process was started at least once."""
+        with self._writing:
+            keepers = [*self._services, *self._stores]
+            if len(keepers) > 2 and all(k.started.done() and not k.started.exception() for k in keepers):
+                pids = {keeper.name: keeper.kept.pid for keeper in keepers}
+                write_private(self.data / endpoints.FILE, json.dumps(self._describe(pids), indent=1))

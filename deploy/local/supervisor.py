@@ -1,0 +1,89 @@
+"""The stack as a process: `python -m deploy.local.supervisor --data DIR`."""
+
+import argparse
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from deploy.local.errors import StackError
+from deploy.local.jars import Progress
+from deploy.local.options import Options, parse_workers
+from deploy.local.stack import Interrupted, Stack
+
+PR_SET_PDEATHSIG = 1
+
+
+def serve(
+    data: Path,
+    options: Options,
+    say: Callable[[str], None],
+    started: Callable[[Stack], None] = lambda _: None,
+    progress: Progress | None = None,
+) -> None:
+    """Runs a stack until SIGTERM or SIGINT, then stops it cleanly; `started` is called once it is up.
+
+    Call it from the main thread. Raises StackError when the stack can't start.
+    """
+    stack = Stack(data, options, say=say, progress=progress)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stack.interrupt())
+    try:
+        stack.start()
+        started(stack)
+        stack.run()
+        say("stopping")
+    except Interrupted:
+        pass
+    finally:
+        stack.stop()
+
+
+def die_with_parent() -> None:
+    """From now on the end of the parent process is a SIGTERM to this one (Linux; elsewhere nothing)."""
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+        if os.getppid() != parent:
+            raise StackError("the parent is gone")
+
+
+def command(data: Path, options: Options) -> list[str]:
+    """The command line of a supervisor process with these options."""
+    words = [sys.executable, "-m", "deploy.local.supervisor", "--data", str(data)]
+    if options.port_base is not None:
+        words += ["--port-base", str(options.port_base)]
+    if options.workers:
+        words += ["--workers", ",".join(f"{name}={count}" for name, count in options.workers.items())]
+    if options.clock_start is not None:
+        words += ["--clock-start", options.clock_start.isoformat()]
+    if options.clock_speed is not None:
+        words += ["--clock-speed", str(options.clock_speed)]
+    return words
+
+
+def main() -> None:
+    """Entry point of the process; a StackError is one line on stderr and exit code 1."""
+    parser = argparse.ArgumentParser(prog="deploy.local.supervisor", description="Runs the local stack.")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--port-base", type=int)
+    parser.add_argument("--workers", type=parse_workers, default={})
+    parser.add_argument("--clock-start", type=datetime.fromisoformat)
+    parser.add_argument("--clock-speed", type=float)
+    parser.add_argument("--with-parent", action="store_true", help="stop when the parent process ends")
+    given = parser.parse_args()
+    options = Options(given.port_base, given.workers, given.clock_start, given.clock_speed)
+    try:
+        if given.with_parent:
+            die_with_parent()
+        serve(given.data, options, lambda line: print(time.strftime("%H:%M:%S"), line, flush=True))
+    except StackError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
