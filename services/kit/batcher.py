@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -30,6 +31,8 @@ class GroupCommit(Generic[T, R]):
         self._run, self._limit, self._waiting = run, limit, waiting
         self._queue: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._worker: asyncio.Task[None] | None = None
+        # A group belongs to no request, so it must not inherit the ids of the one that happened to start it.
+        self._context = contextvars.copy_context()
 
     async def submit(self, item: T) -> R:
         """The item's result after its group's commit, or the error that its run raised. Raises `Overloaded`."""
@@ -38,7 +41,7 @@ class GroupCommit(Generic[T, R]):
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._queue.append((item, future))
         if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
+            self._worker = asyncio.create_task(self._work(), context=self._context.copy())
         return await future
 
     async def _work(self) -> None:
@@ -74,4 +77,4 @@ class GroupCommit(Generic[T, R]):
 
 
 def _concerns_all(error: Exception) -> bool:
-    return is_transient(error) or bool(getattr(error, "outcome_unknown", False))
+    return is_transient(error)  # CommitUnknown too: it is a ConnectionError

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from services.kit.batcher import Overloaded
 from services.kit.database import is_transient
+from services.kit.outbox import TooLarge
 
 _log = structlog.get_logger("halfday.http")
 _CODES = {400: "malformed", 401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}
@@ -98,10 +99,10 @@ def forbidden(detail: str) -> Problem:
 
 
 def install(app: FastAPI) -> None:
-    """Every error of the app becomes a problem document; what nobody foresaw is logged and answered with 500."""
+    """The errors that routes are expected to raise become problem documents; `http.Edge` answers the others."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    for kind in (Problem, Overloaded, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, Exception):
+    for kind in (Problem, Overloaded, TooLarge, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         app.add_exception_handler(kind, _failed)
 
 
@@ -132,7 +133,9 @@ def of(error: Exception) -> Problem:
         return error
     if isinstance(error, Overloaded):
         return Problem(429, "too-many", "Too many requests", str(error), headers={"Retry-After": "1"})
-    if getattr(error, "outcome_unknown", False) or is_transient(error):
+    if isinstance(error, TooLarge):
+        return Problem(413, "too-large", "Too large", str(error))
+    if is_transient(error):  # CommitUnknown too: it is a ConnectionError
         return unavailable()
     _log.error("request failed", exc_info=error)
     return Problem(500, "internal", "Our fault", "Something here is broken; it was logged")

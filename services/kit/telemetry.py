@@ -1,4 +1,4 @@
-"""Logs, metrics and the ids that tie one request's traces together. Every metric's name begins with `halfday_`."""
+"""Logs and metrics. Every metric's name begins with `halfday_`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from contextvars import ContextVar
 from typing import Any
 
 import orjson
@@ -17,13 +16,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from services.kit.settings import Settings
 
 REDACTED = "[redacted]"
-_PRIVATE = re.compile(r"(^|_)name$|phone|address|token|password|secret|authorization|recipient|database_url|quote_key", re.I)
+_PRIVATE = re.compile(r"(^|_)name$|phone|address|token|password|secret|authorization|recipient|_url$|quote_key", re.I)
 _PASSWORD_IN_URL = re.compile(r"(\w+://[^:/@\s]+:)[^@\s]+@")
-
-correlation: ContextVar[str | None] = ContextVar("correlation", default=None)
-"""Names the request that all events of one flow go back to; set per HTTP request and per handled message."""
-traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
-"""The W3C trace context to pass on, unchanged, in outbox rows."""
 
 HANDLED = Counter("halfday_handled", "Messages whose effect was committed", ["consumer"])
 DUPLICATES = Counter("halfday_duplicates_absorbed", "Redelivered messages that the inbox dropped", ["consumer"])

@@ -1,0 +1,72 @@
+"""`/live`, `/ready` and `/metrics`, for the API and for the worker, which has no other HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import orjson
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.kit.patience import one_line
+
+CHECK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: whether it stands in the way of work, and in words or seconds what there is."""
+
+    ok: bool
+    detail: str | float
+
+
+Check = Callable[[], Awaitable[Finding]]
+
+
+class Readiness:
+    """Named checks, run at once and each within 2 s. Ready means that every one is ok."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = dict(checks)
+
+    async def report(self) -> tuple[bool, dict[str, Finding]]:
+        """Whether the process is ready, and every finding by name. Never raises: a check that does is not ok."""
+        findings = await asyncio.gather(*(_run(check) for check in self._checks.values()))
+        named = dict(zip(self._checks, findings, strict=True))
+        return all(f.ok for f in findings), named
+
+
+async def _run(check: Check) -> Finding:
+    try:
+        return await asyncio.wait_for(check(), CHECK_SECONDS)
+    except TimeoutError:
+        return Finding(False, f"no answer within {CHECK_SECONDS:.0f} s")
+    except Exception as error:
+        return Finding(False, one_line(error))
+
+
+def routes(service: str, readiness: Readiness) -> list[Route]:
+    """The three routes. `/live` answers while the event loop runs; `/ready` is 503 and says why when not ready."""
+
+    async def live(_request: Request) -> Response:
+        return _json({"live": True, "service": service})
+
+    async def ready(_request: Request) -> Response:
+        is_ready, findings = await readiness.report()
+        reasons = [f"{name}: {finding.detail}" for name, finding in findings.items() if not finding.ok]
+        body = {"ready": is_ready, "service": service, "reasons": reasons, "checks": findings}
+        return _json(body, 200 if is_ready else 503)
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/live", live), Route("/ready", ready), Route("/metrics", metrics)]
+
+
+def _json(body: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json")

@@ -1,0 +1,157 @@
+"""The HTTP edge that every service shares: roles, limits, request ids, problem documents, docs from own files."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import structlog
+import uuid_utils
+from fastapi import APIRouter, Depends, FastAPI, Header, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import FileResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.kit import health, problems
+from services.kit.telemetry import REQUESTS
+from services.kit.unit_of_work import CORRELATION, TRACEPARENT
+
+if TYPE_CHECKING:
+    from services.kit.process import Context
+
+BODY_LIMIT = 256 * 1024
+"""Bytes of a request's body; a route sets its own with `max_body_size=`."""
+
+_STATIC = Path(__file__).parent / "static"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_SECURITY = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
+]
+_bearer = HTTPBearer(auto_error=False, description="One token per role")
+
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=128)]
+"""Parameter type for the header of every unsafe request that makes something."""
+
+
+class Body(BaseModel):
+    """Base of all request bodies: immutable, and a field that it doesn't know is refused with 422."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def create_app(context: Context, routers: Sequence[APIRouter], readiness: health.Readiness) -> FastAPI:
+    """The service's HTTP application: its routers, `/live /ready /metrics`, `/openapi.json` and `/docs`."""
+    app = FastAPI(
+        title=f"{context.service.name} API",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=BODY_LIMIT,
+    )
+    app.state.context = context
+    problems.install(app)
+    for router in routers:
+        app.include_router(router)
+    app.router.routes.extend(health.routes(context.service.name, readiness))
+    for path, file in (("/docs", "docs.html"), ("/docs/docs.js", "docs.js"), ("/docs/docs.css", "docs.css")):
+        app.add_route(path, _page(file), include_in_schema=False)
+    app.add_middleware(Edge)
+    return app
+
+
+def require(*roles: str) -> Callable[..., Awaitable[str]]:
+    """A dependency, used as `Depends(require("operator", "buyer"))`: the caller's role, which is one of `roles`.
+
+    401 without a known bearer token, 403 with one of another role. Tokens are compared as digests, in constant time.
+    """
+
+    async def role_of(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> str:
+        if given is None:
+            raise problems.unauthorized("Send a bearer token in the Authorization header")
+        role = _role(request.app.state.context.settings.tokens, given.credentials)
+        if role is None:
+            raise problems.unauthorized("This token is not known here")
+        if role not in roles:
+            raise problems.forbidden(f"This needs the role {' or '.join(roles)}, the token has {role}")
+        return role
+
+    return role_of
+
+
+def _role(tokens: dict[str, str], token: str) -> str | None:
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    found = [role for role, known in tokens.items() if hmac.compare_digest(known, digest)]
+    return found[0] if found else None
+
+
+def request_key(header: str | None, own_id: object | None) -> str | None:
+    """The idempotency key of a request: the id in its body where there is one, else the header, else None.
+
+    Raises a 422 problem when the two are there and differ.
+    """
+    if own_id is None:
+        return header
+    if header is not None and header != str(own_id):
+        raise problems.unprocessable("", "The Idempotency-Key differs from the id in the body, which is the key")
+    return str(own_id)
+
+
+def _page(file: str) -> Callable[[Request], Awaitable[FileResponse]]:
+    async def page(_request: Request) -> FileResponse:
+        return FileResponse(_STATIC / file)
+
+    return page
+
+
+class Edge:
+    """Outermost layer: gives every request an id, which names its whole flow of events and logs, counts and times
+    it, adds the security headers, and answers what nobody foresaw with a 500 problem instead of a dropped line.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        request_id = _identify(scope)
+        began, status = time.perf_counter(), 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *_SECURITY]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except Exception as error:
+            if status:
+                raise  # too late for an answer: the server cuts the connection
+            await problems.of(error).response(scope["path"])(scope, receive, answer)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            REQUESTS.labels(scope["method"], route, status).observe(time.perf_counter() - began)
+        return None
+
+
+def _identify(scope: Scope) -> str:
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid_utils.uuid7())
+    trace = headers.get(b"traceparent", b"").decode("latin-1")
+    CORRELATION.set(request_id)
+    TRACEPARENT.set(trace if _TRACEPARENT.fullmatch(trace) else None)
+    structlog.contextvars.bind_contextvars(request=request_id)
+    return request_id
