@@ -1,0 +1,139 @@
+"""Whether an order can be taken, and on which terms: pure, from what was asked, the catalogue and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from contracts.events.dispatch import Quote
+from contracts.events.orders import MarketDayPut, OrderLine
+from contracts.values import Channel, Fulfilment, Payment, Unit
+from services.orders.domain.catalog import Catalog
+from services.orders.domain.order import Money, Order, Terms
+from services.orders.domain.pricing import amount_fen, price_at
+
+PREPAID = "prepaid"
+"""The payment id of an order that came already paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A line as asked for: pieces or grams, one of them."""
+
+    item: str
+    quantity: int | None = None
+    weight_g: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An order as asked for, its person left out."""
+
+    channel: Channel
+    market_day: str
+    community: str
+    lines: tuple[Wanted, ...]
+    fulfilment: Fulfilment
+    payment: Payment
+    point: str | None = None
+    quote: Quote | None = None
+    basket: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an order is not taken. 422: one thing in it is unusable (`pointer`); 409: it came too late."""
+
+    status: int
+    code: str
+    pointer: str
+    message: str
+
+
+def accept(order: UUID, code: str, draft: Draft, catalog: Catalog, now: datetime, hold_ttl_s: int) -> Order | Refusal:
+    """The placed order with its prices frozen at `now` (business time), or the first reason against it."""
+    day = catalog.market_days.get(draft.market_day)
+    if day is None:
+        return _unusable("/market_day", f"market day {draft.market_day} is not known")
+    pool = catalog.pool(day.id, draft.community)
+    refusal = next(_against(draft, catalog, day, pool, now), None)
+    if refusal or pool is None:
+        return refusal or _unusable("/community", "no site serves it")
+    lines: list[OrderLine] = []
+    for n, wanted in enumerate(draft.lines):
+        line = _line(n, wanted, draft.channel, catalog, now)
+        if isinstance(line, Refusal):
+            return line
+        lines.append(line)
+    terms = Terms(
+        order=order,
+        channel=draft.channel,
+        market_day=day.id,
+        community=draft.community,
+        pool=pool,
+        lines=tuple(lines),
+        fulfilment=draft.fulfilment,
+        payment=draft.payment,
+        code=code,
+        due_by=_due_by(draft, catalog, day),
+        closes_at=day.closes_at,
+        placed_at=now,
+        point=draft.point,
+        quote=draft.quote,
+        basket=draft.basket,
+        hold_ttl_s=hold_ttl_s,
+    )
+    money = (Money(PREPAID, terms.total_fen),) if draft.payment is Payment.PREPAID else ()
+    return Order(terms, money=money)
+
+
+def _against(draft: Draft, catalog: Catalog, day: MarketDayPut, pool: str | None, now: datetime) -> Iterator[Refusal]:
+    if now >= day.closes_at:
+        yield Refusal(409, "market-day-closed", "/market_day", f"market day {day.id} takes no more orders")
+    if draft.community not in catalog.communities:
+        yield _unusable("/community", f"community {draft.community} is not known")
+    if pool is None:
+        yield _unusable("/community", f"no site of market day {day.id} serves community {draft.community}")
+    if draft.fulfilment is Fulfilment.PICKUP:
+        point = catalog.points.get(draft.point or "")
+        if point is None or point.community != draft.community:
+            yield _unusable("/fulfilment/point", f"{draft.point} is no pickup point of community {draft.community}")
+    if draft.quote and draft.quote.community != draft.community:
+        yield _unusable("/fulfilment/quote/community", "the quote was made for another community")
+    if draft.quote and now >= draft.quote.until:
+        yield Refusal(409, "quote-expired", "/fulfilment/quote/until", "the quote has run out: ask for a new one")
+
+
+def _line(n: int, wanted: Wanted, channel: Channel, catalog: Catalog, now: datetime) -> OrderLine | Refusal:
+    item = catalog.items.get(wanted.item)
+    if item is None:
+        return _unusable(f"/lines/{n}/item", f"item {wanted.item} is not known")
+    weighed = item.unit is Unit.GRAM
+    quantity, other = (wanted.weight_g, "quantity") if weighed else (wanted.quantity, "weight_g")
+    if quantity is None or quantity <= 0:
+        right = "weight_g" if weighed else "quantity"
+        return _unusable(f"/lines/{n}/{other}", f"{item.id} is sold by {item.unit}: say {right}, more than 0")
+    price = price_at(catalog.prices.get((item.id, channel), ()), now)
+    if price is None:
+        return _unusable(f"/lines/{n}/item", f"{item.id} has no price on channel {channel} yet")
+    return OrderLine(
+        line=n + 1,
+        item=item.id,
+        quantity=quantity,
+        unit=item.unit,
+        price_fen=price.price_fen,
+        price=price.id,
+        amount_fen=amount_fen(price.price_fen, quantity, item.unit),
+    )
+
+
+def _due_by(draft: Draft, catalog: Catalog, day: MarketDayPut) -> datetime:
+    if draft.fulfilment is Fulfilment.PICKUP:
+        return catalog.closing(day, catalog.points[draft.point or ""])
+    return draft.quote.slot_from if draft.quote else catalog.slot_by(day)
+
+
+def _unusable(pointer: str, message: str) -> Refusal:
+    return Refusal(422, "unprocessable", pointer, message)
