@@ -1,4 +1,4 @@
-"""Logs and metrics. Every metric's name begins with `halfday_`."""
+"""Logs, and the metrics of the edge (those of messaging stand in `metrics`). Every metric's name begins with `halfday_`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge, Histogram
 
 from services.kit.settings import Settings
 
@@ -19,15 +19,6 @@ REDACTED = "[redacted]"
 _PRIVATE = re.compile(r"(^|_)name$|phone|address|token|password|secret|authorization|recipient|_url$|quote_key", re.I)
 _PASSWORD_IN_URL = re.compile(r"(\w+://[^:/@\s]+:)[^@\s]+@")
 
-HANDLED = Counter("halfday_handled", "Messages whose effect was committed", ["consumer"])
-DUPLICATES = Counter("halfday_duplicates_absorbed", "Redelivered messages that the inbox dropped", ["consumer"])
-PARKED = Counter("halfday_parked", "Messages parked because they can't be handled", ["consumer"])
-BATCH_SECONDS = Histogram("halfday_batch_seconds", "One transaction of a consumer, commit included", ["consumer"])
-LAST_BATCH = Gauge("halfday_last_batch_timestamp_seconds", "When a consumer last finished a batch", ["consumer"])
-FIRED = Counter("halfday_deadlines_fired", "Deadlines that were acted on", ["consumer"])
-RELAYED = Counter("halfday_relayed", "Outbox rows that Kafka acknowledged")
-RELAY_LAG = Histogram("halfday_relay_lag_seconds", "From the outbox row to Kafka's acknowledgement")
-RELAY_RESTARTS = Counter("halfday_relay_producer_replaced", "Producers given up after an error or a missed deadline")
 OUTBOX_AGE = Gauge("halfday_outbox_oldest_seconds", "Age of the oldest row that Kafka has not acknowledged")
 PARKED_AGE = Gauge("halfday_parked_oldest_seconds", "Age of the oldest parked record; 0 when none is parked")
 REQUESTS = Histogram("halfday_http_seconds", "Answered HTTP requests", ["method", "route", "status"])
