@@ -1,1 +1,1 @@
-"""Pure decisions of the service: no clock, no ids, no I/O."""
+"""Promises, waves and jobs as frozen values and pure functions."""

@@ -1,0 +1,77 @@
+"""A delivery job and its states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from contracts.events.dispatch import DispatchCommand, Quote
+from contracts.events.orders import GoodsLine
+from contracts.values import job_of
+
+
+class State(StrEnum):
+    """Where a job is. `NEW` is a job that nobody asked for yet; it is never stored."""
+
+    NEW = "new"
+    INCOMPLETE = "incomplete"
+    PLANNED = "planned"
+    ASSIGNED = "assigned"
+    LOADED = "loaded"
+    DELIVERED = "delivered"
+    RETURNED = "returned"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
+HANDED_OUT = frozenset({State.ASSIGNED, State.LOADED})
+ENDED = frozenset({State.DELIVERED, State.RETURNED, State.REFUSED, State.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place in a wave, and whether it is as early as the buyer was told."""
+
+    wave: str
+    slot_from: datetime
+    slot_until: datetime
+    as_promised: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One order's delivery under one reservation. `epoch` only grows and fences earlier couriers.
+
+    `waits` are the catalogue keys (or `recipient`) that an incomplete job still lacks; `load_g` and `cold_ml` are
+    known once it is complete. `trip` and `stop` count from 1. A cancelled job without lines is a tombstone: the
+    cancel came before the schedule.
+    """
+
+    id: UUID
+    order: UUID
+    pool: str
+    reservation: UUID
+    state: State = State.NEW
+    market_day: str = ""
+    community: str = ""
+    lines: tuple[GoodsLine, ...] = ()
+    quote: Quote | None = None
+    waits: tuple[str, ...] = ()
+    load_g: int = 0
+    cold_ml: int = 0
+    slot: Slot | None = None
+    courier: str | None = None
+    epoch: int = 0
+    trip: int = 0
+    stop: int = 0
+    eta: datetime | None = None
+    attempts: int = 0
+    reason: str = ""
+
+
+def new_job(command: DispatchCommand) -> Job:
+    """The job that a command is about, before anything is known of it."""
+    job = job_of(command.order, command.reservation)
+    return Job(id=job, order=command.order, pool=command.pool, reservation=command.reservation)

@@ -1,0 +1,43 @@
+"""A quote: the slot that can still be kept, signed so that the client can carry it between services.
+
+MAC: HMAC-SHA256 (RFC 2104) in hex over the canonical JSON of the quote without its `mac`: keys sorted, no spaces,
+instants in UTC. Only dispatch has the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime
+
+from contracts.events.dispatch import Quote
+from contracts.values import iso
+from services.dispatch.domain.wave import Wave
+
+
+def quote(key: bytes, community: str, wave: Wave) -> Quote:
+    """A promise of the wave's slot to a community, good until the wave is cut. It holds no capacity."""
+    unsigned = Quote(
+        community=community,
+        wave=wave.id,
+        slot_from=wave.slot_from,
+        slot_until=wave.slot_until,
+        until=wave.cutoff,
+        mac="",
+    )
+    return unsigned.model_copy(update={"mac": _mac(key, unsigned)})
+
+
+def verified(key: bytes, claim: Quote | None) -> Quote | None:
+    """The quote where it is ours and unaltered, else None."""
+    if claim is None:
+        return None
+    return claim if hmac.compare_digest(claim.mac.encode(), _mac(key, claim).encode()) else None
+
+
+def _mac(key: bytes, claim: Quote) -> str:
+    fields = claim.model_dump(exclude={"mac"})
+    plain = {name: iso(v.astimezone(UTC)) if isinstance(v, datetime) else v for name, v in fields.items()}
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()

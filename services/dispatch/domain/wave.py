@@ -1,0 +1,93 @@
+"""A wave: a batch of jobs with a cutoff, and the choice of the wave that a job goes with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from contracts.events.dispatch import Quote
+from contracts.events.orders import WaveTerms
+from services.dispatch.domain.job import Slot
+
+
+class State(StrEnum):
+    """open: takes jobs; cut: is being planned; planned: has routes; released: handed out; done: all jobs ended."""
+
+    OPEN = "open"
+    CUT = "cut"
+    PLANNED = "planned"
+    RELEASED = "released"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """A wave as it stands. `version` rises whenever a plan made before could be wrong now."""
+
+    id: str
+    market_day: str
+    station: str
+    slot_from: datetime
+    slot_until: datetime
+    cutoff: datetime
+    capacity: int
+    state: State = State.OPEN
+    version: int = 1
+
+
+def opened(market_day: str, terms: WaveTerms) -> Wave:
+    """The wave that a market day brings."""
+    return Wave(id=terms.id, market_day=market_day, **terms.model_dump(exclude={"id"}))
+
+
+def retold(wave: Wave, terms: WaveTerms) -> Wave:
+    """The wave on the market day's newer terms. Once it is cut the terms stand as they were."""
+    if wave.state is not State.OPEN:
+        return wave
+    return replace(wave, **terms.model_dump(exclude={"id"}))
+
+
+def cut(wave: Wave) -> Wave:
+    """Takes no more jobs. Only an open wave changes."""
+    return replace(wave, state=State.CUT, version=wave.version + 1) if wave.state is State.OPEN else wave
+
+
+def planned(wave: Wave, version: int) -> Wave | None:
+    """The wave with a plan that was made on `version`; None where the wave has moved on since."""
+    if wave.state is not State.CUT or wave.version != version:
+        return None
+    return replace(wave, state=State.PLANNED, version=version + 1)
+
+
+def released(wave: Wave) -> Wave:
+    """Its routes are handed out. Only a planned wave changes."""
+    return replace(wave, state=State.RELEASED) if wave.state is State.PLANNED else wave
+
+
+def done(wave: Wave) -> Wave:
+    """Every job of it has ended. Only a released wave changes."""
+    return replace(wave, state=State.DONE) if wave.state is State.RELEASED else wave
+
+
+def choose(
+    waves: Iterable[Wave], taken: Mapping[str, int], station: str, now: datetime, quote: Quote | None = None
+) -> Slot | str:
+    """The slot for a job that starts at `station`: the quoted wave while it takes jobs, else the earliest that does.
+
+    `waves` are those of the job's market day, `taken` the jobs that each has. With no slot left: why, in words.
+    """
+    here = [wave for wave in waves if wave.station == station]
+    if not here:
+        return f"no wave starts at station {station}"
+    running = [wave for wave in here if wave.state is State.OPEN and wave.cutoff > now]
+    if not running:
+        return "every wave is past its cutoff"
+    free = [wave for wave in running if taken.get(wave.id, 0) < wave.capacity]
+    if not free:
+        return "every wave that still takes jobs is full"
+    quoted = quote.wave if quote else None
+    best = min(free, key=lambda wave: (wave.id != quoted, wave.slot_from, wave.id))
+    kept = quote is None or best.slot_until <= quote.slot_until
+    return Slot(best.id, best.slot_from, best.slot_until, as_promised=kept)
