@@ -1,0 +1,192 @@
+"""Stock lent to a stall terminal: it sells offline only from what it was lent, so it can't sell what is promised.
+
+Always: granted - returned - (sold - overdrawn) - lost = allotted + unconfirmed. A lapsed lease makes goods
+`unconfirmed`: they stand on a table that nobody can reach, so they are not available until a counted return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from contracts.events.inventory import Place
+from services.inventory.domain.lots import Lot, after, put_back, take
+from services.inventory.domain.stock import Claim, Move, Stock
+
+
+class NotAvailable(Exception):
+    """The pool can't promise that much; nothing was lent."""
+
+    def __init__(self, available: int) -> None:
+        super().__init__(f"{available} available")
+        self.available = available
+
+
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """What one terminal was lent of one item, as cumulative totals and as what is still out.
+
+    `version` counts the published changes. `counted` and `closed` say that a return was counted and a complete
+    session closed since the last grant: when both are so, what is left over is lost.
+    """
+
+    terminal: str
+    pool: str
+    item: str
+    granted: int = 0
+    returned: int = 0
+    sold: int = 0
+    overdrawn: int = 0
+    lost: int = 0
+    allotted: int = 0
+    unconfirmed: int = 0
+    version: int = 0
+    lease_until: datetime | None = None
+    counted: bool = False
+    closed: bool = False
+
+    @property
+    def loss_cause(self) -> str:
+        """What the movements of its write-offs are found by."""
+        return f"loss/{self.pool}/{self.terminal}/{self.item}"
+
+    @property
+    def lent(self) -> int:
+        """What should still stand on the terminal's table."""
+        return self.allotted + self.unconfirmed
+
+    def claim(self, source: Claim, target: Claim, quantity: int, cause: str) -> tuple[Move, ...]:
+        """The movement between claims of its item; none for a quantity of 0."""
+        return (Move(self.pool, self.item, source, target, quantity, cause),) if quantity else ()
+
+
+Change = tuple[Allotment, tuple[Move, ...]]
+
+
+def lend(allotment: Allotment, stock: Stock, quantity: int, lease_until: datetime, cause: str) -> Change:
+    """Lends more, on a new lease for all that is allotted. A promise: raises `NotAvailable`."""
+    if quantity > stock.promisable:
+        raise NotAvailable(stock.promisable)
+    lent = replace(
+        allotment,
+        granted=allotment.granted + quantity,
+        allotted=allotment.allotted + quantity,
+        version=allotment.version + 1,
+        lease_until=lease_until,
+        counted=False,
+        closed=False,
+    )
+    return lent, allotment.claim(Claim.FREE, Claim.ALLOTTED, quantity, cause)
+
+
+def renew(allotment: Allotment, lease_until: datetime, cause: str) -> Change:
+    """A new lease for everything that is lent: what had lapsed is allotted again."""
+    back = allotment.unconfirmed
+    renewed = replace(
+        allotment,
+        allotted=allotment.lent,
+        unconfirmed=0,
+        version=allotment.version + 1,
+        lease_until=lease_until,
+    )
+    return renewed, allotment.claim(Claim.UNCONFIRMED, Claim.ALLOTTED, back, cause)
+
+
+def lapse(allotment: Allotment, now: datetime, cause: str) -> Change:
+    """The lease ended: what is allotted is unconfirmed from here on. Nothing where it runs on or nothing is out."""
+    if allotment.lease_until is None or allotment.lease_until > now or not allotment.allotted:
+        return allotment, ()
+    gone = allotment.allotted
+    lapsed = replace(allotment, allotted=0, unconfirmed=allotment.unconfirmed + gone, version=allotment.version + 1)
+    return lapsed, allotment.claim(Claim.ALLOTTED, Claim.UNCONFIRMED, gone, cause)
+
+
+def sell(allotment: Allotment, quantity: int, cause: str, lots: Iterable[Lot], losses: Sequence[Move]) -> Change:
+    """A sale, never refused: reverses an earlier loss first, then takes from allotted, then from unconfirmed, and
+    overdraws the pool for the rest. `losses` is the history of the allotment's loss cause.
+    """
+    found, recovered = _recover(allotment, min(quantity, allotment.lost), losses)
+    back = found.unconfirmed - allotment.unconfirmed
+    allotted = min(quantity - back, found.allotted)
+    unconfirmed = min(quantity - allotted, found.unconfirmed)
+    overdrawn = quantity - allotted - unconfirmed
+    sold = replace(
+        found,
+        sold=found.sold + quantity,
+        overdrawn=found.overdrawn + overdrawn,
+        allotted=found.allotted - allotted,
+        unconfirmed=found.unconfirmed - unconfirmed,
+    )
+    claims = found.claim(Claim.ALLOTTED, Claim.FREE, allotted, cause)
+    claims += found.claim(Claim.UNCONFIRMED, Claim.FREE, unconfirmed, cause)
+    out = take(found.pool, found.item, quantity, Place.SOLD, cause, after(lots, recovered))
+    return sold, (*recovered, *claims, *out)
+
+
+def _recover(allotment: Allotment, quantity: int, losses: Sequence[Move]) -> Change:
+    """Takes back a write-off: the goods are on hand and out at the terminal again, unconfirmed."""
+    if not quantity:
+        return allotment, ()
+    found = replace(allotment, lost=allotment.lost - quantity, unconfirmed=allotment.unconfirmed + quantity)
+    cause = allotment.loss_cause
+    moves = put_back(losses, Place.LOST, cause, quantity)
+    return found, (*moves, *allotment.claim(Claim.FREE, Claim.UNCONFIRMED, quantity, cause))
+
+
+def void(allotment: Allotment, sale: Sequence[Move], cause: str, now: datetime, lots: Iterable[Lot]) -> Change:
+    """Undoes a sale of the item by its movements: the goods are on the table again, lent as far as they were."""
+    mine = [move for move in sale if (move.pool, move.item) == (allotment.pool, allotment.item)]
+    goods = put_back(mine, Place.SOLD, cause)
+    total = sum(move.quantity for move in goods)
+    lent = sum(move.quantity for move in mine if move.target is Claim.FREE)
+    alive = allotment.lease_until is not None and allotment.lease_until > now
+    undone = replace(
+        allotment,
+        sold=allotment.sold - total,
+        overdrawn=allotment.overdrawn - (total - lent),
+        allotted=allotment.allotted + (lent if alive else 0),
+        unconfirmed=allotment.unconfirmed + (0 if alive else lent),
+    )
+    claims = allotment.claim(Claim.FREE, Claim.ALLOTTED if alive else Claim.UNCONFIRMED, lent, cause)
+    return _settle(undone, (*goods, *claims), lots)
+
+
+def give_back(allotment: Allotment, quantity: int, cause: str, lots: Iterable[Lot], losses: Sequence[Move]) -> Change:
+    """A counted return of a quantity, 0 included. Above what is lent it takes back a loss, and what is still above
+    that is found.
+    """
+    beyond = max(0, quantity - allotment.lent)
+    held, recovered = _recover(allotment, min(beyond, allotment.lost), losses)
+    unconfirmed = min(quantity, held.unconfirmed)
+    allotted = min(quantity - unconfirmed, held.allotted)
+    found = quantity - unconfirmed - allotted
+    back = replace(
+        held,
+        returned=held.returned + unconfirmed + allotted,
+        allotted=held.allotted - allotted,
+        unconfirmed=held.unconfirmed - unconfirmed,
+        version=held.version + 1,
+        counted=True,
+    )
+    moves = [*recovered, *held.claim(Claim.UNCONFIRMED, Claim.FREE, unconfirmed, cause)]
+    moves += held.claim(Claim.ALLOTTED, Claim.FREE, allotted, cause)
+    if found:
+        moves.append(Move(held.pool, held.item, Place.FOUND, Place.ON_HAND, found, cause))
+    return _settle(back, tuple(moves), lots)
+
+
+def close(allotment: Allotment, lots: Iterable[Lot]) -> Change:
+    """The terminal's session is complete: every sale of it has arrived."""
+    return _settle(replace(allotment, closed=True), (), lots)
+
+
+def _settle(allotment: Allotment, moves: tuple[Move, ...], lots: Iterable[Lot]) -> Change:
+    """Writes off what is left over once all sales are known and the table was counted."""
+    rest, cause = allotment.lent, allotment.loss_cause
+    if not (allotment.closed and allotment.counted and rest):
+        return allotment, moves
+    gone = allotment.claim(Claim.ALLOTTED, Claim.FREE, allotment.allotted, cause)
+    gone += allotment.claim(Claim.UNCONFIRMED, Claim.FREE, allotment.unconfirmed, cause)
+    gone += take(allotment.pool, allotment.item, rest, Place.LOST, cause, after(lots, moves))
+    return replace(allotment, allotted=0, unconfirmed=0, lost=allotment.lost + rest), (*moves, *gone)

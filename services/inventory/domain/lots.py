@@ -1,0 +1,154 @@
+"""Lots: one household's goods through intake, inspection and out, and which lot a movement was of.
+
+Claims are per pool and item, goods are per lot. Nobody at a stall reads a lot, so the lot of what went out is
+inferred first-expired-first-out and flagged; a movement that names its lot corrects earlier inferences. What no lot
+can bear is borne by the item's unattributed lot (None), the only one that may go below zero, until a count.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from contracts.events.inventory import Place
+from services.inventory.domain.stock import Move
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class LotState(StrEnum):
+    """The gate of a lot: only a released one has goods in the pool."""
+
+    RECEIVED = "received"
+    RELEASED = "released"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """A household's goods of one item. `received` = `released` + `rejected` once inspected; `on_hand` is what is
+    left of `released`.
+    """
+
+    id: UUID
+    pool: str
+    item: str
+    household: str
+    received: int
+    harvested_at: datetime
+    sell_by: datetime | None = None
+    state: LotState = LotState.RECEIVED
+    released: int = 0
+    rejected: int = 0
+    on_hand: int = 0
+
+    def moved(self, move: Move) -> Lot:
+        """The lot after one of its movements."""
+        change = (move.target is Place.ON_HAND) - (move.source is Place.ON_HAND)
+        return replace(self, on_hand=self.on_hand + change * move.quantity)
+
+
+def inspect(lot: Lot, passed: int) -> tuple[Lot, tuple[Move, ...]]:
+    """The lot after its inspection: `passed` of it goes into the pool, the rest is rejected."""
+    state = LotState.RELEASED if passed else LotState.REJECTED
+    after = replace(lot, state=state, released=passed, rejected=lot.received - passed)
+    move = Move(lot.pool, lot.item, Place.INTAKE, Place.ON_HAND, passed, f"lot/{lot.id}", lot.id)
+    return after, (move,) if passed else ()
+
+
+def fefo(lots: Iterable[Lot]) -> list[Lot]:
+    """Lots with goods, the earliest sell-by first, then the earliest harvest."""
+    return sorted(
+        (lot for lot in lots if lot.on_hand > 0), key=lambda lot: (lot.sell_by or _NEVER, lot.harvested_at, lot.id)
+    )
+
+
+def after(lots: Iterable[Lot], moves: Sequence[Move]) -> list[Lot]:
+    """The lots as they stand after the movements."""
+    found = {lot.id: lot for lot in lots}
+    for move in moves:
+        if move.lot in found and move.physical:
+            found[move.lot] = found[move.lot].moved(move)
+    return list(found.values())
+
+
+def take(pool: str, item: str, quantity: int, target: Place, cause: str, lots: Iterable[Lot]) -> tuple[Move, ...]:
+    """Movements out of hand whose lots are inferred, and the rest out of the unattributed lot."""
+    moves = []
+    for lot in fefo(lots):
+        taken = min(quantity, lot.on_hand)
+        if taken:
+            moves.append(Move(pool, item, Place.ON_HAND, target, taken, cause, lot.id, True))
+            quantity -= taken
+    if quantity:
+        moves.append(Move(pool, item, Place.ON_HAND, target, quantity, cause, None, True))
+    return tuple(moves)
+
+
+def gone(history: Iterable[Move], place: Place) -> Counter[tuple[str, str, UUID | None]]:
+    """What these movements left at a place outside, by (pool, item, lot)."""
+    net: Counter[tuple[str, str, UUID | None]] = Counter()
+    for move in history:
+        change = (move.target is place) - (move.source is place)
+        if change:
+            net[move.pool, move.item, move.lot] += change * move.quantity
+    return +net
+
+
+def put_back(history: Iterable[Move], place: Place, cause: str, limit: int | None = None) -> tuple[Move, ...]:
+    """Movements that bring back on hand what the history took to a place, by the same lots; at most `limit`."""
+    moves = []
+    for (pool, item, lot), quantity in gone(history, place).items():
+        back = quantity if limit is None else min(quantity, limit)
+        if limit is not None:
+            limit -= back
+        if back:
+            moves.append(Move(pool, item, place, Place.ON_HAND, back, cause, lot, True))
+    return tuple(moves)
+
+
+def reattribute(lot: UUID | None, need: int, inferred: Sequence[Move], others: Iterable[Lot]) -> tuple[Move, ...]:
+    """Correcting pairs that bring up to `need` of a lot back on hand by taking it from other lots instead.
+
+    `inferred` are the movements of that lot whose lot nobody read, oldest first; the newest are corrected first,
+    each under its own cause. For a named lot, what the others can't bear goes to the unattributed one; for the
+    unattributed lot only what the others can bear is corrected.
+    """
+    moves: list[Move] = []
+    lots = [other for other in others if other.id != lot]
+    for (pool, item, cause, place), quantity in reversed(_outs(inferred).items()):
+        bearable = need if lot else min(need, sum(other.on_hand for other in fefo(lots)))
+        quantity = min(quantity, bearable)
+        if quantity:
+            instead = take(pool, item, quantity, place, cause, lots)
+            moves += [Move(pool, item, place, Place.ON_HAND, quantity, cause, lot, True), *instead]
+            lots = after(lots, instead)
+            need -= quantity
+    return tuple(moves)
+
+
+def _outs(inferred: Sequence[Move]) -> Counter[tuple[str, str, str, Place]]:
+    net: Counter[tuple[str, str, str, Place]] = Counter()
+    for move in inferred:
+        out = move.source is Place.ON_HAND
+        place = move.target if out else move.source
+        if isinstance(place, Place):
+            net[move.pool, move.item, move.cause, place] += move.quantity if out else -move.quantity
+    return +net
+
+
+def take_named(
+    lot: Lot, quantity: int, target: Place, cause: str, inferred: Sequence[Move], others: Iterable[Lot]
+) -> tuple[Move, ...]:
+    """Movements out of hand of a lot that was read. What the books say it no longer has is first taken back from
+    earlier inferences; what even that can't bear goes to the unattributed lot.
+    """
+    corrections = reattribute(lot.id, max(0, quantity - lot.on_hand), inferred, others)
+    borne = min(quantity, after([lot], corrections)[0].on_hand)
+    named = Move(lot.pool, lot.item, Place.ON_HAND, target, borne, cause, lot.id)
+    rest = Move(lot.pool, lot.item, Place.ON_HAND, target, quantity - borne, cause, None, True)
+    return (*corrections, *(move for move in (named, rest) if move.quantity))

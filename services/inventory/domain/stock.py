@@ -1,0 +1,111 @@
+"""Stock of one item in one pool, and the movements that are its only way to change.
+
+A promise (hold, allocation, allotment) may claim only what is `promisable`; a fact (sale, count, waste, return) is
+recorded even when it breaks a promise, and what is then claimed but not there is the shortfall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from uuid import UUID
+
+from contracts.events.inventory import Place
+
+
+class Claim(StrEnum):
+    """Whom goods are promised to; `FREE` is what no one claims."""
+
+    FREE = "free"
+    HELD = "held"
+    ALLOCATED = "allocated"
+    ALLOTTED = "allotted"
+    UNCONFIRMED = "unconfirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A quantity that went from one place to another, or from one claim to another; never between the two kinds.
+
+    Physical moves are of one lot (None: the item's unattributed lot), `inferred` where nobody read which. `cause`
+    names what led to it, so that what it did can be found and undone: `sale/<id>`, `reservation/<id>`, `lot/<id>`...
+    """
+
+    pool: str
+    item: str
+    source: Place | Claim
+    target: Place | Claim
+    quantity: int
+    cause: str
+    lot: UUID | None = None
+    inferred: bool = False
+
+    @property
+    def physical(self) -> bool:
+        """Whether goods moved, and not only claims on them."""
+        return isinstance(self.source, Place)
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """One item of a pool, in its unit. `on_hand` counts unsold goods anywhere, the stalls' tables included; it is
+    negative where more was sold than ever came in. No claim is ever negative. `closed` is sold out by decree.
+    """
+
+    pool: str
+    item: str
+    on_hand: int = 0
+    held: int = 0
+    allocated: int = 0
+    allotted: int = 0
+    unconfirmed: int = 0
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.held, self.allocated, self.allotted, self.unconfirmed) < 0:
+            raise ValueError(f"a claim on {self.pool}/{self.item} would be negative: {self}")
+
+    @property
+    def claims(self) -> int:
+        """Everything that someone was promised."""
+        return self.held + self.allocated + self.allotted + self.unconfirmed
+
+    @property
+    def shortfall(self) -> int:
+        """What is claimed but not there."""
+        return max(0, self.claims - self.on_hand)
+
+    @property
+    def available(self) -> int:
+        """What is there and unclaimed; 0 while there is a shortfall."""
+        return self.on_hand - self.claims + self.shortfall
+
+    @property
+    def promisable(self) -> int:
+        """What a promise may still claim."""
+        return 0 if self.closed else self.available
+
+    def moved(self, move: Move) -> Stock:
+        """The stock after a movement of its item. Places and claims that are not its own columns are outside."""
+        changed: dict[str, int] = {}
+        if move.source in _COLUMNS:
+            changed[move.source.value] = getattr(self, move.source) - move.quantity
+        if move.target in _COLUMNS:
+            changed[move.target.value] = getattr(self, move.target) + move.quantity
+        return replace(self, **changed)  # type: ignore[arg-type]
+
+
+_COLUMNS = frozenset(field.name for field in fields(Stock)) & {*Place, *Claim}
+
+
+def fold(moves: Iterable[Move]) -> dict[tuple[str, str], Stock]:
+    """The stock of every (pool, item) that the movements lead to, in any order that keeps claims above zero.
+
+    Equal to the stored rows, except for `closed`, which no movement carries.
+    """
+    found: dict[tuple[str, str], Stock] = {}
+    for move in moves:
+        key = (move.pool, move.item)
+        found[key] = found.get(key, Stock(*key)).moved(move)
+    return found
