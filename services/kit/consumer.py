@@ -1,0 +1,163 @@
+"""Consuming a topic: one transaction per partition of a batch, each event's effect once, whatever comes in."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from faststream.exceptions import NackMessage
+from faststream.kafka import KafkaBroker
+from faststream.middlewares import AckPolicy
+
+from contracts.envelope import Envelope, Event, Unreadable, read_envelope
+from services.kit import inbox
+from services.kit.clock import Clock
+from services.kit.delivery import SCOPE_LIMIT, Delivery, Handler, clean, reason, unreadable
+from services.kit.faults import point
+from services.kit.handling import Book, Handling
+from services.kit.message import ERASED, Due, Erased, Message, Record, Transient
+from services.kit.metrics import DUPLICATES
+from services.kit.settings import Settings
+from services.kit.unit_of_work import Pool, UnitOfWork
+
+Decode = Callable[[str, bytes], Event]
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """A topic (without prefix) and what a service does with it, by the class of the data.
+
+    Types that are known but not listed are passed over. `blocking_by_key`: a record without a readable subject
+    blocks its key; False where many subjects share a key (a stock pool), there it blocks nothing.
+    """
+
+    topic: str
+    handlers: Mapping[type[Event] | type[Due] | type[Erased], Handler] = field(hash=False)
+    blocking_by_key: bool = True
+
+
+class Processor(Handling):
+    """Handles a service's batches of one topic; works without a broker, so tests hand records in directly."""
+
+    def __init__(
+        self,
+        service: str,
+        subscription: Subscription,
+        *,
+        pool: Pool,
+        clock: Clock,
+        open_book: Callable[[UnitOfWork], Book],
+        decode: Decode,
+        wake: Callable[[], None] | None = None,
+    ) -> None:
+        consumer = f"{service}.{subscription.topic}"
+        super().__init__(consumer, pool=pool, clock=clock, open_book=open_book, wake=wake)
+        self.subscription = subscription
+        self._decode = decode
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """The effect of every record is committed, or the record is parked, before this returns.
+
+        Records of a partition take effect in the order of their offsets. Raises `Transient` when the world stays
+        away for about 20 s; then the same batch may come again.
+        """
+        ordered = sorted(records, key=lambda record: (record.partition, record.offset))
+        for _, partition in groupby(ordered, key=lambda record: record.partition):
+            await self.settle([found for record in partition if (found := self.read(record))])
+
+    def read(self, record: Record) -> Delivery | None:
+        """The record as a delivery: ready to run, or with its fault; None when its type is none of our business."""
+        by_key = self.subscription.blocking_by_key
+        try:
+            envelope = read_envelope(record.headers)
+            if not 0 < len(envelope.subject) <= SCOPE_LIMIT:
+                raise Unreadable(f"ce_subject has {len(envelope.subject)} characters")
+        except Unreadable as wrong:
+            return unreadable(record, str(wrong)[:300], by_key=by_key)
+        key = {clean(record.key)} if by_key and record.key else set()
+        waits = frozenset({envelope.subject} | key)
+        try:
+            data = self._data(envelope, record)
+        except Exception as wrong:  # whatever the decoder dislikes
+            fault = reason(wrong, record.topic)
+            return Delivery(record, envelope.id, envelope.subject, waits, fault=fault)
+        handler = self.subscription.handlers.get(type(data))
+        if handler is None:
+            return None
+        message = Message(envelope, data, record)
+        return Delivery(record, envelope.id, envelope.subject, waits, message, handler)
+
+    def _data(self, envelope: Envelope, record: Record) -> Event | Erased:
+        if record.value is not None:
+            return self._decode(envelope.type, record.value)
+        if envelope.type != ERASED and Erased not in self.subscription.handlers:
+            raise ValueError("the value is null, and nothing is ever erased from this topic")
+        return Erased(clean(record.key or b""))
+
+    async def _take(self, _uow: UnitOfWork, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        fresh = await inbox.claim(_uow.conn, self.consumer, (delivery.id for delivery in deliveries))
+        point("inbox.after_insert")
+        taken: list[Delivery] = []
+        for delivery in deliveries:
+            if delivery.id in fresh:
+                fresh.remove(delivery.id)  # a batch may hold the same event twice: only the first counts
+                taken.append(delivery)
+        DUPLICATES.labels(self.consumer).inc(len(deliveries) - len(taken))
+        return taken
+
+
+def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> None:
+    """Lets the broker feed the processor: positions are committed only after `handle` returned, and an error brings
+    the whole batch again. One subscriber, one group, one topic.
+    """
+    topic = processor.subscription.topic
+    subscriber = broker.subscriber(
+        settings.prefix + topic,
+        batch=True,
+        group_id=settings.prefix + processor.consumer,
+        group_instance_id=settings.instance or None,
+        max_records=500,
+        batch_timeout_ms=4,  # an empty poll sleeps as long again, so this is the blind spot of an idle hop
+        auto_offset_reset="earliest",
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        session_timeout_ms=10_000,
+        max_poll_interval_ms=60_000,
+        no_reply=True,
+        parser=_parse,
+        decoder=_decode,
+    )
+
+    @subscriber
+    async def on_batch(records: Sequence[Any]) -> None:
+        try:
+            await processor.handle([_record(topic, record) for record in records])
+        except Transient as away:
+            # FastStream has no delay of its own: a bare nack comes back over a thousand times a second.
+            await asyncio.sleep(random.uniform(0.5, 1.0))
+            raise NackMessage from away
+        except Exception:
+            await asyncio.sleep(random.uniform(0.5, 1.0))
+            raise
+
+
+async def _parse(records: tuple[Any, ...], original: Any) -> Any:
+    """FastStream's own message around the raw records. Its parser decodes header bytes and dies of bad ones, so it
+    never sees them (https://github.com/ag2ai/faststream/issues/2458).
+    """
+    bare = type(records[0])(**{**vars(records[0]), "headers": ()})
+    message = await original((bare,))
+    message.raw_message = records
+    return message
+
+
+async def _decode(message: Any, _original: Any) -> Any:
+    return message.raw_message
+
+
+def _record(topic: str, raw: Any) -> Record:
+    headers = {name: clean(value or b"") for name, value in raw.headers}
+    return Record(topic, raw.partition, raw.offset, raw.key, raw.value, headers)

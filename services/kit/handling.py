@@ -1,0 +1,212 @@
+"""Running deliveries through a book: one transaction for a run of them, transient errors retried, culprits parked."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import structlog
+
+from services.kit import parking
+from services.kit.clock import Clock
+from services.kit.database import is_transient
+from services.kit.delivery import Delivery, reason
+from services.kit.faults import point
+from services.kit.message import Message, Record, Transient, Unprocessable
+from services.kit.metrics import BATCH_SECONDS, HANDLED, LAST_BATCH
+from services.kit.unit_of_work import Pool, UnitOfWork, begin
+
+BUDGET_S = 20.0
+TRIES = 3
+_log = structlog.get_logger("halfday.handling")
+
+
+class Book(Protocol):
+    """A service's identity map of the aggregates that one transaction touches; the only thing that knows its SQL."""
+
+    uow: UnitOfWork
+
+    async def load(self, messages: Sequence[Message[Any]]) -> None:
+        """Locks every head row that the messages need, sorted, then reads what hangs on them."""
+
+    async def save(self) -> None:
+        """Writes every change, set-based."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """How many parked records a redrive handled, and the error of the one that stopped it."""
+
+    done: int
+    error: str | None = None
+
+
+class Handling(ABC):
+    """How one consumer of a service deals with deliveries. `consumer` names it in inbox, parking and event ids."""
+
+    def __init__(
+        self,
+        consumer: str,
+        *,
+        pool: Pool,
+        clock: Clock,
+        open_book: Callable[[UnitOfWork], Book],
+        wake: Callable[[], None] | None,
+    ) -> None:
+        self.consumer = consumer
+        self.pool = pool
+        self.clock = clock
+        self._open_book = open_book
+        self._wake = wake
+
+    @abstractmethod
+    def read(self, record: Record) -> Delivery | None:
+        """The record as a delivery, or None for one that this consumer has no use for. Never raises."""
+
+    async def _take(self, _uow: UnitOfWork, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Those still to be dealt with, decided before the head rows are locked."""
+        return list(deliveries)
+
+    async def _confirm(self, _uow: UnitOfWork, deliveries: Sequence[Delivery]) -> set[Any]:
+        """Ids of those still to be dealt with, decided after the head rows are locked."""
+        return {delivery.id for delivery in deliveries}
+
+    async def settle(self, deliveries: Sequence[Delivery], until: float | None = None) -> None:
+        """Each delivery's effect is committed or it is parked, in order, before this returns.
+
+        Raises `Transient` after about 20 s of trying (or at `until` on the monotonic clock): what was committed
+        stays, and the whole may be handed in again.
+        """
+        if not deliveries:
+            return
+        until = until or time.monotonic() + BUDGET_S
+        failures = 0
+        while True:
+            if failures and time.monotonic() > until:
+                raise Transient(f"{self.consumer} could not settle its batch in {BUDGET_S:.0f} s")
+            try:
+                await self._attempt(deliveries)
+                return
+            except Exception as error:
+                if is_transient(error):
+                    _log.warning("retry", consumer=self.consumer, error=type(error).__name__, failures=failures)
+                elif len(deliveries) > 1:
+                    await self._halve(deliveries, until)
+                    return
+                else:
+                    deliveries = [self._count(deliveries[0], error)]
+                failures += 1
+                await asyncio.sleep(min(5.0, 0.05 * 2**failures) * random.uniform(0.5, 1))
+
+    async def _halve(self, deliveries: Sequence[Delivery], until: float) -> None:
+        middle = len(deliveries) // 2
+        await self.settle(deliveries[:middle], until)
+        await self.settle(deliveries[middle:], until)
+
+    def _count(self, delivery: Delivery, error: Exception) -> Delivery:
+        """One more failed try; at the last one (the first, when no try can help) the delivery becomes a fault."""
+        if delivery.fault is not None:
+            raise error
+        attempts = delivery.attempts + 1
+        given_up = isinstance(error, Unprocessable) or attempts >= TRIES
+        text = reason(error, delivery.record.topic)
+        _log.warning("failed", consumer=self.consumer, id=str(delivery.id), error=text, attempts=attempts)
+        return replace(delivery, attempts=attempts, fault=text if given_up else None)
+
+    async def _attempt(self, deliveries: Sequence[Delivery]) -> None:
+        with BATCH_SECONDS.labels(self.consumer).time():
+            async with begin(self.pool, self.clock, consumer=self.consumer, wake=self._wake) as uow:
+                fresh = await self._take(uow, deliveries)
+                handled = await self._deal(uow, fresh) if fresh else 0
+        point("effect.after_commit_before_ack")
+        HANDLED.labels(self.consumer).inc(handled)
+        LAST_BATCH.labels(self.consumer).set_to_current_time()
+
+    async def _deal(self, uow: UnitOfWork, fresh: Sequence[Delivery]) -> int:
+        scopes = {scope for delivery in fresh for scope in delivery.behind}
+        runs, parks = _sort(fresh, await parking.blocked(uow.conn, self.consumer, sorted(scopes)))
+        book = self._open_book(uow)
+        await book.load([delivery.message for delivery in runs if delivery.message])
+        confirmed = await self._confirm(uow, fresh)
+        runs = [delivery for delivery in runs if delivery.id in confirmed]
+        parks = [(delivery, scope) for delivery, scope in parks if delivery.id in confirmed]
+        await self._run(uow, book, runs)
+        if parks:
+            await parking.park(uow, parks)
+        return len(runs)
+
+    async def _run(self, uow: UnitOfWork, book: Book, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            if delivery.handler and delivery.message:
+                uow.cause = delivery.message
+                delivery.handler(book, delivery.message)
+        uow.cause = None
+        await book.save()
+
+    async def redrive(self, scope: str) -> Redriven:
+        """Handles what is parked under the scope, in order, each in a transaction; unblocks it when all is done.
+
+        Stops at the first that fails again. Nothing parked: does nothing. Transient errors are raised.
+        """
+        done = 0
+        while True:
+            async with begin(self.pool, self.clock, consumer=self.consumer, wake=self._wake) as uow:
+                head = await self._head(uow, scope)
+            if head is None:
+                return Redriven(done)
+            try:
+                done += await self._redrive_head(scope, head)
+            except Exception as error:
+                if is_transient(error):
+                    raise
+                text = reason(error, head.record.topic)
+                async with begin(self.pool, self.clock, consumer=self.consumer) as uow:
+                    await parking.failed_again(uow.conn, head.id, text)
+                return Redriven(done, text)
+
+    async def _head(self, uow: UnitOfWork, scope: str) -> parking.Head | None:
+        """The head of the scope's queue under the scope's lock; an empty queue is unblocked."""
+        if not await parking.lock(uow.conn, self.consumer, scope):
+            return None
+        head = await parking.first(uow.conn, self.consumer, scope)
+        if head is None:
+            await parking.unblock(uow.conn, self.consumer, scope)
+        return head
+
+    async def _redrive_head(self, scope: str, head: parking.Head) -> int:
+        async with begin(self.pool, self.clock, consumer=self.consumer, wake=self._wake) as uow:
+            # Another redrive may have been quicker.
+            if await self._head(uow, scope) != head:
+                return 0
+            await self._again(uow, self.read(head.record))
+            await parking.remove(uow.conn, head.id)
+            return 1
+
+    async def _again(self, uow: UnitOfWork, delivery: Delivery | None) -> None:
+        if delivery is None:
+            return
+        if delivery.message is None:
+            raise Unprocessable(delivery.fault)
+        book = self._open_book(uow)
+        await book.load([delivery.message])
+        await self._run(uow, book, [delivery])
+
+
+def _sort(fresh: Sequence[Delivery], blocked: set[str]) -> tuple[list[Delivery], list[tuple[Delivery, str]]]:
+    """What can run, and what must be parked under which scope: faults, and all behind a blocked scope, in order."""
+    runs: list[Delivery] = []
+    parks: list[tuple[Delivery, str]] = []
+    for delivery in fresh:
+        if hit := delivery.behind & blocked:
+            parks.append((replace(delivery, fault=None), min(hit)))
+        elif delivery.fault is not None:
+            parks.append((delivery, delivery.scope))
+            blocked.add(delivery.scope)
+        else:
+            runs.append(delivery)
+    return runs, parks

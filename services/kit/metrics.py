@@ -1,0 +1,15 @@
+"""What the messaging parts count."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+HANDLED = Counter("halfday_handled", "Messages whose effect was committed", ["consumer"])
+DUPLICATES = Counter("halfday_duplicates_absorbed", "Redelivered messages that the inbox dropped", ["consumer"])
+PARKED = Counter("halfday_parked", "Records parked, those that queue behind another included", ["consumer"])
+BATCH_SECONDS = Histogram("halfday_batch_seconds", "One transaction of a consumer, commit included", ["consumer"])
+LAST_BATCH = Gauge("halfday_last_batch_timestamp_seconds", "When a consumer last finished a batch", ["consumer"])
+FIRED = Counter("halfday_deadlines_fired", "Deadlines that were acted on", ["consumer"])
+RELAYED = Counter("halfday_relayed", "Outbox rows that Kafka acknowledged")
+RELAY_LAG = Gauge("halfday_relay_lag_seconds", "From the oldest row of the last page to its acknowledgement")
+RELAY_RESTARTS = Counter("halfday_relay_restarts", "Times the relay gave up its producer or its lane and began anew")

@@ -1,0 +1,167 @@
+"""The outbox: events as rows of the business transaction, and the archive of what Kafka acknowledged.
+
+Order: a row's id is taken after the lock on its subject's number (and after the head row of its key, which the
+writer locked first), so per key the order of ids is the order of commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from contracts.envelope import Headers
+from services.kit.message import Unprocessable
+
+# The broker's default max.message.bytes (1 048 588) less 10 %, for framing and a codec's bad day.
+LIMIT = 943_000
+CHANNEL = "outbox"
+KEEP_DAYS = 60
+
+Connection = asyncpg.Connection[asyncpg.Record]
+
+
+class TooLarge(Unprocessable):
+    """An event whose record the broker would refuse; its transaction wrote nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A row to be: headers still without `ce_seq`, which only `write` can know. A payload of None is a tombstone."""
+
+    topic: str
+    key: str
+    subject: str
+    event_id: UUID
+    headers: Headers
+    payload: bytes | None
+
+
+async def write(conn: Connection, rows: Sequence[Outgoing]) -> None:
+    """Queues rows in order and numbers them per topic and subject, in two statements however many there are.
+
+    Call it last in a transaction. Raises `TooLarge` before writing anything.
+    """
+    if not rows:
+        return
+    for row in rows:
+        size = len(row.key) + len(row.payload or b"") + sum(len(k) + len(v) + 4 for k, v in row.headers.items())
+        if size > LIMIT:
+            raise TooLarge(f"{row.headers.get('ce_type')} about {row.subject} is {size} bytes; the limit is {LIMIT}")
+    numbers = await _number(conn, rows)
+    seqs = [next(numbers[row.topic, row.subject]) for row in rows]
+    await conn.execute(
+        "insert into outbox (topic, key, subject, seq, event_id, headers, payload) "
+        "select t, k, s, q, e, h::jsonb, p from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], "
+        "$5::uuid[], $6::text[], $7::bytea[]) with ordinality as r(t, k, s, q, e, h, p, n) order by n",
+        [row.topic for row in rows],
+        [row.key for row in rows],
+        [row.subject for row in rows],
+        seqs,
+        [row.event_id for row in rows],
+        [orjson.dumps(row.headers | {"ce_seq": str(seq)}).decode() for row, seq in zip(rows, seqs, strict=True)],
+        [row.payload for row in rows],
+    )
+
+
+async def _number(conn: Connection, rows: Sequence[Outgoing]) -> dict[tuple[str, str], Iterator[int]]:
+    counts = sorted(Counter((row.topic, row.subject) for row in rows).items())
+    lasts = await conn.fetch(
+        "insert into outbox_seq as old (topic, subject, seq) "
+        "select * from unnest($1::text[], $2::text[], $3::bigint[]) "
+        "on conflict (topic, subject) do update set seq = old.seq + excluded.seq returning topic, subject, seq",
+        [topic for (topic, _), _ in counts],
+        [subject for (_, subject), _ in counts],
+        [count for _, count in counts],
+    )
+    firsts = {(row["topic"], row["subject"]): row["seq"] for row in lasts}
+    return {pair: iter(range(firsts[pair] - count + 1, firsts[pair] + 1)) for pair, count in counts}
+
+
+async def prepare_archive(conn: Connection, today: date | None = None) -> None:
+    """Makes the archive's days up to the day after tomorrow (UTC) and drops those older than 60 days. Repeatable."""
+    today = today or datetime.now(UTC).date()
+    for day in (today + timedelta(days=n) for n in range(-1, 3)):
+        await conn.execute(
+            f"create table if not exists {_partition(day)} partition of outbox_sent "
+            f"for values from ('{day} 00:00+00') to ('{day + timedelta(days=1)} 00:00+00')"
+        )
+    oldest = _partition(today - timedelta(days=KEEP_DAYS))
+    for row in await conn.fetch(
+        "select inhrelid::regclass::text as name from pg_inherits where inhparent = 'outbox_sent'::regclass"
+    ):
+        if row["name"] < oldest:
+            await conn.execute(f"drop table {row['name']}")
+
+
+def _partition(day: date) -> str:
+    return f"outbox_sent_{day:%Y%m%d}"
+
+
+async def archive(conn: Connection, acked: Sequence[tuple[int, int, int]]) -> None:
+    """Moves the rows with these (id, partition, offset) to the archive in one statement."""
+    await conn.execute(
+        "with acked as (select * from unnest($1::bigint[], $2::int[], $3::bigint[]) as a(id, partition, position)), "
+        "gone as (delete from outbox where id = any($1::bigint[]) returning *) "
+        "insert into outbox_sent (id, lane, topic, key, subject, seq, event_id, headers, payload, created_at, "
+        'partition, "offset") select id, lane, topic, key, subject, seq, event_id, headers, payload, created_at, '
+        "partition, position from gone join acked using (id)",
+        *map(list, zip(*acked, strict=True)),
+    )
+
+
+async def republish(conn: Connection, topic: str, partition: int, offset: int) -> int:
+    """Puts what the archive has of a partition from `offset` on back at the head of the lane; how many rows.
+
+    For a log that lost its tail or its disk: readers drop what they know by event id.
+    """
+    done: str = await conn.execute(
+        'with back as (delete from outbox_sent where topic = $1 and partition = $2 and "offset" >= $3 returning *) '
+        "insert into outbox (id, lane, topic, key, subject, seq, event_id, headers, payload, created_at) "
+        "overriding system value select id, lane, topic, key, subject, seq, event_id, headers, payload, created_at "
+        "from back on conflict (id) do nothing",
+        topic,
+        partition,
+        offset,
+    )
+    return int(done.split()[-1])
+
+
+class Waker:
+    """Wakes the relay of another process: call it after a commit. The first call notifies at once, then at most one
+    NOTIFY per 10 ms follows, on a connection of its own: a NOTIFY in the business transaction would make commits
+    wait for each other. A lost one costs the relay's poll interval, nothing else.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._asked = asyncio.Event()
+
+    def __call__(self) -> None:
+        """Asks for a wake-up; never blocks, never raises."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Serves the calls until cancelled; reconnects for as long as it takes."""
+        while True:
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                await self._serve()
+            await asyncio.sleep(1)
+
+    async def _serve(self) -> None:
+        conn = await asyncpg.connect(self._dsn, timeout=5)
+        try:
+            while True:
+                await self._asked.wait()
+                self._asked.clear()
+                await conn.execute(f"notify {CHANNEL}")
+                await asyncio.sleep(0.01)
+        finally:
+            conn.terminate()
