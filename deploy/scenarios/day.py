@@ -1,0 +1,159 @@
+"""One day of a scenario worked out for a seed: every order, sale, lot and loan, before anything has happened."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from uuid import UUID
+
+from contracts.values import pool_of
+from deploy.scenarios.model import Channel, Scenario, Span, Way
+
+
+class Fate(Enum):
+    """What the person behind an order, or at its door, will do."""
+
+    FETCHES = "takes it"
+    CANCELS = "changes their mind"
+    NEVER_PAYS = "never pays"
+    PAYS_LATE = "pays after the hold ended"
+    NOT_FETCHED = "never fetches it"
+    MISSED_ONCE = "is out at the first try"
+    REFUSES = "refuses it at the door"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A quantity of a good: pieces or grams."""
+
+    item: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a delivery goes, WGS-84."""
+
+    text: str
+    lat: float
+    lon: float
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order that will be placed at minute `at`, and when its person pays, cancels or fetches it, if ever."""
+
+    id: UUID
+    at: float
+    channel: Channel
+    community: str
+    name: str
+    phone: str
+    lines: tuple[Line, ...]
+    way: Way
+    address: Address | None
+    payment: str
+    fate: Fate = Fate.FETCHES
+    pays_at: float | None = None
+    cancels_at: float | None = None
+    fetches_at: float | None = None
+    twice: bool = False
+    asks_quote: bool = False
+
+    @property
+    def in_list(self) -> bool:
+        """Whether a group leader sends it in a batch."""
+        return self.channel == "group"
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """Somebody at a stall who wants `lines`; `voided_at`: the sale is undone then."""
+
+    id: UUID
+    at: float
+    lines: tuple[Line, ...]
+    voided_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """A stall's terminal: what is lent to it and who comes."""
+
+    terminal: str
+    site: str
+    offline: Span | None
+    lent: dict[str, int]
+    sales: tuple[Sale, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """A household's lot brought in at minute `at`; inspection passes `passed` of `received`."""
+
+    id: UUID
+    at: float
+    site: str
+    item: str
+    household: str
+    received: int
+    passed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Household:
+    """A supplying household by its code."""
+
+    id: str
+    village: str
+
+
+@dataclass(frozen=True, slots=True)
+class Courier:
+    """A courier and the vehicle."""
+
+    id: str
+    capacity_g: int
+    cold_ml: int
+    offline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What follows from the counts, whatever the timing: orders by end state; units sold and refused by good.
+
+    Quantities are in the good's unit; `refused` counts orders and stall customers that got nothing.
+    """
+
+    ends: Counter[str]
+    sold: Counter[str]
+    refused: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The whole day, ready to be played."""
+
+    scenario: Scenario
+    date: date
+    seed: int
+    households: tuple[Household, ...]
+    couriers: tuple[Courier, ...]
+    orders: tuple[Order, ...]
+    stalls: tuple[Stall, ...]
+    lots: tuple[Lot, ...]
+
+    @property
+    def market_day(self) -> str:
+        """The market day's id."""
+        return self.date.isoformat()
+
+    def at(self, minute: float) -> datetime:
+        """The instant of a minute of this day."""
+        return self.scenario.at(self.date, minute)
+
+    def pool(self, site: str) -> str:
+        """The stock pool of a site on this day."""
+        return pool_of(self.market_day, site)

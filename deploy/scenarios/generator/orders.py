@@ -1,0 +1,92 @@
+"""Who orders what and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from deploy.scenarios.day import Line, Order
+from deploy.scenarios.generator import people
+from deploy.scenarios.generator.behaviour import with_behaviour
+from deploy.scenarios.generator.chance import Chance
+from deploy.scenarios.model import Channel, Community, Good, Minute, Scarce, Scenario, Way
+
+PAYMENTS: dict[Channel, tuple[str, ...]] = {
+    "app": ("prepaid", "prepaid", "on_account"),
+    "group": ("on_account",),
+    "live": ("prepaid",),
+    "stall": ("prepaid",),
+}
+
+
+def make_orders(scenario: Scenario, chance: Chance) -> list[Order]:
+    """All orders by minute: the usual ones with their behaviour, then the scarce ones, which always end plainly."""
+    maker = _Maker(scenario, chance)
+    usual = with_behaviour(scenario, chance.of("behaviour"), list(maker.usual()))
+    return sorted([*usual, *maker.scarce()], key=lambda order: (order.at, order.id))
+
+
+class _Maker:
+    def __init__(self, scenario: Scenario, chance: Chance) -> None:
+        self._scenario = scenario
+        self._chance = chance
+        self._rng = chance.of("orders")
+        self._made = 0
+        self._goods = [good for good in scenario.goods if not good.scarce]
+        self._open: tuple[float, float] = (scenario.opens + 4, scenario.last_order)
+
+    def usual(self) -> Iterator[Order]:
+        counts, places = self._scenario.orders, self._scenario.communities
+        for _ in range(counts.app):
+            yield self._order("app", self._rng.choice(places), "delivery", self._rng.uniform(*self._open), self._some())
+        for number in range(counts.live):
+            at = _burst(self._rng, counts.bursts_at[number % len(counts.bursts_at)])
+            good = self._scenario.good(self._rng.choice(counts.burst_goods))
+            yield self._order("live", self._rng.choice(places), "delivery", at, (_line(self._rng, good),))
+        for number in range(counts.group):
+            at = counts.lists_at[number // len(places) % len(counts.lists_at)]
+            yield self._order("group", places[number % len(places)], "pickup", at, self._some())
+        for _ in range(counts.stall):
+            yield self._order("stall", self._rng.choice(places), "pickup", self._rng.uniform(*self._open), self._some())
+
+    def scarce(self) -> Iterator[Order]:
+        for wanted in self._scenario.scarce:
+            yield from self._wanted(wanted)
+
+    def _wanted(self, wanted: Scarce) -> Iterator[Order]:
+        site = next(site for site in self._scenario.sites if site.id == wanted.site)
+        homes = [place for place in self._scenario.communities if place.id in site.communities]
+        lines = (Line(wanted.item, self._scenario.good(wanted.item).usual[0]),)
+        for _ in range(wanted.orders):
+            at = self._rng.uniform(*self._open)
+            yield self._order("app", self._rng.choice(homes), wanted.fulfilment, at, lines)
+
+    def _some(self) -> tuple[Line, ...]:
+        goods = self._rng.sample(self._goods, self._rng.choice((1, 1, 2, 2, 3)))
+        return tuple(_line(self._rng, good) for good in goods)
+
+    def _order(self, channel: Channel, place: Community, way: Way, at: float, lines: tuple[Line, ...]) -> Order:
+        rng, self._made = self._rng, self._made + 1
+        fetches_at = rng.uniform(self._scenario.terminals_close + 15, self._scenario.points_close - 90)
+        return Order(
+            id=self._chance.id("order", self._made),
+            at=at,
+            channel=channel,
+            community=place.id,
+            name=people.name(rng),
+            phone=people.phone(rng),
+            lines=lines,
+            way=way,
+            address=people.address(rng, place) if way == "delivery" else None,
+            payment=rng.choice(PAYMENTS[channel]),
+            fetches_at=fetches_at if way == "pickup" else None,
+        )
+
+
+def _line(rng: Random, good: Good) -> Line:
+    return Line(good.id, rng.choice(good.usual))
+
+
+def _burst(rng: Random, at: Minute) -> float:
+    # most within one minute, then a tail
+    return at + min(rng.expovariate(1.6), 6.0)

@@ -1,0 +1,30 @@
+"""Made-up buyers: names as they stand in a chat list, phone numbers that nobody has, doors near a community."""
+
+from __future__ import annotations
+
+from random import Random
+
+from deploy.scenarios.day import Address
+from deploy.scenarios.model import Community
+
+SURNAMES = "李王张刘陈杨黄周吴彭谭罗邓曾肖唐何龙"
+FORMS = ("姐", "哥", "阿姨", "叔", "伟", "敏", "芳", "军", "娟", "强")
+# About 600 m to each side.
+NEAR = 0.006
+
+
+def name(rng: Random) -> str:
+    """A name such as 李姐 or 王伟."""
+    return rng.choice(SURNAMES) + rng.choice(FORMS)
+
+
+def phone(rng: Random) -> str:
+    """A mobile number with a block of zeros."""
+    return f"1990000{rng.randrange(10_000):04}"
+
+
+def address(rng: Random, community: Community) -> Address:
+    """A door in a community."""
+    text = f"{community.name_zh}{rng.randint(1, 30)}栋{rng.randint(1, 4)}单元{rng.randint(1, 18)}{rng.randint(1, 4):02}"
+    lat, lon = (round(centre + rng.uniform(-NEAR, NEAR), 6) for centre in (community.lat, community.lon))
+    return Address(text, lat, lon)

@@ -1,0 +1,205 @@
+"""What a scenario's files may say: places, goods, and the day with its counts. Times of day are local `HH:MM`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _minutes(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    at = dt.time.fromisoformat(value)
+    return at.hour * 60.0 + at.minute
+
+
+# A time of day as minutes since local midnight; written "HH:MM" in the files.
+Minute = Annotated[float, BeforeValidator(_minutes), Field(ge=0, lt=24 * 60)]
+Span = tuple[Minute, Minute]
+Channel = Literal["app", "group", "live", "stall"]
+Way = Literal["delivery", "pickup"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Place(_Part):
+    """A named place, WGS-84, approximate at town level."""
+
+    id: str
+    name_zh: str
+    name_en: str
+    lat: float
+    lon: float
+
+
+class Community(Place):
+    """A city community and the village that it is paired with."""
+
+    paired_with: str | None = None
+
+
+class Site(Place):
+    """A market site, the communities it serves and the station that its deliveries start from."""
+
+    station: str
+    communities: list[str]
+
+
+class Good(_Part):
+    """A good. Quantities are pieces or grams; prices are fen per piece, or per 500 g where weighed."""
+
+    id: str
+    name_zh: str
+    name_en: str
+    unit: Literal["piece", "gram"]
+    load_g: int
+    load_ml: int = 0
+    cold: bool = False
+    origins: list[str] = Field(alias="from")
+    usual: list[int]
+    scarce: bool = False
+    price: dict[Channel, int]
+
+    def cost(self, channel: Channel, quantity: int) -> int:
+        """What a quantity costs in fen, rounded half up once."""
+        if self.unit == "piece":
+            return self.price[channel] * quantity
+        return (self.price[channel] * quantity * 2 + 500) // 1000
+
+
+class Wave(_Part):
+    """A delivery wave: when the dispatcher cuts it, and when it is cut at the latest."""
+
+    id: str
+    slot: Span
+    cut: Minute
+    cutoff: Minute
+    capacity: int
+
+
+class OrderCounts(_Part):
+    """How many orders each channel brings, of goods that are not scarce."""
+
+    app: int
+    group: int
+    live: int
+    stall: int
+    lists_at: list[Minute]
+    bursts_at: list[Minute]
+    burst_goods: list[str]
+    with_quote: int
+
+
+class Behaviour(_Part):
+    """How many of the orders end differently or are sent in an unusual way; nobody does two of these."""
+
+    cancel_delivery: int = 0
+    cancel_pickup: int = 0
+    never_pay: int = 0
+    pay_in_time: int = 0
+    pay_late: int = 0
+    not_fetched: int = 0
+    missed_once: int = 0
+    refused_at_door: int = 0
+    sent_twice: int = 0
+
+
+class Scarce(_Part):
+    """A scarce good at a site, in units of its usual quantity: stalls and orders both ask for more than there is."""
+
+    item: str
+    site: str
+    fulfilment: Way
+    stock: int
+    orders: int
+    terminals: list[str]
+    lent_each: int
+    wanted_each: int
+
+    @property
+    def for_orders(self) -> int:
+        """Units left for orders once the stalls have theirs."""
+        return self.stock - self.lent_each * len(self.terminals)
+
+
+class Stalls(_Part):
+    """What stalls do: sales of each, and how their terminals sync."""
+
+    sales_each: int
+    goods_each: int
+    voids: int
+    sync_every_min: float
+    repeat_every: int
+
+
+class SiteTerminals(_Part):
+    """The terminals of a site, and which of them are offline from when until when."""
+
+    site: str
+    stalls: int
+    offline: dict[int, Span] = {}
+
+
+class Fleet(_Part):
+    """Couriers of one kind of vehicle."""
+
+    kind: str
+    count: int
+    capacity_g: int
+    cold_ml: int
+
+
+class CourierDays(_Part):
+    """Which couriers have no network all day."""
+
+    offline: list[str] = []
+
+
+class Scenario(_Part):
+    """A whole day as its files describe it."""
+
+    name: str
+    date: dt.date
+    utc_offset: str
+    clock_starts: Minute
+    speed: float
+    hold_ttl_s: int
+    households_per_village: int
+    first_lots: Minute
+    opens: Minute
+    closes: Minute
+    last_order: Minute
+    terminals_close: Minute
+    leases_until: Minute
+    points_close: Minute
+    villages: list[Place]
+    communities: list[Community]
+    stations: list[Place]
+    sites: list[Site]
+    goods: list[Good]
+    waves: list[Wave]
+    orders: OrderCounts
+    behaviour: Behaviour
+    scarce: list[Scarce]
+    stalls: Stalls
+    terminals: list[SiteTerminals]
+    couriers: list[Fleet]
+    courier_days: CourierDays = CourierDays()
+
+    def at(self, day: dt.date, minute: float) -> dt.datetime:
+        """The instant of a minute since local midnight of `day`."""
+        sign, hours, minutes = self.utc_offset[0], int(self.utc_offset[1:3]), int(self.utc_offset[4:])
+        offset = dt.timedelta(hours=hours, minutes=minutes) * (-1 if sign == "-" else 1)
+        return dt.datetime.combine(day, dt.time(), dt.timezone(offset)) + dt.timedelta(minutes=minute)
+
+    def good(self, item: str) -> Good:
+        """The good of that id; KeyError when there is none."""
+        return {good.id: good for good in self.goods}[item]
+
+    def site_of(self, community: str) -> Site:
+        """The site that serves a community; StopIteration when none does."""
+        return next(site for site in self.sites if community in site.communities)

@@ -1,0 +1,115 @@
+"""The market day as data and as a plan: the same for a seed, and its end follows from the counts."""
+
+from collections import Counter
+from datetime import date
+
+import pytest
+
+from deploy.scenarios.day import Day, Fate
+from deploy.scenarios.expected import end_of, expected
+from deploy.scenarios.generator import make_day
+from deploy.scenarios.load import ScenarioError, load, names
+
+SCENARIO = load("market-day")
+
+
+@pytest.fixture(scope="module")
+def day() -> Day:
+    return make_day(SCENARIO, 1)
+
+
+def test_the_scenario_has_the_size_that_a_market_has(day: Day):
+    assert len(SCENARIO.villages) == 8
+    assert len(SCENARIO.goods) == 14
+    assert [good.id for good in SCENARIO.goods if good.scarce] == ["oil-tofu", "crayfish"]
+    assert len(day.stalls) == 20
+    assert sum(stall.offline is not None for stall in day.stalls) == 7
+    assert len(day.couriers) == 12
+    assert [courier.id for courier in day.couriers if courier.offline] == ["tricycle-3"]
+    assert len(SCENARIO.stations) == 1
+    assert 1_900 <= len(day.orders) + sum(len(stall.sales) for stall in day.stalls) <= 2_300
+
+
+def test_references_in_the_data_hold(day: Day):
+    villages = {village.id for village in SCENARIO.villages}
+    communities = {place.id for place in SCENARIO.communities}
+    served = [community for site in SCENARIO.sites for community in site.communities]
+    assert sorted(served) == sorted(communities)
+    assert {origin for good in SCENARIO.goods for origin in good.origins} <= villages
+    assert {place.paired_with for place in SCENARIO.communities if place.paired_with} <= villages
+    assert {t for scarce in SCENARIO.scarce for t in scarce.terminals} <= {stall.terminal for stall in day.stalls}
+
+
+def test_the_same_seed_gives_the_same_day_and_another_seed_another(day: Day):
+    assert make_day(SCENARIO, 1) == day
+    other = make_day(SCENARIO, 2)
+    assert {order.id for order in other.orders}.isdisjoint(order.id for order in day.orders)
+    assert {order.id for order in make_day(SCENARIO, 1, date(2026, 10, 31)).orders}.isdisjoint(
+        order.id for order in day.orders
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_end_states_do_not_depend_on_the_seed(seed: int, day: Day):
+    found, first = expected(make_day(SCENARIO, seed)), expected(day)
+    assert found.ends == first.ends
+    assert found.refused == first.refused
+    scarce = ("oil-tofu", "crayfish")
+    assert [found.sold[item] for item in scarce] == [first.sold[item] for item in scarce]
+    assert sum(found.ends.values()) == len(day.orders)
+
+
+def test_scarce_goods_are_plain_single_units_and_wanted_by_more_than_there_is(day: Day):
+    scarce = {wanted.item for wanted in SCENARIO.scarce}
+    orders = [order for order in day.orders if scarce & {line.item for line in order.lines}]
+    assert all(len(order.lines) == 1 and order.fate is Fate.FETCHES for order in orders)
+    assert all(order.payment != "pending" for order in orders)
+    for wanted in SCENARIO.scarce:
+        assert wanted.orders > wanted.for_orders > 0
+        assert wanted.wanted_each > wanted.lent_each
+
+
+def test_lots_cover_what_orders_and_stalls_want_of_usual_goods(day: Day):
+    stock, wanted = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for lot in day.lots:
+        assert 0 < lot.passed <= lot.received
+        stock[lot.site, lot.item] += lot.passed
+    for order in day.orders:
+        for line in order.lines:
+            wanted[SCENARIO.site_of(order.community).id, line.item] += line.quantity
+    for stall in day.stalls:
+        for item, quantity in stall.lent.items():
+            wanted[stall.site, item] += quantity
+    scarce = {good.id for good in SCENARIO.goods if good.scarce}
+    assert all(stock[key] >= amount for key, amount in wanted.items() if key[1] not in scarce)
+    for short in SCENARIO.scarce:
+        assert stock[short.site, short.item] == short.stock * SCENARIO.good(short.item).usual[0]
+
+
+def test_nobody_cancels_a_delivery_while_routes_are_being_handed_out(day: Day):
+    cancels = [order for order in day.orders if order.fate is Fate.CANCELS and order.way == "delivery"]
+    assert len(cancels) == SCENARIO.behaviour.cancel_delivery
+    for order in cancels:
+        assert order.cancels_at is not None
+        assert all(order.cancels_at < wave.cut or order.at > wave.cutoff for wave in SCENARIO.waves)
+
+
+def test_pending_orders_are_paid_inside_their_hold_or_clearly_after_it(day: Day):
+    hold = SCENARIO.hold_ttl_s / 60
+    for order in (order for order in day.orders if order.payment == "pending"):
+        if order.fate is Fate.PAYS_LATE:
+            assert order.pays_at is not None
+            assert order.fetches_at is not None
+            assert order.at + hold < order.pays_at < order.fetches_at < SCENARIO.points_close
+            assert end_of(order) == "collected"
+        elif order.fate is Fate.NEVER_PAYS:
+            assert end_of(order) == "expired"
+        else:
+            assert order.pays_at is not None
+            assert order.pays_at < order.at + hold / 2
+
+
+def test_an_unknown_scenario_is_refused_with_the_names_that_exist():
+    with pytest.raises(ScenarioError, match="market-day"):
+        load("moon-day")
+    assert "market-day" in names()
