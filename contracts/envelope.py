@@ -95,12 +95,15 @@ def read_envelope(headers: Headers) -> Envelope:
     """The envelope of a record's headers. Raises `Unreadable` where one that we need is missing or malformed."""
     try:
         seq = headers.get("ce_seq")
+        time = datetime.fromisoformat(headers["ce_time"])
+        if time.tzinfo is None:
+            raise ValueError(f"ce_time {headers['ce_time']!r} has no offset")
         return Envelope(
             id=UUID(headers["ce_id"]),
             type=headers["ce_type"],
             source=headers.get("ce_source", ""),
             subject=headers["ce_subject"],
-            time=datetime.fromisoformat(headers["ce_time"]),
+            time=time,
             seq=None if seq is None else int(seq),
             key=headers.get("ce_partitionkey", ""),
             correlation=headers.get("ce_correlationid"),
