@@ -8,7 +8,7 @@ from datetime import datetime
 
 import asyncpg
 
-Connection = asyncpg.Connection[asyncpg.Record]
+from services.kit.outbox import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-import asyncpg
+from services.kit.outbox import Connection
 
-Connection = asyncpg.Connection[asyncpg.Record]
 # A record can come back for as long as topics and archive keep it (60 days), plus a margin.
 KEEP_DAYS = 75
 

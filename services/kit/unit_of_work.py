@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import asyncpg
@@ -18,7 +18,7 @@ from services.kit.clock import Clock
 from services.kit.faults import point
 from services.kit.message import ERASED, Message
 
-Pool = asyncpg.Pool[asyncpg.Record]
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 NAMESPACE = uuid5(NAMESPACE_URL, "halfday:caused")
 # What a request is known by, and its W3C trace parent; the HTTP edge sets them for the events of its commands.
 CORRELATION: ContextVar[str | None] = ContextVar("correlation", default=None)
