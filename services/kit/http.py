@@ -14,11 +14,11 @@ import structlog
 import uuid_utils
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, ConfigDict
 from starlette.responses import FileResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kit import health, problems
+from services.kit.body import Body as Body  # services take it from here
 from services.kit.telemetry import REQUESTS
 from services.kit.unit_of_work import CORRELATION, TRACEPARENT
 
@@ -40,12 +40,6 @@ _bearer = HTTPBearer(auto_error=False, description="One token per role")
 
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=128)]
 """Parameter type for the header of every unsafe request that makes something."""
-
-
-class Body(BaseModel):
-    """Base of all request bodies: immutable, and a field that it doesn't know is refused with 422."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def create_app(context: Context, routers: Sequence[APIRouter], readiness: health.Readiness) -> FastAPI:

@@ -135,6 +135,8 @@ def of(error: Exception) -> Problem:
         return Problem(429, "too-many", "Too many requests", str(error), headers={"Retry-After": "1"})
     if isinstance(error, TooLarge):
         return Problem(413, "too-large", "Too large", str(error))
+    if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
+        return Problem(422, "unprocessable", "Unusable content", "Text may not hold a NUL character")
     if is_transient(error):  # CommitUnknown too: it is a ConnectionError
         return unavailable()
     _log.error("request failed", exc_info=error)

@@ -1,4 +1,4 @@
-"""Logs, and the metrics of the edge (those of messaging stand in `metrics`). Every metric's name begins with `halfday_`."""
+"""Logs, and the metrics of the edge; those of messaging stand in `metrics`. Every name begins with `halfday_`."""
 
 from __future__ import annotations
 
