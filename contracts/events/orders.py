@@ -1,150 +1,28 @@
-"""What orders publishes: the catalogue, recipients (private), the life of each order, stall sales."""
+"""What orders publishes: the catalogue (from its own module), recipients (private), orders, stall sales."""
 
 from __future__ import annotations
 
-from datetime import date
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from contracts.envelope import Event
+from contracts.events.catalog import CatalogEvent as CatalogEvent
+from contracts.events.catalog import CommunityPut as CommunityPut
+from contracts.events.catalog import CourierPut as CourierPut
+from contracts.events.catalog import HouseholdPut as HouseholdPut
+from contracts.events.catalog import ItemPut as ItemPut
+from contracts.events.catalog import MarketDayPut as MarketDayPut
+from contracts.events.catalog import PairingPut as PairingPut
+from contracts.events.catalog import PointPut as PointPut
+from contracts.events.catalog import PricePut as PricePut
+from contracts.events.catalog import SiteDay as SiteDay
+from contracts.events.catalog import SitePut as SitePut
+from contracts.events.catalog import StationPut as StationPut
+from contracts.events.catalog import TerminalPut as TerminalPut
+from contracts.events.catalog import VillagePut as VillagePut
+from contracts.events.catalog import WaveTerms as WaveTerms
 from contracts.values import Channel, Fen, Fulfilment, Instant, Payment, Pool, Quantity, Slug, Unit
-
-
-class CatalogEvent(Event, topic="orders.catalog.v1"):
-    """The whole of one catalogue entity as it stands; compacted, so the last record of a key is its state."""
-
-    id: Slug
-
-    @property
-    def key(self) -> str:
-        kind = self.TYPE.split(".")[2].removesuffix("-put")
-        return f"{kind}/{self.id}"
-
-
-class ItemPut(CatalogEvent):
-    """A good. `unit_g` and `unit_ml` are the load of one unit of quantity (1 piece, or 1 000 grams)."""
-
-    name_zh: str
-    name_en: str = ""
-    unit: Unit
-    unit_g: int = Field(ge=0)
-    unit_ml: int = Field(default=0, ge=0)
-    cold: bool = False
-
-
-class PricePut(CatalogEvent):
-    """A price of an item on a channel from an instant on: fen per piece, or per 500 grams (a jin)."""
-
-    item: Slug
-    channel: Channel
-    price_fen: Fen = Field(ge=0)
-    effective_from: Instant
-
-
-class VillagePut(CatalogEvent):
-    """A village, WGS-84 at town level."""
-
-    name_zh: str
-    name_en: str = ""
-    lat: float
-    lon: float
-
-
-class HouseholdPut(CatalogEvent):
-    """A supplying household by its code in the village; no person's name."""
-
-    village: Slug
-    label: str = ""
-
-
-class CommunityPut(CatalogEvent):
-    """A city community, WGS-84."""
-
-    name_zh: str
-    name_en: str = ""
-    lat: float
-    lon: float
-
-
-class PairingPut(CatalogEvent):
-    """A village paired with a community for a period."""
-
-    village: Slug
-    community: Slug
-    effective_from: Instant
-    effective_until: Instant | None = None
-
-
-class WaveTerms(BaseModel):
-    """A wave that a market day brings: where it starts, its slot, when it is cut, how many jobs it takes."""
-
-    id: Slug
-    station: Slug
-    slot_from: Instant
-    slot_until: Instant
-    cutoff: Instant
-    capacity: int = Field(ge=0)
-
-
-class SiteDay(BaseModel):
-    """A site of a market day and the communities that it serves that day; together they make a stock pool."""
-
-    site: Slug
-    communities: list[Slug]
-
-
-class MarketDayPut(CatalogEvent):
-    """A market day with its sites and waves. A community belongs to one site of a market day."""
-
-    date: date
-    opens_at: Instant
-    closes_at: Instant
-    sites: list[SiteDay]
-    waves: list[WaveTerms] = []
-
-
-class SitePut(CatalogEvent):
-    """A market site, WGS-84, and the station that its deliveries start from."""
-
-    name_zh: str
-    name_en: str = ""
-    lat: float
-    lon: float
-    station: Slug
-
-
-class StationPut(CatalogEvent):
-    """A town station: where line-haul arrives and couriers load. WGS-84."""
-
-    name_zh: str
-    name_en: str = ""
-    lat: float
-    lon: float
-
-
-class PointPut(CatalogEvent):
-    """A pickup point of a community; goods not collected by `closes_at` (local HH:MM) go back."""
-
-    community: Slug
-    name_zh: str
-    closes_at: str = Field(default="20:00", pattern=r"^\d\d:\d\d$")
-
-
-class TerminalPut(CatalogEvent):
-    """A stall terminal: one device at a site."""
-
-    site: Slug
-    stall: str = ""
-
-
-class CourierPut(CatalogEvent):
-    """A courier of a station and what the vehicle carries."""
-
-    station: Slug
-    capacity_g: int = Field(ge=0)
-    cold_ml: int = Field(default=0, ge=0)
-    zones: list[Slug] = []
 
 
 class RecipientPut(Event, topic="orders.recipient.v1"):
