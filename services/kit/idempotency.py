@@ -13,7 +13,8 @@ import asyncpg
 import orjson
 from pydantic import BaseModel
 
-Connection = asyncpg.Connection[asyncpg.Record]
+from services.kit.outbox import Connection
+
 # We promise that a request may be repeated for 14 days, plus a margin.
 KEEP_DAYS = 15
 

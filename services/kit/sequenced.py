@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import asyncpg
 import orjson
 from pydantic import AwareDatetime, Field, field_validator
 
 from services.kit.body import Body
 from services.kit.idempotency import content_hash
+from services.kit.outbox import Connection
 
-Connection = asyncpg.Connection[asyncpg.Record]
 Session = tuple[str, str]
 """A device and its session."""
 Key = tuple[str, str, int]
