@@ -86,6 +86,49 @@ async def _number(conn: Connection, rows: Sequence[Outgoing]) -> dict[tuple[str,
     return {pair: iter(range(firsts[pair] - count + 1, firsts[pair] + 1)) for pair, count in counts}
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A queued row as the relay sends it; `waited_s` is its age when it was read."""
+
+    id: int
+    topic: str
+    key: str
+    subject: str
+    event_id: UUID
+    headers: Headers
+    payload: bytes | None
+    waited_s: float
+
+
+async def page(conn: Connection, lane: int, limit: int) -> list[Row]:
+    """The rows at the head of a lane, in order; without held rows and what waits behind one."""
+    rows = await conn.fetch(
+        "select id, topic, key, subject, event_id, headers, payload, "
+        "extract(epoch from clock_timestamp() - created_at)::float as waited_s from outbox o "
+        "where lane = $1 and not held and not exists (select from outbox h where h.held and h.topic = o.topic "
+        "and h.subject = o.subject) order by id limit $2",
+        lane,
+        limit,
+    )
+    return [Row(**{**dict(row), "headers": orjson.loads(row["headers"])}) for row in rows]
+
+
+async def hold(conn: Connection, id: int) -> None:
+    """Keeps a row that the broker refuses where it stands; later rows of its subject wait behind it."""
+    await conn.execute("update outbox set held = true where id = $1", id)
+
+
+async def release(conn: Connection, subject: str) -> int:
+    """Lets the subject's held rows be tried again, in their old order; how many."""
+    done: str = await conn.execute("update outbox set held = false where held and subject = $1", subject)
+    return int(done.split()[-1])
+
+
+async def drop(conn: Connection, event_id: UUID) -> None:
+    """Gives a held row up."""
+    await conn.execute("delete from outbox where held and event_id = $1", event_id)
+
+
 async def prepare_archive(conn: Connection, today: date | None = None) -> None:
     """Makes the archive's days up to the day after tomorrow (UTC) and drops those older than 60 days. Repeatable."""
     today = today or datetime.now(UTC).date()

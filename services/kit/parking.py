@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 import orjson
 
+from services.kit import outbox
 from services.kit.delivery import Delivery, is_private
 from services.kit.faults import point
 from services.kit.message import Record
@@ -157,6 +158,14 @@ async def unblock(conn: Connection, consumer: str, scope: str) -> None:
     )
 
 
+async def clear(conn: Connection, consumer: str, scope: str) -> None:
+    """Forgets all that is parked under the scope and unblocks it. Call it under `lock`."""
+    await conn.execute(
+        "delete from parked where consumer = $1 and scope = $2 and discarded_at is null", consumer, scope
+    )
+    await unblock(conn, consumer, scope)
+
+
 async def failed_again(conn: Connection, id: int, error: str) -> None:
     """Notes a redrive that did not help."""
     await conn.execute("update parked set attempts = attempts + 1, error = $2 where id = $1", id, error)
@@ -167,7 +176,9 @@ async def discard(conn: Connection, id: int, why: str) -> bool:
 
     False when there is no such parked record. A private record's content is deleted.
     """
-    row = await conn.fetchrow("select consumer, scope, topic from parked where id = $1 and discarded_at is null", id)
+    row = await conn.fetchrow(
+        "select consumer, scope, topic, event_id from parked where id = $1 and discarded_at is null", id
+    )
     if row is None or not await lock(conn, row["consumer"], row["scope"]):
         return False
     done: str = await conn.execute(
@@ -177,6 +188,7 @@ async def discard(conn: Connection, id: int, why: str) -> bool:
         why,
         is_private(row["topic"]),
     )
+    await outbox.drop(conn, row["event_id"])  # what the relay holds stands there too
     await unblock(conn, row["consumer"], row["scope"])
     return done == "UPDATE 1"
 

@@ -1,0 +1,128 @@
+"""The relay: owns a lane of the outbox and publishes it in order; nothing is lost, repeats are possible."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Sequence
+
+import asyncpg
+import structlog
+
+from services.kit import inbox, outbox, parking
+from services.kit.clock import Clock
+from services.kit.database import connect
+from services.kit.delivery import Delivery
+from services.kit.faults import point
+from services.kit.message import Record
+from services.kit.metrics import RELAY_LAG, RELAY_RESTARTS, RELAYED
+from services.kit.publisher import Publisher, PublishFailed
+from services.kit.settings import Settings
+from services.kit.unit_of_work import UnitOfWork
+
+LOCK = 72_001
+PAGE = 500
+POLL_S = 0.1
+UPKEEP_S = 3600
+_log = structlog.get_logger("halfday.relay")
+
+
+class Relay:
+    """Publishes the rows of a lane by id. Of several relays on a lane one works and the others stand by.
+
+    `wake` may be set by anyone in this process after a commit; other processes notify (`outbox.Waker`); a poll of
+    100 ms stands behind both. A row is archived only after Kafka acknowledged it. After any failure the lane is
+    read again from its head with a new producer, so readers see first occurrences in order.
+    """
+
+    def __init__(self, service: str, settings: Settings, wake: asyncio.Event, lane: int = 0) -> None:
+        self._consumer = f"{service}.relay"
+        self._settings = settings
+        self._wake = wake
+        self._lane = lane
+        self._singles = 0  # how many rows are still to be sent one by one, to find the one that is too large
+        self._upkeep_at = 0.0
+
+    async def run(self) -> None:
+        """Relays until cancelled; waits for a database and a broker that are away, for as long as it takes."""
+        while True:
+            try:
+                await self._own_lane()
+            except (PublishFailed, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                RELAY_RESTARTS.inc()
+                _log.warning("relay begins anew", reason=" ".join(str(error).split()) or type(error).__name__)
+            await asyncio.sleep(random.uniform(0.2, 0.6))
+
+    async def _own_lane(self) -> None:
+        conn = await connect(self._settings)
+        try:
+            # A relay that was frozen gives its lane up: a living one is never idle for long.
+            await conn.execute("set idle_session_timeout = '60s'")
+            while not await conn.fetchval("select pg_try_advisory_lock($1, $2)", LOCK, self._lane):
+                await asyncio.sleep(0.25)
+            await conn.add_listener(outbox.CHANNEL, lambda *_: self._wake.set())
+            async with Publisher(self._settings) as publisher:
+                while True:
+                    await self._step(conn, publisher)
+        finally:
+            # Our publisher has stopped by now: the next owner of the lane never sends beside us.
+            conn.terminate()
+
+    async def _step(self, conn: outbox.Connection, publisher: Publisher) -> None:
+        """Publishes one page, or waits for rows."""
+        if time.monotonic() >= self._upkeep_at:
+            await outbox.prepare_archive(conn)
+            await inbox.prune(conn)
+            self._upkeep_at = time.monotonic() + UPKEEP_S
+        self._wake.clear()
+        rows = await outbox.page(conn, self._lane, 1 if self._singles else PAGE)
+        if rows:
+            await self._publish(conn, publisher, rows)
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), POLL_S)
+
+    async def _publish(self, conn: outbox.Connection, publisher: Publisher, rows: Sequence[outbox.Row]) -> None:
+        point("relay.after_claim")
+        try:
+            acked = await publisher.send(rows)
+        except PublishFailed as failed:
+            if failed.acked:
+                await outbox.archive(conn, failed.acked)
+            if failed.too_large:
+                await self._single_out(conn, rows)
+            raise
+        point("relay.after_send")
+        self._singles = max(0, self._singles - len(rows))
+        point("relay.before_mark")
+        await outbox.archive(conn, acked)
+        RELAYED.inc(len(acked))
+        RELAY_LAG.set(rows[0].waited_s)
+
+    async def _single_out(self, conn: outbox.Connection, rows: Sequence[outbox.Row]) -> None:
+        """The broker refuses a whole batch for one record, without saying which: send one by one until it is found
+        alone, then hold it and report it.
+        """
+        if len(rows) > 1:
+            self._singles = len(rows)
+            return
+        row = rows[0]
+        record = Record(row.topic, -1, -1, row.key.encode(), row.payload, row.headers)
+        delivery = Delivery(record, row.event_id, row.subject, frozenset(), fault="Kafka refuses it as too large")
+        async with conn.transaction():
+            await outbox.hold(conn, row.id)
+            uow = UnitOfWork(conn, Clock(), self._consumer)
+            await parking.park(uow, [(delivery, row.subject)])
+            await uow.flush()
+        self._singles = 0
+
+
+async def release(conn: outbox.Connection, service: str, scope: str) -> int:
+    """Lets the relay try again what it holds of a subject; how many rows."""
+    if not await parking.lock(conn, f"{service}.relay", scope):
+        return 0
+    released = await outbox.release(conn, scope)
+    await parking.clear(conn, f"{service}.relay", scope)
+    return released
