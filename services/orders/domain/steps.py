@@ -103,9 +103,22 @@ def job_planned(order: Order, message: dispatch.JobPlanned, _now: datetime) -> D
     """Dispatch has a slot for it, the promised one or a later one; a repeat of the same slot is nothing new."""
     if order.state is State.SCHEDULED and (order.wave, order.slot_from) == (message.wave, message.slot_from):
         return Decision(order, step=False)
-    slot = {"wave": message.wave, "slot_from": message.slot_from, "slot_until": message.slot_until}
-    planned = replace(order, state=State.SCHEDULED, as_promised=message.as_promised, **slot)
-    event = orders.OrderScheduled(order=order.id, job=order.job, as_promised=message.as_promised, **slot)
+    planned = replace(
+        order,
+        state=State.SCHEDULED,
+        wave=message.wave,
+        slot_from=message.slot_from,
+        slot_until=message.slot_until,
+        as_promised=message.as_promised,
+    )
+    event = orders.OrderScheduled(
+        order=order.id,
+        job=order.job,
+        wave=message.wave,
+        slot_from=message.slot_from,
+        slot_until=message.slot_until,
+        as_promised=message.as_promised,
+    )
     return Decision(planned, (event,))
 
 

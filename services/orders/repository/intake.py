@@ -1,0 +1,60 @@
+"""Accepting orders in groups: all of a group in a constant number of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from services.orders.domain.order import Order
+from services.orders.repository import rows
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who receives an order, and where. Stands in the recipient table and on the private topic, nowhere else."""
+
+    name: str
+    phone: str
+    address: str = ""
+    lat: float | None = None
+    lon: float | None = None
+
+
+async def insert_orders(conn: rows.Connection, orders: Sequence[Order], hashes: Mapping[UUID, bytes]) -> set[UUID]:
+    """Inserts head rows in order of id and returns which are new; an id that is taken changes nothing.
+
+    Waits for a concurrent transaction that inserts one of the ids.
+    """
+    columns = {**rows.TERMS, **rows.STANDING, "body_hash": "bytea"}
+    ordered = sorted(orders, key=lambda order: order.id)
+    values = [(*rows.terms_row(o.terms), *rows.standing_row(o), hashes[o.id]) for o in ordered]
+    tail = "on conflict (order_id) do nothing returning order_id"
+    return {row["order_id"] for row in await rows.insert(conn, "orders", columns, values, tail)}
+
+
+async def insert_details(
+    conn: rows.Connection, orders: Sequence[Order], people: Mapping[UUID, Person], cause: str, now: datetime
+) -> None:
+    """What hangs on new orders: lines, the first step of their history, money that came with them, the person."""
+    lines = [row for order in orders for row in rows.line_rows(order.terms)]
+    await rows.insert(conn, "order_line", rows.LINE, lines)
+    history = [(o.id, o.version, None, o.state, "accepted", cause, "", now) for o in orders]
+    await rows.insert(conn, "order_history", rows.HISTORY, history)
+    money = [(o.id, m.payment, m.amount_fen, now) for o in orders for m in o.money]
+    await rows.insert(conn, "payment", rows.MONEY, money)
+    found = [(id, p.name, p.phone, p.address, p.lat, p.lon) for id, p in people.items()]
+    await rows.insert(conn, "recipient", rows.RECIPIENT, found)
+
+
+async def keep_conflicts(
+    conn: rows.Connection, conflicts: Collection[tuple[UUID, bytes, dict[str, Any]]], now: datetime
+) -> None:
+    """Keeps other contents that came under the ids of accepted orders; each content once, without its person."""
+    columns = {"order_id": "uuid", "body_hash": "bytea", "body": "jsonb", "at": "timestamptz"}
+    found = [(order, digest, orjson.dumps(body).decode(), now) for order, digest, body in conflicts]
+    await rows.insert(conn, "order_conflict", columns, found, "on conflict do nothing")

@@ -1,0 +1,195 @@
+"""An order as rows and back. The columns of a table stand here once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+
+from contracts.events.dispatch import Quote
+from contracts.events.orders import OrderLine
+from contracts.values import Channel, Fulfilment, Payment, Unit
+from services.orders.domain.order import Awaiting, Money, Order, State, Terms
+
+TERMS = {
+    "order_id": "uuid",
+    "channel": "text",
+    "market_day": "text",
+    "community": "text",
+    "pool": "text",
+    "fulfilment": "text",
+    "point": "text",
+    "payment": "text",
+    "total_fen": "bigint",
+    "basket_id": "uuid",
+    "quote": "jsonb",
+    "code": "text",
+    "hold_ttl_s": "integer",
+    "due_by": "timestamptz",
+    "closes_at": "timestamptz",
+    "placed_at": "timestamptz",
+}
+STANDING = {
+    "state": "text",
+    "attempt": "integer",
+    "awaiting": "text",
+    "reason": "text",
+    "reservation": "uuid",
+    "job": "uuid",
+    "hold_until": "timestamptz",
+    "wave": "text",
+    "slot_from": "timestamptz",
+    "slot_until": "timestamptz",
+    "as_promised": "boolean",
+    "paid_fen": "bigint",
+    "refunded_fen": "bigint",
+    "version": "integer",
+}
+LINE = {
+    "order_id": "uuid",
+    "line": "integer",
+    "item": "text",
+    "quantity": "bigint",
+    "unit": "text",
+    "price_fen": "bigint",
+    "price_id": "text",
+    "amount_fen": "bigint",
+}
+HISTORY = {
+    "order_id": "uuid",
+    "n": "integer",
+    "from_state": "text",
+    "to_state": "text",
+    "message": "text",
+    "cause": "text",
+    "reason": "text",
+    "at": "timestamptz",
+}
+MONEY = {"order_id": "uuid", "payment_id": "text", "amount_fen": "bigint", "at": "timestamptz"}
+RECIPIENT = {
+    "order_id": "uuid",
+    "name": "text",
+    "phone": "text",
+    "address": "text",
+    "lat": "double precision",
+    "lon": "double precision",
+}
+
+Connection = asyncpg.Connection[asyncpg.Record] | Any
+
+
+def unnest(columns: Mapping[str, str]) -> str:
+    """`unnest($1::type[], ...)` with one array parameter for each column, in order."""
+    return f"unnest({', '.join(f'${n}::{kind}[]' for n, kind in enumerate(columns.values(), 1))})"
+
+
+async def insert(
+    conn: Connection, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]], tail: str = ""
+) -> list[asyncpg.Record]:
+    """Inserts all rows in one statement, in the order given; `tail` is what follows it, such as a RETURNING."""
+    if not rows:
+        return []
+    names = ", ".join(columns)
+    statement = f"insert into {table} ({names}) select * from {unnest(columns)} {tail}"  # noqa: S608
+    found: list[asyncpg.Record] = await conn.fetch(statement, *map(list, zip(*rows, strict=True)))
+    return found
+
+
+def terms_row(terms: Terms) -> tuple[Any, ...]:
+    """The values of the columns `TERMS`."""
+    return (
+        terms.order,
+        terms.channel,
+        terms.market_day,
+        terms.community,
+        terms.pool,
+        terms.fulfilment,
+        terms.point,
+        terms.payment,
+        terms.total_fen,
+        terms.basket,
+        terms.quote.model_dump_json() if terms.quote else None,
+        terms.code,
+        terms.hold_ttl_s,
+        terms.due_by,
+        terms.closes_at,
+        terms.placed_at,
+    )
+
+
+def standing_row(order: Order) -> tuple[Any, ...]:
+    """The values of the columns `STANDING`."""
+    return (
+        order.state,
+        order.attempt,
+        order.awaiting,
+        order.reason,
+        order.reservation,
+        order.job,
+        order.hold_until,
+        order.wave,
+        order.slot_from,
+        order.slot_until,
+        order.as_promised,
+        order.paid_fen,
+        order.refunded_fen,
+        order.version,
+    )
+
+
+def line_rows(terms: Terms) -> list[tuple[Any, ...]]:
+    """The values of the columns `LINE`, a row for each line."""
+    return [
+        (terms.order, one.line, one.item, one.quantity, one.unit, one.price_fen, one.price, one.amount_fen)
+        for one in terms.lines
+    ]
+
+
+def order_of(row: asyncpg.Record, lines: Iterable[asyncpg.Record], money: Iterable[asyncpg.Record]) -> Order:
+    """The order that these rows are."""
+    terms = Terms(
+        order=row["order_id"],
+        channel=Channel(row["channel"]),
+        market_day=row["market_day"],
+        community=row["community"],
+        pool=row["pool"],
+        lines=tuple(_line(one) for one in lines),
+        fulfilment=Fulfilment(row["fulfilment"]),
+        payment=Payment(row["payment"]),
+        code=row["code"],
+        due_by=row["due_by"],
+        closes_at=row["closes_at"],
+        placed_at=row["placed_at"],
+        point=row["point"],
+        quote=Quote.model_validate_json(row["quote"]) if row["quote"] else None,
+        basket=row["basket_id"],
+        hold_ttl_s=row["hold_ttl_s"],
+    )
+    return Order(
+        terms,
+        state=State(row["state"]),
+        attempt=row["attempt"],
+        version=row["version"],
+        awaiting=Awaiting(row["awaiting"]),
+        reason=row["reason"],
+        hold_until=row["hold_until"],
+        wave=row["wave"],
+        slot_from=row["slot_from"],
+        slot_until=row["slot_until"],
+        as_promised=row["as_promised"],
+        money=tuple(Money(one["payment_id"], one["amount_fen"], one["refunded"]) for one in money),
+    )
+
+
+def _line(row: asyncpg.Record) -> OrderLine:
+    # Our own rows were validated when they were written.
+    return OrderLine.model_construct(
+        line=row["line"],
+        item=row["item"],
+        quantity=row["quantity"],
+        unit=Unit(row["unit"]),
+        price_fen=row["price_fen"],
+        price=row["price_id"],
+        amount_fen=row["amount_fen"],
+    )
