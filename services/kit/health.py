@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import orjson
@@ -29,16 +29,19 @@ Check = Callable[[], Awaitable[Finding]]
 
 
 class Readiness:
-    """Named checks, run at once and each within 2 s. Ready means that every one is ok."""
+    """Named checks, run at once and each within 2 s. Ready means that every one is ok and nothing is waited for."""
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
-        self._checks = dict(checks)
+    def __init__(self) -> None:
+        self.checks: dict[str, Check] = {}
+        self.waiting_for: str | None = None
 
     async def report(self) -> tuple[bool, dict[str, Finding]]:
         """Whether the process is ready, and every finding by name. Never raises: a check that does is not ok."""
-        findings = await asyncio.gather(*(_run(check) for check in self._checks.values()))
-        named = dict(zip(self._checks, findings, strict=True))
-        return all(f.ok for f in findings), named
+        checks = dict(self.checks)
+        found = dict(zip(checks, await asyncio.gather(*map(_run, checks.values())), strict=True))
+        if self.waiting_for:
+            found["start"] = Finding(False, f"waiting for {self.waiting_for}")
+        return all(finding.ok for finding in found.values()), found
 
 
 async def _run(check: Check) -> Finding:
