@@ -1,0 +1,97 @@
+"""The services as their users reach them: HTTP with a role's token, and the same request again when it got lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import httpx2
+import stamina
+from stamina.instrumentation import set_on_retry_hooks
+
+Role = Literal["operator", "terminal", "courier", "leader", "buyer"]
+AT_ONCE = 48
+PATIENCE_S = 30.0
+TRY_AGAIN = {429, 503}
+
+
+class Refused(Exception):
+    """The service said no: status and the problem document's code and detail."""
+
+    def __init__(self, request: str, status: int, code: str, detail: str) -> None:
+        super().__init__(f"{request}: {status} {code}: {detail}")
+        self.status, self.code = status, code
+
+
+class _Later(Exception):
+    """Not now: the outcome is unknown or the service is busy."""
+
+
+class Api:
+    """The HTTP side of a stack.
+
+    A request that gets no answer, 429 or 503 is sent again unchanged for up to 30 s, which is safe because every
+    request carries its own id or key; the last reason is raised then. `counts` has requests and repeats.
+    """
+
+    def __init__(self, http: Mapping[str, str], tokens: Mapping[str, str]) -> None:
+        set_on_retry_hooks([])  # repeats are counted here, not logged
+        limits = httpx2.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=3)
+        self._clients = {
+            service: httpx2.AsyncClient(base_url=url, timeout=20, limits=limits, trust_env=False)
+            for service, url in http.items()
+        }
+        self._tokens = tokens
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self.counts = Counter[str]()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for client in self._clients.values():
+            await client.aclose()
+
+    async def get(self, role: Role, service: str, path: str, **query: Any) -> Any:
+        """The JSON of a page."""
+        return await self._send(role, service, "GET", path, params=query)
+
+    async def put(self, role: Role, service: str, path: str, body: Any) -> Any:
+        """The JSON answer to a PUT."""
+        return await self._send(role, service, "PUT", path, json=body)
+
+    async def post(self, role: Role, service: str, path: str, body: Any = None, key: str | None = None) -> Any:
+        """The JSON answer to a POST. `key` is the Idempotency-Key where the body has no id of its own."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return await self._send(role, service, "POST", path, json=body, headers=headers)
+
+    async def _send(self, role: Role, service: str, method: str, path: str, **parts: Any) -> Any:
+        parts["headers"] = {"Authorization": f"Bearer {self._tokens[role]}", **parts.get("headers", {})}
+        self.counts["requests"] += 1
+        tries = stamina.retry_context(
+            (_Later, httpx2.TransportError), attempts=None, timeout=PATIENCE_S, wait_initial=0.05, wait_max=1.0
+        )
+        async for attempt in tries:
+            self.counts["repeats"] += attempt.num > 1
+            with attempt:
+                async with self._room:
+                    answer = await self._clients[service].request(method, path, **parts)
+                found = _judge(f"{method} {service} {path}", answer)
+        return found
+
+
+def _judge(request: str, answer: httpx2.Response) -> Any:
+    if answer.is_success:
+        return answer.json() if answer.content else None
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = {}
+    code, detail = str(problem.get("code", "")), str(problem.get("detail", answer.text[:200]))
+    errors = "; ".join(f"{error['pointer']}: {error['message']}" for error in problem.get("errors", []))
+    refusal = Refused(request, answer.status_code, code, errors or detail)
+    if answer.status_code in TRY_AGAIN:
+        raise _Later(str(refusal)) from refusal
+    raise refusal

@@ -1,0 +1,126 @@
+"""Buyers and the leaders of chat groups: they order, pay or not, change their minds, and look how it stands."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import groupby
+from typing import Any
+
+from deploy.scenarios.day import Fate, Line, Order
+from deploy.scenarios.drivers.api import Refused
+from deploy.scenarios.drivers.catalogue import point_of
+from deploy.scenarios.drivers.world import ENDED, World
+
+ORDERS, PAYMENTS, CANCELS = "orders", "payments", "cancels"
+# Business minutes between two looks at an order.
+LOOK_EVERY = 8.0
+
+
+async def live(world: World) -> None:
+    """Every order of the day; on return each is placed and its buyer knows how it stands."""
+    orders = world.day.orders
+    world.tally.plan(ORDERS, len(orders))
+    world.tally.plan(PAYMENTS, sum(order.pays_at is not None for order in orders))
+    world.tally.plan(CANCELS, sum(order.cancels_at is not None for order in orders))
+    await world.stocked.wait()
+    async with asyncio.TaskGroup() as people:
+        for order in orders:
+            if not order.in_list:
+                people.create_task(_alone(world, order))
+        listed = sorted((o for o in orders if o.in_list), key=lambda o: (o.at, o.community, o.id))
+        for (at, _), group in groupby(listed, key=lambda o: (o.at, o.community)):
+            people.create_task(_list(world, at, list(group)))
+
+
+async def _alone(world: World, order: Order) -> None:
+    await world.pace.until(order.at)
+    first = await _place(world, order)
+    if order.twice:
+        again = await _place(world, order)
+        if (again["order_id"], again.get("lines")) != (first["order_id"], first.get("lines")):
+            raise AssertionError(f"order {order.id} sent twice got two answers")
+        world.tally.absorbed["orders sent twice"] += 1
+    world.tally.did(ORDERS)
+    await _after(world, order)
+
+
+async def _place(world: World, order: Order) -> dict[str, Any]:
+    while True:
+        try:
+            answer: dict[str, Any] = await world.api.post("buyer", "orders", "/v1/orders", await _body(world, order))
+            return answer
+        except Refused as refusal:
+            if refusal.code != "quote-expired":
+                raise
+
+
+async def _list(world: World, at: float, orders: list[Order]) -> None:
+    """A chat's list in one batch. The answer may have got lost, so a leader sends the first part once more."""
+    await world.pace.until(at)
+    bodies = [await _body(world, order) for order in orders]
+    for part in (bodies, bodies[: len(bodies) // 3]):
+        answers = await world.api.post("leader", "orders", "/v1/orders:batch", part)
+        refused = [answer for answer in answers if answer["status"] != 201]
+        if refused or len(answers) != len(part):
+            raise AssertionError(f"a leader's list was not taken whole: {refused[:1]}")
+    world.tally.absorbed["orders sent twice"] += len(bodies) // 3
+    world.tally.did(ORDERS, len(orders))
+    await asyncio.gather(*(_after(world, order) for order in orders))
+
+
+async def _body(world: World, order: Order) -> dict[str, Any]:
+    return {
+        "order_id": str(order.id),
+        "channel": order.channel,
+        "market_day": world.day.market_day,
+        "community": order.community,
+        "recipient": {"name": order.name, "phone": order.phone},
+        "lines": [_line(world, line) for line in order.lines],
+        "fulfilment": await _fulfilment(world, order),
+        "payment": order.payment,
+    }
+
+
+def _line(world: World, line: Line) -> dict[str, Any]:
+    weighed = world.day.scenario.good(line.item).unit == "gram"
+    return {"item": line.item, "weight_g" if weighed else "quantity": line.quantity}
+
+
+async def _fulfilment(world: World, order: Order) -> dict[str, Any]:
+    if order.address is None:
+        return {"kind": "pickup", "point": point_of(order.community)}
+    door = {"text": order.address.text, "lat": order.address.lat, "lon": order.address.lon}
+    if not order.asks_quote:
+        return {"kind": "delivery", "address": door}
+    where = {"community": order.community, "market_day": world.day.market_day}
+    quote = await world.api.get("buyer", "dispatch", "/v1/promises", **where)
+    return {"kind": "delivery", "address": door, "quote": quote}
+
+
+async def _after(world: World, order: Order) -> None:
+    """What the buyer does once the order is in."""
+    if order.cancels_at is not None:
+        await world.pace.until(order.cancels_at)
+        await world.api.post("buyer", "orders", f"/v1/orders/{order.id}:cancel", key=f"{order.id}-cancel")
+        await _look(world, order, ENDED)
+        world.tally.did(CANCELS)
+    elif order.pays_at is not None:
+        await world.pace.until(order.pays_at)
+        if order.fate is Fate.PAYS_LATE:
+            await _look(world, order, ENDED)
+        await _pay(world, order)
+    if order.way == "delivery" and order.fate is not Fate.NEVER_PAYS:
+        await _look(world, order, ENDED | {"scheduled", "loaded"})
+    world.settle(order)
+
+
+async def _pay(world: World, order: Order) -> None:
+    found = await world.order(order.id)
+    money = {"payment_id": f"pay-{order.id}", "amount_fen": found["total_fen"]}
+    await world.api.post("buyer", "orders", f"/v1/orders/{order.id}:pay", money)
+    world.tally.did(PAYMENTS)
+
+
+async def _look(world: World, order: Order, until: frozenset[str]) -> None:
+    while (await world.order(order.id))["state"] not in until:
+        await world.pace.pause(LOOK_EVERY)

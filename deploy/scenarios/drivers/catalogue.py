@@ -1,0 +1,104 @@
+"""The operator writes the catalogue: places, goods and prices, then the market day that opens the waves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from deploy.scenarios.drivers.world import World
+from deploy.scenarios.model import Place
+
+STAGE = "catalogue"
+Entry = tuple[str, str, dict[str, Any]]
+
+
+async def write(world: World) -> None:
+    """Everything in the order in which one thing names another; on return orders knows it all."""
+    groups = [list(group) for group in _groups(world)]
+    world.tally.plan(STAGE, sum(len(group) for group in groups))
+    for group in groups:
+        await asyncio.gather(*(_put(world, *entry) for entry in group))
+
+
+async def _put(world: World, kind: str, id: str, body: dict[str, Any]) -> None:
+    await world.api.put("operator", "orders", f"/v1/catalog/{kind}/{id}", body)
+    world.tally.did(STAGE)
+
+
+def _groups(world: World) -> Iterator[Iterator[Entry]]:
+    """Entries of one group name only entries of the groups before it."""
+    day, scenario = world.day, world.day.scenario
+    since = day.at(0).isoformat()
+    yield (("stations", place.id, _place(place)) for place in scenario.stations)
+    yield (("villages", place.id, _place(place)) for place in scenario.villages)
+    yield (("communities", place.id, _place(place)) for place in scenario.communities)
+    yield (("sites", site.id, {**_place(site), "station": site.station}) for site in scenario.sites)
+    yield (
+        ("items", good.id, {
+            "name_zh": good.name_zh, "name_en": good.name_en, "unit": good.unit,
+            "unit_g": good.load_g, "unit_ml": good.load_ml, "cold": good.cold,
+        }) for good in scenario.goods
+    )  # fmt: skip
+    yield (("households", home.id, {"village": home.village}) for home in day.households)
+    yield _pairings(world, since)
+    yield (
+        (
+            "prices",
+            f"{good.id}-{channel}-{day.market_day}",
+            {"item": good.id, "channel": channel, "price_fen": fen, "effective_from": since},
+        )
+        for good in scenario.goods
+        for channel, fen in good.price.items()
+    )
+    yield _points(world)
+    yield (("terminals", stall.terminal, {"site": stall.site, "stall": stall.terminal}) for stall in day.stalls)
+    yield (
+        ("couriers", c.id, {"station": scenario.stations[0].id, "capacity_g": c.capacity_g, "cold_ml": c.cold_ml})
+        for c in day.couriers
+    )
+    yield iter([("market-days", day.market_day, _market_day(world))])
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {"name_zh": place.name_zh, "name_en": place.name_en, "lat": place.lat, "lon": place.lon}
+
+
+def _pairings(world: World, since: str) -> Iterator[Entry]:
+    for place in world.day.scenario.communities:
+        if place.paired_with:
+            body = {"village": place.paired_with, "community": place.id, "effective_from": since}
+            yield "pairings", f"{place.paired_with}-{place.id}", body
+
+
+def _points(world: World) -> Iterator[Entry]:
+    close = world.day.at(world.day.scenario.points_close).strftime("%H:%M")
+    for place in world.day.scenario.communities:
+        body = {"community": place.id, "name_zh": f"{place.name_zh}自提点", "closes_at": close}
+        yield "points", point_of(place.id), body
+
+
+def point_of(community: str) -> str:
+    """The pickup point of a community."""
+    return f"{community}-point"
+
+
+def _market_day(world: World) -> dict[str, Any]:
+    day, scenario = world.day, world.day.scenario
+    return {
+        "date": day.date.isoformat(),
+        "opens_at": day.at(scenario.opens).isoformat(),
+        "closes_at": day.at(scenario.closes).isoformat(),
+        "sites": [{"site": site.id, "communities": site.communities} for site in scenario.sites],
+        "waves": [
+            {
+                "id": world.wave(wave.id),
+                "station": scenario.stations[0].id,
+                "slot_from": day.at(wave.slot[0]).isoformat(),
+                "slot_until": day.at(wave.slot[1]).isoformat(),
+                "cutoff": day.at(wave.cutoff).isoformat(),
+                "capacity": wave.capacity,
+            }
+            for wave in scenario.waves
+        ],
+    }

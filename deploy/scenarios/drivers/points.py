@@ -1,0 +1,66 @@
+"""Pickup points: the leader sets out what is there and says so, buyers come with their code, or don't."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from deploy.scenarios.day import Fate, Order
+from deploy.scenarios.drivers.api import Refused
+from deploy.scenarios.drivers.world import ENDED, World
+
+READY, FETCHED = "set out", "fetched"
+# Business minutes between a leader's rounds, and between a buyer's tries.
+ROUND, AGAIN = 20.0, 12.0
+
+
+async def keep(world: World) -> None:
+    """On return nothing waits to be set out or fetched any more, save what nobody fetches."""
+    pickups = [order for order in world.day.orders if order.way == "pickup"]
+    world.tally.plan(READY, len(pickups))
+    world.tally.plan(FETCHED, sum(order.fate in {Fate.FETCHES, Fate.PAYS_LATE} for order in pickups))
+    async with asyncio.TaskGroup() as people:
+        for place in world.day.scenario.communities:
+            people.create_task(_leader(world, [order for order in pickups if order.community == place.id]))
+        for order in pickups:
+            if order.fate in {Fate.FETCHES, Fate.PAYS_LATE}:
+                people.create_task(_fetch(world, order))
+
+
+async def _leader(world: World, orders: list[Order]) -> None:
+    waiting = {order.id: order for order in orders}
+    await world.pace.until(world.day.scenario.last_order)
+    while waiting:
+        due = [order for order in waiting.values() if order.fate is not Fate.PAYS_LATE or world.is_settled(order)]
+        done = await asyncio.gather(*(_set_out(world, order.id) for order in due))
+        for order, over in zip(due, done, strict=True):
+            if over:
+                world.tally.did(READY)
+                del waiting[order.id]
+        await world.pace.pause(ROUND)
+
+
+async def _set_out(world: World, order: UUID) -> bool:
+    """Whether the leader is done with it: it stands ready, or has ended without."""
+    state = (await world.order(order))["state"]
+    if state == "reserved":
+        try:
+            await world.api.post("leader", "orders", f"/v1/orders/{order}:ready", key=f"{order}-ready")
+        except Refused as refusal:
+            if refusal.status != 409:
+                raise
+            return False
+        return True
+    return state in ENDED or state == "ready"
+
+
+async def _fetch(world: World, order: Order) -> None:
+    await world.pace.until(order.fetches_at or 0)
+    while (found := await world.order(order.id))["state"] != "ready":
+        if found["state"] in ENDED and order.fate is not Fate.PAYS_LATE:
+            break
+        await world.pace.pause(AGAIN)
+    else:
+        code = {"code": found["code"]}
+        await world.api.post("buyer", "orders", f"/v1/orders/{order.id}:collect", code, key=f"{order.id}-collect")
+    world.tally.did(FETCHED)

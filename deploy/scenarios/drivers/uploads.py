@@ -1,0 +1,46 @@
+"""What a device records and sends: numbered in its session, kept until it is sent, sent as often as it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+from typing import Any
+
+Upload = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Recorder:
+    """The memory of one device in one session. Numbers start at 1 and have no holes."""
+
+    device: str
+    session: str
+    kept: list[Upload] = field(default_factory=list)
+    sent: int = 0
+
+    def record(self, kind: str, at: datetime, body: dict[str, Any]) -> Upload:
+        """Keeps a fact; `at` is the device's time."""
+        upload = {
+            "session": self.session,
+            "seq": len(self.kept) + 1,
+            "recorded_at": at.isoformat(),
+            "kind": kind,
+            "body": body,
+        }
+        self.kept.append(upload)
+        return upload
+
+    def unsent(self) -> list[Upload]:
+        """What was recorded since the last call, now counted as sent."""
+        fresh, self.sent = self.kept[self.sent :], len(self.kept)
+        return fresh
+
+
+def in_pieces(rng: Random, uploads: list[Upload], size: int) -> list[list[Upload]]:
+    """A backlog as a flaky network delivers it: split, and some pieces, at least one, twice."""
+    pieces = [uploads[n : n + size] for n in range(0, len(uploads), size)]
+    sent_again = [rng.random() < 0.4 for _ in pieces]
+    if pieces and not any(sent_again):
+        sent_again[0] = True
+    return [piece for piece, again in zip(pieces, sent_again, strict=True) for _ in range(1 + again)]

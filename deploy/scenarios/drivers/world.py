@@ -1,0 +1,67 @@
+"""What the people of one played day share: the plan, the services, the clock, and what they tell each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from deploy.scenarios.day import Day, Fate, Order
+from deploy.scenarios.drivers.api import Api
+from deploy.scenarios.drivers.pace import Pace
+from deploy.scenarios.drivers.tally import Tally
+
+ENDED = frozenset({"rejected", "expired", "cancelled", "failed", "delivered", "collected", "returned"})
+
+
+@dataclass(slots=True)
+class World:
+    """One day being played. `released` is set once a wave's routes are handed out; `stocked` once stalls may open."""
+
+    day: Day
+    api: Api
+    pace: Pace
+    tally: Tally = field(default_factory=Tally)
+    stocked: asyncio.Event = field(default_factory=asyncio.Event)
+    released: dict[str, asyncio.Event] = field(default_factory=dict)
+    _settled: dict[UUID, asyncio.Event] = field(default_factory=dict)
+    _orders: dict[UUID, Order] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._orders = {order.id: order for order in self.day.orders}
+        self._settled = {order.id: asyncio.Event() for order in self.day.orders}
+        self.released = {self.wave(wave.id): asyncio.Event() for wave in self.day.scenario.waves}
+
+    def wave(self, name: str) -> str:
+        """The id of a wave of this day."""
+        return f"{self.day.market_day}-{name}"
+
+    def chance(self, who: str) -> Random:
+        """Somebody's own source of chance, the same for the day's seed."""
+        return Random(f"{self.day.market_day}/{self.day.seed}/{who}")
+
+    def fate(self, order: UUID) -> Fate:
+        """What will happen at an order's door; an order that is not of this day is taken."""
+        known = self._orders.get(order)
+        return known.fate if known else Fate.FETCHES
+
+    def settle(self, order: Order) -> None:
+        """Its buyer knows how it stands: it has a slot, or is over, or is nobody's business until it is."""
+        self._settled[order.id].set()
+
+    def is_settled(self, order: Order) -> bool:
+        """Whether it was settled."""
+        return self._settled[order.id].is_set()
+
+    async def settled(self, orders: Iterable[Order]) -> None:
+        """Returns when all of these are settled."""
+        for order in orders:
+            await self._settled[order.id].wait()
+
+    async def order(self, order: UUID, **query: Any) -> dict[str, Any]:
+        """An order as its buyer sees it."""
+        found: dict[str, Any] = await self.api.get("buyer", "orders", f"/v1/orders/{order}", **query)
+        return found

@@ -1,0 +1,154 @@
+"""What an outsider concludes from the records of the public topics alone; nothing here asks a service."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+STATES = {
+    "order-placed": "placed", "order-held": "held", "order-reserved": "reserved", "order-scheduled": "scheduled",
+    "order-ready": "ready", "order-loaded": "loaded", "order-delivered": "delivered", "order-collected": "collected",
+    "order-returned": "returned", "order-rejected": "rejected", "order-expired": "expired", "order-reopened": "placed",
+    "order-cancelled": "cancelled", "order-failed": "failed",
+}  # fmt: skip
+GOODS_OUT = {"delivered", "collected"}
+Sold = tuple[str, list[dict[str, Any]]]
+"""The pool and the lines of a sale."""
+
+
+@dataclass(slots=True)
+class SeenOrder:
+    """An order as its events tell it. `placed` and `answered` are business instants: answered by held or reserved."""
+
+    state: str
+    market_day: str
+    lines: list[dict[str, Any]]
+    placed: datetime
+    answered: datetime | None = None
+
+
+@dataclass(slots=True)
+class SeenWave:
+    """A wave as its events tell it; `planned` is the data of its plan."""
+
+    market_day: str
+    slot_until: datetime
+    jobs: int = 0
+    planned: dict[str, Any] = field(default_factory=dict)
+    handed_over: int = 0
+    in_time: int = 0
+    returned: int = 0
+    state: str = "open"
+
+
+@dataclass(slots=True)
+class Seen:
+    """Everything concluded so far. `events` counts records by topic, `twice` records whose event id came before."""
+
+    events: Counter[str] = field(default_factory=Counter)
+    types: Counter[str] = field(default_factory=Counter)
+    parked: int = 0
+    twice: int = 0
+    orders: dict[str, SeenOrder] = field(default_factory=dict)
+    waves: dict[str, SeenWave] = field(default_factory=dict)
+    sales: dict[str, Sold] = field(default_factory=dict)
+    job_wave: dict[str, str] = field(default_factory=dict)
+    _ids: set[str] = field(default_factory=set)
+
+    def take(self, topic: str, headers: Mapping[str, str], value: bytes | None) -> None:
+        """One record of a topic. A repeated event counts as a record, without a second effect."""
+        self.events[topic] += 1
+        if topic.endswith(".dlq.v1"):
+            self.parked += 1
+            return
+        id = headers.get("ce_id", "")
+        if id in self._ids:
+            self.twice += 1
+            return
+        self._ids.add(id)
+        name = headers.get("ce_type", "").split(".")[2:3]
+        if not value or not name:
+            return
+        self.types[name[0]] += 1
+        fold = _FOLDS.get(topic)
+        if fold:
+            fold(self, name[0], orjson.loads(value), datetime.fromisoformat(headers["ce_time"]))
+
+    def ends(self, market_day: str) -> Counter[str]:
+        """Orders of a market day by the state that their last event says."""
+        return Counter(order.state for order in self.orders.values() if order.market_day == market_day)
+
+    def sold(self, market_day: str) -> Counter[str]:
+        """Quantity by good that reached somebody: delivered, collected, or sold at a stall and not undone."""
+        total = Counter[str]()
+        orders = [o.lines for o in self.orders.values() if o.state in GOODS_OUT and o.market_day == market_day]
+        sales = [lines for pool, lines in self.sales.values() if pool.startswith(f"{market_day}@")]
+        for lines in orders + sales:
+            for line in lines:
+                total[line["item"]] += line["quantity"]
+        return +total
+
+    def refused(self, market_day: str) -> Counter[str]:
+        """Rejected orders by their first good."""
+        lost = (o for o in self.orders.values() if o.state == "rejected" and o.market_day == market_day)
+        return Counter(order.lines[0]["item"] for order in lost)
+
+    def waits(self) -> list[float]:
+        """Business seconds from placed to held or reserved, ascending."""
+        orders = self.orders.values()
+        return sorted((o.answered - o.placed).total_seconds() for o in orders if o.answered is not None)
+
+
+def _order(seen: Seen, name: str, data: dict[str, Any], at: datetime) -> None:
+    if name == "order-placed":
+        seen.orders[data["order"]] = SeenOrder("placed", data["market_day"], data["lines"], at)
+    order = seen.orders.get(data["order"])
+    if order is None:
+        return
+    order.state = STATES.get(name, order.state)
+    if name in {"order-held", "order-reserved"} and order.answered is None:
+        order.answered = at
+
+
+def _stall(seen: Seen, name: str, data: dict[str, Any], _at: datetime) -> None:
+    if name == "sale-recorded":
+        seen.sales[data["sale"]] = (data["pool"], data["lines"])
+    elif name == "sale-voided":
+        seen.sales.pop(data["sale"], None)
+
+
+def _job(seen: Seen, name: str, data: dict[str, Any], _at: datetime) -> None:
+    if name == "job-planned":
+        seen.job_wave[data["job"]] = data["wave"]
+    wave = seen.waves.get(seen.job_wave.get(data["job"], ""))
+    if wave is None:
+        return
+    if name == "job-delivered":
+        wave.handed_over += 1
+        wave.in_time += datetime.fromisoformat(data["delivered_at"]) <= wave.slot_until
+    elif name == "job-returned":
+        wave.returned += 1
+
+
+def _wave(seen: Seen, name: str, data: dict[str, Any], _at: datetime) -> None:
+    if name == "wave-opened":
+        seen.waves[data["wave"]] = SeenWave(data["market_day"], datetime.fromisoformat(data["slot_until"]))
+    wave = seen.waves[data["wave"]]
+    wave.state = name.removeprefix("wave-").replace("opened", "open")
+    if name == "wave-cut":
+        wave.jobs = data["jobs"]
+    elif name == "wave-planned":
+        wave.planned = data
+
+
+_FOLDS = {
+    "orders.order.v1": _order,
+    "orders.stall.v1": _stall,
+    "dispatch.job.v1": _job,
+    "dispatch.wave.v1": _wave,
+}
