@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import structlog
 import uuid_utils
@@ -19,11 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kit import health, problems
 from services.kit.body import Body as Body  # services take it from here
+from services.kit.process import Context
 from services.kit.telemetry import REQUESTS
 from services.kit.unit_of_work import CORRELATION, TRACEPARENT
-
-if TYPE_CHECKING:
-    from services.kit.process import Context
 
 BODY_LIMIT = 256 * 1024
 """Bytes of a request's body; a route sets its own with `max_body_size=`."""
@@ -71,7 +69,7 @@ def require(*roles: str) -> Callable[..., Awaitable[str]]:
     async def role_of(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> str:
         if given is None:
             raise problems.unauthorized("Send a bearer token in the Authorization header")
-        role = _role(request.app.state.context.settings.tokens, given.credentials)
+        role = _role(context_of(request).settings.tokens, given.credentials)
         if role is None:
             raise problems.unauthorized("This token is not known here")
         if role not in roles:
@@ -79,6 +77,12 @@ def require(*roles: str) -> Callable[..., Awaitable[str]]:
         return role
 
     return role_of
+
+
+def context_of(request: Request) -> Context:
+    """A dependency: the context of the app that serves the request."""
+    context: Context = request.app.state.context
+    return context
 
 
 def _role(tokens: dict[str, str], token: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import for_code
@@ -13,11 +13,9 @@ from contracts.topics import TOPICS
 from services.kit.health import Check, Finding
 from services.kit.kafka import UNREACHABLE, quiet
 from services.kit.metrics import LAST_BATCH
+from services.kit.process import Context
 from services.kit.settings import Settings
 from services.kit.telemetry import OUTBOX_AGE, PARKED_AGE
-
-if TYPE_CHECKING:
-    from services.kit.process import Context
 
 STUCK_SECONDS = 30.0
 """An outbox row that is older than this means that the relay does not get through."""

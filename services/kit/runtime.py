@@ -93,7 +93,7 @@ class Runtime:
 
     async def _answer(self, context: Context) -> None:
         self._health.checks |= readiness.api_checks(context)
-        routers = [*context.routers(), parked_http.router(context)]
+        routers = [*context.routers(), parked_http.router]
         await self._listen(create_app(context, routers, self._health), self._settings.http_port)
 
     def _waker(self) -> Callable[[], None]:
