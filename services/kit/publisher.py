@@ -1,4 +1,4 @@
-"""Sending rows to Kafka: one batch per partition at a time, every wait under a deadline, what was acknowledged known."""
+"""Sending rows to Kafka: one batch per partition at a time, every wait under a deadline."""
 
 from __future__ import annotations
 

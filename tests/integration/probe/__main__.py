@@ -1,0 +1,45 @@
+"""The probe as a process: relay, consumer and sweeper, until SIGTERM. `relay` or `consumer` as argument: only that."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+from services.kit.clock import Clock
+from services.kit.consumer import Processor, subscribe
+from services.kit.database import connect_pool
+from services.kit.deadlines import Sweeper
+from services.kit.kafka import make_broker
+from services.kit.relay import Relay
+from services.kit.settings import Settings
+from tests.integration.probe.service import ProbeBook, decode, on_due, subscription
+
+
+async def main(parts: set[str]) -> None:
+    """Serves until SIGTERM, then finishes what is in hand."""
+    settings, wake, stopped = Settings.load(), asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    pool, clock = await connect_pool(settings), Clock.of(settings)
+    relay = Relay("probe", settings, wake)
+    tasks = []
+    broker = make_broker(settings)
+    if "relay" in parts:
+        tasks.append(asyncio.create_task(relay.run()))
+    if "consumer" in parts:
+        shared = {"pool": pool, "clock": clock, "open_book": ProbeBook, "wake": wake.set}
+        subscribe(broker, Processor("probe", subscription(), decode=decode, **shared), settings)  # type: ignore[arg-type]
+        await broker.start()
+        tasks.append(asyncio.create_task(Sweeper("probe", on_due, **shared).run()))  # type: ignore[arg-type]
+    print("ready", flush=True)
+    waiting = asyncio.create_task(stopped.wait())
+    await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    await broker.stop()
+    relay.stop()
+    for task in tasks[1:] if "relay" in parts else tasks:
+        task.cancel()
+    await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(set(sys.argv[1:]) or {"relay", "consumer"}))

@@ -1,0 +1,177 @@
+"""The real Kafka and PostgreSQL of a test run: one pair, started when the first test asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from contracts.topics import TOPICS
+from deploy.local.kafka import Kafka
+from deploy.local.postgres import Postgres
+from deploy.local.provision import provision
+from services.kit.database import KIT_MIGRATIONS, migrate
+from services.kit.settings import Settings
+
+T = TypeVar("T")
+SERVICES = ("orders", "inventory", "dispatch")
+KAFKA_VARIABLE, POSTGRES_VARIABLE = "HALFDAY_TEST_KAFKA", "HALFDAY_TEST_POSTGRES"
+
+
+class Source(StrEnum):
+    """Where a run's Kafka and PostgreSQL come from."""
+
+    GIVEN = "the given URLs"
+    EMBEDDED = "the embedded pair"
+    CONTAINERS = "containers"
+
+
+class NoStack(Exception):
+    """Nothing can be had; the text says what to do. Tests fail with it, they are not skipped."""
+
+
+def choose(environment: Mapping[str, str], embedded: str | None, engine: str | None) -> Source:
+    """The rule: given URLs, else the embedded pair, else containers. `embedded` and `engine` say what is in the way
+    of each, None when nothing is. Raises `NoStack` when all three fail, or when only one URL is given.
+    """
+    given = [name for name in (KAFKA_VARIABLE, POSTGRES_VARIABLE) if environment.get(name)]
+    if len(given) == 1:
+        raise NoStack(f"set both {KAFKA_VARIABLE} and {POSTGRES_VARIABLE}, or neither")
+    if given:
+        return Source.GIVEN
+    if embedded is None:
+        return Source.EMBEDDED
+    if engine is None:
+        return Source.CONTAINERS
+    raise NoStack(
+        f"These tests need a Kafka and a PostgreSQL. The embedded pair does not run here ({embedded}), containers do "
+        f"not either ({engine}): mend one of them, or set {KAFKA_VARIABLE} and {POSTGRES_VARIABLE}."
+    )
+
+
+@dataclass
+class TestStack:
+    """The pair. `kafka` and `postgres` are the embedded processes, which a test may kill and must start again; they
+    are None when the pair came from elsewhere. `users` maps Kafka users to passwords; empty means no login.
+    """
+
+    __test__ = False
+
+    source: Source
+    kafka_bootstrap: str
+    admin_url: str
+    users: dict[str, str] = field(default_factory=dict)
+    kafka: Kafka | None = None
+    postgres: Postgres | None = None
+    stop: Callable[[], None] = lambda: None
+    _templates: dict[str, str] = field(default_factory=dict)
+
+    def client(self, user: str = "admin") -> dict[str, str]:
+        """librdkafka settings with which `user` connects; the admin where the stack knows no such user."""
+        if not self.users:
+            return {"bootstrap.servers": self.kafka_bootstrap}
+        user = user if user in self.users else "admin"
+        return {
+            "bootstrap.servers": self.kafka_bootstrap,
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": user,
+            "sasl.password": self.users[user],
+        }
+
+    def settings(self, service: str, database_url: str, prefix: str, **more: Any) -> Settings:
+        """Settings of a process of `service`; a service of the tests' own logs in to Kafka as admin."""
+        login = {}
+        if self.users:
+            user = service if service in self.users else "admin"
+            login = {"kafka_username": user, "kafka_password": self.users[user]}
+        known: dict[str, Any] = {"kafka_bootstrap": self.kafka_bootstrap, "prefix": prefix, **login}
+        return Settings(database_url=database_url, **{**known, **more})
+
+    def topics(self, prefix: str) -> None:
+        """Makes the topics and permissions of `contracts.topics` under the prefix."""
+        if self.users:
+            provision(self.kafka_bootstrap, "admin", self.users["admin"], prefix)
+            return
+        for topic in TOPICS:
+            self.topic(prefix + topic.name, topic.partitions)
+
+    def topic(self, name: str, partitions: int = 4, **config: str) -> None:
+        """Makes one more topic, with its full name, and waits until it can be written."""
+        admin = AdminClient(self.client())
+        made = admin.create_topics([NewTopic(name, partitions, 1, config=config)], operation_timeout=20)
+        for future in made.values():
+            future.result(30)
+
+    async def database(self, service: str, *, folder: Path | None = None) -> str:
+        """A fresh migrated database's URL, as the role of that service. A service of the tests' own gives the folder
+        of its migrations and works as `orders`.
+        """
+        role = service if service in SERVICES else "orders"
+        if service not in self._templates:
+            template = await self._create(role, None)
+            folder = folder or Path("services", service, "migrations").absolute()
+            settings = Settings(database_url=self._url(template, role))
+            await migrate(settings, [found for found in (KIT_MIGRATIONS, folder) if found.is_dir()])
+            self._templates[service] = template
+        return self._url(await self._create(role, self._templates[service]), role)
+
+    async def _create(self, role: str, template: str | None) -> str:
+        name = f"t_{secrets.token_hex(6)}"
+        conn = await asyncpg.connect(self.admin_url)
+        try:
+            owner = f"owner {role}" if self.postgres else ""
+            await conn.execute(f"create database {name} {owner} template {template or 'template0'}")
+        finally:
+            await conn.close()
+        return name
+
+    def _url(self, database: str, role: str) -> str:
+        if self.postgres:
+            return self.postgres.url(database, role)
+        return urlunsplit(urlsplit(self.admin_url)._replace(path=f"/{database}"))
+
+
+def start_embedded(data: Path) -> TestStack:
+    """Starts the embedded pair on a data folder of its own."""
+    users = {name: secrets.token_urlsafe(12) for name in (*SERVICES, "observer", "admin")}
+    kafka, postgres = Kafka(data, users), Postgres(data, {name: secrets.token_urlsafe(12) for name in SERVICES})
+    postgres.start()
+    kafka.start()
+
+    def stop() -> None:
+        kafka.stop()
+        postgres.stop()
+
+    return TestStack(Source.EMBEDDED, kafka.bootstrap, postgres.admin_url, users, kafka, postgres, stop)
+
+
+def from_urls(environment: Mapping[str, str]) -> TestStack:
+    """The pair behind the given URLs: `user:password@host:port` or `host:port` for Kafka, a superuser's URL for
+    PostgreSQL.
+    """
+    login, _, address = environment[KAFKA_VARIABLE].rpartition("@")
+    users = {"admin": login.partition(":")[2]} if login else {}
+    return TestStack(Source.GIVEN, address, environment[POSTGRES_VARIABLE], users)
+
+
+async def eventually(condition: Callable[[], T | Awaitable[T]], timeout: float = 20.0, what: str = "") -> T:
+    """The first true answer of the condition, sync or async. Fails with the last answer after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while True:
+        found = condition()
+        answer: Any = await found if inspect.isawaitable(found) else found
+        if answer:
+            return answer  # type: ignore[no-any-return]
+        assert time.monotonic() < end, f"not within {timeout} s: {what or condition}; last: {answer!r}"
+        await asyncio.sleep(0.02)
