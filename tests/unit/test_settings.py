@@ -1,0 +1,55 @@
+"""Settings come from the environment or secret files; what is wrong is named."""
+
+from pathlib import Path
+
+import pytest
+
+from services.kit.settings import Settings, UnusableSettings
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("DATABASE_URL", "TOKENS", "HTTP_PORT", "PREFIX", "SECRETS_DIR", "KAFKA_USERNAME", "LOG"):
+        monkeypatch.delenv(f"HALFDAY_{name}", raising=False)
+    return monkeypatch
+
+
+def test_from_the_environment(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("HALFDAY_DATABASE_URL", "postgresql://orders:pw@127.0.0.1/orders")
+    environment.setenv("HALFDAY_TOKENS", '{"operator": "ab"}')
+    environment.setenv("HALFDAY_HTTP_PORT", "8080")
+    settings = Settings.load()
+    assert settings.tokens == {"operator": "ab"}
+    assert (settings.http_port, settings.prefix, settings.security_protocol) == (8080, "", "PLAINTEXT")
+
+
+def test_secrets_may_stand_in_files(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "halfday_database_url").write_text("postgresql://from/file\n")
+    environment.setenv("HALFDAY_SECRETS_DIR", str(tmp_path))
+    assert Settings.load().database_url == "postgresql://from/file"
+
+
+def test_every_wrong_variable_is_named(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("HALFDAY_HTTP_PORT", "70000")
+    environment.setenv("HALFDAY_LOG", "loud")
+    with pytest.raises(UnusableSettings) as wrong:
+        Settings.load()
+    for name in ("HALFDAY_DATABASE_URL", "HALFDAY_HTTP_PORT", "HALFDAY_LOG"):
+        assert name in str(wrong.value)
+
+
+def test_secrets_are_never_printed() -> None:
+    settings = Settings(
+        database_url="postgresql://u:hunter2@h/d",
+        kafka_username="orders",
+        kafka_password="hunter2",
+        tokens={"operator": "hunter2"},
+        quote_key="hunter2",
+    )
+    assert "hunter2" not in repr(settings)
+    assert settings.security_protocol == "SASL_PLAINTEXT"
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings(database_url="x").prefix = "y"  # type: ignore[misc]
