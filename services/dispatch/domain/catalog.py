@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from contracts.events.orders import CatalogEvent, GoodsLine, ItemPut, MarketDayPut, SitePut, StationPut
+from contracts.events.catalog import CatalogEvent, ItemPut, MarketDayPut, SitePut, StationPut
+from contracts.events.orders import GoodsLine
 from contracts.values import Unit
 from services.dispatch.domain.job import Job
 

@@ -29,9 +29,9 @@ def quote(key: bytes, community: str, wave: Wave) -> Quote:
     return unsigned.model_copy(update={"mac": _mac(key, unsigned)})
 
 
-def verified(key: bytes, claim: Quote | None) -> Quote | None:
-    """The quote where it is ours and unaltered, else None."""
-    if claim is None:
+def verified(key: bytes | None, claim: Quote | None) -> Quote | None:
+    """The quote where it is ours and unaltered, else None; without a key nothing is."""
+    if claim is None or key is None:
         return None
     return claim if hmac.compare_digest(claim.mac.encode(), _mac(key, claim).encode()) else None
 

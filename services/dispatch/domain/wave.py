@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from contracts.events.catalog import WaveTerms
 from contracts.events.dispatch import Quote
-from contracts.events.orders import WaveTerms
 from services.dispatch.domain.job import Slot
 
 

@@ -1,0 +1,82 @@
+"""A courier's day: shifts, the route, and what the device has recorded."""
+
+from __future__ import annotations
+
+import uuid_utils
+from fastapi import APIRouter, Request, Response
+
+from contracts.events.catalog import CourierPut
+from contracts.values import Slug
+from services.dispatch import reports
+from services.dispatch.api.common import COURIER, Running, polled
+from services.dispatch.domain.catalog import key_of
+from services.dispatch.domain.job import HANDED_OUT
+from services.dispatch.repository import DispatchBook, shifts, views
+from services.dispatch.schemas import (
+    Answer,
+    CourierRoute,
+    Person,
+    RouteStop,
+    SessionState,
+    ShiftBody,
+    ShiftView,
+    SyncBody,
+    Synced,
+)
+from services.kit import sequenced
+from services.kit.http import IdempotencyKey, request_key
+from services.kit.problems import conflict, unavailable
+
+router = APIRouter(prefix="/v1/couriers", tags=["couriers"], dependencies=[COURIER])
+
+
+@router.post("/{courier}/shifts", status_code=201)
+async def shift(running: Running, courier: Slug, body: ShiftBody, idempotency_key: IdempotencyKey = None) -> ShiftView:
+    """Records a shift. The same again is answered the same; another one under its id is a 409."""
+    id = request_key(idempotency_key, body.shift_id) or str(uuid_utils.uuid7())
+    if not await views.knows(running.pool, key_of(CourierPut, courier)):
+        raise unavailable(1, f"Courier {courier} has not arrived here yet")
+    told = (courier, body.wave, body.market_day, body.from_at, body.until_at)
+    async with running.unit() as uow:
+        if not await shifts.record(uow.conn, id, *told):
+            raise conflict(f"Shift {id} is another one")
+    return ShiftView(
+        shift=id,
+        courier=courier,
+        wave=body.wave,
+        market_day=body.market_day,
+        from_at=body.from_at,
+        until_at=body.until_at,
+    )
+
+
+@router.get("/{courier}/route", response_model=CourierRoute)
+async def route(running: Running, request: Request, courier: Slug) -> Response:
+    """The courier's jobs in the order of their times, with an ETag for polling."""
+    stops = [
+        RouteStop(**row, recipient=Person(**row) if row["state"] in HANDED_OUT else None)
+        for row in await views.route(running.pool, courier)
+    ]
+    return polled(request, CourierRoute(courier=courier, stops=stops))
+
+
+@router.post("/{courier}/sync")
+async def sync(running: Running, courier: Slug, body: SyncBody) -> Synced:
+    """Takes what the device has recorded; each upload counts once and everything is kept."""
+    async with running.unit() as uow:
+        accepted = await sequenced.accept(uow.conn, f"courier/{courier}", body.uploads)
+        book = DispatchBook(uow, None)
+        outcomes = await reports.take(book, courier, accepted.fresh)
+        await book.save()
+    told = dict(zip(map(id, accepted.fresh), outcomes, strict=True))
+    told |= {id(upload): ("repeated", "") for upload in accepted.repeated}
+    taken = ("conflict", "another content came under this number before")
+    answers = [
+        Answer(device=u.device, session=u.session, seq=u.seq, answer=answer, reason=reason)
+        for u, (answer, reason) in ((u, told.get(id(u), taken)) for u in body.uploads)
+    ]
+    sessions = [
+        SessionState(device=device, session=session, received_through=through, gaps=accepted.gaps[device, session])
+        for (device, session), through in accepted.received_through.items()
+    ]
+    return Synced(uploads=answers, sessions=sessions)

@@ -1,0 +1,73 @@
+"""Delivery promises, and the stateless planner."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime
+
+from contracts.events.dispatch import Quote
+from contracts.values import Slug
+from services.dispatch.api.common import CUSTOMER, Running
+from services.dispatch.domain import promise
+from services.dispatch.domain.job import Slot
+from services.dispatch.domain.wave import choose
+from services.dispatch.planning import greedy
+from services.dispatch.planning.plan import Plan
+from services.dispatch.planning.problem import Problem
+from services.dispatch.repository import views
+from services.dispatch.settings import quote_key
+from services.kit.http import require
+from services.kit.problems import Problem as Refusal
+from services.kit.problems import unavailable, unprocessable
+
+router = APIRouter(prefix="/v1", tags=["promises"])
+MOST_ORDERS, MOST_COURIERS = 1000, 200
+
+
+@router.get("/promises", dependencies=[CUSTOMER])
+async def promises(
+    running: Running,
+    community: Slug,
+    market_day: Slug | None = None,
+    at: Annotated[AwareDatetime | None, Query(description="when the order will be placed; now when absent")] = None,
+) -> Quote:
+    """A signed quote: the earliest slot that can still be kept, and until when.
+
+    404 `no-slot` says why there is none. Without `market_day`: the earliest of all that are known.
+    """
+    key = quote_key()
+    if key is None:
+        raise unavailable(60, "This deployment has no key to sign promises with")
+    now = max(at, running.clock.now()) if at else running.clock.now()
+    catalog, waves, taken = await views.promise_basis(running.pool, market_day, now)
+    days = views.market_days(catalog)
+    if market_day and not days:
+        raise unavailable(1, f"Market day {market_day} has not arrived here yet")
+    slots: list[Slot] = []
+    reason = f"no market day serves {community}"
+    for day in days:
+        station = catalog.station_of(day.id, community)
+        if station:
+            found = choose([w for w in waves if w.market_day == day.id], taken, station, now)
+            if isinstance(found, Slot):
+                slots.append(found)
+            else:
+                reason = found
+    if not slots:
+        raise Refusal(404, "no-slot", "No delivery slot", reason)
+    best = min(slots, key=lambda slot: (slot.slot_from, slot.wave))
+    return promise.quote(key, community, next(wave for wave in waves if wave.id == best.wave))
+
+
+@router.post("/plan", dependencies=[Depends(require("operator", "leader"))], max_body_size=2 * 1024 * 1024)
+async def plan(problem: Problem) -> Plan:
+    """Plans without keeping anything: at most 1 000 orders and 200 couriers."""
+    if len(problem.orders) > MOST_ORDERS or len(problem.couriers) > MOST_COURIERS:
+        raise unprocessable("/orders", f"at most {MOST_ORDERS} orders and {MOST_COURIERS} couriers")
+    for name, ids in (("orders", [o.id for o in problem.orders]), ("couriers", [c.id for c in problem.couriers])):
+        if len(set(ids)) < len(ids):
+            raise unprocessable(f"/{name}", "two have the same id")
+    return await asyncio.to_thread(greedy.solve, problem)

@@ -1,0 +1,98 @@
+"""What couriers report, on a book: each report decides about its job and is kept as evidence whatever comes of it."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from contracts.events.dispatch import AttemptFailed, JobDelivered
+from services.dispatch.domain.delivery import Attempt, Evidence
+from services.dispatch.domain.life import Decision, Kind, Report, Verdict, decide
+from services.dispatch.repository import DispatchBook
+from services.dispatch.schemas import ReportBody
+from services.kit.sequenced import Upload
+
+Outcome = tuple[str, str]
+"""The answer to an upload, and why."""
+
+
+async def take(book: DispatchBook, courier: str, uploads: Sequence[Upload]) -> list[Outcome]:
+    """Decides about fresh uploads in the order given: one outcome each. Locks their jobs first."""
+    bodies = [_body(upload) for upload in uploads]
+    await book.lock_jobs("id", {body.job for body in bodies if isinstance(body, ReportBody)})
+    await book.read_recipients({job.order for job in book.jobs.values()})
+    return [
+        (Verdict.REFUSED, body) if isinstance(body, str) else _one(book, courier, upload, body)
+        for upload, body in zip(uploads, bodies, strict=True)
+    ]
+
+
+def _body(upload: Upload) -> ReportBody | str:
+    if upload.kind not in set(Kind):
+        return f"{upload.kind!r} is no kind of report"
+    try:
+        return ReportBody.model_validate(upload.body)
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        return f"body/{'/'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def _one(book: DispatchBook, courier: str, upload: Upload, body: ReportBody) -> Outcome:
+    job = book.jobs.get(body.job)
+    known = book.recipients.get(job.order) if job else None
+    right = hmac.compare_digest((body.code or "").encode(), (known.code or "").encode()) if known else False
+    report = Report(
+        kind=Kind(upload.kind),
+        courier=courier,
+        epoch=body.epoch,
+        recorded_at=upload.recorded_at,
+        code_right=right and bool(body.code),
+        reason=body.reason,
+        proof=body.proof,
+    )
+    outcome: Outcome = (Verdict.REFUSED, "there is no such job")
+    if job:
+        decision = decide(job, report)
+        book.take(decision)
+        _attempt(book, decision, report)
+        outcome = (decision.verdict, decision.why)
+    _evidence(book, upload, body, report, outcome)
+    return outcome
+
+
+def _attempt(book: DispatchBook, decision: Decision, report: Report) -> None:
+    for event in decision.events:
+        if isinstance(event, AttemptFailed | JobDelivered):
+            book.add_attempt(
+                Attempt(
+                    job=decision.job.id,
+                    n=decision.job.attempts,
+                    courier=report.courier,
+                    epoch=report.epoch,
+                    outcome="delivered" if isinstance(event, JobDelivered) else "failed",
+                    reason=report.reason,
+                    recorded_at=report.recorded_at,
+                    received_at=book.uow.now,
+                )
+            )
+
+
+def _evidence(book: DispatchBook, upload: Upload, body: ReportBody, report: Report, outcome: Outcome) -> None:
+    book.add_evidence(
+        Evidence(
+            courier=report.courier,
+            device=upload.device,
+            session=upload.session,
+            seq=upload.seq,
+            job=body.job,
+            epoch=body.epoch,
+            kind=report.kind,
+            code_right=report.code_right,
+            verdict=outcome[0],
+            why=outcome[1],
+            recorded_at=upload.recorded_at,
+            received_at=book.uow.now,
+        )
+    )

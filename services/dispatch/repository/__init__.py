@@ -1,0 +1,5 @@
+"""Everything of dispatch that knows SQL."""
+
+from services.dispatch.repository.book import DispatchBook
+
+__all__ = ["DispatchBook"]

@@ -1,0 +1,97 @@
+"""What the planning loop reads and claims; none of it in a transaction that outlives the statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from contracts.events.catalog import CourierPut, StationPut
+from services.dispatch.domain.catalog import key_of
+from services.dispatch.domain.wave import Wave
+from services.dispatch.planning.plan import Unserved
+from services.dispatch.planning.problem import Courier, Order, Place, Problem
+from services.dispatch.repository.rows import wave_of
+from services.kit.unit_of_work import Pool
+
+SHIFT_MARGIN = timedelta(hours=2)
+"""Without any recorded shift a station's couriers come this long before the slot and are back this long after it."""
+
+_CLAIM = """
+update wave set solving_until = $2 where id = (
+  select id from wave where state = 'cut' and coalesce(solving_until, $1) <= $1
+  order by cutoff, id limit 1 for update skip locked
+) returning *
+"""
+_JOBS = """
+select job.id, load_g, cold_ml, slot_from, slot_until, lat, lon, erased
+from job join recipient using ("order") where wave = $1 and state = 'planned' order by id
+"""
+_COURIERS = """
+with crew as (select body from catalog where type = $1 and body->>'station' = $2),
+at_work as (
+  select distinct on (courier) courier, from_at, until_at from shift
+  where (wave = $3 or market_day = $4) and from_at < $6 and until_at > $5
+    and courier in (select body->>'id' from crew)
+  order by courier, until_at - from_at desc
+)
+select body->>'id' as id, (body->>'capacity_g')::bigint as capacity_g, (body->>'cold_ml')::bigint as cold_ml,
+  coalesce(from_at, $5 - $7::interval) as from_at, coalesce(until_at, $6 + $7::interval) as until_at
+from crew left join at_work on courier = body->>'id'
+where from_at is not null or not exists (select from at_work) order by id
+"""
+_ENDED = """
+select id from wave where state = 'released'
+and not exists (select from job where wave = wave.id and state not in ('delivered', 'returned')) order by id limit 20
+"""
+
+
+async def claim_wave(pool: Pool, real: datetime, lease: timedelta) -> Wave | None:
+    """A cut wave that nobody solves, claimed for `lease`; one whose solver died is free again when that has passed."""
+    row = await pool.fetchrow(_CLAIM, real, real + lease)
+    return wave_of(row) if row else None
+
+
+async def read_problem(pool: Pool, wave: Wave) -> tuple[Problem | None, list[Unserved]]:
+    """The wave as a routing problem and the jobs that can't be part of it; no problem where the station is unknown."""
+    rows = await pool.fetch(_JOBS, wave.id)
+    placed = [row for row in rows if row["lat"] is not None and not row["erased"]]
+    lost = [Unserved(str(row["id"]), "nobody knows where to deliver") for row in rows if row not in placed]
+    station = await pool.fetchrow(
+        "select (body->>'lat')::float as lat, (body->>'lon')::float as lon from catalog where key = $1",
+        key_of(StationPut, wave.station),
+    )
+    if station is None:
+        return None, [Unserved(str(row["id"]), f"station {wave.station} is unknown") for row in rows]
+    couriers = await pool.fetch(
+        _COURIERS,
+        CourierPut.TYPE,
+        wave.station,
+        wave.id,
+        wave.market_day,
+        wave.slot_from,
+        wave.slot_until,
+        SHIFT_MARGIN,
+    )
+    problem = Problem(Place(**station), tuple(map(_courier, couriers)), tuple(map(_order, placed)))
+    return problem, lost
+
+
+async def ended_waves(pool: Pool) -> Sequence[str]:
+    """Released waves that seem to have no job under way; decide under the wave's lock."""
+    return [row["id"] for row in await pool.fetch(_ENDED)]
+
+
+def _courier(row: asyncpg.Record) -> Courier:
+    return Courier(row["id"], row["capacity_g"], row["cold_ml"], _s(row["from_at"]), _s(row["until_at"]))
+
+
+def _order(row: asyncpg.Record) -> Order:
+    window: dict[str, Any] = {"from_s": _s(row["slot_from"]), "until_s": _s(row["slot_until"])}
+    return Order(str(row["id"]), Place(row["lat"], row["lon"]), row["load_g"], row["cold_ml"], **window)
+
+
+def _s(moment: datetime) -> int:
+    return int(moment.timestamp())

@@ -1,0 +1,54 @@
+"""Between rows and values."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import asyncpg
+import orjson
+
+from contracts.events.dispatch import Quote
+from contracts.events.orders import GoodsLine
+from services.dispatch.domain.delivery import Recipient
+from services.dispatch.domain.job import Job, Slot, State
+from services.dispatch.domain.wave import State as WaveState
+from services.dispatch.domain.wave import Wave
+
+_SLOT = ("wave", "slot_from", "slot_until", "as_promised")
+_JOB = tuple(f.name for f in dataclasses.fields(Job) if f.name != "slot")
+_WAVE = tuple(f.name for f in dataclasses.fields(Wave))
+
+
+def job_of(row: asyncpg.Record) -> Job:
+    """The job in a whole row of `job`."""
+    plain = {name: row[name] for name in _JOB}
+    plain["state"] = State(row["state"])
+    plain["lines"] = tuple(GoodsLine.model_validate(line) for line in orjson.loads(row["lines"]))
+    plain["quote"] = Quote.model_validate_json(row["quote"]) if row["quote"] else None
+    plain["waits"] = tuple(row["waits"])
+    slot = Slot(*(row[name] for name in _SLOT)) if row["wave"] else None
+    return Job(**plain, slot=slot)
+
+
+def row_of(job: Job) -> dict[str, Any]:
+    """The columns of a job as JSON can carry them."""
+    slot = {name: getattr(job.slot, name, None) for name in _SLOT}
+    lines = [line.model_dump() for line in job.lines]
+    quote = job.quote.model_dump(mode="json") if job.quote else None
+    return {name: getattr(job, name) for name in _JOB} | slot | {"lines": lines, "quote": quote}
+
+
+def wave_of(row: asyncpg.Record) -> Wave:
+    """The wave in a whole row of `wave`."""
+    return Wave(**{name: row[name] for name in _WAVE} | {"state": WaveState(row["state"])})
+
+
+def recipient_of(row: asyncpg.Record) -> Recipient:
+    """The recipient in a whole row of `recipient`."""
+    return Recipient(**dict(row))
+
+
+def packed(rows: list[Any]) -> str:
+    """Rows (dicts or dataclasses) as the JSON array that `jsonb_populate_recordset` takes: one parameter for all."""
+    return orjson.dumps(rows).decode()

@@ -1,0 +1,31 @@
+"""The statements that write: each takes any number of rows, as one JSON array, in one round trip."""
+
+JOBS = """
+insert into job select * from jsonb_populate_recordset(null::job, $1::text::jsonb)
+on conflict (id) do update set
+  (state, waits, load_g, cold_ml, wave, slot_from, slot_until, as_promised, courier, epoch, trip, stop, eta, attempts,
+   reason) =
+  (excluded.state, excluded.waits, excluded.load_g, excluded.cold_ml, excluded.wave, excluded.slot_from,
+   excluded.slot_until, excluded.as_promised, excluded.courier, excluded.epoch, excluded.trip, excluded.stop,
+   excluded.eta, excluded.attempts, excluded.reason)
+"""
+WAVES = """
+insert into wave select * from jsonb_populate_recordset(null::wave, $1::text::jsonb)
+on conflict (id) do update set
+  (station, slot_from, slot_until, cutoff, capacity, state, version) =
+  (excluded.station, excluded.slot_from, excluded.slot_until, excluded.cutoff, excluded.capacity, excluded.state,
+   excluded.version)
+"""
+RECIPIENTS = """
+insert into recipient select * from jsonb_populate_recordset(null::recipient, $1::text::jsonb)
+on conflict ("order") do update set
+  (name, phone, address, lat, lon, code, erased) =
+  (excluded.name, excluded.phone, excluded.address, excluded.lat, excluded.lon, excluded.code, excluded.erased)
+"""
+CATALOG = """
+insert into catalog select * from jsonb_populate_recordset(null::catalog, $1::text::jsonb)
+on conflict (key) do update set (type, body) = (excluded.type, excluded.body)
+"""
+PLANS = "insert into plan select * from jsonb_populate_recordset(null::plan, $1::text::jsonb)"
+ATTEMPTS = "insert into job_attempt select * from jsonb_populate_recordset(null::job_attempt, $1::text::jsonb)"
+EVIDENCE = "insert into evidence select * from jsonb_populate_recordset(null::evidence, $1::text::jsonb)"

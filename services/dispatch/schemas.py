@@ -1,0 +1,260 @@
+"""What clients send to dispatch and what it answers. Times are RFC 3339 with offset, weights grams, ways metres."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, Field, ValidationInfo, field_validator, model_validator
+
+from contracts.events.orders import GoodsLine
+from contracts.values import Slug
+from services.kit.body import Body
+from services.kit.sequenced import Upload
+
+
+class ShiftBody(Body):
+    """A courier's shift for one wave or for a market day."""
+
+    shift_id: str | None = Field(default=None, min_length=1, max_length=64)
+    wave: Slug | None = None
+    market_day: Slug | None = None
+    from_at: AwareDatetime = Field(alias="from")
+    until_at: AwareDatetime = Field(alias="until")
+
+    @model_validator(mode="after")
+    def _one_scope_forward(self) -> Self:
+        if (self.wave is None) == (self.market_day is None):
+            raise ValueError("give either wave or market_day")
+        if self.from_at >= self.until_at:
+            raise ValueError("until must be after from")
+        return self
+
+
+class SyncBody(Body):
+    """What a courier's device has recorded, in any order, any number of times. `device` may stand once for all."""
+
+    device: str | None = Field(default=None, min_length=1, max_length=64)
+    uploads: list[Upload] = Field(max_length=200)
+
+    @field_validator("uploads", mode="before")
+    @classmethod
+    def _one_device_for_all(cls, uploads: Any, info: ValidationInfo) -> Any:
+        device = info.data.get("device")
+        if device is None or not isinstance(uploads, list):
+            return uploads
+        return [{"device": device, **upload} if isinstance(upload, dict) else upload for upload in uploads]
+
+
+class ReportBody(Body):
+    """The body of an upload: which job, in which epoch of its assignment, and what the kind of report needs."""
+
+    job: UUID
+    epoch: int
+    code: str | None = Field(default=None, max_length=64)
+    reason: str = Field(default="", max_length=200)
+    proof: str = Field(default="code", max_length=200)
+
+
+class ReassignBody(Body):
+    """Gives a job to another courier, if its assignment is still the one that the caller looked at."""
+
+    courier: Slug
+    expected_epoch: int = Field(ge=1)
+
+
+class Answer(BaseModel):
+    """What became of an upload: `applied`, `repeated`, `stale` (evidence only), `refused` or `conflict`, and why."""
+
+    device: str
+    session: str
+    seq: int
+    answer: str
+    reason: str = ""
+
+
+class SessionState(BaseModel):
+    """1 up to `received_through` have arrived; the ranges in `gaps` (inclusive) are missing after it."""
+
+    device: str
+    session: str
+    received_through: int
+    gaps: list[tuple[int, int]]
+
+
+class Synced(BaseModel):
+    """One answer per upload, in order, and the state of each session in the request."""
+
+    uploads: list[Answer]
+    sessions: list[SessionState]
+
+
+class PlanFigures(BaseModel):
+    """A plan in numbers."""
+
+    version: int
+    planner: str
+    routes: int
+    stops: int
+    metres: int
+    unserved: int
+
+
+class WaveView(BaseModel):
+    """A wave as it stands; `jobs` counts its jobs by state."""
+
+    wave: str
+    market_day: str
+    station: str
+    slot_from: datetime
+    slot_until: datetime
+    cutoff: datetime
+    capacity: int
+    state: str
+    version: int
+    jobs: dict[str, int]
+    plan: PlanFigures | None
+
+
+class WavePage(BaseModel):
+    """Waves in order of id; `next` is the cursor of the following page."""
+
+    waves: list[WaveView]
+    next: str | None
+
+
+class StopView(BaseModel):
+    """A stop of a plan. `state` is the job's state now; `lat` and `lon` are gone once the recipient is erased."""
+
+    job: UUID
+    order: UUID
+    eta: datetime
+    state: str
+    load_g: int
+    cold_ml: int
+    lat: float | None
+    lon: float | None
+
+
+class TripView(BaseModel):
+    """A trip: out of the station and back, with what it carries."""
+
+    start: datetime
+    end: datetime
+    load_g: int
+    cold_ml: int
+    stops: list[StopView]
+
+
+class RouteView(BaseModel):
+    """A courier's trips in a wave."""
+
+    courier: str
+    trips: list[TripView]
+
+
+class UnservedView(BaseModel):
+    """A job that the plan could not serve and why."""
+
+    job: UUID
+    reason: str
+
+
+class PlanView(BaseModel):
+    """The plan that a wave goes by; `geojson` draws it (RFC 7946: a point a stop, a line a trip)."""
+
+    wave: str
+    version: int
+    planner: str
+    metres: int
+    routes: list[RouteView]
+    unserved: list[UnservedView]
+    geojson: dict[str, Any]
+
+
+class JobView(BaseModel):
+    """A job as it stands; `waits` says what an incomplete one lacks."""
+
+    job: UUID
+    order: UUID
+    pool: str
+    reservation: UUID
+    market_day: str
+    community: str
+    state: str
+    waits: list[str]
+    lines: list[GoodsLine]
+    wave: str | None
+    slot_from: datetime | None
+    slot_until: datetime | None
+    as_promised: bool | None
+    courier: str | None
+    epoch: int
+    trip: int
+    stop: int
+    eta: datetime | None
+    attempts: int
+    reason: str
+
+
+class JobPage(BaseModel):
+    """Jobs in order of id; `next` is the cursor of the following page."""
+
+    jobs: list[JobView]
+    next: str | None
+
+
+class JobHistory(JobView):
+    """A job with its tries at the door and everything that couriers reported about it."""
+
+    tries: list[dict[str, Any]]
+    evidence: list[dict[str, Any]]
+
+
+class Person(BaseModel):
+    """Who receives and where."""
+
+    name: str | None
+    phone: str | None
+    address: str | None
+    lat: float | None
+    lon: float | None
+
+
+class RouteStop(BaseModel):
+    """A courier's next thing to do; `recipient` is shown while the job is open and not afterwards."""
+
+    job: UUID
+    order: UUID
+    epoch: int
+    state: str
+    wave: str
+    trip: int
+    stop: int
+    eta: datetime
+    slot_from: datetime
+    slot_until: datetime
+    load_g: int
+    cold_ml: int
+    attempts: int
+    lines: list[GoodsLine]
+    recipient: Person | None
+
+
+class CourierRoute(BaseModel):
+    """A courier's jobs of the waves that are under way, in the order of their times."""
+
+    courier: str
+    stops: list[RouteStop]
+
+
+class ShiftView(BaseModel):
+    """A recorded shift."""
+
+    shift: str
+    courier: str
+    wave: str | None
+    market_day: str | None
+    from_at: datetime = Field(serialization_alias="from")
+    until_at: datetime = Field(serialization_alias="until")
