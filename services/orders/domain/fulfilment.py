@@ -9,6 +9,8 @@ from typing import Any
 
 from contracts.events import dispatch as d
 from contracts.events import inventory as i
+from contracts.events.orders import OrderPlaced
+from contracts.values import Payment
 from services.orders.domain import steps
 from services.orders.domain.order import (
     TERMINAL,
@@ -17,6 +19,7 @@ from services.orders.domain.order import (
     Collect,
     Deadline,
     Decision,
+    Money,
     Order,
     Overdue,
     Paid,
@@ -120,6 +123,8 @@ def decide(order: Order, message: Any, now: datetime) -> Decision:
     """
     if not _is_current(order, message):
         return steps.ignore(order, message, now)
+    if isinstance(message, Paid) and (why := _wrong_money(order, message)):
+        return Decision(order, step=False, refused=why)
     decision = TRANSITIONS[order.state, type(message)].act(order, message, now)
     after = decision.order
     if not decision.step:
@@ -133,8 +138,22 @@ def decide(order: Order, message: Any, now: datetime) -> Decision:
 
 def placed(order: Order) -> Decision:
     """The first step: what an accepted order sends. Its stock is held, not firm, while its money is awaited."""
-    command = steps.reserve(order, firm=order.terms.payment != "pending")
-    return Decision(order, commands=(command,), deadlines=(deadline(order),))
+    terms = order.terms
+    event = OrderPlaced(
+        order=order.id,
+        channel=terms.channel,
+        market_day=terms.market_day,
+        community=terms.community,
+        pool=terms.pool,
+        lines=list(terms.lines),
+        total_fen=terms.total_fen,
+        fulfilment=terms.fulfilment,
+        point=terms.point,
+        payment=terms.payment,
+        basket=terms.basket,
+    )
+    command = steps.reserve(order, firm=terms.payment is not Payment.PENDING)
+    return Decision(order, (event,), (command,), (deadline(order),))
 
 
 def deadline(order: Order) -> Deadline:
@@ -168,6 +187,13 @@ def _is_current(order: Order, message: Any) -> bool:
         case i.ClaimsExceeded():
             return order.reservation in message.reservations
         case Paid():
-            return all(one.payment != message.payment for one in order.money)
+            return Money(message.payment, message.amount_fen) not in [replace(m, refunded=False) for m in order.money]
         case _:
             return True
+
+
+def _wrong_money(order: Order, message: Paid) -> str:
+    if any(one.payment == message.payment for one in order.money):
+        return f"payment {message.payment} is known with another amount"
+    total = order.terms.total_fen
+    return "" if message.amount_fen == total else f"the order costs {total} fen: it is paid in one sum"

@@ -38,12 +38,16 @@ async def insert_orders(conn: rows.Connection, orders: Sequence[Order], hashes: 
 
 
 async def insert_details(
-    conn: rows.Connection, orders: Sequence[Order], people: Mapping[UUID, Person], cause: str, now: datetime
+    conn: rows.Connection,
+    orders: Sequence[Order],
+    people: Mapping[UUID, Person],
+    causes: Mapping[UUID, str],
+    now: datetime,
 ) -> None:
     """What hangs on new orders: lines, the first step of their history, money that came with them, the person."""
     lines = [row for order in orders for row in rows.line_rows(order.terms)]
     await rows.insert(conn, "order_line", rows.LINE, lines)
-    history = [(o.id, o.version, None, o.state, "accepted", cause, "", now) for o in orders]
+    history = [(o.id, o.version, None, o.state, "accepted", causes[o.id], "", now) for o in orders]
     await rows.insert(conn, "order_history", rows.HISTORY, history)
     money = [(o.id, m.payment, m.amount_fen, now) for o in orders for m in o.money]
     await rows.insert(conn, "payment", rows.MONEY, money)

@@ -1,0 +1,11 @@
+"""`python -m services.orders api|worker|all`."""
+
+from __future__ import annotations
+
+import sys
+
+from services.kit.process import main
+from services.orders.app import SERVICE
+
+if __name__ == "__main__":
+    raise SystemExit(main(SERVICE, sys.argv))

@@ -1,0 +1,129 @@
+"""Taking orders: requests that arrive while a commit runs share the next one."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from contracts.events.orders import RecipientPut
+from services.kit import problems
+from services.kit.batcher import GroupCommit
+from services.kit.faults import point
+from services.kit.problems import Fault, Problem
+from services.kit.process import Context
+from services.kit.unit_of_work import CORRELATION, TRACEPARENT, UnitOfWork
+from services.orders.domain.acceptance import Refusal, accept
+from services.orders.domain.fulfilment import placed
+from services.orders.domain.order import Order
+from services.orders.repository import intake as rows
+from services.orders.repository.catalog import CatalogCache
+from services.orders.repository.orders import announce, find
+from services.orders.schemas import NewOrder
+
+GROUP = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A request to take an order under an id; `digest` tells whether two of one id ask for the same."""
+
+    order: UUID
+    body: NewOrder
+    digest: bytes
+    request: str | None
+    traceparent: str | None
+
+
+class Intake:
+    """The accept path. `submit` returns only after COMMIT, and the same submission again gets the same order."""
+
+    def __init__(self, context: Context, catalog: CatalogCache, hold_ttl_s: int) -> None:
+        self._context, self._catalog, self._hold_ttl_s = context, catalog, hold_ttl_s
+        self._group = GroupCommit(self._commit, GROUP)
+
+    async def submit(self, order: UUID, body: NewOrder) -> Order:
+        """The order as it stands, placed by this or an earlier request. Raises a `Problem` where it is not taken;
+        where the outcome is unknown that is a 503, and the same request again is safe.
+        """
+        one = Submission(order, body, body.digest(), CORRELATION.get(), TRACEPARENT.get())
+        answer = await self._group.submit(one)
+        if isinstance(answer, Problem):
+            raise answer
+        return answer
+
+    async def _commit(self, group: list[Submission]) -> list[Order | Problem]:
+        async with self._context.unit() as uow:
+            answers = await self._accept(uow, group)
+            point("accept.before_commit")
+        point("accept.after_commit")
+        return answers
+
+    async def _accept(self, uow: UnitOfWork, group: list[Submission]) -> list[Order | Problem]:
+        catalog = await self._catalog.current(uow.conn)
+        first: dict[UUID, Submission] = {}
+        for one in group:  # a repeat inside the group is answered like any other: by what stands after the insert
+            first.setdefault(one.order, one)
+        judged = {
+            id: accept(id, _code(), one.body.draft(), catalog, uow.now, self._hold_ttl_s) for id, one in first.items()
+        }
+        candidates = [order for order in judged.values() if isinstance(order, Order)]
+        fresh = await self._insert(uow, candidates, first)
+        stands = {order.id: (order, first[order.id].digest) for order in fresh}
+        others = [id for id in first if id not in stands]
+        if others:
+            stands |= await find(uow.conn, others)
+        conflicts = [(s.order, s.digest, s.body.without_person()) for s in group if _contradicts(s, stands)]
+        await rows.keep_conflicts(uow.conn, conflicts, uow.now)
+        return [_answer(one, stands, judged[one.order]) for one in group]
+
+    async def _insert(self, uow: UnitOfWork, orders: Sequence[Order], first: dict[UUID, Submission]) -> list[Order]:
+        new = await rows.insert_orders(uow.conn, orders, {id: one.digest for id, one in first.items()})
+        fresh = [order for order in orders if order.id in new]
+        people = {order.id: first[order.id].body.person() for order in fresh}
+        causes = {order.id: first[order.id].request or "" for order in fresh}
+        await rows.insert_details(uow.conn, fresh, people, causes, uow.now)
+        for order in fresh:
+            # The group runs in one task, so what its events say of their request is set for each.
+            CORRELATION.set(first[order.id].request)
+            TRACEPARENT.set(first[order.id].traceparent)
+            announce(uow, placed(order))
+            uow.emit(_recipient(order, people[order.id]))
+        return fresh
+
+
+def _recipient(order: Order, person: rows.Person) -> RecipientPut:
+    return RecipientPut(
+        order=order.id,
+        name=person.name,
+        phone=person.phone,
+        address=person.address,
+        lat=person.lat,
+        lon=person.lon,
+        code=order.terms.code,
+    )
+
+
+def _code() -> str:
+    return f"{secrets.randbelow(1_000_000):06}"
+
+
+def _contradicts(one: Submission, stands: dict[UUID, tuple[Order, bytes]]) -> bool:
+    return one.order in stands and stands[one.order][1] != one.digest
+
+
+def _answer(one: Submission, stands: dict[UUID, tuple[Order, bytes]], judged: Order | Refusal) -> Order | Problem:
+    if one.order in stands:
+        order, digest = stands[one.order]
+        return order if digest == one.digest else problems.conflict(f"order {one.order} was taken with other content")
+    if isinstance(judged, Refusal):
+        return refused(judged)
+    raise RuntimeError(f"order {one.order} is neither new nor known")
+
+
+def refused(why: Refusal) -> Problem:
+    """The problem document of a refusal."""
+    fault = Fault(f"#{why.pointer}", why.message)
+    title = "Unusable content" if why.status == 422 else "Conflict"
+    return Problem(why.status, why.code, title, why.message, errors=[fault])

@@ -1,0 +1,21 @@
+"""The orders service as data: who sells what to whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from contracts.registry import decode
+from services.kit.process import Service
+from services.orders.api import routes
+from services.orders.handlers import SUBSCRIPTIONS, on_due
+from services.orders.repository.orders import OrderBook
+
+SERVICE = Service(
+    name="orders",
+    migrations=Path(__file__).parent / "migrations",
+    subscriptions=SUBSCRIPTIONS,
+    open_book=OrderBook,
+    decode=decode,
+    on_due=on_due,
+    routes=routes,
+)

@@ -1,0 +1,87 @@
+"""What orders does with what it is told: one function for each kind of message, each a few lines on the book."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from prometheus_client import Counter
+
+from contracts.events import dispatch as d
+from contracts.events import inventory as i
+from services.kit.consumer import Subscription
+from services.kit.message import Due, Message
+from services.orders.domain.order import Overdue, State
+from services.orders.repository.orders import OrderBook, named
+
+_log = structlog.get_logger("halfday.orders")
+LATE = Counter("halfday_orders_late_total", "orders whose slot ended before they were delivered", ["state"])
+
+
+def on_answer(book: OrderBook, message: Message[i.ReservationEvent | d.JobEvent]) -> None:
+    """An answer of inventory or dispatch: the order's table decides. One about an order that is not ours is passed
+    over: a campaign's reservation, or a command of somebody else.
+    """
+    book.apply(message.data.order, message.data)
+
+
+def on_claims_exceeded(book: OrderBook, message: Message[i.ClaimsExceeded]) -> None:
+    """More is claimed than there is: every order that is named goes the cancel path."""
+    for order in sorted(set(named(message.data))):
+        book.apply(order, message.data)
+
+
+def on_allotment(book: OrderBook, message: Message[i.AllotmentEvent]) -> None:
+    """What a terminal has been lent so far, kept for its next sync."""
+    event = message.data
+    key = (event.terminal, event.pool, event.item)
+    known = book.allotments.get(key)
+    if known is None or known.version < event.version:
+        book.allotments[key] = event
+
+
+def on_sold_out(book: OrderBook, message: Message[i.SoldOut]) -> None:
+    """An item that is not to be promised any more, or is again."""
+    book.sold_out[message.data.pool, message.data.item] = not message.data.reopened
+
+
+def on_due(book: OrderBook, message: Message[Due]) -> None:
+    """An order's deadline passed. For goods on their way that is an alarm only."""
+    (id,) = named(message.data)
+    order = book.orders.get(id)
+    if order and order.state in {State.SCHEDULED, State.LOADED}:
+        LATE.labels(order.state).inc()
+        _log.warning("late", order=str(id), state=order.state, wave=order.wave)
+    book.apply(id, Overdue())
+
+
+_ANSWERS: tuple[type[Any], ...] = (
+    i.StockReserved,
+    i.StockRefused,
+    i.StockCommitted,
+    i.CommitRefused,
+    i.ReservationReleased,
+    i.ReservationExpired,
+)
+_STEPS: tuple[type[Any], ...] = (
+    d.JobPlanned,
+    d.JobRefused,
+    d.JobLoaded,
+    d.JobDelivered,
+    d.AttemptFailed,
+    d.JobReturned,
+    d.JobCancelled,
+    d.CancelRefused,
+)
+_ALLOTMENTS: tuple[type[Any], ...] = (i.AllotmentGranted, i.AllotmentReturned, i.AllotmentLapsed)
+
+SUBSCRIPTIONS = (
+    Subscription(
+        "inventory.stock.v1",
+        dict.fromkeys(_ANSWERS, on_answer)
+        | dict.fromkeys(_ALLOTMENTS, on_allotment)
+        | {i.ClaimsExceeded: on_claims_exceeded, i.SoldOut: on_sold_out},
+        blocking_by_key=False,
+    ),
+    Subscription("dispatch.job.v1", dict.fromkeys(_STEPS, on_answer)),
+)

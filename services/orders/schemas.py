@@ -1,0 +1,234 @@
+"""What clients send about orders, and how an order is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import uuid_utils
+from pydantic import BeforeValidator, Field, model_validator
+
+from contracts.events.dispatch import Quote
+from contracts.values import Channel, Fulfilment, Payment, Slug
+from services.kit import problems
+from services.kit.body import Body
+from services.kit.idempotency import content_hash
+from services.orders.domain.acceptance import Draft, Wanted
+from services.orders.domain.order import Order, State
+from services.orders.repository.intake import Person
+
+_KEYS = uuid5(NAMESPACE_URL, "halfday:order-key")
+_CROCKFORD = {c: n for n, c in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")} | {"I": 1, "L": 1, "O": 0}
+
+
+def parse_id(value: Any) -> Any:
+    """A client's id: a ULID becomes the UUID with the same 128 bits; all else is left for UUID to judge."""
+    if not isinstance(value, str) or len(value) != 26:
+        return value
+    number = 0
+    for character in value.upper():
+        if character not in _CROCKFORD:
+            return value
+        number = number * 32 + _CROCKFORD[character]
+    return UUID(int=number) if number < 1 << 128 else value
+
+
+Id = Annotated[UUID, BeforeValidator(parse_id)]
+"""A UUID, or a ULID that is read as one."""
+
+
+def new_id() -> UUID:
+    """A UUIDv7: ids that are made later sort later."""
+    return UUID(int=uuid_utils.uuid7().int)
+
+
+def order_id_of(key: str | None, own: UUID | None) -> UUID:
+    """The id of an order: its own, else what its idempotency key stands for, else a new one.
+
+    A key that is a UUID or ULID is the id itself. Raises a 422 problem where the key and the own id differ.
+    """
+    if key is None:
+        return own or new_id()
+    parsed = parse_id(key)
+    try:
+        named = parsed if isinstance(parsed, UUID) else UUID(key)
+    except ValueError:
+        named = uuid5(_KEYS, key)
+    if own is not None and own != named:
+        raise problems.unprocessable(
+            "/order_id", "the Idempotency-Key differs from the id in the body, which is the key"
+        )
+    return named
+
+
+class Goods(Body):
+    """An item and how much of it: pieces, or grams where the item is weighed."""
+
+    item: Slug
+    quantity: int | None = Field(default=None, gt=0, le=1_000_000)
+    weight_g: int | None = Field(default=None, gt=0, le=100_000_000)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.quantity is None) == (self.weight_g is None):
+            raise ValueError("say quantity (pieces) or weight_g (grams), one of them")
+        return self
+
+
+class RecipientIn(Body):
+    """Who receives the order."""
+
+    name: str = Field(min_length=1, max_length=64)
+    phone: str = Field(pattern=r"^\+?[0-9][0-9 -]{4,19}$")
+
+
+class Address(Body):
+    """A door, and where it is (WGS-84)."""
+
+    text: str = Field(min_length=1, max_length=200)
+    lat: float = Field(ge=-90, le=90)
+    lon: float = Field(ge=-180, le=180)
+
+
+class QuoteIn(Quote, extra="forbid"):
+    """A quote exactly as dispatch gave it."""
+
+
+class Delivery(Body):
+    """Brought by a courier."""
+
+    kind: Literal["delivery"]
+    address: Address
+    quote: QuoteIn | None = None
+
+
+class Pickup(Body):
+    """Fetched at a pickup point."""
+
+    kind: Literal["pickup"]
+    point: Slug
+
+
+class NewOrder(Body):
+    """An order to be taken. Its lines are of one stock pool: that of its community on its market day."""
+
+    order_id: Id | None = None
+    basket_id: Id | None = None
+    channel: Literal["app", "group", "live", "stall"]
+    market_day: Slug
+    community: Slug
+    recipient: RecipientIn
+    lines: list[Goods] = Field(min_length=1, max_length=100)
+    fulfilment: Annotated[Delivery | Pickup, Field(discriminator="kind")]
+    payment: Literal["on_account", "prepaid", "pending"]
+
+    def digest(self) -> bytes:
+        """Equal for equal content, whatever the id and the spelling."""
+        return content_hash(self.model_dump(exclude={"order_id"}))
+
+    def without_person(self) -> dict[str, Any]:
+        """The content as JSON values, nobody named and no door."""
+        return self.model_dump(mode="json", exclude={"recipient": True, "fulfilment": {"address"}})
+
+    def draft(self) -> Draft:
+        """What the domain is asked."""
+        how = self.fulfilment
+        return Draft(
+            channel=Channel(self.channel),
+            market_day=self.market_day,
+            community=self.community,
+            lines=tuple(Wanted(one.item, one.quantity, one.weight_g) for one in self.lines),
+            fulfilment=Fulfilment(how.kind),
+            payment=Payment(self.payment),
+            point=how.point if isinstance(how, Pickup) else None,
+            quote=how.quote if isinstance(how, Delivery) else None,
+            basket=self.basket_id,
+        )
+
+    def person(self) -> Person:
+        """Who receives it, and where."""
+        who, how = self.recipient, self.fulfilment
+        if isinstance(how, Pickup):
+            return Person(who.name, who.phone)
+        return Person(who.name, who.phone, how.address.text, how.address.lat, how.address.lon)
+
+
+class CancelIn(Body):
+    """Why an order is to end; may be left out."""
+
+    reason: str = Field(default="", max_length=200)
+
+
+class PayIn(Body):
+    """Money that came for an order: the payer's own id of the payment, and the order's total in fen."""
+
+    payment_id: str = Field(min_length=1, max_length=64)
+    amount_fen: int = Field(ge=0)
+
+
+class CollectIn(Body):
+    """The code that the buyer shows at the point."""
+
+    code: str = Field(min_length=1, max_length=16)
+
+
+def accepted(order: Order) -> dict[str, Any]:
+    """The answer to a taken order. Made of its terms alone, so a repeat gets it again, byte for byte."""
+    terms = order.terms
+    return {
+        "order_id": terms.order,
+        "state": State.PLACED,
+        "basket_id": terms.basket,
+        "channel": terms.channel,
+        "market_day": terms.market_day,
+        "community": terms.community,
+        "pool": terms.pool,
+        "fulfilment": terms.fulfilment,
+        "point": terms.point,
+        "payment": terms.payment,
+        "lines": [
+            {
+                "line": one.line,
+                "item": one.item,
+                "weight_g" if one.unit == "gram" else "quantity": one.quantity,
+                "price_fen": one.price_fen,
+                "price": one.price,
+                "amount_fen": one.amount_fen,
+            }
+            for one in terms.lines
+        ],
+        "total_fen": terms.total_fen,
+        "code": terms.code,
+        "placed_at": terms.placed_at,
+    }
+
+
+def shown(order: Order, person: Mapping[str, Any] | None, *, trusted: bool) -> dict[str, Any]:
+    """An order as it stands. Only the buyer and operators (`trusted`) see the person and the code."""
+    view: dict[str, Any] = accepted(order) | {
+        "state": order.state,
+        "version": order.version,
+        "attempt": order.attempt,
+        "reason": order.reason,
+        "reservation": order.reservation,
+        "hold_until": order.hold_until,
+        "slot": _slot(order),
+        "due_by": order.terms.due_by,
+        "paid_fen": order.paid_fen,
+        "refunded_fen": order.refunded_fen,
+    }
+    if order.terms.is_delivery:
+        view["job"] = order.job
+    if trusted:
+        return view | {"recipient": person}
+    del view["code"]
+    return view
+
+
+def _slot(order: Order) -> dict[str, str | datetime | bool | None] | None:
+    if order.wave is None:
+        return None
+    slot = {"wave": order.wave, "from": order.slot_from, "until": order.slot_until}
+    return slot | {"as_promised": order.as_promised}

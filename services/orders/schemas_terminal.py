@@ -1,0 +1,170 @@
+"""What a stall terminal uploads, by kind, and what it is told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
+
+from contracts.events.orders import ItemPut, PricePut, SaleLine
+from contracts.values import Channel, Slug, Unit
+from services.kit.body import Body
+from services.kit.problems import Fault, Problem
+from services.kit.sequenced import Upload as Numbered
+from services.orders.domain import terminal as t
+from services.orders.domain.catalog import Catalog
+from services.orders.domain.pricing import price_at
+from services.orders.schemas import Goods, Id
+
+_CASH = 10_000_000_000
+
+
+class OpenIn(Body):
+    """A cash session begins."""
+
+    float_fen: int = Field(default=0, ge=0, le=_CASH)
+
+
+class SaleLineIn(Goods):
+    """Goods handed over, and what was taken for them; `price` is the id of the price that the terminal used."""
+
+    amount_fen: int = Field(ge=0, le=_CASH)
+    price: Slug | None = None
+
+
+class SaleIn(Body):
+    """A sale by the terminal's own id (ULID or UUID)."""
+
+    sale: Id
+    lines: list[SaleLineIn] = Field(min_length=1, max_length=100)
+    total_fen: int | None = Field(default=None, ge=0, description="where given, the sum of the lines")
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.total_fen is not None and self.total_fen != sum(line.amount_fen for line in self.lines):
+            raise ValueError("total_fen is not the sum of the lines")
+        return self
+
+
+class VoidIn(Body):
+    """A sale is undone."""
+
+    sale: Id
+
+
+class CountIn(Body):
+    """Goods counted at the stall."""
+
+    lines: list[Goods] = Field(min_length=1, max_length=100)
+
+
+class CloseIn(Body):
+    """The session's manifest and its cash."""
+
+    last_seq: int = Field(ge=1, lt=2**53)
+    cash_fen: int = Field(default=0, ge=0, le=_CASH)
+
+
+KINDS: dict[str, type[Body]] = {"open": OpenIn, "sale": SaleIn, "void": VoidIn, "count": CountIn, "close": CloseIn}
+
+
+class UploadIn(Body):
+    """One numbered fact. `device` may be left out: it is that of the request."""
+
+    device: str | None = None
+    session: str = Field(min_length=1, max_length=64)
+    seq: int = Field(ge=1, lt=2**53)
+    recorded_at: AwareDatetime
+    kind: Literal["open", "sale", "void", "count", "close"]
+    body: dict[str, Any]
+    body_hash: str | None = Field(default=None, max_length=128)
+    prev_hash: str | None = Field(default=None, max_length=128)
+
+
+class SyncIn(Body):
+    """What a terminal has, in any order, any number of times; nothing at all is a question only."""
+
+    device: str = Field(min_length=1, max_length=64)
+    market_day: Slug
+    uploads: list[UploadIn] = Field(default=[], max_length=200)
+
+
+def numbered(device: str, one: UploadIn) -> Numbered:
+    """The upload as the kit counts it."""
+    return Numbered(**one.model_dump(exclude={"device"}), device=device)
+
+
+def fact(one: Numbered, terminal: str, pool: str, catalog: Catalog, place: str) -> t.Upload:
+    """The upload as the domain sees it. `place` is its JSON pointer in the request.
+
+    Raises a 422 problem for a body that is not of its kind, or goods in the wrong unit.
+    """
+    try:
+        body = KINDS[one.kind].model_validate(one.body)
+    except ValidationError as wrong:
+        faults = [Fault(f"#{place}/body{''.join(f'/{p}' for p in e['loc'])}", e["msg"]) for e in wrong.errors()]
+        raise _unusable(faults) from None
+    lines = body.lines if isinstance(body, SaleIn | CountIn) else []
+    faults = [
+        Fault(f"#{place}/body/lines/{n}/item", why)
+        for n, line in enumerate(lines)
+        if (why := _wrong_goods(line, catalog.items.get(line.item)))
+    ]
+    if faults:
+        raise _unusable(faults)
+    return t.Upload(terminal, pool, one.device, one.session, one.seq, one.recorded_at, _domain(body))
+
+
+def _domain(body: Body) -> t.Open | t.Sale | t.Void | t.Count | t.Close:
+    match body:
+        case OpenIn():
+            return t.Open(body.float_fen)
+        case SaleIn():
+            lines = (
+                SaleLine(item=one.item, quantity=one.quantity or one.weight_g or 0, amount_fen=one.amount_fen)
+                for one in body.lines
+            )
+            return t.Sale(body.sale, tuple(lines))
+        case VoidIn():
+            return t.Void(body.sale)
+        case CloseIn():
+            return t.Close(body.last_seq, body.cash_fen)
+        case _:
+            return t.Count()
+
+
+def _wrong_goods(line: Goods, item: ItemPut | None) -> str:
+    if item is None:
+        return f"item {line.item} is not known"
+    if (item.unit is Unit.GRAM) == (line.weight_g is None):
+        return f"{item.id} is sold by {item.unit}"
+    return ""
+
+
+def _unusable(faults: list[Fault]) -> Problem:
+    detail = f"{faults[0].pointer}: {faults[0].message}"
+    return Problem(422, "unprocessable", "Unusable content", detail, errors=faults)
+
+
+def stall_prices(catalog: Catalog, now: datetime) -> list[dict[str, Any]]:
+    """The prices at stalls that hold now or begin later, so that a terminal can change over without a network."""
+    found: list[dict[str, Any]] = []
+    for (item, channel), prices in sorted(catalog.prices.items()):
+        if channel != Channel.STALL or item not in catalog.items:
+            continue
+        current = price_at(prices, now)
+        later = sorted((p for p in prices if p.effective_from > now), key=lambda p: p.effective_from)
+        found += [_price(p, catalog.items[item]) for p in ([current] if current else []) + later]
+    return found
+
+
+def _price(price: PricePut, item: ItemPut) -> dict[str, Any]:
+    return {
+        "price": price.id,
+        "item": price.item,
+        "unit": item.unit,
+        "price_fen": price.price_fen,
+        "per": "500g" if item.unit is Unit.GRAM else "piece",
+        "effective_from": price.effective_from,
+    }
