@@ -69,6 +69,7 @@ class Keeper:
                 self._changed()
                 end = f"ended with code {self.kept.wait()}"
             except Exception as error:
+                self.kept.stop()
                 if not self.started.done():
                     self.started.set_exception(error)
                     return

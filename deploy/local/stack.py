@@ -1,5 +1,6 @@
 """The whole stack as one object: starts it, keeps it running, stops it in order."""
 
+import contextlib
 import json
 import threading
 import time
@@ -106,6 +107,11 @@ class Stack:
                 reasons = "; ".join(f"{name}: {why}" for name, why in waiting.items())
                 raise StackError(f"not ready after {timeout:.0f} s: {reasons} (logs: {self.data / 'logs'})")
 
+    def tell(self, line: str) -> None:
+        """Says a line to whoever listens; a listener who is gone (a closed terminal) is no error."""
+        with contextlib.suppress(OSError):
+            self._say(line)
+
     def run(self) -> None:
         """Blocks until `interrupt`."""
         while not self._interrupted.wait(3600):
@@ -157,7 +163,7 @@ class Stack:
         self._services = [self._keeper(name, kept) for name, kept in pending]
 
     def _keeper(self, name: str, kept: Kept) -> Keeper:
-        return Keeper(name, kept, changed=self._publish, say=self._say)
+        return Keeper(name, kept, changed=self._publish, say=self.tell)
 
     def _done(self, keeper: Keeper) -> bool:
         """Whether its first start is over; raises what went wrong in it."""

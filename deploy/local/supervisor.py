@@ -36,7 +36,7 @@ def serve(
         stack.start()
         started(stack)
         stack.run()
-        say("stopping")
+        stack.tell("stopping")
     except Interrupted:
         pass
     finally:

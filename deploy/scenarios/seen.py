@@ -98,9 +98,9 @@ class Seen:
         lost = (o for o in self.orders.values() if o.state == "rejected" and o.market_day == market_day)
         return Counter(order.lines[0]["item"] for order in lost)
 
-    def waits(self) -> list[float]:
+    def waits(self, market_day: str) -> list[float]:
         """Business seconds from placed to held or reserved, ascending."""
-        orders = self.orders.values()
+        orders = [order for order in self.orders.values() if order.market_day == market_day]
         return sorted((o.answered - o.placed).total_seconds() for o in orders if o.answered is not None)
 
 

@@ -25,8 +25,12 @@ class Refused(Exception):
         self.status, self.code = status, code
 
 
-class _Later(Exception):
-    """Not now: the outcome is unknown or the service is busy."""
+class Busy(Exception):
+    """Not now: the outcome is unknown or the service is busy. Raised only when that lasts."""
+
+
+class Unkept(Exception):
+    """An answer that breaks a promise of the service; the text says which."""
 
 
 class Api:
@@ -71,7 +75,7 @@ class Api:
         parts["headers"] = {"Authorization": f"Bearer {self._tokens[role]}", **parts.get("headers", {})}
         self.counts["requests"] += 1
         tries = stamina.retry_context(
-            (_Later, httpx2.TransportError), attempts=None, timeout=PATIENCE_S, wait_initial=0.05, wait_max=1.0
+            (Busy, httpx2.TransportError), attempts=None, timeout=PATIENCE_S, wait_initial=0.05, wait_max=1.0
         )
         async for attempt in tries:
             self.counts["repeats"] += attempt.num > 1
@@ -93,5 +97,5 @@ def _judge(request: str, answer: httpx2.Response) -> Any:
     errors = "; ".join(f"{error['pointer']}: {error['message']}" for error in problem.get("errors", []))
     refusal = Refused(request, answer.status_code, code, errors or detail)
     if answer.status_code in TRY_AGAIN:
-        raise _Later(str(refusal)) from refusal
+        raise Busy(str(refusal)) from refusal
     raise refusal

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from deploy.scenarios.day import Fate, Line, Order
-from deploy.scenarios.drivers.api import Refused
+from deploy.scenarios.drivers.api import Refused, Unkept
 from deploy.scenarios.drivers.catalogue import point_of
 from deploy.scenarios.drivers.world import ENDED, World
 
@@ -38,7 +38,7 @@ async def _alone(world: World, order: Order) -> None:
     if order.twice:
         again = await _place(world, order)
         if (again["order_id"], again.get("lines")) != (first["order_id"], first.get("lines")):
-            raise AssertionError(f"order {order.id} sent twice got two answers")
+            raise Unkept(f"order {order.id} sent twice got two answers")
         world.tally.absorbed["orders sent twice"] += 1
     world.tally.did(ORDERS)
     await _after(world, order)
@@ -62,7 +62,7 @@ async def _list(world: World, at: float, orders: list[Order]) -> None:
         answers = await world.api.post("leader", "orders", "/v1/orders:batch", part)
         refused = [answer for answer in answers if answer["status"] != 201]
         if refused or len(answers) != len(part):
-            raise AssertionError(f"a leader's list was not taken whole: {refused[:1]}")
+            raise Unkept(f"a leader's list was not taken whole: {refused[:1]}")
     world.tally.absorbed["orders sent twice"] += len(bodies) // 3
     world.tally.did(ORDERS, len(orders))
     await asyncio.gather(*(_after(world, order) for order in orders))

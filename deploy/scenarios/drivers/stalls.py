@@ -9,6 +9,7 @@ from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from deploy.scenarios.day import Line, Sale, Stall
+from deploy.scenarios.drivers.api import Unkept
 from deploy.scenarios.drivers.uploads import Recorder, Upload, in_pieces
 from deploy.scenarios.drivers.world import World
 
@@ -130,7 +131,7 @@ class _Till:
         path = f"/v1/terminals/{self._stall.terminal}/sync"
         answer: dict[str, list[dict[str, Any]]] = await self._world.api.post("terminal", "orders", path, body)
         if answer["conflicts"]:
-            raise AssertionError(f"{self._stall.terminal}: an upload was taken for another: {answer['conflicts'][:1]}")
+            raise Unkept(f"{self._stall.terminal}: an upload was taken for another: {answer['conflicts'][:1]}")
         return answer
 
     async def _close(self) -> None:
@@ -140,7 +141,7 @@ class _Till:
         self._memory.record("close", world.pace.at(scenario.terminals_close), cash)
         answer = await self._sync(self._memory.unsent())
         if any(session["gaps"] for session in answer["sessions"]):
-            raise AssertionError(f"{self._stall.terminal} closed with gaps: {answer['sessions']}")
+            raise Unkept(f"{self._stall.terminal} closed with gaps: {answer['sessions']}")
         await world.pace.pause(COUNT_AFTER)
         await asyncio.gather(*(self._give_back(item, left) for item, left in self._left.items() if left))
         world.tally.did(CLOSED)

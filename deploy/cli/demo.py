@@ -1,0 +1,99 @@
+"""`halfday demo`: the main job, a whole market day on a stack of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from deploy.scenarios.rehearsal import Outcome
+
+
+def demo(
+    *,
+    scenario: str = "market-day",
+    seed: int = 1,
+    speed: float | None = None,
+    data: Path | None = None,
+    keep: bool = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Play one market day on real Kafka and PostgreSQL, then show its figures and prove its books.
+
+    Exit code 0 only if every order ended as planned, nothing was parked or left unread, and the audit holds.
+
+    Example: halfday demo --seed 7 --keep
+
+    Parameters
+    ----------
+    scenario
+        Which day; they stand in deploy/scenarios.
+    seed
+        Who orders what and when; the same seed is the same day.
+    speed
+        Business seconds in a real one; the scenario has its own.
+    data
+        Folder to play in, kept afterwards; a temporary one if not given.
+    keep
+        Leave the stack running and say how to look at it.
+    as_json
+        Figures as one JSON object on stdout, progress on stderr.
+    """
+    began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves by the way that stops the stack
+    console = Console(stderr=as_json)
+    console.print(f"Half a day on the market: {scenario}, seed {seed}. Starting Kafka, PostgreSQL and the services ...")
+    from deploy.local.errors import StackError
+    from deploy.scenarios.load import ScenarioError
+    from deploy.scenarios.rehearsal import DayFailed, rehearse
+
+    try:
+        with _folder(data, keep) as folder:
+            outcome = rehearse(console, folder, scenario, seed, speed, keep)
+            _show(console, outcome, time.monotonic() - began, as_json)
+            if keep:
+                console.print(f"The stack runs on: look with ./halfday status --data {folder}", soft_wrap=True)
+                console.print(f"Addresses: {folder / 'endpoints.json'}", soft_wrap=True)
+                console.print(f"Stop it with ./halfday down --data {folder}", soft_wrap=True)
+    except (StackError, ScenarioError, DayFailed) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0 if outcome.ok else 1
+
+
+@contextmanager
+def _folder(data: Path | None, keep: bool) -> Iterator[Path]:
+    if data is not None:
+        yield data.absolute()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="halfday-demo-"))
+    try:
+        yield folder
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _show(console: Console, outcome: Outcome, seconds: float, as_json: bool) -> None:
+    from deploy.scenarios.report import report
+
+    report(console, outcome.figures, outcome.plan)
+    for line in outcome.open_points:
+        console.print(f"NOT AS IT SHOULD BE: {line}", style="red", soft_wrap=True)
+    for line in outcome.audit:
+        console.print(line, soft_wrap=True)
+    verdict = "Everything ended as planned and the books hold" if outcome.ok else "The day did not end as it should"
+    console.print(f"{verdict}: {seconds:.1f} s in all", style="bold green" if outcome.ok else "bold red")
+    if as_json:
+        print(json.dumps({"ok": outcome.ok, "seconds": round(seconds, 1), **outcome.as_json()}, ensure_ascii=False))

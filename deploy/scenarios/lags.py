@@ -1,0 +1,44 @@
+"""How far the services' consumers are behind the end of their topics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from contracts.topics import TOPICS
+from deploy.local.kafka_config import ADMIN
+
+WAIT_S = 10
+
+
+def admin(kafka: Mapping[str, Any], password: str) -> AdminClient:
+    """A client that may look at every group's offsets."""
+    return AdminClient(
+        {
+            "bootstrap.servers": kafka["bootstrap"],
+            "security.protocol": kafka["security"]["security_protocol"],
+            "sasl.mechanisms": kafka["security"]["sasl_mechanism"],
+            "sasl.username": ADMIN,
+            "sasl.password": password,
+        }
+    )
+
+
+def behind(client: AdminClient) -> dict[str, int]:
+    """Consumer group to records that it has not committed yet; groups that have read everything are left out."""
+    found: dict[str, int] = {}
+    for topic in TOPICS:
+        places = [TopicPartition(topic.name, partition) for partition in range(topic.partitions)]
+        for service in topic.readers:
+            group = f"{service}.{topic.name}"
+            asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
+            committed = {p.partition: p.offset for p in asked[group].result(WAIT_S).topic_partitions or ()}
+            ends = client.list_offsets({place: OffsetSpec.latest() for place in places})
+            end = {place.partition: future.result(WAIT_S).offset for place, future in ends.items()}
+            lag = sum(end[n] - max(0, committed.get(n, 0)) for n in end)
+            if lag:
+                found[group] = lag
+    return found

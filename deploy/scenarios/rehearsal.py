@@ -1,0 +1,117 @@
+"""One demo from start to verdict: stack, day, figures, audit, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from rich.console import Console
+
+from deploy.local.jars import Progress
+from deploy.scenarios import lags, stage
+from deploy.scenarios.day import Day, Expected
+from deploy.scenarios.drivers.api import Api, Busy, Refused, Unkept
+from deploy.scenarios.drivers.pace import Pace
+from deploy.scenarios.drivers.world import World
+from deploy.scenarios.expected import expected
+from deploy.scenarios.figures import Figures, differences, figures
+from deploy.scenarios.generator import make_day
+from deploy.scenarios.load import load
+from deploy.scenarios.observer import Observer
+from deploy.scenarios.play import play, quiet, states
+from deploy.scenarios.view import View
+
+
+class DayFailed(Exception):
+    """An actor could not do what it had to; the text says what and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a day came to. `open_points`: what is not as it should be; `audit`: the audit's lines."""
+
+    figures: Figures
+    plan: Expected
+    open_points: list[str]
+    audit: list[str]
+    audit_ok: bool
+
+    @property
+    def ok(self) -> bool:
+        """Every order ended as planned, nothing is parked or unread, and the books hold."""
+        return self.audit_ok and not self.open_points
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for `--json`."""
+        return {"figures": self.figures.as_json(), "open_points": self.open_points, "audit": self.audit}
+
+
+def rehearse(console: Console, data: Path, scenario_name: str, seed: int, speed: float | None, keep: bool) -> Outcome:
+    """Plays a day in a folder and judges it. Raises ScenarioError, StackError or DayFailed."""
+    scenario = load(scenario_name)
+    on = stage.next_date(data, scenario)
+    day = make_day(scenario, seed, on)
+    speed = speed or scenario.speed
+    with stage.running(data, scenario, on, speed, keep=keep, progress=_fetching(console)) as stack:
+        sales = sum(len(stall.sales) for stall in day.stalls)
+        console.print(f"Ready. Playing {on}: {len(day.orders)} orders, {sales} customers at {len(day.stalls)} stalls.")
+        with Observer(stack.endpoints["kafka"]) as observer:
+            world, still, by_desk = asyncio.run(_play(console, stack, day, observer))
+        found, plan = figures(day, observer.seen, world.tally, speed), expected(day)
+        console.print("The day is over. Proving the books ...")
+        audit_ok, audit = _audit(stack.endpoints)
+    points = still + differences(found, plan, by_desk)
+    if found.parked:
+        points.append(f"{found.parked} records are parked")
+    return Outcome(found, plan, points, audit, audit_ok)
+
+
+async def _play(
+    console: Console, stack: stage.Stage, day: Day, observer: Observer
+) -> tuple[World, list[str], Counter[str]]:
+    """The day played to its end: its world, what is still open, and the orders by state as the desk lists them."""
+    client = lags.admin(stack.endpoints["kafka"], stack.admin_password)
+    async with Api(stack.endpoints["http"], stack.endpoints["tokens"]) as api:
+        world = World(day, api, Pace(stack.clock, day))
+        async with View(console, world, observer.seen):
+            try:
+                await play(world)
+                still = await quiet(world, observer.seen, lambda: lags.behind(client))
+                by_desk = await states(world)
+            except* (Refused, Unkept, httpx2.TransportError, Busy) as group:
+                raise DayFailed(_first(group)) from group
+        observer.check()
+        world.tally.absorbed["requests repeated after no answer"] += api.counts["repeats"]
+    return world, still, by_desk
+
+
+def _first(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
+
+
+def _fetching(console: Console) -> Progress:
+    shown = -1
+
+    def progress(done: int, total: int) -> None:
+        nonlocal shown
+        if total and (tenth := 10 * done // total) != shown:
+            shown = tenth
+            console.print(f"Fetching Kafka, once: {done} of {total}")
+
+    return progress
+
+
+def _audit(endpoints: dict[str, Any]) -> tuple[bool, list[str]]:
+    """The audit's verdict and its lines."""
+    if importlib.util.find_spec("deploy.audit") is None:
+        return True, ["The books were not audited: this build has no audit yet."]
+    verdict = importlib.import_module("deploy.audit").run(endpoints)
+    return bool(verdict.ok), [str(line) for line in verdict.lines]

@@ -1,0 +1,75 @@
+"""Progress while a day is played: a live table on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from deploy.scenarios.drivers.world import World
+from deploy.scenarios.seen import Seen
+
+LIVE_EVERY_S, LINE_EVERY_S = 0.25, 3.0
+
+
+class View:
+    """Shows the day until the block ends; what it shows last is how the day stood then."""
+
+    def __init__(self, console: Console, world: World, seen: Seen) -> None:
+        self._console = console
+        self._world = world
+        self._seen = seen
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        self._task = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _where: TracebackType | None
+    ) -> None:
+        if self._task:
+            self._task.cancel()
+        self._show()
+        if self._live:
+            self._live.stop()
+
+    async def _watch(self) -> None:
+        while True:
+            self._show()
+            await asyncio.sleep(LIVE_EVERY_S if self._live else LINE_EVERY_S)
+
+    def _show(self) -> None:
+        if self._live:
+            self._live.update(self._table(), refresh=True)
+        else:
+            self._console.print(self._line(), highlight=False, soft_wrap=True)
+
+    def _time(self) -> str:
+        minute = int(self._world.pace.minute)
+        return f"{minute // 60:02}:{minute % 60:02}"
+
+    def _states(self) -> Counter[str]:
+        return self._seen.ends(self._world.day.market_day)
+
+    def _line(self) -> str:
+        stages = [f"{name} {s.done}/{s.total}" for name, s in self._world.tally.stages.items() if s.done]
+        return f"{self._time()}  {' · '.join(stages)}"
+
+    def _table(self) -> Group:
+        grid = Table.grid(padding=(0, 2))
+        for name, stage in self._world.tally.stages.items():
+            bar = ProgressBar(total=max(1, stage.total), completed=stage.done, width=30)
+            grid.add_row(name, bar, f"{stage.done}/{stage.total}")
+        states = "  ".join(f"{state} {count}" for state, count in self._states().most_common())
+        return Group(Text(f"{self._world.day.market_day} {self._time()}", style="bold"), grid, Text(states, "dim"))
