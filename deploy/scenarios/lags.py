@@ -12,6 +12,7 @@ from contracts.topics import TOPICS
 from deploy.local.kafka_config import ADMIN
 
 WAIT_S = 10
+LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 def admin(kafka: Mapping[str, Any], password: str) -> AdminClient:
@@ -36,7 +37,7 @@ def behind(client: AdminClient) -> dict[str, int]:
             group = f"{service}.{topic.name}"
             asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
             committed = {p.partition: p.offset for p in asked[group].result(WAIT_S).topic_partitions or ()}
-            ends = client.list_offsets({place: OffsetSpec.latest() for place in places})
+            ends = client.list_offsets({place: LATEST for place in places})
             end = {place.partition: future.result(WAIT_S).offset for place, future in ends.items()}
             lag = sum(end[n] - max(0, committed.get(n, 0)) for n in end)
             if lag:
