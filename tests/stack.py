@@ -79,7 +79,7 @@ class TestStack:
     def client(self, user: str = "admin") -> dict[str, str]:
         """librdkafka settings with which `user` connects; the admin where the stack knows no such user."""
         if not self.users:
-            return {"bootstrap.servers": self.kafka_bootstrap}
+            return {"bootstrap.servers": self.kafka_bootstrap, "log_level": "0"}
         user = user if user in self.users else "admin"
         return {
             "bootstrap.servers": self.kafka_bootstrap,
@@ -87,6 +87,7 @@ class TestStack:
             "sasl.mechanism": "SCRAM-SHA-512",
             "sasl.username": user,
             "sasl.password": self.users[user],
+            "log_level": "0",
         }
 
     def settings(self, service: str, database_url: str, prefix: str, **more: Any) -> Settings:

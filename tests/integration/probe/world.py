@@ -127,7 +127,7 @@ class World:
     def log(self, topic: str = OUT) -> list[Any]:
         """Every record of a topic from the beginning, per partition in order, read by another client than ours."""
         reader = Consumer({**self.stack.client(), "group.id": "none", "enable.auto.commit": False,
-                           "enable.partition.eof": False, "auto.offset.reset": "earliest"})  # fmt: skip
+                           "enable.partition.eof": False, "auto.offset.reset": "earliest", "log_level": 0})  # fmt: skip
         name = self.prefix + topic
         try:
             return list(_read(reader, name))
@@ -136,7 +136,7 @@ class World:
 
     def produce(self, topic: str, records: Iterable[tuple[bytes | None, bytes | None, Any]], partition: int) -> None:
         """Writes raw records (key, value, headers) to a partition."""
-        producer = Producer({**self.stack.client(), "acks": "all"})
+        producer = Producer({**self.stack.client(), "acks": "all", "log_level": 0})
         for key, value, headers in records:
             producer.produce(self.prefix + topic, value=value, key=key, headers=headers, partition=partition)
         assert producer.flush(20) == 0
