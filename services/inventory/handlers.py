@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
+from contracts.events.catalog import CatalogEvent
 from contracts.events.dispatch import JobLoaded, JobReturned
 from contracts.events.inventory import AllotmentEvent, AllotmentLapsed, CommitStock, Place, ReleaseStock, ReserveStock
 from contracts.events.orders import (
-    CatalogEvent,
     OrderCollected,
     OrderReturned,
     SaleRecorded,

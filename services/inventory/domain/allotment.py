@@ -152,9 +152,17 @@ def void(allotment: Allotment, sale: Sequence[Move], cause: str, now: datetime, 
     return _settle(undone, (*goods, *claims), lots)
 
 
-def give_back(allotment: Allotment, quantity: int, cause: str, lots: Iterable[Lot], losses: Sequence[Move]) -> Change:
-    """A counted return of a quantity, 0 included. Above what is lent it takes back a loss, and what is still above
-    that is found.
+def give_back(
+    allotment: Allotment,
+    quantity: int,
+    cause: str,
+    lots: Iterable[Lot],
+    losses: Sequence[Move],
+    *,
+    counted: bool = True,
+) -> Change:
+    """A return of a quantity, 0 included. Above what is lent it takes back a loss, and what is still above that is
+    found. `counted`: the whole table was counted, so that nothing should be left on it.
     """
     beyond = max(0, quantity - allotment.lent)
     held, recovered = _recover(allotment, min(beyond, allotment.lost), losses)
@@ -167,7 +175,7 @@ def give_back(allotment: Allotment, quantity: int, cause: str, lots: Iterable[Lo
         allotted=held.allotted - allotted,
         unconfirmed=held.unconfirmed - unconfirmed,
         version=held.version + 1,
-        counted=True,
+        counted=held.counted or counted,
     )
     moves = [*recovered, *held.claim(Claim.UNCONFIRMED, Claim.FREE, unconfirmed, cause)]
     moves += held.claim(Claim.ALLOTTED, Claim.FREE, allotted, cause)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -69,7 +70,7 @@ class InventoryBook:
         self.stocks.fill(await rows.stock(conn, needs.stock | needs.goods))
         if needs.goods or needs.lots:
             self.lots.fill(await rows.lots(conn, needs.goods, needs.lots))
-        await self._load_claimants(needs)
+        await self.foresee(needs.out)
 
     def _widen(self, needs: Needs) -> None:
         """What only the rows that were read so far can tell."""
@@ -83,11 +84,11 @@ class InventoryBook:
             if allotment.lost:
                 needs.causes.add(allotment.loss_cause)
 
-    async def _load_claimants(self, needs: Needs) -> None:
-        """Whom a shortfall would fall on, where more may leave than is available. What leaves may itself be among
-        the newest claims, hence twice.
+    async def foresee(self, out: Mapping[Key, int]) -> None:
+        """Reads whom a shortfall would fall on, where more may leave than is available. What leaves may itself be
+        among the newest claims, hence twice.
         """
-        risky = {k: self.stock(*k).shortfall + 2 * q for k, q in needs.out.items() if q > self.stock(*k).available}
+        risky = {k: self.stock(*k).shortfall + 2 * q for k, q in out.items() if q > self.stock(*k).available}
         if risky:
             self._claimants = await claims.claimants(self.uow.conn, risky)
 
@@ -106,6 +107,13 @@ class InventoryBook:
     def history(self, cause: str) -> list[Move]:
         """The movements of a cause, oldest first, those of this transaction too."""
         return list(self._history[cause])
+
+    def close(self, pool: str, item: str, *, closed: bool) -> bool:
+        """Sold out by decree, or no longer so; whether that is a change."""
+        was = self.stock(pool, item)
+        if was.closed is not closed:
+            self.stocks.put(replace(was, closed=closed))
+        return was.closed is not closed
 
     def apply(self, moves: Iterable[Move]) -> None:
         """Carries out movements: stock and lots change by them, each is recorded, physical ones are published.

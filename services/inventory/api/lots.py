@@ -1,0 +1,115 @@
+"""Lots: intake by household, the inspection gate, and the trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+
+from contracts.events.inventory import LotReceived, LotRejected, LotReleased
+from services.inventory.api.shared import Anyone, Here, Operator, book_of, known_goods, once
+from services.inventory.domain import lots
+from services.inventory.domain.lots import Lot, LotState
+from services.inventory.needs import Needs
+from services.inventory.repository import views
+from services.inventory.repository.book import InventoryBook
+from services.inventory.schemas import Inspection, LotIn
+from services.kit import problems
+from services.kit.http import IdempotencyKey
+from services.kit.ids import Id, id_of_request
+
+router = APIRouter(prefix="/v1/lots", tags=["lots"])
+LotId = Annotated[Id, Path()]
+
+
+@router.post("", status_code=201)
+async def receive(context: Here, role: Operator, body: LotIn, key: IdempotencyKey = None) -> Response:
+    """Records goods that were weighed in; they are not sellable before their inspection."""
+    id = id_of_request(key, body.lot_id)
+
+    async def work(book: InventoryBook) -> Mapping[str, Any]:
+        await known_goods(book.uow.conn, body)
+        await book.open(Needs(pools={body.pool}))
+        lot = Lot(id, body.pool, body.item, body.household, body.amount, body.harvested_at, body.sell_by)
+        book.lots.put(lot)
+        book.uow.emit(
+            LotReceived(
+                lot=id,
+                pool=lot.pool,
+                item=lot.item,
+                household=lot.household,
+                quantity=lot.received,
+                harvested_at=lot.harvested_at,
+                sell_by=lot.sell_by,
+            )
+        )
+        await book.save()
+        return await _shown(book, id)
+
+    return await once(context, role, "lot", id, body.content(), work)
+
+
+async def _shown(book: InventoryBook, id: Id) -> Mapping[str, Any]:
+    return await views.lot(book.uow.conn, id) or {}
+
+
+@router.post("/{id}:inspect")
+async def inspect(context: Here, role: Operator, id: LotId, body: Inspection) -> Mapping[str, Any]:
+    """What passed is in the pool from here on, the rest is rejected. The same result again changes nothing; another
+    one is a 409.
+    """
+    async with context.unit() as uow:
+        book = book_of(uow, role)
+        found = await views.lot(uow.conn, id)
+        if found is None:
+            raise problems.not_found(f"lot {id}")
+        await book.open(Needs(pools={found["pool"]}, stock={(found["pool"], found["item"])}, lots={id}))
+        lot = book.lots.get(id)
+        assert lot is not None
+        passed = (body.quantity or lot.received) if body.result == "pass" else 0
+        if passed > lot.received:
+            raise problems.unprocessable("/quantity", f"the lot has only {lot.received}")
+        if lot.state is LotState.RECEIVED:
+            _inspected(book, lot, passed, body.reason)
+            await book.save()
+        elif lot.released != passed:
+            raise problems.conflict(f"lot {id} was inspected with another result: {lot.released} passed")
+        return await _shown(book, id)
+
+
+def _inspected(book: InventoryBook, lot: Lot, passed: int, reason: str) -> None:
+    after, moves = lots.inspect(lot, passed)
+    book.lots.put(after)
+    book.apply(moves)
+    if after.released:
+        book.uow.emit(LotReleased(lot=lot.id, pool=lot.pool, item=lot.item, quantity=after.released))
+    if after.rejected:
+        book.uow.emit(LotRejected(lot=lot.id, pool=lot.pool, item=lot.item, quantity=after.rejected, reason=reason))
+
+
+@router.get("/{id}")
+async def show(context: Here, _role: Anyone, id: LotId) -> Mapping[str, Any]:
+    """One lot."""
+    async with context.unit() as uow:
+        found = await views.lot(uow.conn, id)
+    if found is None:
+        raise problems.not_found(f"lot {id}")
+    return found
+
+
+@router.get("/{id}/trace")
+async def trace(
+    context: Here,
+    role: Operator,
+    id: LotId,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    cursor: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+) -> Mapping[str, Any]:
+    """The lot and its movements, oldest first; `next` is the cursor of the next page, null on the last."""
+    found = await show(context, role, id)
+    async with context.unit() as uow:
+        moves = await views.trace(uow.conn, id, cursor, limit)
+    following = moves[-1]["n"] if len(moves) == limit else None
+    movements = [{name: value for name, value in move.items() if name != "n"} for move in moves]
+    return {"lot": found, "movements": movements, "next": following}

@@ -1,0 +1,71 @@
+"""What the routes share: who may call, effects that happen once, and what the catalogue must know."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import Depends, Response
+
+from services.inventory.repository import views
+from services.inventory.repository.book import InventoryBook
+from services.inventory.schemas import Goods
+from services.kit import idempotency, problems
+from services.kit.http import context_of, require
+from services.kit.outbox import Connection
+from services.kit.process import Context
+from services.kit.unit_of_work import UnitOfWork
+
+Here = Annotated[Context, Depends(context_of)]
+Operator = Annotated[str, Depends(require("operator"))]
+Stallholder = Annotated[str, Depends(require("operator", "terminal"))]
+Anyone = Annotated[str, Depends(require("operator", "terminal", "courier", "leader", "buyer"))]
+
+Work = Callable[[InventoryBook], Awaitable[Mapping[str, Any]]]
+
+
+async def once(context: Context, role: str, scope: str, id: UUID, content: Mapping[str, Any], work: Work) -> Response:
+    """201 with what `work` answers, in one transaction with its effects; the same request again gets the same
+    answer without them, another one under the same id is a 409 that is kept.
+    """
+    async with context.unit() as uow:
+        hashed = idempotency.content_hash(content)
+        verdict = (await idempotency.replay_or_claim(uow.conn, scope, [str(id)], [hashed]))[0]
+        if verdict.seen is idempotency.Seen.NEW:
+            answer = orjson.dumps(await work(book_of(uow, role)))
+            await idempotency.remember(uow.conn, scope, {str(id): (201, answer)})
+            return Response(answer, 201, media_type="application/json")
+    if verdict.seen is idempotency.Seen.REPEAT:
+        return Response(verdict.response, verdict.status or 201, media_type="application/json")
+    raise problems.conflict(f"{scope} {id} was used for another request", "id-reused")
+
+
+def book_of(uow: UnitOfWork, role: str) -> InventoryBook:
+    """The book of a request; movements are written down as made by the role."""
+    return InventoryBook(uow, f"{uow.consumer}/{role}")
+
+
+async def known(conn: Connection, kind: str, id: str) -> dict[str, Any]:
+    """A catalogue entity. Raises 503 while its event has not arrived here, as it may be on its way."""
+    found = await views.catalog(conn, kind, id)
+    if found is None:
+        raise problems.unavailable(1, f"{kind} {id} is not known here yet", "not-known-yet")
+    return found
+
+
+async def known_goods(conn: Connection, body: Goods) -> None:
+    """Raises 503 while the item or the pool's market day is not known here, 422 for grams of what is not weighed."""
+    await known_pool(conn, body.pool)
+    item = await known(conn, "item", body.item)
+    if body.weight_g is not None and item["unit"] != "gram":
+        raise problems.unprocessable("/weight_g", f"{body.item} is not weighed: say quantity")
+
+
+async def known_pool(conn: Connection, pool: str) -> None:
+    """Raises 503 while no market day with this site is known here."""
+    market_day, _, site = pool.partition("@")
+    found = await known(conn, "market-day", market_day)
+    if site not in {day["site"] for day in found["sites"]}:
+        raise problems.unavailable(1, f"site {site} of market day {market_day} is not known here yet", "not-known-yet")

@@ -1,0 +1,154 @@
+"""Stock as it stands, and the facts about it that no event brings: counts, waste, sold out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+
+from contracts.events.inventory import Place, SoldOut, StockRecounted
+from contracts.values import Pool, Slug
+from services.inventory.api.shared import (
+    Anyone,
+    Here,
+    Operator,
+    Stallholder,
+    book_of,
+    known,
+    known_goods,
+    known_pool,
+    once,
+)
+from services.inventory.domain import count as counting
+from services.inventory.domain.lots import Lot, take, take_named
+from services.inventory.needs import Needs
+from services.inventory.repository import claims, views
+from services.inventory.repository.book import InventoryBook
+from services.inventory.schemas import CountIn, WasteIn
+from services.kit import problems
+from services.kit.http import IdempotencyKey
+from services.kit.ids import Id, id_of_request
+
+router = APIRouter(prefix="/v1", tags=["stock"])
+
+
+@router.get("/stock")
+async def stock(
+    context: Here,
+    _role: Anyone,
+    pool: str | None = None,
+    item: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 200,
+    cursor: Annotated[str, Query(max_length=200)] = "/",
+) -> Mapping[str, Any]:
+    """Stock rows in order of pool and item, with their lots; `next` is the cursor of the next page or null."""
+    after_pool, _, after_item = cursor.partition("/")
+    async with context.unit() as uow:
+        found = await views.stock(uow.conn, pool, item, (after_pool, after_item), limit)
+    following = f"{found[-1]['pool']}/{found[-1]['item']}" if len(found) == limit else None
+    return {"stock": found, "next": following}
+
+
+@router.post("/counts", status_code=201)
+async def count(context: Here, role: Operator, body: CountIn, key: IdempotencyKey = None) -> Response:
+    """Compares what was found with what the books said at count time, and takes the difference over."""
+    id = id_of_request(key, body.count_id)
+
+    async def work(book: InventoryBook) -> Mapping[str, Any]:
+        conn, names = book.uow.conn, (body.pool, body.item)
+        await known_pool(conn, body.pool)
+        await known(conn, "item", body.item)
+        await book.open(Needs(pools={body.pool}, goods={names}, lots={body.lot} if body.lot else set()))
+        lot = _named(book, body.lot, *names)
+        had = lot.on_hand if lot else book.stock(*names).on_hand
+        expected = had - await claims.moved_since(conn, *names, body.lot, body.at(book.uow.now))
+        inferred = await claims.inferred(conn, *names, body.lot)
+        await book.foresee({names: max(0, expected - body.counted)})
+        _counted(book, body, lot, expected, f"count/{id}", inferred)
+        await book.save()
+        return {"count_id": id, "expected": expected, "counted": body.counted, "difference": body.counted - expected}
+
+    return await once(context, role, "count", id, body.content(), work)
+
+
+def _named(book: InventoryBook, lot: Id | None, pool: str, item: str) -> Lot | None:
+    if lot is None:
+        return None
+    found = book.lots.get(lot)
+    if found is None or (found.pool, found.item) != (pool, item):
+        raise problems.unprocessable("/lot", f"no such lot of {item} in {pool}")
+    return found
+
+
+def _counted(
+    book: InventoryBook, body: CountIn, lot: Lot | None, expected: int, cause: str, inferred: list[Any]
+) -> None:
+    difference = body.counted - expected
+    stock, lots = book.stock(body.pool, body.item), book.lots_of(body.pool, body.item)
+    if lot:
+        moves = counting.count_lot(lot, difference, cause, inferred, lots)
+    else:
+        moves = counting.count_item(stock, difference, cause, lots, inferred)
+    book.apply(moves)
+    book.uow.emit(
+        StockRecounted(
+            pool=body.pool,
+            item=body.item,
+            expected=max(0, expected),
+            counted=body.counted,
+            counted_at=body.at(book.uow.now),
+        )
+    )
+
+
+@router.post("/waste", status_code=201)
+async def waste(context: Here, role: Operator, body: WasteIn, key: IdempotencyKey = None) -> Response:
+    """Records goods that are gone for good: a fact, never refused."""
+    id = id_of_request(key, body.waste_id)
+
+    async def work(book: InventoryBook) -> Mapping[str, Any]:
+        names = (body.pool, body.item)
+        await known_goods(book.uow.conn, body)
+        needs = Needs(pools={body.pool}, lots={body.lot} if body.lot else set())
+        needs.out[names] = body.amount
+        await book.open(needs)
+        lot, lots = _named(book, body.lot, *names), book.lots_of(*names)
+        if lot:
+            inferred = await claims.inferred(book.uow.conn, *names, lot.id)
+            book.apply(take_named(lot, body.amount, Place.WASTE, f"waste/{id}", inferred, lots))
+        else:
+            book.apply(take(*names, body.amount, Place.WASTE, f"waste/{id}", lots))
+        await book.save()
+        return {"waste_id": id, "pool": body.pool, "item": body.item, "quantity": body.amount, "lot": body.lot}
+
+    return await once(context, role, "waste", id, body.content(), work)
+
+
+PoolPath = Annotated[Pool, Path()]
+ItemPath = Annotated[Slug, Path()]
+_SOLD_OUT = "/pools/{pool}/items/{item}:sold-out"
+
+
+@router.post(_SOLD_OUT)
+async def sold_out(context: Here, role: Stallholder, pool: PoolPath, item: ItemPath) -> Mapping[str, Any]:
+    """Nothing more of the item is promised, on any channel. Again: changes nothing."""
+    return await _close(context, role, pool, item, closed=True)
+
+
+@router.delete(_SOLD_OUT)
+async def reopen(context: Here, role: Stallholder, pool: PoolPath, item: ItemPath) -> Mapping[str, Any]:
+    """The item may be promised again."""
+    return await _close(context, role, pool, item, closed=False)
+
+
+async def _close(context: Here, role: str, pool: str, item: str, *, closed: bool) -> Mapping[str, Any]:
+    async with context.unit() as uow:
+        await known_pool(uow.conn, pool)
+        await known(uow.conn, "item", item)
+        book = book_of(uow, role)
+        await book.open(Needs(pools={pool}, stock={(pool, item)}))
+        if book.close(pool, item, closed=closed):
+            uow.emit(SoldOut(pool=pool, item=item, reopened=not closed))
+            await book.save()
+        return {"pool": pool, "item": item, "sold_out": closed}

@@ -1,0 +1,73 @@
+"""What pages show of lots and stock, and what the catalogue says. No locks: a page shows what is committed."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from services.kit.outbox import Connection
+
+_STOCK = "pool, item, on_hand, held, allocated, allotted, unconfirmed, shortfall, available, closed as sold_out"
+_LOT = (
+    "id as lot_id, pool, item, household, state, received as quantity, released, rejected, on_hand, harvested_at, "
+    "sell_by, received_at"
+)
+
+
+async def catalog(conn: Connection, kind: str, id: str) -> dict[str, Any] | None:
+    """A catalogue entity as it was last published; None while its event has not arrived."""
+    body = await conn.fetchval("select body from catalog where kind = $1 and id = $2", kind, id)
+    return None if body is None else dict(orjson.loads(body))
+
+
+async def lot(conn: Connection, id: UUID) -> dict[str, Any] | None:
+    """One lot."""
+    row = await conn.fetchrow(f"select {_LOT} from lot where id = $1", id)  # noqa: S608
+    return None if row is None else dict(row)
+
+
+async def trace(conn: Connection, lot: UUID, after: int, limit: int) -> list[dict[str, Any]]:
+    """A lot's movements, oldest first; `n` is the cursor."""
+    rows = await conn.fetch(
+        "select n, id as movement_id, source as from_place, target as to_place, quantity, inferred, cause, actor, at "
+        "from movement where lot = $1 and n > $2 order by n limit $3",
+        lot,
+        after,
+        limit,
+    )
+    return [dict(row) for row in rows]
+
+
+async def stock(
+    conn: Connection, pool: str | None, item: str | None, after: tuple[str, str], limit: int
+) -> list[dict[str, Any]]:
+    """Stock rows in order of pool and item behind `after`, each with its lots that have goods, and with the
+    unattributed lot (null) where it is not 0.
+    """
+    rows = await conn.fetch(
+        f"select {_STOCK} from stock where ($1::text is null or pool = $1) and ($2::text is null or item = $2) "  # noqa: S608
+        "and (pool, item) > ($3, $4) order by pool, item limit $5",
+        pool,
+        item,
+        *after,
+        limit,
+    )
+    lots = await conn.fetch(
+        "select l.pool, l.item, l.id as lot_id, household, on_hand, sell_by from lot l "
+        "join unnest($1::text[], $2::text[]) k(pool, item) using (pool, item) where on_hand > 0 "
+        "order by sell_by nulls last, harvested_at, id",
+        [row["pool"] for row in rows],
+        [row["item"] for row in rows],
+    )
+    found = {(row["pool"], row["item"]): dict(row) | {"by_lot": []} for row in rows}
+    for lot in lots:
+        found[lot["pool"], lot["item"]]["by_lot"].append(
+            {name: lot[name] for name in ("lot_id", "household", "on_hand", "sell_by")}
+        )
+    for shown in found.values():
+        rest = shown["on_hand"] - sum(one["on_hand"] for one in shown["by_lot"])
+        if rest:
+            shown["by_lot"].append({"lot_id": None, "household": None, "on_hand": rest, "sell_by": None})
+    return list(found.values())
