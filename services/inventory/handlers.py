@@ -7,7 +7,7 @@ from uuid import UUID
 
 from contracts.events.catalog import CatalogEvent
 from contracts.events.dispatch import JobLoaded, JobReturned
-from contracts.events.inventory import AllotmentEvent, AllotmentLapsed, CommitStock, Place, ReleaseStock, ReserveStock
+from contracts.events.inventory import AllotmentLapsed, CommitStock, Place, ReleaseStock, ReserveStock
 from contracts.events.orders import (
     OrderCollected,
     OrderReturned,
@@ -18,10 +18,9 @@ from contracts.events.orders import (
 from contracts.values import Fulfilment
 from services.inventory.domain import allotment as lending
 from services.inventory.domain import reservation as reserving
-from services.inventory.domain.allotment import Allotment
 from services.inventory.domain.reservation import Decision, Reservation, State
 from services.inventory.domain.sale import Sale
-from services.inventory.needs import EXPIRE, LAPSE, expiry_of, lapse_of
+from services.inventory.needs import EXPIRE, expiry_of
 from services.inventory.repository.book import InventoryBook
 from services.kit.message import Due, Message, Unprocessable
 
@@ -103,7 +102,7 @@ def on_sale(book: InventoryBook, message: Message[SaleRecorded]) -> None:
         was = book.allotment(fact.terminal, fact.pool, item)
         lots = book.lots_of(fact.pool, item)
         change = lending.sell(was, quantity, sale.cause, lots, book.history(was.loss_cause))
-        put_allotment(book, change)
+        book.put_allotment(change)
 
 
 def on_void(book: InventoryBook, message: Message[SaleVoided]) -> None:
@@ -117,7 +116,7 @@ def on_void(book: InventoryBook, message: Message[SaleVoided]) -> None:
     for item in dict.fromkeys(move.item for move in moves):
         was = book.allotment(known.terminal, known.pool, item)
         lots = book.lots_of(known.pool, item)
-        put_allotment(book, lending.void(was, moves, known.cause, book.uow.now, lots))
+        book.put_allotment(lending.void(was, moves, known.cause, book.uow.now, lots))
 
 
 def on_session_closed(book: InventoryBook, message: Message[SessionClosed]) -> None:
@@ -125,32 +124,7 @@ def on_session_closed(book: InventoryBook, message: Message[SessionClosed]) -> N
     if message.data.complete:
         for allotment in book.allotments:
             if (allotment.terminal, allotment.pool) == (message.data.terminal, message.data.pool):
-                put_allotment(book, lending.close(allotment, book.lots_of(allotment.pool, allotment.item)))
-
-
-def put_allotment(book: InventoryBook, change: lending.Change) -> Allotment:
-    """Puts a change of an allotment into the book, with its lease's deadline."""
-    after, moves = change
-    before = book.allotment(after.terminal, after.pool, after.item)
-    if after.lease_until and after.lease_until != before.lease_until:
-        book.uow.due(LAPSE, lapse_of(after.pool, after.terminal, after.item), after.lease_until)
-    book.allotments.put(after)
-    book.apply(moves)
-    return after
-
-
-def told(kind: type[AllotmentEvent], allotment: Allotment, quantity: int) -> AllotmentEvent:
-    """The event of a change of an allotment, with its totals as they stand now."""
-    return kind(
-        terminal=allotment.terminal,
-        pool=allotment.pool,
-        item=allotment.item,
-        quantity=quantity,
-        granted_total=allotment.granted,
-        returned_total=allotment.returned,
-        version=allotment.version,
-        lease_until=allotment.lease_until,
-    )
+                book.put_allotment(lending.close(allotment, book.lots_of(allotment.pool, allotment.item)))
 
 
 def on_due(book: InventoryBook, message: Message[Due]) -> None:
@@ -162,8 +136,8 @@ def on_due(book: InventoryBook, message: Message[Due]) -> None:
             before = book.allotment(terminal, pool, item)
             change = lending.lapse(before, book.uow.now, f"allotment/{pool}/{terminal}/{item}")
             if change[1]:
-                after = put_allotment(book, change)
-                book.uow.emit(told(AllotmentLapsed, after, before.allotted))
+                after = book.put_allotment(change)
+                book.uow.emit(lending.told(AllotmentLapsed, after, before.allotted))
         case _:
             raise Unprocessable(f"no deadline of this kind: {message.data.kind}")
 

@@ -12,7 +12,6 @@ from contracts.events.inventory import AllotmentGranted, AllotmentReturned
 from services.inventory.api.shared import Here, Operator, book_of, known, known_goods, once
 from services.inventory.domain import allotment as lending
 from services.inventory.domain.allotment import Allotment
-from services.inventory.handlers import put_allotment, told
 from services.inventory.needs import Needs
 from services.inventory.repository.book import InventoryBook
 from services.inventory.schemas import AllotmentIn, MoveIn, Renewal, ReturnIn
@@ -53,8 +52,8 @@ def _lend(
         change = lending.lend(was, book.stock(body.pool, body.item), body.amount, lease_until, cause)
     except lending.NotAvailable as short:
         raise problems.conflict(f"{body.amount} asked, {short.available} available", "not-available") from short
-    lent = put_allotment(book, change)
-    book.uow.emit(told(AllotmentGranted, lent, body.amount), part=cause)
+    lent = book.put_allotment(change)
+    book.uow.emit(lending.told(AllotmentGranted, lent, body.amount), part=cause)
     return lent
 
 
@@ -78,8 +77,8 @@ def _give_back(book: InventoryBook, terminal: str, body: ReturnIn | MoveIn, caus
     was = book.allotment(terminal, body.pool, body.item)
     lots = book.lots_of(body.pool, body.item)
     losses = book.history(was.loss_cause)
-    back = put_allotment(book, lending.give_back(was, body.amount, cause, lots, losses, counted=counted))
-    book.uow.emit(told(AllotmentReturned, back, body.amount), part=cause)
+    back = book.put_allotment(lending.give_back(was, body.amount, cause, lots, losses, counted=counted))
+    book.uow.emit(lending.told(AllotmentReturned, back, body.amount), part=cause)
     return back
 
 
@@ -102,7 +101,7 @@ async def move(context: Here, role: Operator, body: MoveIn, key: IdempotencyKey 
 
 @router.post("/allotments:renew")
 async def renew(context: Here, role: Operator, body: Renewal) -> Mapping[str, Any]:
-    """A new lease after a sync without gaps: what had lapsed is allotted again. The same lease again changes nothing."""
+    """A new lease after a sync without gaps: what had lapsed is allotted again. Repeated: changes nothing."""
     async with context.unit() as uow:
         book = book_of(uow, role)
         await book.open(_needs(body.pool, body.item, body.terminal))
@@ -113,8 +112,8 @@ async def renew(context: Here, role: Operator, body: Renewal) -> Mapping[str, An
             raise problems.unprocessable("/lease_until", "the lease would have ended already")
         if was.lease_until == body.lease_until and not was.unconfirmed:
             return shown(was)
-        renewed = put_allotment(book, lending.renew(was, body.lease_until, f"renewal/{body.terminal}"))
-        uow.emit(told(AllotmentGranted, renewed, 0))
+        renewed = book.put_allotment(lending.renew(was, body.lease_until, f"renewal/{body.terminal}"))
+        uow.emit(lending.told(AllotmentGranted, renewed, 0))
         await book.save()
         return shown(renewed)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from contracts.events.inventory import Place
+from contracts.events.inventory import AllotmentEvent, Place
 from services.inventory.domain.lots import Lot, after, put_back, take
 from services.inventory.domain.stock import Claim, Move, Stock
 
@@ -198,3 +198,17 @@ def _settle(allotment: Allotment, moves: tuple[Move, ...], lots: Iterable[Lot]) 
     gone += allotment.claim(Claim.UNCONFIRMED, Claim.FREE, allotment.unconfirmed, cause)
     gone += take(allotment.pool, allotment.item, rest, Place.LOST, cause, after(lots, moves))
     return replace(allotment, allotted=0, unconfirmed=0, lost=allotment.lost + rest), (*moves, *gone)
+
+
+def told(kind: type[AllotmentEvent], allotment: Allotment, quantity: int) -> AllotmentEvent:
+    """The event of a change of an allotment, with its totals as they stand now."""
+    return kind(
+        terminal=allotment.terminal,
+        pool=allotment.pool,
+        item=allotment.item,
+        quantity=quantity,
+        granted_total=allotment.granted,
+        returned_total=allotment.returned,
+        version=allotment.version,
+        lease_until=allotment.lease_until,
+    )

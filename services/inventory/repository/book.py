@@ -11,13 +11,13 @@ from uuid import UUID, uuid5
 import uuid_utils
 
 from contracts.events.inventory import ClaimsExceeded, Place, StockMoved
-from services.inventory.domain.allotment import Allotment
+from services.inventory.domain.allotment import Allotment, Change
 from services.inventory.domain.claims import Claimant, cover
 from services.inventory.domain.lots import Lot
 from services.inventory.domain.reservation import Reservation
 from services.inventory.domain.sale import Sale
 from services.inventory.domain.stock import Move, Stock
-from services.inventory.needs import Key, Needs, needs_of
+from services.inventory.needs import LAPSE, Key, Needs, lapse_of, needs_of
 from services.inventory.repository import claims, rows
 from services.inventory.repository.shelf import Shelf
 from services.kit.message import Message
@@ -114,6 +114,16 @@ class InventoryBook:
         if was.closed is not closed:
             self.stocks.put(replace(was, closed=closed))
         return was.closed is not closed
+
+    def put_allotment(self, change: Change) -> Allotment:
+        """Carries out a change of an allotment and sets its lease's deadline; the allotment as it stands then."""
+        after, moves = change
+        before = self.allotment(after.terminal, after.pool, after.item)
+        if after.lease_until and after.lease_until != before.lease_until:
+            self.uow.due(LAPSE, lapse_of(after.pool, after.terminal, after.item), after.lease_until)
+        self.allotments.put(after)
+        self.apply(moves)
+        return after
 
     def apply(self, moves: Iterable[Move]) -> None:
         """Carries out movements: stock and lots change by them, each is recorded, physical ones are published.
