@@ -11,13 +11,14 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationInfo, field_vali
 from contracts.events.orders import GoodsLine
 from contracts.values import Slug
 from services.kit.body import Body
+from services.kit.ids import Id
 from services.kit.sequenced import Upload
 
 
 class ShiftBody(Body):
     """A courier's shift for one wave or for a market day."""
 
-    shift_id: str | None = Field(default=None, min_length=1, max_length=64)
+    shift_id: Id | None = None
     wave: Slug | None = None
     market_day: Slug | None = None
     from_at: AwareDatetime = Field(alias="from")
@@ -50,7 +51,7 @@ class SyncBody(Body):
 class ReportBody(Body):
     """The body of an upload: which job, in which epoch of its assignment, and what the kind of report needs."""
 
-    job: UUID
+    job: Id
     epoch: int
     code: str | None = Field(default=None, max_length=64)
     reason: str = Field(default="", max_length=200)
@@ -252,7 +253,7 @@ class CourierRoute(BaseModel):
 class ShiftView(BaseModel):
     """A recorded shift."""
 
-    shift: str
+    shift: UUID
     courier: str
     wave: str | None
     market_day: str | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid_utils
 from fastapi import APIRouter, Request, Response
 
 from contracts.events.catalog import CourierPut
@@ -24,7 +23,8 @@ from services.dispatch.schemas import (
     Synced,
 )
 from services.kit import sequenced
-from services.kit.http import IdempotencyKey, request_key
+from services.kit.http import IdempotencyKey
+from services.kit.ids import id_of_request
 from services.kit.problems import conflict, unavailable
 
 router = APIRouter(prefix="/v1/couriers", tags=["couriers"], dependencies=[COURIER])
@@ -33,7 +33,7 @@ router = APIRouter(prefix="/v1/couriers", tags=["couriers"], dependencies=[COURI
 @router.post("/{courier}/shifts", status_code=201)
 async def shift(running: Running, courier: Slug, body: ShiftBody, idempotency_key: IdempotencyKey = None) -> ShiftView:
     """Records a shift. The same again is answered the same; another one under its id is a 409."""
-    id = request_key(idempotency_key, body.shift_id) or str(uuid_utils.uuid7())
+    id = id_of_request(idempotency_key, body.shift_id)
     if not await views.knows(running.pool, key_of(CourierPut, courier)):
         raise unavailable(1, f"Courier {courier} has not arrived here yet")
     told = (courier, body.wave, body.market_day, body.from_at, body.until_at)

@@ -13,6 +13,7 @@ from services.dispatch.domain.job import HANDED_OUT, State
 from services.dispatch.domain.life import Assigned, decide
 from services.dispatch.repository import DispatchBook, views
 from services.dispatch.schemas import JobHistory, JobPage, JobView, ReassignBody
+from services.kit.ids import Id
 from services.kit.problems import conflict, not_found, unavailable
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[OPERATOR])
@@ -21,7 +22,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[OPERATOR])
 @router.get("")
 async def listing(
     running: Running,
-    order: UUID | None = None,
+    order: Id | None = None,
     wave: str | None = None,
     courier: str | None = None,
     state: State | None = None,

@@ -106,7 +106,7 @@ create table evidence (
 create index evidence_job on evidence (job);
 
 create table shift (
-    id         text primary key,
+    id         uuid primary key,
     courier    text not null,
     wave       text,
     market_day text,

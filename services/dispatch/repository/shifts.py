@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -15,7 +16,7 @@ on conflict (id) do nothing
 
 async def record(
     conn: asyncpg.Connection[asyncpg.Record] | Any,
-    id: str,
+    id: UUID,
     courier: str,
     wave: str | None,
     market_day: str | None,

@@ -1,0 +1,177 @@
+"""The life of a delivery job, row by row."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from uuid import UUID, uuid4
+
+import pytest
+
+from contracts.events.dispatch import (
+    AttemptFailed,
+    CancelDelivery,
+    CancelRefused,
+    JobAssigned,
+    JobCancelled,
+    JobDelivered,
+    JobLoaded,
+    JobPlanned,
+    JobRefused,
+    JobReturned,
+    ScheduleDelivery,
+)
+from contracts.events.orders import GoodsLine
+from contracts.values import job_of
+from services.dispatch.domain.job import Job, Slot, State, new_job
+from services.dispatch.domain.life import Assigned, Kind, Placed, Report, Unplaced, Verdict, decide
+
+ORDER, RESERVATION = uuid4(), uuid4()
+NOON = datetime(2026, 10, 24, 4, tzinfo=UTC)
+SLOT = Slot("noon", NOON, NOON + timedelta(hours=2))
+SCHEDULE = ScheduleDelivery(
+    order=ORDER,
+    pool="sat@simaochong",
+    reservation=RESERVATION,
+    market_day="sat",
+    community="simaochong",
+    lines=[GoodsLine(line=1, item="honey", quantity=2)],
+)
+CANCEL = CancelDelivery(order=ORDER, pool="sat@simaochong", reservation=RESERVATION)
+ASSIGNED = Assigned("van-1", 1, 3, NOON)
+FRESH = new_job(SCHEDULE)
+
+
+def report(kind: Kind, epoch: int = 1, courier: str = "van-1", right: bool = True) -> Report:
+    return Report(kind, courier, epoch, NOON, code_right=right, reason="nobody-home")
+
+
+def after(*messages: object) -> Job:
+    job = FRESH
+    for message in messages:
+        job = decide(job, message).job
+    return job
+
+
+OUT = (SCHEDULE, Placed(SLOT), ASSIGNED)
+PATHS: dict[State, tuple[object, ...]] = {
+    State.NEW: (),
+    State.INCOMPLETE: (SCHEDULE,),
+    State.PLANNED: (SCHEDULE, Placed(SLOT)),
+    State.ASSIGNED: OUT,
+    State.LOADED: (*OUT, report(Kind.LOAD)),
+    State.DELIVERED: (*OUT, report(Kind.DELIVER)),
+    State.RETURNED: (*OUT, report(Kind.RETURN)),
+    State.REFUSED: (SCHEDULE, Unplaced("full")),
+    State.CANCELLED: (SCHEDULE, CANCEL),
+}
+MESSAGES: tuple[object, ...] = (SCHEDULE, CANCEL, Placed(SLOT), Unplaced("full"), ASSIGNED, *map(report, Kind))
+
+
+def told(state: State, message: object) -> list[type]:
+    return [type(event) for event in decide(after(*PATHS[state]), message).events]
+
+
+def test_every_state_is_reached_by_its_path():
+    assert {state: after(*path).state for state, path in PATHS.items()} == {state: state for state in State}
+
+
+@pytest.mark.parametrize(("state", "message"), list(product(State, MESSAGES)))
+def test_every_pair_of_state_and_message_has_an_answer(state: State, message: object):
+    before = after(*PATHS[state])
+    decision = decide(before, message)
+    assert decision.job.id == job_of(ORDER, RESERVATION)
+    assert decision.job.epoch >= before.epoch
+    if decision.job != before and not isinstance(message, ScheduleDelivery):
+        assert decision.events
+
+
+@pytest.mark.parametrize(
+    ("state", "answer"),
+    [
+        (State.INCOMPLETE, []),
+        (State.PLANNED, [JobPlanned]),
+        (State.LOADED, [JobPlanned]),
+        (State.REFUSED, [JobRefused]),
+        (State.CANCELLED, [JobCancelled]),
+    ],
+)
+def test_a_repeated_schedule_is_answered_by_what_the_job_is(state: State, answer: list[type]):
+    assert told(state, SCHEDULE) == answer
+    assert decide(after(*PATHS[state]), SCHEDULE).job == after(*PATHS[state])
+
+
+@pytest.mark.parametrize(
+    ("state", "answer"),
+    [
+        (State.NEW, JobCancelled),
+        (State.INCOMPLETE, JobCancelled),
+        (State.PLANNED, JobCancelled),
+        (State.REFUSED, JobCancelled),
+        (State.CANCELLED, JobCancelled),
+        (State.ASSIGNED, CancelRefused),
+        (State.LOADED, CancelRefused),
+        (State.DELIVERED, CancelRefused),
+        (State.RETURNED, CancelRefused),
+    ],
+)
+def test_a_cancel_is_granted_until_the_routes_are_handed_out(state: State, answer: type):
+    assert told(state, CANCEL) == [answer]
+
+
+def test_a_cancel_before_its_schedule_leaves_a_tombstone():
+    tombstone = decide(FRESH, CANCEL)
+    assert tombstone.job.state is State.CANCELLED
+    assert tombstone.events[0].job == job_of(ORDER, RESERVATION)
+    late = decide(tombstone.job, SCHEDULE)
+    assert (late.job, [type(event) for event in late.events]) == (tombstone.job, [JobCancelled])
+
+
+def test_a_job_moves_to_a_later_wave_and_says_so():
+    later = Slot("afternoon", NOON + timedelta(hours=3), NOON + timedelta(hours=6), as_promised=False)
+    decision = decide(after(*PATHS[State.PLANNED]), Placed(later))
+    assert (decision.job.slot, decision.events[0].as_promised) == (later, False)
+    assert decide(after(*OUT), Placed(later)).job.slot == SLOT
+
+
+def test_each_assignment_has_the_next_epoch():
+    first = decide(after(*PATHS[State.PLANNED]), ASSIGNED)
+    second = decide(first.job, Assigned("van-2", 1, 1, NOON))
+    assert [first.job.epoch, second.job.epoch, second.events[0].epoch] == [1, 2, 2]
+    assert isinstance(second.events[0], JobAssigned)
+
+
+def test_goods_on_the_way_were_loaded_also_when_that_report_is_missing():
+    assert told(State.ASSIGNED, report(Kind.DELIVER)) == [JobLoaded, JobDelivered]
+    assert told(State.ASSIGNED, report(Kind.FAIL)) == [JobLoaded, AttemptFailed]
+    assert told(State.ASSIGNED, report(Kind.RETURN)) == [JobLoaded, JobReturned]
+    assert told(State.LOADED, report(Kind.DELIVER)) == [JobDelivered]
+    assert told(State.LOADED, report(Kind.LOAD)) == []
+
+
+def test_attempts_count_up_and_the_job_stays_with_the_courier():
+    job = after(*OUT, report(Kind.FAIL), report(Kind.FAIL))
+    assert (job.state, job.attempts, job.courier) == (State.LOADED, 2, "van-1")
+    assert decide(job, report(Kind.DELIVER)).job.attempts == 3
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "verdict"),
+    [
+        (State.ASSIGNED, report(Kind.DELIVER, right=False), Verdict.REFUSED),
+        (State.ASSIGNED, report(Kind.DELIVER, epoch=0), Verdict.STALE),
+        (State.ASSIGNED, report(Kind.LOAD, courier="van-2"), Verdict.STALE),
+        (State.DELIVERED, report(Kind.DELIVER), Verdict.STALE),
+        (State.RETURNED, report(Kind.DELIVER), Verdict.STALE),
+        (State.PLANNED, report(Kind.LOAD), Verdict.REFUSED),
+        (State.CANCELLED, report(Kind.LOAD), Verdict.REFUSED),
+    ],
+)
+def test_what_a_report_cannot_do_changes_nothing_and_says_why(state: State, message: Report, verdict: Verdict):
+    before = after(*PATHS[state])
+    decision = decide(before, message)
+    assert (decision.job, decision.events, decision.verdict) == (before, (), verdict)
+    assert decision.why
+
+
+def test_ids_need_nobody_to_make_them():
+    assert isinstance(FRESH.id, UUID)
+    assert new_job(CANCEL).id == FRESH.id

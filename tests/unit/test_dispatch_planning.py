@@ -1,0 +1,127 @@
+"""The greedy planner's promises, the checker's eyes, and the port that never leaves a wave without a plan."""
+
+import random
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from services.dispatch.planning import checker, greedy, planner
+from services.dispatch.planning.plan import Plan, Route, Stop, Trip, Unserved
+from services.dispatch.planning.problem import Courier, Order, Place, Problem
+
+HOUR = 3600
+STATION = Place(28.226, 112.962)
+
+
+def order(id: str, load_g: int = 5000, cold_ml: int = 0, lat: float = 28.24, until_s: int = 14 * HOUR) -> Order:
+    return Order(id, Place(lat, 112.99), load_g, cold_ml, 11 * HOUR, until_s)
+
+
+def courier(id: str = "van-1", capacity_g: int = 100_000, until_s: int = 16 * HOUR) -> Courier:
+    return Courier(id, capacity_g, 20_000, 9 * HOUR, until_s)
+
+
+def problem(orders: list[Order], couriers: list[Courier] | None = None) -> Problem:
+    return Problem(STATION, tuple([courier()] if couriers is None else couriers), tuple(orders))
+
+
+def test_a_wave_of_a_city_is_planned_in_well_under_two_seconds():
+    r = random.Random(7)
+    orders = [
+        replace(order(f"o{n}", r.randint(500, 12_000)), place=Place(28.18 + r.random() / 8, 112.88 + r.random() / 7))
+        for n in range(300)
+    ]
+    big = problem(orders, [courier(f"c{n}", 160_000) for n in range(12)])
+    began = time.process_time()
+    plan = greedy.solve(big)
+    assert time.process_time() - began < 2
+    assert checker.faults(big, plan) == []
+    assert plan.stops == 300
+
+
+def test_a_full_vehicle_comes_back_for_a_second_trip():
+    found = greedy.solve(problem([order(f"o{n}", 60_000) for n in range(3)]))
+    assert [len(trip.stops) for trip in found.routes[0].trips] == [1, 1, 1]
+    assert found.routes[0].trips[1].start_s >= found.routes[0].trips[0].end_s
+
+
+@pytest.mark.parametrize(
+    ("orders", "couriers", "reason"),
+    [
+        ([order("o")], [], "no courier is on shift"),
+        ([order("o", load_g=200_000)], [courier()], "200000 g is more than any vehicle carries"),
+        ([order("o", cold_ml=30_000)], [courier()], "30000 ml of cold room is more than any able vehicle has"),
+        ([order("o", lat=31.0)], [courier()], "too far to be reached and come back from in the slot"),
+        (
+            [order("a", 90_000), order("b", 90_000)],
+            [courier(until_s=11 * HOUR + 1500)],
+            "no vehicle that can carry it has time or room left in the slot",
+        ),
+    ],
+)
+def test_an_order_that_cannot_be_served_says_why(orders, couriers, reason):
+    plan = greedy.solve(problem(orders, couriers))
+    assert [left.reason for left in plan.unserved] == [reason]
+
+
+TWO = problem([order("a"), order("b", lat=28.25)])
+GOOD = greedy.solve(TWO)
+TRIP = GOOD.routes[0].trips[0]
+
+
+def with_trip(**changes: object) -> Plan:
+    return replace(GOOD, routes=(replace(GOOD.routes[0], trips=(replace(TRIP, **changes),)),))
+
+
+@pytest.mark.parametrize(
+    ("made", "plan", "fault"),
+    [
+        (TWO, replace(GOOD, routes=()), "is lost"),
+        (TWO, replace(GOOD, unserved=(Unserved("a", "full"),)), "stands 2 times"),
+        (TWO, replace(GOOD, unserved=(Unserved("x", "full"),)), "not in the problem"),
+        (problem([*TWO.orders, order("c")]), replace(GOOD, unserved=(Unserved("c", ""),)), "without a reason"),
+        (TWO, replace(GOOD, routes=(Route("x", GOOD.routes[0].trips),)), "courier x is not in the problem"),
+        (TWO, replace(GOOD, routes=(*GOOD.routes, Route("van-1", ()))), "has 2 routes"),
+        (TWO, replace(GOOD, metres=GOOD.metres - 1), "the plan says"),
+        (problem(list(TWO.orders), [courier(capacity_g=6000)]), GOOD, "carries more than 6000 g"),
+        (problem([replace(o, cold_ml=15_000) for o in TWO.orders]), GOOD, "ml in the cold box"),
+        (problem([replace(o, until_s=o.from_s - 9) for o in TWO.orders]), GOOD, "outside its window"),
+        (problem(list(TWO.orders), [courier(until_s=11 * HOUR)]), GOOD, "after the shift"),
+        (TWO, with_trip(start_s=8 * HOUR), "before the last one is over"),
+        (TWO, with_trip(start_s=TRIP.start_s + 600), "sooner than it can be reached"),
+        (TWO, with_trip(end_s=TRIP.end_s - 60), "back sooner than the way takes"),
+        (TWO, with_trip(stops=()), "a trip without stops"),
+        (TWO, with_trip(stops=tuple(Stop(s.order, TRIP.stops[0].eta_s) for s in TRIP.stops)), "sooner than it can"),
+    ],
+)
+def test_the_checker_names_each_broken_rule(made: Problem, plan: Plan, fault: str):
+    assert checker.faults(TWO, GOOD) == []
+    assert any(fault in found for found in checker.faults(made, plan)), checker.faults(made, plan)
+
+
+def test_trips_of_a_plan_are_in_sequence():
+    overlapping = replace(GOOD, routes=(Route("van-1", (TRIP, Trip(TRIP.start_s, TRIP.end_s, TRIP.stops))),))
+    assert any("before the last one is over" in fault for fault in checker.faults(TWO, overlapping))
+
+
+async def test_the_solver_runs_in_a_process_of_its_own():
+    assert await planner.plan(TWO, 20) == GOOD
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [
+        "import sys; sys.exit(1)",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+        "import time; time.sleep(60)",
+        "print('no plan')",
+        """print('{"routes": [], "unserved": [], "metres": 0, "planner": "forgetful"}')""",
+    ],
+    ids=["fails", "is killed", "is late", "answers nonsense", "loses orders"],
+)
+async def test_a_greedy_plan_comes_whatever_becomes_of_the_solver(solver: str):
+    began = time.monotonic()
+    assert await planner.plan(TWO, 1.0, (sys.executable, "-c", solver)) == GOOD
+    assert time.monotonic() - began < 10

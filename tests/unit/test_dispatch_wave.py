@@ -1,0 +1,130 @@
+"""Which wave a job goes with, what a promise is worth, what a job waits for."""
+
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from contracts.events.catalog import ItemPut, MarketDayPut, SiteDay, SitePut, StationPut, WaveTerms
+from contracts.events.dispatch import Quote
+from contracts.events.orders import GoodsLine
+from services.dispatch.domain import promise
+from services.dispatch.domain import wave as waves
+from services.dispatch.domain.catalog import Catalog
+from services.dispatch.domain.job import Job, Slot
+from services.dispatch.domain.wave import State, Wave, choose
+
+NOW = datetime(2026, 10, 24, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+KEY = b"a key of the test"
+
+
+def wave(id: str, slot: int, cutoff: int, **more: object) -> Wave:
+    terms = WaveTerms(
+        id=id,
+        station="guandu",
+        slot_from=NOW + slot * HOUR,
+        slot_until=NOW + (slot + 2) * HOUR,
+        cutoff=NOW + cutoff * HOUR,
+        capacity=2,
+    )
+    made = waves.opened("sat", terms)
+    return Wave(**{name: getattr(made, name) for name in made.__slots__} | more)
+
+
+NOON, EVENING = wave("noon", 4, 2), wave("evening", 8, 6)
+
+
+def chosen(taken: dict[str, int] | None = None, now: datetime = NOW, quote: Quote | None = None, *more: Wave):
+    return choose([EVENING, NOON, *more], taken or {}, "guandu", now, quote)
+
+
+def test_the_earliest_wave_that_takes_jobs_is_chosen():
+    assert chosen() == Slot("noon", NOON.slot_from, NOON.slot_until)
+    assert chosen({"noon": 2}).wave == "evening"
+    assert chosen(now=NOON.cutoff).wave == "evening"
+    assert choose([wave("x", 1, 1, state=State.CUT), EVENING], {}, "guandu", NOW).wave == "evening"
+
+
+def test_the_quoted_wave_goes_first_and_a_later_slot_is_told():
+    evening = promise.quote(KEY, "simaochong", EVENING)
+    assert chosen(quote=evening) == Slot("evening", EVENING.slot_from, EVENING.slot_until)
+    noon = promise.quote(KEY, "simaochong", NOON)
+    assert chosen({"noon": 2}, quote=noon) == Slot("evening", EVENING.slot_from, EVENING.slot_until, False)
+
+
+@pytest.mark.parametrize(
+    ("taken", "now", "station", "reason"),
+    [
+        ({}, NOW, "elsewhere", "no wave starts at station elsewhere"),
+        ({}, NOW + 7 * HOUR, "guandu", "every wave is past its cutoff"),
+        ({"noon": 2, "evening": 2}, NOW, "guandu", "every wave that still takes jobs is full"),
+    ],
+)
+def test_without_a_slot_the_reason_is_told(taken, now, station, reason):
+    assert choose([NOON, EVENING], taken, station, now) == reason
+
+
+def test_a_wave_goes_one_way_and_a_plan_fits_one_version():
+    cut = waves.cut(NOON)
+    assert (cut.state, waves.cut(cut)) == (State.CUT, cut)
+    assert waves.planned(cut, cut.version - 1) is None
+    assert waves.planned(NOON, NOON.version) is None
+    planned = waves.planned(cut, cut.version)
+    assert waves.planned(planned, planned.version) is None
+    done = waves.done(waves.released(planned))
+    assert (done.state, waves.released(cut), waves.done(planned)) == (State.DONE, cut, planned)
+
+
+def test_terms_change_only_while_the_wave_is_open():
+    terms = WaveTerms(
+        id="noon",
+        station="guandu",
+        slot_from=NOW + 4 * HOUR,
+        slot_until=NOW + 6 * HOUR,
+        cutoff=NOW + 3 * HOUR,
+        capacity=9,
+    )
+    assert waves.retold(NOON, terms).capacity == 9
+    assert waves.retold(waves.cut(NOON), terms) == waves.cut(NOON)
+
+
+def test_a_quote_is_believed_only_unaltered_and_from_our_key():
+    quote = promise.quote(KEY, "simaochong", NOON)
+    carried = Quote.model_validate_json(quote.model_dump_json())
+    elsewhere = carried.model_copy(update={"slot_from": carried.slot_from.astimezone(tz=None)})
+    assert promise.verified(KEY, carried) == promise.verified(KEY, elsewhere) == quote
+    for field, value in {"wave": "evening", "until": quote.until + HOUR, "community": "qifeng", "mac": "ü"}.items():
+        assert promise.verified(KEY, quote.model_copy(update={field: value})) is None
+    assert promise.verified(b"another", quote) is None
+    assert promise.verified(None, quote) is promise.verified(KEY, None) is None
+
+
+DAY = MarketDayPut(
+    id="sat",
+    date=date(2026, 10, 24),
+    opens_at=NOW,
+    closes_at=NOW + HOUR,
+    sites=[SiteDay(site="simaochong", communities=["xincheng"])],
+)
+SITE = SitePut(id="simaochong", name_zh="丝茅冲", lat=28.237, lon=112.998, station="guandu")
+STATION = StationPut(id="guandu", name_zh="官渡", lat=28.226, lon=112.962)
+HONEY = ItemPut(id="honey", name_zh="蜂蜜", unit="piece", unit_g=700)
+FRUIT = ItemPut(id="fruit", name_zh="大围山水果", unit="gram", unit_g=1000, unit_ml=1500, cold=True)
+
+
+def test_a_job_waits_for_one_thing_after_the_other():
+    job = Job(uuid4(), uuid4(), "sat@simaochong", uuid4(), market_day="sat", community="xincheng")
+    known, waited = [], []
+    for entry in (DAY, SITE, STATION):
+        waited += Catalog({e.key: e for e in known}).missing(job)
+        known.append(entry)
+    full = Catalog({entry.key: entry for entry in known})
+    assert (waited, full.missing(job)) == (["market-day/sat", "site/simaochong", "station/guandu"], ())
+    assert (full.station_of("sat", "xincheng"), full.station_of("sat", "qifeng")) == ("guandu", None)
+
+
+def test_loads_are_rounded_up_per_line_and_cold_room_counts_cold_goods_only():
+    catalog = Catalog({entry.key: entry for entry in (HONEY, FRUIT)})
+    lines = [GoodsLine(line=1, item="honey", quantity=2), GoodsLine(line=2, item="fruit", quantity=501)]
+    assert catalog.load_of(lines) == (1400 + 501, 752)
