@@ -57,6 +57,13 @@ def readiness(data: Path) -> dict[str, str]:
     return {name: _ask(ports[name]) for name in names if "." in name}
 
 
+def waiting(data: Path) -> str:
+    """What the stack on `data` still waits for, in words; empty when every service process is ready."""
+    if not (data / FILE).exists():
+        return "Kafka and PostgreSQL are starting"
+    return "; ".join(f"{name}: {why}" for name, why in readiness(data).items() if why != "ready")
+
+
 def _ask(port: int) -> str:
     try:
         with _direct.open(f"http://127.0.0.1:{port}/ready", timeout=3) as answer:

@@ -3,6 +3,17 @@
 import os
 from pathlib import Path
 
+from deploy.local.errors import StackError
+
+
+def make_data_folder(data: Path) -> None:
+    """Makes a data folder, for its owner only, with its logs folder; StackError when that is impossible."""
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (data / "logs").mkdir(exist_ok=True)
+    except OSError as error:
+        raise StackError(f"{data} can't be used for data: {error.strerror}") from None
+
 
 def write_private(path: Path, text: str) -> None:
     """Replaces `path` atomically by a file with mode 0600: a reader sees the old text or the new."""

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from deploy.local.errors import StackError
+from deploy.local.files import make_data_folder
 
 
 class Holder:
@@ -17,18 +18,16 @@ class Holder:
     """
 
     def __init__(self, data: Path) -> None:
+        make_data_folder(data)
         try:
-            data.mkdir(parents=True, exist_ok=True, mode=0o700)
-            (data / "logs").mkdir(exist_ok=True)
             self._file = os.fdopen(os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
         except OSError as error:
             raise StackError(f"{data} can't be used for data: {error.strerror}") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StackError(
-                f"a stack already runs on {data} (process {holder(data)}); stop it with: ./halfday down --data {data}"
-            ) from None
+            refuse_second(data)
+            raise StackError(f"another process just took {data}") from None
         self._file.truncate()
         self._file.write(str(os.getpid()))
         self._file.flush()
@@ -37,6 +36,14 @@ class Holder:
         """Lets the folder go."""
         self._file.truncate(0)
         self._file.close()
+
+
+def refuse_second(data: Path) -> None:
+    """Raises StackError when a stack runs on `data`."""
+    if pid := holder(data):
+        raise StackError(
+            f"a stack already runs on {data} (process {pid}); stop it with: ./halfday down --data '{data}'"
+        )
 
 
 def holder(data: Path) -> int | None:

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from deploy.local import aot, process
 from deploy.local.errors import StackError
 from deploy.local.files import write_private
-from deploy.local.jars import Progress, class_path
+from deploy.local.jars import class_path
 from deploy.local.java import Java, find_java
 from deploy.local.kafka_config import ADMIN, Listeners, check_users, properties
 from deploy.local.ports import Ports
@@ -73,13 +73,13 @@ class Kafka:
             "log_level": 0,
         }
 
-    def start(self, progress: Progress | None = None, timeout: float = 60) -> None:
+    def start(self, timeout: float = 60) -> None:
         """Returns when the broker answers a metadata request.
 
-        Raises StackError, with no process left, when it can't within `timeout` seconds; `progress(done, total)`
-        is called when jars must be fetched first (not counted in the timeout).
+        Fetches the jars first when they aren't there. Raises StackError, with no process left, when the broker
+        doesn't answer within `timeout` seconds of its launch.
         """
-        java, jars = find_java(), class_path(progress)
+        java, jars = find_java(), class_path()
         logs = self._home / "data"
         write_private(self._config, properties(logs, self._listeners, self._users[ADMIN]))
         if not (logs / "formatted").exists():

@@ -13,7 +13,6 @@ from deploy.local.clock import clock_environment
 from deploy.local.errors import StackError
 from deploy.local.files import write_private
 from deploy.local.holder import Holder
-from deploy.local.jars import Progress
 from deploy.local.kafka import Kafka
 from deploy.local.kafka_config import ADMIN
 from deploy.local.keeper import Keeper, Kept
@@ -31,10 +30,9 @@ class Interrupted(StackError):
 class _Broker:
     """Kafka with its topics and permissions: a wiped broker gets them again when it is started again."""
 
-    def __init__(self, kafka: Kafka, secrets: Secrets, progress: Progress | None) -> None:
+    def __init__(self, kafka: Kafka, secrets: Secrets) -> None:
         self._kafka = kafka
         self._secrets = secrets
-        self._progress = progress
         self.wait, self.stop = kafka.wait, kafka.stop
 
     @property
@@ -44,7 +42,7 @@ class _Broker:
 
     def start(self) -> None:
         """Returns when the broker is up and provisioned."""
-        self._kafka.start(self._progress)
+        self._kafka.start()
         try:
             provision(self._kafka.bootstrap, ADMIN, self._secrets.kafka[ADMIN])
         except BaseException:
@@ -56,8 +54,8 @@ class Stack:
     """Kafka, PostgreSQL and the service processes of one data folder.
 
     Only one stack at a time uses a folder: a second one raises StackError. `say` gets a line for people now and
-    then, from any thread; `progress(done, total)` is called while jars are fetched. All processes die with
-    this one, also when it is killed; what a crash left over is ended first. `program` replaces the services.
+    then, from any thread. All processes die with this one, also when it is killed; what a crash left over is
+    ended first. `program` replaces the services.
     """
 
     def __init__(
@@ -66,13 +64,11 @@ class Stack:
         options: Options | None = None,
         *,
         say: Callable[[str], None] = lambda _: None,
-        progress: Progress | None = None,
         program: services.Program = services.real_program,
     ) -> None:
         self.data = data.absolute()
         self._options = options or Options()
         self._say = say
-        self._progress = progress
         self._program = program
         self._interrupted = threading.Event()
         self._writing = threading.Lock()
@@ -87,6 +83,7 @@ class Stack:
         On any error everything is stopped again before it is raised.
         """
         self._holder = Holder(self.data)
+        (self.data / endpoints.FILE).unlink(missing_ok=True)  # of a run that crashed
         try:
             self._launch()
             for keeper in (*self._stores, *self._services):
@@ -100,12 +97,11 @@ class Stack:
     def wait_ready(self, timeout: float = 60) -> None:
         """Returns when every service process says that it is ready; StackError with the reasons if not."""
         deadline = time.monotonic() + timeout
-        while waiting := {k: v for k, v in endpoints.readiness(self.data).items() if v != "ready"}:
+        while waiting := endpoints.waiting(self.data):
             if self._interrupted.wait(0.1):
                 raise Interrupted("stopped while the services became ready")
             if time.monotonic() > deadline:
-                reasons = "; ".join(f"{name}: {why}" for name, why in waiting.items())
-                raise StackError(f"not ready after {timeout:.0f} s: {reasons} (logs: {self.data / 'logs'})")
+                raise StackError(f"not ready after {timeout:.0f} s: {waiting} (logs: {self.data / 'logs'})")
 
     def tell(self, line: str) -> None:
         """Says a line to whoever listens; a listener who is gone (a closed terminal) is no error."""
@@ -158,7 +154,7 @@ class Stack:
             told = services.environment(name, service, kafka, postgres, ports, secrets)
             pending.append((name, services.Service(name, self._program(service, role), told | clock, self.data)))
         self._describe = lambda pids: endpoints.describe(kafka, postgres, ports, secrets, pids)
-        stores: list[tuple[str, Kept]] = [("kafka", _Broker(kafka, secrets, self._progress)), ("postgres", postgres)]
+        stores: list[tuple[str, Kept]] = [("kafka", _Broker(kafka, secrets)), ("postgres", postgres)]
         self._stores = [self._keeper(name, kept) for name, kept in stores]
         self._services = [self._keeper(name, kept) for name, kept in pending]
 

@@ -4,15 +4,19 @@ import argparse
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from deploy.local import endpoints
 from deploy.local.errors import StackError
-from deploy.local.jars import Progress
+from deploy.local.files import make_data_folder
+from deploy.local.holder import refuse_second
 from deploy.local.options import Options, parse_workers
+from deploy.local.services import ROOT
 from deploy.local.stack import Interrupted, Stack
 
 PR_SET_PDEATHSIG = 1
@@ -23,13 +27,12 @@ def serve(
     options: Options,
     say: Callable[[str], None],
     started: Callable[[Stack], None] = lambda _: None,
-    progress: Progress | None = None,
 ) -> None:
     """Runs a stack until SIGTERM or SIGINT, then stops it cleanly; `started` is called once it is up.
 
     Call it from the main thread. Raises StackError when the stack can't start.
     """
-    stack = Stack(data, options, say=say, progress=progress)
+    stack = Stack(data, options, say=say)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stack.interrupt())
     try:
@@ -50,6 +53,45 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
         if os.getppid() != parent:
             raise StackError("the parent is gone")
+
+
+def launch(
+    data: Path, options: Options, *, with_parent: bool = False, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Starts a supervisor process that outlives this one unless `with_parent`; its log is in DATA/logs.
+
+    `environment` is added to that of this process. Returns at once: see `wait_ready`. Raises StackError when
+    a stack runs on `data` already or the folder can't be made.
+    """
+    refuse_second(data)
+    make_data_folder(data)
+    log = data / "logs" / "supervisor.log"
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    with log.open("wb") as file:
+        # A session of its own: Ctrl-C in the terminal reaches only us.
+        return subprocess.Popen(
+            command(data, options) + (["--with-parent"] if with_parent else []),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env={**os.environ, "PYTHONPATH": path, **(environment or {})},
+            start_new_session=True,
+        )
+
+
+def wait_ready(process: subprocess.Popen[bytes], data: Path, timeout: float = 90) -> None:
+    """Returns when the stack that `launch` started on `data` is ready.
+
+    Raises StackError with its own words when it ended instead, or with what it waits for after `timeout` s.
+    """
+    deadline = time.monotonic() + timeout
+    while waiting := endpoints.waiting(data):
+        if process.poll() is not None:
+            lines = (data / "logs" / "supervisor.log").read_text(errors="replace").splitlines()
+            raise StackError(lines[-1] if lines else f"the stack ended with code {process.returncode}")
+        if time.monotonic() > deadline:
+            raise StackError(f"not ready after {timeout:.0f} s: {waiting} (logs: {data / 'logs'})")
+        time.sleep(0.1)
 
 
 def command(data: Path, options: Options) -> list[str]:

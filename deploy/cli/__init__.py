@@ -1,0 +1,1 @@
+"""The `halfday` command: one small module per group of commands."""

@@ -1,0 +1,64 @@
+"""The `halfday` command. Each line of COMMANDS is one command; its module is imported only when it runs."""
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from cyclopts import App, CycloptsError
+
+from deploy.local.errors import StackError
+
+# name, where its function or app is, what `--help` says of it
+COMMANDS = (
+    ("demo", "deploy.cli.demo:demo", "Play one market day on a stack of its own and prove its books."),
+    ("test", "deploy.cli.testing:test", "Check the code and run the whole suite on real Kafka and PostgreSQL."),
+    ("up", "deploy.cli.stack:up", "Start the stack on a data folder and keep it running."),
+    ("status", "deploy.cli.stack:status", "What runs, and whether it is ready."),
+    ("logs", "deploy.cli.stack:logs", "Show the log of one process, or all."),
+    ("down", "deploy.cli.stack:down", "Stop the stack of a data folder; its state is kept."),
+    ("audit", "deploy.cli.audit:audit", "Prove the books from the topics and the databases."),
+    ("parked", "deploy.cli.parked:app", "Dead letters: list, show, redrive, discard."),
+    ("contracts", "deploy.cli.contracts:app", "Check, write or document the event contracts."),
+    ("doctor", "deploy.cli.doctor:doctor", "What this machine has and lacks, in words."),
+)
+
+
+def application() -> App:
+    """The command line, with every command but none of their modules."""
+    app = App(
+        name="halfday",
+        help="Village markets, group-buys and same-day delivery. Start with: ./halfday demo",
+        version=_version,
+        help_format="plaintext",
+    )
+    for name, place, text in COMMANDS:
+        app.command(place, name=name, help=text)
+    return app
+
+
+def main() -> None:
+    """Runs the command in argv. Exit code 0 only if its claim holds, 1 with a sentence on stderr, 2 for misuse."""
+    try:
+        code = application()(exit_on_error=False, print_error=False, result_action="return_int_as_exit_code_else_zero")
+    except CycloptsError as error:
+        print(f"{error}\nSee: ./halfday --help", file=sys.stderr)
+        code = 2
+    except StackError as error:
+        print(error, file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        sys.stderr.close()
+        code = 1
+    sys.exit(code)
+
+
+def _version() -> str:
+    try:
+        return version("halfday")
+    except PackageNotFoundError:  # run from a checkout
+        return "a checkout"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""`halfday up`, `status`, `logs`, `down`: the stack kept running."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+from cyclopts import Parameter
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from deploy.local import endpoints, jars, supervisor
+from deploy.local.errors import StackError
+from deploy.local.holder import ask_to_stop, holder
+from deploy.local.options import Options, parse_workers
+from deploy.local.stack import Stack
+
+DATA = Path(".halfday")
+AsJson = Annotated[bool, Parameter(name="--json", negative="")]
+Switch = Annotated[bool, Parameter(negative="")]
+
+
+def up(
+    *,
+    data: Path = DATA,
+    port_base: int | None = None,
+    workers: str = "",
+    detach: Switch = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start Kafka, PostgreSQL and the services on a data folder, print their addresses, keep them running.
+
+    Ctrl-C or `halfday down` stops them; the state survives in the folder.
+
+    Example: halfday up --data ./market --workers orders=2,dispatch=3 --detach
+
+    Parameters
+    ----------
+    data
+        Folder that holds everything.
+    port_base
+        First of a row of ports; without it ports are random and kept for the folder.
+    workers
+        Worker processes of a service where it isn't one, such as orders=2.
+    detach
+        Return when the stack is ready and leave it running.
+    as_json
+        Print endpoints.json instead of words.
+    """
+    options = Options(port_base, parse_workers(workers))
+    data = data.absolute()
+    if not as_json:
+        print(f"Starting Kafka, PostgreSQL and the services on {data} ...", flush=True)
+    with _fetching() as progress:
+        jars.class_path(progress)
+    if detach:
+        process = supervisor.launch(data, options)
+        supervisor.wait_ready(process, data)
+        _announce(data, as_json)
+        return
+
+    def started(stack: Stack) -> None:
+        stack.wait_ready()
+        _announce(data, as_json)
+
+    supervisor.serve(data, options, say=lambda line: print(line, flush=True), started=started)
+
+
+def status(*, data: Path = DATA, as_json: AsJson = False) -> int:
+    """Show every process of the stack and whether it is ready; exit code 0 only if all are.
+
+    Example: halfday status --data ./market --json
+    """
+    data = data.absolute()
+    if holder(data) is None:
+        raise StackError(f"no stack runs on {data}; start one with: ./halfday up --data '{data}'")
+    ready = endpoints.readiness(data)
+    rows = []
+    for process in endpoints.read(data)["processes"]:
+        alive = psutil.pid_exists(process["pid"])
+        rows.append({**process, "state": ready.get(process["name"], "running") if alive else "is being restarted"})
+    fine = all(row["state"] in ("ready", "running") for row in rows)
+    if as_json:
+        print(json.dumps({"ready": fine, "processes": rows}))
+    else:
+        for row in rows:
+            print(f"{row['name']:<20} {row['pid']:>8}  {row['state']}")
+    return 0 if fine else 1
+
+
+def logs(name: str = "", /, *, data: Path = DATA, lines: int = 20, follow: Switch = False) -> None:
+    """Show the last lines of a process's log, or of each; with --follow go on showing new ones.
+
+    Example: halfday logs orders.worker --follow
+
+    Parameters
+    ----------
+    name
+        A process as `halfday status` names it, or supervisor.
+    lines
+        How many lines of each log to begin with.
+    follow
+        Go on until Ctrl-C.
+    """
+    files = sorted((data / "logs").glob(f"{name or '*'}.log"))
+    if not files:
+        raise StackError(f"no log of {name or 'any process'} in {data.absolute() / 'logs'}")
+    ends = {}
+    for file in files:
+        text = file.read_text(errors="replace")
+        ends[file] = file.stat().st_size
+        _show(file, "\n".join(text.splitlines()[-lines:]), label=len(files) > 1)
+    while follow:
+        time.sleep(0.3)
+        for file, end in ends.items():
+            ends[file] = _show_from(file, end, label=len(files) > 1)
+
+
+def down(*, data: Path = DATA) -> None:
+    """Stop the stack that runs on a data folder and wait until it is gone; its state is kept.
+
+    Example: halfday down --data ./market
+    """
+    if ask_to_stop(data.absolute()):
+        print(f"stopped; the state is in {data.absolute()}")
+    else:
+        print(f"no stack runs on {data.absolute()}")
+
+
+def _announce(data: Path, as_json: bool) -> None:
+    found = endpoints.read(data)
+    if as_json:
+        print(json.dumps(found, indent=1), flush=True)
+        return
+    for service, url in found["http"].items():
+        print(f"{service:<10} {url}/docs")
+    print(f"{'kafka':<10} {found['kafka']['bootstrap']} (user {found['kafka']['security']['username']})")
+    for service, url in found["postgres"].items():
+        print(f"{'database':<10} {service} at {url.rpartition('@')[2]}")
+    print(f"Passwords and tokens: {data / endpoints.FILE}", flush=True)
+
+
+@contextmanager
+def _fetching() -> Iterator[Any]:
+    """A progress bar for the one time that jars must be fetched; nothing is shown when they are all there."""
+    with Progress(TextColumn("fetching Kafka, once"), BarColumn(), MofNCompleteColumn(), transient=True) as bar:
+        bar.stop()
+        task = bar.add_task("", total=None)
+
+        def progress(done: int, total: int) -> None:
+            bar.start()
+            bar.update(task, completed=done, total=total)
+
+        yield progress
+
+
+def _show(file: Path, text: str, label: bool) -> None:
+    for line in text.splitlines():
+        print(f"{file.stem}: {line}" if label else line, flush=True)
+
+
+def _show_from(file: Path, end: int, label: bool) -> int:
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        opened.seek(end if size >= end else 0)  # a log that was started anew is read from its beginning
+        text = opened.read()
+    _show(file, text.decode(errors="replace"), label)
+    return size

@@ -1,0 +1,48 @@
+"""`halfday test`: what CI runs."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from deploy.local.errors import StackError
+from deploy.local.services import ROOT
+
+LINTS = (
+    ("the format", ["-m", "ruff", "format", "--check", "."]),
+    ("ruff", ["-m", "ruff", "check", "."]),
+    ("the types", ["-m", "mypy"]),
+    ("the floors of the house", ["-c", "from importlinter.cli import lint_imports_command as run; run()"]),
+    ("our own rules", ["-m", "tests.lints"]),
+)
+
+
+def test(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
+    """Check the code, then run the whole suite; with pytest arguments run just pytest with these.
+
+    Example: halfday test tests/unit -k outbox
+
+    Parameters
+    ----------
+    arguments
+        Given to pytest as they are.
+    """
+    if find_spec("pytest") is None:
+        raise StackError("the test tools are not installed; run this through ./halfday in a checkout")
+    failed = [] if arguments else [what for what, command in LINTS if not _passes(what, command)]
+    code = _run(["-m", "pytest", *arguments])
+    if failed:
+        print(f"Not clean: {', '.join(failed)}", file=sys.stderr)
+        return code or 1
+    return code
+
+
+def _passes(what: str, command: list[str]) -> bool:
+    print(f"Checking {what} ...", flush=True)
+    return _run(command) == 0
+
+
+def _run(command: list[str]) -> int:
+    return subprocess.run([sys.executable, *command], cwd=ROOT, check=False).returncode
