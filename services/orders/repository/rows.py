@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -76,7 +76,7 @@ RECIPIENT = {
     "lon": "double precision",
 }
 
-Connection = asyncpg.Connection[asyncpg.Record] | Any
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | Any"
 
 
 def unnest(columns: Mapping[str, str]) -> str:
