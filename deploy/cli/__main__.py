@@ -22,8 +22,8 @@ COMMANDS = (
 )
 
 
-def application() -> App:
-    """The command line, with every command but none of their modules."""
+def application(chosen: str = "") -> App:
+    """The command line. Of the `chosen` command the whole help is known, of the others their line only."""
     app = App(
         name="halfday",
         help="Village markets, group-buys and same-day delivery. Start with: ./halfday demo",
@@ -31,16 +31,23 @@ def application() -> App:
         help_format="plaintext",
     )
     for name, place, text in COMMANDS:
-        app.command(place, name=name, help=text)
+        app.command(place, name=name, **({} if name == chosen else {"help": text}))
     return app
 
 
 def main() -> None:
     """Runs the command in argv. Exit code 0 only if its claim holds, 1 with a sentence on stderr, 2 for misuse."""
+    chosen = sys.argv[1] if len(sys.argv) > 1 else ""
+    names = [name for name, _, _ in COMMANDS]
+    if chosen not in (*names, "", "--help", "-h", "--version"):
+        print(f"There is no command {chosen!r}; there are: {', '.join(names)}", file=sys.stderr)
+        sys.exit(2)
     try:
-        code = application()(exit_on_error=False, print_error=False, result_action="return_int_as_exit_code_else_zero")
+        code = application(chosen)(
+            exit_on_error=False, print_error=False, result_action="return_int_as_exit_code_else_zero"
+        )
     except CycloptsError as error:
-        print(f"{error}\nSee: ./halfday --help", file=sys.stderr)
+        print(f"{error}\nSee: ./halfday {chosen} --help", file=sys.stderr)
         code = 2
     except StackError as error:
         print(error, file=sys.stderr)
