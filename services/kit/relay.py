@@ -44,16 +44,10 @@ class Relay:
         self._lane = lane
         self._singles = 0  # how many rows are still to be sent one by one, to find the one that is too large
         self._upkeep_at = 0.0
-        self._stopping = False
-
-    def stop(self) -> None:
-        """Lets `run` return when the lane is empty. Who can't wait cancels `run`: the cost is repeats."""
-        self._stopping = True
-        self._wake.set()
 
     async def run(self) -> None:
-        """Relays until stopped; waits for a database and a broker that are away, for as long as it takes."""
-        while not self._stopping:
+        """Relays until cancelled; waits for a database and a broker that are away, for as long as it takes."""
+        while True:
             try:
                 await self._own_lane()
             except (PublishFailed, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
@@ -66,20 +60,19 @@ class Relay:
         try:
             # A relay that was frozen gives its lane up: a living one is never idle for long.
             await conn.execute("set idle_session_timeout = '60s'")
-            while not await conn.fetchval("select pg_try_advisory_lock($1, $2)", LOCK, self._lane):
-                if self._stopping:
-                    return
+            # Asked again and again, for a statement that waits would run into its timeout.
+            while not await conn.fetchval("select pg_try_advisory_lock($1, $2)", LOCK, self._lane):  # noqa: ASYNC110
                 await asyncio.sleep(0.25)
             await conn.add_listener(outbox.CHANNEL, lambda *_: self._wake.set())
             async with Publisher(self._settings) as publisher:
-                while await self._step(conn, publisher) or not self._stopping:
-                    pass
+                while True:
+                    await self._step(conn, publisher)
         finally:
             # Our publisher has stopped by now: the next owner of the lane never sends beside us.
             conn.terminate()
 
-    async def _step(self, conn: outbox.Connection, publisher: Publisher) -> bool:
-        """Publishes one page, or waits for rows; whether there were any."""
+    async def _step(self, conn: outbox.Connection, publisher: Publisher) -> None:
+        """Publishes one page, or waits for rows."""
         if time.monotonic() >= self._upkeep_at:
             await outbox.prepare_archive(conn)
             await inbox.prune(conn)
@@ -88,12 +81,9 @@ class Relay:
         rows = await outbox.page(conn, self._lane, 1 if self._singles else PAGE)
         if rows:
             await self._publish(conn, publisher, rows)
-            return True
-        if self._stopping:
-            return False
+            return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), POLL_S)
-        return False
 
     async def _publish(self, conn: outbox.Connection, publisher: Publisher, rows: Sequence[outbox.Row]) -> None:
         point("relay.after_claim")

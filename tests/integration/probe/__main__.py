@@ -21,11 +21,10 @@ async def main(parts: set[str]) -> None:
     settings, wake, stopped = Settings.load(), asyncio.Event(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     pool, clock = await connect_pool(settings), Clock.of(settings)
-    relay = Relay("probe", settings, wake)
-    tasks = []
     broker = make_broker(settings)
+    tasks = []
     if "relay" in parts:
-        tasks.append(asyncio.create_task(relay.run()))
+        tasks.append(asyncio.create_task(Relay("probe", settings, wake).run()))
     if "consumer" in parts:
         shared = {"pool": pool, "clock": clock, "open_book": ProbeBook, "wake": wake.set}
         subscribe(broker, Processor("probe", subscription(), decode=decode, **shared), settings)  # type: ignore[arg-type]
@@ -35,8 +34,7 @@ async def main(parts: set[str]) -> None:
     waiting = asyncio.create_task(stopped.wait())
     await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
     await broker.stop()
-    relay.stop()
-    for task in tasks[1:] if "relay" in parts else tasks:
+    for task in tasks:
         task.cancel()
     await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
 
