@@ -34,7 +34,8 @@ async def once(context: Context, role: str, scope: str, id: UUID, content: Mappi
         hashed = idempotency.content_hash(content)
         verdict = (await idempotency.replay_or_claim(uow.conn, scope, [str(id)], [hashed]))[0]
         if verdict.seen is idempotency.Seen.NEW:
-            answer = orjson.dumps(await work(book_of(uow, role)))
+            # default: asyncpg has a UUID class of its own
+            answer = orjson.dumps(await work(book_of(uow, role)), default=str)
             await idempotency.remember(uow.conn, scope, {str(id): (201, answer)})
             return Response(answer, 201, media_type="application/json")
     if verdict.seen is idempotency.Seen.REPEAT:
