@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 def json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response; times come out as RFC 3339, ids as text."""
-    return Response(orjson.dumps(content), status, dict(headers or {}), media_type="application/json")
+    # default: asyncpg has a UUID class of its own
+    return Response(orjson.dumps(content, default=str), status, dict(headers or {}), media_type="application/json")
 
 
 def tagged(request: Request, content: Any, version: int, status: int = 200) -> Response:
