@@ -168,6 +168,8 @@ async def _live(service: Service, role: str, settings: Settings) -> int:
     asked = asyncio.create_task(stop.wait())
     await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
     failed = work.done()
+    if failed:
+        _log.error("a part of the process failed", exc_info=work.exception())
     try:
         async with asyncio.timeout(STOP_SECONDS):
             work.cancel()
@@ -176,7 +178,5 @@ async def _live(service: Service, role: str, settings: Settings) -> int:
     except TimeoutError:
         _log.error("the stop took too long and was cut short")
         return 1
-    if failed:
-        _log.error("a part of the process failed", exc_info=work.exception())
     _log.info("stopped")
     return 1 if failed else 0

@@ -79,7 +79,7 @@ class Runtime:
         self._health.waiting_for = "Kafka and its topics"
         await wait_for("Kafka", kafka.require)
         self._start("relay", Relay(self._service.name, self._settings, wake).run())
-        self._ending.push_async_callback(_flush, context, wake)
+        self._ending.push_async_callback(_flush, context.pool)
         self._start("upkeep", _upkeep(context))
         if sweeper := context.sweeper():
             self._start("deadlines", sweeper.run())
@@ -154,12 +154,11 @@ async def _close(pool: Pool) -> None:
         pool.terminate()
 
 
-async def _flush(context: Context, wake: asyncio.Event) -> None:
+async def _flush(pool: Pool) -> None:
     """Gives the relay a moment to publish the last events; what stays is published after the next start."""
     try:
         async with asyncio.timeout(FLUSH_SECONDS):
-            while await context.pool.fetchval("select exists (select from outbox where not held)"):
-                wake.set()
+            while await pool.fetchval("select exists (select from outbox where not held)"):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
     except Exception as error:  # Kafka or the database is away, and rows are safe where they are
         _log.info("events stay in the outbox", reason=type(error).__name__)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class UnusableSettings(ValueError):
@@ -31,7 +32,7 @@ class Settings(BaseSettings):
     prefix: str = ""
     http_port: int = Field(default=0, ge=0, le=65535)
     health_port: int = Field(default=0, ge=0, le=65535)
-    tokens: dict[str, str] = Field(default_factory=dict, repr=False)
+    tokens: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict, repr=False)
     clock_anchor: AwareDatetime | None = None
     clock_start: AwareDatetime | None = None
     clock_speed: float = Field(default=1.0, gt=0)
@@ -47,6 +48,14 @@ class Settings(BaseSettings):
         except ValidationError as wrong:
             lines = [f"HALFDAY_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in wrong.errors()]
             raise UnusableSettings("\n".join(lines)) from None
+
+    @field_validator("tokens", mode="before")
+    @classmethod
+    def _tokens_from_json(cls, given: Any) -> Any:
+        try:
+            return json.loads(given) if isinstance(given, str) else given
+        except ValueError:
+            raise ValueError('this is not JSON such as {"operator": "<sha256>"}') from None
 
     @model_validator(mode="after")
     def _whole_clock(self) -> Self:

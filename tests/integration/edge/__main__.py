@@ -1,0 +1,61 @@
+"""The probe as a whole service: `python -m tests.integration.edge api|worker|all`. `EDGE_FAILS` ends the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from services.kit.http import Body, context_of, require
+from services.kit.process import Context, Service, main
+from tests.integration.probe.service import MIGRATIONS, Add, ProbeBook, decode, on_due, subscription
+from tests.integration.probe.world import lock_accounts
+
+router = APIRouter(prefix="/v1", dependencies=[Depends(require("operator"))])
+
+
+class Amount(Body):
+    """What to add."""
+
+    n: int
+    amount: int = 1
+
+
+@router.post("/accounts/{account}", status_code=201)
+async def add(context: Annotated[Context, Depends(context_of)], account: str, body: Amount) -> dict[str, str]:
+    """Tells the worker, through the outbox, to add."""
+    async with context.unit() as uow:
+        await lock_accounts(uow, [account])
+        return {"event": str(uow.emit(Add(account=account, n=body.n, amount=body.amount)))}
+
+
+@router.post("/slow")
+async def slow() -> dict[str, bool]:
+    """Takes a second."""
+    await asyncio.sleep(1)  # pause: a request that is in flight when the stop comes
+    return {"done": True}
+
+
+async def planner(_context: Context) -> None:
+    """An endless task, unless it is told to fail."""
+    if os.environ.get("EDGE_FAILS"):
+        raise RuntimeError("the planner is broken")
+    await asyncio.Event().wait()
+
+
+SERVICE = Service(
+    name="probe",
+    migrations=MIGRATIONS,
+    subscriptions=(subscription(),),
+    open_book=ProbeBook,
+    decode=decode,
+    on_due=on_due,
+    routes=(router,),
+    background=(planner,),
+)
+
+if __name__ == "__main__":
+    raise SystemExit(main(SERVICE, sys.argv))
