@@ -1,0 +1,275 @@
+"""Any order of commands and facts, repeated at will: stock adds up, promises are kept, facts are never refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from contracts.envelope import Event
+from contracts.events.inventory import ClaimsExceeded, Place, StockRefused, StockReserved
+from contracts.events.orders import OrderCollected, OrderReturned
+from contracts.values import Fulfilment
+from services.inventory.domain import count as counting
+from services.inventory.domain.allocate import Grant, Request, allocate, demand
+from services.inventory.domain.allotment import NotAvailable
+from services.inventory.domain.lots import gone
+from services.inventory.domain.reservation import State
+from services.inventory.domain.stock import Stock, fold
+from tests.unit.inventory_world import (
+    POOL,
+    World,
+    commit,
+    lines,
+    loaded,
+    name,
+    of,
+    order_of,
+    release,
+    reserve,
+    returned,
+    sale,
+    session_closed,
+    void,
+)
+
+ITEMS = st.sampled_from(["oil-tofu", "oil-tofu", "honey"])
+RESERVATIONS = st.sampled_from([name(f"r{n}") for n in range(4)])
+SALES = st.sampled_from([name(f"s{n}") for n in range(4)])
+TERMINALS = st.sampled_from(["t1", "t1", "t1", "t2"])
+SOME = st.integers(1, 12)
+GOODS = st.lists(st.tuples(ITEMS, SOME), min_size=1, max_size=3)
+
+
+class Market(RuleBasedStateMachine):
+    """One pool. What it did, it may be told again at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.sent: list[Event] = []
+        self.sales: dict[UUID, tuple[str, list[tuple[str, int]]]] = {}
+        self.lot_count = 0
+
+    def shortfalls(self) -> dict[str, int]:
+        return {stock.item: stock.shortfall for stock in self.world.stocks}
+
+    def promise(self, command: Event) -> list[Event]:
+        """A command is answered once and never breaks another promise."""
+        before = self.shortfalls()
+        told = self.world.send(command)
+        assert len(told) == 1
+        assert all(short <= before.get(item, 0) for item, short in self.shortfalls().items())
+        self.sent.append(command)
+        return told
+
+    def fact(self, event: Event) -> None:
+        """A fact is taken as it is, and says so once for each item where it breaks a promise more than before."""
+        before = self.shortfalls()
+        told = self.world.send(event)
+        exceeded = {e.item: e for e in of(ClaimsExceeded, told)}
+        raised = {item for item, short in self.shortfalls().items() if short > before.get(item, 0)}
+        assert exceeded.keys() == raised
+        for item, found in exceeded.items():
+            self.names_enough(item, found)
+        self.sent.append(event)
+
+    def names_enough(self, item: str, exceeded: ClaimsExceeded) -> None:
+        standing = {r.id: demand(r.lines)[item] for r in self.world.reservations if r.active and demand(r.lines)[item]}
+        assert standing.keys() >= set(exceeded.reservations)
+        named = sum(standing[id] for id in exceeded.reservations)
+        assert named >= exceeded.shortfall or standing.keys() == set(exceeded.reservations)
+
+    @rule(item=ITEMS, quantity=st.integers(1, 60), share=st.floats(0, 1), hours=st.integers(1, 9))
+    def lot_comes(self, item: str, quantity: int, share: float, hours: int) -> None:
+        self.lot_count += 1
+        self.world.receive(name(f"lot {self.lot_count}"), item, quantity, round(quantity * share), hours)
+
+    @rule(id=RESERVATIONS, goods=GOODS, firm=st.booleans(), partial=st.booleans())
+    def order_reserves(self, id: UUID, goods: list[tuple[str, int]], firm: bool, partial: bool) -> None:
+        known = self.world.reservations.get(id)
+        mode = "partial" if partial else "all"
+        told = self.promise(reserve(id, *goods, firm=firm, mode=mode))
+        if known and not known.active:
+            assert isinstance(told[0], StockRefused)
+
+    @rule(id=RESERVATIONS, source=RESERVATIONS, goods=GOODS, firm=st.booleans())
+    def order_draws(self, id: UUID, source: UUID, goods: list[tuple[str, int]], firm: bool) -> None:
+        if id != source:
+            self.promise(reserve(id, *goods, firm=firm, source=source))
+
+    @rule(id=RESERVATIONS)
+    def order_releases(self, id: UUID) -> None:
+        self.promise(release(id))
+        now = self.world.reservations.get(id)
+        assert now
+        assert not now.active
+
+    @rule(id=RESERVATIONS)
+    def order_commits(self, id: UUID) -> None:
+        self.promise(commit(id))
+
+    @rule(id=RESERVATIONS, minutes=st.integers(0, 20))
+    def hold_is_due(self, id: UUID, minutes: int) -> None:
+        self.world.wait(minutes)
+        before = self.world.reservations.get(id)
+        told = self.world.expire(id)
+        assert not told or (before is not None and before.state is State.HELD)
+
+    @rule(id=RESERVATIONS, goods=GOODS, told=st.booleans())
+    def courier_loads(self, id: UUID, goods: list[tuple[str, int]], told: bool) -> None:
+        known = self.world.reservations.get(id)
+        went = [(line.item, line.quantity) for line in known.lines] if known else goods
+        self.fact(loaded(id, *(went if told else [])))
+
+    @rule(id=RESERVATIONS)
+    def courier_returns(self, id: UUID) -> None:
+        self.fact(returned(id))
+
+    @rule(id=RESERVATIONS, collected=st.booleans())
+    def pickup_ends(self, id: UUID, collected: bool) -> None:
+        known = self.world.reservations.get(id)
+        fact = {"order": order_of(id), "pool": POOL, "reservation": id, "lines": list(known.lines) if known else []}
+        self.fact(OrderCollected(**fact) if collected else OrderReturned(**fact, fulfilment=Fulfilment.PICKUP))
+
+    @rule(terminal=TERMINALS, item=ITEMS, quantity=SOME, minutes=st.integers(1, 60))
+    def operator_lends(self, terminal: str, item: str, quantity: int, minutes: int) -> None:
+        before = self.shortfalls().get(item, 0)
+        if quantity > self.world.stock(POOL, item).available:
+            with pytest.raises(NotAvailable):
+                self.world.lend(terminal, item, quantity, minutes)
+        else:
+            self.world.lend(terminal, item, quantity, minutes)
+        assert self.shortfalls().get(item, 0) == before
+
+    @rule(id=SALES, terminal=TERMINALS, goods=GOODS)
+    def stall_sells(self, id: UUID, terminal: str, goods: list[tuple[str, int]]) -> None:
+        terminal, goods = self.sales.setdefault(id, (terminal, goods))
+        self.fact(sale(id, terminal, *goods))
+
+    @rule(id=SALES, terminal=TERMINALS, goods=GOODS)
+    def stall_voids(self, id: UUID, terminal: str, goods: list[tuple[str, int]]) -> None:
+        terminal, goods = self.sales.setdefault(id, (terminal, goods))
+        self.fact(void(id, terminal, *goods))
+
+    @rule(terminal=TERMINALS, complete=st.booleans())
+    def session_ends(self, terminal: str, complete: bool) -> None:
+        self.fact(session_closed(terminal, complete=complete))
+
+    @rule(terminal=TERMINALS, item=ITEMS, quantity=st.integers(0, 12), counted=st.booleans())
+    def stall_gives_back(self, terminal: str, item: str, quantity: int, counted: bool) -> None:
+        self.world.give_back(terminal, item, quantity, counted=counted)
+
+    @rule(terminal=TERMINALS, item=ITEMS, minutes=st.integers(0, 90), again=st.booleans())
+    def lease_ends(self, terminal: str, item: str, minutes: int, again: bool) -> None:
+        self.world.wait(minutes)
+        self.world.lapse(terminal, item)
+        if again:
+            self.world.renew(terminal, item)
+
+    @rule(item=ITEMS, quantity=SOME, read=st.booleans(), pick=st.randoms(use_true_random=False))
+    def goods_are_wasted(self, item: str, quantity: int, read: bool, pick: object) -> None:
+        lots = [lot for lot in self.world.lots_of(POOL, item) if lot.released]
+        lot = pick.choice(lots) if read and lots else None  # type: ignore[attr-defined]
+        self.world.waste(item, quantity, lot)
+
+    @rule(item=ITEMS, difference=st.integers(-8, 8), read=st.booleans(), pick=st.randoms(use_true_random=False))
+    def goods_are_counted(self, item: str, difference: int, read: bool, pick: object) -> None:
+        world = self.world
+        lots = [lot for lot in world.lots_of(POOL, item) if lot.released]
+        stock, before = world.stock(POOL, item), world.stock(POOL, item).on_hand
+        if read and lots:
+            lot = pick.choice(lots)  # type: ignore[attr-defined]
+            difference = max(difference, -lot.on_hand)
+            world.apply(counting.count_lot(lot, difference, "count/1", world.inferred(item, lot.id), lots))
+            after = world.lots.get(lot.id)
+            assert after
+            assert after.on_hand == lot.on_hand + difference
+        else:
+            world.apply(counting.count_item(stock, difference, "count/1", lots, world.inferred(item, None)))
+            assert world.stock(POOL, item).on_hand == before + difference
+
+    @precondition(lambda self: self.sent)
+    @rule(pick=st.randoms(use_true_random=False))
+    def message_comes_again(self, pick: object) -> None:
+        """Even past the inbox, under another id, a fact or an ended claim does nothing twice."""
+        event = pick.choice(self.sent)  # type: ignore[attr-defined]
+        self.world.send(event)
+        before = {stock.item: stock for stock in self.world.stocks}
+        self.world.send(event)
+        assert {stock.item: stock for stock in self.world.stocks} == before
+
+    @invariant()
+    def stock_is_the_fold_of_its_movements(self) -> None:
+        folded = fold(self.world.moves)
+        assert folded == {(stock.pool, stock.item): stock for stock in self.world.stocks}
+        for stock in folded.values():
+            assert stock.available >= 0
+            assert stock.available == 0 or stock.shortfall == 0
+            assert stock.available == stock.on_hand - stock.claims + stock.shortfall
+
+    @invariant()
+    def every_lot_adds_up(self) -> None:
+        out: Counter[tuple[str, str, UUID | None]] = Counter()
+        for place in (Place.SOLD, Place.COURIER, Place.BUYER, Place.WASTE, Place.LOST):
+            out.update(gone(self.world.moves, place))
+        found: Counter[UUID | None] = Counter()
+        for move in self.world.moves:
+            if move.source is Place.FOUND:
+                found[move.lot] += move.quantity
+        for lot in self.world.lots:
+            assert lot.on_hand >= 0
+            assert lot.released + found[lot.id] == lot.on_hand + out[lot.pool, lot.item, lot.id]
+            assert lot.released + lot.rejected == lot.received
+
+    @invariant()
+    def claims_are_what_they_are_made_of(self) -> None:
+        sums: dict[str, Counter[str]] = {}
+        for r in self.world.reservations:
+            for item, quantity in demand(r.lines).items() if r.active else ():
+                sums.setdefault(item, Counter())[r.bucket] += quantity
+        for a in self.world.allotments:
+            sums.setdefault(a.item, Counter()).update({"allotted": a.allotted, "unconfirmed": a.unconfirmed})
+            assert a.granted - a.returned - (a.sold - a.overdrawn) - a.lost == a.lent
+            assert min(a.lost, a.overdrawn, a.allotted, a.unconfirmed) >= 0
+        for stock in self.world.stocks:
+            have = sums.get(stock.item, Counter())
+            assert (stock.held, stock.allocated) == (have["held"], have["allocated"])
+            assert (stock.allotted, stock.unconfirmed) == (have["allotted"], have["unconfirmed"])
+
+
+TestMarket = Market.TestCase
+TestMarket.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+
+
+@given(on_hand=st.integers(0, 30), asks=st.lists(st.tuples(GOODS, st.booleans()), max_size=20))
+def test_allocation_is_by_arrival_and_never_beyond_what_there_is(
+    on_hand: int, asks: list[tuple[list[tuple[str, int]], bool]]
+) -> None:
+    stock = {item: Stock(POOL, item, on_hand=on_hand) for item in ("oil-tofu", "honey")}
+    requests = [Request(name(str(n)), tuple(lines(*goods)), partial) for n, (goods, partial) in enumerate(asks)]
+    left = Counter(dict.fromkeys(stock, on_hand))
+    for request, answer in zip(requests, allocate(stock, requests), strict=True):
+        wanted = demand(request.lines)
+        if isinstance(answer, Grant):
+            given = demand(answer.lines)
+            assert given == wanted or request.partial
+            assert all(given[item] == min(wanted[item], left[item]) for item in wanted)
+            left.subtract(given)
+        else:
+            enough = all(wanted[item] <= left[item] for item in wanted)
+            assert not enough or not any(left[item] for item in wanted)
+        assert answer.reservation == request.reservation
+    assert min(left.values()) >= 0
+
+
+def test_a_reserve_that_stands_is_confirmed_and_claims_once() -> None:
+    world = World()
+    world.receive(name("lot"), "honey", 5)
+    first = world.send(reserve(name("r"), ("honey", 3)))
+    assert of(StockReserved, world.send(reserve(name("r"), ("honey", 3)))) == first
+    assert world.figures("honey")[2] == 3
