@@ -143,7 +143,6 @@ async def test_polling_is_cheap_and_waits(orders: Orders):
     tag = {"If-None-Match": first.headers["etag"]}
     assert (await orders.get(f"/v1/orders/{id}", headers=tag)).status_code == 304
     waiting = asyncio.create_task(orders.get(f"/v1/orders/{id}?wait=2", headers=tag))
-    await asyncio.sleep(0)
     reserved = first.json()["reservation"]
     await orders.hear(i.StockReserved(reservation=reserved, pool="sat@square", order=id, firm=True, lines=[]))
     answer = await waiting
