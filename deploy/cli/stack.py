@@ -2,10 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import psutil
 from cyclopts import Parameter
@@ -53,8 +52,7 @@ def up(
     data = data.absolute()
     if not as_json:
         print(f"Starting Kafka, PostgreSQL and the services on {data} ...", flush=True)
-    with _fetching() as progress:
-        jars.class_path(progress)
+    _fetch_jars()
     if detach:
         process = supervisor.launch(data, options)
         supervisor.wait_ready(process, data)
@@ -142,18 +140,18 @@ def _announce(data: Path, as_json: bool) -> None:
     print(f"Passwords and tokens: {data / endpoints.FILE}", flush=True)
 
 
-@contextmanager
-def _fetching() -> Iterator[Any]:
-    """A progress bar for the one time that jars must be fetched; nothing is shown when they are all there."""
-    with Progress(TextColumn("fetching Kafka, once"), BarColumn(), MofNCompleteColumn(), transient=True) as bar:
-        bar.stop()
+def _fetch_jars() -> None:
+    """Fetches what is missing with a progress bar; shows nothing when all is there."""
+    with ExitStack() as shown:
+        bar = Progress(TextColumn("Fetching Kafka, once"), BarColumn(), MofNCompleteColumn(), transient=True)
         task = bar.add_task("", total=None)
 
         def progress(done: int, total: int) -> None:
-            bar.start()
+            if not bar.live.is_started:
+                shown.enter_context(bar)
             bar.update(task, completed=done, total=total)
 
-        yield progress
+        jars.class_path(progress)
 
 
 def _show(file: Path, text: str, label: bool) -> None:

@@ -1,11 +1,16 @@
 """The broker's AOT cache: half the start time, built once per lock, Java and flags."""
 
 import hashlib
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.local.cache import cache_dir
 from deploy.local.java import Java
+from deploy.local.process import Child
+
+ROOT = Path(__file__).parents[2]
 
 
 def cache_file(java: Java, jars: Sequence[Path], flags: Sequence[str]) -> Path:
@@ -16,9 +21,26 @@ def cache_file(java: Java, jars: Sequence[Path], flags: Sequence[str]) -> Path:
     return cache_dir() / f"kafka-{name}.aot"
 
 
-def use_cache(java: Java, jars: Sequence[Path], flags: Sequence[str]) -> list[str]:
-    """The JVM flag that uses the cache, or nothing when it isn't built yet or Java is older than 25."""
-    if not java.has_aot_cache:
-        return []
-    file = cache_file(java, jars, flags)
-    return [f"-XX:AOTCache={file}"] if file.exists() else []
+def flags_for(cache: Path) -> list[str]:
+    """The JVM flag that uses the cache, or nothing when it isn't built."""
+    return [f"-XX:AOTCache={cache}"] if cache.exists() else []
+
+
+def build_in_background(java: Java, cache: Path, home: Path, log: Path) -> Child | None:
+    """Starts a process of the lowest priority that builds the cache, where that can help; it ends by itself.
+
+    None when the cache is there, Java is too old for one, or building it failed before.
+    """
+    if not java.has_aot_cache or cache.exists() or failed(cache).exists():
+        return None
+    return Child(
+        [sys.executable, "-m", "deploy.local.train", cache],
+        log=log,
+        pidfile=home / "training.pid",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))},
+    )
+
+
+def failed(cache: Path) -> Path:
+    """The marker that building this cache was tried in vain."""
+    return cache.with_suffix(".failed")

@@ -13,7 +13,7 @@ from deploy.local import aot, process
 from deploy.local.errors import StackError
 from deploy.local.files import write_private
 from deploy.local.jars import class_path
-from deploy.local.java import Java, find_java
+from deploy.local.java import find_java
 from deploy.local.kafka_config import ADMIN, Listeners, check_users, properties
 from deploy.local.ports import Ports
 
@@ -51,6 +51,7 @@ class Kafka:
         ports = ports or Ports(data)
         self._listeners = Listeners(*(ports.get(name) for name in ("kafka", "kafka-internal", "kafka-controller")))
         self._child: process.Child | None = None
+        self._background: process.Child | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -80,16 +81,18 @@ class Kafka:
         doesn't answer within `timeout` seconds of its launch.
         """
         java, jars = find_java(), class_path()
+        cache = aot.cache_file(java, jars, FLAGS)
         logs = self._home / "data"
         write_private(self._config, properties(logs, self._listeners, self._users[ADMIN]))
         if not (logs / "formatted").exists():
-            self._format(java, jars, logs)
-        flags = [*FLAGS, *aot.use_cache(java, jars, FLAGS), f"-Dlog4j2.configurationFile={LOG4J}"]
+            self._format([str(java.path), *FLAGS, *aot.flags_for(cache)], jars, logs)
+        flags = [*FLAGS, *self._speedup(cache), f"-Dlog4j2.configurationFile={LOG4J}"]
         command: list[str | Path] = [java.path, *flags, "-cp", ":".join(map(str, jars)), "kafka.Kafka", self._config]
         self._child = process.Child(command, log=self._log, pidfile=self._pidfile)
         if not process.wait_until(self._answers, timeout):
             self._child.stop()
             raise StackError(f"Kafka did not start within {timeout:.0f} s; see {self._log}")
+        self._background = self._background or aot.build_in_background(java, cache, self._home, self._log)
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Waits until the broker process ends; its exit code, or None when `timeout` seconds passed first."""
@@ -97,8 +100,9 @@ class Kafka:
 
     def stop(self) -> None:
         """Clean stop, SIGKILL after 10 s; on return the process is gone. Harmless when not running."""
-        if self._child:
-            self._child.stop()
+        for child in (self._background, self._child):
+            if child:
+                child.stop()
 
     def kill(self) -> None:
         """SIGKILL, as a crash would; on return the process is gone. `start` recovers."""
@@ -123,11 +127,14 @@ class Kafka:
             return False
         return True
 
-    def _format(self, java: Java, jars: list[Path], logs: Path) -> None:
+    def _speedup(self, cache: Path) -> list[str]:
+        return aot.flags_for(cache)
+
+    def _format(self, java: list[str], jars: list[Path], logs: Path) -> None:
         """Makes an empty log folder with the SCRAM users. Our marker comes last: half a format is redone."""
         shutil.rmtree(logs, ignore_errors=True)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [*aot.use_cache(java, jars, FLAGS), *FLAGS, "-cp", ":".join(map(str, jars))]
+        command = [*java[1:], "-cp", ":".join(map(str, jars))]
         command += ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._config)]
         for name, password in self._users.items():
             command += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
@@ -135,7 +142,7 @@ class Kafka:
         arguments = self._home / "format.args"
         write_private(arguments, "\n".join('"{}"'.format(word.replace("\\", "\\\\")) for word in command))
         try:
-            done = process.run([java.path, f"@{arguments}"])
+            done = process.run([java[0], f"@{arguments}"])
         finally:
             arguments.unlink()
         if done.returncode != 0:

@@ -42,8 +42,9 @@ def provision(bootstrap: str, admin_user: str, admin_password: str, prefix: str 
     new = [
         NewTopic(name, topic.partitions, replication_factor=1, config=_config(topic)) for name, topic in topics.items()
     ]
-    _settle(admin.create_topics(new, operation_timeout=TIMEOUT), KafkaError.TOPIC_ALREADY_EXISTS)
+    # Permissions first: services that wait for their topics then see them missing, not forbidden.
     _settle(admin.create_acls([_binding(acl) for acl in acls(prefix)], request_timeout=TIMEOUT))
+    _settle(admin.create_topics(new, operation_timeout=TIMEOUT), KafkaError.TOPIC_ALREADY_EXISTS)
     _await_leaders(admin, topics)
 
 
