@@ -74,7 +74,8 @@ def is_transient(error: BaseException) -> bool:
         return (state[:2] in _TRANSIENT_CLASSES and state != "57P04") or state in _TRANSIENT_CODES or _replan(error)
     if isinstance(error, asyncpg.InterfaceError):
         return "clos" in str(error)  # "connection is closed", "pool is closing"
-    return isinstance(error, OSError | TimeoutError)
+    # asyncpg's internal error: the server said goodbye between two statements of a transaction.
+    return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError)
 
 
 def _replan(error: asyncpg.PostgresError) -> bool:

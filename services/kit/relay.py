@@ -26,6 +26,7 @@ LOCK = 72_001
 PAGE = 500
 POLL_S = 0.1
 UPKEEP_S = 3600
+_DATABASE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _log = structlog.get_logger("halfday.relay")
 
 
@@ -50,7 +51,7 @@ class Relay:
         while True:
             try:
                 await self._own_lane()
-            except (PublishFailed, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except (PublishFailed, OSError, TimeoutError, *_DATABASE) as error:
                 RELAY_RESTARTS.inc()
                 _log.warning("relay begins anew", reason=" ".join(str(error).split()) or type(error).__name__)
                 await asyncio.sleep(random.uniform(0.2, 0.6))

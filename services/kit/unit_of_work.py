@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -141,18 +142,19 @@ async def begin(
         wake()
 
 
+# What asyncpg raises on a connection that is gone, or that the server has just said goodbye on.
+_LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresConnectionError)
+_STOPPED = (asyncpg.QueryCanceledError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
+
+
 async def _commit(transaction: Any) -> None:
     try:
         await transaction.commit()
-    except (TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as lost:
-        raise CommitUnknown("the database connection was lost at COMMIT") from lost
-    except (asyncpg.QueryCanceledError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError) as lost:
-        raise CommitUnknown("the database stopped at COMMIT") from lost
+    except (*_LOST, *_STOPPED) as lost:
+        raise CommitUnknown("the database was lost at COMMIT") from lost
 
 
 async def _roll_back(transaction: Any) -> None:
     # On a dead connection the server has rolled back already; the first error is the one worth raising.
-    try:
+    with contextlib.suppress(*_LOST, asyncpg.PostgresError):
         await transaction.rollback()
-    except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
-        return
