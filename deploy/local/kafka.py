@@ -133,7 +133,8 @@ class Kafka:
     def _format(self, java: list[str], jars: list[Path], logs: Path) -> None:
         """Makes an empty log folder with the SCRAM users. Our marker comes last: half a format is redone."""
         shutil.rmtree(logs, ignore_errors=True)
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # An id may begin with "-", which the tool would take for an option.
+        cluster = "h" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         command = [*java[1:], "-cp", ":".join(map(str, jars))]
         command += ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._config)]
         for name, password in self._users.items():

@@ -46,7 +46,12 @@ def train(cache: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     draft = folder / "draft.aot"
     kafka = _Trainee(folder, draft)
-    signal.signal(signal.SIGTERM, lambda *_: (kafka.abort(), sys.exit("told to stop")))
+
+    def told_to_stop(*_: object) -> None:
+        kafka.abort()
+        sys.exit("told to stop")
+
+    signal.signal(signal.SIGTERM, told_to_stop)
     try:
         kafka.start(timeout=180)
         _work(kafka)
