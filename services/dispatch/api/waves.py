@@ -109,8 +109,8 @@ def _drawn(routes: list[RouteView], station: tuple[float, float] | None) -> Iter
         for n, trip in enumerate(route.trips, 1):
             points = [[stop.lon, stop.lat] for stop in trip.stops if stop.lat is not None]
             about = {"courier": route.courier, "trip": n}
-            if len(line := [*home, *points, *home]) > 1:
-                yield _feature("LineString", line, about)
+            if points and home:
+                yield _feature("LineString", [*home, *points, *home], about)
             for stop in trip.stops:
                 if stop.lat is not None:
                     yield _feature("Point", [stop.lon, stop.lat], about | {"job": str(stop.job), "state": stop.state})

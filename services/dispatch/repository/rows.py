@@ -51,4 +51,4 @@ def recipient_of(row: asyncpg.Record) -> Recipient:
 
 def packed(rows: list[Any]) -> str:
     """Rows (dicts or dataclasses) as the JSON array that `jsonb_populate_recordset` takes: one parameter for all."""
-    return orjson.dumps(rows).decode()
+    return orjson.dumps(rows, default=str).decode()  # asyncpg has a UUID class of its own
