@@ -1,0 +1,116 @@
+"""The lock of the broker's jars and the ways to have the jars."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from deploy.local import jars
+from deploy.local.errors import StackError
+
+
+@pytest.fixture
+def two_jars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[jars.Jar]:
+    """A lock with two small jars in place of the real one, and an empty cache."""
+    found = [jars.Jar("org.a", name, "1", hashlib.sha256(name.encode()).hexdigest()) for name in ("one", "two")]
+    lock = tmp_path / "kafka.lock"
+    lock.write_text("".join(f"{j.group}:{j.artifact}:{j.version} sha256:{j.sha256}\n" for j in found))
+    monkeypatch.setattr(jars.read_lock, "__defaults__", (lock,))
+    monkeypatch.setenv("HALFDAY_CACHE", str(tmp_path / "cache"))
+    for name in ("KAFKA_HOME", "HALFDAY_KAFKA_JARS"):
+        monkeypatch.delenv(name, raising=False)
+    return found
+
+
+def fill(folder: Path, found: list[jars.Jar]) -> None:
+    folder.mkdir(parents=True)
+    for jar in found:
+        (folder / jar.filename).write_text(jar.artifact)
+
+
+def test_the_committed_lock_names_kafka_and_its_logging_and_no_host() -> None:
+    locked = jars.read_lock()
+    coordinates = [f"{jar.group}:{jar.artifact}:{jar.version}" for jar in locked]
+    assert coordinates[0] == jars.ROOT
+    assert coordinates[-1] == jars.LOGGING
+    assert len(locked) == 46
+    assert "//" not in jars.LOCK.read_text()
+
+
+@pytest.mark.parametrize("line", ["a:b sha256:" + "0" * 64, "a:b:c sha256:12", "a:b:c", "nonsense"])
+def test_a_broken_line_is_named(tmp_path: Path, line: str) -> None:
+    lock = tmp_path / "kafka.lock"
+    lock.write_text(line)
+    with pytest.raises(StackError, match="line 1"):
+        jars.read_lock(lock)
+
+
+def test_a_folder_of_jars_replaces_the_network(
+    tmp_path: Path, two_jars: list[jars.Jar], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "my jars", two_jars)
+    monkeypatch.setenv("HALFDAY_KAFKA_JARS", str(tmp_path / "my jars"))
+    assert [file.name for file in jars.class_path()] == ["one-1.jar", "two-1.jar"]
+    (tmp_path / "my jars" / "two-1.jar").write_text("tampered")
+    with pytest.raises(StackError, match=r"two-1\.jar differs from the lock"):
+        jars.class_path()
+    (tmp_path / "my jars" / "two-1.jar").unlink()
+    with pytest.raises(StackError, match=r"two-1\.jar is missing"):
+        jars.class_path()
+
+
+def test_an_installed_kafka_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_HOME", str(tmp_path))
+    with pytest.raises(StackError, match="no jars"):
+        jars.class_path()
+    (tmp_path / "libs").mkdir()
+    (tmp_path / "libs" / "kafka.jar").touch()
+    assert jars.class_path() == [tmp_path / "libs" / "kafka.jar"]
+
+
+def test_a_warm_cache_needs_no_network(
+    tmp_path: Path, two_jars: list[jars.Jar], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jars, "_fetch", None)
+    for jar in two_jars:
+        file = jar.within(tmp_path / "cache" / "jars")
+        file.parent.mkdir(parents=True)
+        file.write_text(jar.artifact)
+    assert len(jars.class_path()) == 2
+
+
+def test_a_cold_cache_without_network_says_what_to_do(
+    two_jars: list[jars.Jar], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jgo.maven import PythonResolver
+
+    def no_network(*_: object) -> None:
+        raise OSError("unreachable")
+
+    monkeypatch.setattr(PythonResolver, "download", no_network)
+    with pytest.raises(StackError, match="run once with a network, or set HALFDAY_KAFKA_JARS"):
+        jars.class_path()
+
+
+def test_what_arrives_damaged_is_fetched_again_and_never_kept(
+    tmp_path: Path, two_jars: list[jars.Jar], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jgo.maven import PythonResolver
+
+    arrivals: dict[str, int] = {}
+
+    def download(_: object, artifact: object) -> Path:
+        file: Path = artifact.cached_path  # type: ignore[attr-defined]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        name = file.name.partition("-")[0]
+        arrivals[name] = arrivals.get(name, 0) + 1
+        file.write_text(name if name == "one" and arrivals[name] == 2 else "half")
+        return file
+
+    monkeypatch.setattr(PythonResolver, "download", download)
+    seen: list[tuple[int, int]] = []
+    with pytest.raises(StackError, match=r"two-1\.jar arrived 3 times"):
+        jars.class_path(lambda done, total: seen.append((done, total)))
+    assert arrivals == {"one": 2, "two": 3}
+    assert seen == [(1, 2)]
+    assert not two_jars[1].within(tmp_path / "cache" / "jars").exists()
