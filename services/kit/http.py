@@ -42,7 +42,7 @@ IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_lengt
 
 def create_app(context: Context, routers: Sequence[APIRouter], readiness: health.Readiness) -> FastAPI:
     """The service's HTTP application: its routers, `/live /ready /metrics`, `/openapi.json` and `/docs`."""
-    app = FastAPI(
+    app = _App(
         title=f"{context.service.name} API",
         version="1",
         docs_url=None,
@@ -56,7 +56,7 @@ def create_app(context: Context, routers: Sequence[APIRouter], readiness: health
     app.router.routes.extend(health.routes(context.service.name, readiness))
     for path, file in (("/docs", "docs.html"), ("/docs/docs.js", "docs.js"), ("/docs/docs.css", "docs.css")):
         app.add_route(path, _page(file), include_in_schema=False)
-    app.add_middleware(Edge)
+    app.add_middleware(Unforeseen)
     return app
 
 
@@ -110,9 +110,15 @@ def _page(file: str) -> Callable[[Request], Awaitable[FileResponse]]:
     return page
 
 
+class _App(FastAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        # Outermost, so that it also sees the answers of FastAPI's own body limit.
+        return Edge(super().build_middleware_stack())
+
+
 class Edge:
     """Outermost layer: gives every request an id, which names its whole flow of events and logs, counts and times
-    it, adds the security headers, and answers what nobody foresaw with a 500 problem instead of a dropped line.
+    it, adds the security headers, and turns the framework's plain 413 into a problem document.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -123,25 +129,56 @@ class Edge:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request_id = _identify(scope)
-        began, status = time.perf_counter(), 0
+        began, status, replaced = time.perf_counter(), 0, False
+
+        async def stamp(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *_SECURITY]
+            await send(message)
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, replaced
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *_SECURITY]
+                if status == 413 and (b"content-type", b"application/problem+json") not in message["headers"]:
+                    replaced = True
+                    await _too_large(scope, receive, stamp)
+            if not replaced:
+                await stamp(message)
+
+        try:
+            return await self._app(scope, receive, answer)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            REQUESTS.labels(scope["method"], route, status).observe(time.perf_counter() - began)
+
+
+async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
+    problem = problems.Problem(413, "too-large", "Too large", "The body is larger than this route takes")
+    await problem.response(scope["path"])(scope, receive, send)
+
+
+class Unforeseen:
+    """Answers an error that no handler knows with a 500 problem, logged once, instead of a dropped connection."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        started = False
+
+        async def answer(message: Message) -> None:
+            nonlocal started
+            started = True
             await send(message)
 
         try:
             await self._app(scope, receive, answer)
         except Exception as error:
-            if status:
+            if started:
                 raise  # too late for an answer: the server cuts the connection
-            await problems.of(error).response(scope["path"])(scope, receive, answer)
-        finally:
-            route = getattr(scope.get("route"), "path", "none")
-            REQUESTS.labels(scope["method"], route, status).observe(time.perf_counter() - began)
-        return None
+            await problems.of(error).response(scope["path"])(scope, receive, send)
 
 
 def _identify(scope: Scope) -> str:

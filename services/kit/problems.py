@@ -99,7 +99,7 @@ def forbidden(detail: str) -> Problem:
 
 
 def install(app: FastAPI) -> None:
-    """The errors that routes are expected to raise become problem documents; `http.Edge` answers the others."""
+    """The errors that routes are expected to raise become problem documents; `http.Unforeseen` answers the others."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     for kind in (Problem, Overloaded, TooLarge, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
