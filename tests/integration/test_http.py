@@ -1,0 +1,211 @@
+"""The HTTP edge: roles, problem documents, limits, ids, docs, health."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import httpx2
+import pytest
+import structlog
+from fastapi import APIRouter, Depends
+
+from services.kit import parked_http, readiness
+from services.kit.batcher import Overloaded
+from services.kit.clock import Clock
+from services.kit.health import Readiness
+from services.kit.http import Body, IdempotencyKey, create_app, request_key, require
+from services.kit.process import Context, Service
+from services.kit.settings import Settings
+from services.kit.unit_of_work import CORRELATION, TRACEPARENT, CommitUnknown
+from tests.integration.probe.service import MIGRATIONS, ProbeBook, decode, on_due, subscription
+
+ROLES = ("operator", "buyer")
+router = APIRouter(prefix="/v1")
+
+
+class Line(Body):
+    item: str
+    quantity: int
+
+
+class Order(Body):
+    order_id: str | None = None
+    lines: list[Line] = []
+
+
+@router.post("/orders", status_code=201)
+async def place(
+    order: Order, key: IdempotencyKey = None, role: Annotated[str, Depends(require("buyer"))] = ""
+) -> dict[str, Any]:
+    return {"role": role, "key": request_key(key, order.order_id)}
+
+
+@router.post("/orders:batch", max_body_size=2_000_000)
+async def batch(orders: list[Order]) -> int:
+    return len(orders)
+
+
+@router.get("/fails/{how}")
+async def fails(how: str) -> None:
+    raise {
+        "unknown": CommitUnknown("lost at COMMIT"),
+        "busy": Overloaded("5000 requests wait already"),
+        "bug": RuntimeError("hunter2"),
+    }[how]
+
+
+@router.get("/whoami")
+async def whoami() -> dict[str, str | None]:
+    await asyncio.sleep(0)
+    bound = structlog.contextvars.get_contextvars().get("request")
+    return {"correlation": CORRELATION.get(), "trace": TRACEPARENT.get(), "log": bound}
+
+
+def make_context(settings: Settings, pool: Any = None) -> Context:
+    """A context of the probe service with these routes; without a pool, what needs a database fails."""
+    service = Service(
+        name="probe",
+        migrations=MIGRATIONS,
+        subscriptions=(subscription(),),
+        open_book=ProbeBook,
+        decode=decode,
+        on_due=on_due,
+        routes=(router,),
+    )
+    tokens = {role: hashlib.sha256(role.encode()).hexdigest() for role in ROLES}
+    return Context(settings.model_copy(update={"tokens": tokens}), Clock(), pool, lambda: None, service)
+
+
+def make_client(context: Context) -> httpx2.AsyncClient:
+    """A client of the app, without a socket."""
+    state = Readiness()
+    state.checks |= readiness.api_checks(context)
+    app = create_app(context, [*context.routers(), parked_http.router], state)
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test")
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    async with make_client(make_context(Settings(database_url="postgresql://nowhere"))) as client:
+        yield client
+
+
+def token(role: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {role}"}
+
+
+async def test_roles(http: httpx2.AsyncClient) -> None:
+    async def status(headers: dict[str, str]) -> int:
+        return (await http.post("/v1/orders", json={}, headers=headers)).status_code
+
+    assert await status({}) == 401
+    assert await status({"Authorization": "Basic buyer"}) == 401
+    assert await status(token("nobody")) == 401
+    assert await status(token("operator")) == 403
+    assert await status(token("buyer")) == 201
+    refused = await http.post("/v1/orders", json={})
+    assert refused.headers["www-authenticate"] == "Bearer"
+    assert refused.json()["code"] == "unauthorized"
+
+
+async def test_every_error_is_a_problem_document(http: httpx2.AsyncClient) -> None:
+    requests = {
+        404: http.get("/v1/nowhere"),
+        405: http.delete("/v1/orders"),
+        400: http.post("/v1/orders:batch", content="{", headers={"content-type": "application/json"}),
+        422: http.post("/v1/orders:batch", json=[{"lines": 1}]),
+        413: http.post("/v1/orders", content=b"x" * 300_000, headers={"content-type": "application/json"}),
+        503: http.get("/v1/fails/unknown"),
+        429: http.get("/v1/fails/busy"),
+        500: http.get("/v1/fails/bug"),
+    }
+    for status, request in requests.items():
+        answer = await request
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert {"type", "title", "status", "detail", "instance", "code", "errors"} == set(answer.json())
+        assert answer.headers["x-request-id"]
+        assert "hunter2" not in answer.text
+        assert ("retry-after" in answer.headers) == (status in {429, 503})
+
+
+async def test_what_is_wrong_is_pointed_at(http: httpx2.AsyncClient) -> None:
+    body = {"lines": [{"item": "a", "quantity": "many"}], "colour": "red"}
+    answer = await http.post("/v1/orders", json=body, headers=token("buyer"))
+    assert answer.status_code == 422
+    assert {error["pointer"] for error in answer.json()["errors"]} == {"#/lines/0/quantity", "#/colour"}
+
+
+@pytest.mark.parametrize("text", ["a\x00", "\ud800"], ids=["nul", "surrogate"])
+async def test_text_that_no_database_takes_is_refused(http: httpx2.AsyncClient, text: str) -> None:
+    escaped = text.encode("unicode_escape").decode().replace("\\x00", "\\u0000")
+    raw = f'{{"lines": [{{"item": "{escaped}", "quantity": 1}}]}}'
+    headers = {"content-type": "application/json", **token("buyer")}
+    answer = await http.post("/v1/orders", content=raw, headers=headers)
+    assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize("raw", ["[" * 100_000, "\xff", "", "null", "1e999", '{"lines":' * 3000])
+async def test_no_body_breaks_it(http: httpx2.AsyncClient, raw: str) -> None:
+    headers = {"content-type": "application/json", **token("buyer")}
+    answer = await http.post("/v1/orders", content=raw.encode("latin-1"), headers=headers)
+    assert answer.status_code in {400, 422}, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_limits_are_per_route_and_hold_without_a_length(http: httpx2.AsyncClient) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b" " * 50_000
+
+    headers = {"content-type": "application/json"}
+    big = b"[" + b" " * 1_000_000 + b"]"
+    assert (await http.post("/v1/orders:batch", content=big, headers=headers)).status_code == 200
+    answer = await http.post("/v1/orders", content=chunks(), headers=headers | token("buyer"))
+    assert answer.status_code == 413
+    assert answer.json()["code"] == "too-large"
+
+
+async def test_the_id_in_the_body_is_the_key(http: httpx2.AsyncClient) -> None:
+    async def post(body: dict[str, Any], **headers: str) -> httpx2.Response:
+        return await http.post("/v1/orders", json=body, headers=token("buyer") | headers)
+
+    assert (await post({"order_id": "o-1"})).json()["key"] == "o-1"
+    assert (await post({}, **{"Idempotency-Key": "k"})).json()["key"] == "k"
+    assert (await post({"order_id": "o-1"}, **{"Idempotency-Key": "o-1"})).status_code == 201
+    assert (await post({"order_id": "o-1"}, **{"Idempotency-Key": "k"})).status_code == 422
+
+
+async def test_one_id_for_the_whole_flow(http: httpx2.AsyncClient) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    answer = await http.get("/v1/whoami", headers={"X-Request-Id": "mine-1", "traceparent": trace})
+    assert answer.json() == {"correlation": "mine-1", "trace": trace, "log": "mine-1"}
+    assert answer.headers["x-request-id"] == "mine-1"
+    made = await http.get("/v1/whoami", headers={"X-Request-Id": "bad id\n".strip() + "!", "traceparent": "junk"})
+    assert made.json()["trace"] is None
+    assert made.json()["correlation"] == made.headers["x-request-id"] != "bad id!"
+
+
+async def test_docs_come_from_own_files(http: httpx2.AsyncClient) -> None:
+    page = await http.get("/docs")
+    assert page.status_code == 200
+    assert "https://" not in page.text
+    assert "script-src" not in page.headers["content-security-policy"], "own files only, nothing inline"
+    for path in ("/docs/docs.js", "/docs/docs.css"):
+        assert (await http.get(path)).status_code == 200
+        assert path in page.text
+    api = (await http.get("/openapi.json")).json()
+    assert {"/v1/orders", "/v1/parked", "/v1/parked:redrive"} <= set(api["paths"])
+
+
+async def test_live_ready_and_metrics(http: httpx2.AsyncClient) -> None:
+    assert (await http.get("/live")).json() == {"live": True, "service": "probe"}
+    ready = await http.get("/ready")
+    assert ready.status_code == 503
+    assert ready.json()["reasons"][0].startswith("database: ")
+    await http.get("/v1/fails/busy")
+    metrics = (await http.get("/metrics")).text
+    assert 'halfday_http_seconds_count{method="GET",route="/v1/fails/{how}",status="429"}' in metrics
