@@ -65,7 +65,7 @@ async def test_uploads_come_in_any_order_any_number_of_times(world: World):
     rest = [upload(2, "arrive", order), upload(1, "load", order)]
     again = await asyncio.gather(*(sync(world, courier, *rest, upload(3, "deliver", order, code="4711")) for _ in "ab"))
     kinds = [tuple(told["answer"] for told in answer["uploads"]) for answer in again]
-    assert sorted(kinds) == [("repeated", "repeated", "repeated"), ("stale", "stale", "repeated")]
+    assert sorted(kinds) == [("applied", "applied", "repeated"), ("repeated", "repeated", "repeated")]
     assert {answer["sessions"][0]["received_through"] for answer in again} == {3}
     assert [len(await world.told(kind)) for kind in (JobLoaded, JobDelivered)] == [1, 1]
 

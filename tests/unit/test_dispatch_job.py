@@ -147,6 +147,14 @@ def test_goods_on_the_way_were_loaded_also_when_that_report_is_missing():
     assert told(State.LOADED, report(Kind.LOAD)) == []
 
 
+@pytest.mark.parametrize("state", [State.LOADED, State.DELIVERED, State.RETURNED])
+@pytest.mark.parametrize("kind", [Kind.ACCEPT, Kind.LOAD, Kind.ARRIVE])
+def test_a_report_that_a_later_one_implied_is_taken_and_does_nothing(state: State, kind: Kind):
+    before = after(*PATHS[state])
+    decision = decide(before, report(kind))
+    assert (decision.job, decision.events, decision.verdict) == (before, (), Verdict.APPLIED)
+
+
 def test_attempts_count_up_and_the_job_stays_with_the_courier():
     job = after(*OUT, report(Kind.FAIL), report(Kind.FAIL))
     assert (job.state, job.attempts, job.courier) == (State.LOADED, 2, "van-1")

@@ -160,10 +160,10 @@ def _report(job: Job, report: Report) -> Decision:
         return Decision(job, verdict=Verdict.REFUSED, why=f"the job is {job.state}, with no courier")
     if (job.courier, job.epoch) != (report.courier, report.epoch):
         return Decision(job, verdict=Verdict.STALE, why=f"the job is with {job.courier} in epoch {job.epoch}")
+    if report.kind in {Kind.ACCEPT, Kind.ARRIVE} or (report.kind is Kind.LOAD and job.state is not State.ASSIGNED):
+        return Decision(job)  # nothing left to do, perhaps because a later report came first and implied it
     if job.state in ENDED:
         return Decision(job, verdict=Verdict.STALE, why=f"the job is already {job.state}")
-    if report.kind in {Kind.ACCEPT, Kind.ARRIVE}:
-        return Decision(job)
     if report.kind is Kind.DELIVER and not report.code_right:
         return Decision(job, verdict=Verdict.REFUSED, why="the code is not the receiver's")
     return _carry(job, report)
