@@ -54,16 +54,10 @@ def up(
         print(f"Starting Kafka, PostgreSQL and the services on {data} ...", flush=True)
     _fetch_jars()
     if detach:
-        process = supervisor.launch(data, options)
-        supervisor.wait_ready(process, data)
+        supervisor.wait_ready(supervisor.launch(data, options), data)
         _announce(data, as_json)
-        return
-
-    def started(stack: Stack) -> None:
-        stack.wait_ready()
-        _announce(data, as_json)
-
-    supervisor.serve(data, options, say=lambda line: print(line, flush=True), started=started)
+    else:
+        supervisor.serve(data, options, say=_say, started=lambda stack: _when_ready(stack, as_json))
 
 
 def status(*, data: Path = DATA, as_json: AsJson = False) -> int:
@@ -125,6 +119,15 @@ def down(*, data: Path = DATA) -> None:
         print(f"stopped; the state is in {data.absolute()}")
     else:
         print(f"no stack runs on {data.absolute()}")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _when_ready(stack: Stack, as_json: bool) -> None:
+    stack.wait_ready()
+    _announce(stack.data, as_json)
 
 
 def _announce(data: Path, as_json: bool) -> None:

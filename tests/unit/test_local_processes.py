@@ -21,7 +21,7 @@ SLEEP = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep
 
 def gone(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 

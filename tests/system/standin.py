@@ -1,0 +1,24 @@
+"""Stands in for a service process: ready at once, tells its environment over HTTP, ends on SIGTERM."""
+
+import json
+import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Every path answers 200 with the process's own variables."""
+
+    def do_GET(self) -> None:
+        """Serves them as JSON."""
+        self.send_response(200)
+        self.end_headers()
+        own = {name: value for name, value in os.environ.items() if name.startswith("HALFDAY_")}
+        self.wfile.write(json.dumps(own).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+if __name__ == "__main__":
+    port = os.environ.get("HALFDAY_HTTP_PORT") or os.environ["HALFDAY_HEALTH_PORT"]
+    HTTPServer(("127.0.0.1", int(port)), Answers).serve_forever()
