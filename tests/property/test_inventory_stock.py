@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from contracts.envelope import Event
 from contracts.events.inventory import ClaimsExceeded, Place, StockRefused, StockReserved
@@ -38,7 +38,7 @@ from tests.unit.inventory_world import (
 )
 
 ITEMS = st.sampled_from(["oil-tofu", "oil-tofu", "honey"])
-RESERVATIONS = st.sampled_from([name(f"r{n}") for n in range(4)])
+RESERVATIONS = st.sampled_from([name(f"r{n}") for n in range(6)])
 SALES = st.sampled_from([name(f"s{n}") for n in range(4)])
 TERMINALS = st.sampled_from(["t1", "t1", "t1", "t2"])
 SOME = st.integers(1, 12)
@@ -84,6 +84,14 @@ class Market(RuleBasedStateMachine):
         named = sum(standing[id] for id in exceeded.reservations)
         assert named >= exceeded.shortfall or standing.keys() == set(exceeded.reservations)
 
+    @initialize(lent=st.booleans(), minutes=st.integers(30, 600))
+    def morning(self, lent: bool, minutes: int) -> None:
+        for item in ("oil-tofu", "honey"):
+            self.lot_comes(item, 15, 1.0, 4)
+            self.lot_comes(item, 20, 0.8, 2)
+            if lent:
+                self.world.lend("t1", item, 12, minutes)
+
     @rule(item=ITEMS, quantity=st.integers(1, 60), share=st.floats(0, 1), hours=st.integers(1, 9))
     def lot_comes(self, item: str, quantity: int, share: float, hours: int) -> None:
         self.lot_count += 1
@@ -97,10 +105,11 @@ class Market(RuleBasedStateMachine):
         if known and not known.active:
             assert isinstance(told[0], StockRefused)
 
-    @rule(id=RESERVATIONS, source=RESERVATIONS, goods=GOODS, firm=st.booleans())
-    def order_draws(self, id: UUID, source: UUID, goods: list[tuple[str, int]], firm: bool) -> None:
-        if id != source:
-            self.promise(reserve(id, *goods, firm=firm, source=source))
+    @rule(id=RESERVATIONS, goods=GOODS, firm=st.booleans(), pick=st.randoms(use_true_random=False))
+    def order_draws(self, id: UUID, goods: list[tuple[str, int]], firm: bool, pick: object) -> None:
+        sources = [r.id for r in self.world.reservations if r.active and r.id != id] or [name("nobody")]
+        source = pick.choice(sources)  # type: ignore[attr-defined]
+        self.promise(reserve(id, *goods, firm=firm, source=source))
 
     @rule(id=RESERVATIONS)
     def order_releases(self, id: UUID) -> None:
@@ -113,7 +122,7 @@ class Market(RuleBasedStateMachine):
     def order_commits(self, id: UUID) -> None:
         self.promise(commit(id))
 
-    @rule(id=RESERVATIONS, minutes=st.integers(0, 20))
+    @rule(id=RESERVATIONS, minutes=st.sampled_from([0, 0, 1, 15]))
     def hold_is_due(self, id: UUID, minutes: int) -> None:
         self.world.wait(minutes)
         before = self.world.reservations.get(id)
@@ -164,7 +173,7 @@ class Market(RuleBasedStateMachine):
     def stall_gives_back(self, terminal: str, item: str, quantity: int, counted: bool) -> None:
         self.world.give_back(terminal, item, quantity, counted=counted)
 
-    @rule(terminal=TERMINALS, item=ITEMS, minutes=st.integers(0, 90), again=st.booleans())
+    @rule(terminal=TERMINALS, item=ITEMS, minutes=st.sampled_from([0, 0, 5, 90]), again=st.booleans())
     def lease_ends(self, terminal: str, item: str, minutes: int, again: bool) -> None:
         self.world.wait(minutes)
         self.world.lapse(terminal, item)
