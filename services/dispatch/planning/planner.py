@@ -1,26 +1,22 @@
 """The planner's port: `plan(problem, budget_s) -> Plan`, in a process of its own that is killed at its budget.
 
-`python -m services.dispatch.planning.planner` reads a problem as JSON and writes a plan. A better solver goes into
-`solve`; whatever becomes of it, the greedy plan comes instead of a stuck wave.
+Whatever becomes of the solver, the greedy plan comes instead of a stuck wave.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 from collections.abc import Sequence
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from services.dispatch.planning import checker, greedy
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import Problem
+from services.dispatch.planning.solver import PLAN, PROBLEM
 
-PROBLEM, PLAN = TypeAdapter(Problem), TypeAdapter(Plan)
-SOLVER = (sys.executable, "-m", __name__)
-NICE = 10
+SOLVER = (sys.executable, "-m", "services.dispatch.planning.solver")
 
 
 async def plan(problem: Problem, budget_s: float, solver: Sequence[str] = SOLVER) -> Plan:
@@ -40,7 +36,6 @@ async def plan(problem: Problem, budget_s: float, solver: Sequence[str] = SOLVER
 
 
 async def _run(solver: Sequence[str], problem: bytes, budget_s: float) -> bytes:
-    # The child also limits itself (`main`): a parent killed with -9 cannot kill it.
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(*solver, str(int(budget_s) + 1), stdin=pipe, stdout=pipe)
     try:
@@ -50,19 +45,3 @@ async def _run(solver: Sequence[str], problem: bytes, budget_s: float) -> bytes:
         if child.returncode is None:
             child.kill()
             await child.wait()
-
-
-def solve(problem: Problem) -> Plan:
-    """The best planner there is for the problem."""
-    return greedy.solve(problem)
-
-
-def main() -> None:
-    """The solver process: problem in, plan out; ends itself after the seconds given as the argument."""
-    os.nice(NICE)
-    signal.alarm(int(sys.argv[1]))
-    sys.stdout.buffer.write(PLAN.dump_json(solve(PROBLEM.validate_json(sys.stdin.buffer.read()))))
-
-
-if __name__ == "__main__":
-    main()
