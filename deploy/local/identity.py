@@ -36,6 +36,7 @@ def hand_over(folder: Path, who: str) -> None:
     if kind != "user":
         return
     uid, gid = map(int, ids)
+    folder.parent.chmod(folder.parent.stat().st_mode | 0o011)  # to pass through, not to look around
     for path in (folder, *folder.rglob("*")):
         shutil.chown(path, uid, gid)
     if process.run(["test", "-w", folder], who=who).returncode != 0:

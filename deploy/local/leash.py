@@ -2,7 +2,8 @@
 
 Run as a script, before `exec`, so the pid stays the same. SIGNAL is sent by the kernel when PARENT dies.
 WHO is `same`, `mapped:UID` (root only: a user namespace in which root's files belong to UID, for PostgreSQL,
-which refuses to run as root) or `user:UID:GID`. It stands alone: no import from this package.
+which refuses to run as root) or `user:UID:GID`. COMMAND begins with a path. It stands alone: no import from
+this package, and none after the change of identity, when Python's own files may be out of reach.
 """
 
 import ctypes
@@ -39,7 +40,7 @@ def main() -> None:
         libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
     if os.getppid() != int(parent):
         sys.exit("leash: the starter is gone")
-    os.execvp(command[0], command)  # noqa: S606 - replacing this process is the point
+    os.execv(command[0], command)  # noqa: S606 - replacing this process is the point
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,8 @@ _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forker")
 def leashed(command: Sequence[str | Path], who: str = "same", death: int = signal.SIGKILL) -> list[str]:
     """`command` wrapped so that the kernel sends it `death` when this process dies; `who` as in `leash`."""
     wrapper = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), str(int(death)), who]
-    return [*wrapper, *map(str, command)]
+    program, *rest = map(str, command)
+    return [*wrapper, shutil.which(program) or program, *rest]
 
 
 def run(
