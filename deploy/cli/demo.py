@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from deploy.scenarios.rehearsal import Outcome
 
 
+# The share of the time that a process gets a core on a machine that is free enough.
+ENOUGH = 0.75
+
+
 def demo(
     *,
     scenario: str = "market-day",
@@ -42,7 +46,7 @@ def demo(
     seed
         Who orders what and when; the same seed is the same day.
     speed
-        Business seconds in a real one; the scenario has its own.
+        Business seconds in a real one; if not given, the scenario's own, or less on a busy machine.
     data
         Folder to play in, kept afterwards; a temporary one if not given.
     keep
@@ -50,17 +54,21 @@ def demo(
     as_json
         Figures as one JSON object on stdout, progress on stderr.
     """
-    began = time.monotonic()
+    began, worked = time.monotonic(), time.process_time()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves by the way that stops the stack
     console = Console(stderr=as_json)
     console.print(f"Half a day on the market: {scenario}, seed {seed}. Starting Kafka, PostgreSQL and the services ...")
     from deploy.local.errors import StackError
-    from deploy.scenarios.load import ScenarioError
+    from deploy.scenarios.load import ScenarioError, load
     from deploy.scenarios.rehearsal import DayFailed, rehearse
 
     try:
+        plan = load(scenario)
+        pace = speed or _fitting(plan.speed, time.monotonic() - began, time.process_time() - worked)
+        if pace < plan.speed:
+            console.print(f"The day passes at {pace:.0f} business seconds in a real one (usually {plan.speed:.0f}).")
         with _folder(data, keep) as folder:
-            outcome = rehearse(console, folder, scenario, seed, speed, keep)
+            outcome = rehearse(console, folder, plan, seed, pace, keep)
             _show(console, outcome, time.monotonic() - began, as_json)
             if keep:
                 console.print(f"The stack runs on: look with ./halfday status --data {folder}", soft_wrap=True)
@@ -70,6 +78,15 @@ def demo(
         print(error, file=sys.stderr)
         return 1
     return 0 if outcome.ok else 1
+
+
+def _fitting(usual: float, waited: float, worked: float) -> float:
+    """The speed that a busy machine can follow: slower as we had to wait for a core while we loaded our code.
+
+    The business clock doesn't wait for anybody, so on such a machine a fast day would run into its own deadlines.
+    """
+    share = min(1.0, worked / waited) if waited > 0 else 1.0
+    return usual if share > ENOUGH else round(usual * share / ENOUGH)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def behind(client: AdminClient) -> dict[str, int]:
             group = f"{service}.{topic.name}"
             asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
             committed = {p.partition: p.offset for p in asked[group].result(WAIT_S).topic_partitions or ()}
-            ends = client.list_offsets({place: LATEST for place in places})
+            ends = client.list_offsets(dict.fromkeys(places, LATEST))
             end = {place.partition: future.result(WAIT_S).offset for place, future in ends.items()}
             lag = sum(end[n] - max(0, committed.get(n, 0)) for n in end)
             if lag:

@@ -22,7 +22,7 @@ from deploy.scenarios.drivers.world import World
 from deploy.scenarios.expected import expected
 from deploy.scenarios.figures import Figures, differences, figures
 from deploy.scenarios.generator import make_day
-from deploy.scenarios.load import load
+from deploy.scenarios.model import Scenario
 from deploy.scenarios.observer import Observer
 from deploy.scenarios.play import play, quiet, states
 from deploy.scenarios.view import View
@@ -52,12 +52,10 @@ class Outcome:
         return {"figures": self.figures.as_json(), "open_points": self.open_points, "audit": self.audit}
 
 
-def rehearse(console: Console, data: Path, scenario_name: str, seed: int, speed: float | None, keep: bool) -> Outcome:
-    """Plays a day in a folder and judges it. Raises ScenarioError, StackError or DayFailed."""
-    scenario = load(scenario_name)
+def rehearse(console: Console, data: Path, scenario: Scenario, seed: int, speed: float, keep: bool = False) -> Outcome:
+    """Plays a day in a folder at a speed and judges it. Raises StackError or DayFailed."""
     on = stage.next_date(data, scenario)
     day = make_day(scenario, seed, on)
-    speed = speed or scenario.speed
     with stage.running(data, scenario, on, speed, keep=keep, progress=_fetching(console)) as stack:
         sales = sum(len(stall.sales) for stall in day.stalls)
         console.print(f"Ready. Playing {on}: {len(day.orders)} orders, {sales} customers at {len(day.stalls)} stalls.")
@@ -85,7 +83,8 @@ async def _play(
                 still = await quiet(world, observer.seen, lambda: lags.behind(client))
                 by_desk = await states(world)
             except* (Refused, Unkept, httpx2.TransportError, Busy) as group:
-                raise DayFailed(_first(group)) from group
+                hint = "On a busy machine a lower --speed gives everybody more time."
+                raise DayFailed(f"{_first(group)}\n{hint}") from group
         observer.check()
         world.tally.absorbed["requests repeated after no answer"] += api.counts["repeats"]
     return world, still, by_desk

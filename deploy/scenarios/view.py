@@ -56,14 +56,14 @@ class View:
             self._console.print(self._line(), highlight=False, soft_wrap=True)
 
     def _time(self) -> str:
-        minute = int(self._world.pace.minute)
-        return f"{minute // 60:02}:{minute % 60:02}"
+        pace = self._world.pace
+        return f"{pace.at(pace.minute):%H:%M}"
 
     def _states(self) -> Counter[str]:
         return self._seen.ends(self._world.day.market_day)
 
     def _line(self) -> str:
-        stages = [f"{name} {s.done}/{s.total}" for name, s in self._world.tally.stages.items() if s.done]
+        stages = [f"{name} {s.done}/{s.total}" for name, s in self._world.tally.stages.items() if s.done > 0]
         return f"{self._time()}  {' · '.join(stages)}"
 
     def _table(self) -> Group:

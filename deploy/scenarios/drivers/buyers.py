@@ -34,35 +34,40 @@ async def live(world: World) -> None:
 
 async def _alone(world: World, order: Order) -> None:
     await world.pace.until(order.at)
-    first = await _place(world, order)
+    body, first = await _place(world, order)
     if order.twice:
-        again = await _place(world, order)
-        if (again["order_id"], again.get("lines")) != (first["order_id"], first.get("lines")):
+        again = await world.api.post("buyer", "orders", "/v1/orders", body)
+        if again != first:
             raise Unkept(f"order {order.id} sent twice got two answers")
         world.tally.absorbed["orders sent twice"] += 1
+    world.codes[order.id] = first["code"]
     world.tally.did(ORDERS)
     await _after(world, order)
 
 
-async def _place(world: World, order: Order) -> dict[str, Any]:
+async def _place(world: World, order: Order) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was sent, and the answer. A promise that ran out meanwhile is asked for anew."""
     while True:
+        body = await _body(world, order)
         try:
-            answer: dict[str, Any] = await world.api.post("buyer", "orders", "/v1/orders", await _body(world, order))
-            return answer
+            return body, await world.api.post("buyer", "orders", "/v1/orders", body)
         except Refused as refusal:
             if refusal.code != "quote-expired":
                 raise
 
 
 async def _list(world: World, at: float, orders: list[Order]) -> None:
-    """A chat's list in one batch. The answer may have got lost, so a leader sends the first part once more."""
+    """A chat's list in one batch. The answer may have got lost, so a part of it is sent once more."""
     await world.pace.until(at)
     bodies = [await _body(world, order) for order in orders]
+    first: list[Any] = []
     for part in (bodies, bodies[: len(bodies) // 3]):
-        answers = await world.api.post("leader", "orders", "/v1/orders:batch", part)
+        answers = (await world.api.post("buyer", "orders", "/v1/orders:batch", part))["answers"]
         refused = [answer for answer in answers if answer["status"] != 201]
-        if refused or len(answers) != len(part):
-            raise Unkept(f"a leader's list was not taken whole: {refused[:1]}")
+        first = first or answers
+        if refused or answers != first[: len(part)]:
+            raise Unkept(f"a leader's list was not taken whole and once: {refused[:1]}")
+    world.codes |= {order.id: answer["order"]["code"] for order, answer in zip(orders, first, strict=True)}
     world.tally.absorbed["orders sent twice"] += len(bodies) // 3
     world.tally.did(ORDERS, len(orders))
     await asyncio.gather(*(_after(world, order) for order in orders))
@@ -101,7 +106,7 @@ async def _after(world: World, order: Order) -> None:
     """What the buyer does once the order is in."""
     if order.cancels_at is not None:
         await world.pace.until(order.cancels_at)
-        await world.api.post("buyer", "orders", f"/v1/orders/{order.id}:cancel", key=f"{order.id}-cancel")
+        await _cancel(world, order)
         await _look(world, order, ENDED)
         world.tally.did(CANCELS)
     elif order.pays_at is not None:
@@ -114,6 +119,14 @@ async def _after(world: World, order: Order) -> None:
     world.settle(order)
 
 
+async def _cancel(world: World, order: Order) -> None:
+    try:
+        await world.api.post("buyer", "orders", f"/v1/orders/{order.id}:cancel")
+    except Refused as refusal:
+        if refusal.status != 409:  # on its way or over: the buyer is told
+            raise
+
+
 async def _pay(world: World, order: Order) -> None:
     found = await world.order(order.id)
     money = {"payment_id": f"pay-{order.id}", "amount_fen": found["total_fen"]}
@@ -122,5 +135,6 @@ async def _pay(world: World, order: Order) -> None:
 
 
 async def _look(world: World, order: Order, until: frozenset[str]) -> None:
-    while (await world.order(order.id))["state"] not in until:
+    await world.pace.pause(LOOK_EVERY)
+    while (await world.order(order.id, wait=2))["state"] not in until:
         await world.pace.pause(LOOK_EVERY)

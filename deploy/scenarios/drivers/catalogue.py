@@ -14,11 +14,17 @@ Entry = tuple[str, str, dict[str, Any]]
 
 
 async def write(world: World) -> None:
-    """Everything in the order in which one thing names another; on return orders knows it all."""
+    """Everything in the order in which one thing names another; on return orders knows it all.
+
+    The day's own times come last: only now, with everything ready, does it dawn.
+    """
     groups = [list(group) for group in _groups(world)]
-    world.tally.plan(STAGE, sum(len(group) for group in groups))
+    world.tally.plan(STAGE, sum(len(group) for group in groups) + len(world.day.scenario.communities) + 1)
     for group in groups:
         await asyncio.gather(*(_put(world, *entry) for entry in group))
+    world.pace.dawn(world.day.scenario.first_lots)
+    await asyncio.gather(*(_put(world, *point) for point in _points(world)))
+    await _put(world, "market-days", world.day.market_day, _market_day(world))
 
 
 async def _put(world: World, kind: str, id: str, body: dict[str, Any]) -> None:
@@ -29,7 +35,7 @@ async def _put(world: World, kind: str, id: str, body: dict[str, Any]) -> None:
 def _groups(world: World) -> Iterator[Iterator[Entry]]:
     """Entries of one group name only entries of the groups before it."""
     day, scenario = world.day, world.day.scenario
-    since = day.at(0).isoformat()
+    since = world.pace.midnight.isoformat()
     yield (("stations", place.id, _place(place)) for place in scenario.stations)
     yield (("villages", place.id, _place(place)) for place in scenario.villages)
     yield (("communities", place.id, _place(place)) for place in scenario.communities)
@@ -51,13 +57,11 @@ def _groups(world: World) -> Iterator[Iterator[Entry]]:
         for good in scenario.goods
         for channel, fen in good.price.items()
     )
-    yield _points(world)
     yield (("terminals", stall.terminal, {"site": stall.site, "stall": stall.terminal}) for stall in day.stalls)
     yield (
         ("couriers", c.id, {"station": scenario.stations[0].id, "capacity_g": c.capacity_g, "cold_ml": c.cold_ml})
         for c in day.couriers
     )
-    yield iter([("market-days", day.market_day, _market_day(world))])
 
 
 def _place(place: Place) -> dict[str, Any]:
@@ -72,7 +76,7 @@ def _pairings(world: World, since: str) -> Iterator[Entry]:
 
 
 def _points(world: World) -> Iterator[Entry]:
-    close = world.day.at(world.day.scenario.points_close).strftime("%H:%M")
+    close = world.pace.at(world.day.scenario.points_close).strftime("%H:%M")
     for place in world.day.scenario.communities:
         body = {"community": place.id, "name_zh": f"{place.name_zh}自提点", "closes_at": close}
         yield "points", point_of(place.id), body
@@ -84,19 +88,19 @@ def point_of(community: str) -> str:
 
 
 def _market_day(world: World) -> dict[str, Any]:
-    day, scenario = world.day, world.day.scenario
+    day, scenario, at = world.day, world.day.scenario, world.pace.at
     return {
         "date": day.date.isoformat(),
-        "opens_at": day.at(scenario.opens).isoformat(),
-        "closes_at": day.at(scenario.closes).isoformat(),
+        "opens_at": at(scenario.opens).isoformat(),
+        "closes_at": at(scenario.closes).isoformat(),
         "sites": [{"site": site.id, "communities": site.communities} for site in scenario.sites],
         "waves": [
             {
                 "id": world.wave(wave.id),
                 "station": scenario.stations[0].id,
-                "slot_from": day.at(wave.slot[0]).isoformat(),
-                "slot_until": day.at(wave.slot[1]).isoformat(),
-                "cutoff": day.at(wave.cutoff).isoformat(),
+                "slot_from": at(wave.slot[0]).isoformat(),
+                "slot_until": at(wave.slot[1]).isoformat(),
+                "cutoff": at(wave.cutoff).isoformat(),
                 "capacity": wave.capacity,
             }
             for wave in scenario.waves

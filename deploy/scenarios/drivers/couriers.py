@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from deploy.scenarios.day import Courier, Fate
-from deploy.scenarios.drivers.api import Refused
+from deploy.scenarios.drivers.api import Unkept
 from deploy.scenarios.drivers.uploads import Recorder, Upload, in_pieces
 from deploy.scenarios.drivers.world import World
 
@@ -55,16 +55,15 @@ async def _work(world: World, courier: Courier) -> None:
 
 async def _route(world: World, courier: Courier, wave: str) -> list[Stop]:
     page = await world.api.get("courier", "dispatch", f"/v1/couriers/{courier.id}/route")
-    midnight = world.pace.at(0)
     stops = [
         Stop(
             job["job"],
             UUID(job["order"]),
             job["epoch"],
             job["trip"],
-            (datetime.fromisoformat(job["eta"]) - midnight).total_seconds() / 60,
+            world.pace.minute_of(datetime.fromisoformat(job["eta"])),
         )
-        for job in page["jobs"]
+        for job in page["stops"]
         if job["wave"] == wave
     ]
     return sorted(stops, key=lambda stop: (stop.trip, stop.eta))
@@ -101,9 +100,8 @@ class _Round:
         return None
 
     async def _hand_over(self, stop: Stop, at: float) -> None:
-        """The receiver says the code that the buyer's page shows."""
-        code = (await self._world.order(stop.order))["code"]
-        await self._record([("deliver", stop, at, {"code": code})], DOORS)
+        """The receiver says the code that the buyer was told."""
+        await self._record([("deliver", stop, at, {"code": self._world.codes[stop.order]})], DOORS)
 
     async def _record(self, deeds: Iterable[tuple[str, Stop, float, dict[str, str]]], stage: str | None = None) -> None:
         count = 0
@@ -129,6 +127,6 @@ class _Round:
         body = {"device": self._memory.device, "uploads": uploads}
         path = f"/v1/couriers/{self._courier.id}/sync"
         answer: dict[str, Any] = await self._world.api.post("courier", "dispatch", path, body)
-        unwanted = [result for result in answer["results"] if result["outcome"] not in DONE]
+        unwanted = [upload for upload in answer["uploads"] if upload["answer"] not in DONE]
         if unwanted:
-            raise Refused(f"POST {path}", 200, unwanted[0]["outcome"], str(unwanted[0]))
+            raise Unkept(f"{self._courier.id}: a report was not taken: {unwanted[0]}")

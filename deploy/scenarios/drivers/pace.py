@@ -1,4 +1,4 @@
-"""When things happen: the business clock of the stack, in minutes since local midnight of the day played."""
+"""When things happen: the business clock of the stack, in the minutes that a scenario speaks of."""
 
 from __future__ import annotations
 
@@ -10,20 +10,38 @@ from services.kit.clock import Clock
 
 
 class Pace:
-    """Waits on the business clock. A minute that has passed is not waited for: who is late hurries."""
+    """Waits on the business clock. A minute that has passed is not waited for: who is late hurries.
+
+    Scenario minutes count from local midnight until `dawn` moves the whole day: machines take longer or shorter to
+    start a stack, and a day that began late would run into its own deadlines.
+    """
 
     def __init__(self, clock: Clock, day: Day) -> None:
         self._clock = clock
-        self._midnight = day.at(0)
+        self.midnight = day.at(0)
+        self._zero = self.midnight
+
+    def dawn(self, minute: float) -> None:
+        """Now is that minute of the day, to the next five minutes; all later minutes move with it."""
+        moved = self.minute - minute
+        self._zero += timedelta(minutes=-(-moved // 5) * 5)
 
     @property
     def minute(self) -> float:
-        """Minutes since midnight now."""
-        return (self._clock.now() - self._midnight).total_seconds() / 60
+        """The scenario's minute now."""
+        return self.minute_of(self._clock.now())
+
+    def minute_of(self, instant: datetime) -> float:
+        """The scenario's minute of an instant."""
+        return (instant - self._zero).total_seconds() / 60
 
     def at(self, minute: float) -> datetime:
-        """The instant of a minute, in the day's own offset."""
-        return self._midnight + timedelta(minutes=minute)
+        """The instant of a scenario's minute, in the day's own offset."""
+        return self._zero + timedelta(minutes=minute)
+
+    def seconds_until(self, minute: float) -> float:
+        """Real seconds until that minute; negative when it has passed."""
+        return (minute - self.minute) * 60 / self._clock.speed
 
     async def until(self, minute: float) -> None:
         """Returns when that minute has come."""

@@ -31,7 +31,7 @@ async def _leader(world: World, orders: list[Order]) -> None:
     waiting = {order.id: order for order in orders}
     await world.pace.until(world.day.scenario.last_order)
     while waiting:
-        due = [order for order in waiting.values() if order.fate is not Fate.PAYS_LATE or world.is_settled(order)]
+        due = [order for order in waiting.values() if world.is_settled(order)]
         done = await asyncio.gather(*(_set_out(world, order.id) for order in due))
         for order, over in zip(due, done, strict=True):
             if over:
@@ -42,25 +42,29 @@ async def _leader(world: World, orders: list[Order]) -> None:
 
 async def _set_out(world: World, order: UUID) -> bool:
     """Whether the leader is done with it: it stands ready, or has ended without."""
-    state = (await world.order(order))["state"]
-    if state == "reserved":
-        try:
-            await world.api.post("leader", "orders", f"/v1/orders/{order}:ready", key=f"{order}-ready")
-        except Refused as refusal:
-            if refusal.status != 409:
-                raise
-            return False
-        return True
-    return state in ENDED or state == "ready"
+    try:
+        await world.api.post("leader", "orders", f"/v1/orders/{order}:ready")
+    except Refused as refusal:
+        if refusal.status != 409:
+            raise
+        return (await world.order(order))["state"] in ENDED
+    return True
 
 
 async def _fetch(world: World, order: Order) -> None:
     await world.pace.until(order.fetches_at or 0)
-    while (found := await world.order(order.id))["state"] != "ready":
-        if found["state"] in ENDED and order.fate is not Fate.PAYS_LATE:
-            break
+    await world.settled([order])
+    while not await _handed_over(world, order):
         await world.pace.pause(AGAIN)
-    else:
-        code = {"code": found["code"]}
-        await world.api.post("buyer", "orders", f"/v1/orders/{order.id}:collect", code, key=f"{order.id}-collect")
     world.tally.did(FETCHED)
+
+
+async def _handed_over(world: World, order: Order) -> bool:
+    """Whether the buyer need not come again: has it, or will never get it."""
+    try:
+        await world.api.post("buyer", "orders", f"/v1/orders/{order.id}:collect", {"code": world.codes[order.id]})
+    except Refused as refusal:
+        if refusal.status != 409:
+            raise
+        return (await world.order(order.id))["state"] in ENDED
+    return True

@@ -92,7 +92,9 @@ class _Till:
             self._cash_fen -= sign * self._cost(line)
 
     def _line(self, line: Line) -> dict[str, str | int]:
-        return {"item": line.item, "quantity": line.quantity, "amount_fen": self._cost(line)}
+        weighed = self._world.day.scenario.good(line.item).unit == "gram"
+        amount = "weight_g" if weighed else "quantity"
+        return {"item": line.item, amount: line.quantity, "amount_fen": self._cost(line)}
 
     def _cost(self, line: Line) -> int:
         return self._world.day.scenario.good(line.item).cost("stall", line.quantity)
@@ -126,10 +128,10 @@ class _Till:
                 await self._sync(fresh)
                 self._world.tally.absorbed["stall uploads"] += len(fresh)
 
-    async def _sync(self, uploads: list[Upload]) -> dict[str, list[dict[str, Any]]]:
+    async def _sync(self, uploads: list[Upload]) -> dict[str, Any]:
         body = {"device": self._device, "market_day": self._world.day.market_day, "uploads": uploads}
         path = f"/v1/terminals/{self._stall.terminal}/sync"
-        answer: dict[str, list[dict[str, Any]]] = await self._world.api.post("terminal", "orders", path, body)
+        answer: dict[str, Any] = await self._world.api.post("terminal", "orders", path, body)
         if answer["conflicts"]:
             raise Unkept(f"{self._stall.terminal}: an upload was taken for another: {answer['conflicts'][:1]}")
         return answer
@@ -140,8 +142,8 @@ class _Till:
         cash = {"last_seq": len(self._memory.kept) + 1, "cash_fen": self._cash_fen}
         self._memory.record("close", world.pace.at(scenario.terminals_close), cash)
         answer = await self._sync(self._memory.unsent())
-        if any(session["gaps"] for session in answer["sessions"]):
-            raise Unkept(f"{self._stall.terminal} closed with gaps: {answer['sessions']}")
+        if any(answer["gaps"].values()):
+            raise Unkept(f"{self._stall.terminal} closed with gaps: {answer['gaps']}")
         await world.pace.pause(COUNT_AFTER)
         await asyncio.gather(*(self._give_back(item, left) for item, left in self._left.items() if left))
         world.tally.did(CLOSED)

@@ -19,7 +19,11 @@ ENDED = frozenset({"rejected", "expired", "cancelled", "failed", "delivered", "c
 
 @dataclass(slots=True)
 class World:
-    """One day being played. `released` is set once a wave's routes are handed out; `stocked` once stalls may open."""
+    """One day being played.
+
+    `stocked` is set once stalls may open, `released` of a wave once its routes are handed out. `codes` is what each
+    buyer was told with the order: they say it at the point or to the courier.
+    """
 
     day: Day
     api: Api
@@ -27,6 +31,7 @@ class World:
     tally: Tally = field(default_factory=Tally)
     stocked: asyncio.Event = field(default_factory=asyncio.Event)
     released: dict[str, asyncio.Event] = field(default_factory=dict)
+    codes: dict[UUID, str] = field(default_factory=dict)
     _settled: dict[UUID, asyncio.Event] = field(default_factory=dict)
     _orders: dict[UUID, Order] = field(default_factory=dict)
 

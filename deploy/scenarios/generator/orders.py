@@ -67,7 +67,7 @@ class _Maker:
 
     def _order(self, channel: Channel, place: Community, way: Way, at: float, lines: tuple[Line, ...]) -> Order:
         rng, self._made = self._rng, self._made + 1
-        fetches_at = rng.uniform(self._scenario.terminals_close + 15, self._scenario.points_close - 90)
+        fetches_at = rng.uniform(self._scenario.terminals_close + 30, self._scenario.points_close - 150)
         return Order(
             id=self._chance.id("order", self._made),
             at=at,

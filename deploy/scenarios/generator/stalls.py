@@ -50,7 +50,7 @@ class _Maker:
 
     def _sale(self, lines: tuple[Line, ...]) -> Sale:
         self._made += 1
-        at = self._rng.uniform(self._scenario.opens + 4, self._scenario.closes - 4)
+        at = self._rng.uniform(self._scenario.opens + 4, self._scenario.last_order)
         return Sale(self._chance.id("sale", self._made), at, lines)
 
 
