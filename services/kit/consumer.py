@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from faststream.exceptions import NackMessage
@@ -18,12 +19,13 @@ from services.kit import inbox
 from services.kit.clock import Clock
 from services.kit.delivery import SCOPE_LIMIT, Delivery, Handler, clean, reason, unreadable
 from services.kit.faults import point
-from services.kit.handling import Book, Handling
+from services.kit.handling import BUDGET_S, Book, Handling
 from services.kit.message import ERASED, Due, Erased, Message, Record, Transient
 from services.kit.metrics import DUPLICATES
 from services.kit.settings import Settings
 from services.kit.unit_of_work import Pool, UnitOfWork
 
+MAX_RECORDS = 500
 Decode = Callable[[str, bytes], Event]
 
 
@@ -65,9 +67,10 @@ class Processor(Handling):
         Records of a partition take effect in the order of their offsets. Raises `Transient` when the world stays
         away for about 20 s; then the same batch may come again.
         """
+        until = time.monotonic() + BUDGET_S
         ordered = sorted(records, key=lambda record: (record.partition, record.offset))
         for _, partition in groupby(ordered, key=lambda record: record.partition):
-            await self.settle([found for record in partition if (found := self.read(record))])
+            await self.settle([found for record in partition if (found := self.read(record))], until)
 
     def read(self, record: Record) -> Delivery | None:
         """The record as a delivery: ready to run, or with its fault; None when its type is none of our business."""
@@ -120,8 +123,6 @@ def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> 
         batch=True,
         group_id=settings.prefix + processor.consumer,
         group_instance_id=settings.instance or None,
-        max_records=500,
-        batch_timeout_ms=4,  # an empty poll sleeps as long again, so this is the blind spot of an idle hop
         auto_offset_reset="earliest",
         ack_policy=AckPolicy.NACK_ON_ERROR,
         session_timeout_ms=10_000,
@@ -130,6 +131,8 @@ def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> 
         parser=_parse,
         decoder=_decode,
     )
+
+    subscriber.get_msg = _poll  # type: ignore[method-assign]
 
     @subscriber
     async def on_batch(records: Sequence[Any]) -> None:
@@ -142,6 +145,14 @@ def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> 
         except Exception:
             await asyncio.sleep(random.uniform(0.5, 1.0))
             raise
+
+
+async def _poll(consumer: Any) -> tuple[Any, ...]:
+    """Waits for records and returns at once when there are any. FastStream's own polls for a few milliseconds and is
+    blind for as long again: latency when long, a hundred wake-ups a second when short.
+    """
+    found = await consumer.getmany(timeout_ms=1000, max_records=MAX_RECORDS)
+    return tuple(chain.from_iterable(found.values()))
 
 
 async def _parse(records: tuple[Any, ...], original: Any) -> Any:

@@ -131,11 +131,13 @@ class Handling(ABC):
         scopes = {scope for delivery in fresh for scope in delivery.behind}
         runs, parks = _sort(fresh, await parking.blocked(uow.conn, self.consumer, sorted(scopes)))
         book = self._open_book(uow)
-        await book.load([delivery.message for delivery in runs if delivery.message])
+        if runs:
+            await book.load([delivery.message for delivery in runs if delivery.message])
         confirmed = await self._confirm(uow, fresh)
         runs = [delivery for delivery in runs if delivery.id in confirmed]
         parks = [(delivery, scope) for delivery, scope in parks if delivery.id in confirmed]
-        await self._run(uow, book, runs)
+        if runs:
+            await self._run(uow, book, runs)
         if parks:
             await parking.park(uow, parks)
         return len(runs)
@@ -203,7 +205,7 @@ def _sort(fresh: Sequence[Delivery], blocked: set[str]) -> tuple[list[Delivery],
     parks: list[tuple[Delivery, str]] = []
     for delivery in fresh:
         if hit := delivery.behind & blocked:
-            parks.append((replace(delivery, fault=None), min(hit)))
+            parks.append((replace(delivery, fault=None), delivery.scope if delivery.scope in hit else min(hit)))
         elif delivery.fault is not None:
             parks.append((delivery, delivery.scope))
             blocked.add(delivery.scope)

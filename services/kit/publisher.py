@@ -113,8 +113,8 @@ class Publisher:
         finally:
             for future, (partition, taken) in sent.items():
                 if future.done() and not future.cancelled() and future.exception() is None:
-                    first = future.result().offset
-                    acked.extend((row.id, partition, first + n) for n, row in enumerate(taken))
+                    first = future.result().offset  # -1 when the broker only says that it has them already
+                    acked.extend((row.id, partition, first + n if first >= 0 else -1) for n, row in enumerate(taken))
         for future in sent:
             future.result()
 
