@@ -88,7 +88,7 @@ async def freeze(pid: int, seconds: float) -> None:
     """SIGSTOP for so long. The wait is the fault itself, not a wait for a condition."""
     os.kill(pid, signal.SIGSTOP)
     try:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)  # pause: the fault itself
     finally:
         os.kill(pid, signal.SIGCONT)
 
@@ -103,7 +103,7 @@ async def freeze_postgres(postmaster: int, seconds: float) -> None:
         with suppress(psutil.NoSuchProcess):
             process.suspend()
     try:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)  # pause: the fault itself
     finally:
         for process in family:
             with suppress(psutil.NoSuchProcess):
@@ -140,7 +140,7 @@ async def test_postgres_away_for_five_seconds_parks_nothing(world: World):
     assert postgres, "the embedded database only"
     async with load(world) as acknowledged:
         await asyncio.to_thread(postgres.stop)
-        await asyncio.sleep(5)
+        await asyncio.sleep(5)  # pause: the fault itself
         await asyncio.to_thread(postgres.start)
     await check(world, acknowledged)
 

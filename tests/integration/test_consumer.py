@@ -199,7 +199,7 @@ async def test_a_stop_in_the_middle_of_a_batch_loses_nothing(world: World):
 @pytest.mark.seeded
 async def test_seeded_an_ack_before_the_commit_is_seen_to_lose_events(world: World, monkeypatch):
     class AckFirst:
-        NACK_ON_ERROR = AckPolicy.ACK
+        NACK_ON_ERROR = AckPolicy("ack")  # broken on purpose
 
     monkeypatch.setattr(kit_consumer, "AckPolicy", AckFirst)
     await produce(world, {p: [raw(f"p{p}", n) for n in range(1, 7)] for p in range(4)})

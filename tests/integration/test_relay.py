@@ -96,7 +96,7 @@ async def test_broker_killed_under_load(world: World):
 
     async def kill_twice() -> None:
         for _ in range(2):
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)  # pause: between two kills under load
             await asyncio.to_thread(kafka.kill)
             await asyncio.to_thread(kafka.start)
 
