@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _COMMITS = 1000
 """So many commits back; a contract that is older than these is in no topic any more."""
@@ -23,6 +25,13 @@ class Version:
     name: str
     origin: str
     text: str
+
+    def data(self) -> Any:
+        """The JSON value. Raises `ValueError` that names the file where it is none."""
+        try:
+            return json.loads(self.text)
+        except ValueError as wrong:
+            raise ValueError(f"{self.name}@{self.origin} is no JSON: {wrong}") from wrong
 
 
 def present(folder: Path) -> list[Version]:

@@ -15,6 +15,7 @@ from contracts.tools import asyncapi, docs
 from contracts.tools.checks import everything
 from contracts.tools.samples import usual
 from contracts.tools.schemas import EXAMPLES, ROOT, SCHEMAS, as_text, schema_of, stem, text_of
+from deploy.local.errors import StackError
 
 app = App(name="contracts", help="Schemas, compatibility, examples and documents of the events.")
 
@@ -58,7 +59,11 @@ def document() -> None:
 
     Example: halfday contracts docs
     """
-    _update({docs.README: docs.written(docs.README.read_text("utf-8")), asyncapi.FILE: asyncapi.text()})
+    try:
+        readme = docs.written(docs.README.read_text("utf-8"))
+    except ValueError as wrong:
+        raise StackError(str(wrong)) from wrong
+    _update({docs.README: readme, asyncapi.FILE: asyncapi.text()})
 
 
 def _update(texts: dict[Path, str]) -> None:
