@@ -5,62 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
-from uuid import NAMESPACE_URL, UUID, uuid5
 
-import uuid_utils
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from contracts.events.dispatch import Quote
 from contracts.values import Channel, Fulfilment, Payment, Slug
-from services.kit import problems
 from services.kit.body import Body
 from services.kit.idempotency import content_hash
+from services.kit.ids import Id
 from services.orders.domain.acceptance import Draft, Wanted
 from services.orders.domain.order import Order, State
 from services.orders.repository.intake import Person
-
-_KEYS = uuid5(NAMESPACE_URL, "halfday:order-key")
-_CROCKFORD = {c: n for n, c in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")} | {"I": 1, "L": 1, "O": 0}
-
-
-def parse_id(value: Any) -> Any:
-    """A client's id: a ULID becomes the UUID with the same 128 bits; all else is left for UUID to judge."""
-    if not isinstance(value, str) or len(value) != 26:
-        return value
-    number = 0
-    for character in value.upper():
-        if character not in _CROCKFORD:
-            return value
-        number = number * 32 + _CROCKFORD[character]
-    return UUID(int=number) if number < 1 << 128 else value
-
-
-Id = Annotated[UUID, BeforeValidator(parse_id)]
-"""A UUID, or a ULID that is read as one."""
-
-
-def new_id() -> UUID:
-    """A UUIDv7: ids that are made later sort later."""
-    return UUID(int=uuid_utils.uuid7().int)
-
-
-def order_id_of(key: str | None, own: UUID | None) -> UUID:
-    """The id of an order: its own, else what its idempotency key stands for, else a new one.
-
-    A key that is a UUID or ULID is the id itself. Raises a 422 problem where the key and the own id differ.
-    """
-    if key is None:
-        return own or new_id()
-    parsed = parse_id(key)
-    try:
-        named = parsed if isinstance(parsed, UUID) else UUID(key)
-    except ValueError:
-        named = uuid5(_KEYS, key)
-    if own is not None and own != named:
-        raise problems.unprocessable(
-            "/order_id", "the Idempotency-Key differs from the id in the body, which is the key"
-        )
-    return named
 
 
 class Goods(Body):

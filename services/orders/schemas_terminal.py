@@ -10,12 +10,13 @@ from pydantic import AwareDatetime, Field, ValidationError, model_validator
 from contracts.events.orders import ItemPut, PricePut, SaleLine
 from contracts.values import Channel, Slug, Unit
 from services.kit.body import Body
+from services.kit.ids import Id
 from services.kit.problems import Fault, Problem
 from services.kit.sequenced import Upload as Numbered
 from services.orders.domain import terminal as t
 from services.orders.domain.catalog import Catalog
 from services.orders.domain.pricing import price_at
-from services.orders.schemas import Goods, Id
+from services.orders.schemas import Goods
 
 _CASH = 10_000_000_000
 

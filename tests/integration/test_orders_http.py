@@ -70,7 +70,7 @@ async def test_what_names_the_order(orders: Orders):
     assert by_ulid.status_code == 201
     assert (await orders.get(f"/v1/orders/{ulid}")).json()["order_id"] == by_ulid.json()["order_id"]
     differs = await orders.post("/v1/orders", an_order(order_id=ulid), headers={"Idempotency-Key": "other"})
-    assert (differs.status_code, differs.json()["errors"][0]["pointer"]) == (422, "#/order_id")
+    assert (differs.status_code, differs.json()["errors"][0]["pointer"]) == (422, "#")
 
 
 @pytest.mark.parametrize(

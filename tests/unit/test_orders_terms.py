@@ -15,7 +15,6 @@ from services.orders.domain.acceptance import Draft, Refusal, Wanted, accept
 from services.orders.domain.catalog import KINDS, Catalog, contradiction, index, references
 from services.orders.domain.order import Order
 from services.orders.domain.pricing import amount_fen, price_at, round_fen
-from services.orders.schemas import order_id_of, parse_id
 from tests.integration.orders_world import CATALOG, NOW, at
 
 
@@ -99,12 +98,3 @@ def test_what_an_entity_names():
         ("stations", "guandu"),
     ]
     assert contradiction(day) is None
-
-
-def test_ids_that_clients_make():
-    ulid = "01ARZ3NDEKTSV4RRFFQ69G5FAV"  # the example of the ULID specification
-    assert parse_id(ulid) == parse_id(ulid.lower()) == UUID("01563e3a-b5d3-d676-4c61-efb99302bd5b")
-    assert parse_id("8" + "0" * 25) == "8" + "0" * 25
-    assert order_id_of("my key", None) == order_id_of("my key", None) != order_id_of("my other key", None)
-    assert order_id_of(ulid, parse_id(ulid)) == parse_id(ulid)
-    assert order_id_of(None, None).version == 7

@@ -11,9 +11,10 @@ import orjson
 from pydantic import ValidationError
 
 from services.kit import problems
+from services.kit.ids import id_of_request
 from services.kit.problems import Fault, Problem
 from services.orders.api.intake import Intake
-from services.orders.schemas import NewOrder, accepted, order_id_of
+from services.orders.schemas import NewOrder, accepted
 
 LIMIT = 1_000
 BODY_LIMIT = 2 * 1024 * 1024
@@ -56,7 +57,7 @@ async def _take(intake: Intake, n: int, item: Any, key: str | None, path: str) -
     try:
         body = _read(item)
         own_key = f"{key}/{n}" if key and body.order_id is None else None
-        id = order_id_of(own_key, body.order_id)
+        id = id_of_request(own_key, body.order_id)
         order = await intake.submit(id, body)
         return {"status": 201, "order_id": id, "order": accepted(order)}
     except Exception as error:

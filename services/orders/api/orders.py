@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from services.kit import problems
 from services.kit.http import IdempotencyKey, require
+from services.kit.ids import Id, id_of_request
 from services.kit.process import Context
 from services.orders import schemas as s
 from services.orders.api import answers, batch
@@ -45,7 +46,7 @@ def _taking(router: APIRouter, intake: Intake) -> None:
     @router.post("/v1/orders", status_code=201)
     async def place(body: s.NewOrder, _role: Buyer, key: IdempotencyKey = None) -> Response:
         """Takes an order: 201 once it is recorded durably, with its frozen prices. The same again: the same answer."""
-        order = await intake.submit(s.order_id_of(key, body.order_id), body)
+        order = await intake.submit(id_of_request(key, body.order_id), body)
         return answers.json(s.accepted(order), 201, {"Location": f"/v1/orders/{order.id}"})
 
     @router.post("/v1/orders:batch", max_body_size=batch.BODY_LIMIT)
@@ -62,7 +63,7 @@ def _reading(router: APIRouter, context: Context, waiting: Waiting) -> None:
         state: State | None = None,
         market_day: str | None = None,
         limit: Limit = 100,
-        cursor: s.Id = FIRST,
+        cursor: Id = FIRST,
     ) -> Response:
         """Orders in order of id, those of a state and of a market day where given."""
         found = await reads.page(context.pool, state, market_day, cursor, limit)
@@ -70,7 +71,7 @@ def _reading(router: APIRouter, context: Context, waiting: Waiting) -> None:
 
     @router.get("/v1/orders/{order}")
     async def order(
-        request: Request, order: s.Id, role: Reader, wait: Annotated[float, Query(ge=0, le=2)] = 0
+        request: Request, order: Id, role: Reader, wait: Annotated[float, Query(ge=0, le=2)] = 0
     ) -> Response:
         """An order as it stands; `wait` seconds (2 at most) for it to leave `placed`."""
         found = await _find(context, order)
@@ -82,7 +83,7 @@ def _reading(router: APIRouter, context: Context, waiting: Waiting) -> None:
         return answers.tagged(request, s.shown(found, person, trusted=trusted), found.version)
 
     @router.get("/v1/orders/{order}/history")
-    async def history(order: s.Id, _role: Reader) -> Response:
+    async def history(order: Id, _role: Reader) -> Response:
         """Every step of an order with its cause."""
         steps = await reads.history(context.pool, order)
         if not steps:
@@ -92,27 +93,27 @@ def _reading(router: APIRouter, context: Context, waiting: Waiting) -> None:
 
 def _asking(router: APIRouter, ask: Ask) -> None:
     @router.post("/v1/orders/{order}:cancel")
-    async def cancel(order: s.Id, role: Buyer, body: s.CancelIn | None = None) -> Response:
+    async def cancel(order: Id, role: Buyer, body: s.CancelIn | None = None) -> Response:
         """Ends an order that is not on its way yet; its state says how far that has come."""
         return await ask(order, domain.Cancel(body.reason if body else ""), role)
 
     @router.post("/v1/orders/{order}:pay")
-    async def pay(order: s.Id, body: s.PayIn, role: Buyer) -> Response:
+    async def pay(order: Id, body: s.PayIn, role: Buyer) -> Response:
         """Money came. Kept, or given back where the order has ended or was paid already; never lost."""
         return await ask(order, domain.Paid(body.payment_id, body.amount_fen), role)
 
     @router.post("/v1/orders/{order}:refund")
-    async def refund(order: s.Id, role: Operator) -> Response:
+    async def refund(order: Id, role: Operator) -> Response:
         """Gives back what was paid of an order that has ended, once."""
         return await ask(order, domain.Refund(), role)
 
     @router.post("/v1/orders/{order}:ready")
-    async def ready(order: s.Id, role: Leader) -> Response:
+    async def ready(order: Id, role: Leader) -> Response:
         """A pickup lies at its point."""
         return await ask(order, domain.Ready(), role)
 
     @router.post("/v1/orders/{order}:collect")
-    async def collect(order: s.Id, body: s.CollectIn, role: Collector) -> Response:
+    async def collect(order: Id, body: s.CollectIn, role: Collector) -> Response:
         """A pickup is handed over against its code."""
         return await ask(order, domain.Collect(body.code), role)
 
