@@ -54,7 +54,7 @@ async def release(running: Running, wave: Slug) -> WaveView:
         found = await _locked(book, wave)
         if found.state in {State.OPEN, State.CUT}:
             raise conflict(f"The wave is {found.state}: it has no plan yet", "not-planned")
-        if found.state is State.PLANNED and (plan := await views.plan(running.pool, wave)):
+        if found.state is State.PLANNED and (plan := await views.plan(uow.conn, wave)):
             await book.lock_jobs("wave", [wave])
             waves.release(book, found, plan[1])
             await book.save()

@@ -18,6 +18,7 @@ from services.dispatch.domain.catalog import Catalog
 from services.dispatch.domain.wave import Wave
 from services.dispatch.planning.plan import Plan
 from services.dispatch.repository.rows import wave_of
+from services.kit.outbox import Connection
 from services.kit.unit_of_work import Pool
 
 Row = dict[str, Any]
@@ -74,9 +75,9 @@ async def waves(pool: Pool, market_day: str | None, state: str | None, after: st
     return [_wave(record) for record in found]
 
 
-async def plan(pool: Pool, wave: str) -> tuple[int, Plan] | None:
+async def plan(reader: Pool | Connection, wave: str) -> tuple[int, Plan] | None:
     """The plan that a wave goes by, and its version."""
-    row = await pool.fetchrow("select version, body from plan where wave = $1 order by version desc limit 1", wave)
+    row = await reader.fetchrow("select version, body from plan where wave = $1 order by version desc limit 1", wave)
     return (row["version"], _PLAN.validate_json(row["body"])) if row else None
 
 
