@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -112,6 +113,38 @@ async def test_a_burst_grants_exactly_what_there_is_in_order_of_arrival(inventor
     assert all(isinstance(event, StockRefused) for event in told[200:])
     assert await inventory.figures("honey") == (200, 0, 200, 0, 0, 0, 0)
     await inventory.adds_up()
+
+
+async def test_a_batch_costs_the_same_statements_whatever_its_size(
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await inventory.stocked("honey", 1_000)
+    await inventory.lend("t1", "honey", 100)
+    count = 0
+    execute = asyncpg.Connection._do_execute
+
+    async def counting(conn: Any, *args: Any, **more: Any) -> Any:
+        nonlocal count
+        count += 1
+        return await execute(conn, *args, **more)
+
+    monkeypatch.setattr(asyncpg.Connection, "_do_execute", counting)
+    costs = []
+    for size in (2, 2, 100):
+        ids = [uuid4() for _ in range(size)]
+        for batch in (
+            [reserve(id, ("honey", 1), firm=False) for id in ids],
+            [commit(id) for id in ids],
+            [loaded(id, ("honey", 1)) for id in ids],
+            [returned(id, ("honey", 1)) for id in ids],
+            [sale(id, "t1", ("honey", 1)) for id in ids],
+            [void(id, "t1", ("honey", 1)) for id in ids],
+        ):
+            count = 0
+            await inventory.hear(*batch)
+            costs.append(count)
+    print(f"\nstatements a batch: {costs[-6:]}")
+    assert costs[6:12] == costs[12:]
 
 
 async def test_two_owners_of_a_partition_never_promise_twice(inventory: Inventory) -> None:
