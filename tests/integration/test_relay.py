@@ -187,7 +187,7 @@ class CursorRelay(Relay):
     async def _step(self, conn, publisher) -> None:
         rows = [row for row in await outbox.page(conn, self._lane, 10_000) if row.id > self.last]
         if not rows:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # pause: polls, as the broken design would
             return
         await publisher.send(rows)
         self.last = rows[-1].id
