@@ -92,6 +92,7 @@ def golden(versions: Iterable[Version]) -> Iterator[Finding]:
         folder = version.name.split("/")[0]
         example = version.data()
         where = f"examples/{version.name}@{version.origin}"
+        shown.add(folder)
         try:
             if folder == "records":
                 envelope = read_envelope(example["headers"])
@@ -103,8 +104,12 @@ def golden(versions: Iterable[Version]) -> Iterator[Finding]:
                 yield from (Finding("golden", where, text) for text in lost(data, json.loads(encode(event))))
                 if folder == "records" and (event.key, event.subject) != (example["key"], envelope.subject):
                     yield Finding("golden", where, f"key or subject is not {event.key!r}, {event.subject!r}")
-            shown.add(folder)
-        except (LookupError, Unreadable, ValidationError) as wrong:
+        except ValidationError as wrong:
+            first = wrong.errors(include_url=False)[0]
+            yield Finding(
+                "golden", where, f"does not load any more: /{'/'.join(map(str, first['loc']))}: {first['msg']}"
+            )
+        except (LookupError, Unreadable) as wrong:
             yield Finding("golden", where, f"does not load any more: {wrong}")
     for type in MODELS:
         if stem(type) not in shown:
@@ -186,4 +191,4 @@ def everything() -> tuple[list[Finding], list[str]]:
             notes.append("samples of today were not tried against the schemas: `halfday test` installs jsonschema")
         except ValueError as wrong:
             found.append(Finding(check.__name__, "contracts", str(wrong)))
-    return found, notes
+    return list(dict.fromkeys(found)), notes

@@ -47,11 +47,11 @@ def committed(folder: Path) -> list[Version]:
 
     A file that was deleted or renamed since is in it too. Raises `NoHistory`.
     """
-    log = ("log", f"-{_COMMITS}", "-m", "--no-renames", "--raw", "--no-abbrev", "--relative", "--format=%h", "--", ".")
+    log = ("log", f"-{_COMMITS}", "-m", "--no-renames", "--raw", "--no-abbrev", "--relative", "--format=%H", "--", ".")
     origin, found = "", {}
     for line in _git(folder, *log).decode().splitlines():
         if not line.startswith(":"):
-            origin = line or origin
+            origin = line[:7] or origin
             continue
         change, name = line.split("\t", 1)
         blob = change.split()[3]

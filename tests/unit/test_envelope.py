@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.envelope import Envelope, Event, Unreadable, read_envelope
-from contracts.events.orders import OrderReserved, PricePut
+from contracts.events.catalog import PricePut
+from contracts.events.orders import OrderReserved
 
 ID = UUID("01933c5a-7c00-7abc-8def-0123456789ab")
 FULL = Envelope(
