@@ -48,6 +48,7 @@ def create_app(context: Context, routers: Sequence[APIRouter], readiness: health
         docs_url=None,
         redoc_url=None,
         max_body_size=BODY_LIMIT,
+        responses=problems.RESPONSES,
     )
     app.state.context = context
     problems.install(app)

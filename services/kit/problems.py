@@ -22,6 +22,20 @@ _log = structlog.get_logger("halfday.http")
 _CODES = {400: "malformed", 401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}
 _CODES |= {409: "conflict", 413: "too-large", 415: "unsupported-media-type", 422: "unprocessable", 429: "too-many"}
 _CODES |= {500: "internal", 503: "unavailable"}
+_TEXTS = ("type", "title", "detail", "instance", "code")
+_FAULT = {"type": "object", "properties": {"pointer": {"type": "string"}, "message": {"type": "string"}}}
+_SCHEMA = {
+    "type": "object",
+    "required": [*_TEXTS, "status", "errors"],
+    "properties": {name: {"type": "string"} for name in _TEXTS}
+    | {"status": {"type": "integer"}, "errors": {"type": "array", "items": _FAULT}},
+}
+_CONTENT = {"content": {"application/problem+json": {"schema": _SCHEMA}}}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "The request can't be done as it is", **_CONTENT},
+    "5XX": {"description": "Not now, or our fault; 503 may be repeated with the same key", **_CONTENT},
+}
+"""What OpenAPI says about errors, for every route."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -59,7 +58,6 @@ async def fails(how: str) -> None:
 
 @router.get("/whoami")
 async def whoami() -> dict[str, str | None]:
-    await asyncio.sleep(0)
     bound = structlog.contextvars.get_contextvars().get("request")
     return {"correlation": CORRELATION.get(), "trace": TRACEPARENT.get(), "log": bound}
 
@@ -199,6 +197,9 @@ async def test_docs_come_from_own_files(http: httpx2.AsyncClient) -> None:
         assert path in page.text
     api = (await http.get("/openapi.json")).json()
     assert {"/v1/orders", "/v1/parked", "/v1/parked:redrive"} <= set(api["paths"])
+    answers = api["paths"]["/v1/orders"]["post"]["responses"]
+    assert set(answers) == {"201", "4XX", "5XX"}
+    assert "code" in answers["4XX"]["content"]["application/problem+json"]["schema"]["properties"]
 
 
 async def test_live_ready_and_metrics(http: httpx2.AsyncClient) -> None:

@@ -250,7 +250,8 @@ async def test_a_stop_while_it_still_waits(service: Service) -> None:
 
 
 async def test_starting_twice_at_once_migrates_once(booted: Service) -> None:
-    processes = [await booted.start(role) for role in ("api", "api", "worker", "worker")]
+    roles = ("api", "api", "worker", "worker")
+    processes = [await booted.start(role, HALFDAY_INSTANCE=f"probe.{role}.{n}") for n, role in enumerate(roles)]
     for process in processes:
         await eventually(process.is_ready, 40)
     assert all(process.child.returncode is None for process in processes)
