@@ -40,11 +40,13 @@ class Api:
     request carries its own id or key; the last reason is raised then. `counts` has requests and repeats.
     """
 
-    def __init__(self, http: Mapping[str, str], tokens: Mapping[str, str]) -> None:
+    def __init__(
+        self, http: Mapping[str, str], tokens: Mapping[str, str], transport: httpx2.AsyncBaseTransport | None = None
+    ) -> None:
         set_on_retry_hooks([])  # repeats are counted here, not logged
         limits = httpx2.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=3)
         self._clients = {
-            service: httpx2.AsyncClient(base_url=url, timeout=20, limits=limits, trust_env=False)
+            service: httpx2.AsyncClient(base_url=url, timeout=20, limits=limits, trust_env=False, transport=transport)
             for service, url in http.items()
         }
         self._tokens = tokens

@@ -13,7 +13,7 @@ from deploy.scenarios.drivers.world import ENDED, World
 
 ORDERS, PAYMENTS, CANCELS = "orders", "payments", "cancels"
 # Business minutes between two looks at an order.
-LOOK_EVERY = 8.0
+LOOK_FIRST, LOOK_MOST = 8.0, 40.0
 
 
 async def live(world: World) -> None:
@@ -135,6 +135,9 @@ async def _pay(world: World, order: Order) -> None:
 
 
 async def _look(world: World, order: Order, until: frozenset[str]) -> None:
-    await world.pace.pause(LOOK_EVERY)
-    while (await world.order(order.id, wait=2))["state"] not in until:
-        await world.pace.pause(LOOK_EVERY)
+    """Looks now and then, less often the longer it takes."""
+    wait = LOOK_FIRST
+    await world.pace.pause(wait)
+    while (await world.order(order.id))["state"] not in until:
+        wait = min(wait * 1.5, LOOK_MOST)
+        await world.pace.pause(wait)

@@ -66,7 +66,7 @@ class World:
         for order in orders:
             await self._settled[order.id].wait()
 
-    async def order(self, order: UUID, **query: Any) -> dict[str, Any]:
+    async def order(self, order: UUID) -> dict[str, Any]:
         """An order as its buyer sees it."""
-        found: dict[str, Any] = await self.api.get("buyer", "orders", f"/v1/orders/{order}", **query)
+        found: dict[str, Any] = await self.api.get("buyer", "orders", f"/v1/orders/{order}")
         return found

@@ -1,0 +1,101 @@
+"""How the people of a day reach the services, keep time and upload."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import httpx2
+import pytest
+
+from deploy.scenarios.drivers.api import Api, Refused
+from deploy.scenarios.drivers.pace import Pace
+from deploy.scenarios.drivers.uploads import Recorder, in_pieces
+from deploy.scenarios.generator import make_day
+from deploy.scenarios.load import load
+from services.kit.clock import ManualClock
+
+DAY = make_day(load("market-day"), 1)
+NOON = datetime(2026, 10, 24, 12, tzinfo=UTC)
+
+
+def _api(answer: Callable[[httpx2.Request], httpx2.Response]) -> Api:
+    transport = httpx2.MockTransport(answer)
+    return Api({"orders": "http://orders.test"}, {"buyer": "b-token", "operator": "o-token"}, transport)
+
+
+async def test_a_request_is_sent_again_unchanged_until_it_is_answered():
+    seen: list[tuple[str, bytes, str | None]] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append((request.headers["authorization"], request.content, request.headers.get("idempotency-key")))
+        if len(seen) == 1:
+            raise httpx2.ConnectError("refused")
+        return httpx2.Response(503 if len(seen) == 2 else 201, json={"n": len(seen)})
+
+    async with _api(answer) as api:
+        assert await api.post("buyer", "orders", "/v1/orders", {"a": 1}, key="k") == {"n": 3}
+    assert seen == [("Bearer b-token", b'{"a":1}', "k")] * 3
+    assert api.counts == {"requests": 1, "repeats": 2}
+
+
+async def test_a_refusal_is_raised_at_once_with_its_reason():
+    calls = 0
+
+    def answer(_request: httpx2.Request) -> httpx2.Response:
+        nonlocal calls
+        calls += 1
+        fault = {"pointer": "#/lines/0/item", "message": "not known"}
+        return httpx2.Response(422, json={"code": "unprocessable", "detail": "d", "errors": [fault]})
+
+    async with _api(answer) as api:
+        with pytest.raises(Refused, match="#/lines/0/item: not known") as refusal:
+            await api.put("operator", "orders", "/v1/catalog/items/x", {})
+    assert (refusal.value.status, refusal.value.code, calls) == (422, "unprocessable", 1)
+
+
+async def test_a_refusal_without_a_problem_document_is_still_told():
+    async with _api(lambda _request: httpx2.Response(404, text="nothing here")) as api:
+        with pytest.raises(Refused, match="nothing here"):
+            await api.get("buyer", "orders", "/v1/orders/1")
+
+
+@pytest.mark.parametrize(("ready", "moved"), [("04:10", -50), ("05:00", 0), ("09:52", 295)])
+def test_the_whole_day_moves_to_when_the_stack_was_ready(ready: str, moved: int):
+    hour, minute = map(int, ready.split(":"))
+    clock = ManualClock(DAY.at(60 * hour + minute))
+    pace = Pace(clock, DAY)
+    pace.dawn(5 * 60)
+    assert pace.at(18 * 60) == DAY.at(18 * 60 + moved)
+    assert 0 <= 5 * 60 - pace.minute < 5
+    assert pace.minute_of(pace.at(77)) == 77
+    assert pace.midnight == DAY.at(0)
+
+
+async def test_a_minute_that_has_passed_is_not_waited_for():
+    pace = Pace(ManualClock(DAY.at(10 * 60)), DAY)
+    await pace.until(9 * 60)
+    assert pace.seconds_until(10 * 60) == 0
+    assert pace.seconds_until(9 * 60) == -3600
+
+
+def test_a_device_numbers_what_it_records_and_keeps_it_until_it_is_sent():
+    memory = Recorder("till-1", "s1")
+    for n in range(3):
+        memory.record("sale", NOON + timedelta(minutes=n), {"n": n})
+    assert [upload["seq"] for upload in memory.unsent()] == [1, 2, 3]
+    assert memory.unsent() == []
+    memory.record("void", NOON, {"n": 0})
+    assert [upload["seq"] for upload in memory.unsent()] == [4]
+    assert {upload["session"] for upload in memory.kept} == {"s1"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_backlog_arrives_whole_and_partly_twice(seed: int):
+    memory = Recorder("till-1", "s1")
+    for n in range(20):
+        memory.record("sale", NOON, {"n": n})
+    pieces = in_pieces(Random(seed), memory.unsent(), 7)
+    arrived = [upload["seq"] for piece in pieces for upload in piece]
+    assert set(arrived) == set(range(1, 21))
+    assert len(arrived) > 20
+    assert max(map(len, pieces)) == 7
