@@ -1,4 +1,4 @@
-"""What orders publishes: the catalogue (from its own module), recipients (private), orders, stall sales."""
+"""What orders publishes: recipients (private), orders, stall sales."""
 
 from __future__ import annotations
 
@@ -7,21 +7,6 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from contracts.envelope import Event
-from contracts.events.catalog import CatalogEvent as CatalogEvent
-from contracts.events.catalog import CommunityPut as CommunityPut
-from contracts.events.catalog import CourierPut as CourierPut
-from contracts.events.catalog import HouseholdPut as HouseholdPut
-from contracts.events.catalog import ItemPut as ItemPut
-from contracts.events.catalog import MarketDayPut as MarketDayPut
-from contracts.events.catalog import PairingPut as PairingPut
-from contracts.events.catalog import PointPut as PointPut
-from contracts.events.catalog import PricePut as PricePut
-from contracts.events.catalog import SiteDay as SiteDay
-from contracts.events.catalog import SitePut as SitePut
-from contracts.events.catalog import StationPut as StationPut
-from contracts.events.catalog import TerminalPut as TerminalPut
-from contracts.events.catalog import VillagePut as VillagePut
-from contracts.events.catalog import WaveTerms as WaveTerms
 from contracts.values import Channel, Fen, Fulfilment, Instant, Payment, Pool, Quantity, Slug, Unit
 
 

@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
-from contracts.events.orders import ItemPut, PricePut, SaleLine
+from contracts.events.catalog import ItemPut, PricePut
+from contracts.events.orders import SaleLine
 from contracts.values import Channel, Slug, Unit
 from services.kit.body import Body
 from services.kit.ids import Id

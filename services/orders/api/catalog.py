@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from contracts.events.orders import CatalogEvent
+from contracts.events.catalog import CatalogEvent
 from contracts.values import Slug
 from services.kit import problems
 from services.kit.http import require

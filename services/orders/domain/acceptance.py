@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from contracts.events.catalog import MarketDayPut
 from contracts.events.dispatch import Quote
-from contracts.events.orders import MarketDayPut, OrderLine
+from contracts.events.orders import OrderLine
 from contracts.values import Channel, Fulfilment, Payment, Unit
 from services.orders.domain.catalog import Catalog
 from services.orders.domain.order import Money, Order, Terms

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, timezone
 
-from contracts.events import orders as o
+from contracts.events import catalog as o
 from contracts.values import pool_of
 
 LOCAL = timezone(timedelta(hours=8), "Asia/Shanghai")  # no daylight saving, so a fixed offset is exact

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from contracts.events.orders import PricePut
+from contracts.events.catalog import PricePut
 from contracts.values import Unit
 
 JIN_G = 500

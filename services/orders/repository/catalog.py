@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from contracts.events.orders import CatalogEvent
+from contracts.events.catalog import CatalogEvent
 from services.orders.domain.catalog import KINDS, Catalog, index
 from services.orders.repository.rows import Connection
 
