@@ -61,6 +61,9 @@ class Relay:
         try:
             # A relay that was frozen gives its lane up: a living one is never idle for long.
             await conn.execute("set idle_session_timeout = '60s'")
+            # The table is empty or full within seconds, so its statistics are always wrong; by them the planner would
+            # read and sort a whole backlog for each page instead of walking the index.
+            await conn.execute("set enable_sort = off")
             # Asked again and again, for a statement that waits would run into its timeout.
             while not await conn.fetchval("select pg_try_advisory_lock($1, $2)", LOCK, self._lane):  # noqa: ASYNC110
                 await asyncio.sleep(0.25)

@@ -1,0 +1,117 @@
+"""The pure corners of messaging: ids that follow from causes, scopes of unreadable records, sparse logs."""
+
+import logging
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.envelope import Envelope
+from services.kit.clock import ManualClock
+from services.kit.delivery import Delivery, clean, unreadable
+from services.kit.handling import _sort
+from services.kit.kafka import Sparse
+from services.kit.message import Message, Record
+from services.kit.unit_of_work import CORRELATION, UnitOfWork
+from tests.integration.probe.service import OUT, Echo
+
+NOW = datetime(2026, 5, 1, 6, tzinfo=UTC)
+
+
+def uow(consumer: str = "probe.in", cause: UUID | None = None) -> UnitOfWork:
+    unit = UnitOfWork(None, ManualClock(NOW), consumer)  # type: ignore[arg-type]
+    if cause:
+        envelope = Envelope(cause, "t", "s", "a", NOW, correlation="c1", traceparent="00-1-2-03")
+        unit.cause = Message(envelope, None, Record("t", 0, 0, b"a", b"", {}))
+    return unit
+
+
+def test_an_id_follows_from_consumer_cause_type_subject_and_part_only():
+    cause = uuid4()
+    first = uow(cause=cause).emit(Echo(account="a", n=1), part="x")
+    assert first == uow(cause=cause).emit(Echo(account="a", n=2), part="x")
+    others = {
+        uow(cause=cause).emit(Echo(account="a", n=1), part="y"),
+        uow(cause=cause).emit(Echo(account="b", n=1), part="x"),
+        uow(cause=uuid4()).emit(Echo(account="a", n=1), part="x"),
+        uow("probe.other", cause).emit(Echo(account="a", n=1), part="x"),
+        uow().emit(Echo(account="a", n=1), part="x"),
+    }
+    assert first not in others
+    assert len(others) == 5
+
+
+def test_an_event_names_its_cause_and_its_request():
+    unit = uow(cause=(cause := uuid4()))
+    unit.emit(Echo(account="a", n=1))
+    headers = next(iter(unit._rows.values())).headers
+    assert (headers["ce_causationid"], headers["ce_correlationid"]) == (str(cause), "c1")
+    assert (headers["traceparent"], headers["ce_time"]) == ("00-1-2-03", "2026-05-01T06:00:00Z")
+    token = CORRELATION.set("request-7")
+    unit = uow("probe.api")
+    unit.erase(OUT, "a")
+    CORRELATION.reset(token)
+    headers = next(iter(unit._rows.values())).headers
+    assert (headers["ce_correlationid"], headers["ce_source"]) == ("request-7", "probe")
+    assert "ce_causationid" not in headers
+
+
+def test_the_time_of_a_transaction_stands_still_unless_it_is_read_anew():
+    clock = ManualClock(NOW)
+    unit = UnitOfWork(None, clock, "probe")  # type: ignore[arg-type]
+    assert unit.now == NOW
+    clock.set(NOW.replace(hour=7))
+    assert unit.now == NOW
+    assert unit.read_clock() == unit.now == NOW.replace(hour=7)
+
+
+@given(st.binary(max_size=600), st.binary(max_size=50), st.booleans())
+def test_an_unreadable_record_has_a_stable_id_and_a_storable_scope(key: bytes, value: bytes, by_key: bool):
+    record = Record("t", 1, 2, key, value, {})
+    first, again = unreadable(record, "why", by_key=by_key), unreadable(record, "why", by_key=by_key)
+    assert first.id == again.id
+    assert first.id != unreadable(Record("t", 1, 2, key, value + b"x", {}), "why", by_key=by_key).id
+    assert "\x00" not in first.scope
+    assert 0 < len(first.scope) <= 400
+    assert by_key or first.scope == "t/1/2"
+    assert first.behind == {first.scope}
+
+
+@given(st.binary())
+def test_cleaned_text_can_be_stored_and_sent(raw: bytes):
+    assert "\x00" not in clean(raw)
+    assert clean(raw).encode()
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=30), st.sets(st.sampled_from("abc")))
+def test_nothing_runs_behind_something_parked_of_its_scope(items, blocked):
+    record = Record("t", 0, 0, None, b"", {})
+    deliveries = [
+        Delivery(record, uuid4(), scope, frozenset({scope}), fault="bad" if bad else None) for scope, bad in items
+    ]
+    runs, parks = _sort(deliveries, set(blocked))
+    order = {delivery.id: n for n, delivery in enumerate(deliveries)}
+    assert sorted([*(order[d.id] for d in runs), *(order[d.id] for d, _ in parks)]) == list(range(len(items)))
+    for scope in "abc":
+        parked = [order[d.id] for d, s in parks if s == scope]
+        ran = [order[d.id] for d in runs if d.scope == scope]
+        assert parked == sorted(parked)
+        assert ran == sorted(ran)
+        assert not (parked and ran) or max(ran) < min(parked)
+        assert scope not in blocked or not ran
+
+
+def test_a_log_that_repeats_itself_is_thinned_out(monkeypatch: pytest.MonkeyPatch):
+    now = 100.0
+    monkeypatch.setattr("services.kit.kafka.time.monotonic", lambda: now)
+    sparse = Sparse(every=5)
+
+    def line(text: str) -> logging.LogRecord:
+        return logging.LogRecord("aiokafka", logging.ERROR, "", 0, text, ("node 1",), None)
+
+    assert [sparse.filter(line("gone: %s")) for _ in range(3)] == [True, False, False]
+    assert sparse.filter(line("other: %s"))
+    now = 105.1
+    assert sparse.filter(line("gone: %s"))
