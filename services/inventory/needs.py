@@ -69,27 +69,32 @@ def _add(needs: Needs, data: Any) -> None:
         case JobReturned():
             _claim(needs, data.pool, data.reservation)
             needs.causes.add(f"reservation/{data.reservation}")
-        case SaleRecorded() | SaleVoided():
-            needs.pools.add(data.pool)
-            needs.terminals.add((data.terminal, data.pool))
+        case SaleRecorded():
+            _stall(needs, data.terminal, data.pool)
+            needs.sales.add(data.sale)
+            _leave(needs, data.pool, data.lines)
+        case SaleVoided():
+            _stall(needs, data.terminal, data.pool)
             needs.sales.add(data.sale)
             needs.causes.add(sale_cause(data.sale))
-            _leave(needs, data.pool, data.lines)
         case SessionClosed():
-            needs.pools.add(data.pool)
-            needs.terminals.add((data.terminal, data.pool))
+            _stall(needs, data.terminal, data.pool)
         case Due(kind="expire", subject=subject):
             pool, reservation = subject.split("/")
             _claim(needs, pool, UUID(reservation))
         case Due(kind="lapse", subject=subject):
             pool, terminal, _item = subject.split("/")
-            needs.pools.add(pool)
-            needs.terminals.add((terminal, pool))
+            _stall(needs, terminal, pool)
 
 
 def _claim(needs: Needs, pool: str, *reservations: UUID) -> None:
     needs.pools.add(pool)
     needs.reservations.update(reservations)
+
+
+def _stall(needs: Needs, terminal: str, pool: str) -> None:
+    needs.pools.add(pool)
+    needs.terminals.add((terminal, pool))
 
 
 def _leave(needs: Needs, pool: str, lines: Iterable[Any]) -> None:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from contracts.events.catalog import ItemPut
+from contracts.events.catalog import ItemPut, TerminalPut
 from contracts.events.inventory import (
     AllotmentGranted,
     ClaimsExceeded,
@@ -222,6 +222,27 @@ async def test_roles(inventory: Inventory) -> None:
     assert (await inventory.post("/v1/waste", {**HONEY, "quantity": 1}, role="terminal")).status_code == 403
     assert (await inventory.call("GET", "/v1/stock", role="buyer")).status_code == 200
     assert (await inventory.client.get("/v1/stock")).status_code == 401
+
+
+async def test_stock_has_a_tag_for_polling(inventory: Inventory) -> None:
+    await inventory.stocked("honey", 5)
+    first = await inventory.call("GET", "/v1/stock")
+    headers = {"If-None-Match": first.headers["etag"]}
+    assert (await inventory.call("GET", "/v1/stock", headers=headers)).status_code == 304
+    await inventory.hear(sale(uuid4(), "t1", ("honey", 1)))
+    assert (await inventory.call("GET", "/v1/stock", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("query", ["pool=nowhere", "item=a%00b", "cursor=a%00/b", "limit=0"])
+async def test_a_query_that_makes_no_sense_is_a_problem(inventory: Inventory, query: str) -> None:
+    answer = await inventory.call("GET", f"/v1/stock?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "unprocessable")
+
+
+async def test_a_terminal_is_lent_only_stock_of_its_site(inventory: Inventory) -> None:
+    await inventory.hear(TerminalPut(id="far", site="elsewhere"))
+    answer = await inventory.lend("far", "honey", 1)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/terminal")
 
 
 async def test_stock_is_paged(inventory: Inventory) -> None:

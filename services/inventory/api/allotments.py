@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from contracts.events.inventory import AllotmentGranted, AllotmentReturned
-from services.inventory.api.shared import Here, Operator, book_of, known, known_goods, once
+from services.inventory.api.shared import Here, Operator, book_of, known_goods, known_terminal, once
 from services.inventory.domain import allotment as lending
 from services.inventory.domain.allotment import Allotment
 from services.inventory.needs import Needs
@@ -29,7 +29,7 @@ async def lend(context: Here, role: Operator, body: AllotmentIn, key: Idempotenc
 
     async def work(book: InventoryBook) -> Mapping[str, Any]:
         await known_goods(book.uow.conn, body)
-        await known(book.uow.conn, "terminal", body.terminal)
+        await known_terminal(book.uow.conn, body.terminal, body.pool)
         await book.open(_needs(body.pool, body.item, body.terminal))
         lent = _lend(book, body.terminal, body, body.lease_until, f"allotment/{id}")
         await book.save()
@@ -64,7 +64,7 @@ async def give_back(context: Here, role: Operator, body: ReturnIn, key: Idempote
 
     async def work(book: InventoryBook) -> Mapping[str, Any]:
         await known_goods(book.uow.conn, body)
-        await known(book.uow.conn, "terminal", body.terminal)
+        await known_terminal(book.uow.conn, body.terminal, body.pool)
         await book.open(_needs(body.pool, body.item, body.terminal))
         back = _give_back(book, body.terminal, body, f"return/{id}", counted=True)
         await book.save()
@@ -89,7 +89,7 @@ async def move(context: Here, role: Operator, body: MoveIn, key: IdempotencyKey 
 
     async def work(book: InventoryBook) -> Mapping[str, Any]:
         await known_goods(book.uow.conn, body)
-        await known(book.uow.conn, "terminal", body.to_terminal)
+        await known_terminal(book.uow.conn, body.to_terminal, body.pool)
         await book.open(_needs(body.pool, body.item, body.from_terminal, body.to_terminal))
         left = _give_back(book, body.from_terminal, body, f"move/{id}", counted=False)
         lent = _lend(book, body.to_terminal, body, body.lease_until, f"move/{id}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import Depends, Response
+from fastapi import Depends, Request, Response
 
 from services.inventory.repository import views
 from services.inventory.repository.book import InventoryBook
@@ -64,9 +65,27 @@ async def known_goods(conn: Connection, body: Goods) -> None:
         raise problems.unprocessable("/weight_g", f"{body.item} is not weighed: say quantity")
 
 
+async def known_terminal(conn: Connection, terminal: str, pool: str) -> None:
+    """Raises 503 while the terminal is not known here, 422 where it stands at another site than the pool's: what it
+    sells would be counted there.
+    """
+    site = (await known(conn, "terminal", terminal))["site"]
+    if site != pool.partition("@")[2]:
+        raise problems.unprocessable("/terminal", f"terminal {terminal} is at {site}, not at the site of {pool}")
+
+
 async def known_pool(conn: Connection, pool: str) -> None:
     """Raises 503 while no market day with this site is known here."""
     market_day, _, site = pool.partition("@")
     found = await known(conn, "market-day", market_day)
     if site not in {day["site"] for day in found["sites"]}:
         raise problems.unavailable(1, f"site {site} of market day {market_day} is not known here yet", "not-known-yet")
+
+
+def tagged(request: Request, content: Mapping[str, Any]) -> Response:
+    """The content under an ETag of its bytes; 304 where the client has it already."""
+    body = orjson.dumps(content, default=str)
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers={"ETag": tag})
+    return Response(body, headers={"ETag": tag}, media_type="application/json")

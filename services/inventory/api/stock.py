@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from contracts.events.inventory import Place, SoldOut, StockRecounted
 from contracts.values import Pool, Slug
@@ -19,6 +19,7 @@ from services.inventory.api.shared import (
     known_goods,
     known_pool,
     once,
+    tagged,
 )
 from services.inventory.domain import count as counting
 from services.inventory.domain.lots import Lot, take, take_named
@@ -35,19 +36,22 @@ router = APIRouter(prefix="/v1", tags=["stock"])
 
 @router.get("/stock")
 async def stock(
+    request: Request,
     context: Here,
     _role: Anyone,
-    pool: str | None = None,
-    item: str | None = None,
+    pool: Annotated[Pool | None, Query()] = None,
+    item: Annotated[Slug | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 200,
-    cursor: Annotated[str, Query(max_length=200)] = "/",
-) -> Mapping[str, Any]:
-    """Stock rows in order of pool and item, with their lots; `next` is the cursor of the next page or null."""
+    cursor: Annotated[str, Query(max_length=200, pattern=r"^[^/\x00]*/[^/\x00]*$")] = "/",
+) -> Response:
+    """Stock rows in order of pool and item, with their lots; `next` is the cursor of the next page or null. Has an
+    ETag for polling.
+    """
     after_pool, _, after_item = cursor.partition("/")
     async with context.unit() as uow:
         found = await views.stock(uow.conn, pool, item, (after_pool, after_item), limit)
     following = f"{found[-1]['pool']}/{found[-1]['item']}" if len(found) == limit else None
-    return {"stock": found, "next": following}
+    return tagged(request, {"stock": found, "next": following})
 
 
 @router.post("/counts", status_code=201)
