@@ -17,6 +17,7 @@ from contracts.values import Fulfilment
 from services.inventory.domain import count as counting
 from services.inventory.domain.allocate import Grant, Request, allocate, demand
 from services.inventory.domain.allotment import NotAvailable
+from services.inventory.domain.claims import Claimant, cover
 from services.inventory.domain.lots import gone
 from services.inventory.domain.reservation import State
 from services.inventory.domain.stock import Stock, fold
@@ -303,3 +304,15 @@ def test_a_reserve_that_stands_is_confirmed_and_claims_once() -> None:
     first = world.send(reserve(name("r"), ("honey", 3)))
     assert of(StockReserved, world.send(reserve(name("r"), ("honey", 3)))) == first
     assert world.figures("honey")[2] == 3
+
+
+@given(shortfall=st.integers(0, 30), claims=st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=8))
+def test_a_shortfall_falls_on_the_fewest_newest_claims_holds_first(
+    shortfall: int, claims: list[tuple[bool, int]]
+) -> None:
+    claimants = [Claimant(name(f"r{n}"), name(f"o{n}"), held, n, q) for n, (held, q) in enumerate(claims)]
+    named = cover(shortfall, claimants)
+    in_order = [c for c in sorted(claimants, key=lambda c: (not c.held, -c.no)) if c.quantity]
+    assert named == in_order[: len(named)]
+    assert sum(c.quantity for c in named) >= shortfall or named == in_order
+    assert not named or sum(c.quantity for c in named[:-1]) < shortfall

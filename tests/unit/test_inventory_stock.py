@@ -263,6 +263,31 @@ def test_a_named_lot_corrects_what_was_inferred() -> None:
     assert {found.id: found.on_hand for found in world.lots} == {LOT: 3, later: 5}
 
 
+def test_several_sales_are_corrected_newest_first_as_far_as_others_can_bear() -> None:
+    world, later = stocked(6), name("later")
+    world.receive(later, TOFU, 4, hours=20)
+    for n in range(2):
+        world.send(sale(name(f"s{n}"), "t1", (TOFU, 3)))
+    lot = world.lots.get(LOT)
+    assert lot is not None
+    world.waste(TOFU, 6, lot)
+    assert {found.id: found.on_hand for found in world.lots} == {LOT: 0, later: 0}
+    assert gone(world.history(f"sale/{name('s1')}"), Place.SOLD) == {(POOL, TOFU, later): 3}
+    assert gone(world.history(f"sale/{name('s0')}"), Place.SOLD) == {(POOL, TOFU, later): 1, (POOL, TOFU, None): 2}
+
+
+def test_a_void_after_the_count_is_a_loss_of_the_lot_that_was_sold() -> None:
+    world = stocked(5)
+    world.lend("t1", TOFU, 5)
+    world.send(sale(name("s"), "t1", (TOFU, 5)))
+    world.send(session_closed("t1"))
+    world.give_back("t1", TOFU, 0)
+    world.send(void(name("s"), "t1", (TOFU, 5)))
+    assert world.figures(TOFU) == (0, 0, 0, 0, 0, 0, 0)
+    assert gone(world.moves, Place.LOST) == {(POOL, TOFU, LOT): 5}
+    assert world.allotment("t1", POOL, TOFU).lost == 5
+
+
 def test_what_no_lot_can_bear_is_unattributed_until_a_count() -> None:
     world = stocked(5)
     world.send(sale(name("s"), "t1", (TOFU, 7)))
