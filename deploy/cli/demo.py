@@ -57,7 +57,7 @@ def demo(
     began, worked = time.monotonic(), time.process_time()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves by the way that stops the stack
     console = Console(stderr=as_json)
-    console.print(f"Half a day on the market: {scenario}, seed {seed}. Starting Kafka, PostgreSQL and the services ...")
+    console.print(f"{scenario}, seed {seed}: starting Kafka, PostgreSQL and the services ...", soft_wrap=True)
     from deploy.local.errors import StackError
     from deploy.scenarios.load import ScenarioError, load
     from deploy.scenarios.rehearsal import DayFailed, rehearse

@@ -19,6 +19,7 @@ class Fate(Enum):
     CANCELS = "changes their mind"
     NEVER_PAYS = "never pays"
     PAYS_LATE = "pays after the hold ended"
+    PAYS_TOO_LATE = "pays when the market is over"
     NOT_FETCHED = "never fetches it"
     MISSED_ONCE = "is out at the first try"
     REFUSES = "refuses it at the door"

@@ -9,6 +9,7 @@ from deploy.scenarios.day import Day, Expected, Fate, Line, Order
 ENDS = {
     Fate.CANCELS: "cancelled",
     Fate.NEVER_PAYS: "expired",
+    Fate.PAYS_TOO_LATE: "cancelled",
     Fate.NOT_FETCHED: "returned",
     Fate.REFUSES: "returned",
 }

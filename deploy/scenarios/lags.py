@@ -29,12 +29,15 @@ def admin(kafka: Mapping[str, Any], password: str) -> AdminClient:
 
 
 def behind(client: AdminClient) -> dict[str, int]:
-    """Consumer group to records that it has not committed yet; groups that have read everything are left out."""
+    """Consumer group to records that it has not committed yet; groups that have read everything are left out.
+
+    A reader that has no group, because its service has no use for the topic yet, is not behind.
+    """
+    groups = {group.group_id for group in client.list_consumer_groups().result(WAIT_S).valid or ()}
     found: dict[str, int] = {}
     for topic in TOPICS:
         places = [TopicPartition(topic.name, partition) for partition in range(topic.partitions)]
-        for service in topic.readers:
-            group = f"{service}.{topic.name}"
+        for group in groups & {f"{service}.{topic.name}" for service in topic.readers}:
             asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
             committed = {p.partition: p.offset for p in asked[group].result(WAIT_S).topic_partitions or ()}
             ends = client.list_offsets(dict.fromkeys(places, LATEST))

@@ -102,6 +102,7 @@ class Behaviour(_Part):
     never_pay: int = 0
     pay_in_time: int = 0
     pay_late: int = 0
+    pay_too_late: int = 0
     not_fetched: int = 0
     missed_once: int = 0
     refused_at_door: int = 0

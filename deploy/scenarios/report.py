@@ -50,7 +50,7 @@ def _waves(found: Figures) -> Table:
     table = _table("Waves", "wave", "state", "jobs", "routes", "km", "delivered", "in time", "returned")
     for wave in found.waves:
         counts = (wave.jobs, wave.routes, wave.km, wave.delivered, f"{wave.share:.0f} %", wave.returned)
-        table.add_row(wave.wave, wave.state, *map(str, counts))
+        table.add_row(wave.wave.removeprefix(f"{found.market_day}-"), wave.state, *map(str, counts))
     return table
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from types import TracebackType
 from typing import Self
 
@@ -59,17 +58,19 @@ class View:
         pace = self._world.pace
         return f"{pace.at(pace.minute):%H:%M}"
 
-    def _states(self) -> Counter[str]:
-        return self._seen.ends(self._world.day.market_day)
+    def _states(self) -> str:
+        states = self._seen.ends(self._world.day.market_day).most_common()
+        return ", ".join(f"{state} {count}" for state, count in states) or "no orders yet"
 
     def _line(self) -> str:
-        stages = [f"{name} {s.done}/{s.total}" for name, s in self._world.tally.stages.items() if s.done > 0]
-        return f"{self._time()}  {' · '.join(stages)}"
+        stages = self._world.tally.stages.items()
+        under_way = [f"{name} {stage.done}/{stage.total}" for name, stage in stages if 0 < stage.done < stage.total]
+        return f"{self._time()}  {', '.join(under_way) or 'waiting'}  |  {self._states()}"
 
     def _table(self) -> Group:
         grid = Table.grid(padding=(0, 2))
         for name, stage in self._world.tally.stages.items():
             bar = ProgressBar(total=max(1, stage.total), completed=stage.done, width=30)
             grid.add_row(name, bar, f"{stage.done}/{stage.total}")
-        states = "  ".join(f"{state} {count}" for state, count in self._states().most_common())
-        return Group(Text(f"{self._world.day.market_day} {self._time()}", style="bold"), grid, Text(states, "dim"))
+        now = Text(f"{self._world.day.market_day} {self._time()}", style="bold")
+        return Group(now, grid, Text(self._states(), style="dim"))

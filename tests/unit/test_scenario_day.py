@@ -100,8 +100,13 @@ def test_pending_orders_are_paid_inside_their_hold_or_clearly_after_it(day: Day)
         if order.fate is Fate.PAYS_LATE:
             assert order.pays_at is not None
             assert order.fetches_at is not None
-            assert order.at + hold < order.pays_at < order.fetches_at < SCENARIO.points_close
+            assert order.at + hold < order.pays_at < SCENARIO.closes
+            assert order.pays_at < order.fetches_at < SCENARIO.points_close
             assert end_of(order) == "collected"
+        elif order.fate is Fate.PAYS_TOO_LATE:
+            assert order.pays_at is not None
+            assert SCENARIO.closes < order.pays_at < SCENARIO.points_close
+            assert end_of(order) == "cancelled"
         elif order.fate is Fate.NEVER_PAYS:
             assert end_of(order) == "expired"
         else:

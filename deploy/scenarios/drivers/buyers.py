@@ -111,7 +111,7 @@ async def _after(world: World, order: Order) -> None:
         world.tally.did(CANCELS)
     elif order.pays_at is not None:
         await world.pace.until(order.pays_at)
-        if order.fate is Fate.PAYS_LATE:
+        if order.fate in {Fate.PAYS_LATE, Fate.PAYS_TOO_LATE}:
             await _look(world, order, ENDED)
         await _pay(world, order)
     if order.way == "delivery" and order.fate is not Fate.NEVER_PAYS:

@@ -11,6 +11,8 @@ from deploy.scenarios.model import Scenario
 
 # Business minutes between a hold's end and its release as the order sees it, plus room for a look at it.
 AFTER_HOLD = 20.0
+# How long the market is still open, at least, for money that comes late.
+OPEN_STILL = 120.0
 Change = Callable[[Order], Order]
 
 
@@ -18,12 +20,13 @@ def with_behaviour(scenario: Scenario, rng: Random, orders: list[Order]) -> list
     """The orders with their fates. Raises ValueError where the scenario has too few that could behave so."""
     picker = _Picker(rng, orders)
     counts, last = scenario.behaviour, scenario.orders.lists_at[-1]
-    early = scenario.points_close - 270 - scenario.hold_ttl_s / 60
+    early = scenario.closes - OPEN_STILL - scenario.hold_ttl_s / 60
     delayed = [order for order in orders if order.way == "delivery" and _can_cancel(scenario, order)]
     doors = [order for order in orders if order.way == "delivery"]
     points = [order for order in orders if order.way == "pickup"]
 
     picker.take("pay_late", counts.pay_late, [o for o in points if o.at < early], _pays_late(scenario, rng))
+    picker.take("pay_too_late", counts.pay_too_late, points, _pays_too_late(scenario, rng))
     picker.take("cancel_delivery", counts.cancel_delivery, delayed, _cancels(rng))
     picker.take("cancel_pickup", counts.cancel_pickup, [o for o in points if o.at <= last], _cancels(rng))
     picker.take("never_pay", counts.never_pay, doors, lambda o: replace(o, payment="pending", fate=Fate.NEVER_PAYS))
@@ -82,8 +85,16 @@ def _pays(rng: Random) -> Change:
 
 def _pays_late(scenario: Scenario, rng: Random) -> Change:
     def change(order: Order) -> Order:
-        pays = order.at + scenario.hold_ttl_s / 60 + AFTER_HOLD + rng.uniform(0, 30)
+        pays = order.at + scenario.hold_ttl_s / 60 + rng.uniform(AFTER_HOLD, OPEN_STILL / 2)
         fetches = max(order.fetches_at or 0.0, pays + 90)
         return replace(order, payment="pending", fate=Fate.PAYS_LATE, pays_at=pays, fetches_at=fetches)
+
+    return change
+
+
+def _pays_too_late(scenario: Scenario, rng: Random) -> Change:
+    def change(order: Order) -> Order:
+        pays = max(scenario.closes, order.at + scenario.hold_ttl_s / 60) + AFTER_HOLD + rng.uniform(0, 30)
+        return replace(order, payment="pending", fate=Fate.PAYS_TOO_LATE, pays_at=pays)
 
     return change

@@ -1,0 +1,79 @@
+"""The main job as a newcomer runs it."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deploy.local.process import wait_until
+from deploy.local.services import ROOT
+from deploy.scenarios.expected import expected
+from deploy.scenarios.generator import make_day
+from deploy.scenarios.load import load
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+
+
+def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+    """`./halfday demo` from another folder, its temporary folders under `tmp_path`."""
+    return subprocess.Popen(
+        [ROOT / "halfday", "demo", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def using(folder: Path) -> Iterator[psutil.Process]:
+    """Processes that say this folder in their command line."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if str(folder) in " ".join(process.cmdline()):
+                yield process
+
+
+def test_a_market_day_ends_as_planned_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    demo = start(tmp_path, "--seed", "7", "--json")
+    assert demo.stderr is not None
+    assert "market-day, seed 7" in demo.stderr.readline()
+    # What it worked, not how long it took: a busy machine may let it wait.
+    assert sum(psutil.Process(demo.pid).cpu_times()[:2]) < 2
+    out, err = demo.communicate()
+    assert demo.returncode == 0, err[-3000:]
+    found = json.loads(out)
+    plan = expected(make_day(load("market-day"), 7))
+    assert found["ok"] is True
+    assert found["open_points"] == []
+    assert found["figures"]["ends"] == dict(plan.ends)
+    assert {good["item"]: good["sold"] for good in found["figures"]["goods"]} == dict(plan.sold)
+    assert [wave["state"] for wave in found["figures"]["waves"]] == ["done", "done"]
+    assert found["figures"]["parked"] == 0
+    assert min(found["figures"]["absorbed"][name] for name in ("orders sent twice", "stall uploads")) > 0
+    assert found["figures"]["absorbed"]["courier uploads"] > 0
+    assert list(using(tmp_path)) == []
+    assert list(tmp_path.glob("halfday-demo-*")) == []
+
+
+def test_a_demo_that_is_ended_stops_its_stack(tmp_path: Path) -> None:
+    demo = start(tmp_path)
+    assert wait_until(lambda: any("kafka.Kafka" in " ".join(p.cmdline()) for p in using(tmp_path)), 90)
+    demo.send_signal(signal.SIGTERM)
+    demo.communicate(timeout=90)
+    assert demo.returncode == 143
+    assert wait_until(lambda: not list(using(tmp_path)), 30)
+    assert list(tmp_path.glob("halfday-demo-*")) == []
+
+
+def test_a_scenario_that_does_not_exist_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    demo = start(tmp_path, "--scenario", "moon-day")
+    _, err = demo.communicate(timeout=60)
+    assert demo.returncode == 1
+    assert err == "no scenario 'moon-day'; there are: market-day\n"
