@@ -157,3 +157,16 @@ async def test_broker_killed_with_consumers_at_work(stack: TestStack, prefix: st
                 await eventually(lambda seen=done: _some(world, seen + 200), 45)
                 assert time.monotonic() - began < 45
         await check(world, acknowledged)
+
+
+async def test_a_consumer_frozen_beyond_its_session_and_a_relay_beside_it(world: World):
+    """The frozen member comes back as a zombie that still holds a batch; its partitions have another owner."""
+    async with load(world) as acknowledged:
+        second = await world.spawn("consumer", instance="probe.1")
+        relay = await world.spawn("relay")
+        done = await world.count("effect")
+        await eventually(lambda: _some(world, done + 500), 30)
+        await asyncio.gather(freeze(second.pid, 13), freeze(relay.pid, 8))
+        done = await world.count("effect")
+        await eventually(lambda: _some(world, done + 500), 30)
+    await check(world, acknowledged)

@@ -6,11 +6,13 @@ from uuid import uuid4
 
 import pytest
 
-from services.kit import inbox
+from services.kit import inbox, unit_of_work
 from services.kit.consumer import Processor
 from services.kit.faults import InjectedFault, armed
+from services.kit.unit_of_work import CommitUnknown
 from tests.integration.probe.service import Add, Noise
 from tests.integration.probe.world import World, broken, record
+from tests.stack import eventually
 
 pytestmark = pytest.mark.stack
 
@@ -25,11 +27,12 @@ async def test_a_repeat_in_the_same_and_in_a_later_batch_has_no_effect(world: Wo
 
 
 async def test_two_owners_of_a_partition_act_once(world: World):
+    """They may hold batches of different length, but both begin at or before the last committed position."""
     records = [record(Add(account=f"a{n % 5}", n=n // 5 + 1), n) for n in range(200)]
     await asyncio.gather(
         world.processor().handle(records),
         world.processor().handle(records[:150]),
-        world.processor().handle(records[20:]),
+        world.processor().handle(records[:70]),
     )
     assert broken(await world.effects(), {f"a{n}": 40 for n in range(5)}) == []
     assert await world.count("inbox") == 200
@@ -62,6 +65,45 @@ async def test_only_what_no_log_can_bring_back_is_forgotten(world: World):
         await conn.execute("update inbox set handled_at = now() - $1::interval", timedelta(days=76))
         assert await inbox.prune(conn, 5) == 5
         assert await inbox.prune(conn, 5) == 2
+
+
+async def test_an_unknown_commit_is_tried_again_and_acts_once(world: World, monkeypatch):
+    """The reply to COMMIT is lost after the server did it; and once before."""
+    real, lost = unit_of_work._commit, ["after", "before"]
+
+    async def commit(transaction) -> None:
+        when = lost.pop() if lost else ""
+        if when == "before":
+            await transaction.rollback()
+            raise CommitUnknown("lost before it arrived")
+        await real(transaction)
+        if when == "after":
+            raise CommitUnknown("lost on the way back")
+
+    monkeypatch.setattr(unit_of_work, "_commit", commit)
+    await world.processor().handle([record(Add(account="a", n=n), n) for n in range(1, 4)])
+    assert lost == []
+    assert await world.effects() == {"a": [1, 2, 3]}
+    assert await world.count("outbox") == 3
+
+
+async def test_a_connection_lost_at_commit_is_reported_as_unknown(world: World):
+    async def die_at_commit() -> None:
+        async with world.unit() as uow:
+            uow.emit(Add(account="a", n=1))
+            pid = await uow.conn.fetchval("select pg_backend_pid()")
+            await uow.flush()
+            uow._rows.clear()
+            await world.pool.execute("select pg_terminate_backend($1)", pid)
+            await eventually(lambda: _gone(world, pid))
+
+    with pytest.raises(CommitUnknown):
+        await die_at_commit()
+    assert await world.count("outbox") == 0
+
+
+async def _gone(world: World, pid: int) -> bool:
+    return not await world.pool.fetchval("select count(*) from pg_stat_activity where pid = $1", pid)
 
 
 class NoInbox(Processor):
