@@ -7,6 +7,7 @@ import inspect
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -147,8 +148,9 @@ def start_embedded(data: Path) -> TestStack:
     """Starts the embedded pair on a data folder of its own."""
     users = {name: secrets.token_urlsafe(12) for name in (*SERVICES, "observer", "admin")}
     kafka, postgres = Kafka(data, users), Postgres(data, {name: secrets.token_urlsafe(12) for name in SERVICES})
-    postgres.start()
-    kafka.start()
+    with ThreadPoolExecutor() as both:
+        for started in [both.submit(postgres.start), both.submit(kafka.start)]:
+            started.result()
 
     def stop() -> None:
         kafka.stop()
