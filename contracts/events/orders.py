@@ -62,6 +62,8 @@ class OrderPlaced(OrderEvent):
     payment: Payment
     basket: UUID | None = None
     attempt: int = 1
+    campaign: UUID | None = Field(default=None, description="the group-buy that a join became this order of")
+    join: UUID | None = None
 
 
 class OrderHeld(OrderEvent):
