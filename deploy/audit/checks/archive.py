@@ -1,0 +1,69 @@
+"""What was sent against what stands in the log, both ways, and what was not sent yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+
+from contracts.topics import BY_NAME, SERVICES
+from deploy.audit.books import Row
+from deploy.audit.evidence import Evidence
+from deploy.audit.finding import Finding
+from deploy.audit.log import Record
+
+
+def waiting(evidence: Evidence) -> Iterator[Finding]:
+    """Nothing is left to be sent, but for what the broker refuses and what waits behind that."""
+    for service in SERVICES:
+        rows = evidence.rows(service, "outbox")
+        held = {(row["topic"], row["subject"]) for row in rows if row["held"]}
+        left = [row for row in rows if (row["topic"], row["subject"]) not in held]
+        if left:
+            oldest = max(row["age_s"] for row in left)
+            what = f"{len(left)} rows are in flight, the first {left[0]['topic']} about {left[0]['subject']}"
+            yield Finding("outbox", service, f"{what}; the oldest has waited {oldest:.1f} s", f"{service}.outbox")
+
+
+def sent(evidence: Evidence) -> Iterator[Finding]:
+    """Every archived row stands in the log where the archive says, with the bytes that were sent.
+
+    Compacted topics are outside: they forget. An offset of -1 is one that Kafka did not tell again after a retry.
+    """
+    copies = _copies(evidence)
+    for service, row in _archived(evidence):
+        record = evidence.by_place.get((row["topic"], row["partition"], row["position"]))
+        if row["position"] < 0:
+            record = copies.get((row["topic"], row["event_id"]))
+        where = f"{service}.outbox_sent {row['id']}"
+        place = f"{row['topic']}/{row['partition']}@{row['position']}"
+        if record is None:
+            yield Finding("archive", row["event_id"], f"was sent as {place}, where the log has no record", where)
+        elif record.id != row["event_id"]:
+            yield Finding("archive", row["event_id"], f"was sent as {place}, where the log has {record.id}", where)
+        elif row["digest"] != (None if record.value is None else sha256(record.value).digest()):
+            yield Finding("archive", row["event_id"], f"was sent with other content than stands at {place}", where)
+
+
+def unsent(evidence: Evidence) -> Iterator[Finding]:
+    """Every record of the log was sent by the outbox of a service that may write there."""
+    known = {
+        (row["topic"], row["event_id"])
+        for service in SERVICES
+        for table in ("outbox", "outbox_sent")
+        for row in evidence.rows(service, table)
+        if service in BY_NAME[row["topic"]].writers
+    }
+    for record in evidence.log.records:
+        if (record.topic, record.id) not in known:
+            yield Finding("archive", record.id or "a record without an id", "was sent by no outbox", record.where)
+
+
+def _archived(evidence: Evidence) -> Iterator[tuple[str, Row]]:
+    for service in SERVICES:
+        for row in evidence.rows(service, "outbox_sent"):
+            if not BY_NAME[row["topic"]].compacted:
+                yield service, row
+
+
+def _copies(evidence: Evidence) -> dict[tuple[str, str], Record]:
+    return {(record.topic, record.id): record for record in evidence.log.records}

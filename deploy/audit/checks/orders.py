@@ -1,0 +1,93 @@
+"""Every accepted order in exactly one state: as its topic tells it, as its history tells it, as its row says."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from contracts.topics import ORDERS
+from deploy.audit.books import Row
+from deploy.audit.evidence import Evidence, Fact
+from deploy.audit.finding import Finding
+
+TOPIC = "orders.order.v1"
+HANDED_OVER = frozenset({"delivered", "collected"})
+UNKEPT = frozenset({"rejected", "expired", "cancelled", "failed", "returned"})
+TERMINAL = HANDED_OVER | UNKEPT
+# An order on its way to an end tells nobody until it has ended.
+_SILENT = frozenset({"cancelling", "failing"})
+_STATE = {"order-placed": "placed", "order-reopened": "placed"} | {
+    f"order-{state}": state for state in (*TERMINAL, "held", "reserved", "scheduled", "ready", "loaded")
+}
+
+
+def known(evidence: Evidence) -> Iterator[Finding]:
+    """The orders of the topic and those of the table are the same ones, on the same terms."""
+    rows = {row["order_id"]: row for row in evidence.rows(ORDERS, "orders")}
+    lines = evidence.grouped(ORDERS, "order_line", "order_id")
+    told = {fact.subject: fact for fact in evidence.facts.get(TOPIC, ()) if fact.type == "order-placed"}
+    for order in sorted(rows.keys() | told.keys()):
+        if order not in told:
+            yield Finding("order", order, "was accepted but never told", "orders.orders")
+        elif order not in rows:
+            yield Finding("order", order, "was told but is not in the table", told[order].where)
+        else:
+            yield from _same_terms(rows[order], lines[order], told[order])
+
+
+def _same_terms(row: Row, lines: Sequence[Row], placed: Fact) -> Iterator[Finding]:
+    names = ("pool", "fulfilment", "payment", "total_fen")
+    ours = [row[name] for name in names]
+    ours.append([[line["line"], line["item"], line["quantity"], line["amount_fen"]] for line in lines])
+    theirs = [placed.data[name] for name in names]
+    theirs.append([[line["line"], line["item"], line["quantity"], line["amount_fen"]] for line in placed.data["lines"]])
+    for name, kept, told in zip((*names, "lines"), ours, theirs, strict=True):
+        if kept != told:
+            yield Finding("order", row["order_id"], f"{name} is {kept} in the table, {told} in the topic", placed.where)
+
+
+def lives(evidence: Evidence) -> Iterator[Finding]:
+    """The states that an order went through are the same in its topic and its history, and the last is its row's."""
+    told: dict[str, list[Fact]] = defaultdict(list)
+    for fact in evidence.facts.get(TOPIC, ()):
+        told[fact.subject].append(fact)
+    history = evidence.grouped(ORDERS, "order_history", "order_id")
+    for row in evidence.rows(ORDERS, "orders"):
+        order, steps = row["order_id"], history[row["order_id"]]
+        yield from _history(row, steps)
+        kept = _without_repeats([step["to_state"] for step in steps if step["to_state"] not in _SILENT])
+        seen = _without_repeats([_STATE[fact.type] for fact in told[order] if fact.type in _STATE])
+        if kept != seen:
+            what = f"went {' > '.join(kept)} by its history, {' > '.join(seen)} by its topic"
+            yield Finding("order", order, what, told[order][-1].where if told[order] else "orders.order_history")
+        attempts = 1 + sum(fact.type == "order-reopened" for fact in told[order])
+        if row["attempt"] != attempts:
+            what = f"is at attempt {row['attempt']} by its row, {attempts} by its topic"
+            yield Finding("order", order, what, "orders.orders")
+
+
+def _history(row: Row, steps: Sequence[Row]) -> Iterator[Finding]:
+    order = row["order_id"]
+    where = "orders.order_history"
+    if [step["n"] for step in steps] != list(range(1, row["version"] + 1)):
+        yield Finding("order", order, f"has {len(steps)} steps of history, {row['version']} by its row", where)
+    if steps and steps[-1]["to_state"] != row["state"]:
+        yield Finding("order", order, f"is {row['state']} by its row, {steps[-1]['to_state']} by its history", where)
+    for before, step in pairwise(steps):
+        if step["from_state"] != before["to_state"]:
+            what = f"step {step['n']} leaves {step['from_state']}, but the order was {before['to_state']}"
+            yield Finding("order", order, what, where)
+        if before["to_state"] in TERMINAL - {"expired"} and step["to_state"] != before["to_state"]:
+            yield Finding("order", order, f"went on from {before['to_state']} to {step['to_state']}", where)
+
+
+def _without_repeats(states: Sequence[str]) -> list[str]:
+    return [state for n, state in enumerate(states) if n == 0 or states[n - 1] != state]
+
+
+def ended(evidence: Evidence) -> Iterator[Finding]:
+    """Every order has come to an end. Only asked when a day is over."""
+    for row in evidence.rows(ORDERS, "orders"):
+        if row["state"] not in TERMINAL:
+            yield Finding("end", row["order_id"], f"is still {row['state']}", "orders.orders")

@@ -1,0 +1,36 @@
+"""Reading log and books at a moment when nothing is on its way, if there is one soon."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from deploy.audit.books import read_books
+from deploy.audit.checks import archive, inbox
+from deploy.audit.evidence import Evidence
+from deploy.audit.finding import Finding
+from deploy.audit.log import read_log
+
+_PAUSE_S = 0.3
+
+
+async def gather(endpoints: Mapping[str, Any], patience: float) -> Evidence:
+    """What there is once nothing waits to be sent or handled; after `patience` seconds, what there is then.
+
+    The books are read before the log, so that whatever they say was sent should stand in it.
+    """
+    until = time.monotonic() + patience
+    while True:
+        books = await read_books(endpoints["postgres"])
+        evidence = Evidence(await asyncio.to_thread(read_log, endpoints["kafka"]), books)
+        if not any(_moving(evidence)) or time.monotonic() > until:
+            return evidence
+        await asyncio.sleep(_PAUSE_S)
+
+
+def _moving(evidence: Evidence) -> Iterator[Finding]:
+    yield from archive.waiting(evidence)
+    yield from inbox.dealt_with(evidence)
+    yield from archive.unsent(evidence)

@@ -1,0 +1,119 @@
+"""Every record of every topic but the private one, read with a client of its own.
+
+The services read with aiokafka; this reads with librdkafka and shares no code with them, so that one client's mistake
+can't hide itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from contracts.topics import OBSERVER, TOPICS
+from deploy.local.errors import StackError
+
+Place = tuple[str, int]
+"""A topic and a partition of it."""
+_TIMEOUT = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it stands in the log. Header bytes that are not UTF-8 have their damaged places marked."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    value: bytes | None
+    headers: Mapping[str, str]
+
+    @property
+    def id(self) -> str:
+        """The event's id, empty where the record has none."""
+        return self.headers.get("ce_id", "")
+
+    @property
+    def where(self) -> str:
+        """Topic, partition and offset, in one word."""
+        return f"{self.topic}/{self.partition}@{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Records in order of topic, partition and offset; the offsets at which each partition began and ended."""
+
+    records: tuple[Record, ...]
+    spans: Mapping[Place, tuple[int, int]]
+
+
+def read_log(kafka: Mapping[str, Any]) -> Log:
+    """All records from the beginning up to the ends as they are when the reading starts.
+
+    `kafka` is that part of endpoints.json. Raises `StackError` when the broker is away or stops sending.
+    """
+    consumer = Consumer(_settings(kafka))
+    try:
+        spans = {
+            (topic.name, partition): consumer.get_watermark_offsets(TopicPartition(topic.name, partition), _TIMEOUT)
+            for topic in TOPICS
+            if not topic.private
+            for partition in range(topic.partitions)
+        }
+        return Log(tuple(_read(consumer, spans)), spans)
+    except KafkaException as error:
+        raise StackError(f"the topics can't be read: {error.args[0].str()}") from None
+    finally:
+        consumer.close()
+
+
+def _settings(kafka: Mapping[str, Any]) -> dict[str, Any]:
+    security = kafka["security"]
+    return {
+        "bootstrap.servers": kafka["bootstrap"],
+        "security.protocol": security["security_protocol"],
+        "sasl.mechanisms": security["sasl_mechanism"],
+        "sasl.username": security["username"],
+        "sasl.password": security["password"],
+        "group.id": f"{OBSERVER}.audit",  # never joined: positions are ours
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,  # compaction may leave nothing at the last offset
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 20,
+        "log_level": 0,
+    }
+
+
+def _read(consumer: Consumer, spans: Mapping[Place, tuple[int, int]]) -> list[Record]:
+    open_places = {place for place, (begin, end) in spans.items() if begin < end}
+    consumer.assign([TopicPartition(*place, spans[place][0]) for place in open_places])
+    found: list[Record] = []
+    while open_places:
+        messages = consumer.consume(5_000, _TIMEOUT)
+        if not messages:
+            raise StackError(f"Kafka sent nothing for {_TIMEOUT:.0f} s; still unread: {sorted(open_places)}")
+        for message in messages:
+            place: Place = (message.topic() or "", message.partition() or 0)
+            error = message.error()
+            if error and error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+            left = spans[place][1] - (message.offset() or 0)
+            if not error and left > 0:
+                found.append(_record(message))
+            if error or left <= 1:
+                open_places.discard(place)
+    return sorted(found, key=lambda record: (record.topic, record.partition, record.offset))
+
+
+def _record(message: Any) -> Record:
+    headers = {name: _text(value) for name, value in message.headers() or ()}
+    return Record(
+        message.topic(), message.partition(), message.offset(), _text(message.key()), message.value(), headers
+    )
+
+
+def _text(raw: str | bytes | None) -> str:
+    return raw.decode(errors="replace") if isinstance(raw, bytes) else raw or ""

@@ -1,0 +1,211 @@
+"""Stock as its topic tells it: an own fold, in the order of the log, of goods and of claims.
+
+All records about a pool lie in one partition, so their order is the order in which the pool changed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from deploy.audit.evidence import Evidence, Fact
+
+TOPIC = "inventory.stock.v1"
+Key = tuple[str, str]
+"""(pool, item)"""
+HELD, ALLOCATED = "held", "allocated"
+
+
+@dataclass
+class Table:
+    """What stands on one terminal's table of one item: sellable offline, and out of reach since the lease ended."""
+
+    allotted: int = 0
+    unconfirmed: int = 0
+    returned: int = 0
+    granted: int = 0
+    lease: datetime | None = None
+    recovered: tuple[str, int] = ("", 0)
+
+    def take(self, quantity: int, spare: int = 0) -> int:
+        """Takes goods off the table: `spare` of them surely unconfirmed, then allotted, then unconfirmed ones. How
+        many of them were lent; the rest was never on it.
+        """
+        allotted = min(quantity - spare, self.allotted)
+        unconfirmed = min(quantity - allotted, self.unconfirmed)
+        self.allotted -= allotted
+        self.unconfirmed -= unconfirmed
+        return allotted + unconfirmed
+
+    def give_back(self, quantity: int) -> None:
+        """Takes off what is out of reach first."""
+        unconfirmed = min(quantity, self.unconfirmed)
+        self.unconfirmed -= unconfirmed
+        self.allotted -= min(quantity - unconfirmed, self.allotted)
+
+
+@dataclass
+class Claim:
+    """A reservation's claim: which bucket, and how much of each item."""
+
+    bucket: str
+    goods: Counter[str]
+
+
+@dataclass
+class Pool:
+    """One pool as far as its records have been read."""
+
+    on_hand: Counter[str] = field(default_factory=Counter)
+    lots: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+    claims: dict[str, Claim] = field(default_factory=dict)
+    tables: dict[tuple[str, str], Table] = field(default_factory=lambda: defaultdict(Table))
+    closed: dict[str, bool] = field(default_factory=dict)
+    lent: Counter[tuple[str, str]] = field(default_factory=Counter)
+    gone: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def figures(self, item: str) -> dict[str, int]:
+        """The row that the item should have."""
+        found = {"on_hand": self.on_hand[item], HELD: 0, ALLOCATED: 0, "allotted": 0, "unconfirmed": 0}
+        for claim in self.claims.values():
+            found[claim.bucket] += claim.goods[item]
+        for (_, name), table in self.tables.items():
+            if name == item:
+                found["allotted"] += table.allotted
+                found["unconfirmed"] += table.unconfirmed
+        claims = sum(found.values()) - found["on_hand"]
+        found["shortfall"] = max(0, claims - found["on_hand"])
+        found["available"] = found["on_hand"] - claims + found["shortfall"]
+        return found
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What other topics say that the stock topic leaves out: who sold, and what a reservation was taken out of."""
+
+    terminals: Mapping[str, str]
+    origins: Mapping[str, str]
+
+
+def sources(evidence: Evidence) -> Sources:
+    """Read from the stall and command topics."""
+    return Sources(
+        {f.data["sale"]: f.subject for f in evidence.facts.get("orders.stall.v1", ()) if "sale" in f.data},
+        {f.subject: f.data["source"] for f in evidence.facts.get("inventory.command.v1", ()) if f.data.get("source")},
+    )
+
+
+def replay(evidence: Evidence) -> Iterator[tuple[str, Pool, Fact]]:
+    """Each fact of the stock topic, pool after pool, with its pool as it stands right after it."""
+    others = sources(evidence)
+    by_pool: dict[str, list[Fact]] = defaultdict(list)
+    for fact in evidence.facts.get(TOPIC, ()):
+        by_pool[fact.data["pool"]].append(fact)
+    for name, facts in sorted(by_pool.items()):
+        pool = Pool()
+        for _, group in groupby(facts, key=_one_step):
+            together = list(group)
+            if together[0].type == "stock-moved":
+                _moved(pool, together, others)
+            else:
+                _told(pool, together[0], others)
+            for fact in together:
+                yield name, pool, fact
+
+
+def _one_step(fact: Fact) -> tuple[str, ...]:
+    """Movements of an item that one cause made at once belong together; everything else stands alone."""
+    if fact.type == "stock-moved":
+        return fact.cause, fact.subject, fact.data["cause"]
+    return (fact.id,)
+
+
+def _moved(pool: Pool, facts: list[Fact], others: Sources) -> None:
+    item, cause = facts[0].data["item"], facts[0].data["cause"]
+    outside: Counter[str] = Counter()
+    for fact in facts:
+        move, quantity = fact.data, fact.data["quantity"]
+        for place, sign in ((move["to_place"], 1), (move["from_place"], -1)):
+            if place == "on_hand":
+                pool.on_hand[item] += sign * quantity
+                pool.lots[item, move["lot"]] += sign * quantity
+            else:
+                outside[place] += sign * quantity
+    # A correction takes from one lot what it gives to another: it moves no claim.
+    kind, _, rest = cause.partition("/")
+    net = {place: quantity for place, quantity in outside.items() if quantity}
+    if kind == "reservation" and (net.get("courier", 0) > 0 or net.get("buyer", 0) > 0):
+        pool.claims.pop(rest, None)
+    elif kind == "sale" and net.get("sold"):
+        _sold(pool, pool.tables[others.terminals.get(rest, ""), item], (rest, item), net["sold"], facts[0])
+    elif kind == "loss" and net.get("lost"):
+        _lost(pool.tables[rest.split("/")[1], item], net["lost"], facts[0])
+
+
+def _sold(pool: Pool, table: Table, sale: tuple[str, str], quantity: int, fact: Fact) -> None:
+    if quantity > 0:
+        cause, recovered = table.recovered
+        pool.lent[sale] += table.take(quantity, recovered if cause == fact.cause else 0)
+    elif table.lease is not None and table.lease > datetime.fromisoformat(fact.time):
+        table.allotted += pool.lent.pop(sale, 0)
+    else:
+        table.unconfirmed += pool.lent.pop(sale, 0)
+
+
+def _lost(table: Table, quantity: int, fact: Fact) -> None:
+    if quantity > 0:
+        table.give_back(quantity)
+    else:
+        table.unconfirmed -= quantity
+        table.recovered = (fact.cause, -quantity)
+
+
+def _told(pool: Pool, fact: Fact, others: Sources) -> None:
+    data, subject = fact.data, fact.subject
+    match fact.type:
+        case "stock-reserved":
+            _reserved(pool, fact, others.origins.get(subject))
+        case "stock-committed" if subject in pool.claims:
+            pool.claims[subject].bucket = ALLOCATED
+        case "reservation-released" | "reservation-expired":
+            pool.claims.pop(subject, None)
+        case "allotment-granted" | "allotment-returned" | "allotment-lapsed":
+            _lent(pool.tables[subject, data["item"]], fact)
+        case "sold-out":
+            pool.closed[data["item"]] = not data["reopened"]
+
+
+def _reserved(pool: Pool, fact: Fact, origin: str | None) -> None:
+    if fact.subject in pool.claims:
+        return  # asked again, confirmed again
+    goods = _goods(fact.data["lines"])
+    if origin in pool.claims:
+        pool.claims[origin].goods -= goods
+    pool.claims[fact.subject] = Claim(ALLOCATED if fact.data["firm"] else HELD, goods)
+
+
+def _goods(lines: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for line in lines:
+        found[line["item"]] += line["quantity"]
+    return found
+
+
+def _lent(table: Table, fact: Fact) -> None:
+    data = fact.data
+    if fact.type == "allotment-granted":
+        table.allotted += data["quantity"]
+        if not data["quantity"]:  # a new lease for what had lapsed
+            table.allotted, table.unconfirmed = table.allotted + table.unconfirmed, 0
+    elif fact.type == "allotment-returned":
+        table.give_back(data["returned_total"] - table.returned)
+    else:
+        table.unconfirmed += data["quantity"]
+        table.allotted -= data["quantity"]
+    table.granted, table.returned = data["granted_total"], data["returned_total"]
+    if data["lease_until"]:
+        table.lease = datetime.fromisoformat(data["lease_until"])

@@ -1,0 +1,34 @@
+"""`halfday audit`: proves the books of a running stack."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def audit(
+    *, data: Path = Path(".halfday"), as_json: Annotated[bool, Parameter(name="--json", negative="")] = False
+) -> int:
+    """Prove the books from the topics and the databases; the first thing that differs is named first.
+
+    Waits up to 10 s for what is on its way. Parked records are listed as accounted for. Exit code 1 when something
+    differs or is still on its way.
+
+    Example: halfday audit --data ./market
+
+    Parameters
+    ----------
+    data
+        Folder of a running stack.
+    as_json
+        The verdict as one JSON object.
+    """
+    from deploy.audit import run
+    from deploy.local import endpoints
+
+    verdict = run(endpoints.read(data.absolute()))
+    print(json.dumps(verdict.as_json(), ensure_ascii=False) if as_json else "\n".join(verdict.lines))
+    return 0 if verdict.ok else 1
