@@ -6,6 +6,7 @@ can't hide itself.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -91,9 +92,12 @@ def _read(consumer: Consumer, spans: Mapping[Place, tuple[int, int]]) -> list[Re
     open_places = {place for place, (begin, end) in spans.items() if begin < end}
     consumer.assign([TopicPartition(*place, spans[place][0]) for place in open_places])
     found: list[Record] = []
+    heard = time.monotonic()
     while open_places:
-        messages = consumer.consume(5_000, _TIMEOUT)
-        if not messages:
+        messages = consumer.consume(5_000, 0.05)  # waits for that many or that long
+        if messages:
+            heard = time.monotonic()
+        elif time.monotonic() - heard > _TIMEOUT:
             raise StackError(f"Kafka sent nothing for {_TIMEOUT:.0f} s; still unread: {sorted(open_places)}")
         for message in messages:
             place: Place = (message.topic() or "", message.partition() or 0)

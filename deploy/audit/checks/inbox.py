@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from contracts.registry import MODELS
 from contracts.tools.consumers import listed
-from contracts.topics import BY_NAME, ORDERS, SERVICES
+from contracts.topics import BY_NAME, ORDERS, SERVICES, TOPICS
 from deploy.audit.evidence import Evidence
 from deploy.audit.finding import Finding
 
@@ -29,14 +29,14 @@ def heard_of(evidence: Evidence) -> Iterator[Finding]:
     not be read has no event id of its own: it is parked, and named there.
     """
     parked = {(row["consumer"], row["event_id"]) for _, row in evidence.parked}
-    told: dict[str, set[str]] = {}
+    asked = [topic.name for topic in TOPICS if topic.private or not topic.compacted]
+    told = {topic: {id for id, _, _ in _told(evidence, topic)} for topic in asked}
     for service in SERVICES:
         for row in evidence.rows(service, "inbox"):
             topic = row["consumer"].partition(".")[2]
-            if topic not in BY_NAME or (BY_NAME[topic].compacted and not BY_NAME[topic].private):
+            if topic not in told or row["event_id"] in told[topic]:
                 continue
-            ids = told.setdefault(topic, {id for id, _, _ in _told(evidence, topic)})
-            if row["event_id"] not in ids and (row["consumer"], row["event_id"]) not in parked:
+            if (row["consumer"], row["event_id"]) not in parked:
                 where = f"{service}.inbox of {row['consumer']}"
                 yield Finding("inbox", row["event_id"], f"has taken effect but does not stand in {topic}", where)
 
