@@ -1,0 +1,106 @@
+"""Kills the house's processes, one after another, each only when the one before is at work again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import httpx2
+
+from deploy.local import endpoints
+
+SERVICES = ("orders", "inventory", "dispatch")
+WORKERS = tuple(f"{service}.worker" for service in SERVICES)
+STORES = ("kafka", "postgres")
+PROCESSES = (*(f"{service}.api" for service in SERVICES), *WORKERS, *STORES)
+CRASH_POINTS = {
+    "orders.worker": "relay.after_send:kill@40",
+    "inventory.worker": "effect.after_commit_before_ack:kill@40",
+    "dispatch.worker": "relay.before_mark:kill@40",
+}
+"""Where each worker dies by itself in its first life: between an effect and the note of it, so that it comes again."""
+BACK_WITHIN_S = 60.0
+_DUPLICATES = re.compile(r"^halfday_duplicates_absorbed_total\{.*\} (\S+)$", re.M)
+
+
+def program(marks: Path, **settings: str) -> Callable[[str, str], list[str]]:
+    """The command of a service process, with more settings; a worker is armed with its crash point once."""
+
+    def command(service: str, role: str) -> list[str]:
+        name = f"{service}.{role}"
+        words = [f"export {key}={shlex.quote(value)};" for key, value in settings.items()]
+        if name in CRASH_POINTS:
+            words.append(f"mkdir {shlex.quote(str(marks / name))} 2>&- && export FAULT={CRASH_POINTS[name]};")
+        return ["sh", "-c", " ".join([*words, f"exec {shlex.quote(sys.executable)} -m services.{service} {role}"])]
+
+    return command
+
+
+class Chaos:
+    """Kills processes of the stack on `data` by their pids.
+
+    `killed` names them in order, `crashed` those that died at their crash point; `duplicates` is what the workers'
+    inboxes say they absorbed, as far as it was asked before they died.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._first = self._pids()
+        self._ports: dict[str, int] = json.loads((data / "ports.json").read_text())
+        self._counted: dict[tuple[str, int], float] = {}
+        self.killed: list[str] = []
+        self.crashed: list[str] = []
+        self.last_fault = time.monotonic()
+
+    @property
+    def duplicates(self) -> int:
+        """Redeliveries that were absorbed."""
+        return int(sum(self._counted.values()))
+
+    async def crash(self, name: str) -> None:
+        """Returns when the worker has died at its crash point and is at work again."""
+        await self._back(name, self._first[name])
+        self.crashed.append(name)
+        self.last_fault = time.monotonic()
+
+    async def kill(self, name: str) -> None:
+        """kill -9; returns when the supervisor has started it again and it is ready."""
+        pid = self._pids()[name]
+        self.killed.append(name)
+        os.kill(pid, signal.SIGKILL)
+        await self._back(name, pid)
+        self.last_fault = time.monotonic()
+
+    async def _back(self, name: str, pid: int) -> None:
+        deadline = time.monotonic() + BACK_WITHIN_S
+        awaited = set(self._pids()) - set(STORES) if name in STORES else {name}
+        while self._pids()[name] == pid or (why := await self._unready(awaited)):
+            assert time.monotonic() < deadline, f"{name} is not back: {why or 'it still runs'}"
+            await asyncio.sleep(0.05)
+
+    async def _unready(self, names: set[str]) -> dict[str, str]:
+        found = await asyncio.to_thread(endpoints.readiness, self._data)
+        return {name: why for name, why in found.items() if name in names and why != "ready"}
+
+    def _pids(self) -> dict[str, int]:
+        return {process["name"]: process["pid"] for process in endpoints.read(self._data)["processes"]}
+
+    async def count_duplicates(self) -> None:
+        """Asks each worker every half second, until cancelled."""
+        async with httpx2.AsyncClient(timeout=2, trust_env=False) as http:
+            while True:
+                for name in WORKERS:
+                    pid = self._pids()[name]
+                    with suppress(httpx2.TransportError):
+                        page = await http.get(f"http://127.0.0.1:{self._ports[name]}/metrics")
+                        self._counted[name, pid] = sum(map(float, _DUPLICATES.findall(page.text)))
+                await asyncio.sleep(0.5)

@@ -1,0 +1,129 @@
+"""A client that writes down what it does, and sends the same request again until it knows what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from tests.faults.history import Deed, History, Outcome, digest
+
+PATIENCE_S, ANSWER_S = 60.0, 10.0
+NOT_NOW = {429, 503}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request: who asks which service for what."""
+
+    role: str
+    service: str
+    method: str
+    path: str
+    body: Any = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status 0: no answer came within our patience, so nobody knows."""
+
+    status: int
+    body: Any = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was done."""
+        return 200 <= self.status < 300
+
+
+Verdict = tuple[Outcome, Mapping[str, Any]]
+Judge = Callable[[Sequence[Deed], Answer], list[Verdict]]
+"""From deeds and the answer to their request: how each ended, and what to remember of the answer."""
+
+
+def plain(deeds: Sequence[Deed], answer: Answer) -> list[Verdict]:
+    """A request that does all of its deeds or none."""
+    if not answer.status:
+        return [(Outcome.UNKNOWN, {"why": str(answer.body)[:300]})] * len(deeds)
+    if answer.ok:
+        return [(Outcome.OK, {"hash": digest(answer.body)})] * len(deeds)
+    return [(Outcome.FAIL, {"why": str(answer.body)[:300]})] * len(deeds)
+
+
+class Client:
+    """All clients of a run together. `in_flight`: requests that were begun and not answered yet, tries included.
+
+    `answers` counts by status, 0 being a connection that died or a time-out; `broken` are answers that no service
+    may give.
+    """
+
+    def __init__(self, endpoints: Mapping[str, Any], history: History) -> None:
+        limits = httpx2.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=5)
+        self._http = {
+            service: httpx2.AsyncClient(base_url=url, timeout=ANSWER_S, limits=limits, trust_env=False)
+            for service, url in endpoints["http"].items()
+        }
+        self._tokens = endpoints["tokens"]
+        self._history = history
+        self.in_flight = 0
+        self.answers = Counter[int]()
+        self.broken: list[str] = []
+
+    async def close(self) -> None:
+        """Ends all connections."""
+        for client in self._http.values():
+            await client.aclose()
+
+    async def get(self, role: str, service: str, path: str, **query: Any) -> Any:
+        """The JSON of a page; None when it doesn't come within our patience or does not exist."""
+        wanted = {name: value for name, value in query.items() if value is not None}
+        answer = await self.send(Ask(role, service, "GET", f"{path}?{httpx2.QueryParams(wanted)}"))
+        return answer.body if answer.ok else None
+
+    async def send(
+        self, ask: Ask, deeds: Sequence[Deed] = (), judge: Judge = plain, *, patience: float = PATIENCE_S
+    ) -> Answer:
+        """The answer to the request, sent again unchanged while none comes, for `patience` seconds (0: once)."""
+        began, attempt = time.monotonic(), 0
+        self.in_flight += 1
+        try:
+            while True:
+                attempt += 1
+                for deed in deeds:
+                    self._history.invoke(deed, attempt, ask.body)
+                answer = await self._try(ask)
+                unknown = self._note(deeds, attempt, judge(deeds, answer)) or not answer.status
+                if not unknown or time.monotonic() - began >= patience:
+                    return answer
+                await asyncio.sleep(min(0.1 * attempt, 1.0))
+        finally:
+            self.in_flight -= 1
+
+    async def _try(self, ask: Ask) -> Answer:
+        headers = {"Authorization": f"Bearer {self._tokens[ask.role]}"}
+        if ask.key:
+            headers["Idempotency-Key"] = ask.key
+        try:
+            answer = await self._http[ask.service].request(ask.method, ask.path, json=ask.body, headers=headers)
+        except httpx2.TransportError as error:
+            self.answers[0] += 1
+            return Answer(0, repr(error))
+        self.answers[answer.status_code] += 1
+        if answer.status_code >= 500 and answer.status_code not in NOT_NOW:
+            self.broken.append(f"{ask.method} {ask.path}: {answer.status_code} {answer.text[:300]}")
+        if answer.status_code in NOT_NOW or answer.status_code >= 500:
+            return Answer(0, f"{answer.status_code} {answer.text[:200]}")
+        return Answer(answer.status_code, answer.json() if answer.content else None)
+
+    def _note(self, deeds: Sequence[Deed], attempt: int, verdicts: Sequence[Verdict]) -> bool:
+        """Whether anything is unknown."""
+        write = {Outcome.OK: self._history.ok, Outcome.FAIL: self._history.fail, Outcome.UNKNOWN: self._history.unknown}
+        for deed, (outcome, remembered) in zip(deeds, verdicts, strict=True):
+            write[outcome](deed, attempt, remembered)
+        return any(outcome is Outcome.UNKNOWN for outcome, _ in verdicts)

@@ -1,0 +1,215 @@
+"""Who works on the market: stalls, couriers, pickup points, the dispatcher. They take what comes, until all is done."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from tests.faults.client import Answer, Ask, Client, Verdict, plain
+from tests.faults.history import Deed, Outcome
+from tests.faults.load import Crowd
+from tests.faults.market import LENT, Market, give_back
+
+Upload = dict[str, Any]
+WRONG = {"refused", "stale", "conflict"}
+MOST = 100
+
+
+@dataclass
+class Device:
+    """What one device recorded in its one session, numbered without holes."""
+
+    name: str
+    market: Market
+    kept: list[Upload] = field(default_factory=list)
+    sent: int = 0
+
+    def record(self, kind: str, body: Mapping[str, Any]) -> None:
+        """Keeps a fact."""
+        self.kept.append(
+            {
+                "session": "s1",
+                "seq": len(self.kept) + 1,
+                "recorded_at": self.market.now.isoformat(),
+                "kind": kind,
+                "body": dict(body),
+            }
+        )
+
+    def pick(self, rng: Random) -> list[Upload]:
+        """What to send: everything new, or a piece of it, with some that was sent before, in any order."""
+        fresh = self.kept[self.sent : self.sent + MOST]
+        old = rng.sample(self.kept[: self.sent], min(self.sent, rng.choice([0, 2, 10])))
+        self.sent += len(fresh)
+        return rng.sample(fresh + old, len(fresh) + len(old))
+
+
+@dataclass
+class Till:
+    """A stall's terminal: it sells what it was lent, whether it has a network or not."""
+
+    client: Client
+    market: Market
+    rng: Random
+    terminal: str
+    site: str
+    device: Device = field(init=False)
+    left: dict[str, int] = field(default_factory=lambda: dict(LENT))
+    _sales: list[tuple[str, str, int]] = field(default_factory=list)
+    _count: int = 0
+
+    def __post_init__(self) -> None:
+        self.device = Device(f"device-{self.terminal}", self.market)
+
+    async def run(self, crowd: Crowd) -> None:
+        """Sells and uploads until the market closes; then closes the session and gives back what is left."""
+        self.device.record("open", {"float_fen": 1000})
+        while not crowd.closing:
+            for _ in range(self.rng.choice([0, 0, 1, 2])):
+                self._sell()
+            await self._sync()
+        self.device.record("close", {"last_seq": len(self.device.kept) + 1, "cash_fen": 0})
+        while self.device.sent < len(self.device.kept):
+            await self._sync()
+        for item, left in self.left.items():
+            answer = await self.client.send(give_back(self.market, self.terminal, self.site, item, left))
+            assert answer.ok, answer
+
+    def _sell(self) -> None:
+        if self._sales and self.rng.random() < 0.1:
+            sale, item, quantity = self._sales.pop(self.rng.randrange(len(self._sales)))
+            self.left[item] += quantity
+            self.device.record("void", {"sale": sale})
+            return
+        item, quantity = self.rng.choice(list(self.left)), self.rng.randint(1, 3)
+        if self.left[item] < quantity:
+            return
+        self.left[item] -= quantity
+        sale = str(UUID(int=self.rng.getrandbits(128), version=4))
+        self._sales.append((sale, item, quantity))
+        line = {"item": item, "quantity": quantity, "amount_fen": quantity * 250}
+        self.device.record("sale", {"sale": sale, "lines": [line]})
+
+    async def _sync(self) -> None:
+        self._count += 1
+        uploads = self.device.pick(self.rng)
+        facts = [
+            {"seq": u["seq"], "kind": u["kind"], "lines": [[one["item"], one["quantity"]]
+             for one in u["body"].get("lines", ())]}
+            for u in uploads
+        ]  # fmt: skip
+        data = {"device": self.device.name, "session": "s1", "uploads": facts}
+        deed = Deed(f"stall-{self.terminal}-{self._count}", "stall", self.terminal, data)
+        body = {"device": self.device.name, "market_day": self.market.day, "uploads": uploads}
+        ask = Ask("terminal", "orders", "POST", f"/v1/terminals/{self.terminal}/sync", body)
+        answer = await self.client.send(ask, [deed])
+        assert answer.ok, answer
+        assert not answer.body["conflicts"], answer.body["conflicts"]
+
+
+@dataclass
+class Rider:
+    """A courier: loads what the route says and hands it over, or brings it back."""
+
+    client: Client
+    market: Market
+    rng: Random
+    courier: str
+    device: Device = field(init=False)
+    _seen: set[str] = field(default_factory=set)
+    _count: int = 0
+
+    def __post_init__(self) -> None:
+        self.device = Device(f"phone-{self.courier}", self.market)
+
+    async def run(self, crowd: Crowd) -> None:
+        """Until it is cancelled."""
+        while True:
+            page = await self.client.get("courier", "dispatch", f"/v1/couriers/{self.courier}/route")
+            stops = [stop for stop in (page or {"stops": []})["stops"] if stop["job"] not in self._seen]
+            for stop in stops:
+                await self._stop(crowd, stop)
+            await self._sync()
+            if crowd.closing and not stops:
+                await asyncio.sleep(0.2)
+
+    async def _stop(self, crowd: Crowd, stop: Mapping[str, Any]) -> None:
+        known = crowd.taken.get(stop["order"])
+        code = known.code if known else (await self._order(stop["order"]))["code"]
+        self._seen.add(stop["job"])
+        job = {"job": stop["job"], "epoch": stop["epoch"]}
+        if self.rng.random() < 0.95:  # else the tap got lost: what follows implies it
+            self.device.record("load", job)
+        if self.rng.random() < 0.1:
+            self.device.record("fail", {**job, "reason": "nobody at home"})
+        if self.rng.random() < 0.05:
+            self.device.record("return", {**job, "reason": "refused at the door"})
+        else:
+            self.device.record("deliver", {**job, "code": code})
+
+    async def _order(self, order: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = await self.client.get("buyer", "orders", f"/v1/orders/{order}")
+        return found
+
+    async def _sync(self) -> None:
+        self._count += 1
+        # A phone sends in order: a later report implies the earlier ones.
+        uploads = sorted(self.device.pick(self.rng), key=lambda upload: upload["seq"])
+        data = {"uploads": [[u["seq"], u["kind"], u["body"]["job"]] for u in uploads]}
+        deed = Deed(f"courier-{self.courier}-{self._count}", "courier", self.courier, data)
+        body = {"device": self.device.name, "uploads": uploads}
+        ask = Ask("courier", "dispatch", "POST", f"/v1/couriers/{self.courier}/sync", body)
+        answer = await self.client.send(ask, [deed], _taken)
+        assert answer.ok, answer
+
+
+def _taken(deeds: Sequence[Deed], answer: Answer) -> list[Verdict]:
+    """A sync is done when every report in it was."""
+    if answer.ok and (wrong := [one for one in answer.body["uploads"] if one["answer"] in WRONG]):
+        return [(Outcome.FAIL, {"why": str(wrong[0])})]
+    return plain(deeds, answer)
+
+
+async def keep_point(client: Client, crowd: Crowd, number: int, of: int) -> None:
+    """A pickup point's leader: sets out what is reserved and hands it over, until cancelled."""
+    while True:
+        found: list[str] = []
+        for state in ("ready", "reserved"):
+            page = await client.get("operator", "orders", "/v1/orders", state=state, limit=500)
+            found += [row["order_id"] for row in (page or {"items": []})["items"] if row["fulfilment"] == "pickup"]
+        mine = [order for order in found if UUID(order).int % of == number]
+        for n in range(0, len(mine), 4):
+            await asyncio.gather(*(_hand_over(client, crowd, order) for order in mine[n : n + 4]))
+        if not mine:
+            await asyncio.sleep(0.3)
+
+
+async def _hand_over(client: Client, crowd: Crowd, order: str) -> None:
+    known = crowd.taken.get(order)
+    code = known.code if known else (await client.get("buyer", "orders", f"/v1/orders/{order}"))["code"]
+    path = f"/v1/orders/{order}"
+    await client.send(Ask("leader", "orders", "POST", f"{path}:ready"), [Deed(f"ready-{order}", "ready", order)])
+    ask = Ask("buyer", "orders", "POST", f"{path}:collect", {"code": code})
+    await client.send(ask, [Deed(f"collect-{order}", "collect", order)])
+
+
+async def direct(client: Client, crowd: Crowd, every_s: float) -> None:
+    """The dispatcher: now and then cuts the next wave that has jobs, and hands planned routes out; until cancelled."""
+    last = time.monotonic()
+    while True:
+        page = await client.get("operator", "dispatch", "/v1/waves", limit=100)
+        waves = (page or {"waves": []})["waves"]
+        for wave in waves:
+            if wave["state"] == "planned":
+                await client.send(Ask("operator", "dispatch", "POST", f"/v1/waves/{wave['wave']}:release"))
+        due = time.monotonic() - last > (2 if crowd.closing else every_s)
+        waiting = next((wave for wave in waves if wave["state"] == "open" and any(wave["jobs"].values())), None)
+        if due and waiting:
+            last = time.monotonic()
+            await client.send(Ask("operator", "dispatch", "POST", f"/v1/waves/{waiting['wave']}:cut"))
+        await asyncio.sleep(0.3)

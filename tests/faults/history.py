@@ -1,0 +1,108 @@
+"""What the clients did: one line before each request leaves and one after its answer came, or did not come."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """How an operation ended for its client."""
+
+    OK = "ok"
+    FAIL = "fail"
+    UNKNOWN = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One operation of a client: `subject` is whom it is about, `data` what was asked. All its tries are the same."""
+
+    id: str
+    kind: str
+    subject: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Op:
+    """An operation as the history tells it. It is unknown when any try is and none was answered well.
+
+    `answer` is what the good answer said, `unknowns` how many tries got none.
+    """
+
+    deed: Deed
+    outcome: Outcome = Outcome.UNKNOWN
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    tries: int = 0
+    unknowns: int = 0
+
+
+def digest(content: Any) -> str:
+    """Equal for equal JSON content, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+
+class History:
+    """Appends to a file of JSON lines; `unknowns` counts the requests whose outcome is not known."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", buffering=1)
+        self.unknowns = 0
+
+    def invoke(self, deed: Deed, attempt: int, payload: Any) -> None:
+        """The request is about to leave."""
+        asked = {"kind": deed.kind, "subject": deed.subject, "data": deed.data} if attempt == 1 else {}
+        self._write("invoke", deed, attempt, hash=digest(payload), **asked)
+
+    def ok(self, deed: Deed, attempt: int, answer: Mapping[str, Any]) -> None:
+        """It was done."""
+        self._write(Outcome.OK, deed, attempt, answer=answer)
+
+    def fail(self, deed: Deed, attempt: int, answer: Mapping[str, Any]) -> None:
+        """It was definitely not done."""
+        self._write(Outcome.FAIL, deed, attempt, answer=answer)
+
+    def unknown(self, deed: Deed, attempt: int, answer: Mapping[str, Any]) -> None:
+        """It may have been done; the line is on the disk on return."""
+        self._write(Outcome.UNKNOWN, deed, attempt, answer=answer)
+        os.fsync(self._file.fileno())
+        self.unknowns += 1
+
+    def close(self) -> None:
+        """No more is written."""
+        self._file.close()
+
+    def _write(self, event: str, deed: Deed, attempt: int, **more: Any) -> None:
+        line = {"event": event, "op": deed.id, "try": attempt, "ns": time.monotonic_ns(), **more}
+        self._file.write(json.dumps(line, default=str) + "\n")
+
+
+def read(path: Path) -> list[Op]:
+    """Every operation of the file, in the order in which they began. One without any answer is unknown."""
+    found: dict[str, Op] = {}
+    failed: set[str] = set()
+    for line in path.read_text().splitlines():
+        entry = json.loads(line)
+        id, event = entry["op"], entry["event"]
+        if event == "invoke":
+            if id not in found:
+                found[id] = Op(Deed(id, entry["kind"], entry["subject"], entry["data"]))
+            found[id].tries += 1
+        elif event == Outcome.OK:
+            found[id].outcome, found[id].answer = Outcome.OK, entry["answer"]
+        elif event == Outcome.FAIL:
+            failed.add(id)
+        else:
+            found[id].unknowns += 1
+    for id in failed:
+        if not found[id].unknowns and found[id].outcome is not Outcome.OK:
+            found[id].outcome = Outcome.FAIL
+    return list(found.values())

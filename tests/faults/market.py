@@ -1,0 +1,143 @@
+"""The market that is played while its house is shot at: a catalogue, lots, and stock lent to stalls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+from contracts.values import pool_of
+from tests.faults.client import Ask, Client
+
+SITES = ("north", "south")
+SCARCE = "truffles"
+STOCK = {"apples": 400_000, "tea": 400_000, "eggs": 900, SCARCE: 40}
+"""What a site gets of each item: plenty, plenty, too little for a busy day, and far too little."""
+LENT = {"apples": 20_000, "tea": 20_000, "eggs": 100}
+TERMINALS, COURIERS, WAVES = 6, 6, 60
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One market day in real time: nothing of it falls due while a run lasts, save holds on stock."""
+
+    day: str
+    now: datetime
+
+    def pool(self, site: str) -> str:
+        """The stock pool of a site."""
+        return pool_of(self.day, site)
+
+    @property
+    def terminals(self) -> dict[str, str]:
+        """Terminals by id, with their site."""
+        return {f"till-{n}": SITES[n % len(SITES)] for n in range(TERMINALS)}
+
+    @property
+    def couriers(self) -> list[str]:
+        """The ids of the couriers."""
+        return [f"rider-{n}" for n in range(COURIERS)]
+
+
+def new_market() -> Market:
+    """Tomorrow's market."""
+    now = datetime.now(UTC)
+    return Market(f"m{now:%Y%m%d}", now)
+
+
+async def open_market(client: Client, market: Market) -> None:
+    """On return orders, lots and stalls are known to every service and can be sold from."""
+    for group in _catalogue(market):
+        await _all(client, [Ask("operator", "orders", "PUT", f"/v1/catalog/{path}", body) for path, body in group])
+    await _all(client, [_lot(market, site, item) for site in SITES for item in STOCK])
+    await _all(client, [_inspection(market, site, item) for site in SITES for item in STOCK])
+    await _all(client, [_loan(market, t, site, item) for t, site in market.terminals.items() for item in LENT])
+
+
+async def _all(client: Client, asks: list[Ask]) -> None:
+    for answer in await asyncio.gather(*(client.send(ask) for ask in asks)):
+        assert answer.ok, answer
+
+
+def _catalogue(market: Market) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    place = {"name_zh": "镇", "lat": 28.2, "lon": 112.9}
+    since = (market.now - timedelta(days=1)).isoformat()
+    yield [("stations/depot", place), ("villages/hill", place)]
+    yield [(f"communities/{site}-side", place) for site in SITES]
+    yield [(f"sites/{site}", {**place, "station": "depot"}) for site in SITES]
+    yield [("households/h1", {"village": "hill"})]
+    yield [(f"items/{item}", {"name_zh": item, "unit": "piece", "unit_g": 10}) for item in STOCK]
+    yield [
+        (f"prices/{item}-{channel}", {"item": item, "channel": channel, "price_fen": 250, "effective_from": since})
+        for item in STOCK
+        for channel in ("app", "group", "live", "stall")
+    ]
+    yield [(f"points/{site}-point", {"community": f"{site}-side", "name_zh": "点"}) for site in SITES]
+    yield [(f"terminals/{id}", {"site": site}) for id, site in market.terminals.items()]
+    yield [(f"couriers/{id}", {"station": "depot", "capacity_g": 1_000_000}) for id in market.couriers]
+    yield [(f"market-days/{market.day}", _market_day(market))]
+
+
+def _market_day(market: Market) -> dict[str, Any]:
+    def after(hours: float) -> str:
+        return (market.now + timedelta(hours=hours)).isoformat()
+
+    return {
+        "date": (market.now + timedelta(days=2)).date().isoformat(),
+        "opens_at": after(-1),
+        "closes_at": after(10),
+        "sites": [{"site": site, "communities": [f"{site}-side"]} for site in SITES],
+        "waves": [
+            {"id": f"{market.day}-w{n:02}", "station": "depot", "slot_from": after(12 + n / 60),
+             "slot_until": after(24 + n / 60), "cutoff": after(11), "capacity": 10_000}
+            for n in range(WAVES)
+        ],
+    }  # fmt: skip
+
+
+def _id(*names: str) -> str:
+    return str(uuid5(NAMESPACE_OID, "/".join(names)))
+
+
+def _lot(market: Market, site: str, item: str) -> Ask:
+    body = {
+        "lot_id": _id(market.day, site, item),
+        "pool": market.pool(site),
+        "item": item,
+        "household": "h1",
+        "quantity": STOCK[item],
+        "harvested_at": market.now.isoformat(),
+    }
+    return Ask("operator", "inventory", "POST", "/v1/lots", body)
+
+
+def _inspection(market: Market, site: str, item: str) -> Ask:
+    lot = _id(market.day, site, item)
+    return Ask("operator", "inventory", "POST", f"/v1/lots/{lot}:inspect", {"result": "pass"}, f"{lot}-inspected")
+
+
+def _loan(market: Market, terminal: str, site: str, item: str) -> Ask:
+    body = {
+        "allotment_id": _id(market.day, terminal, item, "loan"),
+        "terminal": terminal,
+        "pool": market.pool(site),
+        "item": item,
+        "quantity": LENT[item],
+        "lease_until": (market.now + timedelta(hours=9)).isoformat(),
+    }
+    return Ask("operator", "inventory", "POST", "/v1/allotments", body)
+
+
+def give_back(market: Market, terminal: str, site: str, item: str, quantity: int) -> Ask:
+    """The counted return of what a stall has left."""
+    body = {
+        "return_id": _id(market.day, terminal, item, "back"),
+        "terminal": terminal,
+        "pool": market.pool(site),
+        "item": item,
+        "quantity": quantity,
+    }
+    return Ask("operator", "inventory", "POST", "/v1/allotments:return", body)

@@ -1,0 +1,91 @@
+"""Reads every topic but the private one from its first record, with a client and code of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from contracts.topics import TOPICS
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One record. `type` is the short name (`order-placed`), `seq` 0 where there is none, `digest` of the value."""
+
+    topic: str
+    partition: int
+    offset: int
+    id: str
+    type: str
+    subject: str
+    seq: int
+    data: Mapping[str, Any]
+    digest: str
+
+
+class Observer:
+    """Remembers all that it has read, per partition in order of offset."""
+
+    def __init__(self, kafka: Mapping[str, Any]) -> None:
+        security = kafka["security"]
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": kafka["bootstrap"],
+                "security.protocol": security["security_protocol"],
+                "sasl.mechanisms": security["sasl_mechanism"],
+                "sasl.username": security["username"],
+                "sasl.password": security["password"],
+                "group.id": "observer.faults",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+            }
+        )
+        self._next = {(t.name, p): 0 for t in TOPICS if not t.private for p in range(t.partitions)}
+        self._consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in self._next])
+        self.log: list[Seen] = []
+
+    def catch_up(self, timeout: float = 30) -> list[Seen]:
+        """Reads on to what are the ends of the topics now; everything that was ever read."""
+        deadline = time.monotonic() + timeout
+        ends = {place: self._end(*place) for place in self._next}
+        while any(self._next[place] < end for place, end in ends.items()):
+            assert time.monotonic() < deadline, f"the topics can't be read to their ends within {timeout} s"
+            for message in self._consumer.consume(1000, 0.2):
+                self._take(message)
+        return self.log
+
+    def close(self) -> None:
+        """Disconnects."""
+        self._consumer.close()
+
+    def _end(self, topic: str, partition: int) -> int:
+        return int(self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)[1])
+
+    def _take(self, message: Message) -> None:
+        if message.error():  # such as a broker that is away; the reading goes on by itself
+            return
+        headers = {name: value.decode() for name, value in message.headers() or () if isinstance(value, bytes)}
+        value = message.value() or b""
+        topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
+        assert offset == self._next[topic, partition], f"{topic}/{partition} jumps to {offset}"
+        self._next[topic, partition] = offset + 1
+        self.log.append(
+            Seen(
+                topic,
+                partition,
+                offset,
+                headers.get("ce_id", ""),
+                headers.get("ce_type", "..").split(".")[2],
+                headers.get("ce_subject", ""),
+                int(headers.get("ce_seq", 0)),
+                json.loads(value) if value else {},
+                hashlib.sha256(value).hexdigest()[:24],
+            )
+        )

@@ -1,0 +1,193 @@
+"""The whole house at work while each of its processes is killed in turn: nothing lost, doubled or oversold."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from deploy.local.options import Options
+from deploy.local.stack import Stack
+from tests.faults import field as works
+from tests.faults import history, market
+from tests.faults.chaos import CRASH_POINTS, PROCESSES, Chaos, program
+from tests.faults.checker import check
+from tests.faults.client import Client
+from tests.faults.evidence import Evidence, Finding
+from tests.faults.load import BUYERS, HOLD_S, Crowd
+from tests.faults.observer import Observer
+from tests.faults.views import look
+
+IN_FLIGHT, KILLS, ENDED_WITHIN_S = 50, 20, 45.0
+POINTS = 2
+
+pytestmark = pytest.mark.stack
+
+
+@dataclass
+class Run:
+    """One run and everything that takes part in it. `fewest` is the lowest number of requests seen in flight."""
+
+    data: Path
+    client: Client
+    crowd: Crowd
+    chaos: Chaos
+    observer: Observer
+    history: history.History
+    rng: Random
+    fewest: int = BUYERS
+    _tasks: dict[str, list[asyncio.Task[Any]]] = field(default_factory=dict)
+
+    def begin(self, wave_every_s: float) -> None:
+        """Sets everybody to work."""
+        crowd, client, day, rng = self.crowd, self.client, self.crowd.market, self.rng
+        tills = [works.Till(client, day, Random(rng.random()), id, site) for id, site in day.terminals.items()]
+        riders = [works.Rider(client, day, Random(rng.random()), id) for id in day.couriers]
+        self._start("buyers", *(crowd.buyer() for _ in range(BUYERS)))
+        self._start("tills", *(till.run(crowd) for till in tills))
+        self._start("riders", *(rider.run(crowd) for rider in riders))
+        self._start("points", *(works.keep_point(client, crowd, n, POINTS) for n in range(POINTS)))
+        self._start("dispatcher", works.direct(client, crowd, wave_every_s))
+        self._start("watch", self._watch(), self.chaos.count_duplicates())
+
+    def _start(self, who: str, *what: Coroutine[Any, Any, None]) -> None:
+        self._tasks[who] = [asyncio.create_task(one, name=who) for one in what]
+
+    async def _watch(self) -> None:
+        while not self.crowd.closing:
+            self.fewest = min(self.fewest, self.client.in_flight)
+            await asyncio.sleep(0.02)
+
+    def check_people(self) -> None:
+        """Raises what made anybody stop."""
+        for task in [task for tasks in self._tasks.values() for task in tasks]:
+            if task.done():
+                task.result()
+
+    async def close(self) -> None:
+        """No new business; returns when every buyer has its last answer and every stall has closed."""
+        self.crowd.closing = True
+        await asyncio.gather(*self._tasks["buyers"], *self._tasks["tills"])
+
+    async def go_home(self) -> None:
+        """Ends who works without end, and writes no more."""
+        everybody = [task for tasks in self._tasks.values() for task in tasks]
+        for task in everybody:
+            task.cancel()
+        await asyncio.gather(*everybody, return_exceptions=True)
+
+    async def evidence(self) -> Evidence:
+        """What there is to be judged now."""
+        log = await asyncio.to_thread(self.observer.catch_up)
+        ops = history.read(self.data / "history.jsonl")
+        return Evidence(ops, list(log), await look(self.client), frozenset({market.SCARCE}))
+
+
+@asynccontextmanager
+async def house(data: Path, seed: int) -> AsyncIterator[Run]:
+    """A stack of its own with a market that is open."""
+    (data / "marks").mkdir()
+    stack = Stack(data, Options(), program=program(data / "marks", HALFDAY_HOLD_TTL_S=str(HOLD_S)), say=print)
+    await asyncio.to_thread(stack.start)
+    try:
+        await asyncio.to_thread(stack.wait_ready, 90)
+        written = history.History(data / "history.jsonl")
+        client, rng, day = Client(stack.endpoints(), written), Random(seed), market.new_market()
+        observer = Observer(stack.endpoints()["kafka"])
+        run = Run(data, client, Crowd(client, day, rng), Chaos(data), observer, written, rng)
+        try:
+            await market.open_market(client, day)
+            yield run
+        finally:
+            await run.go_home()
+            await client.close()
+            observer.close()
+            written.close()
+    finally:
+        await asyncio.to_thread(stack.stop)
+
+
+async def shoot(run: Run, seconds: float) -> None:
+    """First each worker dies at its crash point, then every process in turn is killed, for at least 20 times."""
+    began = time.monotonic()
+    for name in CRASH_POINTS:
+        await run.chaos.crash(name)
+        run.check_people()
+    while len(run.chaos.killed) < KILLS or time.monotonic() - began < seconds:
+        for name in run.rng.sample(PROCESSES, len(PROCESSES)):
+            await run.chaos.kill(name)
+            run.check_people()
+            if len(run.chaos.killed) >= KILLS and time.monotonic() - began > seconds:
+                return
+
+
+async def settle(run: Run) -> tuple[Evidence, list[Finding]]:
+    """The evidence as soon as nothing is wrong with it, or as it is 45 s after the last fault."""
+    while True:
+        evidence = await run.evidence()
+        findings = check(evidence)
+        run.check_people()
+        if not findings or time.monotonic() - run.chaos.last_fault > ENDED_WITHIN_S:
+            return evidence, findings
+        await asyncio.sleep(0.5)
+
+
+async def play(data: Path, seconds: float) -> None:
+    """One run from its start to its verdict."""
+    seed = int(os.environ.get("HALFDAY_SEED") or time.time())
+    print(f"HALFDAY_SEED={seed}, history and logs in {data}")
+    async with house(data, seed) as run:
+        run.begin(wave_every_s=max(8.0, seconds / 40))
+        await shoot(run, seconds)
+        await run.close()
+        evidence, findings = await settle(run)
+        took = time.monotonic() - run.chaos.last_fault
+        report(run, evidence, took)
+        assert not findings, "\n".join(f"{one.check}: {one.subject}: {one.what}" for one in findings[:30])
+        assert not run.client.broken, run.client.broken[:5]
+        assert took <= ENDED_WITHIN_S
+        conclusive(run, evidence)
+
+
+def report(run: Run, evidence: Evidence, took: float) -> None:
+    """The figures of the run."""
+    states: dict[str, int] = {}
+    for row in evidence.views.orders.values():
+        states[row["state"]] = states.get(row["state"], 0) + 1
+    print(
+        f"{len(run.chaos.killed)} kills, {len(run.chaos.crashed)} crash points; all ended {took:.0f} s after the last"
+    )
+    print(f"requests by answer {dict(run.client.answers)}, fewest in flight {run.fewest}")
+    print(f"{len(evidence.ops)} operations, {run.history.unknowns} unknown outcomes; orders {states}")
+    print(
+        f"{len(evidence.log)} records, {evidence.duplicates} of them twice, {run.chaos.duplicates} absorbed by inboxes"
+    )
+
+
+def conclusive(run: Run, evidence: Evidence) -> None:
+    """A run in which nothing went wrong proves nothing."""
+    assert run.fewest >= IN_FLIGHT, f"inconclusive: only {run.fewest} requests in flight"
+    assert len(run.chaos.killed) >= KILLS, f"inconclusive: {len(run.chaos.killed)} kills"
+    assert set(run.chaos.killed) == set(PROCESSES), "inconclusive: not every process was killed"
+    assert evidence.duplicates + run.chaos.duplicates > 0, "inconclusive: nothing was delivered twice"
+    assert run.history.unknowns > 0, "inconclusive: every outcome was known"
+    assert any(evidence.of("stock-refused")), "inconclusive: no reservation was refused"
+
+
+@pytest.mark.timeout(300)
+async def test_nothing_is_lost_while_every_process_is_killed(tmp_path: Path):
+    await play(tmp_path, seconds=60)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+async def test_nothing_is_lost_for_as_long_as_it_takes(tmp_path: Path):
+    await play(tmp_path, seconds=float(os.environ.get("HALFDAY_LONG_S", "660")))

@@ -1,0 +1,34 @@
+"""What the services say of themselves over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from tests.faults.chaos import SERVICES
+from tests.faults.client import Client
+from tests.faults.evidence import Views
+
+
+async def look(client: Client) -> Views:
+    """All orders, jobs, stock and parked records, page by page."""
+    return Views(
+        orders={row["order_id"]: row async for row in _pages(client, "orders", "/v1/orders", "items")},
+        jobs={row["job"]: row async for row in _pages(client, "dispatch", "/v1/jobs", "jobs")},
+        stock={(row["pool"], row["item"]): row async for row in _pages(client, "inventory", "/v1/stock", "stock")},
+        parked=[
+            f"{service}: {row}" for service in SERVICES async for row in _pages(client, service, "/v1/parked", "parked")
+        ],
+    )
+
+
+async def _pages(client: Client, service: str, path: str, name: str) -> AsyncIterator[Mapping[str, Any]]:
+    cursor = None
+    while True:
+        page = await client.get("operator", service, path, limit=500, cursor=cursor)
+        assert page is not None, f"{service} does not show {path}"
+        for row in page[name]:
+            yield row
+        cursor = page["next"]
+        if not cursor:
+            return
