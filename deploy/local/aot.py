@@ -8,9 +8,7 @@ from pathlib import Path
 
 from deploy.local.cache import cache_dir
 from deploy.local.java import Java
-from deploy.local.process import Child
-
-ROOT = Path(__file__).parents[2]
+from deploy.local.process import Child, with_our_code
 
 
 def cache_file(java: Java, jars: Sequence[Path], flags: Sequence[str]) -> Path:
@@ -37,7 +35,7 @@ def build_in_background(java: Java, cache: Path, home: Path, log: Path) -> Child
         [sys.executable, "-m", "deploy.local.train", cache],
         log=log,
         pidfile=home / "training.pid",
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))},
+        env=with_our_code(os.environ),
     )
 
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from deploy.local import process
 from deploy.local.errors import StackError
@@ -21,29 +22,27 @@ alter role :"role" nosuperuser nocreatedb nocreaterole password :'password';
 
 # Nobody but the owner may even connect: each service has its own database.
 DATABASE = """
-\\set database {database}
-\\set owner {owner}
-select format('create database %I owner %I', :'database', :'owner')
- where not exists (select from pg_database where datname = :'database') \\gexec
-revoke all on database :"database" from public;
+select format('create database %I owner %I', :'role', :'role')
+ where not exists (select from pg_database where datname = :'role') \\gexec
+revoke all on database :"role" from public;
 """
 
 
-def make(psql: Path, admin_url: str, passwords: Mapping[str, str], databases: Mapping[str, str]) -> None:
-    """Makes login roles (name to password) and databases (name to owner) that are missing, and resets
-    passwords and limits. Idempotent. Raises StackError with the server's words.
+def make(psql: Path, admin_url: str, passwords: Mapping[str, str]) -> None:
+    """For each login role (name to password) makes it and the database of its name where they are missing, and
+    sets its password and limits. Idempotent. Raises StackError with the server's words.
     """
-    for name in (*passwords, *databases, *databases.values()):
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
-            raise ValueError(f"{name!r} is no plain name for a role or database")
-    script = [ROLE.format(role=role, number=number) for number, role in enumerate(passwords)]
-    script += [DATABASE.format(database=name, owner=owner) for name, owner in databases.items()]
-    hidden = {f"HALFDAY_ROLE_{number}": password for number, password in enumerate(passwords.values())}
-    password = re.sub(r".*//[^:]*:([^@]*)@.*", r"\1", admin_url)
+    script, hidden = "", {}
+    for number, (role, password) in enumerate(passwords.items()):
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", role):
+            raise ValueError(f"{role!r} is no plain name for a role")
+        script += ROLE.format(role=role, number=number) + DATABASE
+        hidden[f"HALFDAY_ROLE_{number}"] = password
+    admin = urlsplit(admin_url)
     done = process.run(
-        [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", admin_url.replace(f":{password}@", "@")],
-        env={**os.environ, **hidden, "PGPASSWORD": password, "PGOPTIONS": "-c client_min_messages=error"},
-        stdin="".join(script),
+        [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", admin_url.replace(f":{admin.password}@", "@")],
+        env={**os.environ, **hidden, "PGPASSWORD": admin.password or "", "PGOPTIONS": "-c client_min_messages=error"},
+        stdin=script,
     )
     if done.returncode != 0:
         raise StackError(f"PostgreSQL refused its roles and databases: {done.stdout.strip()}")

@@ -63,17 +63,16 @@ class Keeper:
             try:
                 self.kept.start()
                 born = time.monotonic()
-                first = not self.started.done()
-                if first:
+                if not self.started.done():
                     self.started.set_result(None)
                 self._changed()
                 end = f"ended with code {self.kept.wait()}"
             except Exception as error:
                 self.kept.stop()
-                if not self.started.done():
-                    self.started.set_exception(error)
-                    return
                 end = str(error) if isinstance(error, StackError) else repr(error)
+                if not self.started.done():
+                    self.started.set_exception(StackError(f"{self.name}: {end}"))
+                    return
             if time.monotonic() - born > HEALTHY_AFTER:
                 delay = FIRST_DELAY
             if not self._stopping.is_set():

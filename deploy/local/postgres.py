@@ -91,12 +91,7 @@ class Postgres:
         if not process.wait_until(self._is_ready, timeout):
             self.stop()
             raise StackError(f"PostgreSQL did not start within {timeout:.0f} s; see {self._log}")
-        databases.make(self._bin / "psql", self.admin_url, self._roles, {role: role for role in self._roles})
-
-    def create_database(self, name: str, owner: str) -> str:
-        """Makes a further database that only `owner` may use, unless it exists; returns its URL for `owner`."""
-        databases.make(self._bin / "psql", self.admin_url, {}, {name: owner})
-        return self.url(name, owner)
+        databases.make(self._bin / "psql", self.admin_url, self._roles)
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Waits until the postmaster ends; its exit code, or None when `timeout` seconds passed first."""

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import psutil
 
+from deploy.local.errors import StackError
+
 LEASH = Path(__file__).with_name("leash.py")
+ROOT = Path(__file__).parents[2]
 LOG_LIMIT = 20_000_000
 
 # The kernel's parent-death signal fires when the *thread* that forked ends, so every child is forked by one
@@ -29,6 +32,12 @@ def leashed(command: Sequence[str | Path], who: str = "same", death: int = signa
     return [*wrapper, shutil.which(program) or program, *rest]
 
 
+def with_our_code(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` in which Python finds our packages, whatever folder it is started in."""
+    path = filter(None, (str(ROOT), environment.get("PYTHONPATH")))
+    return {**environment, "PYTHONPATH": os.pathsep.join(path)}
+
+
 def run(
     command: Sequence[str | Path],
     *,
@@ -39,20 +48,23 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Runs a short leashed command to its end and returns its code and combined output.
 
-    Raises `subprocess.TimeoutExpired` (the command is killed) after `timeout` seconds.
+    Raises StackError (the command is killed) after `timeout` seconds.
     """
-    # The calling thread forks it and waits for it, so the leash holds.
-    return subprocess.run(
-        leashed(command, who),
-        input=stdin,
-        env=dict(os.environ if env is None else env),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout,
-        check=False,
-        start_new_session=True,
-    )
+    try:
+        # The calling thread forks it and waits for it, so the leash holds.
+        return subprocess.run(
+            leashed(command, who),
+            input=stdin,
+            env=dict(os.environ if env is None else env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+            start_new_session=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise StackError(f"{Path(command[0]).name} did not end within {timeout:.0f} s") from None
 
 
 class Child:

@@ -14,7 +14,7 @@ from deploy.local.ports import Ports
 from deploy.local.postgres import Postgres
 from deploy.local.secrets import Secrets
 
-ROOT = Path(__file__).parents[2]
+ROOT = process.ROOT
 # A service drains for at most 20 s before it gives up by itself.
 GRACE = 25.0
 
@@ -46,7 +46,10 @@ class Service:
     def start(self) -> None:
         """Returns as soon as the process exists."""
         self._child = process.Child(
-            self._command, log=self._log, pidfile=self._pidfile, env={**os.environ, **self._environment}
+            self._command,
+            log=self._log,
+            pidfile=self._pidfile,
+            env={**process.with_our_code(os.environ), **self._environment},
         )
 
     def wait(self) -> int | None:
@@ -76,7 +79,6 @@ def environment(
     port = "HALFDAY_HTTP_PORT" if name.endswith(".api") else "HALFDAY_HEALTH_PORT"
     own = {"HALFDAY_QUOTE_KEY": secrets.quote_key} if service == "dispatch" else {}
     return {
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
         "PYTHONUNBUFFERED": "1",
         "HALFDAY_DATABASE_URL": postgres.url(service),
         "HALFDAY_KAFKA_BOOTSTRAP": kafka.bootstrap,

@@ -16,7 +16,7 @@ from deploy.local.errors import StackError
 from deploy.local.files import make_data_folder
 from deploy.local.holder import refuse_second
 from deploy.local.options import Options, parse_workers
-from deploy.local.services import ROOT
+from deploy.local.process import with_our_code
 from deploy.local.stack import Interrupted, Stack
 
 PR_SET_PDEATHSIG = 1
@@ -66,7 +66,6 @@ def launch(
     refuse_second(data)
     make_data_folder(data)
     log = data / "logs" / "supervisor.log"
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     with log.open("wb") as file:
         # A session of its own: Ctrl-C in the terminal reaches only us.
         return subprocess.Popen(
@@ -74,7 +73,7 @@ def launch(
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
-            env={**os.environ, "PYTHONPATH": path, **(environment or {})},
+            env={**with_our_code(os.environ), **(environment or {})},
             start_new_session=True,
         )
 
