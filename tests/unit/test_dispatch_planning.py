@@ -9,14 +9,14 @@ import pytest
 
 from services.dispatch.planning import checker, greedy, planner
 from services.dispatch.planning.plan import Plan, Route, Stop, Trip, Unserved
-from services.dispatch.planning.problem import Courier, Order, Place, Problem
+from services.dispatch.planning.problem import Courier, Order, Place, Problem, Window
 
 HOUR = 3600
 STATION = Place(28.226, 112.962)
 
 
 def order(id: str, load_g: int = 5000, cold_ml: int = 0, lat: float = 28.24, until_s: int = 14 * HOUR) -> Order:
-    return Order(id, Place(lat, 112.99), load_g, cold_ml, 11 * HOUR, until_s)
+    return Order(id, Place(lat, 112.99), load_g, cold_ml, (Window(11 * HOUR, until_s),))
 
 
 def courier(id: str = "van-1", capacity_g: int = 100_000, until_s: int = 16 * HOUR) -> Courier:
@@ -51,13 +51,17 @@ def test_a_full_vehicle_comes_back_for_a_second_trip():
     ("orders", "couriers", "reason"),
     [
         ([order("o")], [], "no courier is on shift"),
-        ([order("o", load_g=200_000)], [courier()], "200000 g is more than any vehicle carries"),
-        ([order("o", cold_ml=30_000)], [courier()], "30000 ml of cold room is more than any able vehicle has"),
-        ([order("o", lat=31.0)], [courier()], "too far to be reached and come back from in the slot"),
+        ([order("o", load_g=200_000)], [courier()], "courier van-1: carries 100000 g, it weighs 200000 g"),
+        ([order("o", cold_ml=30_000)], [courier()], "courier van-1: has 20000 ml of cold box, it needs 30000 ml"),
+        (
+            [order("o", lat=31.0)],
+            [courier()],
+            "courier van-1: could be there at 15:45 at the soonest, the window ends 14:00",
+        ),
         (
             [order("a", 90_000), order("b", 90_000)],
             [courier(until_s=11 * HOUR + 1500)],
-            "no vehicle that can carry it has time or room left in the slot",
+            "courier van-1: on every trip that passes in time the vehicle has 10000 g left at most, it needs 90000 g",
         ),
     ],
 )
@@ -87,9 +91,13 @@ def with_trip(**changes: object) -> Plan:
         (TWO, replace(GOOD, metres=GOOD.metres - 1), "the plan says"),
         (problem(list(TWO.orders), [courier(capacity_g=6000)]), GOOD, "carries more than 6000 g"),
         (problem([replace(o, cold_ml=15_000) for o in TWO.orders]), GOOD, "ml in the cold box"),
-        (problem([replace(o, until_s=o.from_s - 9) for o in TWO.orders]), GOOD, "outside its window"),
+        (
+            problem([replace(o, windows=(Window(11 * HOUR, 11 * HOUR - 9),)) for o in TWO.orders]),
+            GOOD,
+            "outside its window",
+        ),
         (problem(list(TWO.orders), [courier(until_s=11 * HOUR)]), GOOD, "after the shift"),
-        (TWO, with_trip(start_s=8 * HOUR), "before the last one is over"),
+        (TWO, with_trip(start_s=8 * HOUR), "starts before the shift allows"),
         (TWO, with_trip(start_s=TRIP.start_s + 600), "sooner than it can be reached"),
         (TWO, with_trip(end_s=TRIP.end_s - 60), "back sooner than the way takes"),
         (TWO, with_trip(stops=()), "a trip without stops"),

@@ -1,23 +1,27 @@
-"""Says what is wrong with a plan. Shares nothing with the planners but the problem, the plan and the matrix port."""
+"""Says what is wrong with a plan. Shares nothing with the planners but the problem, the plan and the matrix port.
+
+Every time, load, window, shift, break, cold minute, metre and fen is worked out again from the stops.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
-from services.dispatch.planning.matrix import Matrix, MatrixPort, great_circle
-from services.dispatch.planning.plan import Plan, Trip
-from services.dispatch.planning.problem import Courier, Problem
+from services.dispatch.planning.matrix import Layout, Matrix, layout, matrices
+from services.dispatch.planning.plan import Plan, Route, Trip
+from services.dispatch.planning.problem import NO_WAY, Courier, Order, Problem
 
 
-def faults(problem: Problem, plan: Plan, matrix_of: MatrixPort = great_circle) -> list[str]:
+def faults(problem: Problem, plan: Plan) -> list[str]:
     """Every broken rule in words; empty for a plan that may be driven.
 
-    Each order once, planned or unserved with a reason; couriers known and once; loads of each trip, windows, shift;
-    times no sooner than driving, loading and serving allow; metres add up.
+    Each order once, planned or unserved with a reason; couriers known and once; skills and zones; loads of each trip,
+    release, windows, cold minutes, shift, breaks; times no sooner than driving, loading and serving allow; metres and
+    cost add up.
     """
-    matrix = matrix_of([problem.station, *(order.place for order in problem.orders)])
-    return [*_census(problem, plan), *_driving(problem, plan, matrix)]
+    return [*_census(problem, plan), *_Check(problem).plan(plan)]
 
 
 def _census(problem: Problem, plan: Plan) -> Iterator[str]:
@@ -32,45 +36,107 @@ def _census(problem: Problem, plan: Plan) -> Iterator[str]:
     yield from (f"courier {id} has {n} routes" for id, n in sorted(couriers.items()) if n > 1)
 
 
-def _driving(problem: Problem, plan: Plan, matrix: Matrix) -> Iterator[str]:
-    places = {order.id: n for n, order in enumerate(problem.orders, 1)}
-    couriers = {courier.id: courier for courier in problem.couriers}
-    metres = 0
-    for route in plan.routes:
-        courier = couriers.get(route.courier)
-        if courier is None:
-            yield f"courier {route.courier} is not in the problem"
-            continue
-        free = courier.from_s
-        for trip in route.trips:
-            walk = [places[stop.order] for stop in trip.stops if stop.order in places]
-            steps = zip([0, *walk], [*walk, 0], strict=True)
-            metres += sum(matrix.metres[a][b] for a, b in steps)
+class _Check:
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.where: Layout = layout(problem)
+        self.matrices = matrices(problem, self.where.places)
+        self.orders = {order.id: (n, order) for n, order in enumerate(problem.orders, 1)}
+        self.couriers = {courier.id: n for n, courier in enumerate(problem.couriers)}
+
+    def plan(self, plan: Plan) -> Iterator[str]:
+        metres, parts = 0, 0  # parts: 1/3 600 000 fen, in which a metre, a second and a fen are whole
+        for route in plan.routes:
+            if route.courier not in self.couriers:
+                yield f"courier {route.courier} is not in the problem"
+                continue
+            n = self.couriers[route.courier]
+            courier = self.problem.couriers[n]
+            yield from self._route(n, courier, route)
+            way = sum(self._legs(n, k, trip, len(route.trips)) for k, trip in enumerate(route.trips))
+            if route.trips:
+                ways = self.matrices[courier.profile]
+                begin = route.trips[0].start_s - ways.seconds(self.where.starts[n], 0)
+                way += ways.metres(self.where.starts[n], 0)
+                parts += courier.fen_per_hour * (route.trips[-1].end_s - begin) * 1000 + courier.fen_fixed * 3_600_000
+            metres += way
+            parts += courier.fen_per_km * way * 3600
+        if metres != plan.metres:
+            yield f"the trips have {metres} m, the plan says {plan.metres}"
+        lost = sum(self.orders[u.order][1].prize_fen or 0 for u in plan.unserved if u.order in self.orders)
+        cost = -(-parts // 3_600_000) + lost
+        if cost != plan.cost_fen:
+            yield f"the plan costs {cost} fen, it says {plan.cost_fen}"
+
+    def _legs(self, n: int, k: int, trip: Trip, trips: int) -> int:
+        ways = self.matrices[self.problem.couriers[n].profile]
+        walk = [0, *(self.orders[s.order][0] for s in trip.stops if s.order in self.orders), self._home(n, k, trips)]
+        return sum(ways.metres(a, b) for a, b in pairwise(walk))
+
+    def _home(self, n: int, k: int, trips: int) -> int:
+        return self.where.ends[n] if k == trips - 1 else 0
+
+    def _route(self, n: int, courier: Courier, route: Route) -> Iterator[str]:
+        ways = self.matrices[courier.profile]
+        approach = ways.seconds(self.where.starts[n], 0)
+        free = courier.from_s + approach
+        busy = []
+        for k, trip in enumerate(route.trips):
             if trip.start_s < free:
-                yield f"courier {courier.id} starts a trip before the last one is over"
-            yield from _trip(problem, courier, trip, walk, matrix)
+                what = "starts a trip before the last one is over" if k else "starts before the shift allows"
+                yield f"courier {courier.id} {what}"
+            yield from self._trip(courier, trip, self._home(n, k, len(route.trips)), ways)
             free = trip.end_s
+            busy.append((trip.start_s - (0 if k else approach), trip.end_s))
         if free > courier.until_s:
             yield f"courier {courier.id} is back {free - courier.until_s} s after the shift"
-    if metres != plan.metres:
-        yield f"the trips have {metres} m, the plan says {plan.metres}"
+        yield from _breaks(courier, route, busy)
+
+    def _trip(self, courier: Courier, trip: Trip, home: int, ways: Matrix) -> Iterator[str]:
+        stops = [(stop, *self.orders[stop.order]) for stop in trip.stops if stop.order in self.orders]
+        orders = [order for _, _, order in stops]
+        if not orders:
+            yield f"courier {courier.id} has a trip without stops"
+        yield from _loads(courier, trip, orders)
+        left = clock = trip.start_s + self.problem.load_s
+        here = 0
+        for stop, place, order in stops:
+            clock += ways.seconds(here, place)
+            if ways.metres(here, place) >= NO_WAY or ways.seconds(here, place) >= NO_WAY:
+                yield f"order {order.id} can't be reached from the stop before it"
+            if stop.eta_s < clock:
+                yield f"order {order.id} is promised {clock - stop.eta_s} s sooner than it can be reached"
+            if not any(window.from_s <= stop.eta_s <= window.until_s for window in order.windows):
+                yield f"order {order.id} is served outside its window"
+            if order.out_of_cold_s is not None and stop.eta_s - left > order.out_of_cold_s:
+                yield f"order {order.id} is out of the cold for {stop.eta_s - left} s of {order.out_of_cold_s}"
+            clock, here = max(clock, stop.eta_s) + order.service_s, place
+        if trip.end_s < clock + ways.seconds(here, home):
+            yield f"courier {courier.id} is back sooner than the way takes"
 
 
-def _trip(problem: Problem, courier: Courier, trip: Trip, walk: list[int], matrix: Matrix) -> Iterator[str]:
-    orders = [problem.orders[place - 1] for place in walk]
-    if not orders:
-        yield f"courier {courier.id} has a trip without stops"
+def _loads(courier: Courier, trip: Trip, orders: list[Order]) -> Iterator[str]:
     if sum(order.load_g for order in orders) > courier.capacity_g:
         yield f"courier {courier.id} carries more than {courier.capacity_g} g"
     if sum(order.cold_ml for order in orders) > courier.cold_ml:
         yield f"courier {courier.id} has more than {courier.cold_ml} ml in the cold box"
-    clock, here = trip.start_s + problem.load_s, 0
-    for stop, order, place in zip(trip.stops, orders, walk, strict=False):
-        clock += matrix.seconds[here][place]
-        if stop.eta_s < clock:
-            yield f"order {order.id} is promised {clock - stop.eta_s} s sooner than it can be reached"
-        if not order.from_s <= stop.eta_s <= order.until_s:
-            yield f"order {order.id} is served outside its window"
-        clock, here = max(clock, stop.eta_s) + order.service_s, place
-    if trip.end_s < clock + matrix.seconds[here][0]:
-        yield f"courier {courier.id} is back sooner than the way takes"
+    for order in orders:
+        if trip.start_s < order.release_s:
+            yield f"order {order.id} is loaded {order.release_s - trip.start_s} s before it has come"
+        if lacking := sorted(set(order.skills) - set(courier.skills)):
+            yield f"courier {courier.id} lacks {', '.join(lacking)} for order {order.id}"
+        if courier.zones and order.zone and order.zone not in courier.zones:
+            yield f"order {order.id} is in zone {order.zone}, where courier {courier.id} does not go"
+
+
+def _breaks(courier: Courier, route: Route, busy: list[tuple[int, int]]) -> Iterator[str]:
+    if len(route.breaks) != len(courier.breaks):
+        yield f"courier {courier.id} has {len(route.breaks)} breaks of {len(courier.breaks)}"
+        return
+    taken = [(rest.start_s, rest.end_s) for rest in route.breaks]
+    for (start, end), due in zip(taken, courier.breaks, strict=True):
+        if start < max(due.from_s, courier.from_s) or end > due.until_s or end - start < due.length_s:
+            yield f"courier {courier.id} has a break from {start} to {end}, outside its window or too short"
+    spans = sorted([*busy, *taken])
+    if any(a[1] > b[0] for a, b in pairwise(spans) if a in taken or b in taken):
+        yield f"courier {courier.id} has a break during a trip or another break"

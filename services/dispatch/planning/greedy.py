@@ -1,47 +1,120 @@
-"""The plan that always comes: cheapest insertion with loads, windows and several trips a courier.
+"""The plan that always comes: cheapest insertion with every rule of the problem.
 
-Farthest orders first (they shape the routes); each goes where it adds the fewest metres. Deterministic, about
-n x (n + couriers) insertions: 300 orders and 12 couriers in well under a second.
+Urgent orders first, required before optional ones, farthest first (they shape the routes); each goes where it adds
+the least cost. Deterministic. When many orders are placed, only positions beside near orders are tried, and all
+positions when none of those fits.
 """
 
 from __future__ import annotations
 
-from services.dispatch.planning.matrix import MatrixPort, great_circle
+from collections.abc import Iterator, Mapping
+
+from services.dispatch.planning import assemble, reasons
+from services.dispatch.planning.matrix import Row
+from services.dispatch.planning.model import FEN, Model
+from services.dispatch.planning.near import Near
 from services.dispatch.planning.plan import Plan, Unserved
-from services.dispatch.planning.problem import Order, Place, Problem
+from services.dispatch.planning.problem import Problem
 from services.dispatch.planning.route import Day
+from services.dispatch.planning.timing import Trips
+
+_Option = tuple[int, int, int, bool]  # added cost, courier, before which step, on a trip of its own
+FULL = 200
+"""So many placed orders are looked at all; beyond, the near ones first."""
 
 
-def solve(problem: Problem, matrix_of: MatrixPort = great_circle) -> Plan:
+def solve(problem: Problem) -> Plan:
     """A feasible plan in which every order is either planned once or unserved with a reason."""
-    places: list[Place] = [problem.station, *(order.place for order in problem.orders)]
-    matrix = matrix_of(places)
-    days = [Day(courier, problem, matrix) for courier in problem.couriers]
-    unserved: list[Unserved] = []
-    for index in sorted(range(1, len(places)), key=lambda i: (-matrix.metres[0][i], i)):
-        options = ((*option, n) for n, day in enumerate(days) for option in day.options(index))
-        best = min(options, default=None, key=lambda option: (option[0], option[3], option[1]))
+    return complete(Model(problem), {}, "greedy")
+
+
+def complete(model: Model, days: Mapping[int, Trips], planner: str) -> Plan:
+    """A plan that drives `days` (by courier number, keeping all rules) and takes up what orders it can beside them."""
+    book = _Book(model, days)
+    left = [n for n in model.orders if n not in book.day_of]
+    unserved = []
+    for x in sorted(left, key=book.rank):
+        gone = book.place(x)
+        if gone:
+            unserved.append(gone)
+    return assemble.plan(model, {day.c: day.trips for day in book.days}, planner, unserved)
+
+
+class _Book:
+    def __init__(self, model: Model, days: Mapping[int, Trips]) -> None:
+        self.model = model
+        self.days = [Day(model, c, days.get(c, ())) for c in range(len(model.couriers))]
+        self.day_of = {n: day for day in self.days for trip in day.trips for n in trip}
+        self.near = Near(model)
+
+    def rank(self, x: int) -> tuple[int, bool, int, int]:
+        order = self.model.orders[x]
+        way = self.model.base.metres(0, x)
+        return -order.priority, order.prize_fen is not None, -way, x
+
+    def place(self, x: int) -> Unserved | None:
+        able = [day for day in self.days if day.able(x)]
+        best = None
+        if len(self.day_of) > FULL:
+            best = self._best(x, self._near(x, able))
+        best = best or self._best(x, self._all(x, able))
         if best is None:
-            order = problem.orders[index - 1]
-            unserved.append(Unserved(order.id, _why(problem, order, matrix.seconds[0][index])))
-        else:
-            _, step, alone, n = best
-            days[n].insert(index, step, alone)
-    used = [day for day in days if len(day.walk) > 2]
-    return Plan(tuple(day.route() for day in used), tuple(unserved), sum(day.metres() for day in used), "greedy")
+            return reasons.explain(self.model, self.days, x)
+        added, c, k, alone = best
+        prize = self.model.orders[x].prize_fen
+        if prize is not None and added > prize * FEN:
+            return reasons.left_for_prize(self.model.orders[x], -(-added // FEN))
+        self.days[c].insert(x, k, alone)
+        self.day_of[x] = self.days[c]
+        return None
+
+    def _best(self, x: int, options: Iterator[_Option]) -> _Option | None:
+        best: _Option | None = None
+        for option in options:
+            if (best is None or option[:2] < best[:2]) and self.days[option[1]].fits(x, option[2], option[3]):
+                best = option
+        return best
+
+    def _all(self, x: int, able: list[Day]) -> Iterator[_Option]:
+        rows = _Rows(x)
+        for day in self._lively(able):
+            for added, k, alone in day.options(x, *rows.of(day)):
+                yield added, day.c, k, alone
+
+    def _near(self, x: int, able: list[Day]) -> Iterator[_Option]:
+        rows = _Rows(x)
+        may = {day.c for day in able}
+        for n in self.near.of(x):
+            day = self.day_of.get(n)
+            if day and day.c in may:
+                out, into = rows.of(day)
+                k = day.walk.index(n)
+                yield day.between(x, k, out, into), day.c, k, False
+                yield day.between(x, k + 1, out, into), day.c, k + 1, False
+        for day in self._lively(able):
+            end = len(day.walk) - 1
+            yield day.alone(x, end, *rows.of(day)), day.c, end, True
+
+    def _lively(self, able: list[Day]) -> Iterator[Day]:
+        """The days, of those alike that have nothing to do only one."""
+        idle: set[object] = set()
+        for day in able:
+            if not day.trips:
+                if day.kind in idle:
+                    continue
+                idle.add(day.kind)
+            yield day
 
 
-def _why(problem: Problem, order: Order, way_s: int) -> str:
-    """The first thing that binds: nobody there, too heavy, too much cold room, too far, no time left."""
-    strong = [c for c in problem.couriers if c.capacity_g >= order.load_g]
-    able = [c for c in strong if c.cold_ml >= order.cold_ml]
-    if not problem.couriers:
-        return "no courier is on shift"
-    if not strong:
-        return f"{order.load_g} g is more than any vehicle carries"
-    if not able:
-        return f"{order.cold_ml} ml of cold room is more than any able vehicle has"
-    arrivals = [(max(c.from_s + problem.load_s + way_s, order.from_s), c) for c in able]
-    if not any(t <= order.until_s and t + order.service_s + way_s <= c.until_s for t, c in arrivals):
-        return "too far to be reached and come back from in the slot"
-    return "no vehicle that can carry it has time or room left in the slot"
+class _Rows:
+    """Metres from and to an order, for the profile of each day."""
+
+    def __init__(self, x: int) -> None:
+        self.x = x
+        self.known: dict[int, tuple[Row, Row]] = {}
+
+    def of(self, day: Day) -> tuple[Row, Row]:
+        key = id(day.ways)
+        if key not in self.known:
+            self.known[key] = day.ways.out(self.x), day.ways.into(self.x)
+        return self.known[key]

@@ -15,7 +15,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """Out of the station and back: loading begins at `start_s`, back at `end_s`."""
+    """Out of the station and back: loading begins at `start_s`; back at `end_s`, the last trip at the courier's end."""
 
     start_s: int
     end_s: int
@@ -23,29 +23,54 @@ class Trip:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """A courier's trips in order; couriers without one are left out of a plan."""
+class Rest:
+    """When a break is taken."""
 
-    courier: str
-    trips: tuple[Trip, ...]
+    start_s: int
+    end_s: int
 
 
 @dataclass(frozen=True, slots=True)
-class Unserved:
-    """An order that the plan does not serve, and the binding reason in words."""
+class Route:
+    """A courier's trips in order and its breaks in the order of the courier's; couriers without a trip are left out."""
 
-    order: str
+    courier: str
+    trips: tuple[Trip, ...]
+    breaks: tuple[Rest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why one courier can't serve an order, in words."""
+
+    courier: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
+class Unserved:
+    """An order that the plan does not serve, the binding reason in words, what would mend it, and each courier's."""
+
+    order: str
+    reason: str
+    mend: str = ""
+    couriers: tuple[Obstacle, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """Routes and unserved orders; `metres` is the distance of all trips, `planner` the name of who made it."""
+    """Routes and unserved orders; `planner` names who made it.
+
+    `metres` is the distance of all trips, with the ways from couriers' starts and to their ends. `cost_fen` is what
+    is paid for metres, hours (from leaving the start to the end of the last trip) and used couriers, and the prizes
+    that are lost; required orders left out are not in it.
+    """
 
     routes: tuple[Route, ...]
     unserved: tuple[Unserved, ...]
     metres: int
     planner: str
+    cost_fen: int = 0
 
     @property
     def stops(self) -> int:

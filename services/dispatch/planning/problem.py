@@ -1,6 +1,7 @@
 """A routing problem in our words: one station, its couriers on shift, the orders of a wave.
 
-Whole metres, seconds, grams and millilitres. Instants are whole seconds of one clock (we use the Unix epoch).
+Whole metres, seconds, grams, millilitres, fen. Instants are whole seconds of one clock (we use the Unix epoch).
+What the types can't say (a window upside down, two orders of one id) `problem_checks` finds and explains.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 _STRICT = ConfigDict(extra="forbid")
-Amount = Annotated[int, Field(ge=0)]
+Amount = Annotated[int, Field(ge=0, le=2**40)]
+Instant = Annotated[int, Field(ge=0, le=2**40)]
+Name = Annotated[str, Field(max_length=200)]
+NO_WAY = 10**9
+"""Metres or seconds of a way that doesn't exist: longer than any shift and any tour."""
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -23,27 +28,85 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
-class Courier:
-    """Who carries: the two loads of one trip, and the shift, within which the last trip is back at the station."""
+class Window:
+    """From the first to the last second, both included."""
 
-    id: str
+    from_s: Instant
+    until_s: Instant
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Break:
+    """A rest of `length_s` that lies within from_s..until_s. It is taken between trips at the station, before the
+    courier leaves its start, or after its last trip."""
+
+    from_s: Instant
+    until_s: Instant
+    length_s: Amount
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Courier:
+    """Who carries: the two loads of one trip, the shift, and what a used courier costs.
+
+    The day begins at `start` (the station when None) no sooner than `from_s`: from there to the station, then the
+    trips. The last trip ends at `end` (the station when None) no later than `until_s`. A courier serves an order if
+    it has all of its skills and, when it has zones at all, the order's zone is among them or the order has none.
+    `profile` names the way it travels (see `matrix`). A courier without a trip costs nothing.
+    """
+
+    id: Name
     capacity_g: Amount
     cold_ml: Amount
-    from_s: int
-    until_s: int
+    from_s: Instant
+    until_s: Instant
+    start: Place | None = None
+    end: Place | None = None
+    breaks: tuple[Break, ...] = ()
+    skills: tuple[Name, ...] = ()
+    zones: tuple[Name, ...] = ()
+    profile: Name = "van"
+    fen_per_km: Amount = 100
+    fen_per_hour: Amount = 0
+    fen_fixed: Amount = 0
+
+    def may_serve(self, order: Order) -> bool:
+        """Whether skills and zones allow it; says nothing of loads and times."""
+        return set(order.skills) <= set(self.skills) and (not self.zones or not order.zone or order.zone in self.zones)
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Order:
-    """What is carried: service may begin within the window and then takes `service_s`."""
+    """What is carried. Service begins within one of the windows (ordered, apart) and then takes `service_s`.
 
-    id: str
+    No trip with it begins loading before `release_s`, when the line-haul has brought it. With a limit
+    `out_of_cold_s`, at most so much passes from the end of the trip's loading to the beginning of its service.
+    `prize_fen` makes it optional: left out, the prize is lost. Without a prize it is required: left out only when it
+    can't be served beside required orders of at least its priority (more is more urgent).
+    """
+
+    id: Name
     place: Place
     load_g: Amount
     cold_ml: Amount
-    from_s: int
-    until_s: int
+    windows: tuple[Window, ...]
     service_s: Amount = 120
+    release_s: Instant = 0
+    out_of_cold_s: Amount | None = None
+    skills: tuple[Name, ...] = ()
+    zone: Name = ""
+    priority: Annotated[int, Field(ge=0, le=9)] = 0
+    prize_fen: Amount | None = None
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Ways:
+    """Given metres and seconds for one profile, n x n, from each place of `matrix.layout` to each; `NO_WAY` where
+    there is no road. Where a profile has none, they are estimated."""
+
+    profile: Name
+    metres: list[list[Amount]]
+    seconds: list[list[Amount]]
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -54,3 +117,4 @@ class Problem:
     couriers: tuple[Courier, ...]
     orders: tuple[Order, ...]
     load_s: Amount = 300
+    ways: tuple[Ways, ...] = ()

@@ -1,111 +1,217 @@
-"""One courier's growing day while a plan is built: trips as lists of places, and what an insertion would cost.
+"""One courier's day while a plan is built: what an insertion would add, and in constant time whether it fits.
 
-Place 0 of the matrix is the station, place i the i-th order. The day is one walk `0 a b 0 c 0`, so that a delay on
-an early trip is felt on the later ones. `earliest[k]` is when service can begin at step k, `latest[k]` when it must.
+The day is one walk: START, then LOAD and its stops for each trip, RESTs between trips, END. `begin[k]` is when step k
+can begin at the soonest, `free[k]` when it is over, `latest[k]` when it must begin; a delay on an early trip is thus
+felt on the later ones. `bare[k]` is the time since the trip's loading without any waiting, `spare[k]` how much later
+the goods from step k to the trip's end may come. Breaks stay where `timing` puts them for the present trips.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 
-from services.dispatch.planning.matrix import Matrix
-from services.dispatch.planning.plan import Route, Stop, Trip
-from services.dispatch.planning.problem import Courier, Order, Problem
+from services.dispatch.planning import timing
+from services.dispatch.planning.matrix import Row
+from services.dispatch.planning.model import FEN, FOREVER, HOUR, KM, Model
+
+START, LOAD, REST, END = -1, 0, -2, -3  # orders are their places, from 1
+Option = tuple[int, int, bool]
+"""(added cost in 1/18 000 fen, before which step, on a trip of its own)"""
 
 
-@dataclass(slots=True)
 class Day:
-    """The walk of one courier. Only `insert` changes it; it always keeps loads, windows and shift."""
+    """The walk of courier `c`; only `insert` and `remove` change it. The trips given must keep their times."""
 
-    courier: Courier
-    problem: Problem
-    matrix: Matrix
-    walk: list[int] = field(default_factory=lambda: [0, 0])
-    loads: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])  # of each trip
-    earliest: list[int] = field(default_factory=list)
-    latest: list[int] = field(default_factory=list)
+    def __init__(self, model: Model, c: int, trips: Sequence[Sequence[int]] = ()) -> None:
+        self.model, self.c, self.ways = model, c, model.ways[c]
+        courier = model.couriers[c]
+        self.per_m, self.per_s = courier.fen_per_km * KM, courier.fen_per_hour * HOUR
+        self.start, self.end = model.starts[c], model.ends[c]
+        self.kind = model.kinds[c]
+        self.trips = [list(trip) for trip in trips]
+        self.lay()
 
-    def __post_init__(self) -> None:
-        self._time()
+    def able(self, x: int) -> bool:
+        """Whether skills, zones and an empty vehicle allow order `x`."""
+        model, courier = self.model, self.model.couriers[self.c]
+        roomy = model.grams[x] <= courier.capacity_g and model.cold[x] <= courier.cold_ml
+        return roomy and courier.may_serve(model.orders[x])
 
-    def options(self, index: int) -> Iterator[tuple[int, int, bool]]:
-        """Where order `index` (1-based place) fits: (added metres, before which step, on a trip of its own)."""
-        order, trip = self.problem.orders[index - 1], 0
-        room_g, room_ml = self.courier.capacity_g - order.load_g, self.courier.cold_ml - order.cold_ml
-        if room_g < 0 or room_ml < 0:
-            return
-        for step in range(1, len(self.walk)):
-            if self.loads[trip][0] <= room_g and self.loads[trip][1] <= room_ml and self._fits(order, index, step):
-                yield self._added(index, step), step, False
-            trip += self.walk[step] == 0
-        if len(self.walk) > 2 and self._fits_alone(order, index):
-            yield 2 * self.matrix.metres[0][index], len(self.walk), True
-
-    def insert(self, index: int, step: int, alone: bool) -> None:
-        """Takes order `index` up at one of its `options`."""
-        order = self.problem.orders[index - 1]
-        if alone:
-            self.walk += [index, 0]
-            self.loads.append((order.load_g, order.cold_ml))
-        else:
-            trip = self.walk[1:step].count(0)
-            self.walk.insert(step, index)
-            grams, cold = self.loads[trip]
-            self.loads[trip] = (grams + order.load_g, cold + order.cold_ml)
-        self._time()
-
-    def metres(self) -> int:
-        """The length of the walk."""
-        return sum(self.matrix.metres[a][b] for a, b in pairwise(self.walk))
-
-    def route(self) -> Route:
-        """The day as a route, each trip leaving no sooner than its first window needs."""
-        trips: list[Trip] = []
-        bounds = [step for step, place in enumerate(self.walk) if place == 0]
-        for first, last in pairwise(bounds):
-            steps = range(first + 1, last)
-            if not steps:
-                continue
-            stops = tuple(Stop(self.problem.orders[self.walk[k] - 1].id, self.earliest[k]) for k in steps)
-            way = self.matrix.seconds[0][self.walk[first + 1]]
-            start = max(self.earliest[first], self.earliest[first + 1] - way - self.problem.load_s)
-            trips.append(Trip(start, self.earliest[last], stops))
-        return Route(self.courier.id, tuple(trips))
-
-    def _service(self, step: int) -> int:
-        place = self.walk[step]
-        if place:
-            return self.problem.orders[place - 1].service_s
-        return self.problem.load_s if step < len(self.walk) - 1 else 0
-
-    def _window(self, place: int) -> tuple[int, int]:
-        order = self.problem.orders[place - 1] if place else self.courier
-        return order.from_s, order.until_s
-
-    def _time(self) -> None:
-        seconds, walk = self.matrix.seconds, self.walk
-        self.earliest = [self.courier.from_s]
+    def options(self, x: int, out: Row, into: Row) -> Iterator[Option]:
+        """What each position would add, fitting or not. `out` and `into` are the metres from and to `x`."""
+        walk = self.walk
         for k in range(1, len(walk)):
-            arrival = self.earliest[k - 1] + self._service(k - 1) + seconds[walk[k - 1]][walk[k]]
-            self.earliest.append(max(arrival, self._window(walk[k])[0]))
-        self.latest = [self._window(place)[1] for place in walk]
-        for k in range(len(walk) - 2, -1, -1):
-            leave = self.latest[k + 1] - seconds[walk[k]][walk[k + 1]] - self._service(k)
-            self.latest[k] = min(self.latest[k], leave)
+            if walk[k - 1] >= LOAD:
+                yield self.between(x, k, out, into), k, False
+            if walk[k] <= LOAD:
+                yield self.alone(x, k, out, into), k, True
 
-    def _fits(self, order: Order, index: int, step: int) -> bool:
-        before, after, to = self.walk[step - 1], self.walk[step], self.matrix.seconds[index]
-        arrival = self.earliest[step - 1] + self._service(step - 1) + self.matrix.seconds[before][index]
-        begin = max(arrival, order.from_s)
-        return begin <= order.until_s and begin + order.service_s + to[after] <= self.latest[step]
+    def between(self, x: int, k: int, out: Row, into: Row) -> int:
+        """What `x` before step k of a trip would add."""
+        metres = into[self.at[k - 1]] + out[self.at[k]] - self.gap[k]
+        return metres * self.per_m + (self._paid(x, k) if self.per_s else 0)
 
-    def _fits_alone(self, order: Order, index: int) -> bool:
-        way = self.matrix.seconds[0][index]
-        begin = max(self.earliest[-1] + self.problem.load_s + way, order.from_s)
-        return begin <= order.until_s and begin + order.service_s + way <= self.courier.until_s
+    def alone(self, x: int, k: int, out: Row, into: Row) -> int:
+        """What a trip of its own before step k would add."""
+        metres, fixed = into[0] + out[0], 0
+        if not self._more(k):
+            last = self.trips[-1][-1] if self.trips else self.start
+            metres = self.ways.metres(last, 0) + into[0] + out[self.end]
+            if self.trips:
+                metres -= self.ways.metres(last, self.end)
+            else:
+                fixed = self.model.couriers[self.c].fen_fixed * FEN
+        return metres * self.per_m + fixed + (self._paid(x, k) if self.per_s else 0)
 
-    def _added(self, index: int, step: int) -> int:
-        before, after, metres = self.walk[step - 1], self.walk[step], self.matrix.metres
-        return metres[before][index] + metres[index][after] - metres[before][after]
+    def fits(self, x: int, k: int, alone: bool) -> bool:
+        """Whether `x` fits before step k and every rule is kept; `able` has been asked."""
+        return self._fits_alone(x, k) if alone else self._fits_in(x, k)
+
+    def insert(self, x: int, k: int, alone: bool) -> None:
+        """Takes order `x` up where it fits."""
+        if alone:
+            self.trips.insert(self.before[k], [x])
+        else:
+            trip = self.trip[k - 1]
+            self.trips[trip].insert(k - 1 - self.loads[trip], x)
+        self.lay()
+
+    def remove(self, x: int) -> None:
+        """Leaves order `x` out; a trip without stops goes."""
+        self.trips = [kept for trip in self.trips if (kept := [n for n in trip if n != x])]
+        self.lay()
+
+    def lay(self) -> None:
+        """Works the walk out of the trips."""
+        self._walk()
+        self._forward()
+        self._backward()
+        self._late: dict[tuple[int, int], list[int]] = {}
+
+    def _walk(self) -> None:
+        courier, model = self.model.couriers[self.c], self.model
+        made = timing.times(model, self.c, self.trips) if courier.breaks else None
+        placing = [before for before, _, _ in made.breaks] if made else [0] * len(courier.breaks)
+        self.walk, self.at, self.trip, self.before, self.loads = [START], [self.start], [-1], [0], []
+        rests = iter(zip(placing, courier.breaks, strict=True))
+        due = next(rests, None)
+        self.rest_at = {}
+        for n in range(len(self.trips) + 1):
+            while due and due[0] == n:
+                self.rest_at[len(self.walk)] = due[1]
+                where = self.start if n == 0 else 0 if n < len(self.trips) else self.end
+                self._step(REST, where, -1, n)
+                due = next(rests, None)
+            if n < len(self.trips):
+                self.loads.append(len(self.walk))
+                self._step(LOAD, 0, n, n)
+                for place in self.trips[n]:
+                    self._step(place, place, n, n + 1)
+        self._step(END, self.end if self.trips else self.start, -1, len(self.trips))
+        pairs = list(zip(self.at, self.at[1:], strict=False))
+        self.leg = [0, *(self.ways.seconds(a, b) if a != b else 0 for a, b in pairs)]
+        self.gap = [0, *(self.ways.metres(a, b) if a != b else 0 for a, b in pairs)]
+        self.room_g = [courier.capacity_g - sum(model.grams[n] for n in trip) for trip in self.trips]
+        self.room_ml = [courier.cold_ml - sum(model.cold[n] for n in trip) for trip in self.trips]
+
+    def _step(self, step: int, place: int, trip: int, before: int) -> None:
+        self.walk.append(step)
+        self.at.append(place)
+        self.trip.append(trip)
+        self.before.append(before)
+
+    def _forward(self) -> None:
+        model, leg = self.model, self.leg
+        self.begin, self.free, self.bare = [], [], []
+        clock = model.couriers[self.c].from_s
+        bare = 0
+        for k, step in enumerate(self.walk):
+            clock += leg[k]
+            if step > LOAD:
+                clock = model.opening(step, clock)
+                bare += leg[k]
+                lasts = model.service[step]
+            elif step == LOAD:
+                clock = max([clock, *(model.release[n] for n in self.trips[self.trip[k]])])
+                bare, lasts = 0, model.problem.load_s
+            elif step == REST:
+                clock, lasts = max(clock, self.rest_at[k].from_s), self.rest_at[k].length_s
+            else:
+                lasts = 0
+            self.begin.append(clock)
+            self.bare.append(bare)
+            bare += lasts if step > LOAD else 0
+            clock += lasts
+            self.free.append(clock)
+
+    def _backward(self) -> None:
+        model, leg, size = self.model, self.leg, len(self.walk)
+        self.latest, self.spare = [0] * size, [FOREVER] * size
+        bound = spare = FOREVER
+        for k in range(size - 1, -1, -1):
+            step = self.walk[k]
+            if step > LOAD:
+                bound = model.closing(step, bound - model.service[step])
+                spare = min(spare, model.limit[step] - self.bare[k])
+            elif step == LOAD:
+                bound -= model.problem.load_s
+            elif step == REST:
+                bound = min(bound, self.rest_at[k].until_s) - self.rest_at[k].length_s
+            elif step == END:
+                bound = model.couriers[self.c].until_s
+            self.latest[k], self.spare[k] = bound, spare
+            spare = spare if step > LOAD else FOREVER
+            bound -= leg[k]
+
+    def _more(self, k: int) -> bool:
+        return self.before[k] < len(self.trips)
+
+    def _paid(self, x: int, k: int) -> int:
+        """At most what the hours of a detour cost; a trip of its own costs about as much."""
+        to, on, model = self.ways.seconds(self.at[k - 1], x), self.ways.seconds(x, self.at[k]), self.model
+        return self.per_s * max(0, to + model.service[x] + on - self.leg[k])
+
+    def _fits_in(self, x: int, k: int) -> bool:
+        model, trip, seconds = self.model, self.trip[k - 1], self.ways.seconds
+        if model.grams[x] > self.room_g[trip] or model.cold[x] > self.room_ml[trip]:
+            return False
+        load, to, on, service = self.loads[trip], seconds(self.at[k - 1], x), seconds(x, self.at[k]), model.service[x]
+        free = self.free[k - 1]
+        if model.release[x] > self.begin[load]:
+            free = self._delayed(trip, model.release[x])[k - 1 - load]
+        moment = model.opening(x, free + to) + service + on
+        if moment > self.latest[k]:
+            return False
+        spare = self.spare[k] if self.trip[k] == trip else FOREVER
+        if spare == FOREVER == model.limit[x] and self.spare[load + 1] == FOREVER:
+            return True
+        if to + service + on - self.leg[k] > spare:
+            return False
+        stops = self.trips[trip]
+        at = k - 1 - load
+        return self._cold_enough([*stops[:at], x, *stops[at:]], load, trip + 1 < len(self.trips))
+
+    def _fits_alone(self, x: int, k: int) -> bool:
+        model, seconds = self.model, self.ways.seconds
+        ready = max(self.free[k - 1] + seconds(self.at[k - 1], 0), model.release[x]) + model.problem.load_s
+        more = self._more(k)
+        moment = model.opening(x, ready + seconds(0, x)) + model.service[x] + seconds(x, 0 if more else self.end)
+        if moment > self.latest[k]:
+            return False
+        return model.limit[x] == FOREVER or self._cold_enough([x], k, more)
+
+    def _cold_enough(self, trip: list[int], load: int, more: bool) -> bool:
+        clock = self.free[load - 1] + self.ways.seconds(self.at[load - 1], 0)
+        return timing.trip_times(self.model, self.c, trip, clock, 0 if more else self.end) is not None
+
+    def _delayed(self, trip: int, release: int) -> list[int]:
+        """When the steps of the trip are over if its loading begins at `release`."""
+        found = self._late.get((trip, release))
+        if found is None:
+            clock, load, model = release + self.model.problem.load_s, self.loads[trip], self.model
+            found = [clock]
+            for k, place in enumerate(self.trips[trip], load + 1):
+                clock = model.opening(place, clock + self.leg[k]) + model.service[place]
+                found.append(clock)
+            self._late[trip, release] = found
+        return found

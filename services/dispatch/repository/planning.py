@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import asyncpg
 
@@ -12,7 +11,7 @@ from contracts.events.catalog import CourierPut, StationPut
 from services.dispatch.domain.catalog import key_of
 from services.dispatch.domain.wave import Wave
 from services.dispatch.planning.plan import Unserved
-from services.dispatch.planning.problem import Courier, Order, Place, Problem
+from services.dispatch.planning.problem import Courier, Order, Place, Problem, Window
 from services.dispatch.repository.rows import wave_of
 from services.kit.unit_of_work import Pool
 
@@ -89,8 +88,8 @@ def _courier(row: asyncpg.Record) -> Courier:
 
 
 def _order(row: asyncpg.Record) -> Order:
-    window: dict[str, Any] = {"from_s": _s(row["slot_from"]), "until_s": _s(row["slot_until"])}
-    return Order(str(row["id"]), Place(row["lat"], row["lon"]), row["load_g"], row["cold_ml"], **window)
+    slot = Window(_s(row["slot_from"]), _s(row["slot_until"]))
+    return Order(str(row["id"]), Place(row["lat"], row["lon"]), row["load_g"], row["cold_ml"], (slot,))
 
 
 def _s(moment: datetime) -> int:

@@ -1,0 +1,54 @@
+"""A problem laid out flat for planners: what each place asks for, in lists by the numbers of `matrix.layout`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from services.dispatch.planning.matrix import Matrix, layout, matrices
+from services.dispatch.planning.problem import Courier, Order, Problem
+
+FOREVER = 2**50
+KM, HOUR, FEN = 18, 5, 18_000
+"""Costs are summed in parts of 1/18 000 fen: fen_per_km x metres x KM, fen_per_hour x seconds x HOUR, fen x FEN."""
+
+
+class Model:
+    """The lists that planners read. Orders stand at 1..n; late ones are added behind with `add`."""
+
+    def __init__(self, problem: Problem) -> None:
+        where = layout(problem)
+        self.problem = problem
+        self.couriers: tuple[Courier, ...] = problem.couriers
+        self.starts, self.ends = where.starts, where.ends
+        self.orders: dict[int, Order] = dict(enumerate(problem.orders, 1))
+        self.number = {order.id: n for n, order in self.orders.items()}
+        by_profile = matrices(problem, where.places)
+        self.ways: list[Matrix] = [by_profile[courier.profile] for courier in self.couriers]
+        self.base = self.ways[0] if self.ways else by_profile["van"]
+        self.kinds = [replace(courier, id="") for courier in self.couriers]
+        blank = len(where.places)
+        self.grams, self.cold, self.service, self.release = ([0] * blank for _ in range(4))
+        self.limit = [FOREVER] * blank
+        self.windows: list[list[tuple[int, int]]] = [[(0, FOREVER)]] * blank
+        for n, order in self.orders.items():
+            self._note(n, order)
+
+    def _note(self, n: int, order: Order) -> None:
+        self.grams[n], self.cold[n] = order.load_g, order.cold_ml
+        self.service[n], self.release[n] = order.service_s, order.release_s
+        self.limit[n] = FOREVER if order.out_of_cold_s is None else order.out_of_cold_s
+        self.windows[n] = sorted((window.from_s, window.until_s) for window in order.windows)
+
+    def opening(self, place: int, moment: int) -> int:
+        """The first second from `moment` on at which service may begin; FOREVER when there is none."""
+        for first, last in self.windows[place]:
+            if moment <= last:
+                return moment if moment > first else first if first <= last else FOREVER
+        return FOREVER
+
+    def closing(self, place: int, moment: int) -> int:
+        """The last second up to `moment` at which service may begin; -FOREVER when there is none."""
+        for first, last in reversed(self.windows[place]):
+            if moment >= first:
+                return min(moment, last) if first <= last else -FOREVER
+        return -FOREVER

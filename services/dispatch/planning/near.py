@@ -1,0 +1,44 @@
+"""Which orders are near an order: a grid over the places, or the given distances."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from heapq import nsmallest
+from math import cos, radians, sqrt
+
+from services.dispatch.planning.matrix import Table
+from services.dispatch.planning.model import Model
+
+NEAREST = 24
+CELL = 6  # orders in a cell of the grid on average
+
+
+class Near:
+    """Asked for the orders of the model as they were when it was made."""
+
+    def __init__(self, model: Model) -> None:
+        self.table = model.base if isinstance(model.base, Table) else None
+        self.orders = list(model.orders)
+        places = {n: order.place for n, order in model.orders.items()}
+        squeeze = cos(radians(model.problem.station.lat))
+        self.points = {n: (place.lat, place.lon * squeeze) for n, place in places.items()}
+        lats, lons = [p[0] for p in self.points.values()], [p[1] for p in self.points.values()]
+        area = max((max(lats) - min(lats)) * (max(lons) - min(lons)), 1e-6) if lats else 1
+        self.side = sqrt(area * CELL / max(len(lats), 1))
+        self.cells: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for n, (lat, lon) in self.points.items():
+            self.cells[int(lat // self.side), int(lon // self.side)].append(n)
+
+    def of(self, x: int) -> list[int]:
+        """At most `NEAREST` other orders, the nearest first; in a thin corner of the grid fewer."""
+        if self.table:
+            row = self.table.rows_m[x]
+            return nsmallest(NEAREST, (n for n in self.orders if n != x), key=row.__getitem__)
+        lat, lon = self.points[x]
+        i, j, points = int(lat // self.side), int(lon // self.side), self.points
+        found = []
+        for cell in ((a, b) for a in (i - 1, i, i + 1) for b in (j - 1, j, j + 1)):
+            for n in self.cells.get(cell, ()):
+                u, v = points[n]
+                found.append(((u - lat) * (u - lat) + (v - lon) * (v - lon), n))
+        return [n for _, n in sorted(found)[: NEAREST + 1] if n != x]
