@@ -110,7 +110,12 @@ def _fetching(console: Console) -> Progress:
 
 def _audit(endpoints: dict[str, Any]) -> tuple[bool, list[str]]:
     """The audit's verdict and its lines."""
-    if importlib.util.find_spec("deploy.audit") is None:
+    run = (
+        getattr(importlib.import_module("deploy.audit"), "run", None)
+        if importlib.util.find_spec("deploy.audit")
+        else None
+    )
+    if run is None:
         return True, ["The books were not audited: this build has no audit yet."]
-    verdict = importlib.import_module("deploy.audit").run(endpoints)
+    verdict = run(endpoints)
     return bool(verdict.ok), [str(line) for line in verdict.lines]

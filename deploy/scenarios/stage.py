@@ -55,17 +55,19 @@ def running(
 ) -> Iterator[Stage]:
     """A ready stack whose business clock starts before dawn of that date; its log is DATA/logs/supervisor.log.
 
-    `keep` leaves it running afterwards, also after an error; else it ends with this process, however that ends.
+    `keep` leaves it running afterwards, also after an error of the day; else it ends with this process, however that ends.
     Raises `StackError`.
     """
     class_path(progress)  # fetched before the clock starts
     options = Options(clock_start=scenario.at(on, scenario.clock_starts), clock_speed=speed)
     process = _start(data, options, scenario, keep)
+    ready = False
     try:
         _wait_ready(process, data)
+        ready = True
         yield Stage(data, endpoints.read(data), Secrets.load(data).kafka["admin"], _clock(data))
     finally:
-        if not keep:
+        if not (keep and ready):
             process.terminate()
             process.wait(STOPPED_WITHIN_S)
 
