@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import httpx2
 from rich.console import Console
 
+from deploy import audit
 from deploy.local.jars import Progress
 from deploy.scenarios import lags, stage
 from deploy.scenarios.day import Day, Expected
@@ -63,11 +62,11 @@ def rehearse(console: Console, data: Path, scenario: Scenario, seed: int, speed:
             world, still, by_desk = asyncio.run(_play(console, stack, day, observer))
         found, plan = figures(day, observer.seen, world.tally, speed), expected(day)
         console.print("The day is over. Proving the books ...")
-        audit_ok, audit = _audit(stack.endpoints)
+        verdict = audit.run(stack.endpoints, require_terminal=True)
     points = still + differences(found, plan, by_desk)
     if found.parked:
         points.append(f"{found.parked} records are parked")
-    return Outcome(found, plan, points, audit, audit_ok)
+    return Outcome(found, plan, points, list(verdict.lines), verdict.ok)
 
 
 async def _play(
@@ -106,16 +105,3 @@ def _fetching(console: Console) -> Progress:
             console.print(f"Fetching Kafka, once: {done} of {total}")
 
     return progress
-
-
-def _audit(endpoints: dict[str, Any]) -> tuple[bool, list[str]]:
-    """The audit's verdict and its lines."""
-    run = (
-        getattr(importlib.import_module("deploy.audit"), "run", None)
-        if importlib.util.find_spec("deploy.audit")
-        else None
-    )
-    if run is None:
-        return True, ["The books were not audited: this build has no audit yet."]
-    verdict = run(endpoints)
-    return bool(verdict.ok), [str(line) for line in verdict.lines]

@@ -55,8 +55,8 @@ def running(
 ) -> Iterator[Stage]:
     """A ready stack whose business clock starts before dawn of that date; its log is DATA/logs/supervisor.log.
 
-    `keep` leaves it running afterwards, also after an error of the day; else it ends with this process, however that ends.
-    Raises `StackError`.
+    `keep` leaves it running afterwards, also after an error of the day; else it ends with this process, however that
+    ends. Raises `StackError`.
     """
     class_path(progress)  # fetched before the clock starts
     options = Options(clock_start=scenario.at(on, scenario.clock_starts), clock_speed=speed)
