@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
-from typing import Any
 
 from deploy.audit.evidence import Evidence, Fact
 
@@ -58,7 +57,9 @@ class Claim:
 
 @dataclass
 class Pool:
-    """One pool as far as its records have been read."""
+    """One pool as far as its records have been read. `risen`: by how much the last record raised the shortfall of an
+    item, where it is one that claims something.
+    """
 
     on_hand: Counter[str] = field(default_factory=Counter)
     lots: Counter[tuple[str, str | None]] = field(default_factory=Counter)
@@ -66,13 +67,26 @@ class Pool:
     tables: dict[tuple[str, str], Table] = field(default_factory=lambda: defaultdict(Table))
     closed: dict[str, bool] = field(default_factory=dict)
     lent: Counter[tuple[str, str]] = field(default_factory=Counter)
-    gone: Counter[tuple[str, str]] = field(default_factory=Counter)
+    risen: dict[str, int] = field(default_factory=dict)
+    _claimed: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def claim(self, reservation: str, bucket: str, goods: Mapping[str, int]) -> None:
+        """Puts a reservation's claim in place of what it claimed before."""
+        self.unclaim(reservation)
+        self.claims[reservation] = Claim(bucket, Counter(goods))
+        for item, quantity in goods.items():
+            self._claimed[bucket, item] += quantity
+
+    def unclaim(self, reservation: str) -> None:
+        """Ends a reservation's claim, if it has one."""
+        if gone := self.claims.pop(reservation, None):
+            for item, quantity in gone.goods.items():
+                self._claimed[gone.bucket, item] -= quantity
 
     def figures(self, item: str) -> dict[str, int]:
         """The row that the item should have."""
-        found = {"on_hand": self.on_hand[item], HELD: 0, ALLOCATED: 0, "allotted": 0, "unconfirmed": 0}
-        for claim in self.claims.values():
-            found[claim.bucket] += claim.goods[item]
+        found = {"on_hand": self.on_hand[item], HELD: self._claimed[HELD, item]}
+        found |= {ALLOCATED: self._claimed[ALLOCATED, item], "allotted": 0, "unconfirmed": 0}
         for (_, name), table in self.tables.items():
             if name == item:
                 found["allotted"] += table.allotted
@@ -99,16 +113,16 @@ def sources(evidence: Evidence) -> Sources:
     )
 
 
-def replay(evidence: Evidence) -> Iterator[tuple[str, Pool, Fact]]:
+def replay(facts: Iterable[Fact], others: Sources) -> Iterator[tuple[str, Pool, Fact]]:
     """Each fact of the stock topic, pool after pool, with its pool as it stands right after it."""
-    others = sources(evidence)
     by_pool: dict[str, list[Fact]] = defaultdict(list)
-    for fact in evidence.facts.get(TOPIC, ()):
+    for fact in facts:
         by_pool[fact.data["pool"]].append(fact)
-    for name, facts in sorted(by_pool.items()):
+    for name, told in sorted(by_pool.items()):
         pool = Pool()
-        for _, group in groupby(facts, key=_one_step):
+        for _, group in groupby(told, key=_one_step):
             together = list(group)
+            pool.risen = {}
             if together[0].type == "stock-moved":
                 _moved(pool, together, others)
             else:
@@ -139,7 +153,7 @@ def _moved(pool: Pool, facts: list[Fact], others: Sources) -> None:
     kind, _, rest = cause.partition("/")
     net = {place: quantity for place, quantity in outside.items() if quantity}
     if kind == "reservation" and (net.get("courier", 0) > 0 or net.get("buyer", 0) > 0):
-        pool.claims.pop(rest, None)
+        pool.unclaim(rest)
     elif kind == "sale" and net.get("sold"):
         _sold(pool, pool.tables[others.terminals.get(rest, ""), item], (rest, item), net["sold"], facts[0])
     elif kind == "loss" and net.get("lost"):
@@ -166,33 +180,31 @@ def _lost(table: Table, quantity: int, fact: Fact) -> None:
 
 def _told(pool: Pool, fact: Fact, others: Sources) -> None:
     data, subject = fact.data, fact.subject
+    items = {line["item"] for line in data.get("lines", ())} or {data.get("item", "")}
+    before = {item: pool.figures(item)["shortfall"] for item in items}
     match fact.type:
-        case "stock-reserved":
-            _reserved(pool, fact, others.origins.get(subject))
+        case "stock-reserved" if subject not in pool.claims:  # else it was asked again, and confirmed again
+            _reserved(pool, fact, others.origins.get(subject, ""))
         case "stock-committed" if subject in pool.claims:
-            pool.claims[subject].bucket = ALLOCATED
+            pool.claim(subject, ALLOCATED, pool.claims[subject].goods)
         case "reservation-released" | "reservation-expired":
-            pool.claims.pop(subject, None)
+            pool.unclaim(subject)
         case "allotment-granted" | "allotment-returned" | "allotment-lapsed":
             _lent(pool.tables[subject, data["item"]], fact)
         case "sold-out":
             pool.closed[data["item"]] = not data["reopened"]
+    rises = {item: pool.figures(item)["shortfall"] - short for item, short in before.items()}
+    pool.risen = {item: rise for item, rise in rises.items() if rise > 0}
 
 
-def _reserved(pool: Pool, fact: Fact, origin: str | None) -> None:
-    if fact.subject in pool.claims:
-        return  # asked again, confirmed again
-    goods = _goods(fact.data["lines"])
+def _reserved(pool: Pool, fact: Fact, origin: str) -> None:
+    goods: Counter[str] = Counter()
+    for line in fact.data["lines"]:
+        goods[line["item"]] += line["quantity"]
     if origin in pool.claims:
-        pool.claims[origin].goods -= goods
-    pool.claims[fact.subject] = Claim(ALLOCATED if fact.data["firm"] else HELD, goods)
-
-
-def _goods(lines: Iterable[Mapping[str, Any]]) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for line in lines:
-        found[line["item"]] += line["quantity"]
-    return found
+        rest = pool.claims[origin]
+        pool.claim(origin, rest.bucket, rest.goods - goods)
+    pool.claim(fact.subject, ALLOCATED if fact.data["firm"] else HELD, goods)
 
 
 def _lent(table: Table, fact: Fact) -> None:

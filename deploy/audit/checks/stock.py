@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from contracts.topics import INVENTORY
 from deploy.audit.books import Row
-from deploy.audit.evidence import Evidence
+from deploy.audit.evidence import Evidence, Fact
 from deploy.audit.finding import Finding
-from deploy.audit.stocklog import TOPIC, Pool, replay
+from deploy.audit.stocklog import TOPIC, Pool, replay, sources
 
 _CLAIMS = ("held", "allocated", "allotted", "unconfirmed")
 _PLACES = frozenset({"intake", "on_hand", "sold", "courier", "buyer", "waste", "found", "lost"})
@@ -77,19 +77,20 @@ def physical(evidence: Evidence) -> Iterator[Finding]:
 
 def promises(evidence: Evidence) -> Iterator[Finding]:
     """At no position of the log was more promised than there was, and every shortfall that arose was told as it was."""
-    for name, pool, fact in replay(evidence):
+    for name, pool, fact in _replay(evidence):
         if fact.type == "claims-exceeded":
             item, told = fact.data["item"], fact.data["shortfall"]
             if (short := pool.figures(item)["shortfall"]) != told:
                 what = f"{told} were said to be short when {short} were"
                 yield Finding("promise", f"{name}/{item}", what, fact.where)
-        elif fact.type == "stock-reserved" or (fact.type == "allotment-granted" and fact.data["quantity"]):
-            items = [line["item"] for line in fact.data.get("lines", ())] or [fact.data["item"]]
-            for item in dict.fromkeys(items):
-                if short := pool.figures(item)["shortfall"]:
-                    what = f"{fact.type} for {fact.subject} promised what was not there: {short} too many"
-                    yield Finding("promise", f"{name}/{item}", what, fact.where)
+        for item, rise in pool.risen.items():
+            what = f"{fact.type} for {fact.subject} promised {rise} more than there was"
+            yield Finding("promise", f"{name}/{item}", what, fact.where)
+
+
+def _replay(evidence: Evidence) -> Iterator[tuple[str, Pool, Fact]]:
+    return replay(evidence.facts.get(TOPIC, ()), sources(evidence))
 
 
 def _ends(evidence: Evidence) -> dict[str, Pool]:
-    return {name: pool for name, pool, _ in replay(evidence)}
+    return {name: pool for name, pool, _ in _replay(evidence)}
