@@ -19,7 +19,7 @@ LINTS = (
 )
 
 
-def test(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
+def test(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)], seeded: bool = False) -> int:
     """Check the code, then run the whole suite; with pytest arguments run just pytest with these.
 
     Example: halfday test tests/unit -k outbox
@@ -28,9 +28,13 @@ def test(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> in
     ----------
     arguments
         Given to pytest as they are.
+    seeded
+        Only the tests that break the product on purpose, each of which must see the damage.
     """
     if find_spec("pytest") is None:
         raise StackError("the test tools are not installed; run this through ./halfday in a checkout")
+    if seeded:
+        arguments = ("-m", "seeded", *arguments)
     failed = [] if arguments else [what for what, command in LINTS if not _passes(what, command)]
     code = _run(["-m", "pytest", *arguments])
     if failed:
