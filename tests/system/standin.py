@@ -2,7 +2,13 @@
 
 import json
 import os
+import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
+
+
+def command(*_: str) -> list[str]:
+    """Starts one in the place of any service process."""
+    return [sys.executable, "-m", "tests.system.standin"]
 
 
 class Answers(BaseHTTPRequestHandler):

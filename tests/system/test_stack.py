@@ -1,6 +1,5 @@
 """The local stack as a whole: its file, its restarts, its end."""
 
-import contextlib
 import hashlib
 import json
 import os
@@ -24,6 +23,7 @@ from deploy.local.options import Options
 from deploy.local.process import wait_until
 from deploy.local.services import ROOT
 from deploy.local.stack import Stack
+from tests.system.standin import command
 
 SERVICES = ("orders", "inventory", "dispatch")
 NAMES = {f"{service}.{role}" for service in SERVICES for role in ("api", "worker")} | {"kafka", "postgres"}
@@ -37,7 +37,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(
         tmp_path_factory.mktemp("half day"),
         Options(workers={"orders": 2}),
-        program=lambda *_: [sys.executable, "-m", "tests.system.standin"],
+        program=command,
     )
     with stack:
         stack.wait_ready()
@@ -143,27 +143,47 @@ async def test_what_is_killed_comes_back_and_the_file_follows(running: Stack, na
     await (await asyncpg.connect(after["postgres"]["orders"])).close()
 
 
-def test_up_survives_a_crash_of_its_supervisor_and_down_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_killed_supervisor_leaves_no_process_and_loses_nothing(tmp_path: Path) -> None:
+    first = subprocess.Popen(
+        [sys.executable, "-m", "tests.system.supervised", tmp_path],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert first.stdout is not None
+    assert first.stdout.readline() == "ready\n"
+    made = json.loads((tmp_path / "endpoints.json").read_text())
+    conn = await asyncpg.connect(made["postgres"]["orders"])
+    await conn.execute("create table kept as select 42 as answer")
+    conn.terminate()
+    first.kill()
+    first.communicate()
+    assert wait_until(lambda: all(gone(pid) for pid in pids(made).values()), 20)
+
+    with Stack(tmp_path, program=command) as again:
+        found = again.endpoints()
+        for part in ("kafka", "postgres", "http", "tokens"):
+            assert found[part] == made[part]
+        conn = await asyncpg.connect(found["postgres"]["orders"])
+        assert await conn.fetchval("select answer from kept") == 42
+        await conn.close()
+        assert len(observer(found).list_topics(timeout=20).topics) == len(TOPICS) - 1
+
+
+@pytest.mark.timeout(300)
+def test_up_status_logs_and_down_with_the_real_services(tmp_path: Path) -> None:
     data = tmp_path / "data"
     try:
-        first = halfday("up", "--data", data, "--detach", "--json")
-        assert first.returncode == 0, first.stderr
-        made = json.loads(first.stdout)
-        os.kill(int((data / "lock").read_text()), signal.SIGKILL)
-        assert wait_until(lambda: all(gone(pid) for pid in pids(made).values()), 20)
-        assert halfday("status", "--data", data).returncode == 1
-
-        again = json.loads(halfday("up", "--data", data, "--detach", "--json").stdout)
-        assert {part: again[part] for part in ("kafka", "postgres", "http", "tokens")} == {
-            part: made[part] for part in ("kafka", "postgres", "http", "tokens")
-        }
+        up = halfday("up", "--data", data, "--detach", "--json")
+        assert up.returncode == 0, up.stderr
+        assert set(pids(json.loads(up.stdout))) == NAMES
         assert halfday("status", "--data", data).returncode == 0
         assert "already runs" in halfday("up", "--data", data).stderr
         assert "Kafka Server started" in halfday("logs", "kafka", "--data", data, "--lines", "1000").stdout
-
-        assert halfday("down", "--data", data).returncode == 0
-        assert all(gone(pid) for pid in pids(again).values())
-        assert not (data / "endpoints.json").exists()
     finally:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            halfday("down", "--data", data)
+        down = halfday("down", "--data", data)
+    assert down.returncode == 0
+    assert all(gone(pid) for pid in pids(json.loads(up.stdout)).values())
+    assert not (data / "endpoints.json").exists()
+    assert halfday("status", "--data", data).returncode == 1
