@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
+from pydantic import ValidationError
+
+from contracts.registry import MODELS
 from contracts.topics import SERVICES
 from deploy.audit.books import Books, Row
 from deploy.audit.log import Log, Record
@@ -19,19 +23,55 @@ _NAMES = ("order", "reservation", "job", "sale", "lot", "terminal")
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """An event that was told: the first occurrence of its id. `type` is its short name, such as `order-placed`;
-    `cause` is the id of the record that led to it.
-    """
+    """An event by its short name, such as `order-placed`, with its fields; `cause` is the record that led to it."""
 
     id: str
     type: str
     topic: str
     subject: str
-    seq: int
     time: str
     cause: str
     data: Mapping[str, Any]
     where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A record, in the log or about to be."""
+
+    topic: str
+    headers: Mapping[str, str]
+    value: bytes | None
+    where: str
+
+    @property
+    def id(self) -> str:
+        """The event's id; the place of a record that has none."""
+        return self.headers.get("ce_id") or self.where
+
+    @property
+    def subject(self) -> str:
+        """What it is about."""
+        return self.headers.get("ce_subject", "")
+
+    @property
+    def seq(self) -> int:
+        """Its number among those about its subject on its topic; 0 where it has none."""
+        text = self.headers.get("ce_seq", "")
+        return int(text) if text.isdecimal() else 0
+
+    def read(self) -> Fact | None:
+        """The event as the contracts read it; None for what they can't, such as a dead letter."""
+        model = MODELS.get(self.headers.get("ce_type", ""))
+        if model is None or self.value is None or self.topic != model.TOPIC:
+            return None
+        try:
+            model.model_validate_json(self.value)
+        except ValidationError:
+            return None
+        time, cause = self.headers.get("ce_time", ""), self.headers.get("ce_causationid", "")
+        name, data = model.TYPE.split(".")[2], json.loads(self.value)
+        return Fact(self.id, name, self.topic, self.subject, time, cause, data, self.where)
 
 
 class Evidence:
@@ -53,25 +93,27 @@ class Evidence:
         return found
 
     @cached_property
+    def told(self) -> list[Told]:
+        """Each event once: in order of the log, then those that still wait in an outbox, in its order."""
+        logged = (Told(r.topic, r.headers, r.value, r.where) for r in self.log.records)
+        waiting = (
+            Told(row["topic"], json.loads(row["headers"]), row["payload"], f"{service}.outbox {row['id']}")
+            for service in SERVICES
+            for row in self.rows(service, "outbox")
+        )
+        found: dict[tuple[str, str], Told] = {}
+        for told in chain(logged, waiting):
+            found.setdefault((told.topic, told.id), told)
+        return list(found.values())
+
+    @cached_property
     def facts(self) -> Mapping[str, list[Fact]]:
-        """By topic: each event once, in order of the log, then those that still wait in an outbox, in its order."""
+        """By topic: what was told, as far as the contracts can read it."""
         found: dict[str, list[Fact]] = defaultdict(list)
-        seen: set[str] = set()
-        for fact in self._told():
-            if fact.id not in seen:
-                seen.add(fact.id)
+        for told in self.told:
+            if (fact := told.read()) is not None:
                 found[fact.topic].append(fact)
         return found
-
-    def _told(self) -> Iterator[Fact]:
-        for record in self.log.records:
-            if (fact := read_fact(record.topic, record.headers, record.value, record.where)) is not None:
-                yield fact
-        for service in SERVICES:
-            for row in self.rows(service, "outbox"):
-                where = f"{service}.outbox {row['id']}"
-                if (fact := read_fact(row["topic"], json.loads(row["headers"]), row["payload"], where)) is not None:
-                    yield fact
 
     @cached_property
     def by_place(self) -> Mapping[tuple[str, int, int], Record]:
@@ -92,29 +134,6 @@ class Evidence:
             found |= {row["scope"], json.loads(row["headers"]).get("ce_subject", "")}
             found |= {str(data[name]) for name in _NAMES if name in data}
         return frozenset(found - {""})
-
-
-def read_fact(topic: str, headers: Mapping[str, str], value: bytes | None, where: str) -> Fact | None:
-    """The event in a record; None for one that is none, such as a dead letter, or that can't be read."""
-    data = _data(value)
-    words = headers.get("ce_type", "").split(".")
-    if data is None or len(words) != 4 or topic.split(".")[1] == "dlq":
-        return None
-    try:
-        seq = int(headers.get("ce_seq", "0"))
-    except ValueError:
-        return None
-    return Fact(
-        headers.get("ce_id", ""),
-        words[2],
-        topic,
-        headers.get("ce_subject", ""),
-        seq,
-        headers.get("ce_time", ""),
-        headers.get("ce_causationid", ""),
-        data,
-        where,
-    )
 
 
 def _data(value: bytes | None) -> dict[str, Any] | None:

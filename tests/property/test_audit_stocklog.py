@@ -32,7 +32,7 @@ class Publishing(FakeUnit):
     def emit(self, event: Event, *, part: str = "") -> UUID:
         id, cause, data = uuid4(), str(self.cause.id) if self.cause else "", json.loads(event.model_dump_json())
         name = event.TYPE.split(".")[2]
-        self.facts.append(Fact(str(id), name, event.TOPIC, event.subject, 0, self.now.isoformat(), cause, data, ""))
+        self.facts.append(Fact(str(id), name, event.TOPIC, event.subject, self.now.isoformat(), cause, data, ""))
         self.told.append(event)
         return id
 

@@ -25,7 +25,8 @@ class Check:
 CHECKS = (
     Check("nothing waits to be sent", (archive.waiting,)),
     Check(
-        "the log is whole, numbered and says each thing one way", (records.complete, records.contents, records.numbers)
+        "the log is whole, numbered and says each thing one way",
+        (records.complete, records.contents, records.readable, records.numbers),
     ),
     Check("what was sent stands in the log, and nothing else", (archive.sent, archive.unsent)),
     Check("what was told was dealt with, and nothing else", (inbox.dealt_with, inbox.heard_of)),

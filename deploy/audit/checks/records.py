@@ -27,6 +27,22 @@ def contents(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("content", record.id, f"differs from {known.where} under the same event id", record.where)
 
 
+def readable(evidence: Evidence) -> Iterator[Finding]:
+    """The committed contracts read every record, but for those that a consumer has parked."""
+    read = {(topic, fact.id) for topic, facts in evidence.facts.items() for fact in facts}
+    parked = {(row["topic"], row["event_id"]) for _, row in evidence.parked}
+    parked |= {(row["topic"], f"{row['topic']}/{row['partition']}@{row['position']}") for _, row in evidence.parked}
+    known = read | parked
+    for told in evidence.told:
+        if (told.topic, told.id) not in known and not _is_dead_letter(told.topic):
+            what = f"{told.headers.get('ce_type', 'a record without a type')} can't be read by its contract"
+            yield Finding("content", told.id, what, told.where)
+
+
+def _is_dead_letter(topic: str) -> bool:
+    return topic.split(".")[1] == "dlq"
+
+
 def numbers(evidence: Evidence) -> Iterator[Finding]:
     """First occurrences about a subject on a topic count from 1 without holes, and never step back in a partition.
 
@@ -34,17 +50,15 @@ def numbers(evidence: Evidence) -> Iterator[Finding]:
     have no order among each other.
     """
     seen: dict[tuple[str, str], set[int]] = defaultdict(set)
-    last: dict[tuple[str, str, str], int] = {}
-    for topic, facts in sorted(evidence.facts.items()):
-        for fact in facts:
-            partition = fact.where.partition("@")[0]
-            before = last.get((topic, fact.subject, partition), 0)
-            if fact.seq in seen[topic, fact.subject]:
-                yield Finding("seq", fact.subject, f"has number {fact.seq} twice under different event ids", fact.where)
-            elif fact.seq < before:
-                yield Finding("seq", fact.subject, f"has number {fact.seq} after {before}", fact.where)
-            seen[topic, fact.subject].add(fact.seq)
-            last[topic, fact.subject, partition] = max(before, fact.seq)
+    last: dict[tuple[str, str, str], int] = defaultdict(int)
+    for told in (told for told in evidence.told if told.seq):
+        about, place = (told.topic, told.subject), (told.topic, told.subject, told.where.partition("@")[0])
+        if told.seq in seen[about]:
+            yield Finding("seq", told.subject, f"has number {told.seq} twice under different event ids", told.where)
+        elif told.seq < last[place]:
+            yield Finding("seq", told.subject, f"has number {told.seq} after {last[place]}", told.where)
+        seen[about].add(told.seq)
+        last[place] = max(last[place], told.seq)
     for (topic, subject), found in sorted(seen.items()):
         missing = sorted(set(range(1, max(found) + 1)) - found)
         if missing and not BY_NAME[topic].compacted:
