@@ -44,7 +44,7 @@ def main() -> None:
         sys.exit(2)
     try:
         code = application(chosen)(
-            exit_on_error=False, print_error=False, result_action="return_int_as_exit_code_else_zero"
+            sys.argv[1:], exit_on_error=False, print_error=False, result_action="return_int_as_exit_code_else_zero"
         )
     except CycloptsError as error:
         print(f"{error}\nSee: ./halfday {chosen} --help", file=sys.stderr)

@@ -1,0 +1,90 @@
+"""The command line itself: help, misuse, errors as sentences."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.cli import __main__ as cli
+from deploy.cli import doctor as doctor_module
+from deploy.local.errors import StackError
+
+
+def halfday(monkeypatch: pytest.MonkeyPatch, *words: str) -> int | str | None:
+    monkeypatch.setattr(sys, "argv", ["halfday", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code
+
+
+def test_help_names_every_command_and_imports_none_of_them(root: Path) -> None:
+    code = "import sys; sys.argv = ['halfday', '--help']\nfrom deploy.cli.__main__ import main\n"
+    code += "try: main()\nfinally: print(sorted(name for name in sys.modules if name.startswith('deploy.cli.')))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert all(f" {name} " in done.stdout for name, _, _ in cli.COMMANDS)
+    assert done.stdout.splitlines()[-1] == "['deploy.cli.__main__']"
+
+
+@pytest.mark.parametrize("name", [name for name, _, _ in cli.COMMANDS])
+def test_each_command_has_help(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert halfday(monkeypatch, name, "--help") in (0, None)
+    assert f"halfday {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["up", "status", "logs", "down", "doctor", "test", "demo", "audit"])
+def test_each_plain_command_shows_an_example(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    halfday(monkeypatch, name, "--help")
+    assert f"Example: halfday {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", [("nosuch",), ("--nosuch",), ("up", "--nosuch"), ("up", "--port-base", "x"), ("logs", "a", "b")]
+)
+def test_misuse_is_code_2_and_one_sentence(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert halfday(monkeypatch, *words) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert 0 < len(shown.err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("words", [("status",), ("logs",), ("logs", "nosuch"), ("up", "--workers", "kafka=2")])
+def test_what_cannot_be_done_is_code_1_and_one_sentence(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert halfday(monkeypatch, *words) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_down_with_nothing_to_stop_is_fine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert halfday(monkeypatch, "down", "--data", str(tmp_path)) in (0, None)
+    assert capsys.readouterr().out == f"no stack runs on {tmp_path}\n"
+
+
+def test_the_doctor_is_right_about_what_lacks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_java() -> str:
+        raise StackError("no Java: install one")
+
+    monkeypatch.setattr(doctor_module, "CHECKS", {"java": no_java, "cores": lambda: "2"})
+    assert halfday(monkeypatch, "doctor", "--json") == 1
+    assert json.loads(capsys.readouterr().out) == {
+        "ok": False,
+        "findings": [
+            {"what": "java", "ok": False, "says": "no Java: install one"},
+            {"what": "cores", "ok": True, "says": "2"},
+        ],
+    }
+    assert halfday(monkeypatch, "doctor") == 1
+    assert "LACKS  java         no Java: install one" in capsys.readouterr().out
