@@ -16,12 +16,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from deploy.scenarios.machine import CoreShare, fitting
+
 if TYPE_CHECKING:
     from deploy.scenarios.rehearsal import Outcome
-
-
-# The share of the time that a process gets a core on a machine that is free enough.
-ENOUGH = 0.75
 
 
 def demo(
@@ -54,17 +52,18 @@ def demo(
     as_json
         Figures as one JSON object on stdout, progress on stderr.
     """
-    began, worked = time.monotonic(), time.process_time()
+    began = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves by the way that stops the stack
     console = Console(stderr=as_json)
     console.print(f"{scenario}, seed {seed}: starting Kafka, PostgreSQL and the services ...", soft_wrap=True)
-    from deploy.local.errors import StackError
-    from deploy.scenarios.load import ScenarioError, load
-    from deploy.scenarios.rehearsal import DayFailed, rehearse
+    with CoreShare() as core:
+        from deploy.local.errors import StackError
+        from deploy.scenarios.load import ScenarioError, load
+        from deploy.scenarios.rehearsal import DayFailed, rehearse
 
     try:
         plan = load(scenario)
-        pace = speed or _fitting(plan.speed, time.monotonic() - began, time.process_time() - worked)
+        pace = speed or fitting(plan.speed, core.share)
         if pace < plan.speed:
             console.print(f"The day passes at {pace:.0f} business seconds in a real one (usually {plan.speed:.0f}).")
         with _folder(data, keep) as folder:
@@ -78,15 +77,6 @@ def demo(
         print(error, file=sys.stderr)
         return 1
     return 0 if outcome.ok else 1
-
-
-def _fitting(usual: float, waited: float, worked: float) -> float:
-    """The speed that a busy machine can follow: slower as we had to wait for a core while we loaded our code.
-
-    The business clock doesn't wait for anybody, so on such a machine a fast day would run into its own deadlines.
-    """
-    share = min(1.0, worked / waited) if waited > 0 else 1.0
-    return usual if share > ENOUGH else round(usual * share / ENOUGH)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import orjson
 
-from deploy.cli.demo import ENOUGH, _fitting
 from deploy.scenarios.day import Expected
 from deploy.scenarios.drivers.tally import Tally
 from deploy.scenarios.figures import Figures, WaveFigures, differences, figures
@@ -99,9 +98,3 @@ def test_what_went_otherwise_than_planned_is_named():
     assert "the orders service says" in lines[2]
     held = Figures("d", 1, {"delivered": 2}, [], [], {}, {}, 0, {})
     assert differences(held, plan, Counter({"delivered": 2})) == []
-
-
-def test_a_busy_machine_gets_a_slower_day():
-    assert _fitting(1440, waited=1.0, worked=1.0) == 1440
-    assert _fitting(1440, waited=1.0, worked=ENOUGH / 2) == 720
-    assert _fitting(1440, waited=0.0, worked=0.0) == 1440
