@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from rich.console import Console
 
 from deploy.scenarios.machine import CoreShare, fitting
@@ -26,15 +26,14 @@ def demo(
     *,
     scenario: str = "market-day",
     seed: int = 1,
-    speed: float | None = None,
+    speed: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
     data: Path | None = None,
-    keep: bool = False,
+    keep: Annotated[bool, Parameter(negative="")] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Play one market day on real Kafka and PostgreSQL, then show its figures and prove its books.
 
     Exit code 0 only if every order ended as planned, nothing was parked or left unread, and the audit holds.
-
     Example: halfday demo --seed 7 --keep
 
     Parameters
@@ -52,30 +51,44 @@ def demo(
     as_json
         Figures as one JSON object on stdout, progress on stderr.
     """
-    began = time.monotonic()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves by the way that stops the stack
     console = Console(stderr=as_json)
     console.print(f"{scenario}, seed {seed}: starting Kafka, PostgreSQL and the services ...", soft_wrap=True)
     with CoreShare() as core:
         from deploy.local.errors import StackError
-        from deploy.scenarios.load import ScenarioError, load
-        from deploy.scenarios.rehearsal import DayFailed, rehearse
-
+        from deploy.scenarios.load import ScenarioError
+        from deploy.scenarios.rehearsal import DayFailed
     try:
-        plan = load(scenario)
-        pace = speed or fitting(plan.speed, core.share)
-        if pace < plan.speed:
-            console.print(f"The day passes at {pace:.0f} business seconds in a real one (usually {plan.speed:.0f}).")
-        with _folder(data, keep) as folder:
-            outcome = rehearse(console, folder, plan, seed, pace, keep)
-            _show(console, outcome, time.monotonic() - began, as_json)
-            if keep:
-                console.print(f"The stack runs on: look with ./halfday status --data {folder}", soft_wrap=True)
-                console.print(f"Addresses: {folder / 'endpoints.json'}", soft_wrap=True)
-                console.print(f"Stop it with ./halfday down --data {folder}", soft_wrap=True)
+        return _run(console, scenario, seed, speed, core.share, data, keep, as_json)
     except (StackError, ScenarioError, DayFailed) as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _run(
+    console: Console,
+    scenario: str,
+    seed: int,
+    speed: float | None,
+    share: float,
+    data: Path | None,
+    keep: bool,
+    as_json: bool,
+) -> int:
+    from deploy.scenarios.load import load
+    from deploy.scenarios.rehearsal import rehearse
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves by the way that stops the stack
+    began, plan = time.monotonic(), load(scenario)
+    pace = speed or fitting(plan.speed, share)
+    if pace < plan.speed:
+        console.print(f"The day passes at {pace:.0f} business seconds in a real one (usually {plan.speed:.0f}).")
+    with _folder(data, keep) as folder:
+        outcome = rehearse(console, folder, plan, seed, pace, keep)
+        _show(console, outcome, time.monotonic() - began, as_json)
+        if keep:
+            console.print(f"The stack runs on: look with ./halfday status --data {folder}", soft_wrap=True)
+            console.print(f"Addresses: {folder / 'endpoints.json'}", soft_wrap=True)
+            console.print(f"Stop it with ./halfday down --data {folder}", soft_wrap=True)
     return 0 if outcome.ok else 1
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from confluent_kafka import KafkaException
 from rich.console import Console
 
 from deploy import audit
@@ -81,7 +82,7 @@ async def _play(
                 await play(world)
                 still = await quiet(world, observer.seen, lambda: lags.behind(client))
                 by_desk = await states(world)
-            except* (Refused, Unkept, httpx2.TransportError, Busy) as group:
+            except* (Refused, Unkept, Busy, httpx2.TransportError, KafkaException) as group:
                 hint = "On a busy machine a lower --speed gives everybody more time."
                 raise DayFailed(f"{_first(group)}\n{hint}") from group
         observer.check()
