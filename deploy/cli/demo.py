@@ -21,6 +21,8 @@ from deploy.scenarios.machine import CoreShare, fitting
 if TYPE_CHECKING:
     from deploy.scenarios.rehearsal import Outcome
 
+_BEGAN = time.monotonic()
+
 
 def demo(
     *,
@@ -78,13 +80,13 @@ def _run(
     from deploy.scenarios.rehearsal import rehearse
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves by the way that stops the stack
-    began, plan = time.monotonic(), load(scenario)
+    plan = load(scenario)
     pace = speed or fitting(plan.speed, share)
     if pace < plan.speed:
         console.print(f"The day passes at {pace:.0f} business seconds in a real one (usually {plan.speed:.0f}).")
     with _folder(data, keep) as folder:
         outcome = rehearse(console, folder, plan, seed, pace, keep)
-        _show(console, outcome, time.monotonic() - began, as_json)
+        _show(console, outcome, time.monotonic() - _BEGAN, as_json)
         if keep:
             console.print(f"The stack runs on: look with ./halfday status --data {folder}", soft_wrap=True)
             console.print(f"Addresses: {folder / 'endpoints.json'}", soft_wrap=True)
