@@ -57,7 +57,7 @@ def demo(
     console.print(f"{scenario}, seed {seed}: starting Kafka, PostgreSQL and the services ...", soft_wrap=True)
     with CoreShare() as core:
         from deploy.local.errors import StackError
-        from deploy.scenarios.load import ScenarioError
+        from deploy.scenarios.model import ScenarioError
         from deploy.scenarios.rehearsal import DayFailed
     try:
         return _run(console, scenario, seed, speed, core.share, data, keep, as_json)

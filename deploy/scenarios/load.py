@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from deploy.scenarios.model import Scenario
+from deploy.scenarios.model import Scenario, ScenarioError
 
 HERE = Path(__file__).parent
-
-
-class ScenarioError(Exception):
-    """A scenario can't be read; the text says which file or field and why."""
 
 
 def names() -> list[str]:
@@ -29,9 +26,38 @@ def load(name: str) -> Scenario:
         raise ScenarioError(f"no scenario {name!r}; there are: {', '.join(names())}")
     content: dict[str, Any] = {"name": name}
     for file in files:
-        content |= tomllib.loads(file.read_text(encoding="utf-8"))
+        try:
+            content |= tomllib.loads(file.read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as wrong:
+            raise ScenarioError(f"scenario {name}: {file.name}: {wrong}") from None
+    return _checked(name, content)
+
+
+def _checked(name: str, content: dict[str, Any]) -> Scenario:
     try:
-        return Scenario.model_validate(content)
+        scenario = Scenario.model_validate(content)
     except ValidationError as wrong:
         first = wrong.errors()[0]
         raise ScenarioError(f"scenario {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    for what, named, known in _references(scenario):
+        if missing := sorted(set(named) - set(known)):
+            raise ScenarioError(f"scenario {name}: {what} {', '.join(missing)}: named but not there")
+    return scenario
+
+
+def _references(scenario: Scenario) -> Iterator[tuple[str, Iterable[str], Iterable[str]]]:
+    """What is named somewhere, and the ids that there are."""
+    goods = [good.id for good in scenario.goods]
+    terminals = [f"{group.site}-{n + 1}" for group in scenario.terminals for n in range(group.stalls)]
+    sites = [site.id for site in scenario.sites]
+    villages = [village.id for village in scenario.villages]
+    yield "village", (origin for good in scenario.goods for origin in good.origins), villages
+    yield "village", (c.paired_with for c in scenario.communities if c.paired_with), villages
+    yield "station", (site.station for site in scenario.sites), [station.id for station in scenario.stations]
+    served = [community for site in scenario.sites for community in site.communities]
+    yield "community", served, [community.id for community in scenario.communities]
+    yield "community with no site", (community.id for community in scenario.communities), served
+    yield "site", (scarce.site for scarce in scenario.scarce), sites
+    yield "site", (group.site for group in scenario.terminals), sites
+    yield "good", (*scenario.orders.burst_goods, *(scarce.item for scarce in scenario.scarce)), goods
+    yield "terminal", (terminal for scarce in scenario.scarce for terminal in scarce.terminals), terminals

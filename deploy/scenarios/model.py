@@ -22,6 +22,10 @@ Channel = Literal["app", "group", "live", "stall"]
 Way = Literal["delivery", "pickup"]
 
 
+class ScenarioError(Exception):
+    """A scenario can't be read or played; the text says which part of it and why."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

@@ -8,7 +8,8 @@ import pytest
 from deploy.scenarios.day import Day, Fate
 from deploy.scenarios.expected import end_of, expected
 from deploy.scenarios.generator import make_day
-from deploy.scenarios.load import ScenarioError, load, names
+from deploy.scenarios.load import _checked, load, names
+from deploy.scenarios.model import ScenarioError
 
 SCENARIO = load("market-day")
 
@@ -28,16 +29,6 @@ def test_the_scenario_has_the_size_that_a_market_has(day: Day):
     assert [courier.id for courier in day.couriers if courier.offline] == ["tricycle-3"]
     assert len(SCENARIO.stations) == 1
     assert 1_900 <= len(day.orders) + sum(len(stall.sales) for stall in day.stalls) <= 2_300
-
-
-def test_references_in_the_data_hold(day: Day):
-    villages = {village.id for village in SCENARIO.villages}
-    communities = {place.id for place in SCENARIO.communities}
-    served = [community for site in SCENARIO.sites for community in site.communities]
-    assert sorted(served) == sorted(communities)
-    assert {origin for good in SCENARIO.goods for origin in good.origins} <= villages
-    assert {place.paired_with for place in SCENARIO.communities if place.paired_with} <= villages
-    assert {t for scarce in SCENARIO.scarce for t in scarce.terminals} <= {stall.terminal for stall in day.stalls}
 
 
 def test_the_same_seed_gives_the_same_day_and_another_seed_another(day: Day):
@@ -118,3 +109,26 @@ def test_an_unknown_scenario_is_refused_with_the_names_that_exist():
     with pytest.raises(ScenarioError, match="market-day"):
         load("moon-day")
     assert "market-day" in names()
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "said"),
+    [
+        ("sites", {"station": "moon"}, "station moon: named but not there"),
+        ("sites", {"communities": ["moon"]}, "community moon: named but not there"),
+        ("goods", {"from": ["moon"]}, "village moon: named but not there"),
+        ("goods", {"unit": "pound"}, "goods.0.unit"),
+        ("scarce", {"terminals": ["moon-1"]}, "terminal moon-1: named but not there"),
+    ],
+)
+def test_a_broken_scenario_is_refused_with_the_place(part: str, change: dict[str, object], said: str):
+    content = SCENARIO.model_dump(by_alias=True)
+    content[part][0] |= change
+    with pytest.raises(ScenarioError, match=said):
+        _checked("market-day", content)
+
+
+def test_a_scenario_that_asks_for_more_than_it_can_have_is_refused():
+    counts = SCENARIO.behaviour.model_copy(update={"never_pay": 10_000})
+    with pytest.raises(ScenarioError, match="never_pay: 10000 orders wanted"):
+        make_day(SCENARIO.model_copy(update={"behaviour": counts}), 1)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from deploy.scenarios.day import Fate, Order
-from deploy.scenarios.model import Scenario
+from deploy.scenarios.model import Scenario, ScenarioError
 
 # Business minutes between a hold's end and its release as the order sees it, plus room for a look at it.
 AFTER_HOLD = 20.0
@@ -17,7 +17,7 @@ Change = Callable[[Order], Order]
 
 
 def with_behaviour(scenario: Scenario, rng: Random, orders: list[Order]) -> list[Order]:
-    """The orders with their fates. Raises ValueError where the scenario has too few that could behave so."""
+    """The orders with their fates. Raises ScenarioError where the scenario has too few that could behave so."""
     picker = _Picker(rng, orders)
     counts, last = scenario.behaviour, scenario.orders.lists_at[-1]
     early = scenario.closes - OPEN_STILL - scenario.hold_ttl_s / 60
@@ -49,7 +49,7 @@ class _Picker:
     def take(self, what: str, count: int, among: list[Order], change: Change) -> None:
         free = [order for order in among if order.id in self._free]
         if len(free) < count:
-            raise ValueError(f"behaviour {what}: {count} orders wanted, only {len(free)} can do it")
+            raise ScenarioError(f"behaviour {what}: {count} orders wanted, only {len(free)} can do it")
         for order in self._rng.sample(free, count):
             self._free.discard(order.id)
             self._by_id[order.id] = change(order)
