@@ -19,6 +19,7 @@ class Near:
     def __init__(self, model: Model) -> None:
         self.table = model.base if isinstance(model.base, Table) else None
         self.orders = list(model.orders)
+        self._known: dict[int, list[int]] = {}
         places = {n: order.place for n, order in model.orders.items()}
         squeeze = cos(radians(model.problem.station.lat))
         self.points = {n: (place.lat, place.lon * squeeze) for n, place in places.items()}
@@ -31,6 +32,12 @@ class Near:
 
     def of(self, x: int) -> list[int]:
         """At most `NEAREST` other orders, the nearest first; in a thin corner of the grid fewer."""
+        found = self._known.get(x)
+        if found is None:
+            found = self._known[x] = self._found(x)
+        return found
+
+    def _found(self, x: int) -> list[int]:
         if self.table:
             row = self.table.rows_m[x]
             return nsmallest(NEAREST, (n for n in self.orders if n != x), key=row.__getitem__)

@@ -8,10 +8,11 @@ from services.dispatch.planning import timing
 from services.dispatch.planning.model import FOREVER, Model
 from services.dispatch.planning.plan import Obstacle, Unserved
 from services.dispatch.planning.problem import NO_WAY, Courier, Order
-from services.dispatch.planning.route import LOAD, Day
+from services.dispatch.planning.route import Day
 
 LOCAL = timedelta(hours=8)  # the villages' clock; it has no daylight saving
-NAMED = 20  # couriers whose own reason is told; beyond, more words help nobody
+ASKED, NAMED = 100, 20  # couriers that are asked, and whose own reason is told; more words help nobody
+_Found = tuple[int, str, str]  # how far the order gets (more is nearer), what stops it, what would mend it
 
 
 def explain(model: Model, days: list[Day], x: int) -> Unserved:
@@ -21,7 +22,8 @@ def explain(model: Model, days: list[Day], x: int) -> Unserved:
         return Unserved(order.id, "it has no window in which it could be served", "give it a window")
     if not days:
         return Unserved(order.id, "no courier is on shift", "put a courier on shift")
-    found = [(*_obstacle(model, day, x), model.couriers[day.c].id) for day in days]
+    alone: dict[Courier, _Found | None] = {}
+    found = [(*_obstacle(model, day, x, alone), model.couriers[day.c].id) for day in days[:ASKED]]
     _, reason, mend, courier = max(found, key=lambda one: one[0])
     alike = len({reason for _, reason, _, _ in found}) == 1
     told = reason if alike and len(days) > 1 else f"courier {courier}: {reason}"
@@ -42,8 +44,7 @@ def clock(moment: int) -> str:
     return f"{datetime.fromtimestamp(moment, UTC) + LOCAL:%m-%d %H:%M}"
 
 
-def _obstacle(model: Model, day: Day, x: int) -> tuple[int, str, str]:
-    """How far the order gets with this courier (more is nearer), what stops it, and what would mend it."""
+def _obstacle(model: Model, day: Day, x: int, alone: dict[Courier, _Found | None]) -> _Found:
     order, courier = model.orders[x], model.couriers[day.c]
     if lacking := sorted(set(order.skills) - set(courier.skills)):
         return 0, f"lacks {', '.join(lacking)}", f"a courier with {', '.join(lacking)}"
@@ -55,10 +56,12 @@ def _obstacle(model: Model, day: Day, x: int) -> tuple[int, str, str]:
         return 3, f"has {courier.cold_ml} ml of cold box, it needs {order.cold_ml} ml", "a larger cold box"
     if max(day.ways.seconds(0, x), day.ways.seconds(x, 0)) >= NO_WAY:
         return 4, "no road leads there", "another place of delivery"
-    return _alone(model, day.c, courier, order, x) or _beside(model, day, courier, order, x)
+    if day.kind not in alone:
+        alone[day.kind] = _alone(model, day.c, courier, order, x)
+    return alone[day.kind] or _beside(model, day, courier, order, x)
 
 
-def _alone(model: Model, c: int, courier: Courier, order: Order, x: int) -> tuple[int, str, str] | None:
+def _alone(model: Model, c: int, courier: Courier, order: Order, x: int) -> _Found | None:
     """What would stop a courier that had nothing else to do."""
     if timing.times(model, c, [[x]]):
         return None
@@ -80,30 +83,23 @@ def _alone(model: Model, c: int, courier: Courier, order: Order, x: int) -> tupl
     return 8, "a break is in the way", "another time for the break"
 
 
-def _beside(model: Model, day: Day, courier: Courier, order: Order, x: int) -> tuple[int, str, str]:
+def _beside(model: Model, day: Day, courier: Courier, order: Order, x: int) -> _Found:
     """What stops it beside what the courier has to do already."""
     last = max(window.until_s for window in order.windows)
-    grams, cold = max(day.room_g, default=0), max(day.room_ml, default=0)
-    if day.trips and _timely(day, x) and (cold < order.cold_ml or grams < order.load_g):
-        what = f"cold box has {cold} ml left" if cold < order.cold_ml else f"vehicle has {grams} g left"
-        what, size = (what, f"{order.cold_ml} ml") if cold < order.cold_ml else (what, f"{order.load_g} g")
-        soonest = _soonest(model, day, x)
-        late = f"; a further trip could be there at {clock(soonest)}, the window ends {clock(last)}" * (soonest > last)
-        return 10, f"on every trip that passes in time the {what} at most, it needs {size}{late}", "a second vehicle"
     soonest = _soonest(model, day, x)
-    if soonest > last:
-        why = f"could at {clock(soonest)}, the window ends {clock(last)}"
-        return 11, why, f"a window until {clock(soonest)}"
-    return 9, f"its day until {clock(courier.until_s)} has no time left for it", "a longer shift, or another courier"
-
-
-def _timely(day: Day, x: int) -> bool:
-    """Whether some trip could take it if loads didn't count."""
-    rooms, day.room_g, day.room_ml = (day.room_g, day.room_ml), [FOREVER] * len(day.trips), [FOREVER] * len(day.trips)
-    try:
-        return any(day.walk[k - 1] >= LOAD and day.fits(x, k, alone=False) for k in range(1, len(day.walk)))
-    finally:
-        day.room_g, day.room_ml = rooms
+    late = f"could at {clock(soonest)}, the window ends {clock(last)}"
+    trips = [n for n, load in enumerate(day.loads) if day.begin[load] <= last]
+    if trips and all(day.room_ml[n] < order.cold_ml for n in trips):
+        full, size = "cold box", f"{order.cold_ml} ml"
+    elif trips and all(day.room_g[n] < order.load_g for n in trips):
+        full, size = "vehicle", f"{order.load_g} g"
+    elif soonest > last:
+        return 11, late, f"a window until {clock(soonest)}"
+    else:
+        return 9, f"no time left for it until {clock(courier.until_s)}", "a longer shift, or another courier"
+    why = f"{full} has no {size} left on any trip before {clock(last)}"
+    mend = "a second vehicle" + (f", or a window until {clock(soonest)}" if soonest > last else "")
+    return 10, f"{why}; {late}" if soonest > last else why, mend
 
 
 def _soonest(model: Model, day: Day, x: int) -> int:

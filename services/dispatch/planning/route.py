@@ -198,6 +198,10 @@ class Day:
         moment = model.opening(x, ready + seconds(0, x)) + model.service[x] + seconds(x, 0 if more else self.end)
         if moment > self.latest[k]:
             return False
+        if model.couriers[self.c].breaks and (self.start or self.end):
+            # the break may move from or to the courier's own place
+            n = self.before[k]
+            return timing.times(model, self.c, [*self.trips[:n], [x], *self.trips[n:]]) is not None
         return model.limit[x] == FOREVER or self._cold_enough([x], k, more)
 
     def _cold_enough(self, trip: list[int], load: int, more: bool) -> bool:

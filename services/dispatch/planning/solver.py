@@ -1,6 +1,6 @@
-"""The solver process: `python -m services.dispatch.planning.solver SECONDS` reads a problem as JSON, writes a plan.
+"""The solver process: `python -m services.dispatch.planning.solver SECONDS` reads a `Job` as JSON, writes a plan.
 
-It imports little, so that starting it costs less than a wave's planning; a better solver goes into `solve`.
+It ends itself after the seconds given, for a parent that was killed can't do it.
 """
 
 from __future__ import annotations
@@ -8,28 +8,55 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 
 from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
 
-from services.dispatch.planning import greedy
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import Problem
 
-PROBLEM, PLAN = TypeAdapter(Problem), TypeAdapter(Plan)
 NICE = 10
+MARGIN_S, MARGIN_ORDER_S = 0.05, 0.0001
+"""What writing, reading and checking the plan takes at the end of the budget, and for each order."""
 
 
-def solve(problem: Problem) -> Plan:
-    """The best planner there is for the problem."""
-    return greedy.solve(problem)
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to solve. `began_s` is the monotonic clock, which processes share, when the budget began to run;
+    `iterations` bounds the search instead of the time: then equal jobs give equal bytes."""
+
+    problem: Problem
+    budget_s: float
+    began_s: float
+    seed: int = 0
+    threads: int = 1
+    warm: Plan | None = None
+    iterations: int | None = None
+
+
+JOB, PLAN = TypeAdapter(Job), TypeAdapter(Plan)
+
+
+def solve(job: Job) -> Plan:
+    """The best plan that the rest of the budget gives."""
+    from services.dispatch.planning import greedy
+
+    return greedy.solve(job.problem)
+
+
+def left_s(job: Job) -> float:
+    """The seconds left for the search."""
+    margin = MARGIN_S + MARGIN_ORDER_S * len(job.problem.orders)
+    return job.budget_s - (time.monotonic() - job.began_s) - margin
 
 
 def main() -> None:
-    """One problem, one plan. Ends itself after the seconds given, for a parent that was killed can't do it."""
+    """One job, one plan."""
     signal.alarm(int(sys.argv[1]))
-    problem = PROBLEM.validate_json(sys.stdin.buffer.read())
+    job = JOB.validate_json(sys.stdin.buffer.read())
     os.nice(NICE)  # only now: a wave waits for the start
-    sys.stdout.buffer.write(PLAN.dump_json(solve(problem)))
+    sys.stdout.buffer.write(PLAN.dump_json(solve(job)))
 
 
 if __name__ == "__main__":
