@@ -11,18 +11,24 @@ from contracts.events import dispatch as d
 from contracts.events import inventory as i
 from services.kit.consumer import Subscription
 from services.kit.message import Due, Message
+from services.orders.domain import campaign as campaigns
 from services.orders.domain.order import Overdue, State
 from services.orders.repository.orders import OrderBook, named
+from services.orders.repository.telling import CAMPAIGN
 
 _log = structlog.get_logger("halfday.orders")
 LATE = Counter("halfday_orders_late_total", "orders whose slot ended before they were delivered", ["state"])
 
 
 def on_answer(book: OrderBook, message: Message[i.ReservationEvent | d.JobEvent]) -> None:
-    """An answer of inventory or dispatch: the order's table decides. One about an order that is not ours is passed
-    over: a campaign's reservation, or a command of somebody else.
+    """An answer of inventory or dispatch: the order's table decides, or, where it is about a campaign's reservation,
+    the campaign. One about neither is passed over: a command of somebody else.
     """
-    book.apply(message.data.order, message.data)
+    campaign = book.campaigns.found.get(message.data.order)
+    if campaign and isinstance(message.data, i.ReservationEvent):
+        book.campaigns.keep(campaigns.answered(campaign, book.campaigns.joins[campaign.id], message.data))
+    else:
+        book.apply(message.data.order, message.data)
 
 
 def on_claims_exceeded(book: OrderBook, message: Message[i.ClaimsExceeded]) -> None:
@@ -46,8 +52,13 @@ def on_sold_out(book: OrderBook, message: Message[i.SoldOut]) -> None:
 
 
 def on_due(book: OrderBook, message: Message[Due]) -> None:
-    """An order's deadline passed. For goods on their way that is an alarm only."""
+    """A deadline of an order or campaign passed. For goods on their way that is an alarm only."""
     (id,) = named(message.data)
+    campaign = book.campaigns.found.get(id)
+    if campaign and message.data.kind == CAMPAIGN:
+        known = book.campaigns
+        known.keep(campaigns.overdue(campaign, known.tallies[id], known.joins[id], book.uow.now))
+        return
     order = book.orders.get(id)
     if order and order.state in {State.SCHEDULED, State.LOADED}:
         LATE.labels(order.state).inc()

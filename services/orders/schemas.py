@@ -14,7 +14,7 @@ from services.kit.body import Body
 from services.kit.idempotency import content_hash
 from services.kit.ids import Id
 from services.orders.domain.acceptance import Draft, Wanted
-from services.orders.domain.order import Order, State
+from services.orders.domain.order import Order, State, Terms
 from services.orders.repository.intake import Person
 
 
@@ -143,21 +143,26 @@ def accepted(order: Order) -> dict[str, Any]:
         "fulfilment": terms.fulfilment,
         "point": terms.point,
         "payment": terms.payment,
-        "lines": [
-            {
-                "line": one.line,
-                "item": one.item,
-                "weight_g" if one.unit == "gram" else "quantity": one.quantity,
-                "price_fen": one.price_fen,
-                "price": one.price,
-                "amount_fen": one.amount_fen,
-            }
-            for one in terms.lines
-        ],
+        "lines": lines_of(terms),
         "total_fen": terms.total_fen,
         "code": terms.code,
         "placed_at": terms.placed_at,
     }
+
+
+def lines_of(terms: Terms) -> list[dict[str, Any]]:
+    """The lines as they are shown, quantities in pieces or grams, with their frozen prices."""
+    return [
+        {
+            "line": one.line,
+            "item": one.item,
+            "weight_g" if one.unit == "gram" else "quantity": one.quantity,
+            "price_fen": one.price_fen,
+            "price": one.price,
+            "amount_fen": one.amount_fen,
+        }
+        for one in terms.lines
+    ]
 
 
 def shown(order: Order, person: Mapping[str, Any] | None, *, trusted: bool) -> dict[str, Any]:
@@ -168,6 +173,7 @@ def shown(order: Order, person: Mapping[str, Any] | None, *, trusted: bool) -> d
         "attempt": order.attempt,
         "reason": order.reason,
         "reservation": order.reservation,
+        "campaign_id": order.terms.campaign,
         "hold_until": order.hold_until,
         "slot": _slot(order),
         "due_by": order.terms.due_by,

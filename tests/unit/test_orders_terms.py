@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts.events import orders as o
+from contracts.events import catalog as o
 from contracts.values import Channel, Fulfilment, Payment, Unit
 from services.orders.domain.acceptance import Draft, Refusal, Wanted, accept
 from services.orders.domain.catalog import KINDS, Catalog, contradiction, index, references

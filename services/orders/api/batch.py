@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
 from pydantic import ValidationError
 
 from services.kit import problems
+from services.kit.body import Body
 from services.kit.ids import id_of_request
 from services.kit.problems import Fault, Problem
 from services.orders.api.intake import Intake
 from services.orders.schemas import NewOrder, accepted
 
+B = TypeVar("B", bound=Body)
 LIMIT = 1_000
 BODY_LIMIT = 2 * 1024 * 1024
 
@@ -55,7 +57,7 @@ async def take(intake: Intake, items: Sequence[Any], key: str | None, path: str)
 async def _take(intake: Intake, n: int, item: Any, key: str | None, path: str) -> dict[str, Any]:
     id: UUID | None = None
     try:
-        body = _read(item)
+        body = read(NewOrder, item)
         own_key = f"{key}/{n}" if key and body.order_id is None else None
         id = id_of_request(own_key, body.order_id)
         order = await intake.submit(id, body)
@@ -65,11 +67,12 @@ async def _take(intake: Intake, n: int, item: Any, key: str | None, path: str) -
         return {"status": problem.status, "order_id": id, "problem": problem.body(path)}
 
 
-def _read(item: Any) -> NewOrder:
+def read(model: type[B], item: Any) -> B:
+    """One item of a batch as a body. Raises a `Problem` with JSON pointers into the item."""
     if isinstance(item, Problem):
         raise item
     try:
-        return NewOrder.model_validate(item)
+        return model.model_validate(item)
     except ValidationError as wrong:
         faults = [Fault(f"#{''.join(f'/{part}' for part in e['loc'])}", e["msg"]) for e in wrong.errors()]
         detail = f"{faults[0].pointer}: {faults[0].message}"

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from contracts.events.orders import RecipientPut
 from services.kit import problems
 from services.kit.batcher import GroupCommit
 from services.kit.faults import point
@@ -19,7 +18,8 @@ from services.orders.domain.fulfilment import placed
 from services.orders.domain.order import Order
 from services.orders.repository import intake as rows
 from services.orders.repository.catalog import CatalogCache
-from services.orders.repository.orders import announce, find
+from services.orders.repository.orders import find
+from services.orders.repository.telling import announce
 from services.orders.schemas import NewOrder
 
 GROUP = 200
@@ -66,7 +66,8 @@ class Intake:
         for one in group:  # a repeat inside the group is answered like any other: by what stands after the insert
             first.setdefault(one.order, one)
         judged = {
-            id: accept(id, _code(), one.body.draft(), catalog, uow.now, self._hold_ttl_s) for id, one in first.items()
+            id: accept(id, new_code(), one.body.draft(), catalog, uow.now, self._hold_ttl_s)
+            for id, one in first.items()
         }
         candidates = [order for order in judged.values() if isinstance(order, Order)]
         fresh = await self._insert(uow, candidates, first)
@@ -89,23 +90,12 @@ class Intake:
             CORRELATION.set(first[order.id].request)
             TRACEPARENT.set(first[order.id].traceparent)
             announce(uow, placed(order))
-            uow.emit(_recipient(order, people[order.id]))
+            uow.emit(people[order.id].put(order))
         return fresh
 
 
-def _recipient(order: Order, person: rows.Person) -> RecipientPut:
-    return RecipientPut(
-        order=order.id,
-        name=person.name,
-        phone=person.phone,
-        address=person.address,
-        lat=person.lat,
-        lon=person.lon,
-        code=order.terms.code,
-    )
-
-
-def _code() -> str:
+def new_code() -> str:
+    """Six digits that the receiver tells or shows."""
     return f"{secrets.randbelow(1_000_000):06}"
 
 

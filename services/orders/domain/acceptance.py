@@ -57,14 +57,14 @@ def accept(order: UUID, code: str, draft: Draft, catalog: Catalog, now: datetime
     """The placed order with its prices frozen at `now` (business time), or the first reason against it."""
     day = catalog.market_days.get(draft.market_day)
     if day is None:
-        return _unusable("/market_day", f"market day {draft.market_day} is not known")
+        return unusable("/market_day", f"market day {draft.market_day} is not known")
     pool = catalog.pool(day.id, draft.community)
     refusal = next(_against(draft, catalog, day, pool, now), None)
     if refusal or pool is None:
-        return refusal or _unusable("/community", "no site serves it")
+        return refusal or unusable("/community", "no site serves it")
     lines: list[OrderLine] = []
     for n, wanted in enumerate(draft.lines):
-        line = _line(n, wanted, draft.channel, catalog, now)
+        line = line_of(n, wanted, draft.channel, catalog, now)
         if isinstance(line, Refusal):
             return line
         lines.append(line)
@@ -94,31 +94,32 @@ def _against(draft: Draft, catalog: Catalog, day: MarketDayPut, pool: str | None
     if now >= day.closes_at:
         yield Refusal(409, "market-day-closed", "/market_day", f"market day {day.id} takes no more orders")
     if draft.community not in catalog.communities:
-        yield _unusable("/community", f"community {draft.community} is not known")
+        yield unusable("/community", f"community {draft.community} is not known")
     if pool is None:
-        yield _unusable("/community", f"no site of market day {day.id} serves community {draft.community}")
+        yield unusable("/community", f"no site of market day {day.id} serves community {draft.community}")
     if draft.fulfilment is Fulfilment.PICKUP:
         point = catalog.points.get(draft.point or "")
         if point is None or point.community != draft.community:
-            yield _unusable("/fulfilment/point", f"{draft.point} is no pickup point of community {draft.community}")
+            yield unusable("/fulfilment/point", f"{draft.point} is no pickup point of community {draft.community}")
     if draft.quote and draft.quote.community != draft.community:
-        yield _unusable("/fulfilment/quote/community", "the quote was made for another community")
+        yield unusable("/fulfilment/quote/community", "the quote was made for another community")
     if draft.quote and now >= draft.quote.until:
         yield Refusal(409, "quote-expired", "/fulfilment/quote/until", "the quote has run out: ask for a new one")
 
 
-def _line(n: int, wanted: Wanted, channel: Channel, catalog: Catalog, now: datetime) -> OrderLine | Refusal:
+def line_of(n: int, wanted: Wanted, channel: Channel, catalog: Catalog, now: datetime) -> OrderLine | Refusal:
+    """The `n`-th line (from 0) with the price that holds at `now`, or why there can be none."""
     item = catalog.items.get(wanted.item)
     if item is None:
-        return _unusable(f"/lines/{n}/item", f"item {wanted.item} is not known")
+        return unusable(f"/lines/{n}/item", f"item {wanted.item} is not known")
     weighed = item.unit is Unit.GRAM
     quantity, other = (wanted.weight_g, "quantity") if weighed else (wanted.quantity, "weight_g")
     if quantity is None or quantity <= 0:
         right = "weight_g" if weighed else "quantity"
-        return _unusable(f"/lines/{n}/{other}", f"{item.id} is sold by {item.unit}: say {right}, more than 0")
+        return unusable(f"/lines/{n}/{other}", f"{item.id} is sold by {item.unit}: say {right}, more than 0")
     price = price_at(catalog.prices.get((item.id, channel), ()), now)
     if price is None:
-        return _unusable(f"/lines/{n}/item", f"{item.id} has no price on channel {channel} yet")
+        return unusable(f"/lines/{n}/item", f"{item.id} has no price on channel {channel} yet")
     return OrderLine(
         line=n + 1,
         item=item.id,
@@ -136,5 +137,6 @@ def _due_by(draft: Draft, catalog: Catalog, day: MarketDayPut) -> datetime:
     return draft.quote.slot_from if draft.quote else catalog.slot_by(day)
 
 
-def _unusable(pointer: str, message: str) -> Refusal:
+def unusable(pointer: str, message: str) -> Refusal:
+    """A refusal of one value, by its JSON pointer."""
     return Refusal(422, "unprocessable", pointer, message)

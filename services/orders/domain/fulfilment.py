@@ -151,6 +151,8 @@ def placed(order: Order) -> Decision:
         point=terms.point,
         payment=terms.payment,
         basket=terms.basket,
+        campaign=terms.campaign,
+        join=terms.join,
     )
     command = steps.reserve(order, firm=terms.payment is not Payment.PENDING)
     return Decision(order, (event,), (command,), (deadline(order),))

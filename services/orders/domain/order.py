@@ -51,7 +51,8 @@ class Terms:
     """What was agreed at acceptance. Prices are frozen in the lines; `code` is what the receiver tells or shows.
 
     `due_by` (business time): for a delivery the start of the slot by which a job must have been planned, for a
-    pickup the closing time of the point. `closes_at`: when the market day takes no more orders.
+    pickup the closing time of the point. `closes_at`: when the market day takes no more orders. `campaign` and `join`:
+    the group-buy, and the pledge in it, that became this order.
     """
 
     order: UUID
@@ -70,6 +71,8 @@ class Terms:
     quote: Quote | None = None
     basket: UUID | None = None
     hold_ttl_s: int = 900
+    campaign: UUID | None = None
+    join: UUID | None = None
 
     @property
     def total_fen(self) -> int:
@@ -122,6 +125,12 @@ class Order:
     def reservation(self) -> UUID:
         """The reservation of the current attempt; answers about another one are ignored."""
         return reservation_of(self.terms.order, self.terms.pool, self.attempt)
+
+    @property
+    def source(self) -> UUID | None:
+        """The reservation of its group-buy, which the first attempt takes its stock from; None where there is none."""
+        campaign = self.terms.campaign if self.attempt == 1 else None
+        return reservation_of(campaign, self.terms.pool, 1) if campaign else None
 
     @property
     def job(self) -> UUID:

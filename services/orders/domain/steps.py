@@ -35,9 +35,8 @@ def refuse(order: Order, _message: Any, _now: datetime) -> Decision:
 
 def reserve(order: Order, *, firm: bool) -> inventory.ReserveStock:
     """The command that claims stock for the current attempt: firm, or held while money is awaited."""
-    terms = order.terms
-    ttl = None if firm else terms.hold_ttl_s
-    return inventory.ReserveStock(**_claim(order), attempt=order.attempt, firm=firm, ttl_s=ttl, lines=terms.goods)
+    how = {"firm": firm, "ttl_s": None if firm else order.terms.hold_ttl_s, "source": order.source}
+    return inventory.ReserveStock(**_claim(order), **how, attempt=order.attempt, lines=order.terms.goods)
 
 
 def stock_reserved(order: Order, message: inventory.StockReserved, now: datetime) -> Decision:

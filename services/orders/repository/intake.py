@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 
+from contracts.events.orders import RecipientPut
 from services.orders.domain.order import Order
 from services.orders.repository import rows
 
@@ -23,6 +24,18 @@ class Person:
     address: str = ""
     lat: float | None = None
     lon: float | None = None
+
+    def put(self, order: Order) -> RecipientPut:
+        """What dispatch is told of the receiver of an order, on the private topic."""
+        return RecipientPut(
+            order=order.id,
+            name=self.name,
+            phone=self.phone,
+            address=self.address,
+            lat=self.lat,
+            lon=self.lon,
+            code=order.terms.code,
+        )
 
 
 async def insert_orders(conn: rows.Connection, orders: Sequence[Order], hashes: Mapping[UUID, bytes]) -> set[UUID]:

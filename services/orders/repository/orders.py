@@ -10,22 +10,22 @@ from uuid import UUID
 import asyncpg
 
 from contracts.events.inventory import AllotmentEvent, ClaimsExceeded
-from contracts.events.orders import OrderRefunded
 from services.kit.database import lock_rows
 from services.kit.message import Due, Message
 from services.kit.unit_of_work import CORRELATION, UnitOfWork
 from services.orders.domain.fulfilment import decide
-from services.orders.domain.order import Deadline, Decision, Order
+from services.orders.domain.order import Decision, Order
 from services.orders.repository import rows
+from services.orders.repository.campaign_book import Campaigns
 from services.orders.repository.projections import save_allotments, save_sold_out
-
-DEADLINE = "order"
+from services.orders.repository.telling import announce
 
 
 class OrderBook:
     """The orders of one transaction, locked. Handlers are synchronous: load first, `apply`, then `save`.
 
-    It also takes the two projections that come on the same topic as stock answers: allotments and sold-outs.
+    It also has the campaigns that messages name, and takes the two projections that come on the same topic as stock
+    answers: allotments and sold-outs.
     """
 
     def __init__(self, uow: UnitOfWork) -> None:
@@ -33,12 +33,17 @@ class OrderBook:
         self.orders: dict[UUID, Order] = {}
         self.allotments: dict[tuple[str, str, str], AllotmentEvent] = {}
         self.sold_out: dict[tuple[str, str], bool] = {}
+        self.campaigns = Campaigns(uow)
         self._before: dict[UUID, Order] = {}
         self._history: list[tuple[Any, ...]] = []
 
     async def load(self, messages: Sequence[Message[Any]]) -> None:
-        """Locks and reads every order that the messages name: three statements, however many there are."""
-        await self.load_orders({order for message in messages for order in named(message.data)})
+        """Locks and reads every order that the messages name: three statements, however many there are; then, of the
+        ids that are no order's, the campaigns.
+        """
+        ids = {id for message in messages for id in named(message.data)}
+        await self.load_orders(ids)
+        await self.campaigns.load(ids - self.orders.keys())
 
     async def load_orders(self, ids: Collection[UUID]) -> None:
         """Locks these orders in order of id, then reads their lines and money. Unknown ids are left out."""
@@ -78,6 +83,7 @@ class OrderBook:
         await self._save_money(changed)
         await save_allotments(self.uow.conn, self.allotments)
         await save_sold_out(self.uow.conn, self.sold_out)
+        await self.campaigns.save()
 
     async def _save_money(self, changed: Iterable[Order]) -> None:
         paid, refunded = [], []
@@ -94,7 +100,7 @@ class OrderBook:
 
 
 def named(data: Any) -> tuple[UUID, ...]:
-    """The orders that a message is about."""
+    """The orders, or the campaign, that a message is about."""
     match data:
         case Due():
             return (UUID(data.subject),)
@@ -103,23 +109,6 @@ def named(data: Any) -> tuple[UUID, ...]:
         case _:
             order = getattr(data, "order", None)
             return (order,) if isinstance(order, UUID) else ()
-
-
-def announce(uow: UnitOfWork, decision: Decision) -> None:
-    """Queues what a decision tells the world, and sets its deadline."""
-    for event in (*decision.events, *decision.commands):
-        uow.emit(event, part=event.payment if isinstance(event, OrderRefunded) else "")
-    for deadline in decision.deadlines:
-        _set(uow, str(decision.order.id), deadline)
-
-
-def _set(uow: UnitOfWork, subject: str, deadline: Deadline) -> None:
-    if deadline.wait is not None:
-        uow.due(DEADLINE, subject, uow.clock.real() + deadline.wait, real=True)
-    elif deadline.at is not None:
-        uow.due(DEADLINE, subject, deadline.at)
-    else:
-        uow.undue(DEADLINE, subject)
 
 
 async def find(conn: rows.Connection, ids: Collection[UUID]) -> dict[UUID, tuple[Order, bytes]]:

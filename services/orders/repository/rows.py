@@ -29,6 +29,8 @@ TERMS = {
     "due_by": "timestamptz",
     "closes_at": "timestamptz",
     "placed_at": "timestamptz",
+    "campaign_id": "uuid",
+    "join_id": "uuid",
 }
 STANDING = {
     "state": "text",
@@ -115,6 +117,8 @@ def terms_row(terms: Terms) -> tuple[Any, ...]:
         terms.due_by,
         terms.closes_at,
         terms.placed_at,
+        terms.campaign,
+        terms.join,
     )
 
 
@@ -146,15 +150,15 @@ def line_rows(terms: Terms) -> list[tuple[Any, ...]]:
     ]
 
 
-def order_of(row: asyncpg.Record, lines: Iterable[asyncpg.Record], money: Iterable[asyncpg.Record]) -> Order:
-    """The order that these rows are."""
-    terms = Terms(
+def terms_of(row: asyncpg.Record, lines: Iterable[OrderLine]) -> Terms:
+    """The terms that the columns `TERMS` of a row are."""
+    return Terms(
         order=row["order_id"],
         channel=Channel(row["channel"]),
         market_day=row["market_day"],
         community=row["community"],
         pool=row["pool"],
-        lines=tuple(_line(one) for one in lines),
+        lines=tuple(lines),
         fulfilment=Fulfilment(row["fulfilment"]),
         payment=Payment(row["payment"]),
         code=row["code"],
@@ -165,9 +169,15 @@ def order_of(row: asyncpg.Record, lines: Iterable[asyncpg.Record], money: Iterab
         quote=Quote.model_validate_json(row["quote"]) if row["quote"] else None,
         basket=row["basket_id"],
         hold_ttl_s=row["hold_ttl_s"],
+        campaign=row["campaign_id"],
+        join=row["join_id"],
     )
+
+
+def order_of(row: asyncpg.Record, lines: Iterable[asyncpg.Record], money: Iterable[asyncpg.Record]) -> Order:
+    """The order that these rows are."""
     return Order(
-        terms,
+        terms_of(row, map(_line, lines)),
         state=State(row["state"]),
         attempt=row["attempt"],
         version=row["version"],
