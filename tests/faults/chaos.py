@@ -48,8 +48,9 @@ def program(marks: Path, **settings: str) -> Callable[[str, str], list[str]]:
 class Chaos:
     """Kills processes of the stack on `data` by their pids.
 
-    `killed` names them in order, `crashed` those that died at their crash point; `duplicates` is what the workers'
-    inboxes say they absorbed, as far as it was asked before they died.
+    `killed` names them in order, `crashed` those that died at their crash point, `slowest` is the one that was back
+    last and after how many seconds. `duplicates` is what the workers' inboxes say they absorbed, as far as it was
+    asked before they died.
     """
 
     def __init__(self, data: Path) -> None:
@@ -59,6 +60,7 @@ class Chaos:
         self._counted: dict[tuple[str, int], float] = {}
         self.killed: list[str] = []
         self.crashed: list[str] = []
+        self.slowest = (0.0, "")
         self.last_fault = time.monotonic()
 
     @property
@@ -70,15 +72,15 @@ class Chaos:
         """Returns when the worker has died at its crash point and is at work again."""
         await self._back(name, self._first[name])
         self.crashed.append(name)
-        self.last_fault = time.monotonic()
 
     async def kill(self, name: str) -> None:
         """kill -9; returns when the supervisor has started it again and it is ready."""
         pid = self._pids()[name]
         self.killed.append(name)
+        self.last_fault = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         await self._back(name, pid)
-        self.last_fault = time.monotonic()
+        self.slowest = max(self.slowest, (time.monotonic() - self.last_fault, name))
 
     async def _back(self, name: str, pid: int) -> None:
         deadline = time.monotonic() + BACK_WITHIN_S

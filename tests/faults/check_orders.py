@@ -120,15 +120,18 @@ def deliveries_agree(e: Evidence) -> Iterator[Finding]:
 
 
 def money(e: Evidence) -> Iterator[Finding]:
-    """Each payment of an order that was not kept is refunded once; a kept order keeps one payment, no more."""
+    """Each payment of an order that was not kept is refunded once. A kept one keeps one payment, no more; none where
+    it was on account and the money came after its end.
+    """
     paid, maybe = _payments(e)
+    on_account = {seen.subject for seen in e.of("order-placed") if seen.data["payment"] == "on_account"}
     refunds = by("order", e.of("order-refunded"))
     for order, went in states(e).items():
         back = Counter(str(seen.data["payment"]) for seen in refunds.pop(order, []))
         yield from (Finding("doubled refund", order, f"{id}, {n} times") for id, n in back.items() if n > 1)
         yield from (Finding("refund of nothing", order, id) for id in set(back) - paid[order] - maybe[order])
         kept = paid[order] - set(back)
-        if went[-1] in KEPT and paid[order] and not (kept or maybe[order] - set(back)):
+        if went[-1] in KEPT and not (kept or maybe[order] - set(back) or order in on_account):
             yield Finding("kept order refunded", order, f"nothing is left of {sorted(paid[order])}")
         if went[-1] in ENDS and len(kept) > (went[-1] in KEPT):
             yield Finding("missing refund", order, f"{went[-1]}, but {sorted(kept)} stayed")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from deploy import audit
 from deploy.local.options import Options
 from deploy.local.stack import Stack
 from tests.faults import field as works
@@ -155,6 +156,9 @@ async def play(data: Path, seconds: float) -> None:
         assert not run.client.broken, run.client.broken[:5]
         assert took <= ENDED_WITHIN_S
         conclusive(run, evidence)
+        await run.go_home()
+        verdict = await asyncio.to_thread(audit.run, data / "endpoints.json", True)
+        assert verdict.ok, "\n".join(verdict.lines)
 
 
 def report(run: Run, evidence: Evidence, took: float) -> None:
@@ -182,7 +186,7 @@ def conclusive(run: Run, evidence: Evidence) -> None:
     assert any(evidence.of("stock-refused")), "inconclusive: no reservation was refused"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_nothing_is_lost_while_every_process_is_killed(tmp_path: Path):
     await play(tmp_path, seconds=60)
 
