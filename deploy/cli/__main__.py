@@ -10,7 +10,7 @@ from deploy.local.errors import StackError
 # name, where its function or app is, what `--help` says of it
 COMMANDS = (
     ("demo", "deploy.cli.demo:demo", "Play one market day on a stack of its own and prove its books."),
-    ("test", "deploy.cli.testing:test", "Check the code and run the whole suite on real Kafka and PostgreSQL."),
+    ("test", "deploy.cli.testing:run_tests", "Check the code and run the whole suite on real Kafka and PostgreSQL."),
     ("up", "deploy.cli.stack:up", "Start the stack on a data folder and keep it running."),
     ("status", "deploy.cli.stack:status", "What runs, and whether it is ready."),
     ("logs", "deploy.cli.stack:logs", "Show the log of one process, or all."),

@@ -19,7 +19,7 @@ LINTS = (
 )
 
 
-def test(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)], seeded: bool = False) -> int:
+def run_tests(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)], seeded: bool = False) -> int:
     """Check the code, then run the whole suite; with pytest arguments run just pytest with these.
 
     Example: halfday test tests/unit -k outbox
