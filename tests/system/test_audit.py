@@ -1,0 +1,251 @@
+"""The audit of a small day holds; then each thing that it checks is broken in turn, and it names it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from confluent_kafka import Producer
+
+from contracts.envelope import Envelope, Event
+from contracts.events.inventory import ReleaseStock
+from contracts.events.orders import OrderDelivered, OrderFailed, SessionOpened
+from deploy.audit import Finding, Verdict, run
+from deploy.audit.books import read_tables
+from deploy.audit.evidence import Evidence
+from deploy.audit.gather import gather
+from deploy.audit.log import Log, Record
+from deploy.audit.verdict import judge
+from deploy.cli.__main__ import main
+from deploy.local.process import wait_until
+from deploy.local.secrets import Secrets
+from deploy.local.stack import Stack
+from services.kit import outbox
+from tests.system.audit_breaks import BREAKS
+from tests.system.audit_day import NOW, PHONE, POOL, TILL, SmallDay
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDay]:
+    """A day that was played on a stack that still runs."""
+    with Stack(tmp_path_factory.mktemp("audit")) as stack:
+        stack.wait_ready(120)
+        played = SmallDay(stack)
+        played.play()
+        played.evidence = asyncio.run(gather(played.endpoints, 10))
+        yield played
+
+
+@pytest.fixture(scope="module")
+def evidence(day: SmallDay) -> Evidence:
+    """What the audit read when the day was over."""
+    return day.evidence
+
+
+def of(verdict: Verdict, check: str, words: str, subject: str = "") -> Finding:
+    """The finding that says so."""
+    found = [f for f in verdict.findings if f.check == check and words in f.what and subject in (f.subject, "")]
+    assert found, verdict.lines
+    assert not verdict.ok
+    return found[0]
+
+
+def test_the_books_of_a_day_hold(day: SmallDay, evidence: Evidence) -> None:
+    verdict = judge(evidence)
+    assert verdict.ok, verdict.lines
+    assert verdict.lines[-1] == "The books hold."
+    assert {fact.type for fact in evidence.facts["inventory.stock.v1"]} >= {
+        "stock-reserved", "stock-refused", "stock-committed", "reservation-released", "allotment-granted",
+        "allotment-returned", "stock-moved",
+    }  # fmt: skip
+    open_order = of(judge(evidence, require_terminal=True), "end", "is still reserved")
+    assert open_order.subject == day.orders["open"]
+
+
+@pytest.mark.parametrize("name", BREAKS)
+async def test_what_is_wrong_in_a_database_is_named(name: str, day: SmallDay, evidence: Evidence) -> None:
+    found, ids = BREAKS[name], day.orders | {"sale": day.sales["kept"], "lot": day.lots["apples"]}
+    conn = await asyncpg.connect(day.endpoints["postgres"][found.service])
+    transaction = conn.transaction()
+    await transaction.start()
+    try:
+        await conn.execute(found.sql.format(**ids))
+        broken = {**evidence.books, **await read_tables(found.service, conn)}
+    finally:
+        await transaction.rollback()
+        await conn.close()
+    verdict = judge(Evidence(evidence.log, broken))
+    first = of(verdict, found.check, found.words.format(**ids), found.subject.format(**ids))
+    assert any(str(first) in line for line in verdict.lines)
+    assert verdict.lines[-1].startswith("The books do not hold: ")
+
+
+def told(evidence: Evidence, type: str) -> Record:
+    """The first record of a type."""
+    return next(r for r in evidence.log.records if r.headers["ce_type"].split(".")[2] == type)
+
+
+def change(log: Log, record: Record, new: Record | None) -> Log:
+    """The log with another record, or none, in the place of one."""
+    records = [new if found is record else found for found in log.records]
+    return replace(log, records=tuple(found for found in records if found))
+
+
+def quantity(record: Record, to: int) -> Record:
+    """The record with another quantity in its first line."""
+    data = json.loads(record.value or b"")
+    data["lines"][0]["quantity"] = to
+    return replace(record, value=json.dumps(data).encode())
+
+
+LOGS: dict[str, tuple[Callable[[Evidence], Log], str, str]] = {
+    "a record is lost": (
+        lambda e: change(e.log, told(e, "order-placed"), None), "seq", "lacks number 1"),
+    "a record is lost that was sent": (
+        lambda e: change(e.log, told(e, "order-reserved"), None), "archive", "where the log has no record"),
+    "a record is lost that took effect": (
+        lambda e: change(e.log, told(e, "stock-reserved"), None), "inbox", "does not stand in inventory.stock.v1"),
+    "all answers to a command are lost": (
+        lambda e: replace(e.log, records=tuple(r for r in e.log.records if r.topic != "inventory.stock.v1")),
+        "answer", "reserve-stock was never answered"),
+    "a number stands twice": (
+        lambda e: change(e.log, r := told(e, "order-reserved"), replace(r, headers={**r.headers, "ce_seq": "1"})),
+        "seq", "has number 1 twice"),
+    "a record comes before its forerunner": (
+        lambda e: replace(e.log, records=e.log.records[::-1]), "seq", "after"),
+    "one event says two things": (
+        lambda e: replace(e.log, records=(*e.log.records, quantity(told(e, "stock-reserved"), 9))),
+        "content", "under the same event id"),
+    "a record can't be read": (
+        lambda e: change(e.log, r := told(e, "order-reserved"), replace(r, value=b"{}")),
+        "content", "can't be read by its contract"),
+    "more is promised than there is": (
+        lambda e: change(e.log, r := told(e, "stock-reserved"), quantity(r, 500)),
+        "promise", "more than there was"),
+    "the beginning is gone": (
+        lambda e: replace(e.log, spans={**e.log.spans, ("orders.order.v1", 3): (5, 9)}),
+        "log", "begins at offset 5"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_what_is_wrong_in_the_log_is_named(name: str, evidence: Evidence) -> None:
+    log, check, words = LOGS[name]
+    of(judge(Evidence(log(evidence), evidence.books)), check, words)
+
+
+def test_a_repeat_in_the_log_is_absorbed(evidence: Evidence) -> None:
+    last = evidence.log.records[-1]
+    log = replace(evidence.log, records=(*evidence.log.records, replace(last, offset=last.offset + 1)))
+    verdict = judge(Evidence(log, evidence.books))
+    assert verdict.ok, verdict.lines
+    assert "(1 of them repeats)" in verdict.lines[0]
+
+
+def publish(day: SmallDay, *events: Event) -> None:
+    """Writes records past every outbox."""
+    producer = Producer(
+        {
+            "bootstrap.servers": day.endpoints["kafka"]["bootstrap"],
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanisms": "SCRAM-SHA-512",
+            "sasl.username": "admin",
+            "sasl.password": Secrets.load(day.stack.data).kafka["admin"],
+        }
+    )
+    for event in events:
+        envelope = Envelope(uuid4(), event.TYPE, "orders", event.subject, NOW, key=event.key)
+        producer.produce(event.TOPIC, event.model_dump_json(), event.key, headers=dict(envelope.headers()))
+    assert producer.flush(20) == 0
+
+
+async def send(day: SmallDay, event: Event, payload: bytes, archived_at: int | None = None) -> None:
+    """Sends a record by the outbox of orders; or has it archived as sent, at an offset where nothing stands."""
+    envelope = Envelope(uuid4(), event.TYPE, "orders", event.subject, NOW, key=event.key)
+    row = outbox.Outgoing(event.TOPIC, event.key, event.subject, envelope.id, envelope.headers(), payload)
+    conn = await asyncpg.connect(day.endpoints["postgres"]["orders"])
+    async with conn.transaction():
+        await outbox.write(conn, [row])
+        if archived_at is not None:
+            id = await conn.fetchval("select id from outbox where event_id = $1", envelope.id)
+            await outbox.archive(conn, [(id, 0, archived_at)])
+    await conn.close()
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command said, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def halfday(day: SmallDay, *words: str) -> Done:
+    """A command on the day's stack, run in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["halfday", *words, "--data", str(day.stack.data)])
+        with pytest.raises(SystemExit) as end:
+            main()
+    return Done(int(end.value.code or 0), out.getvalue(), err.getvalue())
+
+
+def test_the_commands_on_a_stack_that_goes_wrong(day: SmallDay) -> None:
+    """One story, because each part leaves its traces: a dead letter, a lost tail, forged records."""
+    _a_dead_letter(day)
+    _a_lost_tail(day)
+    _forged_records(day)
+
+
+def _a_dead_letter(day: SmallDay) -> None:
+    release = ReleaseStock(reservation=uuid4(), pool=POOL, order=uuid4())
+    asyncio.run(send(day, release, b"{}"))
+    assert wait_until(lambda: bool(json.loads(halfday(day, "parked", "--json").stdout)["parked"]), 30)
+    audit = halfday(day, "audit")
+    assert audit.returncode == 0, audit.stdout
+    assert audit.stdout.splitlines()[-1] == "The books are complete but parked: 1"
+    (parked,) = json.loads(halfday(day, "parked", "list", "--json").stdout)["parked"]
+    assert (parked["consumer"], parked["scope"]) == ("inventory.inventory.command.v1", str(release.reservation))
+    assert parked["id"] in halfday(day, "parked", "list").stdout
+    assert "reservation: missing" in halfday(day, "parked", "show", parked["id"]).stdout
+    again = halfday(day, "parked", "redrive", parked["scope"])
+    assert (again.returncode, "0 handled; then" in again.stdout) == (1, True)
+    assert halfday(day, "parked", "discard", parked["id"], "--why", "made by a test").returncode == 0
+    assert halfday(day, "parked").stdout == "nothing is parked\n"
+    assert halfday(day, "parked", "discard", parked["id"], "--why", "again").returncode == 1
+    audit = halfday(day, "audit", "--json")
+    found = json.loads(audit.stdout)
+    assert (audit.returncode, found["ok"], found["parked"], found["findings"]) == (0, True, 0, [])
+    assert any("given up" in line and "made by a test" in line for line in found["lines"])
+
+
+def _a_lost_tail(day: SmallDay) -> None:
+    opened = SessionOpened(terminal=TILL, pool=POOL, device="d", session="s2", seq_no=1, recorded_at=NOW)
+    asyncio.run(send(day, opened, opened.model_dump_json().encode(), archived_at=999))
+    of(run(day.endpoints, patience=0), "archive", "was sent as orders.stall.v1/0@999, where the log has no record")
+    audit = halfday(day, "audit", "--republish")
+    assert "orders.stall.v1/0: 1 records from offset 999 on are sent again" in audit.stderr
+    assert audit.returncode == 0, audit.stdout
+
+
+def _forged_records(day: SmallDay) -> None:
+    order = UUID(day.orders["open"])
+    publish(day, OrderDelivered(order=order, job=uuid4()), OrderFailed(order=uuid4(), reason=f"call {PHONE}"))
+    verdict = run(day.endpoints, patience=0)
+    of(verdict, "archive", "was sent by no outbox")
+    of(verdict, "order", "placed > reserved by its history, placed > reserved > delivered by its topic", str(order))
+    of(verdict, "person", "the phone of its recipient")
+    audit = halfday(day, "audit")
+    assert audit.returncode == 1
+    assert f"  first  {verdict.findings[0]}" in audit.stdout
