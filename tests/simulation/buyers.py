@@ -1,0 +1,121 @@
+"""Buyers and the leaders of pickup points: they order, pay in time, late, twice or never, change their minds, fetch."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from services.kit.problems import Problem
+from services.orders.domain import order as o
+from services.orders.schemas import NewOrder
+from tests.simulation.broken import hold
+from tests.simulation.market import CLOSES, DAY, ITEMS, OVER, POOLS, Market, goods
+
+
+class Buyers:
+    """`accepted` has every order whose 201 was heard; `codes` what its receiver can show."""
+
+    def __init__(self, market: Market, count: int) -> None:
+        self.market, self.rng = market, market.rng
+        self.accepted: dict[UUID, o.Order] = {}
+        self._pickups: dict[UUID, str] = {}
+        for n in range(1, count + 1):
+            market.at(self.rng.uniform(6.2, CLOSES - 0.4), self._order, f"o{n}")
+
+    def _order(self, name: str) -> None:
+        market, rng = self.market, self.rng
+        id, community = market.id(name), rng.choice(sorted(POOLS))
+        market.trace.name_order(id, name, POOLS[community])
+        items = rng.sample(sorted(ITEMS), rng.choice((1, 1, 2)))
+        delivery = {"kind": "delivery", "address": {"text": "door", "lat": 30.1, "lon": 120.1}}
+        body = {
+            "channel": "app",
+            "market_day": DAY,
+            "community": community,
+            "recipient": {"name": "n", "phone": "13800000000"},
+            "lines": [goods(item, rng.randint(1, 4)) for item in items],
+            "fulfilment": delivery if market.chance(0.6) else {"kind": "pickup", "point": f"p{community}"},
+            "payment": rng.choice(("on_account", "on_account", "prepaid", "pending", "pending")),
+        }
+        self._place(id, name, body, self._taken(id, name, body))
+        if market.chance(0.2):
+            market.at(market.now + rng.expovariate(2), self._place, id, name, body, lambda again: self._same(id, again))
+        if market.chance(0.1):
+            other = {**body, "lines": [goods(items[0], 9)]}
+            market.at(market.now + rng.expovariate(2), self._place, id, name, other, lambda told: self._other(id, told))
+
+    def _place(self, id: UUID, name: str, body: dict[str, Any], heard: Any) -> None:
+        self.market.client.place(id, NewOrder.model_validate(body), f"order {name}", heard)
+
+    def _taken(self, id: UUID, name: str, body: dict[str, Any]) -> Any:
+        def heard(answer: o.Order | Problem) -> None:
+            if isinstance(answer, Problem):
+                hold(answer.status in {409, 422}, "an order is taken or refused", f"{name}: {answer}")
+                return  # another content under this id came first
+            first = id not in self.accepted
+            self._same(id, answer)
+            if first:
+                self._live(id, name, answer)
+
+        return heard
+
+    def _same(self, id: UUID, answer: o.Order | Problem) -> None:
+        if isinstance(answer, o.Order):
+            known = self.accepted.setdefault(id, answer)
+            hold(known.terms == answer.terms, "the same request has the same answer", f"{known.terms}, {answer.terms}")
+
+    def _other(self, id: UUID, told: o.Order | Problem) -> None:
+        # whichever content comes first is the order; then it lives like any other
+        if isinstance(told, o.Order) and id not in self.accepted:
+            self.accepted[id] = told
+            self._live(id, "altered", told)
+
+    def _live(self, id: UUID, name: str, order: o.Order) -> None:
+        market, rng = self.market, self.rng
+        total = order.terms.total_fen
+        if order.terms.payment == "pending":
+            self._pay(id, name, total)
+        elif market.chance(0.05):
+            self._at(rng.uniform(0, 3), id, o.Paid("late", total), f"pay {name} once more")
+        if market.chance(0.25):
+            hours = rng.expovariate(20) if market.chance(0.4) else rng.uniform(0, 9)
+            self._at(hours, id, o.Cancel("changed my mind"), f"cancel {name}")
+        if not order.terms.is_delivery:
+            self._pickups[id] = name
+            market.at(market.now + rng.uniform(0.2, 6), self._ready, id, name, order.terms.code)
+
+    def _pay(self, id: UUID, name: str, total: int) -> None:
+        market, rng = self.market, self.rng
+        kind = rng.random()
+        if kind < 0.1:
+            return
+        hours = rng.uniform(0, 0.2) if kind < 0.5 else rng.uniform(0.2, 0.35) if kind < 0.8 else rng.uniform(0.3, 12)
+        self._at(hours, id, o.Paid("m1", total), f"pay {name}")
+        if market.chance(0.2):
+            self._at(hours + rng.expovariate(10), id, o.Paid("m1", total), f"pay {name} again")
+        if market.chance(0.15):
+            self._at(rng.uniform(0, 2), id, o.Paid("m2", total), f"pay {name} twice")
+
+    def _at(self, hours: float, id: UUID, message: Any, what: str) -> None:
+        market = self.market
+        market.at(market.now + hours, market.client.tell, id, message, what)
+
+    def _ready(self, id: UUID, name: str, code: str) -> None:
+        market, rng = self.market, self.rng
+
+        def heard(answer: Any) -> None:
+            if isinstance(answer, Problem):
+                if market.now < OVER:
+                    market.at(market.now + 0.7, self._ready, id, name, code)
+                return
+            if market.chance(0.2):
+                self._at(rng.uniform(0, 1), id, o.Collect("no code"), f"collect {name} with a wrong code")
+            if market.chance(0.75):
+                self._at(rng.uniform(0, 3), id, o.Collect(code), f"collect {name}")
+
+        market.client.tell(id, o.Ready(), f"ready {name}", heard)
+
+    def finish(self) -> None:
+        """What still lies about is put out at the points, which are closed by now."""
+        for id, name in self._pickups.items():
+            self.market.client.tell(id, o.Ready(), f"ready {name}")

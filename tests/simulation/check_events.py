@@ -1,0 +1,117 @@
+"""Invariants of what is said: every event once, numbered without holes, every command answered, in the right order."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from uuid import UUID
+
+from contracts.values import job_of
+from services.kit.message import Record
+from tests.simulation.broken import hold
+from tests.simulation.facts import Fact
+
+ANSWERS = {
+    "reserve-stock": {"stock-reserved", "stock-refused"},
+    "release-stock": {"reservation-released"},
+    "commit-stock": {"stock-committed", "commit-refused"},
+    "cancel-delivery": {"job-cancelled", "cancel-refused"},
+}
+SCHEDULED = {"job-planned", "job-refused", "job-cancelled"}
+ONCE = {
+    "order-placed", "order-delivered", "order-collected", "order-returned", "order-rejected", "order-cancelled",
+    "order-failed", "order-reopened", "job-loaded", "job-delivered", "job-returned", "lot-received", "lot-released",
+    "wave-opened", "wave-cut", "wave-released", "wave-done",
+}  # fmt: skip
+"""Facts that can be true of their subject only once."""
+
+
+class EventChecks:
+    """Follows what all services commit, and what the log shows of it."""
+
+    def __init__(self) -> None:
+        self.ids: dict[UUID, Fact] = {}
+        self.numbers: dict[tuple[str, str], int] = defaultdict(int)
+        self.once: dict[tuple[str, str], UUID] = {}
+        self.commands: dict[str, Fact] = {}
+        self.answers: dict[str, list[Fact]] = defaultdict(list)
+        self.firm: set[str] = set()
+        self.scheduled: dict[str, Fact] = {}
+        self.planned: set[str] = set()
+        self.off: set[str] = set()
+        self.refunds: set[tuple[str, str]] = set()
+        self.seen: dict[tuple[str, str, str], int] = defaultdict(int)
+        self.in_log: set[str] = set()
+
+    def committed(self, fact: Fact) -> None:
+        """A fact was written to an outbox."""
+        self._identity(fact)
+        match fact.kind:
+            case "reserve-stock" | "release-stock" | "commit-stock" | "cancel-delivery":
+                self.commands[str(fact.id)] = fact
+            case "schedule-delivery":
+                self.scheduled[fact.data["reservation"]] = fact
+        self._answer(fact)
+        self._order_of_steps(fact)
+        self._money(fact)
+
+    def _identity(self, fact: Fact) -> None:
+        twin = self.ids.get(fact.id)
+        hold(twin is None, "an event is told once", f"{fact.kind} {fact.subject} has numbers {twin and twin.seq}, {fact.seq}")
+        self.ids[fact.id] = fact
+        place = (fact.topic, fact.subject)
+        self.numbers[place] += 1
+        hold(fact.seq == self.numbers[place], "numbers have no holes", f"{fact.kind} {fact.subject} has {fact.seq}")
+        if fact.kind in ONCE:
+            other = self.once.setdefault((fact.kind, fact.subject), fact.id)
+            hold(other == fact.id, "no event twice under different ids", f"{fact.kind} {fact.subject}")
+
+    def _answer(self, fact: Fact) -> None:
+        command = self.commands.get(fact.cause or "")
+        if command and fact.kind in ANSWERS[command.kind]:
+            given = self.answers[str(command.id)]
+            given.append(fact)
+            hold(len(given) == 1, "a command has one answer", f"{command.kind} {command.subject}: {[g.kind for g in given]}")
+        if fact.kind in SCHEDULED:
+            self.planned.add(fact.data["reservation"])
+
+    def _order_of_steps(self, fact: Fact) -> None:
+        reservation = fact.data.get("reservation")
+        match fact.kind:
+            case "stock-committed":
+                self.firm.add(reservation)
+            case "stock-reserved" if fact.data["firm"]:
+                self.firm.add(reservation)
+            case "reservation-expired":
+                hold(reservation not in self.firm, "what was committed never expires", f"reservation {reservation}")
+            case "job-cancelled" | "job-refused":
+                self.off.add(fact.data["job"])
+            case "release-stock" if reservation in self.scheduled:
+                job = str(job_of(UUID(fact.data["order"]), UUID(reservation)))
+                hold(job in self.off, "stock is given up only when the delivery is off", f"order {fact.data['order']}")
+
+    def _money(self, fact: Fact) -> None:
+        if fact.kind == "order-refunded":
+            payment = (fact.subject, fact.data["payment"])
+            hold(payment not in self.refunds, "a payment is refunded once", f"{payment}")
+            self.refunds.add(payment)
+
+    def appended(self, record: Record) -> None:
+        """A record stands in the log."""
+        id = record.headers["ce_id"]
+        hold(UUID(id) in self.ids, "no effect without its commit", f"{record.headers['ce_type']} {id}")
+        if id in self.in_log:
+            return
+        self.in_log.add(id)
+        fact = self.ids[UUID(id)]
+        place = (fact.topic, fact.key, fact.subject)
+        hold(fact.seq > self.seen[place], "events of a subject keep their order", f"{fact.kind} {fact.subject} {fact.seq}")
+        self.seen[place] = fact.seq
+
+    def at_end(self) -> None:
+        """Nothing is under way any more."""
+        lost = [fact for id, fact in self.ids.items() if str(id) not in self.in_log]
+        hold(not lost, "what was committed is told", f"not in the log: {[(f.kind, f.subject, f.seq) for f in lost[:3]]}")
+        for id, command in self.commands.items():
+            hold(self.answers[id], "a command has one answer", f"{command.kind} {command.subject}: none")
+        unplanned = sorted(self.scheduled.keys() - self.planned)
+        hold(not unplanned, "every scheduled delivery is answered", f"reservations {unplanned[:3]}")

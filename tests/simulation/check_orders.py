@@ -1,0 +1,84 @@
+"""Invariants of orders, and what the three services must agree on once nothing is under way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+from services.dispatch.domain.job import State as JobState
+from services.inventory.domain.reservation import OUT
+from services.inventory.domain.reservation import State as Reserved
+from services.orders.domain.order import HANDED_OVER, TERMINAL, Order, State
+from tests.simulation.broken import hold
+from tests.simulation.memory import GONE, Database, Transaction
+
+Databases = dict[str, Database]
+
+
+def committed(transaction: Transaction, dbs: Databases) -> None:
+    """Orders committed a transaction."""
+    for id, row in transaction.writes.get("orders", {}).items():
+        order: Order = row[0]
+        if order.state in {State.RESERVED, State.SCHEDULED, State.READY, State.LOADED}:
+            known = dbs["inventory"].tables["reservation"].get(order.reservation)
+            stands = known and (known[0].state is Reserved.FIRM or known[0].state in OUT)
+            hold(stands, "a reserved order has its stock", f"order {id} is {order.state}, {known and known[0]}")
+        if order.state in TERMINAL and order.state not in HANDED_OVER:
+            hold(not order.is_paid, "money goes back when an order is not kept", f"order {id} is {order.state}")
+
+
+def parked(transaction: Transaction) -> None:
+    """Nothing that our own services say may be too much for another."""
+    for row in transaction.writes.get("parked", {}).values():
+        if row is not GONE:
+            consumer, scope, delivery = row
+            told = f"{consumer} {scope}: {delivery.fault}"
+            hold(delivery.fault is None, "nothing is parked", told)
+
+
+def at_end(dbs: Databases, accepted: dict[UUID, Order], interested: dict[str, set[UUID]]) -> None:
+    """Every order has ended, and all three services say the same of it."""
+    orders = dbs["orders"].tables["orders"]
+    lost = [id for id in accepted if id not in orders]
+    hold(not lost, "an accepted order is never lost", f"{lost}")
+    jobs = {job.order: job for job in dbs["dispatch"].tables["job"].values()}
+    for id, (order, _) in orders.items():
+        hold(order.state in TERMINAL, "every order ends", f"order {id} is {order.state}, awaiting {order.awaiting!r}")
+        reservations = [r for r, _ in dbs["inventory"].tables["reservation"].values() if r.order == id]
+        _agree(order, reservations, jobs.get(id))  # type: ignore[arg-type, call-overload]
+        steps = [row for row in dbs["orders"].tables["order_history"] if row[0] == id]  # type: ignore[index]
+        hold(len(steps) == order.version, "every step is kept", f"order {id}: {len(steps)} of {order.version}")
+    _nothing_left(dbs, interested)
+
+
+def _agree(order: Order, reservations: list[Any], job: Any) -> None:
+    seen = f"order {order.id} is {order.state}, {[r.state for r in reservations]}, {job and job.state}"
+    current = next((r for r in reservations if r.id == order.reservation), None)
+    active = [r for r in reservations if r.active]
+    hold(not active, "an ended order claims nothing", seen)
+    match order.state:
+        case State.DELIVERED:
+            fine = current and current.state is Reserved.LOADED and job and job.state is JobState.DELIVERED
+        case State.COLLECTED:
+            fine = current and current.state is Reserved.COLLECTED
+        case State.RETURNED if order.terms.is_delivery:
+            fine = current and current.state is Reserved.RETURNED and job and job.state is JobState.RETURNED
+        case _:
+            fine = not current or current.state not in OUT
+            fine = fine and (job is None or job.state in {JobState.CANCELLED, JobState.REFUSED})
+    hold(fine, "the services agree about an ended order", seen)
+    due = Counter(money.payment for money in order.money if order.state in HANDED_OVER)
+    hold(not order.is_paid or due, "money goes back when an order is not kept", seen)
+
+
+def _nothing_left(dbs: Databases, interested: dict[str, set[UUID]]) -> None:
+    for name, db in dbs.items():
+        left = list(db.tables["outbox"].values())
+        hold(not left, "nothing is left lying", f"outbox of {name}: {[(r.topic, r.subject, r.seq) for r in left[:3]]}")
+        inbox = db.tables["inbox"]
+        for consumer, ids in interested.items():
+            if consumer.startswith(f"{name}."):
+                missed = sorted(id for id in ids if (consumer, id) not in inbox)
+                hold(not missed, "nothing is left lying", f"{consumer} never handled {missed[:3]}")
+        hold(not db.holders, "nothing is left lying", f"locks of {name}: {list(db.holders)[:3]}")

@@ -1,0 +1,95 @@
+"""What people's devices do with the services' HTTP routes: ask, and where the answer does not come, ask the same again.
+
+The functions behind the routes are called with parsed bodies, as FastAPI would call them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from contracts.events.catalog import CatalogEvent
+from services.kit.database import is_transient
+from services.kit.problems import Problem
+from services.orders.api import orders, terminals
+from services.orders.api.intake import Intake
+from services.orders.repository import catalog
+from services.orders.repository.catalog import CatalogCache
+from services.orders.schemas import NewOrder
+from services.orders.schemas_terminal import SyncIn
+from tests.simulation.processes import Process, Work, World
+
+HOLD_TTL_S = 900
+Heard = Callable[[Any], None]
+
+
+class Client:
+    """Asks the API processes. `heard` gets the answer, or the `Problem` that says no; never an unknown outcome.
+
+    An answer may be heard twice: then it must be the same.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def ask(self, service: str, what: str, ask: Work, heard: Heard | None = None, tries: int = 0) -> None:
+        """Asks until an answer is heard, however often that takes."""
+        world, process = self.world, self.world.processes[f"{service}.api"]
+
+        def again() -> None:
+            assert tries < 1000, f"{what} was asked in vain a thousand times"
+            wait = world.rng.uniform(0.1, min(20, 0.5 * 2**tries))
+            world.scheduler.after(wait, self.ask, service, what, ask, heard, tries + 1)
+
+        def done(result: Any, error: BaseException | None) -> None:
+            refused = isinstance(error, Problem) and error.status != 503
+            if error and not refused and not (isinstance(error, Problem) or is_transient(error)):
+                raise error
+            if (error and not refused) or world.rng.random() < world.faults.lost_answer:
+                return again()
+            world.note("client", "%s: %s", what, f"{error.status} {error.detail}" if refused else "done")  # type: ignore[union-attr]
+            if heard:
+                heard(error if refused else result)
+            return None
+
+        if not process.up or process.frozen > world.scheduler.now:
+            return again()
+        process.run(process.do(ask), what, done, again)
+        return None
+
+    def put(self, kind: str, entity: CatalogEvent) -> None:
+        """An operator puts a catalogue entity."""
+
+        async def ask(process: Process) -> None:
+            async with process.context.unit() as uow:
+                changed, _ = await catalog.put(uow.conn, kind, entity, uow.now)
+                if changed:
+                    uow.emit(entity)
+
+        self.ask("orders", f"put {kind}/{entity.id}", ask)
+
+    def place(self, order: UUID, body: NewOrder, what: str, heard: Heard) -> None:
+        """A buyer places an order."""
+
+        async def ask(process: Process) -> Any:
+            taking = process.memo.get("intake")
+            if taking is None:
+                taking = process.memo["intake"] = Intake(process.context, CatalogCache(), HOLD_TTL_S)
+            return await taking.submit(order, body)
+
+        self.ask("orders", what, ask, heard)
+
+    def tell(self, order: UUID, message: Any, what: str, heard: Heard | None = None) -> None:
+        """Somebody asks something of an order: cancel, pay, ready, collect."""
+        self.ask("orders", what, lambda process: orders._ask(process.context)(order, message, "operator"), heard)
+
+    def sync(self, terminal: str, body: SyncIn, what: str, heard: Heard) -> None:
+        """A stall terminal uploads what it has."""
+
+        async def ask(process: Process) -> Any:
+            cache = process.memo.setdefault("catalog", CatalogCache())
+            async with process.context.unit() as uow:
+                return await terminals._sync(uow, await cache.current(uow.conn), terminal, body)
+
+        self.ask("orders", what, ask, heard)

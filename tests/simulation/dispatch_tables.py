@@ -1,0 +1,202 @@
+"""The tables of dispatch in memory: what stands in for each function and method of its repository that knows SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from contracts.events.catalog import CourierPut, ItemPut, MarketDayPut, SitePut, StationPut
+from services.dispatch import desk
+from services.dispatch.api import jobs
+from services.dispatch.domain.catalog import Catalog, key_of
+from services.dispatch.domain.delivery import Recipient
+from services.dispatch.domain.job import Job, State
+from services.dispatch.domain.wave import State as WaveState
+from services.dispatch.domain.wave import Wave
+from services.dispatch.planning.plan import Plan, Unserved
+from services.dispatch.repository import DispatchBook, views
+from services.dispatch.repository.book import Need
+from services.kit.message import Message
+from tests.simulation.memory import Reader, Transaction
+
+
+async def load(self: Any, messages: Sequence[Message[Any]]) -> None:
+    """The book's own order of locks and reads, with the two reads that stand in it as statements."""
+    conn, need = self.uow.conn, Need.of(messages)
+    await self._lock_catalog(need.changed)
+    incomplete = [job for job in conn.rows("job").values() if job.state is State.INCOMPLETE]
+    need.orders.update(job.order for job in incomplete if need.changed & set(job.waits))
+    await self.lock_orders(need.orders)
+    incomplete = [job for job in conn.rows("job").values() if job.state is State.INCOMPLETE]
+    need.market_days.update(job.market_day for job in incomplete if job.order in need.orders)
+    await self.lock_waves(need.waves, need.market_days)
+    await self.lock_jobs('"order"', need.orders)
+    need.items.update(line.item for job in self.jobs.values() if job.waits for line in job.lines)
+    await self.read_catalog({key_of(ItemPut, item) for item in need.items}, need.market_days)
+
+
+async def lock_catalog(self: Any, changed: Collection[str]) -> None:
+    await self.uow.conn.statement()
+    await self.uow.conn.lock("catalog_lock", 0, shared=not changed)
+
+
+async def lock_orders(self: Any, orders: Collection[Any]) -> None:
+    conn: Transaction = self.uow.conn
+    await conn.statement()
+    for order in sorted(orders):
+        await conn.lock("recipient", order)
+        if conn.get("recipient", order) is None:
+            conn.put("recipient", order, Recipient(order))
+    await conn.statement()
+    self.recipients.update({order: conn.get("recipient", order) for order in sorted(orders)})
+
+
+async def lock_waves(self: Any, ids: Collection[str], market_days: Collection[str] = ()) -> None:
+    conn: Transaction = self.uow.conn
+    await conn.statement()
+    wanted = sorted(w.id for w in conn.rows("wave").values() if w.id in ids or w.market_day in market_days)
+    await conn.lock_all("wave", wanted)
+    self.waves.update({id: conn.get("wave", id) for id in wanted})
+    await conn.statement()
+    for wave in self.waves:
+        count = sum(job.slot is not None and job.slot.wave == wave for job in conn.rows("job").values())
+        if count:
+            self.taken[wave] = count
+
+
+async def lock_jobs(self: Any, column: str, keys: Collection[Any]) -> None:
+    conn: Transaction = self.uow.conn
+    await conn.statement()
+    field = {"id": lambda job: job.id, '"order"': lambda job: job.order, "wave": lambda job: job.slot and job.slot.wave}
+    wanted = sorted(job.id for job in conn.rows("job").values() if field[column](job) in keys)
+    for id in wanted:
+        await conn.lock("job", id)
+        job = conn.get("job", id)
+        if field[column](job) in keys:  # who waited for the row looks again
+            self.jobs[id] = job
+
+
+async def read_catalog(self: Any, keys: Collection[str], market_days: Collection[str]) -> None:
+    conn: Transaction = self.uow.conn
+    await conn.statement()
+    wanted = {*keys, *(key_of(MarketDayPut, day) for day in market_days)}
+    entries = conn.rows("catalog").items()
+    self.catalog = Catalog({k: e for k, e in entries if k in wanted or isinstance(e, SitePut | StationPut)})
+
+
+async def read_recipients(self: Any, orders: Collection[Any]) -> None:
+    conn: Transaction = self.uow.conn
+    await conn.statement()
+    self.recipients.update({order: row for order in sorted(orders) if (row := conn.get("recipient", order))})
+
+
+async def save(self: Any) -> None:
+    conn: Transaction = self.uow.conn
+    await conn.statement()
+    for key in self._changed.pop("catalog", {}):
+        conn.put("catalog", key, self.catalog.entries[key])
+    for table in ("recipient", "wave", "job"):
+        for key, row in self._changed.pop(table, {}).items():
+            conn.put(table, key, row)
+    for wave, row in self._changed.pop("plan", {}).items():
+        conn.insert("plan", (wave, row["version"]), row["body"])
+    for table in ("attempt", "evidence"):
+        for key, row in self._changed.pop(table, {}).items():
+            conn.insert(table, (row.courier, *key) if table == "evidence" else key, row)
+
+
+async def claim_wave(pool: Any, real: datetime, lease: timedelta) -> Wave | None:
+    async with pool.acquire() as conn:
+        await conn.statement()
+        waves = sorted(conn.rows("wave").values(), key=lambda wave: (wave.cutoff, wave.id))
+        for wave in waves:
+            until = conn.get("solving", wave.id)
+            if wave.state is WaveState.CUT and (until is None or until <= real) and conn._free(("wave", wave.id), False):
+                conn.put("solving", wave.id, real + lease)
+                conn._apply()
+                return wave
+    return None
+
+
+async def read_problem(pool: Reader, wave: Wave) -> tuple[Any, list[Unserved]]:
+    """The wave's jobs and couriers by id: all that the simulation's planner looks at."""
+    await pool.statement()
+    found = sorted(
+        (j for j in pool.rows("job").values() if j.slot and j.slot.wave == wave.id and j.state is State.PLANNED),
+        key=lambda job: job.id,
+    )
+    lost = [str(j.id) for j in found if pool.get("recipient", j.order).lat is None]
+    crew = [e for e in pool.rows("catalog").values() if isinstance(e, CourierPut) and e.station == wave.station]
+    problem = SimpleNamespace(
+        orders=[SimpleNamespace(id=str(job.id)) for job in found if str(job.id) not in lost],
+        couriers=[SimpleNamespace(id=courier.id) for courier in sorted(crew, key=lambda c: c.id)],
+    )
+    return problem, [Unserved(id, "nobody knows where to deliver") for id in lost]
+
+
+async def ended_waves(pool: Reader) -> list[str]:
+    await pool.statement()
+    busy = {
+        job.slot.wave
+        for job in pool.rows("job").values()
+        if job.slot and job.state not in {State.DELIVERED, State.RETURNED}
+    }
+    return sorted(w.id for w in pool.rows("wave").values() if w.state is WaveState.RELEASED and w.id not in busy)
+
+
+async def plan(reader: Reader, wave: str) -> tuple[int, Plan] | None:
+    await reader.statement()
+    found = [(version, body) for (of, version), body in reader.rows("plan").items() if of == wave]  # type: ignore[misc]
+    return max(found, key=lambda row: row[0], default=None)
+
+
+async def one_wave(pool: Reader, id: str) -> dict[str, Any] | None:
+    await pool.statement()
+    wave = pool.get("wave", id)
+    names = ("market_day", "station", "slot_from", "slot_until", "cutoff", "capacity", "state", "version")
+    return {"wave": id, "jobs": {}, "plan": None} | {n: getattr(wave, n) for n in names} if wave else None
+
+
+async def route(pool: Reader, courier: str) -> list[dict[str, Any]]:
+    await pool.statement()
+    mine = [job for job in pool.rows("job").values() if job.courier == courier and job.slot]
+    under_way = [
+        job
+        for job in mine
+        if job.state in {State.ASSIGNED, State.LOADED} or pool.get("wave", job.slot.wave).state is WaveState.RELEASED
+    ]
+    ordered = sorted(under_way, key=lambda job: (job.eta, job.trip, job.stop, job.id))
+    return [{"job": job.id, "order": job.order, "state": job.state, "epoch": job.epoch} for job in ordered]
+
+
+async def one_job(running: Any, id: Any) -> Job:
+    """In place of a job's page."""
+    await running.pool.statement()
+    return running.pool.get("job", id)
+
+
+async def knows(pool: Reader, key: str) -> bool:
+    await pool.statement()
+    return pool.get("catalog", key) is not None
+
+
+SEAMS: tuple[tuple[Any, str, Any], ...] = (
+    (DispatchBook, "load", load),
+    (DispatchBook, "_lock_catalog", lock_catalog),
+    (DispatchBook, "lock_orders", lock_orders),
+    (DispatchBook, "lock_waves", lock_waves),
+    (DispatchBook, "lock_jobs", lock_jobs),
+    (DispatchBook, "read_catalog", read_catalog),
+    (DispatchBook, "read_recipients", read_recipients),
+    (DispatchBook, "save", save),
+    (desk, "claim_wave", claim_wave),
+    (desk, "read_problem", read_problem),
+    (desk, "ended_waves", ended_waves),
+    (views, "plan", plan),
+    (views, "wave", one_wave),
+    (views, "route", route),
+    (jobs, "one", one_job),
+    (views, "knows", knows),
+)

@@ -1,0 +1,194 @@
+"""The tables of inventory in memory, with their checks: what stands in for each function of its repository."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from services.inventory.domain.allotment import Allotment
+from services.inventory.domain.claims import Claimant
+from services.inventory.domain.lots import Lot
+from services.inventory.domain.reservation import Reservation, State
+from services.inventory.domain.sale import Sale
+from services.inventory.domain.stock import Move, Stock
+from services.inventory.needs import Key
+from services.inventory.repository import claims, rows, views
+from tests.simulation.memory import Reader, Transaction
+
+
+def _check(holds: bool, what: str, row: Any) -> None:
+    if not holds:
+        raise asyncpg.CheckViolationError(f"violates check constraint of {what}: {row}")
+
+
+async def lock_pools(conn: Transaction, pools: Collection[str]) -> None:
+    await conn.statement()
+    await conn.lock_all("pool", sorted(pools))
+
+
+async def stock(conn: Reader, keys: Collection[Key]) -> list[Stock]:
+    await conn.statement()
+    return [row for key in keys if (row := conn.get("stock", key))]
+
+
+async def save_stock(conn: Transaction, found: Collection[Stock]) -> None:
+    await conn.statement()
+    for s in found:
+        claimed = s.held + s.allocated + s.allotted + s.unconfirmed
+        _check(s.available == s.on_hand - claimed + s.shortfall, "stock", s)
+        _check(s.available >= 0 and s.shortfall >= 0 and 0 in (s.available, s.shortfall), "stock", s)
+        conn.put("stock", (s.pool, s.item), s)
+
+
+async def lots(conn: Reader, keys: Collection[Key], named: Collection[UUID]) -> list[Lot]:
+    await conn.statement()
+    return [
+        lot for lot in conn.rows("lot").values() if (lot.on_hand > 0 and (lot.pool, lot.item) in keys) or lot.id in named
+    ]
+
+
+async def save_lots(conn: Transaction, found: Collection[Lot], _now: datetime) -> None:
+    await conn.statement()
+    for lot in found:
+        _check(lot.on_hand >= 0, "lot", lot)
+        conn.put("lot", lot.id, lot)
+
+
+async def allotments(conn: Reader, terminals: Collection[tuple[str, str]]) -> list[Allotment]:
+    await conn.statement()
+    return [row for row in conn.rows("allotment").values() if (row.terminal, row.pool) in terminals]
+
+
+async def save_allotments(conn: Transaction, found: Collection[Allotment]) -> None:
+    await conn.statement()
+    for a in found:
+        _check(min(a.lost, a.allotted, a.unconfirmed) >= 0, "allotment", a)
+        out = a.granted - a.returned - (a.sold - a.overdrawn) - a.lost
+        _check(out == a.allotted + a.unconfirmed, "allotment", a)
+        conn.put("allotment", (a.terminal, a.pool, a.item), a)
+
+
+async def sales(conn: Reader, ids: Collection[UUID]) -> list[Sale]:
+    await conn.statement()
+    return [row for id in ids if (row := conn.get("sale", id))]
+
+
+async def save_sales(conn: Transaction, found: Collection[Sale]) -> None:
+    for sale in found:
+        conn.put("sale", sale.id, sale)
+
+
+async def save_catalog(conn: Transaction, found: Collection[tuple[str, str, dict[str, Any]]]) -> None:
+    for kind, id, body in sorted(found, key=lambda row: row[:2]):
+        await conn.lock("catalog", (kind, id))
+        conn.put("catalog", (kind, id), body)
+
+
+async def reservations(conn: Reader, ids: Collection[UUID]) -> list[Reservation]:
+    await conn.statement()
+    return [row[0] for id in ids if (row := conn.get("reservation", id))]
+
+
+async def save_reservations(conn: Transaction, found: Collection[Reservation]) -> None:
+    await conn.statement()
+    for reservation in found:
+        known = conn.get("reservation", reservation.id)
+        no = known[1] if known else conn.db.next("reservation")
+        conn.put("reservation", reservation.id, (reservation, no))
+
+
+async def claimants(conn: Reader, upto: Mapping[Key, int]) -> dict[Key, list[Claimant]]:
+    await conn.statement()
+    claimed: dict[Key, list[tuple[bool, int, int, Claimant]]] = defaultdict(list)
+    for reservation, no in conn.rows("reservation").values():
+        held = reservation.state is State.HELD
+        for line in reservation.lines if held or reservation.state is State.FIRM else ():
+            claimant = Claimant(reservation.id, reservation.order, held, no, line.quantity)
+            claimed[reservation.pool, line.item].append((not held, -no, line.line, claimant))
+    found: dict[Key, list[Claimant]] = {}
+    for key, limit in upto.items():
+        before = 0
+        for *_, claimant in sorted(claimed.get(key, ()), key=lambda row: row[:3]):
+            if before < limit:
+                found.setdefault(key, []).append(claimant)
+            before += claimant.quantity
+    return found
+
+
+async def history(conn: Reader, causes: Collection[str]) -> dict[str, list[Move]]:
+    await conn.statement()
+    return {cause: [e.move for e in entries] for cause in causes if (entries := conn.get("movement", cause))}
+
+
+def _entries(conn: Reader) -> list[claims.Entry]:
+    numbered = sorted((n, entry) for n, entry in conn.rows("movement_n").items())  # type: ignore[type-var]
+    return [entry for _, entry in numbered]
+
+
+async def inferred(conn: Reader, pool: str, item: str, lot: UUID | None) -> list[Move]:
+    await conn.statement()
+    moves = [entry.move for entry in _entries(conn)]
+    return [m for m in moves if (m.pool, m.item, m.lot) == (pool, item, lot) and m.inferred]
+
+
+async def moved_since(conn: Reader, pool: str, item: str, lot: UUID | None, since: datetime) -> int:
+    await conn.statement()
+    change = 0
+    for entry in conn.rows("movement_n").values():
+        move = entry.move
+        if (move.pool, move.item) == (pool, item) and entry.at > since and (lot is None or move.lot == lot):
+            change += ((move.target == "on_hand") - (move.source == "on_hand")) * move.quantity
+    return change
+
+
+async def save_entries(conn: Transaction, entries: Collection[claims.Entry]) -> None:
+    await conn.statement()
+    for entry in entries:
+        _check(entry.move.quantity > 0, "movement", entry)
+        conn.insert("movement_id", entry.id, True)
+        conn.put("movement_n", conn.db.next("movement"), entry)
+        conn.put("movement", entry.move.cause, (*(conn.get("movement", entry.move.cause) or ()), entry))
+
+
+async def catalog_entity(conn: Reader, kind: str, id: str) -> dict[str, Any] | None:
+    await conn.statement()
+    return conn.get("catalog", (kind, id))
+
+
+async def one_lot(conn: Reader, id: UUID) -> dict[str, Any] | None:
+    await conn.statement()
+    lot = conn.get("lot", id)
+    if lot is None:
+        return None
+    names = ("pool", "item", "household", "state", "received", "released", "rejected", "on_hand", "harvested_at")
+    row = asdict(lot)
+    return {"lot_id": id} | {"quantity" if name == "received" else name: row[name] for name in names}
+
+
+SEAMS: tuple[tuple[Any, str, Any], ...] = (
+    (rows, "lock_pools", lock_pools),
+    (rows, "stock", stock),
+    (rows, "save_stock", save_stock),
+    (rows, "lots", lots),
+    (rows, "save_lots", save_lots),
+    (rows, "allotments", allotments),
+    (rows, "save_allotments", save_allotments),
+    (rows, "sales", sales),
+    (rows, "save_sales", save_sales),
+    (rows, "save_catalog", save_catalog),
+    (claims, "reservations", reservations),
+    (claims, "save_reservations", save_reservations),
+    (claims, "claimants", claimants),
+    (claims, "history", history),
+    (claims, "inferred", inferred),
+    (claims, "moved_since", moved_since),
+    (claims, "save_entries", save_entries),
+    (views, "catalog", catalog_entity),
+    (views, "lot", one_lot),
+)

@@ -1,0 +1,216 @@
+"""The kit's tables in memory: what stands in for each function of the kit that knows SQL."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from services.kit import deadlines_table, idempotency, inbox, outbox, parking, sequenced
+from services.kit.deadlines_table import Deadline
+from services.kit.delivery import Delivery
+from services.kit.outbox import Outgoing, Row
+from services.kit.sequenced import Key, Session, Upload, advance
+from services.kit.unit_of_work import UnitOfWork
+from tests.simulation.memory import Reader, Transaction
+
+
+async def claim_events(conn: Transaction, consumer: str, ids: Iterable[UUID]) -> set[UUID]:
+    await conn.statement()
+    fresh = set()
+    for id in sorted(set(ids)):
+        key = (consumer, id)
+        if conn.get("inbox", key):
+            continue
+        await conn.lock("inbox", key)
+        if not conn.get("inbox", key):
+            conn.put("inbox", key, True)
+            fresh.add(id)
+    return fresh
+
+
+async def write_outbox(conn: Transaction, rows: Sequence[Outgoing]) -> None:
+    if not rows:
+        return
+    await conn.statement()
+    counts = Counter((row.topic, row.subject) for row in rows)
+    numbers: dict[tuple[str, str], Iterator[int]] = {}
+    for pair, count in sorted(counts.items()):
+        await conn.lock("outbox_seq", pair)
+        last = conn.get("outbox_seq", pair) or 0
+        conn.put("outbox_seq", pair, last + count)
+        numbers[pair] = iter(range(last + 1, last + count + 1))
+    seqs = [next(numbers[row.topic, row.subject]) for row in rows]
+    for row, seq in zip(rows, seqs, strict=True):
+        id = conn.db.next("outbox")
+        headers = row.headers | {"ce_seq": str(seq)}
+        conn.put("outbox", id, Row(id, row.topic, row.key, row.subject, row.event_id, headers, row.payload, 0.0))
+    await conn.statement()
+
+
+async def page(conn: Reader, _lane: int, limit: int) -> list[Row]:
+    await conn.statement()
+    found = conn.rows("outbox")
+    return [found[id] for id in sorted(found)[:limit]]  # type: ignore[type-var]
+
+
+async def archive(conn: Reader, acked: Sequence[tuple[int, int, int]]) -> None:
+    await conn.statement()
+    rows, sent = conn.db.tables["outbox"], conn.db.tables["outbox_sent"]
+    for id, partition, offset in acked:
+        if row := rows.pop(id, None):
+            sent[id] = (row, partition, offset)
+
+
+async def save_deadlines(conn: Transaction, changes: Mapping[tuple[str, str], Deadline | None]) -> None:
+    await conn.statement()
+    for key in sorted(key for key, deadline in changes.items() if deadline is None):
+        await conn.lock("deadline", key)
+        conn.delete("deadline", key)
+    for key, found in sorted((key, deadline) for key, deadline in changes.items() if deadline is not None):
+        await conn.lock("deadline", key)
+        conn.put("deadline", key, replace(found, n=conn.db.next("deadline")))
+
+
+async def overdue(pool: Reader, business: datetime, real: datetime, limit: int) -> list[Deadline]:
+    await pool.statement()
+    due: list[Deadline] = sorted(pool.rows("deadline").values(), key=lambda d: (d.real, d.due_at))
+    passed = [d for d in due if d.due_at <= (real if d.real else business)]
+    return [d for d in passed if not d.real][:limit] + [d for d in passed if d.real][:limit]
+
+
+async def claim_deadlines(conn: Transaction, numbers: Sequence[int]) -> set[int]:
+    await conn.statement()
+    wanted, claimed = set(numbers), set()
+    for key, found in list(conn.rows("deadline").items()):
+        if found.n in wanted:
+            await conn.lock("deadline", key)
+            now = conn.get("deadline", key)
+            if now and now.n == found.n:
+                conn.delete("deadline", key)
+                claimed.add(found.n)
+    return claimed
+
+
+async def blocked(conn: Transaction, consumer: str, scopes: Iterable[str]) -> set[str]:
+    await conn.statement()
+    hit = sorted(scope for scope in set(scopes) if conn.get("parked_scope", (consumer, scope)))
+    await conn.lock_all("parked_scope", [(consumer, scope) for scope in hit])
+    return {scope for scope in hit if conn.get("parked_scope", (consumer, scope))}
+
+
+async def park(uow: UnitOfWork, deliveries: Sequence[tuple[Delivery, str]]) -> None:
+    conn: Any = uow.conn
+    await conn.statement()
+    for delivery, scope in deliveries:
+        if not conn.get("parked_scope", (uow.consumer, scope)):
+            conn.put("parked_scope", (uow.consumer, scope), True)
+            uow.report(parking.notice(uow.consumer, delivery, scope))
+        conn.put("parked", conn.db.next("parked"), (uow.consumer, scope, delivery))
+
+
+async def lock_sessions(conn: Transaction, owner: str, sessions: Sequence[Session]) -> dict[Session, int]:
+    await conn.statement()
+    for session in sessions:
+        await conn.lock("sequenced_session", (owner, *session))
+        if conn.get("sequenced_session", (owner, *session)) is None:
+            conn.put("sequenced_session", (owner, *session), 0)
+    return {session: conn.get("sequenced_session", (owner, *session)) for session in sessions}
+
+
+async def known_uploads(conn: Transaction, owner: str, uploads: Sequence[Upload]) -> dict[Key, bytes]:
+    await conn.statement()
+    found = {upload.key: conn.get("sequenced", (owner, *upload.key)) for upload in uploads}
+    return {key: digest for key, digest in found.items() if digest is not None}
+
+
+async def insert_uploads(conn: Transaction, table: str, owner: str, uploads: Sequence[Upload]) -> None:
+    await conn.statement()
+    for upload in uploads:
+        if table == "sequenced_conflict":
+            conn.put(table, (owner, *upload.key, upload.digest), upload.digest)
+        else:
+            conn.insert(table, (owner, *upload.key), upload.digest)
+
+
+async def later_uploads(conn: Reader, owner: str, sessions: Sequence[Session]) -> dict[Session, list[int]]:
+    await conn.statement()
+    found: dict[Session, list[int]] = {}
+    for whose, device, session, seq in conn.rows("sequenced"):  # type: ignore[misc]
+        through = conn.get("sequenced_session", (owner, device, session))
+        if whose == owner and (device, session) in sessions and seq > through:
+            found.setdefault((device, session), []).append(seq)
+    return found
+
+
+async def move_sessions(conn: Transaction, owner: str, through: Mapping[Session, int]) -> None:
+    await conn.statement()
+    for session, seq in through.items():
+        conn.put("sequenced_session", (owner, *session), seq)
+
+
+async def progress(conn: Reader, owner: str) -> dict[Session, tuple[int, list[tuple[int, int]]]]:
+    await conn.statement()
+    rows: Any = conn.rows("sequenced_session").items()
+    through = {(device, session): known for (whose, device, session), known in rows if whose == owner}
+    later = await later_uploads(conn, owner, sorted(through))
+    return {session: advance(known, later.get(session, [])) for session, known in through.items()}
+
+
+async def claim_keys(conn: Transaction, scope: str, hashes: Mapping[str, bytes]) -> set[str]:
+    await conn.statement()
+    claimed = set()
+    for key in sorted(hashes):
+        await conn.lock("idempotency", (scope, key))
+        if not conn.get("idempotency", (scope, key)):
+            conn.put("idempotency", (scope, key), {"body_hash": hashes[key], "status": None, "response": None})
+            claimed.add(key)
+    return claimed
+
+
+async def known_keys(conn: Transaction, scope: str, keys: Sequence[str]) -> dict[str, Any]:
+    return {key: conn.get("idempotency", (scope, key)) for key in keys}
+
+
+async def keep_conflicts(conn: Transaction, scope: str, conflicts: Sequence[tuple[str, bytes]]) -> None:
+    for key, content in conflicts:
+        conn.put("idempotency_conflict", (scope, key, content), True)
+
+
+async def remember(conn: Transaction, scope: str, answers: Mapping[str, tuple[int, bytes]]) -> None:
+    await conn.statement()
+    for key, (status, response) in answers.items():
+        known = conn.get("idempotency", (scope, key))
+        conn.put("idempotency", (scope, key), known | {"status": status, "response": response})
+
+
+async def nothing_to_do(_conn: Reader, _today: date | None = None) -> None:
+    """Upkeep of old rows; a run has none."""
+
+
+SEAMS: tuple[tuple[Any, str, Any], ...] = (
+    (inbox, "claim", claim_events),
+    (inbox, "prune", nothing_to_do),
+    (outbox, "write", write_outbox),
+    (outbox, "page", page),
+    (outbox, "archive", archive),
+    (outbox, "prepare_archive", nothing_to_do),
+    (deadlines_table, "save", save_deadlines),
+    (deadlines_table, "overdue", overdue),
+    (deadlines_table, "claim", claim_deadlines),
+    (parking, "blocked", blocked),
+    (parking, "park", park),
+    (sequenced, "_lock_sessions", lock_sessions),
+    (sequenced, "_known", known_uploads),
+    (sequenced, "_insert", insert_uploads),
+    (sequenced, "_later", later_uploads),
+    (sequenced, "_move", move_sessions),
+    (sequenced, "progress", progress),
+    (idempotency, "_claim", claim_keys),
+    (idempotency, "_known", known_keys),
+    (idempotency, "_keep", keep_conflicts),
+    (idempotency, "remember", remember),
+)

@@ -1,0 +1,216 @@
+"""A database in memory with what our transactions lean on: atomic commits, row locks, reads of what is committed.
+
+Read committed, as PostgreSQL gives it: a transaction sees its own writes and what others have committed. A lock is
+held to the end; who would wait in a circle gets the server's deadlock error. Sequences are not rolled back. Between
+two statements others run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Hashable
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
+
+import asyncpg
+
+from tests.simulation.scheduler import Scheduler, Task, park, pause
+
+Key = Hashable
+Lock = tuple[str, Key]
+GONE = object()
+
+
+class Weather:
+    """How the database behaves towards this run: how often a statement lets others go first, and what breaks."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.yields = 0.0  # of each statement
+        self.unknown = 0.0  # of each commit: the answer is lost, whatever came of it
+        self.drops = 0.0  # of each commit: the connection is lost before it
+
+    async def statement(self) -> None:
+        rng = self.scheduler.rng
+        if self.yields and rng.random() < self.yields:
+            await pause(rng.expovariate(300) if rng.random() < 0.98 else rng.uniform(0, 20))
+
+
+class Database:
+    """The committed tables of one service. `on_commit` is told of every transaction that wrote something."""
+
+    def __init__(self, name: str, weather: Weather, on_commit: Callable[[Transaction], None]) -> None:
+        self.name, self.weather, self.on_commit = name, weather, on_commit
+        self.tables: dict[str, dict[Key, Any]] = defaultdict(dict)
+        self.sequences: Counter[str] = Counter()
+        self.holders: dict[Lock, dict[Transaction, bool]] = {}
+        self.waiters: dict[Lock, list[Task]] = defaultdict(list)
+
+    def next(self, sequence: str) -> int:
+        """The next number, never given again whatever becomes of who asked."""
+        self.sequences[sequence] += 1
+        return self.sequences[sequence]
+
+
+class Reader:
+    """Reads without a transaction: what is committed now. Also what a pool of connections looks like."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    async def statement(self) -> None:
+        await self.db.weather.statement()
+
+    def get(self, table: str, key: Key) -> Any:
+        return self.db.tables[table].get(key)
+
+    def rows(self, table: str) -> dict[Key, Any]:
+        return self.db.tables[table]
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Transaction]:
+        transaction = Transaction(self.db)
+        try:
+            yield transaction
+        finally:
+            transaction.release()
+
+    def terminate(self) -> None:
+        """Nothing to close."""
+
+
+class Transaction(Reader):
+    """One connection with its transaction; the `conn` of a unit of work."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(db)
+        self.writes: dict[str, dict[Key, Any]] = {}
+        self.locks: list[Lock] = []
+        self.waits_for: Lock | None = None
+        self.ended = False
+
+    def transaction(self) -> Transaction:
+        return self
+
+    async def start(self) -> None:
+        await self.statement()
+
+    def get(self, table: str, key: Key) -> Any:
+        own = self.writes.get(table)
+        if own is not None and (found := own.get(key)) is not None:
+            return None if found is GONE else found
+        return self.db.tables[table].get(key)
+
+    def rows(self, table: str) -> dict[Key, Any]:
+        own = self.writes.get(table)
+        if not own:
+            return self.db.tables[table]
+        merged = {**self.db.tables[table], **own}
+        return {key: row for key, row in merged.items() if row is not GONE}
+
+    def put(self, table: str, key: Key, row: Any) -> None:
+        self.writes.setdefault(table, {})[key] = row
+
+    def insert(self, table: str, key: Key, row: Any) -> None:
+        """A row whose key must be new."""
+        if self.get(table, key) is not None:
+            raise asyncpg.UniqueViolationError(f"duplicate key {key} in {table}")
+        self.put(table, key, row)
+
+    def delete(self, table: str, key: Key) -> None:
+        self.put(table, key, GONE)
+
+    async def lock(self, table: str, key: Key, *, shared: bool = False) -> None:
+        """Waits for the row's lock. Raises the server's error where that would be for ever."""
+        name = (table, key)
+        while not self._free(name, shared):
+            self.waits_for = name
+            if self._circle():
+                self.waits_for = None
+                raise asyncpg.DeadlockDetectedError(f"deadlock at {table} {key}")
+            task = self.db.weather.scheduler.current
+            assert task
+            self.db.waiters[name].append(task)
+            await park()
+        self.waits_for = None
+        held = self.db.holders.setdefault(name, {})
+        if self not in held:
+            self.locks.append(name)
+            held[self] = shared
+        elif not shared:
+            held[self] = False
+
+    async def lock_all(self, table: str, keys: Collection[Key]) -> None:
+        """Locks rows in the order given."""
+        for key in keys:
+            await self.lock(table, key)
+
+    def _free(self, name: Lock, shared: bool) -> bool:
+        held = self.db.holders.get(name)
+        return not held or all(owner is self or (shared and theirs) for owner, theirs in held.items())
+
+    def _circle(self) -> bool:
+        seen: set[Transaction] = set()
+        path = [self]
+        while path:
+            waiting = path.pop()
+            for owner in self.db.holders.get(waiting.waits_for, {}) if waiting.waits_for else ():
+                if owner is self:
+                    if waiting is not self:
+                        return True
+                elif owner not in seen:
+                    seen.add(owner)
+                    path.append(owner)
+        return False
+
+    async def commit(self) -> None:
+        rng, weather = self.db.weather.scheduler.rng, self.db.weather
+        await self.statement()
+        if weather.drops and rng.random() < weather.drops:
+            self.release()
+            self._lost()
+        self._apply()
+        await self.statement()
+        if weather.unknown and rng.random() < weather.unknown:
+            self._lost()
+
+    def _lost(self) -> NoReturn:
+        raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+    def _apply(self) -> None:
+        self.ended = True
+        for table, rows in self.writes.items():
+            committed = self.db.tables[table]
+            for key, row in rows.items():
+                if row is GONE:
+                    committed.pop(key, None)
+                else:
+                    committed[key] = row
+        self._unlock()
+        if self.writes:
+            self.db.on_commit(self)
+
+    async def rollback(self) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Ends the transaction without a trace, unless it is committed."""
+        if not self.ended:
+            self.ended = True
+            self.writes = {}
+            self._unlock()
+
+    def _unlock(self) -> None:
+        for name in self.locks:
+            held = self.db.holders[name]
+            del held[self]
+            if not held:
+                del self.db.holders[name]
+            for task in self.db.waiters.pop(name, ()):
+                task.wake()
+        self.locks = []
+
+    async def fetch(self, statement: str, *_: Any) -> NoReturn:
+        raise AssertionError(f"the simulation has no stand-in for this statement: {statement}")
+
+    fetchrow = fetchval = execute = fetch

@@ -1,0 +1,263 @@
+"""The processes of the three services: they die, stand still and come back, and the kit's own parts run in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from services.kit.clock import Clock
+from services.kit.consumer import Processor
+from services.kit.database import is_transient
+from services.kit.message import Record, Transient
+from services.kit.process import Context, Service
+from services.kit.relay import Relay
+from services.kit.settings import Settings
+from tests.simulation.log import Log
+from tests.simulation.memory import Reader
+from tests.simulation.scheduler import Scheduler, Task, Then, pause
+from tests.simulation.shims import Event
+
+SETTINGS = Settings(database_url="postgresql://in-memory")
+
+
+@dataclass
+class Faults:
+    """What goes wrong in this run, as chances. All 0: a quiet run."""
+
+    again: float = 0.0  # of each batch: its records come once more later
+    twin: float = 0.0  # of each batch: a second owner works on it at the same time
+    slow: float = 0.0  # of each poll: seconds instead of milliseconds
+    unsent: float = 0.0  # of each page of the relay: the producer fails
+    lost_answer: float = 0.0  # of each request: the client does not hear the answer
+
+
+class World:
+    """What all processes share: time, the log, one database a service, and what goes wrong."""
+
+    def __init__(self, scheduler: Scheduler, clock: Clock, log: Log, faults: Faults, note: Callable[..., None]) -> None:
+        self.scheduler, self.clock, self.log, self.faults, self.note = scheduler, clock, log, faults, note
+        self.processes: dict[str, Process] = {}
+        self.mirror: Any = None
+
+    @property
+    def rng(self) -> Any:
+        return self.scheduler.rng
+
+    def delay(self) -> float:
+        """How long something takes to be noticed."""
+        rng = self.rng
+        return rng.uniform(1, 30) if rng.random() < self.faults.slow else rng.expovariate(20)
+
+
+class Process:
+    """One process of a service, `api` or `worker`. `frozen` until a time: it starts nothing new."""
+
+    def __init__(self, world: World, service: Service, role: str, pool: Reader) -> None:
+        self.world, self.service, self.role, self.pool = world, service, role, pool
+        self.name = f"{service.name}.{role}"
+        self.up, self.frozen, self.lives = False, 0.0, 0
+        self._tasks: dict[Task, Callable[[], None] | None] = {}
+        self.context: Context
+        self.memo: dict[str, Any] = {}
+        self.parts: list[Consumer | Sweeping] = []
+        world.processes[self.name] = self
+        self.start()
+
+    def start(self) -> None:
+        """Comes up with nothing but what the database and the log remember."""
+        self.up = True
+        self.lives += 1
+        self.memo = {}
+        world = self.world
+        wake = Event(world.scheduler)
+        tell = wake.set if self.role == "worker" else self._notify
+        self.context = Context(SETTINGS, world.clock, self.pool, tell, self.service)  # type: ignore[arg-type]
+        self.wake = wake
+        if self.role != "worker":
+            return
+        self.run(Relay(self.service.name, SETTINGS, wake).run(), "relay")  # type: ignore[arg-type]
+        self.memo["processors"] = self.context.processors()
+        self.parts = [Consumer(self, n, found) for n, found in enumerate(self.memo["processors"])]
+        if self.context.sweeper():
+            self.parts.append(Sweeping(self))
+        for part in self.parts:
+            part.poke()
+
+    def _notify(self) -> None:
+        worker = self.world.processes[f"{self.service.name}.worker"]
+        self.world.scheduler.after(0.01, worker.wake.set)
+
+    async def do(self, work: Work) -> Any:
+        """Lets a part of ours work in this process; in a mirrored run the real database does it too."""
+        mirror = self.world.mirror
+        return await (mirror.do(self, work) if mirror else work(self))
+
+    def run(
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        name: str,
+        then: Then | None = None,
+        lost: Callable[[], None] | None = None,
+    ) -> Task:
+        """A coroutine that dies with the process; `lost` is called some time after that."""
+
+        def ended(result: Any, error: BaseException | None) -> None:
+            self._tasks.pop(task, None)
+            if then:
+                then(result, error)
+            elif error:
+                raise error
+
+        task = self.world.scheduler.spawn(coroutine, f"{self.name} {name}", ended)
+        self.adopt(task, lost)
+        return task
+
+    def adopt(self, task: Task, lost: Callable[[], None] | None = None) -> None:
+        task.home = self
+        self._tasks[task] = lost
+
+    def part(self, n: int) -> Processor:
+        """The processor of the service's n-th subscription."""
+        return self.memo["processors"][n]  # type: ignore[no-any-return]
+
+    @property
+    def idle_until(self) -> float:
+        """When it can begin something: now unless it is frozen."""
+        return max(self.frozen, self.world.scheduler.now)
+
+    def kill(self, down: float) -> None:
+        """`kill -9`; back after `down` seconds."""
+        if not self.up:
+            return
+        self.up = False
+        self.world.note(self.name, "killed, back in %.1f s", down)
+        tasks, self._tasks = self._tasks, {}
+        for task, lost in tasks.items():
+            task.kill()
+            if lost:
+                self.world.scheduler.after(self.world.rng.uniform(0, 3), lost)
+        self.world.scheduler.after(down, self.start)
+
+    def freeze(self, seconds: float) -> None:
+        """Does nothing for a while, as one that gets no CPU or no network."""
+        self.frozen = self.world.scheduler.now + seconds
+        self.world.note(self.name, "silent for %.0f s", seconds)
+
+
+def only_transient(_result: Any, error: BaseException | None) -> None:
+    """Nobody waits for this task; only an error that a retry mends is expected of it."""
+    if error and not (isinstance(error, Transient) or is_transient(error)):
+        raise error
+
+
+Work = Callable[[Process], Coroutine[Any, Any, Any]]
+
+
+class Consumer:
+    """Feeds a processor as the consumer library does: positions are committed after the batch is done, a failed or
+    forgotten batch comes again from the committed position.
+    """
+
+    ack_first = False  # broken on purpose by a test
+
+    def __init__(self, process: Process, n: int, processor: Processor) -> None:
+        self.process, self.n, self.processor, self.life = process, n, processor, process.lives
+        self.topic = processor.subscription.topic
+        self.log = process.world.log
+        self.committed = self.log.committed[processor.consumer]
+        self.position = dict(self.committed)
+        self._busy = self._waiting = False
+        self.log.listeners[self.topic].append(self.poke)
+
+    @property
+    def alive(self) -> bool:
+        return self.process.up and self.process.lives == self.life
+
+    def poke(self) -> None:
+        """There may be something to read."""
+        if not self._waiting and not self._busy:
+            self._waiting = True
+            world = self.process.world
+            world.scheduler.at(self.process.idle_until + world.delay(), self._poll)
+
+    def _poll(self) -> None:
+        self._waiting = False
+        if not self.alive:
+            self.log.listeners[self.topic] = [p for p in self.log.listeners[self.topic] if p != self.poke]
+            return
+        if self.process.frozen > self.process.world.scheduler.now:
+            return self.poke()
+        batch = self._choose()
+        if batch:
+            self._busy = True
+            self.process.run(self._work(batch), self.processor.consumer, self._done)
+
+    def _choose(self) -> list[Record]:
+        """A batch as a poll may return it: of some partitions, some records each."""
+        rng = self.process.world.rng
+        ready = [p for p in self.log.places(self.topic) if self.position.get(p, 0) < len(self.log.partitions[p])]
+        batch: list[Record] = []
+        for place in ready:
+            if place != ready[-1] and rng.random() < 0.2:
+                continue
+            begin, end = self.position.get(place, 0), len(self.log.partitions[place])
+            end = end if rng.random() < 0.7 else rng.randint(begin + 1, end)
+            batch += self.log.partitions[place][begin:end]
+            self.position[place] = end
+        return batch
+
+    async def _work(self, batch: list[Record]) -> None:
+        world = self.process.world
+        places = {(record.topic, record.partition): record.offset + 1 for record in batch}
+        where = ", ".join(f"{p[1]}@{end}" for p, end in places.items())
+        world.note(self.process.name, "reads %s: %d records up to %s", self.topic, len(batch), where)
+        if self.ack_first:
+            self._commit(places)
+        if world.rng.random() < world.faults.twin:
+            world.note(self.process.name, "has a twin at %s", self.topic)
+            self.process.run(self.processor.handle(batch), "twin", only_transient)
+        await self.process.do(lambda process: process.part(self.n).handle(batch))
+        await pause(world.delay())
+        self._commit(places)
+
+    def _commit(self, places: dict[tuple[str, int], int]) -> None:
+        for place, end in places.items():
+            self.committed[place] = max(self.committed[place], end)
+
+    def _done(self, _result: Any, error: BaseException | None) -> None:
+        self._busy = False
+        world = self.process.world
+        if error or world.rng.random() < world.faults.again:
+            back = 0 if error else world.rng.randint(1, 20)
+            self.position = {p: max(0, end - back) for p, end in self.committed.items()}
+            what = f"failed ({type(error).__name__})" if error else f"goes back by {back}"
+            world.note(self.process.name, "%s %s", self.topic, what)
+        self.poke()
+
+
+class Sweeping:
+    """Runs the sweeper when a deadline may be due; now and then two at once."""
+
+    def __init__(self, process: Process) -> None:
+        self.process, self.life = process, process.lives
+
+    def poke(self) -> None:
+        """Something may be due now."""
+        world = self.process.world
+        world.scheduler.at(self.process.idle_until + world.rng.uniform(0, 0.2), self._sweep)
+
+    def _sweep(self) -> None:
+        process = self.process
+        if not process.up or process.lives != self.life:
+            return
+        if process.frozen > process.world.scheduler.now:
+            return self.poke()
+        sweep = process.do(lambda process: process.context.sweeper().sweep())  # type: ignore[union-attr]
+        process.run(sweep, "sweeper", self._done)
+        if process.world.rng.random() < process.world.faults.twin:
+            process.run(process.context.sweeper().sweep(), "sweeper's twin", only_transient)  # type: ignore[union-attr]
+
+    def _done(self, _found: Any, error: BaseException | None) -> None:
+        if error:
+            self.process.world.scheduler.after(1, self.poke)

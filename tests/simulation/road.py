@@ -1,0 +1,189 @@
+"""Dispatch: the desk that plans, the dispatcher who cuts, hands out and reassigns, couriers with and without a network."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from services.dispatch import desk
+from services.dispatch.api import couriers, jobs, waves
+from services.dispatch.planning.plan import Plan, Route, Stop, Trip, Unserved
+from services.dispatch.repository import views
+from services.dispatch.schemas import ReassignBody, SyncBody
+from services.kit.problems import Problem
+from tests.simulation.buyers import Buyers
+from tests.simulation.market import COURIERS, WAVES, Market, hour
+from tests.simulation.processes import Process, World
+from tests.simulation.scheduler import pause
+
+
+class Planner:
+    """Stands behind the planner's port: takes its time, and leaves a job out now and then."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def plan(self, problem: Any, budget_s: float) -> Plan:
+        rng = self.world.rng
+        orders, crew = [order.id for order in problem.orders], [courier.id for courier in problem.couriers]
+        left = {order for order in orders if rng.random() < 0.08 or not crew}
+        served = [order for order in orders if order not in left]
+        start = int(hour(11).timestamp())
+        routes = []
+        for n, courier in enumerate(crew):
+            stops = tuple(Stop(order, start + 60 * i) for i, order in enumerate(served[n :: len(crew)]))
+            if stops:
+                routes.append(Route(courier, (Trip(start, start + 3600, stops),)))
+        if not self.world.mirror:
+            await pause(rng.uniform(0, budget_s))
+        return Plan(tuple(routes), tuple(Unserved(order, "no room") for order in orders if order in left), 0, "sim")
+
+
+class Desk:
+    """The worker's planning loop, one step whenever something may be there to do."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self._waiting = world, False
+
+    def poke(self, after: float = 0.0) -> None:
+        if not self._waiting:
+            self._waiting = True
+            self.world.scheduler.after(after + self.world.delay(), self._look)
+
+    def _look(self) -> None:
+        self._waiting = False
+        process = self.world.processes["dispatch.worker"]
+        if not process.up or process.frozen > self.world.scheduler.now:
+            return self.poke(5)
+
+        async def work(process: Process) -> bool:
+            return await desk.plan_next(process.context) or await desk.end_next(process.context)
+
+        process.run(process.do(work), "desk", lambda more, error: self.poke(1) if more or error else None, self._lost)
+        return None
+
+    def _lost(self) -> None:
+        self.poke(12)  # by then its lease on the wave has run out
+
+
+class Dispatcher:
+    """Cuts some waves early, hands every planned one out, and gives some jobs to another courier."""
+
+    def __init__(self, market: Market) -> None:
+        self.market, self.rng = market, market.rng
+        for wave, (cutoff, _, until) in WAVES.items():
+            if market.chance(0.3):
+                market.at(cutoff - self.rng.uniform(0, 2), self._ask, wave, f"cut {wave}", waves.cut)
+            market.at(cutoff + self.rng.uniform(0, 0.6), self.release, wave)
+            if market.chance(0.4):
+                market.at(self.rng.uniform(cutoff + 0.3, until), self._reassign)
+
+    def _ask(self, wave: str, what: str, route: Any, heard: Any = None) -> None:
+        self.market.client.ask("dispatch", what, lambda p: route(p.context, wave), heard)
+
+    def release(self, wave: str) -> None:
+        """Until it is out."""
+
+        def heard(answer: Any) -> None:
+            if isinstance(answer, Problem):
+                self.market.at(self.market.now + self.rng.uniform(0.05, 0.3), self.release, wave)
+
+        self._ask(wave, f"release {wave}", waves.release, heard)
+
+    def _reassign(self) -> None:
+        rng, client = self.rng, self.market.client
+        one, other = rng.sample(COURIERS, 2)
+
+        def heard(stops: Any) -> None:
+            out = [stop for stop in stops if stop["state"] in {"assigned", "loaded"}]
+            for stop in out[: rng.randint(0, 2)]:
+                body = ReassignBody(courier=other, expected_epoch=stop["epoch"])
+                reassign = _reassigned(stop["job"], body)
+                client.ask("dispatch", f"give {stop['job']} to {other}", reassign)
+
+        client.ask("dispatch", f"look at {one}'s route", lambda p: views.route(p.context.pool, one), heard)
+
+
+def _reassigned(job: UUID, body: ReassignBody) -> Any:
+    async def ask(process: Process) -> Any:
+        try:
+            return await jobs.reassign(process.context, job, body)
+        except Problem as refused:
+            return refused
+
+    return ask
+
+
+class Courier:
+    """One device with one session; every job of its route gets a story the first time that it is seen in an epoch."""
+
+    def __init__(self, market: Market, courier: str, buyers: Buyers) -> None:
+        self.market, self.rng, self.courier, self._buyers = market, market.rng, courier, buyers
+        self._told: set[tuple[UUID, int]] = set()
+        self._queue: list[dict[str, Any]] = []
+        self._seq = 0
+        rng = self.rng
+        for n in range(9):
+            market.at(10 + n + rng.uniform(0, 0.9), self.look)
+            market.at(10 + n + rng.uniform(0, 0.9), self._sync)
+
+    def look(self) -> None:
+        """Reads the route and works through what is new on it."""
+        read = lambda p: views.route(p.context.pool, self.courier)  # noqa: E731
+        self.market.client.ask("dispatch", f"route of {self.courier}", read, self._go)
+
+    def _go(self, stops: list[dict[str, Any]]) -> None:
+        for stop in stops:
+            key = (stop["job"], stop["epoch"])
+            if stop["state"] in {"assigned", "loaded"} and key not in self._told:
+                self._told.add(key)
+                self._story(stop)
+
+    def _story(self, stop: dict[str, Any]) -> None:
+        rng = self.rng
+        about = {"job": stop["job"], "epoch": stop["epoch"]}
+        order = self._buyers.accepted.get(stop["order"])
+        code = order.terms.code if order else None
+        if rng.random() < 0.8:
+            self._record("load", about)
+        if rng.random() < 0.2:
+            self._record("fail", about | {"reason": "nobody at home"})
+        if rng.random() < 0.15:
+            self._record("deliver", about | {"code": "no code"})
+        if code and rng.random() < 0.85:
+            self._record("deliver", about | {"code": code})
+        else:
+            self._record("return", about | {"reason": "refused at the door"})
+
+    def _record(self, kind: str, body: dict[str, Any]) -> None:
+        self._seq += 1
+        recorded = self.market.clock.now()
+        upload = {"session": "a", "seq": self._seq, "recorded_at": recorded, "kind": kind, "body": body}
+        self._queue.append(upload)
+
+    def _sync(self) -> None:
+        rng, queue = self.rng, list(self._queue)
+        if rng.random() < 0.5:
+            rng.shuffle(queue)
+            queue = queue[: rng.randint(0, len(queue))]
+        self._send(queue)
+
+    def _send(self, uploads: list[dict[str, Any]]) -> None:
+        if not uploads:
+            return
+        body = SyncBody.model_validate({"device": f"dev-{self.courier}", "uploads": uploads})
+
+        def heard(answer: Any) -> None:
+            through = answer.sessions[0].received_through
+            if self.rng.random() < 0.8:
+                self._queue = [one for one in self._queue if one["seq"] > through]
+
+        what = f"sync {self.courier} ({len(uploads)})"
+        self.market.client.ask("dispatch", what, lambda p: couriers.sync(p.context, self.courier, body), heard)
+
+    def finish(self) -> None:
+        """Goes on until nothing is on the way any more."""
+        self.look()
+        self._send(list(self._queue))
+
+

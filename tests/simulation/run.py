@@ -1,0 +1,195 @@
+"""One seed, one market day: who acts, what breaks, and whether everything that must hold does."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from services.dispatch.app import SERVICE as DISPATCH
+from services.inventory.app import SERVICE as INVENTORY
+from services.kit.message import Erased, Record
+from services.orders.app import SERVICE as ORDERS
+from services.orders.domain.order import TERMINAL
+from tests.simulation import check_orders, seams
+from tests.simulation.broken import Broken, hold
+from tests.simulation.buyers import Buyers
+from tests.simulation.check_events import EventChecks
+from tests.simulation.check_stock import StockChecks
+from tests.simulation.client import Client
+from tests.simulation.facts import facts_of
+from tests.simulation.log import Log
+from tests.simulation.market import OVER, Market, hour
+from tests.simulation.memory import Database, Reader, Transaction, Weather
+from tests.simulation.processes import Faults, Process, Sweeping, World
+from tests.simulation.road import Courier, Desk, Dispatcher
+from tests.simulation.scheduler import Scheduler, SimClock, Stuck
+from tests.simulation.stalls import open_stalls
+from tests.simulation.trace import Trace
+from tests.simulation.yard import Yard
+
+ANCHOR = datetime(2030, 1, 1, tzinfo=UTC)
+SERVICES = (ORDERS, INVENTORY, DISPATCH)
+MOST_STEPS = 400_000
+ROUNDS = 40
+
+
+@dataclass
+class Outcome:
+    """How a run ended: `invariant` names what did not hold, empty when everything did."""
+
+    seed: int
+    invariant: str
+    seen: str
+    trace: Trace
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Run:
+    """The world of one seed with its checks."""
+
+    def __init__(self, seed: int, *, quiet: bool = False) -> None:
+        self.seed, self.quiet = seed, quiet
+        self.scheduler = Scheduler(random.Random(seed))
+        self.rng = self.scheduler.rng
+        self.made = random.Random(seed + 1)
+        self.trace = Trace(self.scheduler)
+        self.weather = Weather(self.scheduler)
+        clock = SimClock(self.scheduler, ANCHOR, hour(5.9), self.rng.choice((20.0, 60.0, 240.0)))
+        self.log = Log(self._appended)
+        self.world = World(self.scheduler, clock, self.log, Faults(), self.trace.note)
+        self.dbs = {s.name: Database(s.name, self.weather, self._committed) for s in SERVICES}
+        self.events, self.stock = EventChecks(), StockChecks()
+        self.interested: dict[str, set[UUID]] = defaultdict(set)
+        self._readers = _readers()
+        self.desk = Desk(self.world)
+
+    def play(self) -> Outcome:
+        """Plays the day, lets time pass until nothing is under way, and looks at what is left."""
+        try:
+            with seams.installed((*seams.TABLES, *seams.of_world(self.world, self.dbs, self.made))):
+                self._begin()
+                self.scheduler.run(MOST_STEPS)
+                self._end()
+        except Broken as broken:
+            return self._outcome(broken.invariant, broken.seen)
+        except Stuck as stuck:
+            return self._outcome("the day comes to an end", str(stuck))
+        return self._outcome("", "")
+
+    def _outcome(self, invariant: str, seen: str) -> Outcome:
+        counts = {"steps": self.scheduler.steps, "facts": len(self.events.ids), "orders": len(self.events.once)}
+        return Outcome(self.seed, invariant, self.trace.readable(seen), self.trace, counts)
+
+    def _begin(self) -> None:
+        for service in SERVICES:
+            for role in ("api", "worker"):
+                Process(self.world, service, role, Reader(self.dbs[service.name]))
+        rng, world = self.rng, self.world
+        market = Market(world, Client(world), self.trace)
+        market.open(rng.choice((3, 6, 20)))
+        self.buyers = Buyers(market, rng.randint(4, 16))
+        self.stalls = open_stalls(market)
+        Yard(market)
+        self.dispatcher = Dispatcher(market)
+        self.couriers = [Courier(market, courier, self.buyers) for courier in ("k1", "k2")]
+        if not self.quiet:
+            self._trouble(market)
+        market.at(OVER, self._over, 0)
+
+    def _trouble(self, market: Market) -> None:
+        """What breaks today, and how badly."""
+        rng, faults = self.rng, self.world.faults
+        faults.again, faults.twin, faults.slow = rng.choice((0, 0.05, 0.3)), rng.choice((0, 0.1)), rng.choice((0, 0.05))
+        faults.unsent, faults.lost_answer = rng.choice((0, 0.1)), rng.choice((0, 0.05))
+        self.weather.yields = rng.choice((0.02, 0.15))
+        self.weather.unknown, self.weather.drops = rng.choice((0, 0.02)), rng.choice((0, 0.02))
+        names = sorted(self.world.processes)
+        for _ in range(rng.choice((0, 2, 6))):
+            kill = self.world.processes[rng.choice(names)].kill
+            market.at(rng.uniform(6, 19), kill, rng.choice((0.5, 5, 60)) * rng.uniform(0.5, 1.5))
+        if rng.random() < 0.3:
+            silent = rng.choice(("orders", "inventory", "dispatch"))
+            when, seconds = rng.uniform(6.5, 16), rng.uniform(100, 400)
+            for role in ("api", "worker"):
+                market.at(when, self.world.processes[f"{silent}.{role}"].freeze, seconds)
+
+    def _calm(self) -> None:
+        self.world.faults = Faults()
+        self.weather.yields = self.weather.unknown = self.weather.drops = 0
+        for process in self.world.processes.values():
+            process.frozen = 0
+
+    def _over(self, rounds: int) -> None:
+        """The day is over and nothing breaks any more: round after round, people end what they have begun."""
+        self._calm()
+        orders = self.dbs["orders"].tables["orders"].values()
+        if rounds >= 3 and (all(order.state in TERMINAL for order, _ in orders) or rounds > ROUNDS):
+            return
+        self.trace.note("day", "over, round %d", rounds)
+        self.buyers.finish()
+        for actor in (*self.stalls, *self.couriers):
+            actor.finish()
+        self.desk.poke()
+        self.scheduler.after(65, self._over, rounds + 1)
+
+    def _committed(self, transaction: Transaction) -> None:
+        name = transaction.db.name
+        facts = list(facts_of(transaction))
+        for fact in facts:
+            self.trace.told(name, fact)
+            self.events.committed(fact)
+        check_orders.parked(transaction)
+        if name == "orders":
+            check_orders.committed(transaction, self.dbs)
+        elif name == "inventory":
+            self.stock.committed(transaction.db, transaction, facts)
+        else:
+            self.desk.poke()
+        self._deadlines(transaction)
+
+    def _deadlines(self, transaction: Transaction) -> None:
+        clock: Any = self.world.clock
+        for row in transaction.writes.get("deadline", {}).values():
+            if due := getattr(row, "due_at", None):
+                second = clock.second_of_real(due) if row.real else clock.second_of(due)
+                self.scheduler.at(second + 0.001, self._sweep, f"{transaction.db.name}.worker")
+
+    def _sweep(self, worker: str) -> None:
+        for part in self.world.processes[worker].parts:
+            if isinstance(part, Sweeping):
+                part.poke()
+
+    def _appended(self, record: Record) -> None:
+        self.events.appended(record)
+        for consumer, types in self._readers[record.topic]:
+            if record.headers["ce_type"] in types:
+                self.interested[consumer].add(UUID(record.headers["ce_id"]))
+
+    def _end(self) -> None:
+        late = [stall.terminal for stall in self.stalls if stall.through < stall.seq]
+        hold(not late, "every upload arrives", f"{late}")
+        self.events.at_end()
+        tables = self.dbs["orders"].tables
+        voided = {id for id in tables["stall_void"] if id in tables["stall_sale"]}
+        voided = {id for id in voided if tables["stall_void"][id].terminal == tables["stall_sale"][id].terminal}
+        self.stock.at_end(self.dbs["inventory"], tables["stall_sale"], voided)  # type: ignore[arg-type]
+        check_orders.at_end(self.dbs, self.buyers.accepted, self.interested)
+
+
+def _readers() -> dict[str, list[tuple[str, set[str]]]]:
+    """By topic: who reads it, and which types it has a use for."""
+    found: dict[str, list[tuple[str, set[str]]]] = defaultdict(list)
+    for service in SERVICES:
+        for subscription in service.subscriptions:
+            types = {getattr(kind, "TYPE", "") for kind in subscription.handlers if kind is not Erased}
+            found[subscription.topic].append((f"{service.name}.{subscription.topic}", types))
+    return found
+
+
+def play(seed: int, *, quiet: bool = False) -> Outcome:
+    """Plays one seed; `quiet` without any fault."""
+    return Run(seed, quiet=quiet).play()

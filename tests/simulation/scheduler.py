@@ -1,0 +1,147 @@
+"""Virtual time and the coroutines that live in it. Nothing here waits: the clock jumps to whatever comes next."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import types
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import copy_context
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.kit.clock import Clock
+
+Then = Callable[[Any, BaseException | None], None]
+
+
+class Killed(BaseException):
+    """Thrown into a coroutine whose process is gone. No code of ours may catch it and go on."""
+
+
+class Stuck(AssertionError):
+    """The simulation does not come to rest."""
+
+
+@types.coroutine
+def pause(seconds: float) -> Generator[float, None, None]:
+    """Lets virtual time pass; others run meanwhile."""
+    yield seconds
+
+
+@types.coroutine
+def park() -> Generator[None, None, None]:
+    """Waits until somebody wakes this task."""
+    yield None
+
+
+class Task:
+    """A coroutine on its way. `wake` lets it go on; waking one that does not wait does nothing."""
+
+    __slots__ = ("_context", "_scheduler", "_then", "_ticket", "coroutine", "done", "home", "name")
+
+    def __init__(self, scheduler: Scheduler, coroutine: Coroutine[Any, Any, Any], name: str, then: Then | None) -> None:
+        self.coroutine, self.name, self.done = coroutine, name, False
+        self.home: Any = None
+        self._scheduler, self._then, self._context, self._ticket = scheduler, then, copy_context(), 0
+
+    def wake(self) -> None:
+        self._scheduler.after(0, self._go_on, self._ticket)
+
+    def _go_on(self, ticket: int, error: BaseException | None = None) -> None:
+        if self.done or ticket != self._ticket:
+            return
+        self._ticket += 1
+        scheduler = self._scheduler
+        outer, scheduler.current = scheduler.current, self
+        try:
+            step, given = (self.coroutine.throw, error) if error else (self.coroutine.send, None)
+            asked = self._context.run(step, given)
+        except StopIteration as end:
+            self._finish(end.value, None)
+        except Exception as failed:
+            self._finish(None, failed)
+        else:
+            if asked is not None:
+                scheduler.after(asked, self._go_on, self._ticket)
+        finally:
+            scheduler.current = outer
+
+    def _finish(self, result: Any, error: BaseException | None) -> None:
+        self.done = True
+        if self._then:
+            self._then(result, error)
+
+    def kill(self) -> None:
+        """Ends it where it stands, as a `kill -9` of its process would; its `then` hears nothing."""
+        if self.done:
+            return
+        self.done = True
+        outer, self._scheduler.current = self._scheduler.current, self
+        try:
+            self._context.run(self.coroutine.throw, Killed())
+        except (Killed, StopIteration):
+            pass
+        else:
+            raise Stuck(f"{self.name} goes on after its process was killed")
+        finally:
+            self._scheduler.current = outer
+
+
+class Scheduler:
+    """Everything that is going to happen, in order of virtual real time in seconds."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.now = 0.0
+        self.current: Task | None = None
+        self.steps = 0
+        self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._count = 0
+
+    def at(self, when: float, call: Callable[..., None], *args: Any) -> None:
+        self._count += 1
+        heapq.heappush(self._heap, (max(when, self.now), self._count, call, args))
+
+    def after(self, delay: float, call: Callable[..., None], *args: Any) -> None:
+        self.at(self.now + delay, call, *args)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str, then: Then | None = None) -> Task:
+        """Starts the coroutine now; it runs to its first pause once the caller has returned."""
+        task = Task(self, coroutine, name, then)
+        task.wake()
+        return task
+
+    def run(self, limit: int) -> None:
+        """Runs until nothing is left to happen. Raises `Stuck` after `limit` steps."""
+        heap = self._heap
+        while heap:
+            self.now, _, call, args = heapq.heappop(heap)
+            self.steps += 1
+            if self.steps > limit:
+                raise Stuck(f"no rest after {limit} steps")
+            call(*args)
+
+
+class SimClock(Clock):
+    """Both clocks of a stack in virtual time; `anchor` is the real instant of second 0."""
+
+    __slots__ = ("_scheduler",)
+
+    def __init__(self, scheduler: Scheduler, anchor: datetime, start: datetime, speed: float) -> None:
+        super().__init__(anchor, start, speed)
+        object.__setattr__(self, "_scheduler", scheduler)
+
+    def real(self) -> datetime:
+        assert self.anchor
+        return self.anchor + timedelta(seconds=self._scheduler.now)
+
+    def second_of(self, business: datetime) -> float:
+        """When a business instant comes, in virtual seconds."""
+        assert self.start
+        return (business - self.start).total_seconds() / self.speed
+
+    def second_of_real(self, real: datetime) -> float:
+        """When a real instant comes, in virtual seconds."""
+        assert self.anchor
+        return (real - self.anchor).total_seconds()

@@ -1,0 +1,72 @@
+"""Where the real services meet the simulated world: every name that is replaced, and for how long."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import structlog
+
+from services.dispatch import desk
+from services.inventory.repository import book
+from services.kit import batcher, handling, ids, relay, unit_of_work
+from services.orders.api import intake
+from tests.simulation import dispatch_tables, inventory_tables, kit_tables, orders_tables
+from tests.simulation.log import Publisher, RelayConnection
+from tests.simulation.memory import Database
+from tests.simulation.processes import World
+from tests.simulation.road import Planner
+from tests.simulation.shims import Asyncio, Ids
+
+Seam = tuple[Any, str, Any]
+TABLES: tuple[Seam, ...] = (
+    *kit_tables.SEAMS,
+    *orders_tables.SEAMS,
+    *inventory_tables.SEAMS,
+    *dispatch_tables.SEAMS,
+)
+
+
+def of_world(world: World, dbs: dict[str, Database], made: random.Random) -> tuple[Seam, ...]:
+    """Time, chance, ids and the outside: `made` is the chance that ids and codes come from."""
+    asyncio = Asyncio(world.scheduler)
+    time = SimpleNamespace(monotonic=lambda: world.scheduler.now)
+    new_ids = Ids(made)
+
+    async def connect(_settings: Any) -> RelayConnection:
+        return RelayConnection(dbs[world.scheduler.current.home.service.name])  # type: ignore[union-attr]
+
+    def publisher(_settings: Any) -> Publisher:
+        return Publisher(world.log, world.scheduler, lambda: world.faults.unsent)
+
+    return (
+        *((module, "asyncio", asyncio) for module in (handling, relay, batcher)),
+        *((module, "random", world.rng) for module in (handling, relay)),
+        *((module, "time", time) for module in (handling, relay)),
+        *((module, "uuid_utils", new_ids) for module in (unit_of_work, ids, book)),
+        (intake, "secrets", SimpleNamespace(randbelow=made.randrange)),
+        (relay, "connect", connect),
+        (relay, "Publisher", publisher),
+        (desk, "planner", Planner(world)),
+    )
+
+
+@contextmanager
+def installed(seams: Iterable[Seam]) -> Iterator[None]:
+    """The replacements stand inside the block, and nothing is logged there."""
+    seams = tuple(seams)
+    kept = [(owner, name, getattr(owner, name)) for owner, name, _ in seams]
+    logging_before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        for owner, name, stand_in in seams:
+            setattr(owner, name, stand_in)
+        yield
+    finally:
+        for owner, name, real in kept:
+            setattr(owner, name, real)
+        structlog.configure(**logging_before)

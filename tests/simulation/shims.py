@@ -1,0 +1,98 @@
+"""The few names of asyncio, random and uuid that our code uses, over virtual time and the seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Coroutine
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from tests.simulation.scheduler import Scheduler, Task, park, pause
+
+
+class Event:
+    """An `asyncio.Event` of which one task at a time waits."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler, self._set = scheduler, False
+        self._waiting: list[Task] = []
+
+    def set(self) -> None:
+        self._set = True
+        waiting, self._waiting = self._waiting, []
+        for task in waiting:
+            task.wake()
+
+    def clear(self) -> None:
+        self._set = False
+
+    async def wait(self) -> None:
+        while not self._set:
+            assert self._scheduler.current
+            self._waiting.append(self._scheduler.current)
+            await park()
+
+
+class Future:
+    """An `asyncio.Future` as far as group commit uses it."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._event = Event(scheduler)
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self._done = False
+
+    def done(self) -> bool:
+        return self._done
+
+    def set_result(self, result: Any) -> None:
+        self._result, self._done = result, True
+        self._event.set()
+
+    def set_exception(self, error: BaseException) -> None:
+        self._error, self._done = error, True
+        self._event.set()
+
+    def cancel(self) -> None:
+        self._done = True
+
+    def __await__(self) -> Any:
+        yield from self._event.wait().__await__()
+        if self._error:
+            raise self._error
+        return self._result
+
+
+class Asyncio:
+    """Stands in for the module `asyncio` inside a module of ours. `home` is told of every task that it creates."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    async def sleep(self, seconds: float) -> None:
+        await pause(seconds)
+
+    async def wait_for(self, waiting: Awaitable[Any], _timeout: float) -> Any:
+        return await waiting  # what is awaited this way is a wake-up, and the simulation loses none
+
+    def create_task(self, coroutine: Coroutine[Any, Any, Any], **_: Any) -> Task:
+        parent = self._scheduler.current
+        task = self._scheduler.spawn(coroutine, "a task of its own")
+        if parent and (home := getattr(parent, "home", None)):
+            home.adopt(task)
+        return task
+
+    def get_running_loop(self) -> Any:
+        return SimpleNamespace(create_future=lambda: Future(self._scheduler))
+
+
+class Ids:
+    """Stands in for `uuid_utils`: UUIDv7-like ids that grow, made of the seed."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng, self._count = rng, 0
+
+    def uuid7(self) -> UUID:
+        self._count += 1
+        return UUID(int=(self._count << 80) | (7 << 76) | (2 << 62) | self._rng.getrandbits(60))

@@ -1,0 +1,92 @@
+"""Stalls: terminals that sell with or without a network and upload what they have, in any order, any number of times."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.kit.problems import Problem
+from services.orders.schemas_terminal import SyncIn
+from tests.simulation.broken import hold
+from tests.simulation.market import DAY, ITEMS, OVER, TERMINALS, Market, goods
+
+SESSION = "a"
+
+
+class Stall:
+    """One terminal with one session. What it recorded stays in its queue until the server says that it has it."""
+
+    def __init__(self, market: Market, terminal: str) -> None:
+        self.market, self.rng, self.terminal = market, market.rng, terminal
+        self.queue: list[dict[str, Any]] = []
+        self.through = self.seq = 0
+        self._sales: list[UUID] = []
+        rng = self.rng
+        self._record("open", {"float_fen": 1000})
+        times = sorted(rng.uniform(7, 15.5) for _ in range(rng.randint(1, 6)))
+        for when in times:
+            market.at(when, self._sell)
+        market.at(rng.uniform(15.6, 17), self._close)
+        away = rng.uniform(7, 12)
+        back = away + rng.choice((0, 2, 6))
+        for _ in range(rng.randint(2, 5)):
+            when = rng.uniform(7, 18)
+            market.at(back if away < when < back else when, self._sync)
+
+    def _record(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.seq += 1
+        recorded: datetime = self.market.clock.now()
+        self.queue.append({"session": SESSION, "seq": self.seq, "recorded_at": recorded, "kind": kind, "body": body})
+        return self.queue[-1]
+
+    def _sell(self) -> None:
+        rng = self.rng
+        sale = self.market.id(f"sale-{self.terminal}-{self.seq + 1}")
+        lines = [goods(rng.choice(sorted(ITEMS)), rng.choice((1, 1, 2, 3, 8))) for _ in range(rng.choice((1, 1, 2)))]
+        made = self._record("sale", {"sale": sale, "lines": [line | {"amount_fen": 300} for line in lines]})
+        self._sales.append(sale)
+        if rng.random() < 0.2:
+            self._record("void", {"sale": rng.choice(self._sales)})
+        if rng.random() < 0.05:  # the same sale with another content, under the next number
+            self._record("sale", {**made["body"], "lines": [goods("egg", 9) | {"amount_fen": 1}]})
+
+    def _close(self) -> None:
+        self._record("close", {"last_seq": self.seq + 1, "cash_fen": 0})
+
+    def _sync(self) -> None:
+        rng, queue = self.rng, list(self.queue)
+        rng.shuffle(queue)
+        part = queue[: rng.randint(0, len(queue))] if rng.random() < 0.5 else queue
+        if part and rng.random() < 0.3:
+            part = [*part, rng.choice(part)]
+        if part and rng.random() < 0.05:  # a number that comes with another content than before
+            part = [*part, {**part[0], "kind": "count", "body": {"lines": [goods("egg", 1)]}}]
+        self._send(part)
+
+    def _send(self, uploads: list[dict[str, Any]]) -> None:
+        body = SyncIn.model_validate({"device": f"dev-{self.terminal}", "market_day": DAY, "uploads": uploads})
+
+        def heard(answer: Any) -> None:
+            if isinstance(answer, Problem):
+                # before the catalogue has what it sells
+                hold(self.market.now < 7.5, "a stall's facts are taken", f"{self.terminal}: {answer.detail}")
+                return
+            self.through = max(self.through, answer["received_through"].get(SESSION, 0))
+            if self.rng.random() < 0.7:
+                self.queue = [one for one in self.queue if one["seq"] > self.through]
+
+        self.market.client.sync(self.terminal, body, f"sync {self.terminal} ({len(uploads)})", heard)
+
+    def finish(self) -> None:
+        """Everything is uploaded in the end."""
+        hold(self.market.now >= OVER, "the day is over", "too early")
+        if self.through < self.seq:
+            self._send(list(self.queue))
+
+
+def open_stalls(market: Market) -> list[Stall]:
+    """All terminals of the market."""
+    return [Stall(market, terminal) for terminal in sorted(TERMINALS)]
+
+

@@ -1,0 +1,58 @@
+"""What happened, in lines a person can read: the same for the same seed, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+from uuid import UUID
+
+from contracts.values import job_of, reservation_of
+from tests.simulation.facts import Fact
+from tests.simulation.scheduler import Scheduler
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+class Trace:
+    """Notes with their time; text is made of them only when somebody looks."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._notes: list[tuple[float, str, str, tuple[Any, ...]]] = []
+        self._names: dict[str, str] = {}
+
+    def note(self, who: str, what: str, *values: Any) -> None:
+        self._notes.append((self._scheduler.now, who, what, values))
+
+    def told(self, service: str, fact: Fact) -> None:
+        """A committed event or command."""
+        self.note(service, "    says %s of %s (%d) %s", fact.kind, fact.subject, fact.seq, fact.id)
+
+    def name(self, id: UUID, name: str) -> None:
+        """What an id is called in the text."""
+        self._names[str(id)] = name
+
+    def name_order(self, id: UUID, name: str, pool: str) -> None:
+        """An order with its reservations and jobs."""
+        self.name(id, name)
+        for attempt in (1, 2):
+            reservation = reservation_of(id, pool, attempt)
+            self.name(reservation, f"{name}.r{attempt}")
+            self.name(job_of(id, reservation), f"{name}.j{attempt}")
+
+    def text(self, about: str = "") -> str:
+        """All of it, or the lines that have `about` in them."""
+        lines = (self._line(*note) for note in self._notes)
+        return "\n".join(line for line in lines if about in line)
+
+    def digest(self) -> str:
+        """Equal for equal runs."""
+        return hashlib.sha256("\n".join(self._line(*note) for note in self._notes).encode()).hexdigest()
+
+    def readable(self, text: str) -> str:
+        """The text with ids replaced by their names."""
+        return _UUID.sub(lambda found: self._names.get(found[0], found[0][-6:]), text)
+
+    def _line(self, when: float, who: str, what: str, values: tuple[Any, ...]) -> str:
+        return self.readable(f"{when:10.3f} {who:17} {what % values if values else what}")
