@@ -28,9 +28,9 @@ def estimate(places: Sequence[Place], profile: str = "van") -> tuple[Ints, Ints]
     """What `matrix.Estimate` says of each pair; the same operations in the same order."""
     x, y, z = (np.array(axis) for axis in zip(*points(places), strict=True))
     dx, dy, dz = x[None] - x[:, None], y[None] - y[:, None], z[None] - z[:, None]
-    chord = np.sqrt(dx * dx + dy * dy + dz * dz)
-    u = chord * chord / 4
-    arc = chord * (1 + u * (1 / 6 + u * (3 / 40 + u * (15 / 336 + u * (105 / 3456)))))
+    square = dx * dx + dy * dy + dz * dz
+    u = square / 4
+    arc = np.sqrt(square) * (1 + u * (1 / 6 + u * (3 / 40 + u * (15 / 336 + u * (105 / 3456)))))
     metres = np.ceil(EARTH_M * ROAD_FACTOR * arc)
     city, road = SPEEDS.get(profile, SPEEDS["van"])
     far = np.ceil(CITY_M / city + (metres - CITY_M) / road)

@@ -32,8 +32,7 @@ def plan(model: Model, days: Mapping[int, timing.Trips], planner: str, unserved:
 
 def days_of(model: Model, plan: Plan) -> dict[int, list[list[int]]]:
     """The sequences of a plan, by courier number."""
-    courier = {c.id: n for n, c in enumerate(model.couriers)}
     return {
-        courier[route.courier]: [[model.number[stop.order] for stop in trip.stops] for trip in route.trips]
+        model.courier[route.courier]: [[model.number[stop.order] for stop in trip.stops] for trip in route.trips]
         for route in plan.routes
     }

@@ -8,6 +8,7 @@ arithmetic is used, in an order that `arrays` repeats in numpy, so that both giv
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from math import ceil, cos, radians, sin, sqrt
 from typing import Protocol
@@ -72,7 +73,8 @@ def matrices(problem: Problem, places: Sequence[Place]) -> dict[str, Matrix]:
     """The matrix of each courier's profile: the given one, else the estimate."""
     given: dict[str, Matrix] = {ways.profile: Table(ways.metres, ways.seconds) for ways in problem.ways}
     profiles = sorted({courier.profile for courier in problem.couriers} | {"van"})
-    return {profile: given.get(profile) or Estimate(places, profile) for profile in profiles}
+    estimate = Estimate(places)
+    return {profile: given.get(profile) or estimate.by(profile) for profile in profiles}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +102,23 @@ class Estimate:
 
     def __init__(self, places: Sequence[Place], profile: str = "van") -> None:
         self.points = points(places)
+        self._travel(profile)
+
+    def _travel(self, profile: str) -> None:
         self.city, self.road = SPEEDS.get(profile, SPEEDS["van"])
         self._seconds: dict[tuple[int, int], int] = {}
+
+    def by(self, profile: str) -> Estimate:
+        """The same places for another profile; what is added to one is known to both."""
+        other = copy(self)
+        other._travel(profile)
+        return other
 
     def metres(self, a: int, b: int) -> int:
         x, y, z = self.points[a]
         x2, y2, z2 = self.points[b]
         x, y, z = x2 - x, y2 - y, z2 - z
-        return way_m(sqrt(x * x + y * y + z * z))
+        return way_m(x * x + y * y + z * z)
 
     def seconds(self, a: int, b: int) -> int:
         key = (a, b)
@@ -124,6 +135,22 @@ class Estimate:
         return _Lazy(self, a)
 
     into = out
+
+    def row(self, a: int) -> list[int]:
+        """Metres between `a` and every place, all at once (`way_m` of each, written out for speed)."""
+        x, y, z = self.points[a]
+        scale, ways = EARTH_M * ROAD_FACTOR, []
+        for p, q, r in self.points:
+            p, q, r = p - x, q - y, r - z
+            square = p * p + q * q + r * r
+            u = square / 4
+            arc = sqrt(square) * (1 + u * (1 / 6 + u * (3 / 40 + u * (15 / 336 + u * (105 / 3456)))))
+            ways.append(ceil(scale * arc))
+        return ways
+
+    def grow(self, place: Place) -> None:
+        """A place more, numbered after the others."""
+        self.points.extend(points([place]))
 
 
 class _Lazy(dict[int, int]):
@@ -143,9 +170,9 @@ def points(places: Sequence[Place]) -> list[tuple[float, float, float]]:
     return [(cos(lat) * cos(lon), cos(lat) * sin(lon), sin(lat)) for lat, lon in angles]
 
 
-def way_m(chord: float) -> int:
-    """Road metres between two unit vectors `chord` apart: twice the arcsine of half of it, by its series (exact to a
-    metre within 3 000 km)."""
-    u = chord * chord / 4
-    arc = chord * (1 + u * (1 / 6 + u * (3 / 40 + u * (15 / 336 + u * (105 / 3456)))))
+def way_m(square: float) -> int:
+    """Road metres between two unit vectors whose distance has this square: twice the arcsine of half the chord, by
+    its series (exact to a metre within 3 000 km)."""
+    u = square / 4
+    arc = sqrt(square) * (1 + u * (1 / 6 + u * (3 / 40 + u * (15 / 336 + u * (105 / 3456)))))
     return ceil(EARTH_M * ROAD_FACTOR * arc)

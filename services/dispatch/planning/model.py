@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.dispatch.planning.matrix import Matrix, layout, matrices
+from services.dispatch.planning.matrix import Estimate, Matrix, layout, matrices
 from services.dispatch.planning.problem import Courier, Order, Problem
 
 FOREVER = 2**50
@@ -19,6 +19,7 @@ class Model:
         where = layout(problem)
         self.problem = problem
         self.couriers: tuple[Courier, ...] = problem.couriers
+        self.courier = {courier.id: c for c, courier in enumerate(problem.couriers)}
         self.starts, self.ends = where.starts, where.ends
         self.orders: dict[int, Order] = dict(enumerate(problem.orders, 1))
         self.number = {order.id: n for n, order in self.orders.items()}
@@ -38,6 +39,32 @@ class Model:
         self.service[n], self.release[n] = order.service_s, order.release_s
         self.limit[n] = FOREVER if order.out_of_cold_s is None else order.out_of_cold_s
         self.windows[n] = sorted((window.from_s, window.until_s) for window in order.windows)
+
+    def add(self, order: Order) -> int:
+        """Takes a late order up and gives its place. Where ways are given, they must know it from the start: else
+        ValueError."""
+        if order.id in self.number:
+            return self.number[order.id]
+        if self.problem.ways:
+            raise ValueError(f"no ways are given to order {order.id}: put it into the problem")
+        assert isinstance(self.base, Estimate)
+        self.base.grow(order.place)
+        n = len(self.grams)
+        for column in (self.grams, self.cold, self.service, self.release, self.limit):
+            column.append(0)
+        self.windows.append([])
+        self.orders[n], self.number[order.id] = order, n
+        self._note(n, order)
+        return n
+
+    def speed(self, c: int) -> float:
+        """Metres a second of the courier on a usual way."""
+        ways = self.ways[c]
+        if isinstance(ways, Estimate):
+            return ways.city
+        return max(sum(ways.metres(0, n) for n in self.orders), 1) / max(
+            sum(ways.seconds(0, n) for n in self.orders), 1
+        )
 
     def opening(self, place: int, moment: int) -> int:
         """The first second from `moment` on at which service may begin; FOREVER when there is none."""

@@ -63,8 +63,6 @@ def _obstacle(model: Model, day: Day, x: int, alone: dict[Courier, _Found | None
 
 def _alone(model: Model, c: int, courier: Courier, order: Order, x: int) -> _Found | None:
     """What would stop a courier that had nothing else to do."""
-    if timing.times(model, c, [[x]]):
-        return None
     seconds = model.ways[c].seconds
     ready = max(courier.from_s + seconds(model.starts[c], 0), order.release_s) + model.problem.load_s
     there, last = ready + seconds(0, x), max(window.until_s for window in order.windows)
@@ -80,7 +78,9 @@ def _alone(model: Model, c: int, courier: Courier, order: Order, x: int) -> _Fou
         if back > courier.until_s:
             why = f"would be back at {clock(back)}, the shift ends {clock(courier.until_s)}"
             return 7, why, f"a shift until {clock(back)}"
-    return 8, "a break is in the way", "another time for the break"
+    if courier.breaks and not timing.times(model, c, [[x]]):
+        return 8, "a break is in the way", "another time for the break"
+    return None
 
 
 def _beside(model: Model, day: Day, courier: Courier, order: Order, x: int) -> _Found:

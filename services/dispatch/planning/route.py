@@ -16,7 +16,7 @@ from services.dispatch.planning.model import FEN, FOREVER, HOUR, KM, Model
 
 START, LOAD, REST, END = -1, 0, -2, -3  # orders are their places, from 1
 Option = tuple[int, int, bool]
-"""(added cost in 1/18 000 fen, before which step, on a trip of its own)"""
+"""(added cost in 1/18 000 fen, hours by estimate; before which step; on a trip of its own)"""
 
 
 class Day:
@@ -25,7 +25,8 @@ class Day:
     def __init__(self, model: Model, c: int, trips: Sequence[Sequence[int]] = ()) -> None:
         self.model, self.c, self.ways = model, c, model.ways[c]
         courier = model.couriers[c]
-        self.per_m, self.per_s = courier.fen_per_km * KM, courier.fen_per_hour * HOUR
+        self.per_s = courier.fen_per_hour * HOUR
+        self.per_m = courier.fen_per_km * KM + int(self.per_s / model.speed(c))  # hours of a detour by its metres
         self.start, self.end = model.starts[c], model.ends[c]
         self.kind = model.kinds[c]
         self.trips = [list(trip) for trip in trips]
@@ -38,18 +39,22 @@ class Day:
         return roomy and courier.may_serve(model.orders[x])
 
     def options(self, x: int, out: Row, into: Row) -> Iterator[Option]:
-        """What each position would add, fitting or not. `out` and `into` are the metres from and to `x`."""
-        walk = self.walk
-        for k in range(1, len(walk)):
-            if walk[k - 1] >= LOAD:
-                yield self.between(x, k, out, into), k, False
-            if walk[k] <= LOAD:
-                yield self.alone(x, k, out, into), k, True
+        """What each position would add, unless it is plainly too early or late; ask `fits` of the rest. `out` and
+        `into` are the metres from and to `x`."""
+        windows = self.model.windows[x]
+        if not windows:
+            return
+        (first, _), (_, last), per_m, service = windows[0], windows[-1], self.per_m, self._service(x)
+        for k, a, b, gap, free, latest in self.spots:
+            if free <= last and latest >= first:
+                yield (into[a] + out[b] - gap) * per_m + service, k, False
+        for k in self.seams:
+            yield self.alone(x, k, out, into), k, True
 
     def between(self, x: int, k: int, out: Row, into: Row) -> int:
         """What `x` before step k of a trip would add."""
         metres = into[self.at[k - 1]] + out[self.at[k]] - self.gap[k]
-        return metres * self.per_m + (self._paid(x, k) if self.per_s else 0)
+        return metres * self.per_m + self._service(x)
 
     def alone(self, x: int, k: int, out: Row, into: Row) -> int:
         """What a trip of its own before step k would add."""
@@ -61,19 +66,26 @@ class Day:
                 metres -= self.ways.metres(last, self.end)
             else:
                 fixed = self.model.couriers[self.c].fen_fixed * FEN
-        return metres * self.per_m + fixed + (self._paid(x, k) if self.per_s else 0)
+        return metres * self.per_m + fixed + self._service(x)
 
     def fits(self, x: int, k: int, alone: bool) -> bool:
         """Whether `x` fits before step k and every rule is kept; `able` has been asked."""
         return self._fits_alone(x, k) if alone else self._fits_in(x, k)
 
+    def with_order(self, x: int, k: int, alone: bool) -> tuple[list[list[int]], int]:
+        """The trips with order `x` before step k, and the number of its trip; the day itself stays as it is."""
+        trips = list(self.trips)
+        if alone:
+            trips.insert(self.before[k], [x])
+            return trips, self.before[k]
+        trip = self.trip[k - 1]
+        at = k - 1 - self.loads[trip]
+        trips[trip] = [*trips[trip][:at], x, *trips[trip][at:]]
+        return trips, trip
+
     def insert(self, x: int, k: int, alone: bool) -> None:
         """Takes order `x` up where it fits."""
-        if alone:
-            self.trips.insert(self.before[k], [x])
-        else:
-            trip = self.trip[k - 1]
-            self.trips[trip].insert(k - 1 - self.loads[trip], x)
+        self.trips, _ = self.with_order(x, k, alone)
         self.lay()
 
     def remove(self, x: int) -> None:
@@ -86,6 +98,11 @@ class Day:
         self._walk()
         self._forward()
         self._backward()
+        self.spots = [
+            (k, self.at[k - 1], self.at[k], self.gap[k], self.free[k - 1], self.latest[k])
+            for k in range(1, len(self.walk))
+            if self.walk[k - 1] >= LOAD
+        ]
         self._late: dict[tuple[int, int], list[int]] = {}
 
     def _walk(self) -> None:
@@ -111,6 +128,7 @@ class Day:
         pairs = list(zip(self.at, self.at[1:], strict=False))
         self.leg = [0, *(self.ways.seconds(a, b) if a != b else 0 for a, b in pairs)]
         self.gap = [0, *(self.ways.metres(a, b) if a != b else 0 for a, b in pairs)]
+        self.seams = [k for k, step in enumerate(self.walk) if k and step <= LOAD]
         self.room_g = [courier.capacity_g - sum(model.grams[n] for n in trip) for trip in self.trips]
         self.room_ml = [courier.cold_ml - sum(model.cold[n] for n in trip) for trip in self.trips]
 
@@ -166,14 +184,15 @@ class Day:
     def _more(self, k: int) -> bool:
         return self.before[k] < len(self.trips)
 
-    def _paid(self, x: int, k: int) -> int:
-        """At most what the hours of a detour cost; a trip of its own costs about as much."""
-        to, on, model = self.ways.seconds(self.at[k - 1], x), self.ways.seconds(x, self.at[k]), self.model
-        return self.per_s * max(0, to + model.service[x] + on - self.leg[k])
+    def _service(self, x: int) -> int:
+        return self.per_s * self.model.service[x]
 
     def _fits_in(self, x: int, k: int) -> bool:
         model, trip, seconds = self.model, self.trip[k - 1], self.ways.seconds
         if model.grams[x] > self.room_g[trip] or model.cold[x] > self.room_ml[trip]:
+            return False
+        windows = model.windows[x]
+        if not windows or self.free[k - 1] > windows[-1][1] or self.latest[k] < windows[0][0]:
             return False
         load, to, on, service = self.loads[trip], seconds(self.at[k - 1], x), seconds(x, self.at[k]), model.service[x]
         free = self.free[k - 1]

@@ -1,0 +1,123 @@
+"""A late order into a running plan, in milliseconds: which courier, which trip, when, at what cost; or why not.
+
+Every rule of the problem counts: trips, releases, both loads, windows, skills and zones, breaks, cold minutes, shifts,
+prizes. The arrays of all days are kept between orders: an offer looks at every position, cheapest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from heapq import heapify, heappop
+
+from services.dispatch.planning import assemble, reasons, timing
+from services.dispatch.planning.matrix import Estimate
+from services.dispatch.planning.model import FEN, Model
+from services.dispatch.planning.plan import Plan, Unserved
+from services.dispatch.planning.problem import Order, Problem
+from services.dispatch.planning.route import Day
+
+BAND_S = 900
+"""A time of arrival is told to people as a quarter of an hour."""
+_TRIPS = ("first", "second", "third", "fourth", "fifth")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Where a late order fits best. `trip` counts the courier's trips from 1; `alone`: it is the only stop of it."""
+
+    order: str
+    courier: str
+    trip: int
+    alone: bool
+    eta_s: int
+    metres: int
+    cost_fen: int
+    before: str | None = None
+    """The order whose stop comes next; None when it is the trip's last."""
+
+    def __str__(self) -> str:
+        trip = _TRIPS[self.trip - 1] if self.trip <= len(_TRIPS) else f"{self.trip}th"
+        when = f"{reasons.clock(self.eta_s)}-{reasons.clock(self.eta_s + BAND_S)}"
+        return f"yes: courier {self.courier}, {trip} trip, {when}, {self.metres / 1000:+.1f} km"
+
+
+class Engine:
+    """Keeps a plan ready for late orders. `fixed` names the (courier, trip from 1) that nothing may be added to."""
+
+    def __init__(self, problem: Problem, plan: Plan, fixed: Collection[tuple[str, int]] = ()) -> None:
+        self.model = Model(problem)
+        days = assemble.days_of(self.model, plan)
+        self.days = [Day(self.model, c, days.get(c, ())) for c in range(len(problem.couriers))]
+        self.fixed = {(self.model.courier[courier], trip - 1) for courier, trip in fixed}
+        self.left = {gone.order: gone for gone in plan.unserved}
+        self.planner = plan.planner
+
+    def offer(self, order: Order) -> Offer | Unserved:
+        """The cheapest place for the order, or why there is none; changes nothing in the plan."""
+        x = self.model.add(order)
+        found = self._best(x)
+        if found is None:
+            return reasons.explain(self.model, self.days, x)
+        added, c, k, alone = found
+        if order.prize_fen is not None and added > order.prize_fen * FEN:
+            return reasons.left_for_prize(order, -(-added // FEN))
+        return self._offer(x, c, k, alone)
+
+    def accept(self, offer: Offer) -> None:
+        """Takes up what was just offered. Raises ValueError if it no longer fits."""
+        x, c = self.model.number[offer.order], self.model.courier[offer.courier]
+        day = self.days[c]
+        if offer.alone:
+            spots = [k for k in day.seams if day.before[k] == offer.trip - 1]
+        else:
+            stops = day.trips[offer.trip - 1] if offer.trip <= len(day.trips) else []
+            at = stops.index(self.model.number[offer.before]) if offer.before else len(stops)
+            spots = [day.loads[offer.trip - 1] + 1 + at] if stops else []
+        for k in spots:
+            if day.able(x) and day.fits(x, k, offer.alone):
+                day.insert(x, k, offer.alone)
+                self.left.pop(offer.order, None)
+                return
+        raise ValueError(f"order {offer.order} no longer fits there")
+
+    def plan(self) -> Plan:
+        """The plan as it stands now."""
+        days = {day.c: day.trips for day in self.days}
+        return assemble.plan(self.model, days, self.planner, self.left.values())
+
+    def _best(self, x: int) -> tuple[int, int, int, bool] | None:
+        near = self.model.base.row(x) if isinstance(self.model.base, Estimate) else None  # metres for all profiles
+        options = []
+        for day in self.days:
+            if day.able(x):
+                out, into = (near, near) if near else (day.ways.out(x), day.ways.into(x))
+                options += [(added, day.c, k, alone) for added, k, alone in day.options(x, out, into)]
+        heapify(options)
+        while options:
+            option = heappop(options)
+            _, c, k, alone = option
+            day = self.days[c]
+            if (alone or (c, day.trip[k - 1]) not in self.fixed) and day.fits(x, k, alone):
+                return option
+        return None
+
+    def _offer(self, x: int, c: int, k: int, alone: bool) -> Offer:
+        model, day = self.model, self.days[c]
+        trips, n = day.with_order(x, k, alone)
+        made, was = timing.times(model, c, trips), timing.times(model, c, day.trips)
+        if made is None or was is None:
+            raise RuntimeError(f"courier {model.couriers[c].id} can't keep times that fitted")
+        at = trips[n].index(x)
+        follower = trips[n][at + 1] if at + 1 < len(trips[n]) else None
+        added = timing.cost(model, c, trips, made) - timing.cost(model, c, day.trips, was)
+        return Offer(
+            model.orders[x].id,
+            model.couriers[c].id,
+            n + 1,
+            alone,
+            made.trips[n][2][at],
+            timing.metres(model, c, trips) - timing.metres(model, c, day.trips),
+            -(-added // FEN),
+            model.orders[follower].id if follower else None,
+        )
