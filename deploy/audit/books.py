@@ -27,12 +27,16 @@ _KIT = {
 }
 _ORDERS = {
     "orders": "select order_id::text, pool, fulfilment, payment, total_fen, state, attempt, reservation::text, "
-    "job::text, wave, paid_fen, refunded_fen, version from orders order by order_id",
+    "job::text, wave, paid_fen, refunded_fen, version, join_id::text from orders order by order_id",
     "order_line": "select order_id::text, line, item, quantity, amount_fen from order_line order by order_id, line",
     "order_history": "select order_id::text, n, from_state, to_state, message from order_history order by order_id, n",
     "payment": "select order_id::text, payment_id, amount_fen from payment order by order_id, payment_id",
     "refund": "select order_id::text, payment_id, amount_fen from refund order by order_id, payment_id",
     "recipient": "select order_id::text, name, phone, address from recipient",
+    "campaign": "select campaign_id::text, pool, state, unsettled, settled from campaign order by campaign_id",
+    "campaign_join": "select join_id::text, campaign_id::text, payment, total_fen, state, refunded_fen "
+    "from campaign_join order by campaign_id, n",
+    "campaign_person": "select order_id::text, name, phone, address from campaign_person",
     "stall_sale": "select sale::text, terminal, pool, device, session, seq, total_fen from stall_sale",
     "stall_sale_line": "select sale::text, item, quantity from stall_sale_line order by sale, line",
     "stall_void": "select sale::text from stall_void",
@@ -71,10 +75,10 @@ async def read_books(urls: Mapping[str, str]) -> Books:
 async def _read(service: str, url: str) -> dict[tuple[str, str], list[Row]]:
     try:
         conn = await asyncpg.connect(url, timeout=10)
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        try:
+            async with conn.transaction(isolation="repeatable_read", readonly=True):
+                return await read_tables(service, conn)
+        finally:
+            await conn.close()
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise StackError(f"the database of {service} can't be read: {error}") from None
-    try:
-        async with conn.transaction(isolation="repeatable_read", readonly=True):
-            return await read_tables(service, conn)
-    finally:
-        await conn.close()

@@ -46,7 +46,7 @@ def show(id: str, /, *, data: Data = DATA, as_json: AsJson = False) -> int:
 
     Example: halfday parked show inventory/3
     """
-    service, number = _split(id)
+    service, number = split(id)
     with _Desk(data) as desk:
         found = desk.ask(service, "GET", f"/v1/parked/{number}") | {"id": id}
     if as_json:
@@ -86,14 +86,15 @@ def discard(id: str, /, *, why: str, data: Data = DATA, as_json: AsJson = False)
 
     Example: halfday parked discard orders/7 --why "sent by a test"
     """
-    service, number = _split(id)
+    service, number = split(id)
     with _Desk(data) as desk:
         desk.ask(service, "POST", f"/v1/parked/{number}:discard", {"why": why})
     print(json.dumps({"id": id, "discarded": True}) if as_json else f"{id} is given up")
     return 0
 
 
-def _split(id: str) -> tuple[str, int]:
+def split(id: str) -> tuple[str, int]:
+    """Service and number of a record as the list names it. Raises `StackError` for anything else."""
     service, _, number = id.partition("/")
     if service not in SERVICES or not number.isdecimal():
         raise StackError(f"{id!r} is no parked record: write it as `halfday parked list` does, such as orders/7")

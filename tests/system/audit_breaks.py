@@ -180,6 +180,52 @@ BREAKS: dict[str, Break] = {
         "allotment",
         "(30, 15, 2) for till-1, (20, 15, 2) in the stock",
     ),
+    "a campaign that stands elsewhere": Break(
+        "orders",
+        "update campaign set state = 'failed'",
+        "campaign",
+        "is failed in the table, formed by its topic",
+        "{campaign}",
+    ),
+    "a campaign whose stock was not given up": Break(
+        "inventory",
+        "update reservation set state = 'firm' where order_id = '{campaign}'",
+        "reservation",
+        "is firm, but nobody wants it",
+        "{campaign}",
+    ),
+    "a pledge that was left": Break(
+        "orders",
+        "update campaign_join set state = 'pledged', refunded_fen = 0 where state = 'ordered'",
+        "campaign",
+        "has 3 pledges left, 0 by its row",
+        "{campaign}",
+    ),
+    "a pledge that nobody took": Break(
+        "orders",
+        "insert into campaign_join select (jsonb_populate_record(j, jsonb_build_object('join_id', gen_random_uuid(), "
+        "'order_id', gen_random_uuid(), 'n', 9))).* from campaign_join j where n = 1",
+        "join",
+        "by its topic",
+    ),
+    "a pledge that became no order": Break(
+        "orders",
+        "update orders set join_id = null",
+        "join",
+        "is ordered and became 0 orders",
+    ),
+    "a pledge that was refunded untold": Break(
+        "orders",
+        "update campaign_join set refunded_fen = refunded_fen + 1 where state = 'withdrawn'",
+        "join",
+        "fen were refunded, [",
+    ),
+    "a pledge whose money is gone": Break(
+        "orders",
+        "update campaign_join set payment = 'prepaid' where payment = 'on_account'",
+        "join",
+        "orders and refunds come to 0",
+    ),
     "goods from nowhere": Break(
         "inventory",
         "update stock set on_hand = on_hand + 1, available = available + 1 where item = 'apples'",
@@ -257,7 +303,7 @@ BREAKS: dict[str, Break] = {
         "insert into reservation (id, pool, order_id, state) values "
         "(gen_random_uuid(), 'sat@square', gen_random_uuid(), 'firm')",
         "reservation",
-        "is firm, but no order wants it",
+        "is firm, but nobody wants it",
     ),
     "a sale that took no effect": Break(
         "inventory",

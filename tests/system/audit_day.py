@@ -18,7 +18,7 @@ NOW = datetime.now(UTC)
 
 
 def after(hours: float) -> str:
-    """An instant so many hours from now, as text."""
+    """An instant so many hours from the beginning, as text."""
     return (NOW + timedelta(hours=hours)).isoformat()
 
 
@@ -39,8 +39,8 @@ def catalogue() -> list[tuple[str, dict[str, Any]]]:
         (f"couriers/{RIDER}", {"station": "depot", "capacity_g": 100_000}),
         *((f"items/{item}", {"name_zh": item, "unit": "piece", "unit_g": 10}) for item in ("apples", "truffles")),
         *(
-            (f"prices/{item}", {"item": item, "channel": "app", "price_fen": 250, "effective_from": after(-24)})
-            for item in ("apples", "truffles")
+            (f"prices/{item}-{by}", {"item": item, "channel": by, "price_fen": 250, "effective_from": after(-24)})
+            for item, by in (("apples", "app"), ("truffles", "app"), ("truffles", "group"))
         ),
         (f"market-days/{DAY}", {**day, "sites": sites, "waves": [{**wave, "id": WAVE}]}),
     ]
@@ -53,6 +53,7 @@ class SmallDay:
         self.stack = stack
         self.endpoints = stack.endpoints()
         self.orders: dict[str, str] = {}
+        self.campaign = str(uuid4())
         self.sales = {"kept": str(uuid4()), "voided": str(uuid4())}
         self.lots = {"apples": str(uuid4()), "truffles": str(uuid4())}
         self.evidence: Evidence  # what the audit read of it, set by the fixture
@@ -103,6 +104,7 @@ class SmallDay:
         for path, body in catalogue():
             self.ask("orders", "PUT", f"catalog/{path}", body)
         self._morning()
+        self._group_buy()
         self.order("delivered", quantity=3, pay="prepaid")
         self.order("returned", pay="prepaid")
         self.order("cancelled", pay="prepaid")
@@ -117,6 +119,7 @@ class SmallDay:
         for name in ("delivered", "returned", "cancelled", "rejected", "collected"):
             self.become(name, name)
         self.become("open", "reserved")
+        assert wait_until(lambda: self._joins("ordered", 3), 30)
 
     def _morning(self) -> None:
         for item, quantity in (("apples", 100), ("truffles", 8)):
@@ -128,6 +131,28 @@ class SmallDay:
             self.ask("inventory", "POST", f"lots/{self.lots[item]}:inspect", result, key=str(uuid4()))
         loan = {"terminal": TILL, "pool": POOL, "item": "apples", "quantity": 20, "lease_until": after(8)}
         self.ask("inventory", "POST", "allotments", loan, key=str(uuid4()))
+
+    def _group_buy(self) -> None:
+        """Seven truffles are pledged, five are there: two joins are served, one in part, one was taken back."""
+        soon = datetime.now(UTC) + timedelta(seconds=10)
+        terms = {"market_day": DAY, "community": "qifeng", "closes_at": soon.isoformat()}
+        goods = [{"item": "truffles", "quantity": 9}]
+        rule = {"threshold": {"of": "people", "at_least": 2}, "shortfall": "first-come"}
+        self.ask("orders", "POST", "campaigns", {"campaign_id": self.campaign, **terms, "goods": goods, **rule})
+        joins = []
+        for n, (quantity, pay) in enumerate(((2, "prepaid"), (1, "on_account"), (2, "prepaid"), (3, "prepaid"))):
+            body = {
+                "recipient": {"name": "司徒静怡", "phone": f"1390000000{n}"},
+                "lines": [{"item": "truffles", "quantity": quantity}],
+                "fulfilment": {"kind": "pickup", "point": "gate"},
+                "payment": pay,
+            }
+            joins.append(self.ask("orders", "POST", f"campaigns/{self.campaign}/joins", body, key=str(uuid4())))
+        self.ask("orders", "POST", f"campaigns/{self.campaign}/joins/{joins[1]['join_id']}:cancel")
+
+    def _joins(self, state: str, count: int) -> bool:
+        found = self.ask("orders", "GET", f"campaigns/{self.campaign}/joins")["items"]
+        return [join["state"] for join in found].count(state) == count
 
     def _stall(self) -> None:
         lines = [{"item": "apples", "quantity": 4, "amount_fen": 1000}]

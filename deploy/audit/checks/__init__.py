@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from deploy.audit.checks import archive, crossings, inbox, lots, money, orders, person, records, sales, stock
+from deploy.audit.checks import archive, campaigns, crossings, inbox, lots, money, orders, person, records, sales, stock
 from deploy.audit.evidence import Evidence
 from deploy.audit.finding import Finding
 
@@ -31,6 +31,7 @@ CHECKS = (
     Check("what was sent stands in the log, and nothing else", (archive.sent, archive.unsent)),
     Check("what was told was dealt with, and nothing else", (inbox.dealt_with, inbox.heard_of)),
     Check("every order is in exactly one state", (orders.known, orders.lives)),
+    Check("every pledge of a group-buy ended once", (campaigns.lives, campaigns.pledges)),
     Check("money was refunded where it had to be, once", (money.refunds, money.given_back)),
     Check("stock is the sum of its movements and of its topic", (stock.movements, stock.physical, stock.topic)),
     Check("nothing was promised that was not there", (stock.promises,)),
@@ -41,4 +42,4 @@ CHECKS = (
     Check("orders and deliveries agree", (crossings.jobs, crossings.errands), between=True),
     Check("no person stands in a public topic", (person.absent,)),
 )
-ENDED = Check("every order has ended", (orders.ended,), between=True)
+ENDED = Check("every order and group-buy has ended", (orders.ended, campaigns.settled), between=True)

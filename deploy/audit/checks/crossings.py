@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from uuid import UUID
 
 from contracts.topics import DISPATCH, INVENTORY, ORDERS
+from contracts.values import reservation_of
 from deploy.audit.evidence import Evidence
 from deploy.audit.finding import Finding
 
@@ -66,11 +68,18 @@ def reservations(evidence: Evidence) -> Iterator[Finding]:
 
 
 def claims(evidence: Evidence) -> Iterator[Finding]:
-    """No claim on stock stands for an order that does not exist or has moved on to another attempt."""
+    """No claim on stock stands for an order that does not exist or has moved on to another attempt, nor for a
+    campaign that is settled.
+    """
     current = {row["order_id"]: row["reservation"] for row in evidence.rows(ORDERS, "orders")}
+    current |= {
+        row["campaign_id"]: str(reservation_of(UUID(row["campaign_id"]), row["pool"], 1))
+        for row in evidence.rows(ORDERS, "campaign")
+        if not row["settled"]
+    }
     for row in evidence.rows(INVENTORY, "reservation"):
         if row["state"] in _CLAIMING and current.get(row["order_id"]) != row["id"]:
-            what = f"its reservation {row['id']} is {row['state']}, but no order wants it"
+            what = f"its reservation {row['id']} is {row['state']}, but nobody wants it"
             yield Finding("reservation", row["order_id"], what, "inventory.reservation")
 
 

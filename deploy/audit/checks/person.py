@@ -35,9 +35,10 @@ def absent(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _found(evidence: Evidence, texts: dict[str, Record], columns: dict[str, int]) -> Iterator[Finding]:
+    people = [*evidence.rows(ORDERS, "recipient"), *evidence.rows(ORDERS, "campaign_person")]
     everything = "\n".join(texts)
     for column, least in columns.items():
-        owners = {row[column]: row["order_id"] for row in evidence.rows(ORDERS, "recipient")}
+        owners = {row[column]: row["order_id"] for row in people}
         for value, order in owners.items():
             if len(value) >= least and value in everything:
                 record = next(record for text, record in texts.items() if value in text)

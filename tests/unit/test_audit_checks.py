@@ -1,0 +1,155 @@
+"""Small logs and books by hand: what the checks make of repeats, order, parked records, and a lost tail."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+import pytest
+
+from contracts.envelope import Event
+from contracts.events.orders import OrderReserved
+from deploy.audit.books import TABLES, Row
+from deploy.audit.checks import archive, inbox, person, records
+from deploy.audit.evidence import Evidence
+from deploy.audit.log import Log, Record
+from deploy.audit.republish import lost
+from deploy.audit.verdict import judge
+from deploy.cli.parked import split
+from deploy.local.errors import StackError
+
+ORDER = uuid5(NAMESPACE_OID, "order")
+TOPIC = "orders.order.v1"
+
+
+def record(n: int, seq: int, offset: int, **headers: str) -> Record:
+    """The n-th event about the order, under a number, at an offset."""
+    event: Event = OrderReserved(order=ORDER, reservation=uuid5(NAMESPACE_OID, str(n)))
+    known = {"ce_id": f"event-{n}", "ce_type": event.TYPE, "ce_subject": event.subject, "ce_seq": str(seq)}
+    return Record(TOPIC, 0, offset, event.key, event.model_dump_json().encode(), known | headers)
+
+
+def sent(found: Record) -> Row:
+    """The archive's row of a record."""
+    return {
+        "id": found.offset, "topic": found.topic, "subject": str(ORDER), "seq": 1, "event_id": found.id,
+        "type": found.headers["ce_type"], "digest": sha256(found.value or b"").digest(),
+        "partition": found.partition, "position": found.offset,
+    }  # fmt: skip
+
+
+def evidence(*found: Record, end: int | None = None, **tables: list[Row]) -> Evidence:
+    """A log, and the tables of orders that are given; all others are empty."""
+    books: dict[tuple[str, str], list[Row]] = {(s, t): [] for s, names in TABLES.items() for t in names}
+    books |= {("orders", table): rows for table, rows in tables.items()}
+    return Evidence(Log(found, {(TOPIC, 0): (0, len(found) if end is None else end)}), books)
+
+
+def words(findings: Any) -> list[str]:
+    """What was found."""
+    return [finding.what for finding in findings]
+
+
+def test_a_repeat_after_later_records_keeps_its_first_place() -> None:
+    first, second, again = record(1, 1, 0), record(2, 2, 1), record(1, 1, 2)
+    found = evidence(first, second, again)
+    assert [fact.where for fact in found.facts[TOPIC]] == [first.where, second.where]
+    assert not words(records.numbers(found))
+    assert not words(records.contents(found))
+    assert records.repeats(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("seqs", "said"),
+    [((1, 3), ["lacks number 2 of 3"]), ((2, 1), ["has number 1 after 2"]), ((1, 1), ["has number 1 twice"])],
+)
+def test_numbers_that_are_wrong(seqs: tuple[int, ...], said: list[str]) -> None:
+    found = words(records.numbers(evidence(*(record(n, seq, n) for n, seq in enumerate(seqs)))))
+    assert len(found) == 1
+    assert found[0].startswith(said[0])
+
+
+def test_one_id_with_two_contents() -> None:
+    (said,) = words(records.contents(evidence(record(1, 1, 0), record(1, 1, 1, ce_time="later"))))
+    assert said.startswith("differs from orders.order.v1/0@0")
+
+
+def test_archive_and_log_agree_both_ways() -> None:
+    known, unknown = record(1, 1, 0), record(2, 2, 1)
+    found = evidence(known, unknown, outbox_sent=[sent(known), {**sent(unknown), "position": 7, "event_id": "gone"}])
+    assert words(archive.sent(found)) == ["was sent as orders.order.v1/0@7, where the log has no record"]
+    assert words(archive.unsent(found)) == ["was sent by no outbox"]
+
+
+def test_an_offset_that_kafka_did_not_tell_is_looked_up_by_id() -> None:
+    known = record(1, 1, 0)
+    assert not words(archive.sent(evidence(known, outbox_sent=[{**sent(known), "position": -1}])))
+    assert words(archive.sent(evidence(outbox_sent=[{**sent(known), "position": -1}])))
+
+
+def test_what_the_broker_refuses_is_not_in_flight_nor_what_waits_behind_it() -> None:
+    row = {"id": 1, "topic": TOPIC, "key": "k", "subject": "s", "event_id": "e", "headers": "{}", "payload": b"{}"}
+    rows = [{**row, "held": True, "age_s": 9.0}, {**row, "id": 2, "held": False, "age_s": 8.0}]
+    assert not words(archive.waiting(evidence(outbox=rows)))
+    (said,) = words(archive.waiting(evidence(outbox=[{**rows[1], "subject": "other"}, *rows])))
+    assert said == "1 rows are in flight, the first orders.order.v1 about other; the oldest has waited 8.0 s"
+
+
+def test_a_row_that_waits_is_told_already() -> None:
+    first, second = record(1, 1, 0), record(2, 2, 1)
+    row = {"id": 4, "topic": TOPIC, "headers": json.dumps(second.headers), "payload": second.value}
+    assert [fact.where for fact in evidence(first, outbox=[row]).facts[TOPIC]] == [first.where, "orders.outbox 4"]
+
+
+def test_a_record_that_no_contract_reads_is_named_unless_it_is_parked() -> None:
+    bad = record(1, 1, 0)
+    bad = Record(TOPIC, 0, 0, bad.key, b"[]", bad.headers)
+    parked = {"id": 1, "consumer": "inventory.orders.order.v1", "scope": str(ORDER), "event_id": bad.id,
+              "topic": TOPIC, "partition": 0, "position": 0, "headers": "{}", "payload": b"[]", "error": "bad",
+              "attempts": 1, "discarded": False, "why": None}  # fmt: skip
+    assert words(records.readable(evidence(bad))) == ["market.orders.order-reserved.v1 can't be read by its contract"]
+    accounted = evidence(bad, parked=[parked])
+    assert not words(records.readable(accounted))
+    assert str(ORDER) in accounted.accounted
+
+
+def test_parked_records_are_listed_and_do_not_make_the_books_fail() -> None:
+    bad = record(1, 1, 0)
+    parked = {"id": 3, "consumer": "orders.relay", "scope": "s", "event_id": "e", "topic": TOPIC, "partition": -1,
+              "position": -1, "headers": "{}", "payload": None, "error": "too large", "attempts": 1,
+              "discarded": False, "why": None}  # fmt: skip
+    verdict = judge(evidence(parked=[parked]))
+    assert (verdict.ok, verdict.parked) == (True, 1)
+    assert verdict.lines[-2:] == [
+        "  parked  orders/3  orders.relay  s: too large", "The books are complete but parked: 1"]  # fmt: skip
+    assert not judge(evidence(bad, parked=[parked])).ok
+
+
+def test_an_effect_whose_cause_the_log_lost() -> None:
+    row = {"consumer": "orders.orders.order.v1", "event_id": "event-9"}
+    assert words(inbox.heard_of(evidence(record(1, 1, 0), inbox=[row]))) == [
+        "has taken effect but does not stand in orders.order.v1"
+    ]
+
+
+@pytest.mark.parametrize("text", ["call 13807314711", "欧阳锦绣 is not at home", "梅溪湖路88号2栋"])
+def test_a_person_in_a_header_is_found(text: str) -> None:
+    who = {"order_id": str(ORDER), "name": "欧阳锦绣", "phone": "13807314711", "address": "梅溪湖路88号2栋"}
+    assert len(words(person.absent(evidence(record(1, 1, 0, reason=text), recipient=[who])))) == 1
+    assert not words(person.absent(evidence(record(1, 1, 0, reason="nobody"), recipient=[who])))
+
+
+def test_the_lost_tail_begins_at_the_first_record_that_the_log_lacks() -> None:
+    there, gone = record(1, 1, 0), [record(n, n, n - 1) for n in (2, 3)]
+    found = evidence(there, outbox_sent=[sent(one) for one in (there, *gone)])
+    assert lost(found, "orders") == {(TOPIC, 0): 1}
+    assert lost(evidence(there, outbox_sent=[sent(there)]), "orders") == {}
+
+
+def test_a_parked_record_is_named_by_its_service() -> None:
+    assert split("inventory/12") == ("inventory", 12)
+    for wrong in ("12", "stock/12", "orders/x", "orders/"):
+        with pytest.raises(StackError, match="is no parked record"):
+            split(wrong)
