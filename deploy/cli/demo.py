@@ -79,7 +79,8 @@ def _run(
     from deploy.scenarios.load import load
     from deploy.scenarios.rehearsal import rehearse
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves by the way that stops the stack
+    for number in (signal.SIGTERM, signal.SIGHUP):  # leaves by the way that stops the stack
+        signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     plan = load(scenario)
     pace = speed or fitting(plan.speed, share)
     if pace < plan.speed:

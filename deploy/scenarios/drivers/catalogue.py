@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+from deploy.scenarios.drivers.api import Unkept
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.model import Place
 
@@ -23,6 +24,8 @@ async def write(world: World) -> None:
     for group in groups:
         await asyncio.gather(*(_put(world, *entry) for entry in group))
     world.pace.dawn(world.day.scenario.first_lots)
+    if world.pace.at(world.day.scenario.points_close).date() != world.day.date:
+        raise Unkept("the stack took so long to start that the day would end after midnight")
     await asyncio.gather(*(_put(world, *point) for point in _points(world)))
     await _put(world, "market-days", world.day.market_day, _market_day(world))
 
