@@ -104,7 +104,7 @@ def reserve(
     wanted = Reservation(command.reservation, command.pool, command.order, state, (), expires_at)
     request = Request(command.reservation, tuple(command.lines), command.mode == "partial")
     if command.source:
-        return _reserve_from(source, wanted, request, command)
+        return _reserve_from(source, wanted, request, command, stock)
     answer = allocate(stock, [request])[0]
     if isinstance(answer, Refusal):
         return _refusal(wanted, command, answer.reason, answer.short)
@@ -112,10 +112,19 @@ def reserve(
     return Decision((after,), _claims(after, Claim.FREE, after.bucket), _reserved(after))
 
 
-def _reserve_from(source: Reservation | None, wanted: Reservation, request: Request, command: ReserveStock) -> Decision:
+def _reserve_from(
+    source: Reservation | None,
+    wanted: Reservation,
+    request: Request,
+    command: ReserveStock,
+    stock: Mapping[str, Stock],
+) -> Decision:
     if source is None or not source.active:
         return _refusal(wanted, command, "the source claims nothing")
-    answer = grant(demand(source.lines), request)
+    # What a fact took away is not handed on: it falls on those who come last, and goes with the source's rest.
+    claimed = demand(source.lines)
+    left = {item: max(0, claimed[item] - found.shortfall) for item, found in stock.items()}
+    answer = grant(left, request)
     if isinstance(answer, Refusal):
         return _refusal(wanted, command, answer.reason, answer.short)
     after = replace(wanted, lines=answer.lines)
