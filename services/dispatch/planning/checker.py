@@ -6,7 +6,7 @@ Every time, load, window, shift, break, cold minute, metre and fen is worked out
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 
 from services.dispatch.planning.matrix import Layout, Matrix, layout, matrices
@@ -14,14 +14,14 @@ from services.dispatch.planning.plan import Plan, Route, Trip
 from services.dispatch.planning.problem import NO_WAY, Courier, Order, Problem
 
 
-def faults(problem: Problem, plan: Plan) -> list[str]:
+def faults(problem: Problem, plan: Plan, begun: Collection[str] = ()) -> list[str]:
     """Every broken rule in words; empty for a plan that may be driven.
 
     Each order once, planned or unserved with a reason; couriers known and once; skills and zones; loads of each trip,
     release, windows, cold minutes, shift, breaks; times no sooner than driving, loading and serving allow; metres and
-    cost add up.
+    cost add up. Times of orders that are on a `begun` trip are facts, which no rule is held against.
     """
-    return [*_census(problem, plan), *_Check(problem).plan(plan)]
+    return [*_census(problem, plan), *_Check(problem, begun).plan(plan)]
 
 
 def _census(problem: Problem, plan: Plan) -> Iterator[str]:
@@ -37,8 +37,8 @@ def _census(problem: Problem, plan: Plan) -> Iterator[str]:
 
 
 class _Check:
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(self, problem: Problem, begun: Collection[str]) -> None:
+        self.problem, self.begun = problem, frozenset(begun)
         self.where: Layout = layout(problem)
         self.matrices = matrices(problem, self.where.places)
         self.orders = {order.id: (n, order) for n, order in enumerate(problem.orders, 1)}
@@ -82,7 +82,7 @@ class _Check:
         free = courier.from_s + approach
         busy = []
         for k, trip in enumerate(route.trips):
-            if trip.start_s < free:
+            if trip.start_s < free and not self._begun(trip):
                 what = "starts a trip before the last one is over" if k else "starts before the shift allows"
                 yield f"courier {courier.id} {what}"
             yield from self._trip(courier, trip, self._home(n, k, len(route.trips)), ways)
@@ -97,32 +97,45 @@ class _Check:
         orders = [order for _, _, order in stops]
         if not orders:
             yield f"courier {courier.id} has a trip without stops"
-        yield from _loads(courier, trip, orders)
+        yield from _loads(courier, orders)
+        yield from () if self._begun(trip) else _releases(trip, orders)
         left = clock = trip.start_s + self.problem.load_s
         here = 0
         for stop, place, order in stops:
             clock += ways.seconds(here, place)
             if ways.metres(here, place) >= NO_WAY or ways.seconds(here, place) >= NO_WAY:
                 yield f"order {order.id} can't be reached from the stop before it"
-            if stop.eta_s < clock:
-                yield f"order {order.id} is promised {clock - stop.eta_s} s sooner than it can be reached"
-            if not any(window.from_s <= stop.eta_s <= window.until_s for window in order.windows):
-                yield f"order {order.id} is served outside its window"
-            if order.out_of_cold_s is not None and stop.eta_s - left > order.out_of_cold_s:
-                yield f"order {order.id} is out of the cold for {stop.eta_s - left} s of {order.out_of_cold_s}"
+            if order.id not in self.begun:
+                yield from _service(order, stop.eta_s, clock, left)
             clock, here = max(clock, stop.eta_s) + order.service_s, place
         if trip.end_s < clock + ways.seconds(here, home):
             yield f"courier {courier.id} is back sooner than the way takes"
 
+    def _begun(self, trip: Trip) -> bool:
+        return any(stop.order in self.begun for stop in trip.stops)
 
-def _loads(courier: Courier, trip: Trip, orders: list[Order]) -> Iterator[str]:
+
+def _service(order: Order, eta: int, clock: int, left: int) -> Iterator[str]:
+    if eta < clock:
+        yield f"order {order.id} is promised {clock - eta} s sooner than it can be reached"
+    if not any(window.from_s <= eta <= window.until_s for window in order.windows):
+        yield f"order {order.id} is served outside its window"
+    if order.out_of_cold_s is not None and eta - left > order.out_of_cold_s:
+        yield f"order {order.id} is out of the cold for {eta - left} s of {order.out_of_cold_s}"
+
+
+def _releases(trip: Trip, orders: list[Order]) -> Iterator[str]:
+    for order in orders:
+        if trip.start_s < order.release_s:
+            yield f"order {order.id} is loaded {order.release_s - trip.start_s} s before it has come"
+
+
+def _loads(courier: Courier, orders: list[Order]) -> Iterator[str]:
     if sum(order.load_g for order in orders) > courier.capacity_g:
         yield f"courier {courier.id} carries more than {courier.capacity_g} g"
     if sum(order.cold_ml for order in orders) > courier.cold_ml:
         yield f"courier {courier.id} has more than {courier.cold_ml} ml in the cold box"
     for order in orders:
-        if trip.start_s < order.release_s:
-            yield f"order {order.id} is loaded {order.release_s - trip.start_s} s before it has come"
         if lacking := sorted(set(order.skills) - set(courier.skills)):
             yield f"courier {courier.id} lacks {', '.join(lacking)} for order {order.id}"
         if courier.zones and order.zone and order.zone not in courier.zones:

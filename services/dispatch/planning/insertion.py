@@ -110,7 +110,8 @@ class Engine:
             raise RuntimeError(f"courier {model.couriers[c].id} can't keep times that fitted")
         at = trips[n].index(x)
         follower = trips[n][at + 1] if at + 1 < len(trips[n]) else None
-        added = timing.cost(model, c, trips, made) - timing.cost(model, c, day.trips, was)
+        after = timing.cost(model, c, trips, made.leave_s, made.end_s)
+        added = after - timing.cost(model, c, day.trips, was.leave_s, was.end_s)
         return Offer(
             model.orders[x].id,
             model.couriers[c].id,

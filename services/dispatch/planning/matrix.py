@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, cos, radians, sin, sqrt
 from typing import Protocol
 
-from services.dispatch.planning.problem import Place, Problem
+from services.dispatch.planning.problem import Courier, Order, Place, Problem, Ways
 
 EARTH_M, ROAD_FACTOR = 6_371_000, 1.35
 CITY_M = 10_000
@@ -75,6 +75,27 @@ def matrices(problem: Problem, places: Sequence[Place]) -> dict[str, Matrix]:
     profiles = sorted({courier.profile for courier in problem.couriers} | {"van"})
     estimate = Estimate(places)
     return {profile: given.get(profile) or estimate.by(profile) for profile in profiles}
+
+
+def narrowed(problem: Problem, orders: Sequence[Order], couriers: Sequence[Courier]) -> Problem:
+    """The problem with only these of its orders, and couriers whose places it knows; given ways are cut to them."""
+    small = replace(problem, orders=tuple(orders), couriers=tuple(couriers), ways=())
+    if not problem.ways:
+        return small
+    number = {order.id: n for n, order in enumerate(problem.orders, 1)}
+    before = layout(problem).places
+    own = {place: n for n, place in enumerate(before) if n > len(problem.orders)}
+    rest = layout(small).places[len(orders) + 1 :]
+    old = [0, *(number[order.id] for order in orders), *(own[place] for place in rest)]
+    cut = [
+        Ways(
+            ways.profile,
+            [[ways.metres[a][b] for b in old] for a in old],
+            [[ways.seconds[a][b] for b in old] for a in old],
+        )
+        for ways in problem.ways
+    ]
+    return replace(small, ways=tuple(cut))
 
 
 @dataclass(frozen=True, slots=True)

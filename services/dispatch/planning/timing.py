@@ -37,6 +37,30 @@ def times(model: Model, c: int, trips: Trips) -> Times | None:
     return min(found, key=lambda made: made.end_s, default=None)
 
 
+def earliest(model: Model, c: int, trips: Trips) -> Times:
+    """A timetable for trips that need not be allowed: as early as driving, loading, releases and windows let it be,
+    windows that are over not waited for, breaks behind the trips. It is for showing what is wrong."""
+    courier, seconds = model.couriers[c], model.ways[c].seconds
+    clock, rows = courier.from_s + seconds(model.starts[c], 0), []
+    for n, trip in enumerate(trips):
+        start = max([clock, *(model.release[place] for place in trip)])
+        clock, here, begins = start + model.problem.load_s, 0, []
+        for place in trip:
+            clock += seconds(here, place)
+            opens = model.opening(place, clock)
+            clock = opens if opens < FOREVER else clock
+            begins.append(clock)
+            clock, here = clock + model.service[place], place
+        clock += seconds(here, 0 if n < len(trips) - 1 else model.ends[c])
+        rows.append((start, clock, begins))
+    end, rests = clock, []
+    for rest in courier.breaks:
+        clock = max(clock, rest.from_s)
+        rests.append((len(trips), clock, clock + rest.length_s))
+        clock += rest.length_s
+    return Times(rows, rests, rows[0][0] - seconds(model.starts[c], 0) if rows else end, end)
+
+
 def metres(model: Model, c: int, trips: Trips) -> int:
     """The length of the day, with the ways from the start and to the end; 0 without trips."""
     way, here, total = model.ways[c].metres, model.starts[c], 0
@@ -47,12 +71,12 @@ def metres(model: Model, c: int, trips: Trips) -> int:
     return total + way(here, model.ends[c]) if trips else 0
 
 
-def cost(model: Model, c: int, trips: Trips, made: Times) -> int:
-    """What the day costs, in 1/18 000 fen."""
+def cost(model: Model, c: int, trips: Trips, leave_s: int, end_s: int) -> int:
+    """What the day between these times costs, in 1/18 000 fen."""
     courier = model.couriers[c]
     if not trips:
         return 0
-    paid = courier.fen_per_hour * (made.end_s - made.leave_s) * HOUR
+    paid = courier.fen_per_hour * (end_s - leave_s) * HOUR
     return paid + courier.fen_per_km * metres(model, c, trips) * KM + courier.fen_fixed * FEN
 
 
