@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from deploy.audit.books import read_books
@@ -19,18 +19,16 @@ _PAUSE_S = 0.3
 async def gather(endpoints: Mapping[str, Any], patience: float) -> Evidence:
     """What there is once nothing waits to be sent or handled; after `patience` seconds, what there is then.
 
-    The books are read before the log, so that whatever they say was sent should stand in it.
+    The books are read before the log, so that whatever they say was sent should stand in it. What the log has beyond
+    them came in between, or, when it is the same the next time, from somewhere else.
     """
     until = time.monotonic() + patience
+    strange: set[Finding] = set()
     while True:
         books = await read_books(endpoints["postgres"])
         evidence = Evidence(await asyncio.to_thread(read_log, endpoints["kafka"]), books)
-        if not any(_moving(evidence)) or time.monotonic() > until:
+        before, strange = strange, set(archive.unsent(evidence))
+        still = not any(archive.waiting(evidence)) and not any(inbox.dealt_with(evidence))
+        if (still and strange in (set(), before)) or time.monotonic() > until:
             return evidence
         await asyncio.sleep(_PAUSE_S)
-
-
-def _moving(evidence: Evidence) -> Iterator[Finding]:
-    yield from archive.waiting(evidence)
-    yield from inbox.dealt_with(evidence)
-    yield from archive.unsent(evidence)

@@ -71,6 +71,11 @@ def test_numbers_that_are_wrong(seqs: tuple[int, ...], said: list[str]) -> None:
     assert found[0].startswith(said[0])
 
 
+def test_a_number_that_was_given_up_is_no_hole() -> None:
+    refused = {"consumer": "orders.relay", "topic": TOPIC, "headers": json.dumps(record(2, 2, 1).headers)}
+    assert not words(records.numbers(evidence(record(1, 1, 0), record(3, 3, 1), parked=[refused])))
+
+
 def test_one_id_with_two_contents() -> None:
     (said,) = words(records.contents(evidence(record(1, 1, 0), record(1, 1, 1, ce_time="later"))))
     assert said.startswith("differs from orders.order.v1/0@0")

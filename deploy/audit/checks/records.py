@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 
 from contracts.topics import BY_NAME
-from deploy.audit.evidence import Evidence
+from deploy.audit.evidence import Evidence, Told
 from deploy.audit.finding import Finding
 from deploy.audit.log import Record
 
@@ -59,6 +60,10 @@ def numbers(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("seq", told.subject, f"has number {told.seq} after {last[place]}", told.where)
         seen[about].add(told.seq)
         last[place] = max(last[place], told.seq)
+    for _, row in evidence.parked:
+        if row["consumer"].endswith(".relay"):  # the broker refused it, and an operator may have given it up
+            refused = Told(row["topic"], json.loads(row["headers"]), None, "")
+            seen[refused.topic, refused.subject].add(refused.seq)
     for (topic, subject), found in sorted(seen.items()):
         missing = sorted(set(range(1, max(found) + 1)) - found)
         if missing and not BY_NAME[topic].compacted:
