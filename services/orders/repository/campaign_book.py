@@ -92,7 +92,8 @@ class Campaigns:
             return
         conn, now = self.uow.conn, self.uow.now
         await self._save_orders()
-        point("campaign.half_way")
+        if any(decision.joins and not decision.verdict for decision, _ in self._decisions):
+            point("campaign.half_way")
         await _update(conn, [self.found[id] for id in sorted({d.campaign.id for d, _ in self._decisions})])
         await campaign_rows.save_joins(conn, [join for decision, _ in self._decisions for join in decision.joins])
         columns = {"campaign_id": "uuid", "inputs": "bytea", "verdict": "bytea", "at": "timestamptz"}
