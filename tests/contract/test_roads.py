@@ -1,0 +1,146 @@
+"""What every source of ways must keep, run against recorded answers of OSRM and Valhalla and our own estimate, and
+against real servers where HALFDAY_OSRM or HALFDAY_VALHALLA names one."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+import httpx2
+import pytest
+
+from services.dispatch.planning import checker, greedy, roads
+from services.dispatch.planning.matrix import Estimate
+from services.dispatch.planning.problem import NO_WAY, Courier, Order, Place, Problem, Ways, Window
+
+PLACES = [Place(28.226, 112.962), Place(28.237, 112.998), Place(28.221, 112.885), Place(28.201, 112.988)]
+ISLAND = Place(28.19, 112.95)  # no road leads there
+DATABASE = Estimate([*PLACES, ISLAND])
+
+
+def recorded_osrm(request: httpx2.Request) -> httpx2.Response:
+    """Answers as osrm-routed does: lon,lat; floats; null for no road."""
+    where = [
+        (float(lat), float(lon)) for lon, lat in (p.split(",") for p in request.url.path.split("/")[-1].split(";"))
+    ]
+    chosen = {k: [int(n) for n in request.url.params[k].split(";")] for k in ("sources", "destinations")}
+    if len(where) > 100:
+        return httpx2.Response(400, json={"code": "TooBig", "message": "Too many table coordinates"})
+
+    def table(way: Callable[[int, int], int], less: float) -> list[list[float | None]]:
+        numbers = [number(Place(lat, lon)) for lat, lon in where]
+        rows = [[(numbers[a], numbers[b]) for b in chosen["destinations"]] for a in chosen["sources"]]
+        return [[None if 4 in (a, b) and a != b else max(0.0, way(a, b) - less) for a, b in row] for row in rows]
+
+    assert request.url.params["annotations"] == "duration,distance"
+    return httpx2.Response(
+        200, json={"code": "Ok", "distances": table(DATABASE.metres, 0.4), "durations": table(DATABASE.seconds, 0.3)}
+    )
+
+
+def recorded_valhalla(request: httpx2.Request) -> httpx2.Response:
+    """Answers as Valhalla does: kilometres and seconds, null for no road."""
+    body = json.loads(request.content)
+    places = {k: [number(Place(p["lat"], p["lon"])) for p in body[k]] for k in ("sources", "targets")}
+    rows = [
+        [cell(a, b) | {"from_index": n, "to_index": k} for k, b in enumerate(places["targets"])]
+        for n, a in enumerate(places["sources"])
+    ]
+    return httpx2.Response(200, json={"sources_to_targets": rows, "units": "kilometers"})
+
+
+def number(place: Place) -> int:
+    return min(
+        range(5), key=lambda n: abs([*PLACES, ISLAND][n].lat - place.lat) + abs([*PLACES, ISLAND][n].lon - place.lon)
+    )
+
+
+def client(handler: Callable[[httpx2.Request], httpx2.Response]) -> httpx2.Client:
+    return httpx2.Client(base_url="http://roads.test", transport=httpx2.MockTransport(handler))
+
+
+ENGINES: dict[str, Callable[[], roads.Engine]] = {
+    "recorded OSRM": lambda: roads.Osrm(client(recorded_osrm)),
+    "recorded Valhalla": lambda: roads.Valhalla(client(recorded_valhalla)),
+}
+if url := os.environ.get("HALFDAY_OSRM"):
+    ENGINES["OSRM"] = lambda: roads.Osrm(httpx2.Client(base_url=url))
+if url := os.environ.get("HALFDAY_VALHALLA"):
+    ENGINES["Valhalla"] = lambda: roads.Valhalla(httpx2.Client(base_url=url))
+
+
+@pytest.fixture(params=ENGINES.values(), ids=ENGINES.keys())
+def engine(request: pytest.FixtureRequest) -> roads.Engine:
+    return request.param()
+
+
+class Counted:
+    """An engine that counts the cells it is asked for."""
+
+    def __init__(self, engine: roads.Engine, block: int) -> None:
+        self.engine, self.block, self.cells = engine, block, 0
+
+    def table(self, sources, targets, profile):
+        self.cells += len(sources) * len(targets)
+        return self.engine.table(sources, targets, profile)
+
+
+def test_ways_are_whole_positive_and_zero_to_the_place_itself(engine):
+    ways = roads.Roads(engine).ways(PLACES, "van")
+    for rows in (ways.metres, ways.seconds):
+        assert [rows[n][n] for n in range(4)] == [0] * 4
+        assert all(
+            isinstance(cell, int) and cell > 0 for n, row in enumerate(rows) for k, cell in enumerate(row) if n != k
+        )
+
+
+def test_metres_are_metres_and_seconds_seconds(engine):
+    ways = roads.Roads(engine).ways(PLACES, "van")
+    assert 3_000 < ways.metres[0][1] < 12_000
+    assert 200 < ways.seconds[0][1] < 3_000
+
+
+@pytest.mark.parametrize("block", [1, 2, 50])
+def test_blocks_make_the_same_table(engine, block):
+    whole = roads.Roads(engine).ways(PLACES, "van")
+    engine.block = block
+    assert roads.Roads(engine).ways(PLACES, "van") == whole
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_what_is_known_is_not_asked_again(engine, symmetric):
+    counted = Counted(engine, 50)
+    asked = roads.Roads(counted, symmetric)
+    asked.ways(PLACES[:3], "van")
+    first = counted.cells
+    asked.ways(PLACES[:3], "van")
+    assert counted.cells == first
+    asked.ways(PLACES, "van")
+    assert counted.cells - first <= (4 if symmetric else 7)
+    asked.ways(PLACES[:3], "bike")
+    assert counted.cells > first + 7 - 3
+
+
+@pytest.mark.parametrize("name", ["recorded OSRM", "recorded Valhalla"])
+def test_a_place_without_a_road_leaves_its_order_unserved_with_that_reason(name):
+    window = (Window(0, 50_000),)
+    orders = tuple(Order(f"o{n}", place, 1, 0, window) for n, place in enumerate([*PLACES[1:], ISLAND]))
+    problem = Problem(PLACES[0], (Courier("c", 10, 0, 0, 60_000),), orders)
+    measured = roads.Roads(ENGINES[name]()).measured(problem)
+    assert measured.ways[0].metres[0][4] == NO_WAY
+    plan = greedy.solve(measured)
+    assert [(gone.order, gone.reason) for gone in plan.unserved] == [("o3", "courier c: no road leads there")]
+    assert checker.faults(measured, plan) == []
+    forced = replace(measured, ways=(Ways("van", [[1] * 5] * 5, [[1] * 5] * 5),))
+    assert any("can't be reached" in fault for fault in checker.faults(measured, greedy.solve(forced)))
+
+
+@pytest.mark.parametrize("make", [roads.Osrm, roads.Valhalla])
+@pytest.mark.parametrize(
+    "answer",
+    [httpx2.Response(500), httpx2.Response(200, text="no json"), httpx2.Response(200, json={"code": "Ok"})],
+    ids=["fails", "is no JSON", "has no table"],
+)
+def test_a_broken_engine_says_so(make, answer):
+    with pytest.raises(roads.RoadsError, match=make.__name__ if make is roads.Valhalla else "OSRM"):
+        roads.Roads(make(client(lambda _: answer))).ways(PLACES, "van")
