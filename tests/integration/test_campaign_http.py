@@ -18,6 +18,7 @@ from services.kit.http import create_app
 from services.kit.unit_of_work import CommitUnknown
 from tests.integration.campaign_world import CLOSES, a_campaign, a_join, open_one
 from tests.integration.orders_world import Orders, an_order, at, open_orders
+from tests.integration.test_orders_flow import counting
 from tests.stack import TestStack, eventually
 
 pytestmark = pytest.mark.stack
@@ -293,3 +294,20 @@ async def test_an_order_and_a_join_under_one_key_do_not_meet(orders: Orders):
     await campaign.grant(honey=2)
     await orders.sweep()
     assert (await orders.names("orders.order.v1")).count("OrderPlaced") == 2
+
+
+async def test_a_group_of_joins_costs_a_constant_number_of_statements(orders: Orders):
+    campaigns = [await open_one(orders) for _ in range(4)]
+    counts: list[int] = []
+    for callers in (range(1), range(1, 41)):
+        statements: list[Any] = []
+        async with counting(orders, statements):
+            paths = [f"/v1/campaigns/{campaigns[n % 4].id}/joins" for n in callers]
+            first = asyncio.create_task(orders.post(paths[0], a_join(callers[0], 1)))
+            asks = [orders.post(path, a_join(n, 1)) for n, path in zip(callers[1:], paths[1:], strict=True)]
+            answers = await asyncio.gather(first, *asks)
+        assert {answer.status_code for answer in answers} == {201}
+        counts.append(len(statements))
+    # One commit for the first, at most one more for all that came meanwhile.
+    assert 8 < counts[0] <= 20, counts
+    assert counts[1] <= 2 * counts[0], counts
