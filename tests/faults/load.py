@@ -15,7 +15,7 @@ from tests.faults.history import Deed
 from tests.faults.market import SCARCE, SITES, Market
 
 BUYERS = 56
-PER_SECOND = 16.0
+PER_SECOND = 12.0
 """New orders; beyond that buyers repeat what they sent, as impatient phones do, pay, cancel and look."""
 HOLD_S = 6
 

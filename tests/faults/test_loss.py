@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -92,28 +93,31 @@ class Run:
         return Evidence(ops, list(log), await look(self.client), frozenset({market.SCARCE}))
 
 
-@asynccontextmanager
-async def house(data: Path, seed: int) -> AsyncIterator[Run]:
-    """A stack of its own with a market that is open."""
+@contextmanager
+def house(data: Path) -> Iterator[Stack]:
+    """A stack of its own, ready."""
     (data / "marks").mkdir()
-    stack = Stack(data, Options(), program=program(data / "marks", HALFDAY_HOLD_TTL_S=str(HOLD_S)), say=print)
-    await asyncio.to_thread(stack.start)
+    armed = program(data / "marks", HALFDAY_HOLD_TTL_S=str(HOLD_S))
+    with Stack(data, Options(), program=armed, say=print) as stack:
+        stack.wait_ready(90)
+        yield stack
+
+
+@asynccontextmanager
+async def people(stack: Stack, seed: int) -> AsyncIterator[Run]:
+    """A market that is open, and everybody who will use it."""
+    written = history.History(stack.data / "history.jsonl")
+    client, rng, day = Client(stack.endpoints(), written), Random(seed), market.new_market()
+    observer = Observer(stack.endpoints()["kafka"])
+    run = Run(stack.data, client, Crowd(client, day, rng), Chaos(stack.data), observer, written, rng)
     try:
-        await asyncio.to_thread(stack.wait_ready, 90)
-        written = history.History(data / "history.jsonl")
-        client, rng, day = Client(stack.endpoints(), written), Random(seed), market.new_market()
-        observer = Observer(stack.endpoints()["kafka"])
-        run = Run(data, client, Crowd(client, day, rng), Chaos(data), observer, written, rng)
-        try:
-            await market.open_market(client, day)
-            yield run
-        finally:
-            await run.go_home()
-            await client.close()
-            observer.close()
-            written.close()
+        await market.open_market(client, day)
+        yield run
     finally:
-        await asyncio.to_thread(stack.stop)
+        await run.go_home()
+        await client.close()
+        observer.close()
+        written.close()
 
 
 async def shoot(run: Run, seconds: float) -> None:
@@ -141,11 +145,19 @@ async def settle(run: Run) -> tuple[Evidence, list[Finding]]:
         await asyncio.sleep(0.5)
 
 
-async def play(data: Path, seconds: float) -> None:
-    """One run from its start to its verdict."""
+def under_fire(data: Path, seconds: float) -> None:
+    """A whole run. The people of the market get what the house leaves of this machine's processors."""
     seed = int(os.environ.get("HALFDAY_SEED") or time.time())
     print(f"HALFDAY_SEED={seed}, history and logs in {data}")
-    async with house(data, seed) as run:
+    with house(data) as stack, ThreadPoolExecutor(1, initializer=os.nice, initargs=(10,)) as apart:
+        apart.submit(asyncio.run, play(stack, seed, seconds)).result()
+        verdict = audit.run(data / "endpoints.json", require_terminal=True)
+    assert verdict.ok, "\n".join(verdict.lines)
+
+
+async def play(stack: Stack, seed: int, seconds: float) -> None:
+    """One run from its start to its verdict."""
+    async with people(stack, seed) as run:
         run.begin(wave_every_s=max(8.0, seconds / 40))
         await shoot(run, seconds)
         await run.close()
@@ -156,9 +168,6 @@ async def play(data: Path, seconds: float) -> None:
         assert not run.client.broken, run.client.broken[:5]
         assert took <= ENDED_WITHIN_S
         conclusive(run, evidence)
-        await run.go_home()
-        verdict = await asyncio.to_thread(audit.run, data / "endpoints.json", True)
-        assert verdict.ok, "\n".join(verdict.lines)
 
 
 def report(run: Run, evidence: Evidence, took: float) -> None:
@@ -166,9 +175,9 @@ def report(run: Run, evidence: Evidence, took: float) -> None:
     states: dict[str, int] = {}
     for row in evidence.views.orders.values():
         states[row["state"]] = states.get(row["state"], 0) + 1
-    print(
-        f"{len(run.chaos.killed)} kills, {len(run.chaos.crashed)} crash points; all ended {took:.0f} s after the last"
-    )
+    kills, (slow_s, slow) = run.chaos.killed, run.chaos.slowest
+    print(f"{len(kills)} kills, {len(run.chaos.crashed)} crash points; {slow} was away longest, {slow_s:.1f} s")
+    print(f"all ended {took:.1f} s after the last was back")
     print(f"requests by answer {dict(run.client.answers)}, fewest in flight {run.fewest}")
     print(f"{len(evidence.ops)} operations, {run.history.unknowns} unknown outcomes; orders {states}")
     print(
@@ -186,12 +195,12 @@ def conclusive(run: Run, evidence: Evidence) -> None:
     assert any(evidence.of("stock-refused")), "inconclusive: no reservation was refused"
 
 
-@pytest.mark.timeout(900)
-async def test_nothing_is_lost_while_every_process_is_killed(tmp_path: Path):
-    await play(tmp_path, seconds=60)
+@pytest.mark.timeout(600)
+def test_nothing_is_lost_while_every_process_is_killed(tmp_path: Path):
+    under_fire(tmp_path, seconds=60)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(7200)
-async def test_nothing_is_lost_for_as_long_as_it_takes(tmp_path: Path):
-    await play(tmp_path, seconds=float(os.environ.get("HALFDAY_LONG_S", "660")))
+def test_nothing_is_lost_for_as_long_as_it_takes(tmp_path: Path):
+    under_fire(tmp_path, seconds=float(os.environ.get("HALFDAY_LONG_S", "660")))

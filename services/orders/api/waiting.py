@@ -26,6 +26,7 @@ class Waiting:
         self._waiters[order].add(event)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._poll())
+            self._task.add_done_callback(lambda task: task.cancelled() or task.exception())  # not worth a log line
         try:
             async with asyncio.timeout(seconds):
                 await event.wait()
