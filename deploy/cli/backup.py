@@ -14,11 +14,12 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="")]
 
 
 def backup(file: Path, /, *, data: Path = DATA, as_json: AsJson = False) -> None:
-    """Write everything that a stopped stack knows to one new file: databases, topics, passwords, clock.
+    """Write all that a stopped stack knows to one new file.
 
-    Stop the stack first with `halfday down`: databases and topics are then of one moment, and no stack can start
-    while the file is written. It holds passwords, tokens and people's addresses, so keep it as you keep those. It is
-    a tar.gz whose last member lists the digest of every other.
+    Stop the stack first with `halfday down`: databases and topics are then of
+    one moment, and no stack can start while the file is written. It holds
+    passwords, tokens and people's addresses, so keep it as you keep those. It
+    is a tar.gz whose last member lists the digest of every other.
 
     Example: halfday backup saturday.tar.gz --data ./market
 
@@ -40,10 +41,12 @@ def backup(file: Path, /, *, data: Path = DATA, as_json: AsJson = False) -> None
 
 
 def restore(file: Path, /, *, data: Path, as_json: AsJson = False) -> None:
-    """Make a new data folder from a backup, every byte of it checked; then `halfday up` goes on from that moment.
+    """Make a new data folder from a backup, every byte of it checked.
 
-    What was accepted after the backup is not in it. Use one of the two folders from then on, never both: their
-    clients would see two truths. Nothing is overwritten; a file that was cut or changed leaves nothing behind.
+    `halfday up` then goes on from the moment of the backup; what was accepted
+    after it is not there. Use one of the two folders from then on, never both:
+    their clients would see two truths. Nothing is overwritten; a file that was
+    cut or changed leaves nothing behind.
 
     Example: halfday restore saturday.tar.gz --data ./market-restored
 

@@ -17,7 +17,9 @@ from contracts.tools.samples import usual
 from contracts.tools.schemas import EXAMPLES, ROOT, SCHEMAS, as_text, schema_of, stem, text_of
 from deploy.local.errors import StackError
 
-app = App(name="contracts", help="Schemas, compatibility, examples and documents of the events.")
+app = App(
+    name="contracts", help="Schemas, compatibility and documents of the events.\n\nExample: halfday contracts check"
+)
 
 
 @app.default

@@ -18,7 +18,12 @@ from deploy.local.errors import StackError
 
 T = TypeVar("T")
 
-app = App(name="parked", help="Dead letters: records that could not be handled and wait, each blocking its scope only.")
+app = App(
+    name="parked",
+    help="Dead letters: records that could not be handled and wait.\n\n"
+    "Each blocks its own scope only. List them, show one, mend the cause, redrive.\n\n"
+    "Example: halfday parked list --data ./market",
+)
 
 Data = Annotated[Path, Parameter(help="Folder of a running stack.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Answer with one JSON object.")]
@@ -29,10 +34,11 @@ _COLUMNS = ("id", "consumer", "scope", "attempts", "parked_at", "error")
 @app.default
 @app.command(name="list")
 def listing(*, data: Data = DATA, as_json: AsJson = False) -> int:
-    """List what is parked in every service, oldest first; exit code 1 when a service could not be asked.
+    """List what is parked in every service, oldest first.
 
-    The first record of a scope could not be handled, the rest queue behind it with 0 attempts. Nothing here is lost,
-    and nothing outside of these scopes waits.
+    The first record of a scope could not be handled, the rest queue behind it
+    with 0 attempts. Nothing here is lost, and nothing outside of these scopes
+    waits. Exit code 1 when a service could not be asked.
 
     Example: halfday parked list --json
     """
@@ -55,9 +61,10 @@ def listing(*, data: Data = DATA, as_json: AsJson = False) -> int:
 
 @app.command
 def show(id: str, /, *, data: Data = DATA, as_json: AsJson = False) -> int:
-    """Show one parked record: where it came from, its headers, and why it could not be handled.
+    """Show one parked record: whence it came, its headers, why it waits.
 
-    Mend the cause first (a missing entity, a service of an older version), then redrive its scope.
+    Mend the cause first (a missing entity, a service of an older version), then
+    redrive its scope.
 
     Example: halfday parked show inventory/3
     """
@@ -79,10 +86,10 @@ def show(id: str, /, *, data: Data = DATA, as_json: AsJson = False) -> int:
 
 @app.command
 def redrive(scope: str, /, *, data: Data = DATA, as_json: AsJson = False) -> int:
-    """Try again what is parked under a scope, in order; exit code 1 when a record fails again.
+    """Try again what is parked under a scope, in order.
 
-    Safe to repeat: what was handled once is never handled twice. A record that fails again stays parked, and so do
-    those behind it.
+    Safe to repeat: what was handled once is never handled twice. A record that
+    fails again stays parked, and so do those behind it; exit code 1 then.
 
     Example: halfday parked redrive 0198f2c1-7c3e-7d52-9b1e-0d6a3f6c9a11
     """
@@ -102,9 +109,10 @@ def redrive(scope: str, /, *, data: Data = DATA, as_json: AsJson = False) -> int
 
 @app.command
 def discard(id: str, /, *, why: str, data: Data = DATA, as_json: AsJson = False) -> int:
-    """Give a parked record up for ever; the reason is kept, and the next of its scope may run.
+    """Give a parked record up for ever; the reason is kept.
 
-    Its effect never happens: an order that waits for it waits until its own deadline. The audit goes on listing it.
+    Its effect never happens: an order that waits for it waits until its own
+    deadline. The next of its scope may then run. The audit goes on listing it.
 
     Example: halfday parked discard orders/7 --why "sent by a test"
     """

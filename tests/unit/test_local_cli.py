@@ -1,11 +1,15 @@
 """The command line itself: help, misuse, errors as sentences."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 from deploy.cli import __main__ as cli
 from deploy.cli import doctor as doctor_module
@@ -28,18 +32,30 @@ def test_help_names_every_command_and_imports_none_of_them(root: Path) -> None:
     assert done.stdout.splitlines()[-1] == "['deploy.cli.__main__']"
 
 
-@pytest.mark.parametrize("name", [name for name, _, _ in cli.COMMANDS])
-def test_each_command_has_help(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert halfday(monkeypatch, name, "--help") in (0, None)
-    assert f"halfday {name}" in capsys.readouterr().out
+def every_command() -> list[tuple[str, ...]]:
+    """Each command as typed, and each of its own commands."""
+    found: list[tuple[str, ...]] = []
+    for name, place, _ in cli.COMMANDS:
+        module, _, attribute = place.partition(":")
+        target = getattr(import_module(module), attribute)
+        inner = target.resolved_commands() if isinstance(target, App) else {}
+        found += [(name,), *((name, other) for other in inner if other.isalpha())]
+    return found
 
 
-@pytest.mark.parametrize("name", ["up", "status", "logs", "down", "doctor", "test", "demo", "audit"])
-def test_each_plain_command_shows_an_example(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("words", every_command(), ids=" ".join)
+def test_the_help_of_each_command_teaches_by_an_example_that_can_be_typed(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    halfday(monkeypatch, name, "--help")
-    assert f"Example: halfday {name}" in capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "200")
+    assert halfday(monkeypatch, *words, "--help") in (0, None)
+    shown = capsys.readouterr().out
+    assert f"halfday {words[0]}" in shown
+    example = re.search(r"Example: halfday (.+)", shown)
+    assert example, shown
+    typed = shlex.split(example[1])
+    assert tuple(typed[: len(words)]) == words
+    cli.application(words[0]).parse_args(typed, exit_on_error=False, print_error=False)
 
 
 @pytest.mark.parametrize(
@@ -72,8 +88,10 @@ def test_down_with_nothing_to_stop_is_fine(
 
 
 def test_the_doctor_is_right_about_what_lacks(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+
     def no_java() -> str:
         raise StackError("no Java: install one")
 

@@ -1,0 +1,121 @@
+"""The doctor: what it says of a machine and of a data folder, and that it changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from deploy.local import examine_data, examine_machine, postgres
+from deploy.local.errors import StackError
+from deploy.local.files import write_private
+from deploy.local.holder import Holder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The folder of a stopped stack, as far as the doctor looks at it."""
+    for name in ("kafka/data/formatted", "postgres/data/PG_VERSION"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(postgres.version() + "\n")
+    write_private(tmp_path / "secrets.json", "{}")
+    return tmp_path
+
+
+def test_a_machine_that_has_everything() -> None:
+    said = {what: check() for what, check in examine_machine.CHECKS.items() if what not in ("memory", "disk")}
+    assert "packages" in said["wheels"]
+    assert said["postgresql"].startswith(postgres.version())
+
+
+@pytest.mark.parametrize(
+    ("check", "place", "value", "words"),
+    [
+        (
+            "memory",
+            (psutil, "virtual_memory"),
+            lambda: type("M", (), {"available": 1e9}),
+            "1.0 GB free; the stack wants",
+        ),
+        ("disk", (shutil, "disk_usage"), lambda _: type("D", (), {"free": 1e9}), "make room"),
+        ("open files", (resource, "getrlimit"), lambda _: (256, 256), "may open 256 files"),
+        ("ports", (examine_machine, "is_free"), lambda _: False, "is the loopback interface up"),
+        ("clock", (time, "time"), lambda: 0.0, "in the past"),
+        ("wheels", (examine_machine, "version"), lambda _: "0.0.1", "not as locked, such as"),
+        ("cache", (os, "access"), lambda *_: False, "set HALFDAY_CACHE"),
+    ],
+)
+def test_what_a_machine_lacks_is_a_sentence(
+    check: str, place: tuple[Any, str], value: Any, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(*place, value)
+    with pytest.raises(StackError, match=words):
+        examine_machine.CHECKS[check]()
+
+
+def test_a_healthy_folder_and_that_nothing_is_changed(data: Path) -> None:
+    before = sorted((path, path.stat().st_mtime_ns) for path in data.rglob("*"))
+    said = {what: check(data) for what, check in examine_data.CHECKS.items()}
+    assert said["state"] == f"secrets, topics and databases (PostgreSQL {postgres.version()}) are there"
+    assert said["data clock"] == "real time"
+    assert "none runs; start one with: ./halfday up --data" in said["stack"]
+    assert sorted((path, path.stat().st_mtime_ns) for path in data.rglob("*")) == before
+
+
+def broken(check: str, data: Path) -> str:
+    """What the check says is lacking."""
+    with pytest.raises(StackError) as lacking:
+        examine_data.CHECKS[check](data)
+    return str(lacking.value)
+
+
+def test_a_folder_that_others_can_read(data: Path) -> None:
+    (data / "secrets.json").chmod(0o644)
+    assert f"chmod 600 '{data / 'secrets.json'}'" in broken("data", data)
+
+
+def test_parts_that_are_lost(data: Path) -> None:
+    (data / "kafka/data/formatted").unlink()
+    assert broken("state", data).startswith("topics are not there; start the stack, then send them again")
+    (data / "secrets.json").unlink()
+    assert "secrets and topics are not there; restore a backup" in broken("state", data)
+    (data / "postgres/data/PG_VERSION").unlink()
+    assert examine_data.state(data) == "empty; the first start makes it"
+
+
+def test_databases_of_another_version(data: Path) -> None:
+    (data / "postgres/data/PG_VERSION").write_text("12\n")
+    assert "are of PostgreSQL 12" in broken("state", data)
+
+
+def test_a_clock_that_went_back_and_one_that_runs_fast(data: Path) -> None:
+    (data / "clock.json").write_text(json.dumps({"anchor": "a", "start": "2026-11-07", "speed": "600"}))
+    assert examine_data.times(data) == "business time 600 times as fast as real time, since 2026-11-07"
+    os.utime(data / "secrets.json", (time.time() + 3600,) * 2)
+    assert "the clock went back" in broken("data clock", data)
+
+
+def test_ports_that_another_program_took(data: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        (data / "ports.json").write_text(json.dumps({"kafka": other.getsockname()[1]}))
+        assert "other programs use those of kafka (" in examine_data.kept_ports(data)
+    assert examine_data.kept_ports(data) == "1 kept and free"
+
+
+def test_a_stack_that_is_not_ready_says_why(data: Path) -> None:
+    holder = Holder(data)
+    assert "Kafka and PostgreSQL are starting (logs:" in broken("stack", data)
+    (data / "ports.json").write_text(json.dumps({"orders.api": 1}))
+    (data / "endpoints.json").write_text(json.dumps({"processes": [{"name": "orders.api", "pid": 1}]}))
+    assert "not ready: orders.api: does not answer" in broken("stack", data)
+    holder.release()
