@@ -19,6 +19,7 @@ COMMANDS = (
     ("restore", "deploy.cli.backup:restore", "Make a data folder from such a file."),
     ("audit", "deploy.cli.audit:audit", "Prove the books from the topics and the databases."),
     ("parked", "deploy.cli.parked:app", "Dead letters: list, show, redrive, discard."),
+    ("plan", "deploy.cli.plan:plan", "Plan a routing problem: couriers, trips, times, reasons, a picture."),
     ("contracts", "deploy.cli.contracts:app", "Check, write or document the event contracts."),
     ("doctor", "deploy.cli.doctor:doctor", "What this machine has and lacks, in words."),
 )

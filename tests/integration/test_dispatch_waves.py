@@ -112,7 +112,7 @@ async def test_what_the_plan_cannot_serve_goes_with_the_next_wave_or_is_refused(
     await world.desk()
     refused = await world.told(JobRefused)
     assert [(event.job, event.reason) for event in refused] == [
-        (heavy.job, "500700 g is more than any vehicle carries")
+        (heavy.job, "every courier: carries 160000 g, it weighs 500700 g")
     ]
     assert [(e.stops, e.unserved) for e in await world.told(WavePlanned)] == [(1, 1), (0, 1)]
 
@@ -177,11 +177,18 @@ async def test_anybody_at_the_desk_may_plan_without_keeping(world: World):
         "station": {"lat": 28.226, "lon": 112.962},
         "couriers": [{"id": "c", "capacity_g": 9000, "cold_ml": 0, "from_s": 0, "until_s": 9000}],
         "orders": [
-            {"id": "o", "place": {"lat": 28.24, "lon": 112.99}, "load_g": 1, "cold_ml": 0, "from_s": 0, "until_s": 9000}
+            {
+                "id": "o",
+                "place": {"lat": 28.24, "lon": 112.99},
+                "load_g": 1,
+                "cold_ml": 0,
+                "windows": [{"from_s": 0, "until_s": 9000}],
+            }
         ],
     }
-    plan = await world.call("operator", "POST", "/plan", json=problem)
+    plan = await world.call("operator", "POST", "/plan?seconds=3", json=problem)
     assert plan["routes"][0]["trips"][0]["stops"][0]["order"] == "o"
     twice = problem | {"orders": problem["orders"] * 2}
-    assert (await world.call("operator", "POST", "/plan", 422, json=twice))["errors"][0]["pointer"] == "#/orders"
+    fault = (await world.call("operator", "POST", "/plan", 422, json=twice))["errors"][0]
+    assert fault == {"pointer": "#/orders/1/id", "message": "'o' is there before; give each one a name of its own"}
     await world.call("operator", "POST", "/plan", 422, json=problem | {"colour": "red"})

@@ -1,5 +1,5 @@
 """The routes of dispatch."""
 
-from services.dispatch.api import couriers, jobs, promises, waves
+from services.dispatch.api import couriers, jobs, plans, promises, waves
 
-ROUTERS = (promises.router, waves.router, couriers.router, jobs.router)
+ROUTERS = (promises.router, plans.router, waves.router, couriers.router, jobs.router)

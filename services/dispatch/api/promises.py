@@ -1,11 +1,10 @@
-"""Delivery promises, and the stateless planner."""
+"""Delivery promises."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
 from contracts.events.dispatch import Quote
@@ -14,17 +13,12 @@ from services.dispatch.api.common import CUSTOMER, Running
 from services.dispatch.domain import promise
 from services.dispatch.domain.job import Slot
 from services.dispatch.domain.wave import choose
-from services.dispatch.planning import greedy
-from services.dispatch.planning.plan import Plan
-from services.dispatch.planning.problem import Problem
 from services.dispatch.repository import views
 from services.dispatch.settings import quote_key
-from services.kit.http import require
 from services.kit.problems import Problem as Refusal
-from services.kit.problems import unavailable, unprocessable
+from services.kit.problems import unavailable
 
 router = APIRouter(prefix="/v1", tags=["promises"])
-MOST_ORDERS, MOST_COURIERS = 1000, 200
 
 
 @router.get("/promises", dependencies=[CUSTOMER])
@@ -60,14 +54,3 @@ async def promises(
         raise Refusal(404, "no-slot", "No delivery slot", reason)
     best = min(slots, key=lambda slot: (slot.slot_from, slot.wave))
     return promise.quote(key, community, next(wave for wave in waves if wave.id == best.wave))
-
-
-@router.post("/plan", dependencies=[Depends(require("operator", "leader"))], max_body_size=2 * 1024 * 1024)
-async def plan(problem: Problem) -> Plan:
-    """Plans without keeping anything: at most 1 000 orders and 200 couriers."""
-    if len(problem.orders) > MOST_ORDERS or len(problem.couriers) > MOST_COURIERS:
-        raise unprocessable("/orders", f"at most {MOST_ORDERS} orders and {MOST_COURIERS} couriers")
-    for name, ids in (("orders", [o.id for o in problem.orders]), ("couriers", [c.id for c in problem.couriers])):
-        if len(set(ids)) < len(ids):
-            raise unprocessable(f"/{name}", "two have the same id")
-    return await asyncio.to_thread(greedy.solve, problem)

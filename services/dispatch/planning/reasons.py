@@ -26,7 +26,7 @@ def explain(model: Model, days: list[Day], x: int) -> Unserved:
     found = [(*_obstacle(model, day, x, alone), model.couriers[day.c].id) for day in days[:ASKED]]
     _, reason, mend, courier = max(found, key=lambda one: one[0])
     alike = len({reason for _, reason, _, _ in found}) == 1
-    told = reason if alike and len(days) > 1 else f"courier {courier}: {reason}"
+    told = f"every courier: {reason}" if alike and len(days) > 1 else f"courier {courier}: {reason}"
     names = () if alike else tuple(Obstacle(courier, reason) for _, reason, _, courier in found[:NAMED])
     return Unserved(order.id, told, mend, names)
 

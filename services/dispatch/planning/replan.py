@@ -14,7 +14,7 @@ from itertools import permutations
 from services.dispatch.planning import assemble, greedy, timing
 from services.dispatch.planning.matrix import narrowed
 from services.dispatch.planning.model import FOREVER, Model
-from services.dispatch.planning.plan import Plan, Route, Stop, Trip
+from services.dispatch.planning.plan import Plan, Rest, Route, Stop, Trip
 from services.dispatch.planning.problem import Break, Courier, Problem
 
 
@@ -55,11 +55,10 @@ def future(problem: Problem, plan: Plan, progress: Progress) -> Future:
         days[c] = [trip for trip in trips if trip]
         while days[c] and not timing.times(ahead, c, days[c]):
             days[c].pop()  # what the delay makes impossible is given to others, the last trip first
-    stay = tuple(route for route in begun.values() if route.trips)
-    late = tuple(
-        sorted(s.order for r in stay for t in r.trips for s in t.stops if _late(model, model.number[s.order], s.eta_s))
-    )
-    return Future(left, stay, greedy.complete(ahead, days, "kept"), late)
+    stay = tuple(route for route in begun.values() if route.trips or route.breaks)
+    stops = [stop for route in stay for trip in route.trips for stop in trip.stops]
+    late = sorted(stop.order for stop in stops if _late(model, model.number[stop.order], stop.eta_s))
+    return Future(left, stay, greedy.complete(ahead, days, "kept"), tuple(late))
 
 
 def merged(problem: Problem, begun: Sequence[Route], planned: Plan) -> Plan:
@@ -72,11 +71,7 @@ def merged(problem: Problem, begun: Sequence[Route], planned: Plan) -> Plan:
         if after is None and not route.trips:
             continue  # a break and nothing else
         if after is None:
-            c, last = model.courier[route.courier], route.trips[-1]
-            place = model.number[last.stops[-1].order]
-            seconds = model.ways[c].seconds
-            homeward = seconds(place, model.ends[c]) - seconds(place, 0)
-            routes.append(replace(route, trips=(*route.trips[:-1], replace(last, end_s=last.end_s + homeward))))
+            routes.append(_homeward(model, route))
         else:
             routes.append(Route(route.courier, (*route.trips, *after.trips), (*route.breaks, *after.breaks)))
     order = {courier.id: c for c, courier in enumerate(problem.couriers)}
@@ -97,6 +92,19 @@ def _begun(model: Model, route: Route, progress: Progress) -> Route:
             trips[-1] = _reordered(model, c, trips[-1], progress)
         free = trips[-1].end_s
     return Route(route.courier, tuple(trips), tuple(rest for rest in route.breaks if rest.start_s <= progress.now_s))
+
+
+def _homeward(model: Model, route: Route) -> Route:
+    """The route of a courier who goes home after its begun trips, and takes then the breaks it is owed."""
+    c, last = model.courier[route.courier], route.trips[-1]
+    place, seconds = model.number[last.stops[-1].order], model.ways[c].seconds
+    clock = last.end_s + seconds(place, model.ends[c]) - seconds(place, 0)
+    trips, breaks = (*route.trips[:-1], replace(last, end_s=clock)), list(route.breaks)
+    for due in model.couriers[c].breaks[len(breaks) :]:
+        clock = max(clock, due.from_s)
+        breaks.append(Rest(clock, clock + due.length_s))
+        clock += due.length_s
+    return Route(route.courier, trips, tuple(breaks))
 
 
 def _timed(model: Model, c: int, trip: Trip, orders: Sequence[str], progress: Progress) -> Trip:

@@ -1,0 +1,120 @@
+"""`halfday plan`: the stateless planner on a file."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from deploy.local.errors import StackError
+
+if TYPE_CHECKING:
+    from services.dispatch.planning.plan import Plan
+    from services.dispatch.planning.problem import Problem
+
+
+def plan(
+    file: Path,
+    *,
+    picture: Path | None = None,
+    seconds: float = 10.0,
+    seed: int = 0,
+    threads: int = 1,
+    osrm: str | None = None,
+    valhalla: str | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Plan a routing problem: which courier takes which orders on which trips, when, and why not the rest.
+
+    The file holds a problem as `POST /v1/plan` takes it. Exit code 0 when a plan that keeps every rule was made, also
+    if it leaves orders out.
+
+    Example: halfday plan morning.json --picture plan.svg --seconds 10
+
+    Parameters
+    ----------
+    file
+        The problem, JSON.
+    picture
+        Also draw the plan there (SVG).
+    seconds
+        How long to search at most.
+    seed
+        Another seed may find another plan.
+    threads
+        Processes to search with.
+    osrm
+        Take ways from the OSRM server at this address.
+    valhalla
+        Take ways from the Valhalla server at this address.
+    as_json
+        The whole plan as one JSON object.
+    """
+    from services.dispatch.planning import planner
+    from services.dispatch.planning.solver import PLAN
+
+    problem = measured(read(file), osrm, valhalla)
+    made = asyncio.run(planner.plan(problem, seconds, seed, threads))
+    if picture:
+        draw(problem, made, picture)
+    print(PLAN.dump_json(made).decode() if as_json else "\n".join(told(made)))
+    return 0
+
+
+def read(file: Path) -> Problem:
+    """The problem in the file; raises StackError with a line for each thing that is wrong."""
+    from services.dispatch.planning import problem_checks
+
+    try:
+        return problem_checks.read(file.read_bytes())
+    except OSError as wrong:
+        raise StackError(f"{file} can't be read: {wrong.strerror}") from wrong
+    except problem_checks.Nonsense as wrong:
+        raise StackError(f"{file} is no problem that can be planned:\n{wrong}") from wrong
+
+
+def measured(problem: Problem, osrm: str | None, valhalla: str | None) -> Problem:
+    """The problem with ways from the server that is named, else as it is. Raises StackError."""
+    if not osrm and not valhalla:
+        return problem
+    import httpx2
+
+    from services.dispatch.planning import roads
+
+    with httpx2.Client(base_url=osrm or valhalla or "", timeout=30) as client:
+        try:
+            return roads.Roads(roads.Osrm(client) if osrm else roads.Valhalla(client)).measured(problem)
+        except roads.RoadsError as wrong:
+            raise StackError(f"{wrong}\nLeave the server out to plan with estimated ways.") from wrong
+
+
+def draw(problem: Problem, made: Plan, file: Path) -> None:
+    """Writes the picture; raises StackError where that can't be."""
+    from services.dispatch.planning import picture
+
+    try:
+        file.write_text(picture.svg(problem, made), "utf-8")
+    except OSError as wrong:
+        raise StackError(f"{file} can't be written: {wrong.strerror}") from wrong
+    print(f"The picture is in {file}", file=sys.stderr)
+
+
+def told(made: Plan) -> Iterator[str]:
+    """The plan in lines for people."""
+    from services.dispatch.planning.reasons import clock
+
+    km, yuan = made.metres / 1000, made.cost_fen / 100
+    yield f"{made.stops} stops, {len(made.unserved)} not served, {km:.1f} km, {yuan:.2f} yuan, by {made.planner}"
+    for route in made.routes:
+        yield f"courier {route.courier}"
+        for n, trip in enumerate(route.trips, 1):
+            stops = ", ".join(f"{stop.order} {clock(stop.eta_s)}" for stop in trip.stops)
+            yield f"  trip {n}, {clock(trip.start_s)} to {clock(trip.end_s)}: {stops}"
+        for rest in route.breaks:
+            yield f"  break, {clock(rest.start_s)} to {clock(rest.end_s)}"
+    for gone in made.unserved:
+        yield f"not served: {gone.order}: {gone.reason}" + (f" (would help: {gone.mend})" if gone.mend else "")
