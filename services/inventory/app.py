@@ -12,6 +12,7 @@ from contracts.events.orders import OrderCollected, OrderReturned, SaleRecorded,
 from services.inventory import handlers
 from services.inventory.api import routes
 from services.inventory.repository.book import InventoryBook
+from services.inventory.repository.signals import overdrawn
 from services.kit.consumer import Subscription
 from services.kit.process import Service
 
@@ -65,4 +66,5 @@ SERVICE = Service(
     decode=registry.decode,
     on_due=handlers.on_due,
     routes=routes,
+    signals=(overdrawn,),
 )

@@ -113,9 +113,9 @@ class Processor(Handling):
         return taken
 
 
-def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> None:
+def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> Any:
     """Lets the broker feed the processor: positions are committed only after `handle` returned, and an error brings
-    the whole batch again. One subscriber, one group, one topic.
+    the whole batch again. One subscriber, one group, one topic; returned for those who ask how far it is.
     """
     topic = processor.subscription.topic
     subscriber = broker.subscriber(
@@ -145,6 +145,8 @@ def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> 
         except Exception:
             await asyncio.sleep(random.uniform(0.5, 1.0))
             raise
+
+    return subscriber
 
 
 async def _poll(consumer: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import asyncpg
 
-from services.kit.outbox import Connection
+from services.kit.outbox import Connection, Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,17 @@ async def overdue(pool: asyncpg.Pool[asyncpg.Record], business: datetime, real: 
         limit,
     )
     return [Deadline(**dict(row)) for row in rows]
+
+
+async def lateness(conn: Reader, business: datetime, real: datetime) -> float:
+    """For how many seconds, of its own clock, the longest overdue deadline has waited to fire; 0 when none is due."""
+    late: float = await conn.fetchval(
+        "select coalesce(greatest(0, extract(epoch from $1 - (select min(due_at) from deadline where not real)), "
+        "extract(epoch from $2 - (select min(due_at) from deadline where real))), 0)::float",
+        business,
+        real,
+    )
+    return late
 
 
 async def claim(conn: Connection, numbers: Sequence[int]) -> set[int]:

@@ -1,4 +1,4 @@
-"""What the messaging parts count."""
+"""What the messaging parts count, and what `signals` measures; see the dashboard in deploy/dashboards."""
 
 from __future__ import annotations
 
@@ -13,3 +13,10 @@ FIRED = Counter("halfday_deadlines_fired", "Deadlines that were acted on", ["con
 RELAYED = Counter("halfday_relayed", "Outbox rows that Kafka acknowledged")
 RELAY_LAG = Gauge("halfday_relay_lag_seconds", "From the oldest row of the last page to its acknowledgement")
 RELAY_RESTARTS = Counter("halfday_relay_restarts", "Times the relay gave up its producer or its lane and began anew")
+OUTBOX_AGE = Gauge("halfday_outbox_oldest_seconds", "Age of the oldest row that Kafka has not acknowledged")
+PARKED_AGE = Gauge("halfday_parked_oldest_seconds", "Age of the oldest parked record; 0 when none is parked")
+PARKED_NOW = Gauge("halfday_parked_waiting", "Records that are parked now")
+OVERDUE = Gauge("halfday_deadlines_overdue_seconds", "How late the longest overdue deadline is, by its own clock")
+LAG = Gauge("halfday_lag_records", "Records in this process's partitions that it has not taken yet", ["consumer"])
+MISSING = Gauge("halfday_uploads_missing", "Numbers that a device left out so far while later ones arrived", ["owner"])
+SIGNALS_FAILED = Counter("halfday_signals_failed", "Rounds of measuring that failed: the database or Kafka was away")

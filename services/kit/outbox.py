@@ -27,6 +27,8 @@ CHANNEL = "outbox"
 KEEP_DAYS = 60
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Reader: TypeAlias = "Connection | asyncpg.Pool[asyncpg.Record]"
+"""What a single statement that only reads may run on."""
 
 
 class TooLarge(Unprocessable):
@@ -111,6 +113,15 @@ async def page(conn: Connection, lane: int, limit: int) -> list[Row]:
         limit,
     )
     return [Row(**{**dict(row), "headers": orjson.loads(row["headers"])}) for row in rows]
+
+
+async def oldest(conn: Reader) -> float:
+    """Age in seconds of the oldest row that Kafka has not acknowledged; 0 when none waits."""
+    # By id, not by the least time: a backlog of hours must not be scanned each time.
+    age = await conn.fetchval(
+        "select extract(epoch from clock_timestamp() - created_at)::float from outbox order by id limit 1"
+    )
+    return age or 0.0
 
 
 async def hold(conn: Connection, id: int) -> None:

@@ -15,7 +15,7 @@ from services.kit.delivery import Delivery, is_private
 from services.kit.faults import point
 from services.kit.message import Record
 from services.kit.metrics import PARKED
-from services.kit.outbox import LIMIT, Connection, Outgoing
+from services.kit.outbox import LIMIT, Connection, Outgoing, Reader
 from services.kit.unit_of_work import NAMESPACE, UnitOfWork
 
 QUEUED = "queued behind a parked record of its scope"
@@ -191,6 +191,15 @@ async def discard(conn: Connection, id: int, why: str) -> bool:
     await outbox.drop(conn, row["event_id"])  # what the relay holds stands there too
     await unblock(conn, row["consumer"], row["scope"])
     return done == "UPDATE 1"
+
+
+async def waiting(conn: Reader) -> tuple[int, float]:
+    """How many records are parked, and for how many seconds the oldest is (0 when none is)."""
+    ((n, age),) = await conn.fetch(
+        "select count(*), coalesce(extract(epoch from clock_timestamp() - min(parked_at)), 0)::float "
+        "from parked where discarded_at is null"
+    )
+    return n, age
 
 
 async def listing(conn: Connection, *, after: int = 0, limit: int = 100, id: int | None = None) -> list[Parked]:

@@ -34,7 +34,8 @@ _log = structlog.get_logger("halfday.process")
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """A service as data. `decode` turns a type and bytes into an event and raises for what it doesn't know;
-    `background` are endless tasks of the worker, such as a planner's loop.
+    `background` are endless tasks of the worker, such as a planner's loop; each of `signals` is asked every few
+    seconds to read the database into a gauge of its own.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Service:
     on_due: Handler | None = None
     routes: Callable[[Context], APIRouter] | tuple[APIRouter, ...] = ()
     background: tuple[Callable[[Context], Awaitable[None]], ...] = ()
+    signals: tuple[Callable[[Pool], Awaitable[None]], ...] = ()
 
 
 @dataclass(frozen=True)

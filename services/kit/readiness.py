@@ -10,12 +10,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import for_code
 
 from contracts.topics import TOPICS
+from services.kit import outbox, parking
 from services.kit.health import Check, Finding
 from services.kit.kafka import UNREACHABLE, quiet
 from services.kit.metrics import LAST_BATCH
 from services.kit.process import Context
 from services.kit.settings import Settings
-from services.kit.telemetry import OUTBOX_AGE, PARKED_AGE
 
 STUCK_SECONDS = 30.0
 """An outbox row that is older than this means that the relay does not get through."""
@@ -103,23 +103,16 @@ def worker_checks(context: Context, kafka: Kafka) -> dict[str, Check]:
         await kafka.require()
         return Finding(True, "answers")
 
-    async def outbox() -> Finding:
-        age = await _age(context, "select clock_timestamp() - created_at from outbox order by id limit 1")
-        OUTBOX_AGE.set(age)
+    async def backlog() -> Finding:
+        age = await outbox.oldest(context.pool)
         return Finding(age < STUCK_SECONDS, round(age, 3))
 
     async def parked() -> Finding:
-        age = await _age(context, "select clock_timestamp() - min(parked_at) from parked where discarded_at is null")
-        PARKED_AGE.set(age)
+        _, age = await parking.waiting(context.pool)
         return Finding(True, round(age, 3))
 
     async def batches() -> Finding:
         done = [sample.value for metric in LAST_BATCH.collect() for sample in metric.samples]
         return Finding(True, f"last one {time.time() - max(done):.1f} s ago" if done else "none yet")
 
-    return api_checks(context) | {"kafka": broker, "outbox": outbox, "parked": parked, "batches": batches}
-
-
-async def _age(context: Context, statement: str) -> float:
-    age = await context.pool.fetchval(statement, timeout=1.5)
-    return float(age.total_seconds()) if age else 0.0
+    return api_checks(context) | {"kafka": broker, "outbox": backlog, "parked": parked, "batches": batches}

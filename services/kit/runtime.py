@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from services.kit import health, idempotency, parked_http, readiness
+from services.kit import health, idempotency, parked_http, readiness, signals
 from services.kit.consumer import subscribe
 from services.kit.database import is_transient
 from services.kit.http import create_app
@@ -86,10 +86,10 @@ class Runtime:
         for task in self._service.background:
             self._start(task.__name__, _forever(task, context))
         broker = make_broker(self._settings)
-        for processor in context.processors():
-            subscribe(broker, processor, self._settings)
+        subscribers = {one.consumer: subscribe(broker, one, self._settings) for one in context.processors()}
         self._ending.push_async_callback(broker.stop)
         await broker.start()
+        self._start("signals", signals.watch(context, subscribers))
 
     async def _answer(self, context: Context) -> None:
         self._health.checks |= readiness.api_checks(context)
@@ -110,7 +110,7 @@ class Runtime:
     async def _listen(self, app: ASGIApp, port: int) -> None:
         config = uvicorn.Config(
             app,
-            host="127.0.0.1",
+            host=self._settings.http_host,
             port=port,
             http="httptools",
             ws="none",

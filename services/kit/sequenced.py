@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, Field, field_validator
 
 from services.kit.body import Body
 from services.kit.idempotency import content_hash
-from services.kit.outbox import Connection
+from services.kit.outbox import Connection, Reader
 
 Session = tuple[str, str]
 """A device and its session."""
@@ -132,6 +132,17 @@ async def progress(conn: Connection, owner: str) -> dict[Session, tuple[int, lis
     through = {(row["device"], row["session"]): row["received_through"] for row in rows}
     later = await _later(conn, owner, sorted(through))
     return {session: advance(known, later.get(session, [])) for session, known in through.items()}
+
+
+async def missing(conn: Reader) -> dict[str, int]:
+    """By owner, how many numbers have not arrived though later ones have: what a device recorded and did not send."""
+    rows = await conn.fetch(
+        "select owner, sum(last - received_through - arrived)::bigint as n from sequenced_session q cross join lateral "
+        "(select count(*) as arrived, max(seq) as last from sequenced s where s.owner = q.owner "
+        "and s.device = q.device and s.session = q.session and s.seq > q.received_through) as later "
+        "where arrived > 0 group by owner"
+    )
+    return {row["owner"]: row["n"] for row in rows}
 
 
 async def _lock_sessions(conn: Connection, owner: str, sessions: Sequence[Session]) -> dict[Session, int]:

@@ -19,8 +19,6 @@ REDACTED = "[redacted]"
 _PRIVATE = re.compile(r"(^|_)name$|phone|address|token|password|secret|authorization|recipient|_url$|quote_key", re.I)
 _PASSWORD_IN_URL = re.compile(r"(\w+://[^:/@\s]+:)[^@\s]+@")
 
-OUTBOX_AGE = Gauge("halfday_outbox_oldest_seconds", "Age of the oldest row that Kafka has not acknowledged")
-PARKED_AGE = Gauge("halfday_parked_oldest_seconds", "Age of the oldest parked record; 0 when none is parked")
 REQUESTS = Histogram("halfday_http_seconds", "Answered HTTP requests", ["method", "route", "status"])
 LOOP_LAG = Gauge("halfday_loop_lag_seconds", "How late the event loop ran its last check")
 

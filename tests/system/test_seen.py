@@ -1,0 +1,83 @@
+"""What an operator sees of a real run: every metric that the dashboard and the alerts name is there, and moves."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from contracts.topics import SERVICES
+from tests.stack import TestStack, eventually
+from tests.system.three_services import Three, three_services
+
+pytestmark = pytest.mark.stack
+DEPLOY = Path(__file__).parents[2] / "deploy"
+DASHBOARD = DEPLOY / "dashboards" / "halfday.json"
+ALERTS = DEPLOY / "dashboards" / "alerts.yaml"
+NAME = re.compile(r"\b(?:halfday|process)_[a-z_]+")
+SUFFIXES = {"counter": ("",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
+
+
+@pytest.fixture(scope="module")
+async def three(stack: TestStack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Three]:
+    """All services, and an order that went through them."""
+    stack.topics(prefix := f"t{tmp_path_factory.mktemp('seen').name}.")
+    async with three_services(stack, prefix, tmp_path_factory.mktemp("logs")) as found:
+        await found.supply()
+        await found.scheduled(await found.order())
+        yield found
+
+
+def expressions() -> Iterator[str]:
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        yield from (target["expr"] for target in panel.get("targets", ()))
+    yield from re.findall(r"^\s+expr: (.+)$", ALERTS.read_text(), re.M)
+
+
+def exported(page: str) -> dict[str, str]:
+    """Every name that a query may use, with the family that it belongs to."""
+    families = re.findall(r"^# TYPE (\S+) (counter|gauge|histogram)$", page, re.M)
+    return {name + suffix: name for name, kind in families for suffix in SUFFIXES[kind]}
+
+
+def value(page: str, sample: str) -> float | None:
+    found = re.search(rf"^{re.escape(sample)} (\S+)$", page, re.M)
+    return float(found[1]) if found else None
+
+
+async def test_dashboard_and_alerts_name_metrics_that_exist_and_forget_none(three: Three) -> None:
+    known: dict[str, str] = {}
+    for service in SERVICES:
+        known |= exported(await three.metrics(service))
+    asked = {name for expression in expressions() for name in NAME.findall(expression)}
+    assert asked - set(known) == set()
+    ours = {family for family in known.values() if family.startswith("halfday_") and not family.endswith("_created")}
+    assert ours - {known[name] for name in asked} == set()
+
+
+async def test_an_order_moves_the_signals(three: Three) -> None:
+    async def measured() -> bool:
+        page = await three.metrics("orders")
+        lag = value(page, 'halfday_lag_records{consumer="orders.dispatch.job.v1"}')
+        return lag == 0 and value(page, "halfday_outbox_oldest_seconds") is not None
+
+    await eventually(measured, 20)
+    orders, inventory = await three.metrics("orders"), await three.metrics("inventory")
+    accepted = 'halfday_http_seconds_count{method="POST",route="/v1/orders",status="201"}'
+    assert value(orders, accepted) == 1
+    assert value(orders, 'halfday_handled_total{consumer="orders.inventory.stock.v1"}') == 1
+    assert value(inventory, 'halfday_handled_total{consumer="inventory.inventory.command.v1"}') == 1
+    assert value(inventory, "halfday_overdrawn") == 0
+    assert value(orders, "halfday_parked_waiting") == value(orders, "halfday_signals_failed_total") == 0
+
+
+def test_every_alert_has_its_runbook() -> None:
+    alerts = re.findall(r"- alert: (\w+)\n(.*?)(?=\n      - |\Z)", ALERTS.read_text(), re.S)
+    assert len(alerts) >= 8
+    for name, body in alerts:
+        runbook = re.search(r"runbook: ([\w-]+\.md)", body)
+        assert runbook, name
+        assert (DEPLOY / "runbooks" / runbook[1]).is_file(), name
