@@ -20,7 +20,8 @@ class Settings(BaseSettings):
 
     Values come from variables, or from files of the same name in `HALFDAY_SECRETS_DIR`. `tokens` maps a role to
     the SHA-256 hex digest of its bearer token. `prefix` stands before every topic and consumer group. `instance`
-    is stable over restarts: it is the Kafka client id and static group member.
+    is stable over restarts: it is the Kafka client id and static group member. `http_host` is the address to listen on;
+    in a container it is `0.0.0.0`.
     """
 
     model_config = SettingsConfigDict(env_prefix="HALFDAY_", extra="ignore", frozen=True)
@@ -30,6 +31,7 @@ class Settings(BaseSettings):
     kafka_username: str | None = None
     kafka_password: str | None = Field(default=None, repr=False)
     prefix: str = ""
+    http_host: str = "127.0.0.1"
     http_port: int = Field(default=0, ge=0, le=65535)
     health_port: int = Field(default=0, ge=0, le=65535)
     tokens: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict, repr=False)
