@@ -21,6 +21,7 @@ def test_from_the_environment(environment: pytest.MonkeyPatch) -> None:
     settings = Settings.load()
     assert settings.tokens == {"operator": "ab"}
     assert (settings.http_port, settings.prefix, settings.security_protocol) == (8080, "", "PLAINTEXT")
+    assert settings.http_host == "127.0.0.1"  # a service is not for the network unless somebody says so
 
 
 def test_secrets_may_stand_in_files(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
