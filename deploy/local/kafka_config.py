@@ -47,11 +47,12 @@ _LOGIN = 'org.apache.kafka.common.security.{module} required username="{user}" p
 
 @dataclass(frozen=True)
 class Listeners:
-    """The three ports on 127.0.0.1: for clients, for the broker itself, for the controller."""
+    """Three ports: for clients, on the address of `host`; for the broker itself and the controller, on 127.0.0.1."""
 
     client: int
     internal: int
     controller: int
+    host: str = "127.0.0.1"
 
 
 def properties(logs: Path, listeners: Listeners, admin_password: str) -> str:
@@ -63,8 +64,11 @@ def properties(logs: Path, listeners: Listeners, admin_password: str) -> str:
         password=admin_password,
         more=f' user_{ADMIN}="{admin_password}"',  # SCRAM users live in the log that the controller reads first
     )
-    ports = {"CLIENT": listeners.client, "INTERNAL": listeners.internal, "CONTROLLER": listeners.controller}
-    bound = {name: f"{name}://127.0.0.1:{port}" for name, port in ports.items()}
+    bound = {
+        "CLIENT": f"CLIENT://{listeners.host}:{listeners.client}",
+        "INTERNAL": f"INTERNAL://127.0.0.1:{listeners.internal}",
+        "CONTROLLER": f"CONTROLLER://127.0.0.1:{listeners.controller}",
+    }
     return FIXED + "".join(
         f"{key}={value}\n"
         for key, value in {

@@ -1,0 +1,66 @@
+"""`python -m deploy.containers env`, on the host: writes deploy/.env once. `... topics`, in a container: makes them."""
+
+import base64
+import json
+import os
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+
+from deploy.local.errors import StackError
+from deploy.local.files import write_private
+from deploy.local.kafka_config import ADMIN
+from deploy.local.provision import provision
+from deploy.local.secrets import Secrets
+
+ENV = Path(__file__).parents[1] / ".env"
+
+
+def env(file: Path = ENV) -> None:
+    """Writes passwords, tokens and their digests to a new `file`, mode 0600, from which Compose fills in its own.
+
+    Raises StackError when it is there: new passwords would fit neither the broker nor the databases.
+    """
+    if file.exists():
+        raise StackError(f"{file} is there already; its passwords are those of the volumes, so keep it")
+    with tempfile.TemporaryDirectory() as folder:
+        made = Secrets.load(Path(folder))
+    values = {
+        "COMPOSE_PROFILES": "core",
+        # An id may not begin with "-", which the tool would take for an option.
+        "HALFDAY_CLUSTER": "h" + base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")[1:],
+        "POSTGRES_PASSWORD": secrets.token_urlsafe(24),
+        "GRAFANA_PASSWORD": secrets.token_urlsafe(24),
+        "QUOTE_KEY": made.quote_key,
+        "TOKEN_DIGESTS": f"'{json.dumps(made.digests())}'",
+        **{f"KAFKA_{user.upper()}": password for user, password in made.kafka.items()},
+        **{f"DATABASE_{role.upper()}": password for role, password in made.postgres.items()},
+    }
+    # Only for the operator to look up: no container is told a token.
+    tokens = "".join(f"# token of the {role}: {token}\n" for role, token in made.tokens.items())
+    write_private(file, tokens + "".join(f"{name}={value}\n" for name, value in values.items()))
+
+
+def topics() -> None:
+    """Makes the topics and permissions on the broker that the environment names; harmless when they are there."""
+    provision(os.environ["HALFDAY_KAFKA_BOOTSTRAP"], ADMIN, os.environ["HALFDAY_KAFKA_PASSWORD"])
+
+
+def main(words: list[str]) -> None:
+    """Entry point; a StackError is one line on stderr and exit code 1."""
+    try:
+        match words:
+            case ["env"]:
+                env()
+                print(f"wrote {ENV}; go on with: docker compose -f deploy/compose.yaml up --build --detach")
+            case ["topics"]:
+                topics()
+            case _:
+                sys.exit("usage: python -m deploy.containers env|topics")
+    except StackError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

