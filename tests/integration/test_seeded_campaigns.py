@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -41,7 +42,18 @@ async def test_seeded_a_clock_that_is_read_before_the_lock(orders: Orders, monke
 
 
 async def test_seeded_a_cap_that_is_counted_without_a_lock(orders: Orders, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(rows, "lock_tallies", campaign_rows.tallies)
+    both, readers = asyncio.Event(), 0
+
+    async def unlocked(conn: Any, campaigns: Any) -> Any:
+        nonlocal readers
+        found = await campaign_rows.tallies(conn, campaigns)
+        readers += 1
+        if readers == 2:
+            both.set()
+        await asyncio.wait_for(both.wait(), 10)  # both processes have read before either counts
+        return found
+
+    monkeypatch.setattr(rows, "lock_tallies", unlocked)
     # The joins' numbers are unique as well: two that were counted at once would be one of them, counted again.
     await orders.context.pool.execute("drop index campaign_join_log")
     with pytest.raises(AssertionError):
