@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from contracts.compat import Schema, breaks
 from contracts.envelope import Unreadable, read_envelope
 from contracts.registry import MODELS, decode, encode, model_of
-from contracts.tools import asyncapi, consumers, docs
+from contracts.tools import asyncapi, asyncapi_page, consumers, docs
 from contracts.tools.history import WORKING, NoHistory, Version, committed, present
 from contracts.tools.samples import samples
 from contracts.tools.schemas import EXAMPLES, SCHEMAS, schema_of, stem, text_of, type_of
@@ -64,7 +64,12 @@ def drift(versions: Iterable[Version]) -> Iterator[Finding]:
             yield Finding("drift", type, f"{wrong}: run `halfday contracts write`")
     for name in now:
         yield Finding("drift", f"schemas/{name}.json", "no event class has this type")
-    for path, text in ((docs.README, docs.written(docs.README.read_text("utf-8"))), (asyncapi.FILE, asyncapi.text())):
+    written = {
+        docs.README: docs.written(docs.README.read_text("utf-8")),
+        asyncapi.FILE: asyncapi.text(),
+        asyncapi_page.FILE: asyncapi_page.text(),
+    }
+    for path, text in written.items():
         if not path.exists() or path.read_text("utf-8") != text:
             yield Finding("drift", path.name, "is behind the code: run `halfday contracts docs`")
 

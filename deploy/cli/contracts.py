@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from contracts.registry import MODELS
-from contracts.tools import asyncapi, docs
+from contracts.tools import asyncapi, asyncapi_page, docs
 from contracts.tools.checks import everything
 from contracts.tools.samples import usual
 from contracts.tools.schemas import EXAMPLES, ROOT, SCHEMAS, as_text, schema_of, stem, text_of
@@ -57,7 +57,7 @@ def write() -> None:
 
 @app.command(name="docs")
 def document() -> None:
-    """Bring the table in contracts/README.md and contracts/asyncapi.yaml up to date.
+    """Bring the table in contracts/README.md, contracts/asyncapi.yaml and its page up to date.
 
     Example: halfday contracts docs
     """
@@ -65,7 +65,7 @@ def document() -> None:
         readme = docs.written(docs.README.read_text("utf-8"))
     except ValueError as wrong:
         raise StackError(str(wrong)) from wrong
-    _update({docs.README: readme, asyncapi.FILE: asyncapi.text()})
+    _update({docs.README: readme, asyncapi.FILE: asyncapi.text(), asyncapi_page.FILE: asyncapi_page.text()})
 
 
 def _update(texts: dict[Path, str]) -> None:

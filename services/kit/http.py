@@ -15,8 +15,10 @@ import uuid_utils
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.responses import FileResponse
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+import contracts
 from services.kit import health, problems
 from services.kit.body import Body as Body  # services take it from here
 from services.kit.process import Context
@@ -27,6 +29,14 @@ BODY_LIMIT = 256 * 1024
 """Bytes of a request's body; a route sets its own with `max_body_size=`."""
 
 _STATIC = Path(__file__).parent / "static"
+_CONTRACTS = Path(contracts.__file__).parent
+_PAGES = {
+    "/docs": _STATIC / "docs.html",
+    "/docs/docs.js": _STATIC / "docs.js",
+    "/docs/docs.css": _STATIC / "docs.css",
+    "/asyncapi": _CONTRACTS / "asyncapi.html",
+    "/asyncapi.yaml": _CONTRACTS / "asyncapi.yaml",
+}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _SECURITY = [
@@ -41,7 +51,9 @@ IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_lengt
 
 
 def create_app(context: Context, routers: Sequence[APIRouter], readiness: health.Readiness) -> FastAPI:
-    """The service's HTTP application: its routers, `/live /ready /metrics`, `/openapi.json` and `/docs`."""
+    """The service's HTTP application: its routers, `/live /ready /metrics`, `/openapi.json` and `/docs`, and
+    the events of all services as `/asyncapi.yaml` and `/asyncapi`.
+    """
     app = _App(
         title=f"{context.service.name} API",
         version="1",
@@ -55,8 +67,9 @@ def create_app(context: Context, routers: Sequence[APIRouter], readiness: health
     for router in routers:
         app.include_router(router)
     app.router.routes.extend(health.routes(context.service.name, readiness))
-    for path, file in (("/docs", "docs.html"), ("/docs/docs.js", "docs.js"), ("/docs/docs.css", "docs.css")):
+    for path, file in _PAGES.items():
         app.add_route(path, _page(file), include_in_schema=False)
+    app.mount("/schemas", StaticFiles(directory=_CONTRACTS / "schemas"))  # where the events' document points
     app.add_middleware(Unforeseen)
     return app
 
@@ -104,9 +117,9 @@ def request_key(header: str | None, own_id: object | None) -> str | None:
     return str(own_id)
 
 
-def _page(file: str) -> Callable[[Request], Awaitable[FileResponse]]:
+def _page(file: Path) -> Callable[[Request], Awaitable[FileResponse]]:
     async def page(_request: Request) -> FileResponse:
-        return FileResponse(_STATIC / file)
+        return FileResponse(file)
 
     return page
 

