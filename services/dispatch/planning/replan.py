@@ -91,7 +91,12 @@ def _begun(model: Model, route: Route, progress: Progress) -> Route:
         if _lateness(model, trips[-1]):
             trips[-1] = _reordered(model, c, trips[-1], progress)
         free = trips[-1].end_s
-    return Route(route.courier, tuple(trips), tuple(rest for rest in route.breaks if rest.start_s <= progress.now_s))
+    breaks = [rest for rest in route.breaks if rest.start_s <= progress.now_s]
+    if trips and len(trips) == len(route.trips):
+        free = _homeward(model, Route(route.courier, tuple(trips))).trips[-1].end_s
+    while trips and breaks and trips[-1].start_s <= breaks[-1].start_s < free:
+        breaks.pop()  # the trip before it took longer
+    return Route(route.courier, tuple(trips), tuple(breaks))
 
 
 def _homeward(model: Model, route: Route) -> Route:
