@@ -126,10 +126,11 @@ def release(book: DispatchBook, wave: Wave, plan: Plan) -> Wave:
 
 
 def finish(book: DispatchBook, wave: Wave) -> None:
-    """Ends a released wave whose jobs have all ended; the caller has made sure of that under the wave's lock."""
+    """Ends a released wave whose jobs have all ended, once; the caller holds the wave's lock and has its jobs."""
+    after = waves.done(wave)
     jobs = [job for job in book.jobs.values() if job.slot and job.slot.wave == wave.id]
     delivered = sum(job.state is State.DELIVERED for job in jobs)
     returned = sum(job.state is State.RETURNED for job in jobs)
-    if len(jobs) == delivered + returned:
-        book.put_wave(waves.done(wave))
+    if after != wave and len(jobs) == delivered + returned:
+        book.put_wave(after)
         book.uow.emit(WaveDone(wave=wave.id, delivered=delivered, returned=returned))
