@@ -108,10 +108,10 @@ async def save_lots(conn: Connection, rows: Collection[Lot], now: datetime) -> N
 
 
 async def allotments(conn: Connection, terminals: Collection[tuple[str, str]]) -> list[Allotment]:
-    """All allotments of these (terminal, pool)."""
+    """All allotments of these (terminal, pool), in order: the ids of movements count through them."""
     rows = await conn.fetch(
         f"select {_ALLOTMENT} from allotment "  # noqa: S608
-        "join unnest($1::text[], $2::text[]) k(terminal, pool) using (terminal, pool)",
+        "join unnest($1::text[], $2::text[]) k(terminal, pool) using (terminal, pool) order by terminal, pool, item",
         *columns(terminals, 2),
     )
     return [Allotment(**row) for row in rows]
