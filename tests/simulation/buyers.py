@@ -37,38 +37,32 @@ class Buyers:
             "fulfilment": delivery if market.chance(0.6) else {"kind": "pickup", "point": f"p{community}"},
             "payment": rng.choice(("on_account", "on_account", "prepaid", "pending", "pending")),
         }
-        self._place(id, name, body, self._taken(id, name, body))
+        self._place(id, name, body)
         if market.chance(0.2):
-            market.at(market.now + rng.expovariate(2), self._place, id, name, body, lambda again: self._same(id, again))
+            market.at(market.now + rng.expovariate(2), self._place, id, name, body)
         if market.chance(0.1):
             other = {**body, "lines": [goods(items[0], 9)]}
-            market.at(market.now + rng.expovariate(2), self._place, id, name, other, lambda told: self._other(id, told))
+            market.at(market.now + rng.expovariate(2), self._place, id, name, other)
 
-    def _place(self, id: UUID, name: str, body: dict[str, Any], heard: Any) -> None:
-        self.market.client.place(id, NewOrder.model_validate(body), f"order {name}", heard)
+    def _place(self, id: UUID, name: str, body: dict[str, Any]) -> None:
+        asked = NewOrder.model_validate(body)
 
-    def _taken(self, id: UUID, name: str, body: dict[str, Any]) -> Any:
         def heard(answer: o.Order | Problem) -> None:
             if isinstance(answer, Problem):
+                # another content came first under this id, or the market day is over
                 hold(answer.status in {409, 422}, "an order is taken or refused", f"{name}: {answer}")
-                return  # another content under this id came first
-            first = id not in self.accepted
-            self._same(id, answer)
-            if first:
+            elif id not in self.accepted:
+                self.accepted[id] = answer
                 self._live(id, name, answer)
+            else:
+                known = self.accepted[id].terms
+                hold(known == answer.terms, "the same request has the same answer", f"{known}, {answer.terms}")
+            if isinstance(answer, o.Order):
+                taken = [(line.item, line.quantity) for line in answer.terms.lines]
+                wanted = [(line.item, line.quantity or line.weight_g) for line in asked.lines]
+                hold(taken == wanted, "another content is a conflict", f"{name}: {wanted} was answered {taken}")
 
-        return heard
-
-    def _same(self, id: UUID, answer: o.Order | Problem) -> None:
-        if isinstance(answer, o.Order):
-            known = self.accepted.setdefault(id, answer)
-            hold(known.terms == answer.terms, "the same request has the same answer", f"{known.terms}, {answer.terms}")
-
-    def _other(self, id: UUID, told: o.Order | Problem) -> None:
-        # whichever content comes first is the order; then it lives like any other
-        if isinstance(told, o.Order) and id not in self.accepted:
-            self.accepted[id] = told
-            self._live(id, "altered", told)
+        self.market.client.place(id, asked, f"order {name}", heard)
 
     def _live(self, id: UUID, name: str, order: o.Order) -> None:
         market, rng = self.market, self.rng

@@ -56,7 +56,11 @@ class EventChecks:
 
     def _identity(self, fact: Fact) -> None:
         twin = self.ids.get(fact.id)
-        hold(twin is None, "an event is told once", f"{fact.kind} {fact.subject} has numbers {twin and twin.seq}, {fact.seq}")
+        hold(
+            twin is None,
+            "an event is told once",
+            f"{fact.kind} {fact.subject} has numbers {twin and twin.seq}, {fact.seq}",
+        )
         self.ids[fact.id] = fact
         place = (fact.topic, fact.subject)
         self.numbers[place] += 1
@@ -70,7 +74,11 @@ class EventChecks:
         if command and fact.kind in ANSWERS[command.kind]:
             given = self.answers[str(command.id)]
             given.append(fact)
-            hold(len(given) == 1, "a command has one answer", f"{command.kind} {command.subject}: {[g.kind for g in given]}")
+            hold(
+                len(given) == 1,
+                "a command has one answer",
+                f"{command.kind} {command.subject}: {[g.kind for g in given]}",
+            )
         if fact.kind in SCHEDULED:
             self.planned.add(fact.data["reservation"])
 
@@ -104,13 +112,19 @@ class EventChecks:
         self.in_log.add(id)
         fact = self.ids[UUID(id)]
         place = (fact.topic, fact.key, fact.subject)
-        hold(fact.seq > self.seen[place], "events of a subject keep their order", f"{fact.kind} {fact.subject} {fact.seq}")
+        hold(
+            fact.seq > self.seen[place],
+            "events of a subject keep their order",
+            f"{fact.kind} {fact.subject} {fact.seq}",
+        )
         self.seen[place] = fact.seq
 
     def at_end(self) -> None:
         """Nothing is under way any more."""
         lost = [fact for id, fact in self.ids.items() if str(id) not in self.in_log]
-        hold(not lost, "what was committed is told", f"not in the log: {[(f.kind, f.subject, f.seq) for f in lost[:3]]}")
+        hold(
+            not lost, "what was committed is told", f"not in the log: {[(f.kind, f.subject, f.seq) for f in lost[:3]]}"
+        )
         for id, command in self.commands.items():
             hold(self.answers[id], "a command has one answer", f"{command.kind} {command.subject}: none")
         unplanned = sorted(self.scheduled.keys() - self.planned)

@@ -75,10 +75,11 @@ def _agree(order: Order, reservations: list[Any], job: Any) -> None:
 def _nothing_left(dbs: Databases, interested: dict[str, set[UUID]]) -> None:
     for name, db in dbs.items():
         left = list(db.tables["outbox"].values())
-        hold(not left, "nothing is left lying", f"outbox of {name}: {[(r.topic, r.subject, r.seq) for r in left[:3]]}")
+        hold(not left, "nothing is left lying", f"outbox of {name}: {[(r.topic, r.subject) for r in left[:3]]}")
         inbox = db.tables["inbox"]
         for consumer, ids in interested.items():
             if consumer.startswith(f"{name}."):
                 missed = sorted(id for id in ids if (consumer, id) not in inbox)
                 hold(not missed, "nothing is left lying", f"{consumer} never handled {missed[:3]}")
+        hold(not db.deadlocks, "locks are taken in one order", f"{db.deadlocks} deadlocks in {name}")
         hold(not db.holders, "nothing is left lying", f"locks of {name}: {list(db.holders)[:3]}")

@@ -48,7 +48,7 @@ class StockChecks:
                 self.lots[move.lot] += change
             self.out[move.cause, move.item, str(place)] += change
         promise = move.source == "free" and move.target in CLAIMS and move.cause.startswith(PROMISES)
-        if promise and not (move.target == "unconfirmed"):
+        if promise and move.target != "unconfirmed":
             hold(_short(count) <= before, "a promise is never more than there is", f"{move}: {dict(count)}")
 
     def _rows(self, db: Database, touched: set[Key]) -> None:
@@ -79,7 +79,9 @@ class StockChecks:
         short = _short(self.counts[key])
         told = [f for f in facts if f.kind == "claims-exceeded" and f.subject == "/".join(key)]
         if short > self.shortfall[key]:
-            hold(told, "a shortfall names whom it falls on", f"{key}: {self.shortfall[key]} -> {short}, nothing was told")
+            hold(
+                told, "a shortfall names whom it falls on", f"{key}: {self.shortfall[key]} -> {short}, nothing was told"
+            )
             named = set(told[-1].data["reservations"])
             mine = [(r, sum(x.quantity for x in r.lines if x.item == key[1])) for r, _ in self._of(db, key[0])]
             covered = sum(quantity for r, quantity in mine if str(r.id) in named)

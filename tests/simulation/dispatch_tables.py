@@ -113,7 +113,11 @@ async def claim_wave(pool: Any, real: datetime, lease: timedelta) -> Wave | None
         waves = sorted(conn.rows("wave").values(), key=lambda wave: (wave.cutoff, wave.id))
         for wave in waves:
             until = conn.get("solving", wave.id)
-            if wave.state is WaveState.CUT and (until is None or until <= real) and conn._free(("wave", wave.id), False):
+            if (
+                wave.state is WaveState.CUT
+                and (until is None or until <= real)
+                and conn._free(("wave", wave.id), False)
+            ):
                 conn.put("solving", wave.id, real + lease)
                 conn._apply()
                 return wave

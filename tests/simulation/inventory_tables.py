@@ -49,7 +49,9 @@ async def save_stock(conn: Transaction, found: Collection[Stock]) -> None:
 async def lots(conn: Reader, keys: Collection[Key], named: Collection[UUID]) -> list[Lot]:
     await conn.statement()
     return [
-        lot for lot in conn.rows("lot").values() if (lot.on_hand > 0 and (lot.pool, lot.item) in keys) or lot.id in named
+        lot
+        for lot in conn.rows("lot").values()
+        if (lot.on_hand > 0 and (lot.pool, lot.item) in keys) or lot.id in named
     ]
 
 
@@ -62,7 +64,8 @@ async def save_lots(conn: Transaction, found: Collection[Lot], _now: datetime) -
 
 async def allotments(conn: Reader, terminals: Collection[tuple[str, str]]) -> list[Allotment]:
     await conn.statement()
-    return [row for row in conn.rows("allotment").values() if (row.terminal, row.pool) in terminals]
+    found = [row for row in conn.rows("allotment").values() if (row.terminal, row.pool) in terminals]
+    return sorted(found, key=lambda row: (row.terminal, row.pool, row.item))
 
 
 async def save_allotments(conn: Transaction, found: Collection[Allotment]) -> None:

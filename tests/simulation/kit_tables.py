@@ -72,7 +72,10 @@ async def save_deadlines(conn: Transaction, changes: Mapping[tuple[str, str], De
         conn.delete("deadline", key)
     for key, found in sorted((key, deadline) for key, deadline in changes.items() if deadline is not None):
         await conn.lock("deadline", key)
-        conn.put("deadline", key, replace(found, n=conn.db.next("deadline")))
+        n = conn.db.next("deadline")
+        if conn.get("deadline", key):  # PostgreSQL has taken a number before it sees the conflict
+            n = conn.db.next("deadline")
+        conn.put("deadline", key, replace(found, n=n))
 
 
 async def overdue(pool: Reader, business: datetime, real: datetime, limit: int) -> list[Deadline]:

@@ -89,9 +89,7 @@ class Market:
             for id, (cutoff, begin, end) in WAVES.items()
         ]
         sites = [c.SiteDay(site=site, communities=[community]) for site, community in SITES.items()]
-        return c.MarketDayPut(
-            id=DAY, date=DATE, opens_at=hour(OPENS), closes_at=hour(CLOSES), sites=sites, waves=waves
-        )
+        return c.MarketDayPut(id=DAY, date=DATE, opens_at=hour(OPENS), closes_at=hour(CLOSES), sites=sites, waves=waves)
 
 
 def goods(item: str, amount: int) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Database:
         self.name, self.weather, self.on_commit = name, weather, on_commit
         self.tables: dict[str, dict[Key, Any]] = defaultdict(dict)
         self.sequences: Counter[str] = Counter()
+        self.deadlocks = 0
         self.holders: dict[Lock, dict[Transaction, bool]] = {}
         self.waiters: dict[Lock, list[Task]] = defaultdict(list)
 
@@ -127,6 +128,7 @@ class Transaction(Reader):
             self.waits_for = name
             if self._circle():
                 self.waits_for = None
+                self.db.deadlocks += 1
                 raise asyncpg.DeadlockDetectedError(f"deadlock at {table} {key}")
             task = self.db.weather.scheduler.current
             assert task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -41,9 +41,16 @@ async def insert_orders(conn: Transaction, found: Sequence[Order], hashes: Mappi
     for order in sorted(found, key=lambda order: order.id):
         await conn.lock("orders", order.id)
         if conn.get("orders", order.id) is None:
-            conn.put("orders", order.id, (order, hashes[order.id]))
+            conn.put("orders", order.id, (_stored(order), hashes[order.id]))
             new.add(order.id)
     return new
+
+
+def _stored(order: Order) -> Order:
+    """As PostgreSQL gives it back: instants have forgotten their offset."""
+    terms = order.terms
+    plain = {name: getattr(terms, name).astimezone(UTC) for name in ("due_by", "closes_at", "placed_at")}
+    return replace(order, terms=replace(terms, **plain))
 
 
 async def insert_details(

@@ -15,7 +15,7 @@ from services.kit.relay import Relay
 from services.kit.settings import Settings
 from tests.simulation.log import Log
 from tests.simulation.memory import Reader
-from tests.simulation.scheduler import Scheduler, Task, Then, pause
+from tests.simulation.scheduler import Killed, Scheduler, Task, Then, pause
 from tests.simulation.shims import Event
 
 SETTINGS = Settings(database_url="postgresql://in-memory")
@@ -30,6 +30,7 @@ class Faults:
     slow: float = 0.0  # of each poll: seconds instead of milliseconds
     unsent: float = 0.0  # of each page of the relay: the producer fails
     lost_answer: float = 0.0  # of each request: the client does not hear the answer
+    crash: float = 0.0  # of each pass of a named crash point: the process is killed there
 
 
 class World:
@@ -43,6 +44,13 @@ class World:
     @property
     def rng(self) -> Any:
         return self.scheduler.rng
+
+    def point(self, name: str) -> bool:
+        """A named crash point of the product is passed."""
+        if self.faults.crash and self.rng.random() < self.faults.crash:
+            self.note("crash", "at %s", name)
+            raise Killed
+        return False
 
     def delay(self) -> float:
         """How long something takes to be noticed."""
@@ -139,6 +147,10 @@ class Process:
                 self.world.scheduler.after(self.world.rng.uniform(0, 3), lost)
         self.world.scheduler.after(down, self.start)
 
+    def died(self) -> None:
+        """It was killed at a crash point of its own."""
+        self.kill(self.world.rng.choice((0.2, 2, 20)) * self.world.rng.uniform(0.5, 1.5))
+
     def freeze(self, seconds: float) -> None:
         """Does nothing for a while, as one that gets no CPU or no network."""
         self.frozen = self.world.scheduler.now + seconds
@@ -185,11 +197,9 @@ class Consumer:
         self._waiting = False
         if not self.alive:
             self.log.listeners[self.topic] = [p for p in self.log.listeners[self.topic] if p != self.poke]
-            return
-        if self.process.frozen > self.process.world.scheduler.now:
-            return self.poke()
-        batch = self._choose()
-        if batch:
+        elif self.process.frozen > self.process.world.scheduler.now:
+            self.poke()
+        elif batch := self._choose():
             self._busy = True
             self.process.run(self._work(batch), self.processor.consumer, self._done)
 
@@ -252,7 +262,8 @@ class Sweeping:
         if not process.up or process.lives != self.life:
             return
         if process.frozen > process.world.scheduler.now:
-            return self.poke()
+            self.poke()
+            return
         sweep = process.do(lambda process: process.context.sweeper().sweep())  # type: ignore[union-attr]
         process.run(sweep, "sweeper", self._done)
         if process.world.rng.random() < process.world.faults.twin:

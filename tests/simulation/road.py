@@ -1,4 +1,4 @@
-"""Dispatch: the desk that plans, the dispatcher who cuts, hands out and reassigns, couriers with and without a network."""
+"""The desk that plans, the dispatcher who cuts, hands out and reassigns, couriers with and without a network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.dispatch.schemas import ReassignBody, SyncBody
 from services.kit.problems import Problem
 from tests.simulation.buyers import Buyers
 from tests.simulation.market import COURIERS, WAVES, Market, hour
-from tests.simulation.processes import Process, World
+from tests.simulation.processes import Process, World, only_transient
 from tests.simulation.scheduler import pause
 
 
@@ -59,6 +59,8 @@ class Desk:
         async def work(process: Process) -> bool:
             return await desk.plan_next(process.context) or await desk.end_next(process.context)
 
+        if self.world.rng.random() < self.world.faults.twin:
+            process.run(work(process), "another worker's desk", only_transient)
         process.run(process.do(work), "desk", lambda more, error: self.poke(1) if more or error else None, self._lost)
         return None
 
@@ -185,5 +187,3 @@ class Courier:
         """Goes on until nothing is on the way any more."""
         self.look()
         self._send(list(self._queue))
-
-

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from uuid import UUID
 from services.dispatch.app import SERVICE as DISPATCH
 from services.inventory.app import SERVICE as INVENTORY
 from services.kit.message import Erased, Record
+from services.kit.relay import POLL_S
 from services.orders.app import SERVICE as ORDERS
 from services.orders.domain.order import TERMINAL
 from tests.simulation import check_orders, seams
@@ -27,6 +29,7 @@ from tests.simulation.memory import Database, Reader, Transaction, Weather
 from tests.simulation.processes import Faults, Process, Sweeping, World
 from tests.simulation.road import Courier, Desk, Dispatcher
 from tests.simulation.scheduler import Scheduler, SimClock, Stuck
+from tests.simulation.shims import Ids
 from tests.simulation.stalls import open_stalls
 from tests.simulation.trace import Trace
 from tests.simulation.yard import Yard
@@ -39,23 +42,28 @@ ROUNDS = 40
 
 @dataclass
 class Outcome:
-    """How a run ended: `invariant` names what did not hold, empty when everything did."""
+    """How a run ended: `invariant` names what did not hold, empty when everything did; `seen` is what was seen.
+
+    `facts` counts the events and commands that were told, `steps` what the scheduler did.
+    """
 
     seed: int
     invariant: str
     seen: str
     trace: Trace
-    counts: dict[str, int] = field(default_factory=dict)
+    facts: int
+    steps: int
 
 
 class Run:
     """The world of one seed with its checks."""
 
-    def __init__(self, seed: int, *, quiet: bool = False) -> None:
-        self.seed, self.quiet = seed, quiet
+    def __init__(self, seed: int, *, quiet: bool = False, broken: Iterable[seams.Seam] = ()) -> None:
+        self.seed, self.quiet, self.broken = seed, quiet, tuple(broken)
         self.scheduler = Scheduler(random.Random(seed))
         self.rng = self.scheduler.rng
         self.made = random.Random(seed + 1)
+        self.ids = Ids(self.made)
         self.trace = Trace(self.scheduler)
         self.weather = Weather(self.scheduler)
         clock = SimClock(self.scheduler, ANCHOR, hour(5.9), self.rng.choice((20.0, 60.0, 240.0)))
@@ -70,7 +78,9 @@ class Run:
     def play(self) -> Outcome:
         """Plays the day, lets time pass until nothing is under way, and looks at what is left."""
         try:
-            with seams.installed((*seams.TABLES, *seams.of_world(self.world, self.dbs, self.made))):
+            with seams.installed(
+                (*seams.TABLES, *seams.of_world(self.world, self.dbs, self.ids, self.made), *self.broken)
+            ):
                 self._begin()
                 self.scheduler.run(MOST_STEPS)
                 self._end()
@@ -78,11 +88,13 @@ class Run:
             return self._outcome(broken.invariant, broken.seen)
         except Stuck as stuck:
             return self._outcome("the day comes to an end", str(stuck))
+        finally:
+            self.scheduler.close()
         return self._outcome("", "")
 
     def _outcome(self, invariant: str, seen: str) -> Outcome:
-        counts = {"steps": self.scheduler.steps, "facts": len(self.events.ids), "orders": len(self.events.once)}
-        return Outcome(self.seed, invariant, self.trace.readable(seen), self.trace, counts)
+        told = self.trace.readable(seen)
+        return Outcome(self.seed, invariant, told, self.trace, len(self.events.ids), self.scheduler.steps)
 
     def _begin(self) -> None:
         for service in SERVICES:
@@ -91,7 +103,7 @@ class Run:
         rng, world = self.rng, self.world
         market = Market(world, Client(world), self.trace)
         market.open(rng.choice((3, 6, 20)))
-        self.buyers = Buyers(market, rng.randint(4, 16))
+        self.buyers = Buyers(market, rng.randint(4, 20))
         self.stalls = open_stalls(market)
         Yard(market)
         self.dispatcher = Dispatcher(market)
@@ -105,6 +117,7 @@ class Run:
         rng, faults = self.rng, self.world.faults
         faults.again, faults.twin, faults.slow = rng.choice((0, 0.05, 0.3)), rng.choice((0, 0.1)), rng.choice((0, 0.05))
         faults.unsent, faults.lost_answer = rng.choice((0, 0.1)), rng.choice((0, 0.05))
+        faults.crash = rng.choice((0, 0.005, 0.02))
         self.weather.yields = rng.choice((0.02, 0.15))
         self.weather.unknown, self.weather.drops = rng.choice((0, 0.02)), rng.choice((0, 0.02))
         names = sorted(self.world.processes)
@@ -149,6 +162,8 @@ class Run:
             self.stock.committed(transaction.db, transaction, facts)
         else:
             self.desk.poke()
+        if facts:  # the relay looks by itself, also when nobody wakes it
+            self.scheduler.after(POLL_S, lambda: self.world.processes[f"{name}.worker"].wake.set())
         self._deadlines(transaction)
 
     def _deadlines(self, transaction: Transaction) -> None:
@@ -190,6 +205,6 @@ def _readers() -> dict[str, list[tuple[str, set[str]]]]:
     return found
 
 
-def play(seed: int, *, quiet: bool = False) -> Outcome:
-    """Plays one seed; `quiet` without any fault."""
-    return Run(seed, quiet=quiet).play()
+def play(seed: int, *, quiet: bool = False, broken: Iterable[seams.Seam] = ()) -> Outcome:
+    """Plays one seed; `quiet` without any fault; `broken` replaces parts of the product by worse ones."""
+    return Run(seed, quiet=quiet, broken=broken).play()

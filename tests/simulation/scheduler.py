@@ -59,6 +59,9 @@ class Task:
             asked = self._context.run(step, given)
         except StopIteration as end:
             self._finish(end.value, None)
+        except Killed:
+            self.done = True
+            scheduler.after(0, self.home.died)
         except Exception as failed:
             self._finish(None, failed)
         else:
@@ -121,6 +124,12 @@ class Scheduler:
             if self.steps > limit:
                 raise Stuck(f"no rest after {limit} steps")
             call(*args)
+
+    def close(self) -> None:
+        """Gives up all that was still to begin."""
+        for _, _, call, _ in self._heap:
+            if isinstance(task := getattr(call, "__self__", None), Task):
+                task.coroutine.close()
 
 
 class SimClock(Clock):

@@ -13,7 +13,7 @@ import structlog
 
 from services.dispatch import desk
 from services.inventory.repository import book
-from services.kit import batcher, handling, ids, relay, unit_of_work
+from services.kit import batcher, consumer, deadlines, handling, ids, relay, unit_of_work
 from services.orders.api import intake
 from tests.simulation import dispatch_tables, inventory_tables, kit_tables, orders_tables
 from tests.simulation.log import Publisher, RelayConnection
@@ -31,11 +31,10 @@ TABLES: tuple[Seam, ...] = (
 )
 
 
-def of_world(world: World, dbs: dict[str, Database], made: random.Random) -> tuple[Seam, ...]:
-    """Time, chance, ids and the outside: `made` is the chance that ids and codes come from."""
+def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.Random) -> tuple[Seam, ...]:
+    """Time, chance, ids and the outside: `made` is the chance that codes come from."""
     asyncio = Asyncio(world.scheduler)
     time = SimpleNamespace(monotonic=lambda: world.scheduler.now)
-    new_ids = Ids(made)
 
     async def connect(_settings: Any) -> RelayConnection:
         return RelayConnection(dbs[world.scheduler.current.home.service.name])  # type: ignore[union-attr]
@@ -47,6 +46,7 @@ def of_world(world: World, dbs: dict[str, Database], made: random.Random) -> tup
         *((module, "asyncio", asyncio) for module in (handling, relay, batcher)),
         *((module, "random", world.rng) for module in (handling, relay)),
         *((module, "time", time) for module in (handling, relay)),
+        *((module, "point", world.point) for module in (consumer, deadlines, handling, intake, relay, unit_of_work)),
         *((module, "uuid_utils", new_ids) for module in (unit_of_work, ids, book)),
         (intake, "secrets", SimpleNamespace(randbelow=made.randrange)),
         (relay, "connect", connect),
@@ -58,15 +58,15 @@ def of_world(world: World, dbs: dict[str, Database], made: random.Random) -> tup
 @contextmanager
 def installed(seams: Iterable[Seam]) -> Iterator[None]:
     """The replacements stand inside the block, and nothing is logged there."""
-    seams = tuple(seams)
-    kept = [(owner, name, getattr(owner, name)) for owner, name, _ in seams]
+    kept: list[Seam] = []
     logging_before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         for owner, name, stand_in in seams:
+            kept.append((owner, name, getattr(owner, name)))
             setattr(owner, name, stand_in)
         yield
     finally:
-        for owner, name, real in kept:
+        for owner, name, real in reversed(kept):
             setattr(owner, name, real)
         structlog.configure(**logging_before)

@@ -91,8 +91,8 @@ class Ids:
     """Stands in for `uuid_utils`: UUIDv7-like ids that grow, made of the seed."""
 
     def __init__(self, rng: random.Random) -> None:
-        self._rng, self._count = rng, 0
+        self._rng, self.count = rng, 0
 
     def uuid7(self) -> UUID:
-        self._count += 1
-        return UUID(int=(self._count << 80) | (7 << 76) | (2 << 62) | self._rng.getrandbits(60))
+        self.count += 1
+        return UUID(int=(self.count << 80) | (7 << 76) | (2 << 62) | self._rng.getrandbits(60))

@@ -1,4 +1,4 @@
-"""Stalls: terminals that sell with or without a network and upload what they have, in any order, any number of times."""
+"""Stalls: terminals that sell with or without a network and upload what they have, in any order and split anyhow."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class Stall:
 
         def heard(answer: Any) -> None:
             if isinstance(answer, Problem):
-                # before the catalogue has what it sells
-                hold(self.market.now < 7.5, "a stall's facts are taken", f"{self.terminal}: {answer.detail}")
+                # the catalogue does not have the terminal or what it sells yet: the device keeps what it has
+                hold(answer.status in {404, 422}, "a stall's facts are taken", f"{self.terminal}: {answer.detail}")
                 return
             self.through = max(self.through, answer["received_through"].get(SESSION, 0))
             if self.rng.random() < 0.7:
@@ -88,5 +88,3 @@ class Stall:
 def open_stalls(market: Market) -> list[Stall]:
     """All terminals of the market."""
     return [Stall(market, terminal) for terminal in sorted(TERMINALS)]
-
-

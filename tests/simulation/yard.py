@@ -21,7 +21,7 @@ class Yard:
         rng, pools = self.rng, sorted(POOLS.values())
         for pool in pools:
             for item in sorted(ITEMS):
-                market.at(6.05, self._receive, pool, item, rng.choice((6, 15, 30)))
+                market.at(6.05, self._receive, pool, item, rng.choice((6, 20, 40, 40)))
                 if market.chance(0.3):
                     market.at(rng.uniform(8, 14), self._receive, pool, item, rng.randint(3, 12))
         for terminal in sorted(TERMINALS):
@@ -70,7 +70,12 @@ class Yard:
 
     def _move(self, item: str) -> None:
         rng, id = self.rng, self.market.id(f"move-{item}")
-        body = {"pool": f"{DAY}@s1", "from_terminal": "t1", "to_terminal": "t2", "lease_until": hour(rng.uniform(15, 19))}
+        body = {
+            "pool": f"{DAY}@s1",
+            "from_terminal": "t1",
+            "to_terminal": "t2",
+            "lease_until": hour(rng.uniform(15, 19)),
+        }
         moved = MoveIn.model_validate(body | goods(item, rng.randint(1, 4)) | {"move_id": id})
         self._ask(f"move {item} from t1 to t2", lambda p: allotments.move(p.context, ROLE, moved, None))
 

@@ -1,0 +1,95 @@
+"""Six ways to get it wrong. None of them is known to the checks: the invariants alone must give them away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from contracts.events.inventory import ReleaseStock
+from services.inventory.domain import reservation
+from services.inventory.domain.reservation import Decision as Reserving
+from services.inventory.domain.reservation import Reservation, State
+from services.inventory.domain.stock import Stock
+from services.kit import outbox
+from services.kit.consumer import Processor
+from services.kit.outbox import Row
+from services.kit.unit_of_work import UnitOfWork
+from services.orders.domain import fulfilment, steps
+from services.orders.domain.order import Cancel, Decision, Order
+from tests.simulation import kit_tables
+from tests.simulation.memory import Reader
+from tests.simulation.processes import Consumer
+from tests.simulation.seams import Seam
+
+
+def no_inbox() -> list[Seam]:
+    """Every delivery is taken for the first one. It is written down all the same, so that nothing seems missing."""
+    good = Processor._take
+
+    async def take(self: Processor, uow: UnitOfWork, deliveries: Sequence[Any]) -> list[Any]:
+        await good(self, uow, deliveries)
+        return list(deliveries)
+
+    return [(Processor, "_take", take)]
+
+
+def cursor_outbox() -> list[Seam]:
+    """The relay goes on behind the last id that it saw."""
+    seen: dict[str, int] = {}
+
+    async def page(conn: Reader, lane: int, limit: int) -> list[Row]:
+        last = seen.get(conn.db.name, 0)
+        rows = [row for row in await kit_tables.page(conn, lane, 10**6) if row.id > last][:limit]
+        seen[conn.db.name] = rows[-1].id if rows else last
+        return rows
+
+    return [(outbox, "page", page)]
+
+
+def ack_before_commit() -> list[Seam]:
+    """Positions are committed when a batch is handed over, not when it is done."""
+    return [(Consumer, "ack_first", True)]
+
+
+def no_shortfall_rule() -> list[Seam]:
+    """What is claimed but not there is said nowhere."""
+    return [(Stock, "shortfall", property(lambda _: 0))]
+
+
+def cancel_out_of_order() -> list[Seam]:
+    """A cancelled order gives its stock up while its delivery is still on."""
+
+    def both(order: Order, message: Any, now: Any) -> Decision:
+        good = steps.cancel(order, message, now)
+        claim = {"reservation": order.reservation, "pool": order.terms.pool, "order": order.id}
+        already = any(isinstance(command, ReleaseStock) for command in good.commands)
+        commands = good.commands if already else (ReleaseStock(**claim), *good.commands)
+        return Decision(good.order, good.events, commands)
+
+    table = {
+        (state, message): fulfilment.Step(both, step.to) if message is Cancel and step.act is steps.cancel else step
+        for (state, message), step in fulfilment.TRANSITIONS.items()
+    }
+    return [(fulfilment, "TRANSITIONS", table)]
+
+
+def expiry_ignoring_commit() -> list[Seam]:
+    """A hold that was made firm meanwhile ends all the same when its time is over."""
+    good = reservation.expire
+
+    def expire(known: Reservation | None, now: Any) -> Reserving:
+        if known and known.state is State.FIRM and known.expires_at is None:
+            return reservation._end(known)
+        return good(known, now)
+
+    return [(reservation, "expire", expire), (UnitOfWork, "undue", lambda *_: None)]
+
+
+BUGS: dict[str, Callable[[], list[Seam]]] = {
+    "no inbox": no_inbox,
+    "cursor outbox": cursor_outbox,
+    "ack before commit": ack_before_commit,
+    "no shortfall rule": no_shortfall_rule,
+    "cancel out of order": cancel_out_of_order,
+    "expiry ignoring commit": expiry_ignoring_commit,
+}

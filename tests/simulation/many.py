@@ -1,0 +1,36 @@
+"""Many seeds, in several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.simulation.run import play
+
+
+@dataclass
+class Played:
+    """How many seeds and events there were, and the first seed in which something did not hold."""
+
+    seeds: int = 0
+    facts: int = 0
+    broken: int | None = None
+
+
+def play_many(seeds: Sequence[int], jobs: int) -> Played:
+    """Plays them all, or until one breaks something; which process plays which changes nothing."""
+    total = Played()
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        for seed, facts, broken in pool.imap(_one, seeds, chunksize=5):
+            total.seeds += 1
+            total.facts += facts
+            if broken:
+                total.broken = seed
+                break
+    return total
+
+
+def _one(seed: int) -> tuple[int, int, bool]:
+    outcome = play(seed)
+    return seed, outcome.facts, bool(outcome.invariant)

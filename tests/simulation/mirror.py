@@ -1,0 +1,202 @@
+"""Every piece of work of a run done twice: on the tables in memory and on a real PostgreSQL, and both must tell alike.
+
+So the stand-ins for our SQL are tried on the very cases that the simulation leans on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from services.dispatch.repository import DispatchBook
+from services.inventory.repository import claims, rows
+from services.kit import deadlines_table, outbox
+from services.kit.batcher import GroupCommit
+from services.kit.deadlines_table import Deadline
+from services.kit.outbox import Row
+from services.kit.problems import Problem
+from services.kit.process import Context
+from services.kit.unit_of_work import begin
+from services.orders.domain.order import Order
+from services.orders.repository.orders import find
+from tests.simulation import seams
+from tests.simulation.broken import hold
+from tests.simulation.memory import GONE, Database, Transaction
+from tests.simulation.processes import SETTINGS, Process, Work
+from tests.simulation.run import SERVICES, Run
+
+Pool = "asyncpg.Pool[asyncpg.Record]"
+SAME = "memory does as PostgreSQL does"
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def same(real: Any, memory: Any) -> None:
+    """Names the first difference."""
+    if isinstance(real, list) and isinstance(memory, list):
+        for theirs, mine in zip(real, memory, strict=False):
+            hold(theirs == mine, SAME, f"PostgreSQL {theirs}, memory {mine}")
+    hold(real == memory, SAME, f"PostgreSQL {real}, memory {memory}")
+
+
+class Twin:
+    """A process of ours with the real database behind it."""
+
+    def __init__(self, process: Process, pool: Any) -> None:
+        self.service, self.memo = process.service, dict[str, Any]()
+        self.context = Context(SETTINGS, process.world.clock, pool, lambda: None, process.service)
+        self.processors = self.context.processors()
+
+    def part(self, n: int) -> Any:
+        return self.processors[n]
+
+
+class Mirror:
+    """Goes between the processes of a run and its work; `pools` are migrated, empty databases by service."""
+
+    def __init__(self, run: Run, pools: dict[str, Any], runner: asyncio.Runner) -> None:
+        self.run, self.pools, self.runner = run, pools, runner
+        self.compared = 0
+        self._real = [(owner, name, getattr(owner, name)) for owner, name, _ in seams.TABLES]
+        self._twins: dict[tuple[str, int], Twin] = {}
+        self._told: list[Row] = []
+        self._submit = GroupCommit.submit
+        run.world.mirror = self
+        for db in run.dbs.values():
+            db.on_commit = self._hear(db.on_commit)
+
+    def _hear(self, before: Callable[[Transaction], None]) -> Callable[[Transaction], None]:
+        def committed(transaction: Transaction) -> None:
+            written = transaction.writes.get("outbox", {}).values()
+            self._told += [row for row in written if row is not GONE]
+            before(transaction)
+
+        return committed
+
+    async def do(self, process: Process, work: Work) -> Any:
+        """The work's outcome in memory, after the real database gave the same."""
+        before = self._chance()
+        self._told = []
+        mine, error = await _outcome(work(process))
+        after = self._chance()
+        self._rewind(before)
+        theirs, problem = self._really(process, work)
+        hold(self._chance()[1:] == after[1:], SAME, "other ids or codes were made")
+        self._rewind(after)
+        same(_plain(theirs, problem), _plain(mine, error))
+        self._compare(process.service.name)
+        if error:
+            raise error
+        return mine
+
+    def _chance(self) -> tuple[Any, ...]:
+        run = self.run
+        return run.rng.getstate(), run.made.getstate(), run.ids.count
+
+    def _rewind(self, chance: tuple[Any, ...]) -> None:
+        run = self.run
+        run.rng.setstate(chance[0])
+        run.made.setstate(chance[1])
+        run.ids.count = chance[2]
+
+    def _really(self, process: Process, work: Work) -> tuple[Any, BaseException | None]:
+        key = (process.name, process.lives)
+        twin = self._twins.setdefault(key, Twin(process, self.pools[process.service.name]))
+        with seams.installed(self._real):
+            return self.runner.run(_outcome(work(twin)))  # type: ignore[arg-type]
+
+    def _compare(self, service: str) -> None:
+        pool = self.pools[service]
+        with seams.installed(self._real):
+            told = self.runner.run(outbox.page(pool, 0, 10**6))
+        self.runner.run(pool.execute("delete from outbox"))
+        same([_content(row) for row in told], [_content(row) for row in self._told])
+        self.compared += len(told)
+
+    def compare_tables(self) -> None:
+        """At the end the rows themselves are the same, as our own repositories read them."""
+        with seams.installed(self._real):
+            self.runner.run(self._orders())
+            self.runner.run(self._inventory())
+            self.runner.run(self._dispatch())
+            for service in SERVICES:
+                self.runner.run(self._deadlines(service.name))
+
+    async def _orders(self) -> None:
+        db = self.run.dbs["orders"]
+        found = await find(self.pools["orders"], list(db.tables["orders"]))
+        same(found, db.tables["orders"])
+
+    async def _inventory(self) -> None:
+        db, pool = self.run.dbs["inventory"], self.pools["inventory"]
+        same(_sorted(await rows.stock(pool, list(db.tables["stock"]))), _sorted(db.tables["stock"].values()))
+        same(_sorted(await rows.lots(pool, [], list(db.tables["lot"]))), _sorted(db.tables["lot"].values()))
+        ids = list(db.tables["reservation"])
+        same(_sorted(await claims.reservations(pool, ids)), _sorted(r for r, _ in db.tables["reservation"].values()))
+        lent = {(terminal, where) for terminal, where, _ in db.tables["allotment"]}  # type: ignore[misc]
+        same(_sorted(await rows.allotments(pool, lent)), _sorted(db.tables["allotment"].values()))
+        moves = {cause: [entry.move for entry in entries] for cause, entries in db.tables["movement"].items()}
+        same(await claims.history(pool, list(moves)), moves)  # type: ignore[arg-type]
+
+    async def _dispatch(self) -> None:
+        db = self.run.dbs["dispatch"]
+        async with begin(self.pools["dispatch"], self.run.world.clock, consumer="test") as uow:
+            book = DispatchBook(uow, None)
+            await book.lock_waves(list(db.tables["wave"]))
+            await book.lock_jobs("id", list(db.tables["job"]))
+            await book.read_recipients(list(db.tables["recipient"]))
+        same(book.waves, db.tables["wave"])
+        same(book.jobs, db.tables["job"])
+        same(book.recipients, db.tables["recipient"])
+
+    async def _deadlines(self, service: str) -> None:
+        db: Database = self.run.dbs[service]
+        found = await deadlines_table.overdue(self.pools[service], FAR, FAR, 10**6)
+        same(_sorted(map(_unnumbered, found)), _sorted(map(_unnumbered, db.tables["deadline"].values())))
+
+
+def direct_submit(self: GroupCommit[Any, Any], item: Any) -> Any:
+    """Group commit with groups of one, so that the work of a request is done when the request is."""
+
+    async def alone() -> Any:
+        return (await self._run([item]))[0]
+
+    return alone()
+
+
+async def _outcome(work: Any) -> tuple[Any, BaseException | None]:
+    try:
+        return await work, None
+    except Exception as error:
+        return None, error
+
+
+def _content(row: Row) -> Any:
+    return row.topic, row.key, row.subject, row.event_id, row.headers, row.payload
+
+
+def _plain(result: Any, error: BaseException | None) -> Any:
+    """What must be equal of an outcome. Pages of things as they stand are left out: the stand-ins only decide."""
+    if isinstance(error, Problem):
+        return error.status, error.code, error.detail
+    assert error is None, error
+    match result:
+        case Order():
+            return result
+        case dict() if "allotment" in result:
+            return result
+        case [{"epoch": _}, *_]:
+            return [{name: stop[name] for name in ("job", "order", "state", "epoch")} for stop in result]
+        case _:
+            body = getattr(result, "body", b"")
+            return body if b"lot_id" not in body else None
+
+
+def _unnumbered(deadline: Deadline) -> Deadline:
+    return replace(deadline, n=0)
+
+
+def _sorted(found: Any) -> list[Any]:
+    return sorted(found, key=str)

@@ -1,0 +1,19 @@
+"""The simulation finds six well-known bugs without being told which: an invariant names each within a few seeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.bugs import BUGS
+from tests.simulation.run import play
+
+SEEDS = 40
+
+
+@pytest.mark.seeded
+@pytest.mark.parametrize("bug", sorted(BUGS))
+def test_an_invariant_names_the_bug(bug: str):
+    broken = (play(seed, broken=BUGS[bug]()) for seed in range(1, SEEDS + 1))
+    first = next((outcome for outcome in broken if outcome.invariant), None)
+    assert first is not None, f"{bug} was not seen in {SEEDS} seeds"
+    assert play(first.seed).invariant == "", "without the bug the same day is fine"
