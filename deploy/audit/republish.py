@@ -19,8 +19,8 @@ def republish(endpoints: Mapping[str, Any]) -> list[str]:
     """Puts the archived rows of each partition, from the first that the log lacks, back at the head of the outbox.
 
     The relays then send them in order; readers drop what they know by event id. One line for each partition. The
-    private topic can't be compared: no observer may read it. Of a compacted topic only what lies beyond its end
-    counts as lost.
+    private topic can't be compared, since no observer may read it: it is sent again whole where its service lost
+    anything else. Of a compacted topic counts as lost what lies beyond its end, or was sent before it began anew.
     """
     return asyncio.run(_republish(endpoints))
 
@@ -45,12 +45,17 @@ def lost(evidence: Evidence, service: str) -> dict[Place, int]:
     """By partition: the first offset at which a service's archive has a record that the log lacks."""
     there = {(record.topic, record.id) for record in evidence.log.records}
     first: dict[Place, int] = {}
-    for row in evidence.rows(service, "outbox_sent"):
-        topic, place = BY_NAME[row["topic"]], (row["topic"], row["partition"])
+    after: dict[Place, int] = {}  # where the earliest of the rows that were sent later stands
+    whole: dict[Place, int] = {}
+    for row in reversed(evidence.rows(service, "outbox_sent")):
+        topic, place, position = BY_NAME[row["topic"]], (row["topic"], row["partition"]), row["position"]
+        anew = after.get(place, position + 1) <= position  # the log was begun anew after this was sent
+        after[place] = min(position, after.get(place, position))
         if topic.private:
+            whole[place] = min(position, whole.get(place, position))
             continue
         begin, end = evidence.log.spans[place]
-        known = row["position"] < end if topic.compacted else (row["topic"], row["event_id"]) in there
-        if not known and row["position"] >= begin:
-            first[place] = min(row["position"], first.get(place, row["position"]))
-    return first
+        known = position < end and not anew if topic.compacted else (row["topic"], row["event_id"]) in there
+        if not known and position >= begin:
+            first[place] = min(position, first.get(place, position))
+    return first | whole if first else first
