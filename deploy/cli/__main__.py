@@ -24,12 +24,21 @@ COMMANDS = (
     ("doctor", "deploy.cli.doctor:doctor", "What this machine has and lacks, in words."),
 )
 
+HELP = """Village markets, group-buys and same-day delivery.
+
+See it once:       ./halfday demo
+Keep it running:   ./halfday up --detach, then status, audit, down
+Something wrong?   ./halfday doctor, then parked, logs
+Before it is:      ./halfday down, then backup FILE
+
+Each command has --help with an example."""
+
 
 def application(chosen: str = "") -> App:
     """The command line. Of the `chosen` command the whole help is known, of the others their line only."""
     app = App(
         name="halfday",
-        help="Village markets, group-buys and same-day delivery. Start with: ./halfday demo",
+        help=HELP,
         version=_version,
         help_format="plaintext",
     )
