@@ -5,7 +5,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -17,19 +18,31 @@ from deploy.scenarios.expected import expected
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
 
+Start = Callable[..., subprocess.Popen[str]]
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
-def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
-    """`./halfday demo` from another folder, its temporary folders under `tmp_path`."""
-    return subprocess.Popen(
-        [ROOT / "halfday", "demo", *arguments],
-        cwd=tmp_path,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts `halfday demo` from another folder, its temporary folders under `tmp_path`; ends it with the test."""
+    demos: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str) -> subprocess.Popen[str]:
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "deploy.cli", "demo", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        demos.append(demo)
+        return demo
+
+    yield run
+    for demo in demos:
+        demo.terminate()
+        demo.communicate(timeout=90)
 
 
 def using(folder: Path) -> Iterator[psutil.Process]:
@@ -40,8 +53,8 @@ def using(folder: Path) -> Iterator[psutil.Process]:
                 yield process
 
 
-def test_a_market_day_ends_as_planned_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    demo = start(tmp_path, "--seed", "7", "--json")
+def test_a_market_day_ends_as_planned_and_leaves_nothing_behind(start: Start, tmp_path: Path) -> None:
+    demo = start("--seed", "7", "--json")
     assert demo.stderr is not None
     assert "market-day, seed 7" in demo.stderr.readline()
     # What it worked, not how long it took: a busy machine may let it wait.
@@ -62,8 +75,8 @@ def test_a_market_day_ends_as_planned_and_leaves_nothing_behind(tmp_path: Path) 
     assert list(tmp_path.glob("halfday-demo-*")) == []
 
 
-def test_a_demo_that_is_ended_stops_its_stack(tmp_path: Path) -> None:
-    demo = start(tmp_path)
+def test_a_demo_that_is_ended_stops_its_stack(start: Start, tmp_path: Path) -> None:
+    demo = start()
     assert wait_until(lambda: any("kafka.Kafka" in " ".join(p.cmdline()) for p in using(tmp_path)), 90)
     demo.send_signal(signal.SIGTERM)
     demo.communicate(timeout=90)
@@ -72,8 +85,8 @@ def test_a_demo_that_is_ended_stops_its_stack(tmp_path: Path) -> None:
     assert list(tmp_path.glob("halfday-demo-*")) == []
 
 
-def test_a_scenario_that_does_not_exist_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    demo = start(tmp_path, "--scenario", "moon-day")
+def test_a_scenario_that_does_not_exist_is_refused_in_a_sentence(start: Start) -> None:
+    demo = start("--scenario", "moon-day")
     _, err = demo.communicate(timeout=60)
     assert demo.returncode == 1
     assert err == "no scenario 'moon-day'; there are: market-day\n"
