@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from services.kit import parking
+from services.kit import parking, tracing
 from services.kit.clock import Clock
 from services.kit.database import is_transient
 from services.kit.delivery import Delivery, reason
@@ -119,8 +119,9 @@ class Handling(ABC):
         return replace(delivery, attempts=attempts, fault=text if given_up else None)
 
     async def _attempt(self, deliveries: Sequence[Delivery]) -> None:
-        with BATCH_SECONDS.labels(self.consumer).time():
+        with BATCH_SECONDS.labels(self.consumer).time(), tracing.get().batch(self.consumer) as spans:
             async with begin(self.pool, self.clock, consumer=self.consumer, wake=self._wake) as uow:
+                uow.spans = spans
                 fresh = await self._take(uow, deliveries)
                 handled = await self._deal(uow, fresh) if fresh else 0
         point("effect.after_commit_before_ack")
@@ -146,6 +147,7 @@ class Handling(ABC):
         for delivery in deliveries:
             if delivery.handler and delivery.message:
                 uow.cause = delivery.message
+                uow.spans.parent_of(delivery.message)  # its span begins here, also when it causes nothing
                 delivery.handler(book, delivery.message)
         uow.cause = None
         await book.save()
@@ -181,13 +183,15 @@ class Handling(ABC):
         return head
 
     async def _redrive_head(self, scope: str, head: parking.Head) -> int:
-        async with begin(self.pool, self.clock, consumer=self.consumer, wake=self._wake) as uow:
-            # Another redrive may have been quicker.
-            if await self._head(uow, scope) != head:
-                return 0
-            await self._again(uow, self.read(head.record))
-            await parking.remove(uow.conn, head.id)
-            return 1
+        with tracing.get().batch(self.consumer) as spans:
+            async with begin(self.pool, self.clock, consumer=self.consumer, wake=self._wake) as uow:
+                uow.spans = spans
+                # Another redrive may have been quicker.
+                if await self._head(uow, scope) != head:
+                    return 0
+                await self._again(uow, self.read(head.record))
+                await parking.remove(uow.conn, head.id)
+                return 1
 
     async def _again(self, uow: UnitOfWork, delivery: Delivery | None) -> None:
         if delivery is None:

@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import contracts
-from services.kit import health, problems
+from services.kit import health, problems, tracing
 from services.kit.body import Body as Body  # services take it from here
 from services.kit.process import Context
 from services.kit.telemetry import REQUESTS
@@ -143,6 +143,9 @@ class Edge:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request_id = _identify(scope)
+        span = tracing.get().request(scope["method"], TRACEPARENT.get()) if scope["path"].startswith("/v1/") else None
+        if span:
+            TRACEPARENT.set(span.parent)
         began, status, replaced = time.perf_counter(), 0, False
 
         async def stamp(message: Message) -> None:
@@ -165,6 +168,8 @@ class Edge:
         finally:
             route = getattr(scope.get("route"), "path", "none")
             REQUESTS.labels(scope["method"], route, status).observe(time.perf_counter() - began)
+            if span:
+                span.end(route, status)
 
 
 async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:

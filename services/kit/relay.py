@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import asyncpg
 import structlog
 
-from services.kit import inbox, outbox, parking
+from services.kit import inbox, outbox, parking, tracing
 from services.kit.clock import Clock
 from services.kit.database import connect
 from services.kit.delivery import Delivery
@@ -91,6 +91,7 @@ class Relay:
 
     async def _publish(self, conn: outbox.Connection, publisher: Publisher, rows: Sequence[outbox.Row]) -> None:
         point("relay.after_claim")
+        began_ns = time.time_ns()
         try:
             acked = await publisher.send(rows)
         except PublishFailed as failed:
@@ -105,6 +106,7 @@ class Relay:
         await outbox.archive(conn, acked)
         RELAYED.inc(len(acked))
         RELAY_LAG.set(rows[0].waited_s)
+        tracing.get().published(rows, began_ns)
 
     async def _single_out(self, conn: outbox.Connection, rows: Sequence[outbox.Row]) -> None:
         """The broker refuses a whole batch for one record, without saying which: send one by one until it is found

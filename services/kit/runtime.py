@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from services.kit import health, idempotency, parked_http, readiness, signals
+from services.kit import health, idempotency, parked_http, readiness, signals, tracing
 from services.kit.consumer import subscribe
 from services.kit.database import is_transient
 from services.kit.http import create_app
@@ -47,6 +47,7 @@ class Runtime:
     async def run(self) -> None:
         """Runs until cancelled. Raises what the first part that ended raised."""
         works = self._role in {"worker", "all"}
+        self._ending.push_async_callback(tracing.start(self._service.name, self._settings.instance).stop)
         if works:
             # First of all, so that /ready can say what the process waits for.
             app = Starlette(routes=health.routes(self._service.name, self._health))

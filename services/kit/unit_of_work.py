@@ -14,7 +14,7 @@ import asyncpg
 import uuid_utils
 
 from contracts.envelope import Envelope, Event, Headers
-from services.kit import deadlines_table, outbox
+from services.kit import deadlines_table, outbox, tracing
 from services.kit.clock import Clock
 from services.kit.faults import point
 from services.kit.message import ERASED, Message
@@ -42,6 +42,7 @@ class UnitOfWork:
         self.clock = clock
         self.consumer = consumer
         self.cause: Message[Any] | None = None
+        self.spans = tracing.NO_BATCH
         self._now: datetime | None = None
         self._rows: dict[UUID, outbox.Outgoing] = {}
         self._deadlines: dict[tuple[str, str], deadlines_table.Deadline | None] = {}
@@ -115,7 +116,7 @@ class UnitOfWork:
             key=key,
             correlation=(cause.envelope.correlation or str(cause.id)) if cause else CORRELATION.get(),
             causation=str(cause.id) if cause else None,
-            traceparent=cause.envelope.traceparent if cause else TRACEPARENT.get(),
+            traceparent=self.spans.parent_of(cause) if cause else TRACEPARENT.get(),
         ).headers()
 
 

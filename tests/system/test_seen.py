@@ -1,4 +1,4 @@
-"""What an operator sees of a real run: every metric that the dashboard and the alerts name is there, and moves."""
+"""What an operator sees of a real run: metrics that the dashboard and the alerts name, and the trace of an order."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from contracts.topics import SERVICES
+from tests.collector import Collector, Seen, collector
 from tests.stack import TestStack, eventually
 from tests.system.three_services import Three, three_services
 
@@ -18,16 +19,24 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = DEPLOY / "dashboards" / "halfday.json"
 ALERTS = DEPLOY / "dashboards" / "alerts.yaml"
 NAME = re.compile(r"\b(?:halfday|process)_[a-z_]+")
+TRACE = "0af7651916cd43dd8448eb211c80319c"
 SUFFIXES = {"counter": ("",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
 
 
 @pytest.fixture(scope="module")
-async def three(stack: TestStack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Three]:
+def traces() -> Iterator[Collector]:
+    with collector() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+async def three(stack: TestStack, traces: Collector, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Three]:
     """All services, and an order that went through them."""
     stack.topics(prefix := f"t{tmp_path_factory.mktemp('seen').name}.")
-    async with three_services(stack, prefix, tmp_path_factory.mktemp("logs")) as found:
+    told = {"OTEL_EXPORTER_OTLP_ENDPOINT": traces.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+    async with three_services(stack, prefix, tmp_path_factory.mktemp("logs"), **told) as found:
         await found.supply()
-        await found.scheduled(await found.order())
+        await found.scheduled(await found.order(traceparent=f"00-{TRACE}-b7ad6b7169203331-01"))
         yield found
 
 
@@ -72,6 +81,38 @@ async def test_an_order_moves_the_signals(three: Three) -> None:
     assert value(inventory, 'halfday_handled_total{consumer="inventory.inventory.command.v1"}') == 1
     assert value(inventory, "halfday_overdrawn") == 0
     assert value(orders, "halfday_parked_waiting") == value(orders, "halfday_signals_failed_total") == 0
+
+
+async def test_one_trace_spans_three_services_through_the_outbox(three: Three, traces: Collector) -> None:
+    def arrived() -> bool:
+        names = {(span.service, span.name) for span in traces.of(TRACE)}
+        return ("orders", "process dispatch.job-planned.v1") in names
+
+    await eventually(arrived, 30)
+    spans = traces.of(TRACE)
+    assert {span.service for span in spans} == set(SERVICES)
+    by_id = {span.id: span for span in spans}
+    last = next(span for span in spans if span.name == "process dispatch.job-planned.v1")
+    assert [f"{span.service}: {span.name}" for span in ancestors(last, by_id)] == [
+        "orders: process dispatch.job-planned.v1",
+        "dispatch: process dispatch.schedule-delivery.v1",
+        "orders: process inventory.stock-reserved.v1",
+        "inventory: process inventory.reserve-stock.v1",
+        "orders: POST /v1/orders",
+    ]
+    relayed = {span.name for span in spans if span.name.startswith("publish ")}
+    assert {"publish inventory.command.v1", "publish inventory.stock.v1", "publish dispatch.job.v1"} <= relayed
+    assert not any(span.failed for span in spans)
+    assert "李姐" not in repr(traces.spans)
+
+
+def ancestors(span: Seen, by_id: dict[str, Seen]) -> Iterator[Seen]:
+    """The span and what led to it, as far as we made it."""
+    while True:
+        yield span
+        if span.parent not in by_id:
+            return
+        span = by_id[span.parent]
 
 
 def test_every_alert_has_its_runbook() -> None:
