@@ -146,6 +146,20 @@ async def test_a_plan_shows_routes_and_draws_them_but_keeps_no_place(world: Worl
     await world.call("operator", "GET", "/waves/evening/plan", 404)
 
 
+async def test_a_wave_can_be_planned_again_when_it_is_over_without_whom_was_erased(world: World):
+    orders = [Order(n=n) for n in range(3)]
+    await world.planned(orders)
+    await world.call("operator", "POST", "/waves/noon:release")
+    problem = await world.call("operator", "GET", "/waves/noon/problem")
+    assert {order["id"] for order in problem["orders"]} == {str(order.job) for order in orders}
+    again = await world.call("operator", "POST", "/plan?seconds=2", json=problem)
+    assert sum(len(trip["stops"]) for route in again["routes"] for trip in route["trips"]) == 3
+    await world.feed(world.tombstone(orders[0].id))
+    problem = await world.call("operator", "GET", "/waves/noon/problem")
+    assert {order["id"] for order in problem["orders"]} == {str(order.job) for order in orders[1:]}
+    await world.call("operator", "GET", "/waves/nowhere/problem", 404)
+
+
 async def test_only_couriers_on_shift_are_planned_with(world: World):
     await world.feed(*CATALOGUE, market_day())
     body = {"market_day": "sat", "from": hours(3).isoformat(), "until": hours(9).isoformat()}

@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 import pytest
 from pydantic import TypeAdapter
 
+from deploy.cli import whatif
+from deploy.local.errors import StackError
 from services.dispatch.planning import checker, greedy, moves, picture, replan
 from services.dispatch.planning.arrays import arrays, estimate
 from services.dispatch.planning.matrix import SPEEDS, Estimate, layout, narrowed
@@ -63,6 +65,18 @@ def test_plan_refuses_nonsense_in_words(tmp_path: Path, text: str):
     assert (told.returncode, told.stdout) == (1, "")
     assert "is no problem that can be planned" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_a_day_can_be_planned_again_under_other_conditions():
+    was = problem([order(f"o{n}", load_g=60_000) for n in range(9)], [courier("a"), courier("b", until_s=15 * HOUR)])
+    then = whatif.changed(was, add=2, without=["b"], capacity=50, wider=30, later=60)
+    assert [one.id for one in then.couriers] == ["a", "more-1", "more-2"]
+    assert {one.capacity_g for one in then.couriers} == {50_000}
+    assert then.orders[0].windows[0].until_s == 14 * HOUR + 1800
+    assert then.orders[0].release_s == 10 * HOUR
+    assert whatif.changed(was, 0, (), 100, 0, 0) == was
+    with pytest.raises(StackError, match="there are: a, b"):
+        whatif.changed(was, 0, ["c"], 100, 0, 0)
 
 
 def test_a_stop_several_or_a_trip_move_by_hand():

@@ -14,7 +14,9 @@ from services.dispatch import waves
 from services.dispatch.api.common import OPERATOR, Limit, Running, polled
 from services.dispatch.domain.wave import State, Wave
 from services.dispatch.planning.plan import Trip
+from services.dispatch.planning.problem import Problem
 from services.dispatch.repository import DispatchBook, views
+from services.dispatch.repository.planning import problem_of
 from services.dispatch.schemas import PlanView, RouteView, StopView, TripView, UnservedView, WavePage, WaveView
 from services.kit.problems import conflict, not_found
 
@@ -81,6 +83,18 @@ async def plan(running: Running, request: Request, wave: Slug) -> Response:
         geojson={"type": "FeatureCollection", "features": [*_drawn(routes, await views.station(running.pool, wave))]},
     )
     return polled(request, view)
+
+
+@router.get("/{wave}/problem")
+async def problem(running: Running, wave: Slug) -> Problem:
+    """What the wave carries as a routing problem, also when it is over: for `POST /v1/plan` and what-ifs.
+
+    Orders whose recipient was erased are not in it. 404 where the wave or its station is unknown.
+    """
+    found = await problem_of(running.pool, wave)
+    if found is None or found[0] is None:
+        raise not_found(f"A problem of wave {wave}")
+    return found[0]
 
 
 async def _locked(book: DispatchBook, wave: str) -> Wave:

@@ -9,6 +9,7 @@ import asyncpg
 
 from contracts.events.catalog import CourierPut, StationPut
 from services.dispatch.domain.catalog import key_of
+from services.dispatch.domain.job import HANDED_OUT, State
 from services.dispatch.domain.wave import Wave
 from services.dispatch.planning.plan import Unserved
 from services.dispatch.planning.problem import Courier, Order, Place, Problem, Window
@@ -18,6 +19,7 @@ from services.kit.unit_of_work import Pool
 SHIFT_MARGIN = timedelta(hours=2)
 """Without any recorded shift a station's couriers come this long before the slot and are back this long after it."""
 
+CARRIED = (State.DELIVERED, State.RETURNED)
 _CLAIM = """
 update wave set solving_until = $2 where id = (
   select id from wave where state = 'cut' and coalesce(solving_until, $1) <= $1
@@ -26,7 +28,7 @@ update wave set solving_until = $2 where id = (
 """
 _JOBS = """
 select job.id, load_g, cold_ml, slot_from, slot_until, lat, lon, erased
-from job join recipient using ("order") where wave = $1 and state = 'planned' order by id
+from job join recipient using ("order") where wave = $1 and state = any($2) order by id
 """
 _COURIERS = """
 with crew as (select body from catalog where type = $1 and body->>'station' = $2),
@@ -53,9 +55,12 @@ async def claim_wave(pool: Pool, real: datetime, lease: timedelta) -> Wave | Non
     return wave_of(row) if row else None
 
 
-async def read_problem(pool: Pool, wave: Wave) -> tuple[Problem | None, list[Unserved]]:
-    """The wave as a routing problem and the jobs that can't be part of it; no problem where the station is unknown."""
-    rows = await pool.fetch(_JOBS, wave.id)
+async def read_problem(
+    pool: Pool, wave: Wave, states: Sequence[State] = (State.PLANNED,)
+) -> tuple[Problem | None, list[Unserved]]:
+    """The wave's jobs in these states as a routing problem, and those that can't be part of it; no problem where the
+    station is unknown."""
+    rows = await pool.fetch(_JOBS, wave.id, states)
     placed = [row for row in rows if row["lat"] is not None and not row["erased"]]
     lost = [Unserved(str(row["id"]), "nobody knows where to deliver") for row in rows if row not in placed]
     station = await pool.fetchrow(
@@ -76,6 +81,13 @@ async def read_problem(pool: Pool, wave: Wave) -> tuple[Problem | None, list[Uns
     )
     problem = Problem(Place(**station), tuple(map(_courier, couriers)), tuple(map(_order, placed)))
     return problem, lost
+
+
+async def problem_of(pool: Pool, wave: str) -> tuple[Problem | None, list[Unserved]] | None:
+    """The problem of all that the wave has carried or will, for a second look at it; None where there is no such wave.
+    Jobs of recipients who were erased can't be part of it."""
+    row = await pool.fetchrow("select * from wave where id = $1", wave)
+    return await read_problem(pool, wave_of(row), (State.PLANNED, *HANDED_OUT, *CARRIED)) if row else None
 
 
 async def ended_waves(pool: Pool) -> Sequence[str]:
