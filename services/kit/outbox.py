@@ -189,6 +189,10 @@ async def republish(conn: Connection, topic: str, partition: int, offset: int) -
     return int(done.split()[-1])
 
 
+# The internal error: the server died at a moment at which the driver's connection does not know that it is lost.
+_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
 class Waker:
     """Wakes the relay of another process: call it after a commit. The first call notifies at once, then at most one
     NOTIFY per 10 ms follows, on a connection of its own: a NOTIFY in the business transaction would make commits
@@ -206,7 +210,7 @@ class Waker:
     async def run(self) -> None:
         """Serves the calls until cancelled; reconnects for as long as it takes."""
         while True:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            with contextlib.suppress(*_LOST):
                 await self._serve()
             await asyncio.sleep(1)
 
