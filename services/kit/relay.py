@@ -91,7 +91,7 @@ class Relay:
 
     async def _publish(self, conn: outbox.Connection, publisher: Publisher, rows: Sequence[outbox.Row]) -> None:
         point("relay.after_claim")
-        began_ns = time.time_ns()
+        read_at = time.monotonic()
         try:
             acked = await publisher.send(rows)
         except PublishFailed as failed:
@@ -106,7 +106,7 @@ class Relay:
         await outbox.archive(conn, acked)
         RELAYED.inc(len(acked))
         RELAY_LAG.set(rows[0].waited_s)
-        tracing.get().published(rows, began_ns)
+        tracing.get().published(rows, read_at)
 
     async def _single_out(self, conn: outbox.Connection, rows: Sequence[outbox.Row]) -> None:
         """The broker refuses a whole batch for one record, without saying which: send one by one until it is found

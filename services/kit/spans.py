@@ -65,8 +65,9 @@ class Spans(tracing.Tracing):
         """A span of its own trace for the transaction, linked with one in each message's trace."""
         return _Batch(self._tracer, consumer)
 
-    def published(self, rows: Sequence[Row], began_ns: int) -> None:
+    def published(self, rows: Sequence[Row], read_at: float) -> None:
         """A span for each row, beside those of its readers, as long as the row stood in the outbox."""
+        now, since = time.time_ns(), time.monotonic() - read_at
         for row in rows:
             if "traceparent" in row.headers:
                 self._tracer.start_span(
@@ -74,7 +75,7 @@ class Spans(tracing.Tracing):
                     read(row.headers["traceparent"]),
                     SpanKind.PRODUCER,
                     _about("publish", row.topic, row.event_id),
-                    start_time=began_ns - int(row.waited_s * 1e9),
+                    start_time=now - int((since + row.waited_s) * 1e9),
                 ).end()
 
     async def stop(self) -> None:

@@ -55,8 +55,8 @@ class Tracing:
         """One transaction of a consumer."""
         return NO_BATCH
 
-    def published(self, rows: Sequence[Row], began_ns: int) -> None:
-        """Kafka acknowledged the rows, which were read from the outbox at `began_ns`."""
+    def published(self, rows: Sequence[Row], read_at: float) -> None:
+        """Kafka acknowledged the rows, which were read from the outbox at `read_at` (monotonic clock)."""
 
     async def stop(self) -> None:
         """Sends what is left, for at most two seconds."""

@@ -84,7 +84,7 @@ async def test_an_error_is_told_by_its_type_only(on: tuple[tracing.Tracing, Coll
 async def test_a_published_row_shows_how_long_it_waited(on: tuple[tracing.Tracing, Collector]) -> None:
     spans, seen = on
     row = Row(1, "t.v1", "k", "a", UUID(int=1), {"traceparent": PARENT}, b"", 2.5)
-    spans.published([row, Row(2, "t.v1", "k", "a", UUID(int=2), {}, b"", 0.1)], time.time_ns())
+    spans.published([row, Row(2, "t.v1", "k", "a", UUID(int=2), {}, b"", 0.1)], time.monotonic())
     await spans.stop()
     (published,) = seen.spans
     assert (published.name, published.trace) == ("publish t.v1", TRACE)
