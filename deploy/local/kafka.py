@@ -49,7 +49,7 @@ class Kafka:
         self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
         process.kill_leftover(self._pidfile)
         ports = ports or Ports(data)
-        self._listeners = Listeners(*(ports.get(name) for name in ("kafka", "kafka-internal", "kafka-controller")))
+        self._listeners = Listeners(ports.get("kafka"), ports.get("kafka-internal"), ports.get("kafka-controller"))
         self._child: process.Child | None = None
         self._background: process.Child | None = None
 

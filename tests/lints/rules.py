@@ -70,30 +70,31 @@ def public_docstrings(source: Source) -> Iterator[Finding]:
         return
     if not ast.get_docstring(source.tree) and source.text.strip():
         yield 1, "the module has no docstring"
-    yield from _undocumented(source.tree.body)
+    yield from _undocumented(source.tree.body, _said_once(source.tree))
 
 
-def _undocumented(body: list[ast.stmt]) -> Iterator[Finding]:
+def _undocumented(body: list[ast.stmt], said: set[str]) -> Iterator[Finding]:
     for node in body:
         if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
             continue
-        overrides = any(
-            getattr(d, "id", getattr(d, "attr", "")) in {"override", "overload"} for d in node.decorator_list
-        )
-        if not ast.get_docstring(node) and not overrides and not _inherits_text(node, body):
+        marks = {getattr(d, "id", getattr(d, "attr", "")) for d in node.decorator_list}
+        if not ast.get_docstring(node) and not marks & {"override", "overload", "setter"}:
             yield node.lineno, f"{node.name} is public and has no docstring"
         if isinstance(node, ast.ClassDef):
-            yield from _undocumented([n for n in node.body if not _is_key_of_event(n)])
+            yield from _undocumented([n for n in node.body if getattr(n, "name", "") not in said], said)
 
 
-def _is_key_of_event(node: ast.stmt) -> bool:
-    # `key` and `subject` of an event are documented once, on contracts.envelope.Event.
-    return isinstance(node, ast.FunctionDef) and node.name in {"key", "subject"}
+def _said_once(tree: ast.Module) -> set[str]:
+    """Methods that are documented in one place: an event's key and subject on `contracts.envelope.Event`, and what a
+    protocol of the same module asks for.
+    """
+    protocols = (n for n in tree.body if isinstance(n, ast.ClassDef) and "Protocol" in map(_name, n.bases))
+    methods = (m for p in protocols for m in p.body if isinstance(m, ast.FunctionDef) and ast.get_docstring(m))
+    return {"key", "subject"} | {method.name for method in methods}
 
 
-def _inherits_text(node: ast.stmt, body: list[ast.stmt]) -> bool:
-    # a property's setter shares the getter's text
-    return isinstance(node, ast.FunctionDef) and any(getattr(d, "attr", "") == "setter" for d in node.decorator_list)
+def _name(node: ast.expr) -> str:
+    return getattr(node, "id", getattr(node, "attr", ""))
 
 
 def sql_in_repositories(source: Source) -> Iterator[Finding]:
