@@ -17,7 +17,8 @@ from tests.faults.market import LENT, Market, give_back
 
 Upload = dict[str, Any]
 WRONG = {"refused", "stale", "conflict"}
-MOST = 100
+MOST, KEEPS_S = 100, 600.0
+"""How many reports a device sends at once, and how long it tries: it keeps them until they are taken."""
 
 
 @dataclass
@@ -77,7 +78,9 @@ class Till:
         while self.device.sent < len(self.device.kept):
             await self._sync()
         for item, left in self.left.items():
-            answer = await self.client.send(give_back(self.market, self.terminal, self.site, item, left))
+            answer = await self.client.send(
+                give_back(self.market, self.terminal, self.site, item, left), patience=KEEPS_S
+            )
             assert answer.ok, answer
 
     def _sell(self) -> None:
@@ -107,7 +110,7 @@ class Till:
         deed = Deed(f"stall-{self.terminal}-{self._count}", "stall", self.terminal, data)
         body = {"device": self.device.name, "market_day": self.market.day, "uploads": uploads}
         ask = Ask("terminal", "orders", "POST", f"/v1/terminals/{self.terminal}/sync", body)
-        answer = await self.client.send(ask, [deed])
+        answer = await self.client.send(ask, [deed], patience=KEEPS_S)
         assert answer.ok, answer
         assert not answer.body["conflicts"], answer.body["conflicts"]
 
@@ -164,7 +167,7 @@ class Rider:
         deed = Deed(f"courier-{self.courier}-{self._count}", "courier", self.courier, data)
         body = {"device": self.device.name, "uploads": uploads}
         ask = Ask("courier", "dispatch", "POST", f"/v1/couriers/{self.courier}/sync", body)
-        answer = await self.client.send(ask, [deed], _taken)
+        answer = await self.client.send(ask, [deed], _taken, patience=KEEPS_S)
         assert answer.ok, answer
 
 

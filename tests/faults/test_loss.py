@@ -149,7 +149,7 @@ def under_fire(data: Path, seconds: float) -> None:
     """A whole run. The people of the market get what the house leaves of this machine's processors."""
     seed = int(os.environ.get("HALFDAY_SEED") or time.time())
     print(f"HALFDAY_SEED={seed}, history and logs in {data}")
-    with house(data) as stack, ThreadPoolExecutor(1, initializer=os.nice, initargs=(10,)) as apart:
+    with ThreadPoolExecutor(1, initializer=os.nice, initargs=(10,)) as apart, house(data) as stack:
         apart.submit(asyncio.run, play(stack, seed, seconds)).result()
         verdict = audit.run(data / "endpoints.json", require_terminal=True)
     assert verdict.ok, "\n".join(verdict.lines)
