@@ -18,10 +18,11 @@ from services.dispatch.planning import planner
 from services.dispatch.planning.plan import Plan
 from services.dispatch.repository import DispatchBook
 from services.dispatch.repository.planning import claim_wave, ended_waves, read_problem
+from services.dispatch.ways import PATIENCE_S, measured
 from services.kit.process import Context
 
 BUDGET_S = 5.0
-LEASE = timedelta(seconds=BUDGET_S + 5)
+LEASE = timedelta(seconds=BUDGET_S + PATIENCE_S + 5)
 IDLE_S = 0.2
 _log = structlog.get_logger("halfday.desk")
 
@@ -45,7 +46,7 @@ async def plan_next(context: Context) -> bool:
         return False
     problem, lost = await read_problem(context.pool, wave)
     if problem and problem.orders:
-        plan = await planner.plan(problem, BUDGET_S)
+        plan = await planner.plan(await measured(problem), BUDGET_S)
     else:
         plan = Plan((), (), 0, "none")
     await _apply(context, wave, replace(plan, unserved=(*plan.unserved, *lost)))

@@ -22,7 +22,7 @@ from contracts.registry import decode
 from contracts.values import job_of
 from services.dispatch import desk
 from services.dispatch.app import SERVICE
-from services.dispatch.settings import quote_key
+from services.dispatch.settings import settings as of_dispatch
 from services.kit.clock import ManualClock
 from services.kit.health import Readiness
 from services.kit.http import create_app
@@ -196,9 +196,9 @@ async def open_world(
 ) -> AsyncIterator[World]:
     """A world in the database behind the URL, with a key for promises."""
     monkeypatch.setenv("HALFDAY_QUOTE_KEY", "a key of the test")
-    quote_key.cache_clear()
+    of_dispatch.cache_clear()
     settings, clock = Settings(database_url=url, tokens=TOKENS), ManualClock(hours(0))
     world = World(Context(settings, clock, await make_pool(settings), lambda: None, SERVICE), clock)
     yield world
     await world.http.aclose()
-    quote_key.cache_clear()
+    of_dispatch.cache_clear()
