@@ -13,7 +13,7 @@ from services.dispatch.repository import DispatchBook
 from services.dispatch.settings import quote_key
 from services.kit.consumer import Subscription
 from services.kit.message import Erased
-from services.kit.process import Service
+from services.kit.service import Service
 from services.kit.unit_of_work import UnitOfWork
 
 

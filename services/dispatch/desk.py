@@ -19,7 +19,7 @@ from services.dispatch.planning.plan import Plan
 from services.dispatch.repository import DispatchBook
 from services.dispatch.repository.planning import claim_wave, ended_waves, read_problem
 from services.dispatch.ways import PATIENCE_S, measured
-from services.kit.process import Context
+from services.kit.service import Context
 
 BUDGET_S = 5.0
 LEASE = timedelta(seconds=BUDGET_S + PATIENCE_S + 5)

@@ -14,7 +14,7 @@ from services.inventory.api import routes
 from services.inventory.repository.book import InventoryBook
 from services.inventory.repository.signals import overdrawn
 from services.kit.consumer import Subscription
-from services.kit.process import Service
+from services.kit.service import Service
 
 SUBSCRIPTIONS = (
     Subscription(

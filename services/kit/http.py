@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import contracts
 from services.kit import health, problems, tracing
 from services.kit.body import Body as Body  # services take it from here
-from services.kit.process import Context
+from services.kit.service import Context
 from services.kit.telemetry import REQUESTS
 from services.kit.unit_of_work import CORRELATION, TRACEPARENT
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from services.kit import parking, problems, relay
 from services.kit.http import Body, context_of, require
-from services.kit.process import Context
+from services.kit.service import Context
 
 router = APIRouter(prefix="/v1", tags=["parked"], dependencies=[Depends(require("operator"))])
 Here = Annotated[Context, Depends(context_of)]

@@ -14,7 +14,7 @@ from services.kit import outbox, parking
 from services.kit.health import Check, Finding
 from services.kit.kafka import UNREACHABLE, quiet
 from services.kit.metrics import LAST_BATCH
-from services.kit.process import Context
+from services.kit.service import Context
 from services.kit.settings import Settings
 
 STUCK_SECONDS = 30.0

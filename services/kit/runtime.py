@@ -20,8 +20,8 @@ from services.kit.http import create_app
 from services.kit.kafka import make_broker
 from services.kit.outbox import Waker
 from services.kit.patience import wait_for
-from services.kit.process import Context, Service, boot
 from services.kit.relay import Relay
+from services.kit.service import Context, Service, boot
 from services.kit.settings import Settings
 from services.kit.telemetry import watch_loop
 from services.kit.unit_of_work import Pool

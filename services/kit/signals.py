@@ -10,7 +10,7 @@ import structlog
 
 from services.kit import deadlines_table, outbox, parking, sequenced
 from services.kit.metrics import LAG, MISSING, OUTBOX_AGE, OVERDUE, PARKED_AGE, PARKED_NOW, SIGNALS_FAILED
-from services.kit.process import Context
+from services.kit.service import Context
 
 EVERY_S = 5.0
 KAFKA_S = 3.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from contracts.registry import decode
-from services.kit.process import Service
+from services.kit.service import Service
 from services.orders.api import routes
 from services.orders.handlers import SUBSCRIPTIONS, on_due
 from services.orders.repository.orders import OrderBook

@@ -27,7 +27,7 @@ from services.kit.clock import ManualClock
 from services.kit.health import Readiness
 from services.kit.http import create_app
 from services.kit.message import ERASED, Record
-from services.kit.process import Context
+from services.kit.service import Context
 from services.kit.settings import Settings
 
 MORNING = datetime(2026, 10, 24, 0, tzinfo=UTC)

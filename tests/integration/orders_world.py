@@ -20,7 +20,7 @@ from services.kit.clock import ManualClock
 from services.kit.database import connect_pool
 from services.kit.http import create_app
 from services.kit.message import Record
-from services.kit.process import Context
+from services.kit.service import Context
 from services.orders.app import SERVICE
 from tests.stack import TestStack
 

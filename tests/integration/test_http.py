@@ -16,7 +16,7 @@ from services.kit.batcher import Overloaded
 from services.kit.clock import Clock
 from services.kit.health import Readiness
 from services.kit.http import Body, IdempotencyKey, create_app, request_key, require
-from services.kit.process import Context, Service
+from services.kit.service import Context, Service
 from services.kit.settings import Settings
 from services.kit.unit_of_work import CORRELATION, TRACEPARENT, CommitUnknown
 from tests.integration.probe.service import MIGRATIONS, ProbeBook, decode, on_due, subscription

@@ -18,7 +18,7 @@ from services.kit.batcher import GroupCommit
 from services.kit.deadlines_table import Deadline
 from services.kit.outbox import Row
 from services.kit.problems import Problem
-from services.kit.process import Context
+from services.kit.service import Context
 from services.kit.unit_of_work import begin
 from services.orders.domain.order import Order
 from services.orders.repository.orders import find

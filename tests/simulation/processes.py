@@ -10,8 +10,8 @@ from services.kit.clock import Clock
 from services.kit.consumer import Processor
 from services.kit.database import is_transient
 from services.kit.message import Record, Transient
-from services.kit.process import Context, Service
 from services.kit.relay import Relay
+from services.kit.service import Context, Service
 from services.kit.settings import Settings
 from tests.simulation.log import Log
 from tests.simulation.memory import Reader

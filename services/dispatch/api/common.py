@@ -9,7 +9,7 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from services.kit.http import require
-from services.kit.process import Context
+from services.kit.service import Context
 
 
 def context(request: Request) -> Context:

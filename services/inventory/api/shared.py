@@ -16,7 +16,7 @@ from services.inventory.schemas import Goods
 from services.kit import idempotency, problems
 from services.kit.http import context_of, require
 from services.kit.outbox import Connection
-from services.kit.process import Context
+from services.kit.service import Context
 from services.kit.unit_of_work import UnitOfWork
 
 Here = Annotated[Context, Depends(context_of)]

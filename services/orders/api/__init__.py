@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.kit.process import Context
+from services.kit.service import Context
 from services.orders.api import campaigns, catalog, orders, terminals
 from services.orders.api.intake import Intake
 from services.orders.repository.catalog import CatalogCache

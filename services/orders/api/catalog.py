@@ -15,7 +15,7 @@ from contracts.values import Slug
 from services.kit import problems
 from services.kit.http import require
 from services.kit.problems import Fault, Problem
-from services.kit.process import Context
+from services.kit.service import Context
 from services.kit.unit_of_work import UnitOfWork
 from services.orders.api import answers
 from services.orders.domain.catalog import KINDS, contradiction, references

@@ -11,7 +11,7 @@ from services.kit import problems
 from services.kit.batcher import GroupCommit
 from services.kit.faults import point
 from services.kit.problems import Fault, Problem
-from services.kit.process import Context
+from services.kit.service import Context
 from services.kit.unit_of_work import CORRELATION, TRACEPARENT, UnitOfWork
 from services.orders.domain.acceptance import Refusal, accept
 from services.orders.domain.fulfilment import placed

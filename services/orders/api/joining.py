@@ -11,7 +11,7 @@ from services.kit.batcher import GroupCommit
 from services.kit.faults import point
 from services.kit.ids import new_id
 from services.kit.problems import Problem
-from services.kit.process import Context
+from services.kit.service import Context
 from services.kit.unit_of_work import CORRELATION, TRACEPARENT, UnitOfWork
 from services.orders.api.intake import GROUP, new_code, refused
 from services.orders.domain.acceptance import Refusal

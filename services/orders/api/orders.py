@@ -12,7 +12,7 @@ from starlette.responses import Response
 from services.kit import problems
 from services.kit.http import IdempotencyKey, require
 from services.kit.ids import Id, id_of_request
-from services.kit.process import Context
+from services.kit.service import Context
 from services.orders import schemas as s
 from services.orders.api import answers, batch
 from services.orders.api.intake import Intake

@@ -12,7 +12,7 @@ from contracts.events.orders import SaleConflicted
 from contracts.values import Slug, pool_of
 from services.kit import problems, sequenced
 from services.kit.http import require
-from services.kit.process import Context
+from services.kit.service import Context
 from services.kit.unit_of_work import UnitOfWork
 from services.orders import schemas_terminal as s
 from services.orders.api import answers

@@ -10,7 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from services.kit.http import Body, context_of, require
-from services.kit.process import Context, Service, main
+from services.kit.process import main
+from services.kit.service import Context, Service
 from tests.integration.probe.service import MIGRATIONS, Add, ProbeBook, decode, on_due, subscription
 from tests.integration.probe.world import lock_accounts
 
