@@ -21,6 +21,7 @@ COMMANDS = (
     ("parked", "deploy.cli.parked:app", "Dead letters: list, show, redrive, discard."),
     ("plan", "deploy.cli.plan:plan", "Plan a routing problem: couriers, trips, times, reasons, a picture."),
     ("whatif", "deploy.cli.whatif:whatif", "Plan a wave of a finished day again under other conditions."),
+    ("partitions", "deploy.cli.partitions:partitions", "Give a stopped stack's topics the partitions described."),
     ("contracts", "deploy.cli.contracts:app", "Check, write or document the event contracts."),
     ("doctor", "deploy.cli.doctor:doctor", "What this machine has and lacks, in words."),
 )

@@ -1,0 +1,25 @@
+"""`halfday partitions`: more partitions for the topics of a stopped stack."""
+
+from pathlib import Path
+
+from deploy.local.partitions import grow
+
+
+def partitions(*, data: Path = Path(".halfday")) -> None:
+    """Give topics the partitions that contracts/topics.py describes; only while the stack is stopped and drained.
+
+    Refused, with nothing changed, while a stack runs on the folder, while an outbox holds rows, while a reader has
+    unread records, and for a compacted topic. The runbook is deploy/runbooks/partition-growth.md.
+
+    Example: halfday partitions --data ./market
+
+    Parameters
+    ----------
+    data
+        Folder of a stopped stack.
+    """
+    grown = grow(data)
+    for topic, (before, after) in grown.items():
+        print(f"{topic}: {before} -> {after} partitions")
+    if not grown:
+        print("every topic has the partitions that contracts/topics.py describes")
