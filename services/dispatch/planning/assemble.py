@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from services.dispatch.planning import timing
 from services.dispatch.planning.model import FEN, Model
 from services.dispatch.planning.plan import Plan, Route, Unserved
+from services.dispatch.planning.problem import Problem
 
 
 def plan(
@@ -44,6 +45,13 @@ def priced(model: Model, routes: Iterable[Route], planner: str, unserved: Iterab
             cost += timing.cost(model, c, days[c], leave, route.trips[-1].end_s)
     prizes = sum(model.orders[model.number[gone.order]].prize_fen or 0 for gone in left)
     return Plan(rows, left, metres, planner, -(-cost // FEN) + prizes)
+
+
+def worth(problem: Problem, plan: Plan) -> tuple[int, ...]:
+    """What plans are compared by, less is better: required orders left out, the most urgent first; then the cost."""
+    left = {gone.order for gone in plan.unserved}
+    missed = [order.priority for order in problem.orders if order.id in left and order.prize_fen is None]
+    return *(missed.count(level) for level in range(9, -1, -1)), plan.cost_fen
 
 
 def days_of(model: Model, plan: Plan) -> dict[int, list[list[int]]]:

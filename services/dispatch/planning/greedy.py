@@ -29,14 +29,7 @@ def solve(problem: Problem) -> Plan:
     grown = complete(model, rough.trips(model, near), "greedy", near)
     if len(model.orders) > FEW:
         return grown
-    return min(complete(model, {}, "greedy", near), grown, key=lambda plan: worth(model, plan))
-
-
-def worth(model: Model, plan: Plan) -> tuple[int, ...]:
-    """Less is better: required orders left out, the most urgent first, then the cost."""
-    left = [model.orders[model.number[gone.order]] for gone in plan.unserved]
-    missed = [sum(order.priority == level and order.prize_fen is None for order in left) for level in range(9, -1, -1)]
-    return *missed, plan.cost_fen
+    return min(complete(model, {}, "greedy", near), grown, key=lambda plan: assemble.worth(problem, plan))
 
 
 def complete(model: Model, days: Mapping[int, Trips], planner: str, near: Near | None = None) -> Plan:

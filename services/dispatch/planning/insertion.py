@@ -6,12 +6,12 @@ prizes. The arrays of all days are kept between orders: an offer looks at every 
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from heapq import heapify, heappop
 
 from services.dispatch.planning import assemble, reasons, timing
-from services.dispatch.planning.matrix import Estimate
+from services.dispatch.planning.diff import Diff, difference
+from services.dispatch.planning.matrix import Estimate, narrowed
 from services.dispatch.planning.model import FEN, Model
 from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.planning.problem import Order, Problem
@@ -19,6 +19,8 @@ from services.dispatch.planning.route import Day
 
 BAND_S = 900
 """A time of arrival is told to people as a quarter of an hour."""
+NEARBY = 120
+"""Stops that are searched again around a late order."""
 _TRIPS = ("first", "second", "third", "fourth", "fifth")
 
 
@@ -42,14 +44,21 @@ class Offer:
         return f"yes: courier {self.courier}, {trip} trip, {when}, {self.metres / 1000:+.1f} km"
 
 
-class Engine:
-    """Keeps a plan ready for late orders. `fixed` names the (courier, trip from 1) that nothing may be added to."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some couriers' days of a plan, as a problem and a plan of their own."""
 
-    def __init__(self, problem: Problem, plan: Plan, fixed: Collection[tuple[str, int]] = ()) -> None:
+    problem: Problem
+    plan: Plan
+
+
+class Engine:
+    """Keeps a plan ready for late orders. Where couriers are on their way already, give it the `replan.future`."""
+
+    def __init__(self, problem: Problem, plan: Plan) -> None:
         self.model = Model(problem)
         days = assemble.days_of(self.model, plan)
         self.days = [Day(self.model, c, days.get(c, ())) for c in range(len(problem.couriers))]
-        self.fixed = {(self.model.courier[courier], trip - 1) for courier, trip in fixed}
         self.left = {gone.order: gone for gone in plan.unserved}
         self.planner = plan.planner
 
@@ -86,6 +95,40 @@ class Engine:
         days = {day.c: day.trips for day in self.days}
         return assemble.plan(self.model, days, self.planner, self.left.values())
 
+    def around(self, order: str, stops: int = NEARBY) -> Part:
+        """The days of the couriers who come nearest to the order, its own first, until they have so many stops: small
+        enough to be searched in no time."""
+        x = self.model.number[order]
+        way = self.model.base.row(x) if isinstance(self.model.base, Estimate) else self.model.base.out(x)
+        busy = [
+            (min(0 if n == x else way[n] for trip in day.trips for n in trip), day.c) for day in self.days if day.trips
+        ]
+        chosen: list[Day] = []
+        for _, c in sorted(busy):
+            chosen.append(self.days[c])
+            if sum(len(trip) for day in chosen for trip in day.trips) >= stops:
+                break
+        chosen.sort(key=lambda day: day.c)
+        return self._part(chosen)
+
+    def take(self, part: Part, better: Plan) -> Diff | None:
+        """Puts a better plan of a part of the days in their place and says what changes. None, and nothing is
+        changed, if it isn't better or those days are no longer what they were."""
+        couriers = [self.model.courier[courier.id] for courier in part.problem.couriers]
+        if self._part([self.days[c] for c in couriers]).plan != part.plan:
+            return None
+        if assemble.worth(part.problem, better) >= assemble.worth(part.problem, part.plan):
+            return None
+        days = assemble.days_of(self.model, better)
+        for c in couriers:
+            self.days[c] = Day(self.model, c, days.get(c, ()))
+        return difference(part.plan, better)
+
+    def _part(self, days: list[Day]) -> Part:
+        orders = [self.model.orders[n] for day in days for trip in day.trips for n in trip]
+        problem = narrowed(self.model.problem, orders, [self.model.couriers[day.c] for day in days])
+        return Part(problem, assemble.plan(self.model, {day.c: day.trips for day in days}, self.planner))
+
     def _best(self, x: int) -> tuple[int, int, int, bool] | None:
         near = self.model.base.row(x) if isinstance(self.model.base, Estimate) else None  # metres for all profiles
         options = []
@@ -98,7 +141,7 @@ class Engine:
             option = heappop(options)
             _, c, k, alone = option
             day = self.days[c]
-            if (alone or (c, day.trip[k - 1]) not in self.fixed) and day.fits(x, k, alone):
+            if day.fits(x, k, alone):
                 return option
         return None
 

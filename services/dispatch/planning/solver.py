@@ -1,6 +1,7 @@
 """The solver process: `python -m services.dispatch.planning.solver SECONDS` reads a `Job` as JSON, writes a plan.
 
-It ends itself after the seconds given, for a parent that was killed can't do it.
+It ends itself after the seconds given, for a parent that was killed can't do it. Without SECONDS it stands by: it
+writes a line for each line that it reads, until there are no more.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from services.dispatch.planning.plan import Plan
-from services.dispatch.planning.problem import Problem
+from services.dispatch.planning.problem import Place, Problem
 
 NICE = 10
-MARGIN_S, MARGIN_ORDER_S = 0.05, 0.0001
+MARGIN_S, MARGIN_ORDER_S = 0.01, 0.00005
 """What writing, reading and checking the plan takes at the end of the budget, and for each order."""
 
 
@@ -52,11 +53,19 @@ def left_s(job: Job) -> float:
 
 
 def main() -> None:
-    """One job, one plan."""
-    signal.alarm(int(sys.argv[1]))
-    job = JOB.validate_json(sys.stdin.buffer.read())
-    os.nice(NICE)  # only now: a wave waits for the start
-    sys.stdout.buffer.write(PLAN.dump_json(solve(job)))
+    """One job, one plan; or jobs and plans line by line."""
+    if len(sys.argv) > 1:
+        signal.alarm(int(sys.argv[1]))
+        job = JOB.validate_json(sys.stdin.buffer.read())
+        os.nice(NICE)  # only now: a wave waits for the start
+        sys.stdout.buffer.write(PLAN.dump_json(solve(job)))
+        return
+    nobody = Problem(Place(0, 0), (), ())
+    solve(Job(nobody, 1.0, time.monotonic()))  # loads what searching needs
+    os.nice(NICE)
+    for line in sys.stdin.buffer:
+        sys.stdout.buffer.write(PLAN.dump_json(solve(JOB.validate_json(line))) + b"\n")
+        sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

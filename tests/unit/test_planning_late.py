@@ -1,0 +1,89 @@
+"""A late order: offered in no time, then made cheaper around it, as a diff that is dropped if the plan has moved on."""
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from services.dispatch.planning import assemble, checker, greedy, insertion, moves
+from services.dispatch.planning.insertion import Engine, Offer
+from services.dispatch.planning.standby import Standby
+from tests.unit.planning_given import courier, order, problem, town
+
+GIVEN = problem([order(f"o{n}", 28.24 + n / 500) for n in range(8)], [courier("a"), courier("b")])
+GOOD = greedy.solve(GIVEN)
+CLUMSY = moves.move(GIVEN, GOOD, ["o7", "o3"], "b", 1).plan
+ANSWERS_GREEDILY = (sys.executable, "-m", "services.dispatch.planning.solver")
+
+
+def test_a_part_is_a_problem_and_a_plan_of_its_own():
+    given = town(200, 12)
+    plan = greedy.solve(given)
+    engine = Engine(given, plan)
+    late = order("late")
+    offer = engine.offer(late)
+    assert isinstance(offer, Offer)
+    engine.accept(offer)
+    part = engine.around("late", 40)
+    assert offer.courier in {one.id for one in part.problem.couriers}
+    assert len(part.problem.couriers) < 12
+    assert "late" in {one.id for one in part.problem.orders}
+    assert checker.faults(part.problem, part.plan) == []
+    whole = replace(given, orders=(*given.orders, late))
+    assert checker.faults(whole, engine.plan()) == []
+
+
+def test_a_better_part_is_taken_and_told_as_a_diff():
+    engine = Engine(GIVEN, CLUMSY)
+    part = engine.around("o3")
+    assert part.plan.cost_fen == CLUMSY.cost_fen
+    diff = engine.take(part, replace(GOOD, planner="better"))
+    assert diff is not None
+    assert diff.cost_fen == GOOD.cost_fen - CLUMSY.cost_fen < 0
+    assert {change.order for change in diff.changes} >= {"o3", "o7"}
+    assert engine.plan().routes == GOOD.routes
+
+
+def test_what_is_not_better_or_comes_too_late_changes_nothing():
+    engine = Engine(GIVEN, GOOD)
+    part = engine.around("o3")
+    assert engine.take(part, CLUMSY) is None
+    assert engine.take(part, GOOD) is None
+    clumsy = Engine(GIVEN, CLUMSY)
+    part = clumsy.around("o3")
+    offer = clumsy.offer(order("late", 28.25))
+    assert isinstance(offer, Offer)
+    clumsy.accept(offer)
+    before = clumsy.plan()
+    assert clumsy.take(part, GOOD) is None
+    assert clumsy.plan() == before
+
+
+async def test_a_solver_stands_by_and_answers_many_times():
+    engine = Engine(GIVEN, CLUMSY)
+    async with Standby() as standby:
+        part = engine.around("o3")
+        await standby.better(part, 30)  # loads what it needs
+        for _ in range(3):
+            found = await standby.better(part, 10)
+            assert found is not None
+            assert assemble.worth(part.problem, found) <= assemble.worth(part.problem, part.plan)
+    assert engine.take(part, found) is not None
+
+
+@pytest.mark.parametrize(
+    "code", ["import time; time.sleep(60)", "pass", "print('nonsense')"], ids=["late", "dead", "mad"]
+)
+async def test_a_solver_that_does_not_answer_is_begun_again(code: str):
+    part = Engine(GIVEN, CLUMSY).around("o3")
+    async with Standby((sys.executable, "-c", code)) as standby:
+        assert await standby.better(part, 0.3) is None
+        standby._solver = ANSWERS_GREEDILY
+        assert await standby.better(part, 0.3) is None  # the old one again, and its end
+        assert await standby.better(part, 30) is not None
+
+
+def test_an_order_that_no_courier_may_serve_changes_no_part():
+    engine = Engine(GIVEN, GOOD)
+    assert not isinstance(engine.offer(order("x", skills=("stairs",))), insertion.Offer)
+    assert engine.plan().routes == GOOD.routes
