@@ -13,12 +13,13 @@ from uuid import UUID
 from tests.faults.client import Answer, Ask, Client, Verdict, plain
 from tests.faults.history import Deed, Outcome
 from tests.faults.load import Crowd
-from tests.faults.market import LENT, Market, give_back
+from tests.faults.market import KEEPS_S, LENT, Market, bring, give_back
 
 Upload = dict[str, Any]
 WRONG = {"refused", "stale", "conflict"}
-MOST, KEEPS_S = 100, 600.0
-"""How many reports a device sends at once, and how long it tries: it keeps them until they are taken."""
+MOST = 100
+CART_S, CART = 8.0, {"eggs": 60}
+"""How often a cart with more goods comes to each site, and what is on it."""
 
 
 @dataclass
@@ -176,6 +177,16 @@ def _taken(deeds: Sequence[Deed], answer: Answer) -> list[Verdict]:
     if answer.ok and (wrong := [one for one in answer.body["uploads"] if one["answer"] in WRONG]):
         return [(Outcome.FAIL, {"why": str(wrong[0])})]
     return plain(deeds, answer)
+
+
+async def drive_cart(client: Client, market: Market, crowd: Crowd) -> None:
+    """Brings more goods now and then, until the market closes."""
+    count, last = 0, time.monotonic()
+    while not crowd.closing:
+        if time.monotonic() - last > CART_S:
+            count, last = count + 1, time.monotonic()
+            await bring(client, market, CART, f"cart-{count}")
+        await asyncio.sleep(0.1)
 
 
 async def keep_point(client: Client, crowd: Crowd, number: int, of: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,10 +14,12 @@ from tests.faults.client import Ask, Client
 
 SITES = ("north", "south")
 SCARCE = "truffles"
-STOCK = {"apples": 400_000, "tea": 400_000, "eggs": 900, SCARCE: 40}
+STOCK = {"apples": 400_000, "tea": 400_000, "eggs": 600, SCARCE: 40}
 """What a site gets of each item: plenty, plenty, too little for a busy day, and far too little."""
 LENT = {"apples": 20_000, "tea": 20_000, "eggs": 100}
 TERMINALS, COURIERS, WAVES = 6, 6, 60
+KEEPS_S = 600.0
+"""How long people try who do not give up: what they have to say is a fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,19 @@ async def open_market(client: Client, market: Market) -> None:
     """On return orders, lots and stalls are known to every service and can be sold from."""
     for group in _catalogue(market):
         await _all(client, [Ask("operator", "orders", "PUT", f"/v1/catalog/{path}", body) for path, body in group])
-    await _all(client, [_lot(market, site, item) for site in SITES for item in STOCK])
-    await _all(client, [_inspection(market, site, item) for site in SITES for item in STOCK])
+    await bring(client, market, STOCK, "first")
     await _all(client, [_loan(market, t, site, item) for t, site in market.terminals.items() for item in LENT])
 
 
+async def bring(client: Client, market: Market, goods: Mapping[str, int], name: str) -> None:
+    """On return so much of each item has come to each site and passed its inspection."""
+    lots = [(site, item) for site in SITES for item in goods]
+    await _all(client, [_lot(market, *lot, goods[lot[1]], name) for lot in lots])
+    await _all(client, [_inspection(_id(market.day, *lot, name)) for lot in lots])
+
+
 async def _all(client: Client, asks: list[Ask]) -> None:
-    for answer in await asyncio.gather(*(client.send(ask) for ask in asks)):
+    for answer in await asyncio.gather(*(client.send(ask, patience=KEEPS_S) for ask in asks)):
         assert answer.ok, answer
 
 
@@ -102,20 +110,19 @@ def _id(*names: str) -> str:
     return str(uuid5(NAMESPACE_OID, "/".join(names)))
 
 
-def _lot(market: Market, site: str, item: str) -> Ask:
+def _lot(market: Market, site: str, item: str, quantity: int, name: str) -> Ask:
     body = {
-        "lot_id": _id(market.day, site, item),
+        "lot_id": _id(market.day, site, item, name),
         "pool": market.pool(site),
         "item": item,
         "household": "h1",
-        "quantity": STOCK[item],
+        "quantity": quantity,
         "harvested_at": market.now.isoformat(),
     }
     return Ask("operator", "inventory", "POST", "/v1/lots", body)
 
 
-def _inspection(market: Market, site: str, item: str) -> Ask:
-    lot = _id(market.day, site, item)
+def _inspection(lot: str) -> Ask:
     return Ask("operator", "inventory", "POST", f"/v1/lots/{lot}:inspect", {"result": "pass"}, f"{lot}-inspected")
 
 

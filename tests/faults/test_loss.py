@@ -55,6 +55,7 @@ class Run:
         riders = [works.Rider(client, day, Random(rng.random()), id) for id in day.couriers]
         self._start("buyers", *(crowd.buyer() for _ in range(BUYERS)))
         self._start("tills", *(till.run(crowd) for till in tills))
+        self._start("cart", works.drive_cart(client, day, crowd))
         self._start("riders", *(rider.run(crowd) for rider in riders))
         self._start("points", *(works.keep_point(client, crowd, n, POINTS) for n in range(POINTS)))
         self._start("dispatcher", works.direct(client, crowd, wave_every_s))
@@ -75,9 +76,9 @@ class Run:
                 task.result()
 
     async def close(self) -> None:
-        """No new business; returns when every buyer has its last answer and every stall has closed."""
+        """No new business; returns when every buyer has the last answer and every stall has closed."""
         self.crowd.closing = True
-        await asyncio.gather(*self._tasks["buyers"], *self._tasks["tills"])
+        await asyncio.gather(*self._tasks["buyers"], *self._tasks["tills"], *self._tasks["cart"])
 
     async def go_home(self) -> None:
         """Ends who works without end, and writes no more."""
