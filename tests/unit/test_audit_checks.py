@@ -12,7 +12,7 @@ import pytest
 from contracts.envelope import Event
 from contracts.events.orders import OrderReserved
 from deploy.audit.books import TABLES, Row
-from deploy.audit.checks import archive, inbox, person, records
+from deploy.audit.checks import archive, crossings, inbox, person, records
 from deploy.audit.evidence import Evidence
 from deploy.audit.log import Log, Record
 from deploy.audit.republish import lost
@@ -158,3 +158,13 @@ def test_a_parked_record_is_named_by_its_service() -> None:
     for wrong in ("12", "stock/12", "orders/x", "orders/"):
         with pytest.raises(StackError, match="is no parked record"):
             split(wrong)
+
+
+@pytest.mark.parametrize(("went_by", "said"), [("scheduled", ["is in wave w1, its job in w2"]), ("cancelling", [])])
+def test_a_wave_differs_only_for_an_order_that_listened(went_by: str, said: list[str]) -> None:
+    order = {"order_id": "o", "state": "loaded", "job": "j", "fulfilment": "delivery", "wave": "w1"}
+    steps = [{"order_id": "o", "to_state": state} for state in ("reserved", went_by, "loaded")]
+    found = evidence(orders=[order], order_history=steps)
+    job = {"id": "j", "order_id": "o", "state": "loaded", "wave": "w2", "lines": "[]"}
+    found.books["dispatch", "job"].append(job)
+    assert words(crossings.jobs(found)) == said

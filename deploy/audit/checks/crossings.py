@@ -29,6 +29,7 @@ _RESERVATION: Mapping[str, frozenset[str]] = {
     "cancelled": _GIVEN_UP,
     "failed": _GIVEN_UP,
 }
+_ENDING = frozenset({"cancelling", "failing"})
 _NO_JOB = frozenset({"no job"})
 _JOB: Mapping[str, frozenset[str]] = {
     "placed": _NO_JOB,
@@ -84,8 +85,12 @@ def claims(evidence: Evidence) -> Iterator[Finding]:
 
 
 def jobs(evidence: Evidence) -> Iterator[Finding]:
-    """A delivery's job is in the state that the order's own implies, in the same wave and for the same goods."""
+    """A delivery's job is in the state that the order's own implies, in the same wave and for the same goods.
+
+    An order whose end was under way does not listen to where its job goes, so what it says of a wave may be old.
+    """
     found = {row["id"]: row for row in evidence.rows(DISPATCH, "job")}
+    deaf = {row["order_id"] for row in evidence.rows(ORDERS, "order_history") if row["to_state"] in _ENDING}
     goods = _goods(evidence)
     for order in evidence.rows(ORDERS, "orders"):
         state, id, row = order["state"], order["order_id"], found.get(order["job"])
@@ -99,7 +104,7 @@ def jobs(evidence: Evidence) -> Iterator[Finding]:
                 carried[line["item"]] += line["quantity"]
             if carried != goods[id]:
                 yield Finding("job", id, f"is for {dict(goods[id])}, its job for {dict(carried)}", "dispatch.job")
-            if state != "reserved" and row["wave"] != order["wave"] and state in _JOB:
+            if state != "reserved" and row["wave"] != order["wave"] and state in _JOB and id not in deaf:
                 yield Finding("job", id, f"is in wave {order['wave']}, its job in {row['wave']}", "dispatch.job")
 
 
