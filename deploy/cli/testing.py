@@ -19,7 +19,9 @@ LINTS = (
 )
 
 
-def run_tests(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)], seeded: bool = False) -> int:
+def run_tests(
+    *arguments: Annotated[str, Parameter(allow_leading_hyphen=True)], seeded: bool = False, sim: int = 0
+) -> int:
     """Check the code, then run the whole suite; with pytest arguments run just pytest with these.
 
     Example: halfday test tests/unit -k outbox
@@ -30,9 +32,13 @@ def run_tests(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)], 
         Given to pytest as they are.
     seeded
         Only the tests that break the product on purpose, each of which must see the damage.
+    sim
+        Only the simulation, with this many market days; a day that breaks something is shown with its seed.
     """
     if find_spec("pytest") is None:
         raise StackError("the test tools are not installed; run this through ./halfday in a checkout")
+    if sim:
+        return _run(["-m", "tests.simulation", "--sim", str(sim), *arguments])
     if seeded:
         arguments = ("-m", "seeded", *arguments)
     failed = [] if arguments else [what for what, command in LINTS if not _passes(what, command)]

@@ -34,16 +34,22 @@ def no_inbox() -> list[Seam]:
 
 
 def cursor_outbox() -> list[Seam]:
-    """The relay goes on behind the last id that it saw."""
-    seen: dict[str, int] = {}
+    """The relay goes on behind the last id that it published, as if ids were committed in their order."""
+    behind: dict[str, int] = {}
+    pages: dict[str, list[int]] = {}
 
     async def page(conn: Reader, lane: int, limit: int) -> list[Row]:
-        last = seen.get(conn.db.name, 0)
+        last = behind.get(conn.db.name, 0)
         rows = [row for row in await kit_tables.page(conn, lane, 10**6) if row.id > last][:limit]
-        seen[conn.db.name] = rows[-1].id if rows else last
+        pages[conn.db.name] = [row.id for row in rows]
         return rows
 
-    return [(outbox, "page", page)]
+    async def archive(conn: Reader, acked: Sequence[tuple[int, int, int]]) -> None:
+        await kit_tables.archive(conn, acked)
+        if {id for id, _, _ in acked} >= set(pages[conn.db.name]):
+            behind[conn.db.name] = pages[conn.db.name][-1]
+
+    return [(outbox, "page", page), (outbox, "archive", archive)]
 
 
 def ack_before_commit() -> list[Seam]:

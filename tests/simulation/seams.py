@@ -20,7 +20,7 @@ from tests.simulation.log import Publisher, RelayConnection
 from tests.simulation.memory import Database
 from tests.simulation.processes import World
 from tests.simulation.road import Planner
-from tests.simulation.shims import Asyncio, Ids
+from tests.simulation.shims import Asyncio, Ids, Time
 
 Seam = tuple[Any, str, Any]
 TABLES: tuple[Seam, ...] = (
@@ -34,7 +34,7 @@ TABLES: tuple[Seam, ...] = (
 def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.Random) -> tuple[Seam, ...]:
     """Time, chance, ids and the outside: `made` is the chance that codes come from."""
     asyncio = Asyncio(world.scheduler)
-    time = SimpleNamespace(monotonic=lambda: world.scheduler.now)
+    time = Time(world.scheduler)
 
     async def connect(_settings: Any) -> RelayConnection:
         return RelayConnection(dbs[world.scheduler.current.home.service.name])  # type: ignore[union-attr]

@@ -64,8 +64,23 @@ class Future:
         return self._result
 
 
+class Time:
+    """Stands in for the module `time`: every clock in it is the virtual one."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    def monotonic(self) -> float:
+        return self._scheduler.now
+
+    time = perf_counter = monotonic
+
+    def time_ns(self) -> int:
+        return int(self._scheduler.now * 10**9)
+
+
 class Asyncio:
-    """Stands in for the module `asyncio` inside a module of ours. `home` is told of every task that it creates."""
+    """Stands in for the module `asyncio` inside a module of ours. A task that it creates dies with its process."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
