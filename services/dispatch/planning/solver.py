@@ -40,10 +40,21 @@ JOB, PLAN = TypeAdapter(Job), TypeAdapter(Plan)
 
 
 def solve(job: Job) -> Plan:
-    """The best plan that the rest of the budget gives."""
-    from services.dispatch.planning import greedy
+    """The best plan that the rest of the budget gives: the searched one, the greedy one or `warm`."""
+    from services.dispatch.planning import assemble, fleets, greedy, search, timing
+    from services.dispatch.planning.model import Model
 
-    return greedy.solve(job.problem)
+    if not job.problem.orders or not job.problem.couriers:
+        return greedy.solve(job.problem)
+    crew = fleets.crew(job.problem)
+    warm = crew.by_vehicle(job.problem, job.warm) if job.warm else {}
+    found = search.search(crew.fleet, left_s(job), job.seed, warm, job.iterations)
+    model, days = Model(job.problem), crew.by_courier(found)
+    for c, trips in days.items():
+        while trips and not timing.times(model, c, trips):
+            trips.pop()  # the kernel's clock is the model's; PyVRP knows no cold limits
+    plan = greedy.complete(model, days, "halfday")
+    return min([plan, *([job.warm] if job.warm else [])], key=lambda plan: assemble.worth(job.problem, plan))
 
 
 def left_s(job: Job) -> float:
