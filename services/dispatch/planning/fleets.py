@@ -80,14 +80,7 @@ def crew(problem: Problem) -> Crew:
         (courier.fen_fixed * 1000 + int(cost[k, where.starts[shift.courier], 0])) // max(1, len(courier.breaks))
         for courier, shift, k in zip(couriers, shifts, kind, strict=True)
     ]
-    groups: dict[Courier, int] = {}
-    group = [
-        groups.setdefault(replace(courier, id="", from_s=shift.opens, until_s=shift.shuts, breaks=()), len(groups))
-        for courier, shift in zip(couriers, shifts, strict=True)
-    ]
-    able = np.ones((len(groups), len(where.places)), np.bool_)
-    for like, g in groups.items():
-        able[g, 1 : len(problem.orders) + 1] = [_able(like, order) for order in problem.orders]
+    group, able = _groups(problem, shifts, len(where.places))
     order, windows = _orders(problem, len(where.places), zero)
     fleet = Fleet(
         cost=cost,
@@ -195,6 +188,20 @@ def _shifts(problem: Problem, c: int, starts: Sequence[int], ends: Sequence[int]
         made.append(Shift(c, opens + approach, begins, 0))
         opens = begins + rest.length_s
     return [*made, Shift(c, opens + approach, courier.until_s, ends[c])]
+
+
+def _groups(problem: Problem, shifts: Sequence[Shift], places: int) -> tuple[list[int], Array]:
+    """The group of each shift, and which orders each group may serve."""
+    like = [
+        replace(problem.couriers[shift.courier], id="", from_s=shift.opens, until_s=shift.shuts, breaks=())
+        for shift in shifts
+    ]
+    groups = list(dict.fromkeys(like))
+    number = {courier: g for g, courier in enumerate(groups)}
+    able = np.ones((len(groups), places), np.bool_)
+    for g, courier in enumerate(groups):
+        able[g, 1 : len(problem.orders) + 1] = [_able(courier, order) for order in problem.orders]
+    return [number[courier] for courier in like], able
 
 
 def _able(courier: Courier, order: Order) -> bool:
