@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,15 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local import endpoints, supervisor
-from deploy.local.errors import StackError
 from deploy.local.jars import Progress, class_path
 from deploy.local.options import Options
 from deploy.local.secrets import Secrets
-from deploy.local.services import ROOT
 from deploy.scenarios.model import Scenario
 from services.kit.clock import Clock
 
-READY_WITHIN_S = 90.0
 STOPPED_WITHIN_S = 60.0
 
 
@@ -60,47 +54,17 @@ def running(
     """
     class_path(progress)  # fetched before the clock starts
     options = Options(clock_start=scenario.at(on, scenario.clock_starts), clock_speed=speed)
-    process = _start(data, options, scenario, keep)
+    environment = {"HALFDAY_HOLD_TTL_S": str(scenario.hold_ttl_s)}
+    process = supervisor.launch(data, options, with_parent=not keep, environment=environment)
     ready = False
     try:
-        _wait_ready(process, data)
+        supervisor.wait_ready(process, data)
         ready = True
         yield Stage(data, endpoints.read(data), Secrets.load(data).kafka["admin"], _clock(data))
     finally:
         if not (keep and ready):
             process.terminate()
             process.wait(STOPPED_WITHIN_S)
-
-
-def _start(data: Path, options: Options, scenario: Scenario, keep: bool) -> subprocess.Popen[bytes]:
-    logs = data / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    command = supervisor.command(data, options) + ([] if keep else ["--with-parent"])
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "PYTHONPATH": path, "HALFDAY_HOLD_TTL_S": str(scenario.hold_ttl_s)}
-    with (logs / "supervisor.log").open("wb") as log:
-        # A session of its own: Ctrl-C reaches only the demo, which then stops the stack in order.
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
-        )
-
-
-def _wait_ready(process: subprocess.Popen[bytes], data: Path) -> None:
-    deadline = time.monotonic() + READY_WITHIN_S
-    while open_points := _not_ready(data):
-        if process.poll() is not None:
-            lines = (data / "logs" / "supervisor.log").read_text(errors="replace").splitlines() or ["no reason given"]
-            raise StackError(f"the stack ended while it started: {lines[-1]}")
-        if time.monotonic() > deadline:
-            raise StackError(f"not ready after {READY_WITHIN_S:.0f} s: {open_points} (logs: {data / 'logs'})")
-        time.sleep(0.1)
-
-
-def _not_ready(data: Path) -> str:
-    """What is still awaited, in words; empty when everything is ready."""
-    if not (data / endpoints.FILE).exists():
-        return "Kafka and PostgreSQL are starting"
-    return "; ".join(f"{name}: {why}" for name, why in endpoints.readiness(data).items() if why != "ready")
 
 
 def _clock(data: Path) -> Clock:
