@@ -48,11 +48,11 @@ class Runtime:
         """Runs until cancelled. Raises what the first part that ended raised."""
         works = self._role in {"worker", "all"}
         self._ending.push_async_callback(tracing.start(self._service.name, self._settings.instance).stop)
+        self._health.waiting_for = "PostgreSQL and migrations"
         if works:
             # First of all, so that /ready can say what the process waits for.
             app = Starlette(routes=health.routes(self._service.name, self._health))
             await self._listen(app, self._settings.health_port)
-        self._health.waiting_for = "PostgreSQL and migrations"
         context = await boot(self._service, self._settings)
         self._ending.push_async_callback(_close, context.pool)
         wake = asyncio.Event()

@@ -221,7 +221,9 @@ async def direct(client: Client, crowd: Crowd, every_s: float) -> None:
         for wave in waves:
             if wave["state"] == "planned":
                 await client.send(Ask("operator", "dispatch", "POST", f"/v1/waves/{wave['wave']}:release"))
-        due = time.monotonic() - last > (2 if crowd.closing else every_s)
+        # The desk plans one wave after another: what comes meanwhile goes together with the next.
+        busy = any(wave["state"] == "cut" for wave in waves)
+        due = not busy and time.monotonic() - last > (2 if crowd.closing else every_s)
         waiting = next((wave for wave in waves if wave["state"] == "open" and any(wave["jobs"].values())), None)
         if due and waiting:
             last = time.monotonic()

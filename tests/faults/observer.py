@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from contracts.topics import TOPICS
 
@@ -34,18 +35,17 @@ class Observer:
 
     def __init__(self, kafka: Mapping[str, Any]) -> None:
         security = kafka["security"]
+        where = {
+            "bootstrap.servers": kafka["bootstrap"],
+            "security.protocol": security["security_protocol"],
+            "sasl.mechanisms": security["sasl_mechanism"],
+            "sasl.username": security["username"],
+            "sasl.password": security["password"],
+            "log_level": 0,
+        }
+        self._admin = AdminClient(where)
         self._consumer = Consumer(
-            {
-                "bootstrap.servers": kafka["bootstrap"],
-                "security.protocol": security["security_protocol"],
-                "sasl.mechanisms": security["sasl_mechanism"],
-                "sasl.username": security["username"],
-                "sasl.password": security["password"],
-                "group.id": "observer.faults",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "log_level": 0,
-            }
+            {**where, "group.id": "observer.faults", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
         )
         self._next = {(t.name, p): 0 for t in TOPICS if not t.private for p in range(t.partitions)}
         self._consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in self._next])
@@ -54,7 +54,7 @@ class Observer:
     def catch_up(self, timeout: float = 30) -> list[Seen]:
         """Reads on to what are the ends of the topics now; everything that was ever read."""
         deadline = time.monotonic() + timeout
-        ends = {place: self._end(*place) for place in self._next}
+        ends = self._ends()
         while any(self._next[place] < end for place, end in ends.items()):
             assert time.monotonic() < deadline, f"the topics can't be read to their ends within {timeout} s"
             for message in self._consumer.consume(1000, 0.2):
@@ -65,8 +65,11 @@ class Observer:
         """Disconnects."""
         self._consumer.close()
 
-    def _end(self, topic: str, partition: int) -> int:
-        return int(self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)[1])
+    def _ends(self) -> dict[tuple[str, int], int]:
+        # Asked apart from the consumer, where each question would wait behind a long poll.
+        wanted = {TopicPartition(*place): OffsetSpec.latest() for place in self._next}
+        found = self._admin.list_offsets(wanted, request_timeout=20)
+        return {(place.topic, place.partition): int(told.result().offset) for place, told in found.items()}
 
     def _take(self, message: Message) -> None:
         if message.error():  # such as a broker that is away; the reading goes on by itself

@@ -9,6 +9,8 @@ from tests.faults.chaos import SERVICES
 from tests.faults.client import Client
 from tests.faults.evidence import Views
 
+UNDER_WAY = ("placed", "held", "reserved", "scheduled", "ready", "loaded", "cancelling", "failing")
+
 
 async def look(client: Client) -> Views:
     """All orders, jobs, stock and parked records, page by page."""
@@ -20,6 +22,15 @@ async def look(client: Client) -> Views:
             f"{service}: {row}" for service in SERVICES async for row in _pages(client, service, "/v1/parked", "parked")
         ],
     )
+
+
+async def ended(client: Client) -> bool:
+    """Whether no order is under way any more, by the desk's lists."""
+    for state in UNDER_WAY:
+        page = await client.get("operator", "orders", "/v1/orders", state=state, limit=1)
+        if page is None or page["items"]:
+            return False
+    return True
 
 
 async def _pages(client: Client, service: str, path: str, name: str) -> AsyncIterator[Mapping[str, Any]]:

@@ -161,6 +161,7 @@ def publish(day: SmallDay, *events: Event) -> None:
             "sasl.mechanisms": "SCRAM-SHA-512",
             "sasl.username": "admin",
             "sasl.password": Secrets.load(day.stack.data).kafka["admin"],
+            "partitioner": "murmur2_random",  # as the relay's, so that an order's records stay in their order
         }
     )
     for event in events:

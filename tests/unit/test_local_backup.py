@@ -129,14 +129,15 @@ def cut(file: Path) -> None:
 
 
 def flipped(file: Path) -> None:
+    """One bit of gzip's checksum; elsewhere a bit may unpack to the same bytes, for a run of zeros has many codes."""
     packed = bytearray(file.read_bytes())
-    packed[len(packed) // 2] ^= 1
+    packed[-6] ^= 1
     file.write_bytes(packed)
 
 
 DAMAGES = {
     "cut": (cut, "no whole backup"),
-    "one bit": (flipped, "no whole backup|damaged"),
+    "one bit": (flipped, "no whole backup"),
     "a file changed": (repacked(lambda m, c: (m, c[:-1] + b"?" if m.name == "secrets.json" else c)), "is damaged"),
     "a file dropped": (repacked(lambda m, c: None if m.name == "secrets.json" else (m, c)), "is damaged"),
     "no list": (repacked(lambda m, c: None if m.name == backup.MANIFEST else (m, c)), "list of digests is missing"),
