@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from deploy.local.errors import StackError
 from deploy.local.services import ROOT
 
+COMPILER = [sys.executable, "-m", "services.dispatch.planning.compiled"]
 LINTS = (
     ("the format", ["-m", "ruff", "format", "--check", "."]),
     ("ruff", ["-m", "ruff", "check", "."]),
@@ -41,12 +42,18 @@ def run_tests(
         return _run(["-m", "tests.simulation", "--sim", str(sim), *arguments])
     if seeded:
         arguments = ("-m", "seeded", *arguments)
-    failed = [] if arguments else [what for what, command in LINTS if not _passes(what, command)]
+    failed = [] if arguments else _lint()
     code = _run(["-m", "pytest", *arguments])
     if failed:
         print(f"Not clean: {', '.join(failed)}", file=sys.stderr)
         return code or 1
     return code
+
+
+def _lint() -> list[str]:
+    """What isn't clean. Meanwhile the other core compiles the planner's loops, so that no test waits for them."""
+    with subprocess.Popen(COMPILER, cwd=ROOT):
+        return [what for what, command in LINTS if not _passes(what, command)]
 
 
 def _passes(what: str, command: list[str]) -> bool:

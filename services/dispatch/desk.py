@@ -29,14 +29,18 @@ _log = structlog.get_logger("halfday.desk")
 
 async def run(context: Context) -> None:
     """Works until cancelled. What fails is logged and tried again: one bad wave does not stop the others."""
-    while True:
-        try:
-            if await plan_next(context) or await end_next(context):
-                continue
-        except Exception as error:
-            _log.warning("the desk tries again", error=type(error).__name__, exc_info=error)
-            await asyncio.sleep(1)
-        await asyncio.sleep(IDLE_S)
+    preparing = asyncio.create_task(planner.prepare())
+    try:
+        while True:
+            try:
+                if await plan_next(context) or await end_next(context):
+                    continue
+            except Exception as error:
+                _log.warning("the desk tries again", error=type(error).__name__, exc_info=error)
+                await asyncio.sleep(1)
+            await asyncio.sleep(IDLE_S)
+    finally:
+        preparing.cancel()
 
 
 async def plan_next(context: Context) -> bool:

@@ -104,7 +104,8 @@ async def test_the_event_loop_goes_on_meanwhile():
 
 
 def test_the_solver_is_nice_and_services_load_neither_numpy_nor_pyvrp():
-    code = "import sys, services.dispatch.app; print([m for m in ('numpy', 'pyvrp', 'httpx2') if m in sys.modules])"
+    heavy = ("numpy", "numba", "pyvrp", "httpx2")
+    code = f"import sys, services.dispatch.app; print([m for m in {heavy} if m in sys.modules])"
     loaded = os.popen(f'{sys.executable} -c "{code}"').read()
     assert loaded.strip() == "[]"
     assert solver.NICE == 10

@@ -12,7 +12,7 @@ from services.dispatch.planning.ruin_recreate import COLD, HOT, Days, Search
 def search(fleet: Fleet, seconds: float, seed: int, warm: Days, rounds: int | None = None) -> Days:
     """The best days found in so many seconds from now, or in so many rounds: then equal calls give equal days."""
     until = time.monotonic() + seconds
-    if rounds is None and not jit.ready():
+    if rounds is None and not jit.compiling:
         from services.dispatch.planning import pyvrp_solver
 
         return pyvrp_solver.search(fleet, seed, lambda: time.monotonic() >= until)

@@ -1,12 +1,14 @@
 """Compiles the kernel with numba, once for each version of its source, into the user's cache folder.
 
-Without numba everything still works, some hundred times slower: good for tests of small problems only. `ready` says
-whether compiled code lies at hand; a solve must never wait for the compiler.
+Where compiled code lies at hand it is used, else the kernel is plain Python, some hundred times slower: a solve never
+waits for the compiler. `services.dispatch.planning.compiled` calls that one.
 """
 
 from __future__ import annotations
 
 import os
+import platform
+import sys
 from collections.abc import Callable
 from hashlib import sha256
 from importlib import import_module
@@ -17,37 +19,52 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 PRESENT = find_spec("numba") is not None
+READY = "ready"
+
+
+def root() -> Path:
+    """Where compiled code is kept: NUMBA_CACHE_DIR, else the user's cache folder."""
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "halfday"
 
 
 def folder() -> Path:
-    """Where the compiled code of this very source lies: numba itself would not notice a change in a callee."""
-    digest = sha256(version("numba").encode() if PRESENT else b"")
+    """Where the compiled code of this very source lies. Numba itself notices neither a change in a callee nor, before
+    it is too late, that it must compile: here all that it looks at is in the name."""
+    digest = sha256(f"{sys.version} {platform.node()} {version('numba') if PRESENT else ''}".encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "halfday" / f"kernel-{digest.hexdigest()[:16]}"
+        digest.update(f"{path} {path.stat().st_mtime_ns}".encode() + path.read_bytes())
+    return root() / f"kernel-{digest.hexdigest()[:16]}"
 
 
 def ready() -> bool:
-    """Whether the kernel runs at full speed at once."""
-    return PRESENT and (folder() / "ready").exists()
+    """Whether compiled code lies at hand."""
+    try:
+        return PRESENT and (folder() / READY).exists()
+    except (OSError, RuntimeError):  # no home, no access
+        return False
 
 
-if PRESENT:
-    numba: Any = import_module("numba")
+def use() -> None:
+    """From here on functions are compiled, also such as are not at hand yet. Call it before the kernel's other modules
+    are imported."""
+    global compiling
+    numba = import_module("numba")
     numba.config.CACHE_DIR = str(folder())
+    compiling = numba.njit
 
-    def njit(function: F) -> F:
-        """The function compiled at its first call, or taken from the cache."""
-        return numba.njit(cache=True, fastmath=True)(function)  # type: ignore[no-any-return]
 
-    def inline(function: F) -> F:
-        """The same, laid into its callers: handing over some forty arrays costs more than a short function does."""
-        return numba.njit(cache=True, fastmath=True, forceinline=True)(function)  # type: ignore[no-any-return]
-else:
+compiling: Any = None
+"""Numba's decorator while functions are compiled."""
+if ready():
+    use()
 
-    def njit(function: F) -> F:
-        """The function as it is."""
-        return function
 
-    inline = njit
+def njit(function: F) -> F:
+    """The function compiled, if functions are; else as it is."""
+    return compiling(cache=True, fastmath=True)(function) if compiling else function
+
+
+def inline(function: F) -> F:
+    """The same, laid into its callers: handing over some forty arrays costs more than a short function does."""
+    return compiling(cache=True, fastmath=True, forceinline=True)(function) if compiling else function

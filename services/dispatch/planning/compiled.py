@@ -1,0 +1,56 @@
+"""Has the search's inner loops compiled: `python -m services.dispatch.planning.compiled`, half a minute, once.
+
+Until then, and where it can't be done, PyVRP searches. Processes that ask at the same time wait for the one at work.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import time
+
+from services.dispatch.planning.kernel import jit
+
+NICE = 19
+
+
+def main() -> int:
+    """Compiles unless that is done. Says what it does on stderr; exit code 1 where it can't be done."""
+    if jit.ready():
+        return 0
+    if not jit.PRESENT:
+        return _told("numba is not installed: plans are searched with PyVRP.", 1)
+    os.nice(NICE)
+    try:
+        jit.folder().mkdir(parents=True, exist_ok=True)
+        with (jit.folder() / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return 0 if jit.ready() else _compile()
+    except OSError as wrong:
+        return _told(f"Compiled code can't be kept ({wrong}): plans are searched with PyVRP.", 1)
+    except ImportError as wrong:
+        return _told(f"numba can't be loaded ({wrong}): plans are searched with PyVRP.", 1)
+
+
+def _compile() -> int:
+    _told("Compiling the planner's inner loops, once (half a minute) ...")
+    began = time.monotonic()
+    jit.use()
+    from services.dispatch.planning import fleets
+    from services.dispatch.planning.instances import Instance, Stop
+    from services.dispatch.planning.ruin_recreate import Search
+
+    stops = tuple(Stop(n, n, 1 if n else 0, 0, 999, 0, 0) for n in range(4))
+    Search(fleets.of_instance(Instance("", 2, 2, stops, True, 1)), 1, {0: [[1, 2]]}).cool_rounds(1.0, 0.5, 10)
+    (jit.folder() / jit.READY).touch()
+    return _told(f"Compiled in {time.monotonic() - began:.0f} s into {jit.folder()}")
+
+
+def _told(text: str, code: int = 0) -> int:
+    print(text, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
