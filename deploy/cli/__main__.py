@@ -11,6 +11,7 @@ from deploy.local.errors import StackError
 COMMANDS = (
     ("demo", "deploy.cli.demo:demo", "Play one market day on a stack of its own and prove its books."),
     ("test", "deploy.cli.testing:run_tests", "Check the code and run the whole suite on real Kafka and PostgreSQL."),
+    ("bench", "deploy.cli.bench:bench", "Measure this project beside its peers."),
     ("up", "deploy.cli.stack:up", "Start the stack on a data folder and keep it running."),
     ("status", "deploy.cli.stack:status", "What runs, and whether it is ready."),
     ("logs", "deploy.cli.stack:logs", "Show the log of one process, or all."),

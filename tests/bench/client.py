@@ -1,0 +1,133 @@
+"""The load: an HTTP client that costs next to nothing, so that what is measured is the server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+
+@dataclass
+class Load:
+    """What a load saw: how long each request took, in ms, in order of completion, and how many of each status."""
+
+    seconds: float = 0.0
+    millis: list[float] = field(default_factory=list)
+    statuses: dict[int, int] = field(default_factory=dict)
+
+    def saw(self, millis: float, status: int) -> None:
+        self.millis.append(millis)
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+
+    def quantile(self, part: float) -> float:
+        """The latency under which this part of the requests stayed."""
+        return quantile(self.millis, part)
+
+
+def quantile(values: Sequence[float], part: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
+
+
+def request(path: str, body: bytes, token: str = "buyer-token") -> bytes:
+    """A POST as bytes, ready to be written to a connection."""
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+class Connection(asyncio.Protocol):
+    """One kept-alive connection with one request on its way at a time; reads answers that state their length."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._answer: asyncio.Future[int] | None = None
+        self._transport: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.WriteTransport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0 or self._answer is None:
+            return
+        head = self._buffer[:end].lower()
+        at = head.index(b"content-length:") + 15
+        length = int(head[at:].split(b"\r\n", 1)[0])
+        if len(self._buffer) >= end + 4 + length:
+            status = int(self._buffer[9:12])
+            self._buffer = b""
+            answer, self._answer = self._answer, None
+            answer.set_result(status)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._answer:
+            self._answer.set_exception(error or ConnectionError("the server closed the connection"))
+
+    async def ask(self, request: bytes) -> int:
+        """The status of the answer."""
+        assert self._transport
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return await self._answer
+
+    def close(self) -> None:
+        if self._transport:
+            self._transport.close()
+
+
+async def connect(port: int, count: int) -> list[Connection]:
+    loop = asyncio.get_running_loop()
+    made = [await loop.create_connection(Connection, "127.0.0.1", port) for _ in range(count)]
+    return [connection for _, connection in made]
+
+
+async def burst(port: int, requests: Iterable[bytes], connections: int) -> Load:
+    """All requests as fast as so many connections take them, each sending the next when the last is answered."""
+    load, left = Load(), iter(requests)
+    open_ones = await connect(port, connections)
+    began = time.perf_counter()
+    await asyncio.gather(*(_exhaust(connection, left, load) for connection in open_ones))
+    load.seconds = time.perf_counter() - began
+    for connection in open_ones:
+        connection.close()
+    return load
+
+
+async def _exhaust(connection: Connection, left: Iterator[bytes], load: Load) -> None:
+    for one in left:
+        sent = time.perf_counter()
+        status = await connection.ask(one)
+        load.saw((time.perf_counter() - sent) * 1000, status)
+
+
+async def paced(port: int, requests: Sequence[bytes], rate: float, connections: int = 64) -> tuple[Load, list[float]]:
+    """The requests at a steady rate, whatever the server does; and when each was due to be sent, on the wall clock.
+
+    A request that finds no connection free waits, and its wait counts.
+    """
+    load, free = Load(), asyncio.Queue[Connection]()
+    for connection in await connect(port, connections):
+        free.put_nowait(connection)
+    began, wall = time.perf_counter(), time.time()
+
+    async def one(n: int) -> None:
+        connection = await free.get()
+        status = await connection.ask(requests[n])
+        load.saw((time.perf_counter() - began - n / rate) * 1000, status)
+        free.put_nowait(connection)
+
+    tasks = []
+    for n in range(len(requests)):
+        await asyncio.sleep(began + n / rate - time.perf_counter())
+        tasks.append(asyncio.create_task(one(n)))
+    await asyncio.gather(*tasks)
+    load.seconds = time.perf_counter() - began
+    while not free.empty():
+        free.get_nowait().close()
+    return load, [wall + n / rate for n in range(len(requests))]

@@ -1,0 +1,87 @@
+"""The market that all variants sell on: six sites, each its own stock pool, sixty goods, orders of three lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import orjson
+import uuid_utils
+
+from contracts.values import pool_of
+
+DAY = "sat"
+SITES = tuple(f"site-{n}" for n in range(1, 7))
+GOODS = tuple(f"item-{n:02}" for n in range(60))
+HOT = tuple(f"hot-{n}" for n in range(40))
+"""Goods of which a measurement has too little, one for each run."""
+PLENTY, PRICE_FEN = 10**9, 250
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An order to be placed: the client's own id, and the body that every variant takes."""
+
+    id: UUID
+    pool: str
+    lines: dict[str, int]
+    body: bytes
+
+
+def wishes(count: int, seed: int, item: str | None = None) -> list[Wish]:
+    """Orders of three lines over all sites; or each of one `item`, all at the first site."""
+    return list(_wishes(count, Random(seed), item))
+
+
+def _wishes(count: int, rng: Random, item: str | None) -> Iterator[Wish]:
+    for _ in range(count):
+        id = UUID(int=uuid_utils.uuid7().int)
+        site = SITES[0] if item else rng.choice(SITES)
+        lines = {item: 1} if item else {good: rng.randint(1, 3) for good in rng.sample(GOODS, 3)}
+        yield Wish(id, pool_of(DAY, site), lines, orjson.dumps(_body(id, site, lines)))
+
+
+def _body(id: UUID, site: str, lines: dict[str, int]) -> dict[str, Any]:
+    return {
+        "order_id": id,
+        "channel": "app",
+        "market_day": DAY,
+        "community": site,
+        "recipient": {"name": "李姐", "phone": "13900000000"},
+        "lines": [{"item": item, "quantity": quantity} for item, quantity in lines.items()],
+        "fulfilment": {"kind": "pickup", "point": site},
+        "payment": "on_account",
+    }
+
+
+def stock(hot: int) -> list[tuple[str, str, int]]:
+    """(pool, item, quantity): plenty of everything, and so much of each hot item at the first site."""
+    everything = [(pool_of(DAY, site), item, PLENTY) for site in SITES for item in GOODS]
+    return everything + [(pool_of(DAY, SITES[0]), item, hot) for item in HOT if hot]
+
+
+def catalogue() -> list[tuple[str, dict[str, Any]]]:
+    """(path, body) of everything that orders has to know, in an order in which it can be put."""
+    now = datetime.now(UTC)
+    place = {"name_zh": "镇", "lat": 28.2, "lon": 112.9}
+    since = (now - timedelta(days=1)).isoformat()
+    found: list[tuple[str, dict[str, Any]]] = [("stations/depot", place)]
+    for site in SITES:
+        found += [(f"communities/{site}", place), (f"sites/{site}", {**place, "station": "depot"})]
+        found += [(f"points/{site}", {"community": site, "name_zh": "点"})]
+    for item in (*GOODS, *HOT):
+        found += [(f"items/{item}", {"name_zh": item, "unit": "piece", "unit_g": 10})]
+        price = {"item": item, "channel": "app", "price_fen": PRICE_FEN, "effective_from": since}
+        found += [(f"prices/{item}-app", price)]
+    day = {
+        "date": (now + timedelta(days=1)).date().isoformat(),
+        "opens_at": (now - timedelta(hours=1)).isoformat(),
+        "closes_at": (now + timedelta(hours=10)).isoformat(),
+        "sites": [{"site": site, "communities": [site]} for site in SITES],
+        "waves": [],
+    }
+    return [*found, (f"market-days/{DAY}", day)]
