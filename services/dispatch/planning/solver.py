@@ -48,7 +48,7 @@ def solve(job: Job) -> Plan:
         return greedy.solve(job.problem)
     crew = fleets.crew(job.problem)
     warm = crew.by_vehicle(job.problem, job.warm) if job.warm else {}
-    found = search.search(crew.fleet, left_s(job), job.seed, warm, job.iterations)
+    found = search.search(crew.fleet, left_s(job), job.seed, warm, job.iterations, job.threads)
     model, days = Model(job.problem), crew.by_courier(found)
     for c, trips in days.items():
         while trips and not timing.times(model, c, trips):

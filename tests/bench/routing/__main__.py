@@ -1,0 +1,74 @@
+"""`python -m tests.bench.routing`: see `halfday bench routing --help`."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from services.dispatch.planning.instances import Instance, read_all
+from services.dispatch.planning.planner import COMPILER
+
+GENERATED = Path(__file__).parent / "instances"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="halfday bench routing",
+        description="Our search beside plain PyVRP: same seconds, same cores, every answer checked.",
+        epilog="Gaps are percent above the cost in the `.sol` file beside an instance. Example: "
+        "halfday bench routing --instances ../vrptw --seconds 2,10 --only R1_2_1 RC108",
+    )
+    parser.add_argument("--instances", type=Path, default=GENERATED, metavar="DIR", help=".txt and .vrp files")
+    parser.add_argument("--seconds", default="2,10", help="budgets, with commas between them")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each; their median counts")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="instances whose names begin like this")
+    parser.add_argument("--threads", type=int, default=2, help="cores, also of the peer: the better of as many seeds")
+    parser.add_argument("--json", action="store_true", help="a JSON object a run instead of the table")
+    parser.add_argument("--alone", action="store_true", help="without the peer")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Exit code 0 when every answer is feasible and every bar that applies is held."""
+    given = _arguments()
+    chosen = [one for one in read_all(given.instances) if not given.only or one.name.startswith(tuple(given.only))]
+    if not chosen:
+        print(f"There are no such instances in {given.instances}", file=sys.stderr)
+        return 2
+    subprocess.run(COMPILER, check=False)  # before the search is imported, outside of every budget
+    from tests.bench.routing.score import Run, scores
+
+    runs: list[Run] = []
+    for run in _runs(given, chosen):
+        assert isinstance(run, Run)
+        runs.append(run)
+        gap = f"{run.gap:6.2f} %" if run.feasible else "INFEASIBLE"
+        line = f"{run.instance.name:14} {run.seconds:5g} s  seed {run.seed}  {run.solver:5} {run.cost:11.1f}  {gap}"
+        print(run.as_json() if given.json else f"{line}  {run.answer.wall_s:6.2f} s", flush=True)
+    board = list(scores(runs))
+    for one in [] if given.json else board:
+        beside = "" if one.peer is None else f"   peer {one.peer:5.2f} %   worst {one.worst:+.2f}"
+        bar = "" if one.bar is None else f"   bar {one.bar:.2f} %"
+        ours = f"{one.family:11} {one.seconds:5g} s  {one.instances:3} instances   ours {one.ours:5.2f} %"
+        print(f"{ours}{beside}{bar}   {'held' if one.held else 'NOT HELD'}")
+    return 0 if all(one.held for one in board) else 1
+
+
+def _runs(given: argparse.Namespace, chosen: list[Instance]) -> Iterator[object]:
+    from tests.bench.routing import solvers
+    from tests.bench.routing.score import Run
+
+    pair = [("ours", solvers.ours), ("peer", solvers.peer)][: 1 if given.alone else 2]
+    solvers.ours(chosen[0], 0.2, 0, 1)  # loads what the first would load
+    for seconds in (float(word) for word in given.seconds.split(",")):
+        for instance in chosen:
+            for seed in range(1, given.seeds + 1):
+                for name, solver in pair if seed % 2 else reversed(pair):
+                    yield Run(name, instance, seconds, seed, solver(instance, seconds, seed, given.threads))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
