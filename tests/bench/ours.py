@@ -41,8 +41,8 @@ class Ours(Shop):
         self.world.stack.topics(self.prefix)
         urls = {service: await self.world.stack.database(service) for service in ("orders", "inventory")}
         self.db, self.stock = [await self.world.pool(url) for url in urls.values()]
-        await _catalogued(self.db)
-        await _stocked(self.stock, hot)
+        await catalogued(self.db)
+        await stocked(self.stock, hot)
         for name in ("orders.api", "orders.worker", "inventory.worker"):
             self.ports[name] = free_port()
             self.told[name] = self._environment(name, urls[name.split(".")[0]])
@@ -89,14 +89,14 @@ def service_environment(world: World, service: str, url: str, prefix: str, insta
     return {f"HALFDAY_{name}": value for name, value in told.items() if value is not None}
 
 
-async def _catalogued(pool: Any) -> None:
+async def catalogued(pool: Any) -> None:
     async with pool.acquire() as conn, conn.transaction():
         for path, body in market.catalogue():
             kind, id = path.split("/")
             await catalog_rows.put(conn, kind, KINDS[kind].model_validate({**body, "id": id}), datetime.now(UTC))
 
 
-async def _stocked(pool: Any, hot: int) -> None:
+async def stocked(pool: Any, hot: int) -> None:
     """Goods as their inspection leaves them."""
     found = market.stock(hot)
     async with begin(pool, Clock(), consumer="inventory.api") as uow:

@@ -56,6 +56,10 @@ class Outbox(ABC):
     async def relay(self) -> None:
         """Starts the relay."""
 
+    async def close(self) -> None:
+        """Ends the relay."""
+        await self.children[-1].stop()
+
     async def drained(self) -> None:
         while await self.left():
             await asyncio.sleep(0.005)
@@ -116,6 +120,10 @@ class Ours(Outbox):
 
     async def left(self) -> int:
         return int(await self.db.fetchval("select count(*) from (select from outbox limit 1) o"))
+
+    async def close(self) -> None:
+        self.waking.cancel()
+        await super().close()
 
     async def faults(self) -> list[str]:
         total = sum(map(len, self.written.values()))
@@ -195,7 +203,7 @@ async def _close(both: Sequence[Any], found: Found) -> None:
         found.faults[one.name] = await one.faults()
         for fault in found.faults[one.name]:
             print(f"{one.name}: {fault}", flush=True)
-        await one.children[-1].stop()
+        await one.close()
 
 
 async def relay_lag(world: World, effort: Effort) -> list[Line]:
