@@ -109,3 +109,12 @@ def test_the_solver_is_nice_and_services_load_neither_numpy_nor_pyvrp():
     loaded = os.popen(f'{sys.executable} -c "{code}"').read()
     assert loaded.strip() == "[]"
     assert solver.NICE == 10
+
+
+def test_the_greedy_plan_of_far_too_many_orders_keeps_every_rule_also_of_couriers_who_end_elsewhere():
+    crowd = town(1000, 20)
+    began = time.process_time()
+    plan = greedy.solve(crowd)
+    assert time.process_time() - began < 1  # some 0.2 s where the machine has nothing else to do
+    assert checker.faults(crowd, plan) == []
+    assert len(plan.unserved) > 100

@@ -78,7 +78,9 @@ def _alone(model: Model, c: int, courier: Courier, order: Order, x: int) -> _Fou
         if back > courier.until_s:
             why = f"would be back at {clock(back)}, the shift ends {clock(courier.until_s)}"
             return 7, why, f"a shift until {clock(back)}"
-    if courier.breaks and not timing.times(model, c, [[x]]):
+    rests = courier.breaks
+    before = len(rests) == 1 and back <= rests[0].until_s - rests[0].length_s
+    if rests and not before and not timing.times(model, c, [[x]]):
         return 8, "a break is in the way", "another time for the break"
     return None
 

@@ -78,14 +78,15 @@ class _Rough:
 
     def _keeps(self, c: int, trip: list[int]) -> bool:
         """Takes the trip into the day if its times can be kept."""
-        if self.model.couriers[c].breaks:
-            made = timing.times(self.model, c, [*self.days[c], trip])
-            end = made.trips[-1][1] if made else None
+        model = self.model
+        if model.couriers[c].breaks:
+            made = timing.times(model, c, [*self.days[c], trip])
+            row = made.trips[-1] if made else None
         else:
-            row = timing.trip_times(self.model, c, trip, self.ready[c], self.model.ends[c])
-            end = row[1] if row and row[1] <= self.model.couriers[c].until_s else None
-        if end is None:
+            row = timing.trip_times(model, c, trip, self.ready[c], model.ends[c])
+        if row is None or row[1] > model.couriers[c].until_s:
             return False
         self.days[c].append(trip)
-        self.ready[c] = end
+        last = trip[-1]  # another trip may follow: then this one ends at the station
+        self.ready[c] = row[2][-1] + model.service[last] + model.ways[c].seconds(last, 0)
         return True
