@@ -24,6 +24,7 @@ COMMANDS = (
     ("whatif", "deploy.cli.whatif:whatif", "Plan a wave of a finished day again under other conditions."),
     ("partitions", "deploy.cli.partitions:partitions", "Give a stopped stack's topics the partitions described."),
     ("contracts", "deploy.cli.contracts:app", "Check, write or document the event contracts."),
+    ("faults", "deploy.cli.faults:app", "Break the house on purpose, under load, and judge what is left."),
     ("doctor", "deploy.cli.doctor:doctor", "What this machine has and lacks, in words."),
 )
 

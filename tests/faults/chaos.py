@@ -55,7 +55,7 @@ class Chaos:
 
     def __init__(self, data: Path) -> None:
         self._data = data
-        self._first = self._pids()
+        self._first = self.pids()
         self._ports: dict[str, int] = json.loads((data / "ports.json").read_text())
         self._counted: dict[tuple[str, int], float] = {}
         self.killed: list[str] = []
@@ -70,23 +70,24 @@ class Chaos:
 
     async def crash(self, name: str) -> None:
         """Returns when the worker has died at its crash point and is at work again."""
-        await self._back(name, self._first[name])
+        await self.back(name, self._first[name])
         self.crashed.append(name)
 
     async def kill(self, name: str) -> None:
         """kill -9; returns when the supervisor has started it again and it is ready."""
-        pid = self._pids()[name]
+        pid = self.pids()[name]
         self.killed.append(name)
         began = time.monotonic()
         os.kill(pid, signal.SIGKILL)
-        await self._back(name, pid)
+        await self.back(name, pid)
         self.last_fault = time.monotonic()
         self.slowest = max(self.slowest, (self.last_fault - began, name))
 
-    async def _back(self, name: str, pid: int) -> None:
+    async def back(self, name: str, pid: int) -> None:
+        """Returns when another process than `pid` is at work under this name, and with a store all services."""
         deadline = time.monotonic() + BACK_WITHIN_S
-        awaited = set(self._pids()) - set(STORES) if name in STORES else {name}
-        while why := "nothing new runs" if self._pids()[name] == pid else await self._unready(awaited):
+        awaited = set(self.pids()) - set(STORES) if name in STORES else {name}
+        while why := "nothing new runs" if self.pids()[name] == pid else await self._unready(awaited):
             assert time.monotonic() < deadline, f"{name} is not back: {why}"
             await asyncio.sleep(0.05)
 
@@ -94,7 +95,8 @@ class Chaos:
         found = await asyncio.to_thread(endpoints.readiness, self._data)
         return "; ".join(f"{name}: {why}" for name, why in found.items() if name in names and why != "ready")
 
-    def _pids(self) -> dict[str, int]:
+    def pids(self) -> dict[str, int]:
+        """Who runs now."""
         return {process["name"]: process["pid"] for process in endpoints.read(self._data)["processes"]}
 
     async def count_duplicates(self) -> None:
@@ -102,7 +104,7 @@ class Chaos:
         async with httpx2.AsyncClient(timeout=2, trust_env=False) as http:
             while True:
                 for name in WORKERS:
-                    pid = self._pids()[name]
+                    pid = self.pids()[name]
                     with suppress(httpx2.TransportError):
                         page = await http.get(f"http://127.0.0.1:{self._ports[name]}/metrics")
                         self._counted[name, pid] = sum(map(float, _DUPLICATES.findall(page.text)))

@@ -74,21 +74,33 @@ class Observer:
     def _take(self, message: Message) -> None:
         if message.error():  # such as a broker that is away; the reading goes on by itself
             return
-        headers = {name: value.decode() for name, value in message.headers() or () if isinstance(value, bytes)}
+        told = message.headers() or ()
+        headers = {name: value.decode(errors="replace") for name, value in told if isinstance(value, bytes)}
         value = message.value() or b""
         topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
         assert offset == self._next[topic, partition], f"{topic}/{partition} jumps to {offset}"
         self._next[topic, partition] = offset + 1
-        self.log.append(
+        self._keep(
             Seen(
                 topic,
                 partition,
                 offset,
                 headers.get("ce_id", ""),
-                headers.get("ce_type", "..").split(".")[2],
+                headers.get("ce_type", "").rpartition(".v")[0].rpartition(".")[2],
                 headers.get("ce_subject", ""),
                 int(headers.get("ce_seq", 0)),
-                json.loads(value) if value else {},
+                _content(value),
                 hashlib.sha256(value).hexdigest()[:24],
             )
         )
+
+    def _keep(self, seen: Seen) -> None:
+        self.log.append(seen)
+
+
+def _content(value: bytes) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = json.loads(value or b"{}")
+    except ValueError:  # poison
+        return {}
+    return found

@@ -126,6 +126,6 @@ class Proxy:
             return
         if self.delay:
             self.done["delayed"] += 1
-            await asyncio.sleep(self._rng.uniform(*self.delay))
+            await asyncio.sleep(self._rng.uniform(*self.delay))  # pause: the fault itself
         writer.write(piece)
         await writer.drain()

@@ -1,0 +1,65 @@
+"""The faults by name: what each is, how long it lasts at least, and how soon all is well again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from tests.faults.chaos import WORKERS
+from tests.faults.matrix import burst, processes, records, stores, wires
+from tests.faults.matrix.fire import Fire
+
+Act = Callable[[Fire], Awaitable[None]]
+LONG_WAIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`bound_s`: from the end of the fault until fresh orders have gone through behind all that had waited. `aims`:
+    the invariants that it is after; all of them are checked.
+    """
+
+    name: str
+    what: str
+    aims: str
+    bound_s: float
+    act: Act
+    least_s: float = 0.0
+
+
+RELAY = ("relay.after_claim", "relay.mid_batch", "relay.after_send", "relay.before_mark")
+EFFECT = ("inbox.after_insert", "effect.before_commit", "effect.after_commit_before_ack")
+ACCEPT = ("accept.before_commit", "accept.after_commit")
+SAGA = ("saga.before_step",)
+POINTS = (*RELAY, *EFFECT, *ACCEPT, *SAGA, *records.POINTS)
+
+FAULTS = (
+    Fault("1", "kill -9 of any of our processes, at random", "I1 I3 I5 I10", 15, processes.killed),
+    Fault("2-relay", "killed at each crash point of the relay", "I1 I3 I6 I10", 15,
+          partial(processes.crash_points, points=RELAY, names=WORKERS, each=4)),
+    Fault("2-effect", "killed at each crash point of a consumer", "I1 I3 I6 I8", 15,
+          partial(processes.crash_points, points=EFFECT, names=WORKERS, each=4)),
+    Fault("2-accept", "killed at each crash point of the acceptance of orders", "I1 I8", 15,
+          partial(processes.crash_points, points=ACCEPT, names=["orders.api"], each=10)),
+    Fault("2-saga", "killed before a deadline takes effect", "I2 I5", 15,
+          partial(processes.crash_points, points=SAGA, names=["orders.worker", "inventory.worker"], each=5)),
+    Fault("2-park", "killed while a record is being parked", "I10", 15, records.killed_at_parking),
+    Fault("2-campaign", "killed half-way through the orders of a group-buy", "I1 I3", 15, records.killed_half_way),
+    Fault("3", "a zombie: stopped beyond its session, back beside its successor", "I2 I3 I5 I6", 30, processes.zombies),
+    Fault("4", "rolling SIGTERM deploy, two versions mixed", "I1 I6 I10", 10, processes.deployed),
+    Fault("5", "rebalance storm, 1 to 4 to 1 consumers", "I3 I5 I6", 30, processes.storm),
+    Fault("6", "a handler slower than the poll interval", "I3 I5", 60, processes.slow, processes.POLL_S + 5),
+    Fault("7", "poison payloads, unknown type, wrong schema, 2 MB", "I5 I6 I8 I10", 5, records.poisoned),
+    Fault("8", "broker kill -9, again and again", "I1 I3 I5 I6 I10", 45, stores.broker_killed),
+    Fault("9", "broker paused for longer than a request waits", "I1 I3 I5 I6", 45, stores.broker_paused, LONG_WAIT_S),
+    Fault("12", "backend of the database kill -9", "I1 I2 I4 I5 I8", 10, stores.backends_killed),
+    Fault("13", "database server kill -9 at a COMMIT", "I1 I2 I4 I5 I8", 15, stores.server_killed),
+    Fault("14", "database paused for 20 s", "I1 I3 I5", 20, stores.database_paused),
+    Fault("16", "the reply to a COMMIT is lost", "I1 I2 I3 I4 I7 I8", 5, wires.commit_reply_lost),
+    Fault("17", "the acknowledgement of what was published is lost", "I3 I6", 5, wires.ack_lost),
+    Fault("18", "HTTP answers are lost, the same comes again, out of order", "I1 I2 I3 I4 I7", 15, wires.answer_lost),
+    Fault("24", "all topics are read again from their beginning", "I2 I3 I4 I6 I7 I10", 60, stores.replayed),
+    Fault("28", "5 000 asks for 200 units, while processes and backends are killed", "I1 I2 I5", 60, burst.scarce),
+)  # fmt: skip
+BY_NAME = {fault.name: fault for fault in FAULTS}

@@ -1,0 +1,114 @@
+"""From what a shift left behind to its row in the report: each invariant held or was broken, and by whom."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.faults.evidence import Finding
+from tests.faults.matrix.fire import Fire
+from tests.faults.matrix.shift import ENDED_WITHIN_S, Outcome
+
+INVARIANTS = {
+    "I1": "an accepted order is never lost",
+    "I2": "nothing is oversold",
+    "I3": "no reservation, dispatch, delivery or payout happens twice",
+    "I4": "money adds up, per order and in total",
+    "I5": "every order ends within the bound after the fault",
+    "I6": "effects about one thing come in the order of their numbers",
+    "I7": "each offline sale counts once",
+    "I8": "no effect without an accepted cause",
+    "I10": "nothing is dropped silently: produced = taken + parked",
+}
+"""I9, tenants, is left out: a house has one operator."""
+
+_BREAKS = {
+    "lost order": "I1", "views differ": "I1", "other content": "I1", "answers differ": "I1", "broken answer": "I1",
+    "altered repeat accepted": "I1", "lost delivery": "I1", "lost handover": "I1",
+    "oversold": "I2", "not used up": "I2", "movements differ": "I2", "claims left": "I2",
+    "ended twice": "I3", "stories differ": "I3",
+    "doubled refund": "I4", "missing refund": "I4", "kept order refunded": "I4", "lost payment": "I4",
+    "refund of nothing": "I4",
+    "not ended": "I5", "caught up late": "I5",
+    "two contents of one event": "I6", "inversion": "I6", "hole": "I6",
+    "doubled sale": "I7", "doubled void": "I7", "lost sale": "I7", "lost void": "I7",
+    "refused order exists": "I8", "order that nobody placed": "I8", "sale that nobody made": "I8",
+    "parked": "I10", "not parked": "I10",
+}  # fmt: skip
+
+
+def invariant(finding: Finding) -> str:
+    """Which invariant it breaks; what happened twice breaks I3 unless it is said otherwise."""
+    return _BREAKS.get(finding.check) or ("I3" if finding.check.startswith("doubled") else "I10")
+
+
+@dataclass
+class Row:
+    """One line of the report. Times in seconds; `broken` names what is wrong by invariant."""
+
+    fault: str
+    what: str
+    at: str
+    seconds: float
+    did: dict[str, int]
+    orders: int
+    operations: int
+    unknown: int
+    records: int
+    twice: int
+    absorbed: int
+    caught_up_s: float
+    bound_s: float
+    ended_s: float
+    broken: dict[str, list[str]]
+
+    @property
+    def ok(self) -> bool:
+        """Whether it held, and something was there to hold against."""
+        return not self.broken and self.conclusive
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether the fault did anything, and anybody ordered meanwhile."""
+        return sum(self.did.values()) > 0 and self.orders > 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def row(fault: str, what: str, bound_s: float, fire: Fire, seconds: float, outcome: Outcome) -> Row:
+    """The line of a shift that has ended."""
+    broken = defaultdict(list)
+    found = [*outcome.findings]
+    if outcome.caught_up_s > bound_s:
+        found.append(Finding("caught up late", fault, f"{outcome.caught_up_s:.1f} s, more than {bound_s:.0f} s"))
+    if outcome.ended_s > ENDED_WITHIN_S:
+        found.append(Finding("not ended", fault, f"something was left after {ENDED_WITHIN_S:.0f} s"))
+    for finding in found:
+        broken[invariant(finding)].append(f"{finding.check}: {finding.subject}: {finding.what}")
+    return Row(
+        fault,
+        what,
+        datetime.now(UTC).isoformat(timespec="minutes"),
+        round(seconds, 1),
+        dict(fire.did),
+        len(fire.shift.crowd.taken),
+        len(outcome.evidence.ops) - len(fire.house.ops),
+        fire.shift.history.unknowns,
+        outcome.records,
+        outcome.twice,
+        outcome.absorbed,
+        round(outcome.caught_up_s, 1),
+        bound_s,
+        round(outcome.ended_s, 1),
+        {name: lines[:10] for name, lines in sorted(broken.items())},
+    )
+
+
+def from_json(found: Mapping[str, Any]) -> Row:
+    """A row as `as_json` wrote it."""
+    return Row(**found)

@@ -1,0 +1,57 @@
+"""The network of a stack in proxies: before Kafka and PostgreSQL for the services, before the APIs for the clients."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Self
+
+import uvloop
+
+from tests.faults.proxy import Proxy
+
+STORES = ("kafka", "postgres")
+APIS = ("orders.api", "inventory.api", "dispatch.api")
+
+
+class Network:
+    """A proxy for each name of `targets`; a context manager. They run in a thread with an event loop of their own, so
+    that a busy client slows no service down. `ports` is where each listens.
+    """
+
+    def __init__(self, targets: Mapping[str, int]) -> None:
+        self._proxies = {name: Proxy(port, seed) for seed, (name, port) in enumerate(targets.items())}
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)
+        self.ports: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        for name, proxy in self._proxies.items():
+            self.ports[name] = asyncio.run_coroutine_threadsafe(proxy.start(), self._loop).result(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for proxy in self._proxies.values():
+            asyncio.run_coroutine_threadsafe(proxy.stop(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def change(self, rule: Callable[[Proxy], None], *names: str) -> None:
+        """On return the rule was applied to the proxies of these names."""
+
+        async def apply() -> None:
+            for name in names:
+                rule(self._proxies[name])
+
+        asyncio.run_coroutine_threadsafe(apply(), self._loop).result(10)
+
+    def heal(self) -> None:
+        """No proxy is noticed any more."""
+        self.change(Proxy.heal, *self._proxies)
+
+    def done(self, name: str) -> Counter[str]:
+        """What the rules of a proxy did so far."""
+        return Counter(self._proxies[name].done)

@@ -1,0 +1,97 @@
+"""Faults of our own processes: killed, frozen, replaced, joined by others, slow; and killed at each crash point."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import psutil
+
+from tests.faults.chaos import SERVICES
+from tests.faults.matrix import newer
+from tests.faults.matrix.fire import Fire
+from tests.stack import eventually
+
+OURS = tuple(f"{service}.{role}" for service in SERVICES for role in ("api", "worker"))
+SESSION_S, POLL_S = 10.0, 60.0
+"""After so long without a heartbeat, or without a poll, Kafka gives a consumer's partitions to another."""
+
+
+async def killed(fire: Fire) -> None:
+    """F1: any of our six processes, again and again."""
+    while fire.goes_on:
+        await fire.kill(fire.rng.choice(OURS))
+
+
+async def zombies(fire: Fire) -> None:
+    """F3: each service's worker stops beyond its session while another takes its work over, then goes on."""
+    while fire.goes_on:
+        for service in SERVICES:
+            async with fire.one_more(service):
+                worker = psutil.Process(fire.pid(f"{service}.worker"))
+                await fire.freeze([worker], SESSION_S + fire.rng.uniform(2, 5))
+            if not fire.goes_on:
+                return
+
+
+async def deployed(fire: Fire) -> None:
+    """F4: one process after another is ended by SIGTERM and comes back as the other version."""
+    marks = fire.house.folder("newer")
+    while fire.goes_on:
+        is_newer = bool(list(marks.iterdir()))
+        for name in OURS:
+            (marks / name).unlink() if is_newer else (marks / name).touch()
+            await fire.end(name, signal.SIGTERM)
+    for mark in marks.iterdir():
+        mark.unlink()
+        await fire.end(mark.name, signal.SIGTERM)
+
+
+def versions(fire: Fire) -> int:
+    """How many events told the newer version's field."""
+    return sum(newer.FIELD in seen.data for seen in fire.house.observer.log)
+
+
+async def storm(fire: Fire) -> None:
+    """F5: one consumer becomes four and one again, every three seconds one more or less."""
+    while fire.goes_on:
+        service = fire.rng.choice(SERVICES)
+        async with AsyncExitStack() as more:
+            for _ in range(3):
+                await more.enter_async_context(fire.one_more(service))
+                fire.did["joined"] += 1
+                await asyncio.sleep(1)  # pause: the fault itself
+        fire.did["left"] += 3
+
+
+async def slow(fire: Fire) -> None:
+    """F6: a handler that takes longer than Kafka waits for the next poll, in the middle of its transaction."""
+    name = "inventory.worker"
+    async with fire.one_more("inventory"):
+        fire.arm(name, [f"effect.before_commit:sleep:{POLL_S + 2}@3"])
+        await fire.kill(name)
+        await fire.last()
+    fire.did["handlers asleep"] += 1
+
+
+async def crash_points(fire: Fire, points: Sequence[str], names: Sequence[str], each: int) -> None:
+    """F2: the processes die by themselves at each point, each `each` times at least, one after another."""
+    for name in names:
+        order = [point for _ in range(each) for point in points]
+        fire.rng.shuffle(order)
+        fire.arm(name, [f"{point}:kill@{fire.rng.randint(1, 4)}" for point in order])
+    before = {name: len(fire.house.lives(name)) for name in names}
+    await asyncio.gather(*(fire.kill(name) for name in names))
+    await eventually(lambda: all(_has_peace(fire, name) for name in names), 240, f"every life with {points} is over")
+    for name in names:
+        for fault in fire.house.lives(name)[before[name] :]:
+            if fault:
+                fire.did[fault.partition(":")[0]] += 1
+    await fire.last()
+
+
+def _has_peace(fire: Fire, name: str) -> bool:
+    fire.shift.check_people()
+    return not fire.house.lives(name)[-1]

@@ -1,0 +1,63 @@
+"""Reading all topics again: every consumer group is set back to the first record while nobody of it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from contracts.topics import BY_NAME
+from tests.faults.chaos import WORKERS
+from tests.faults.matrix.fire import Fire
+
+EMPTY_WITHIN_S = 30.0
+
+
+async def replay(fire: Fire) -> int:
+    """Ends all workers, sets their groups back, lets them work again; how many records they were set back by."""
+    held, pids = fire.house.folder("held"), fire.house.chaos.pids()
+    for name in WORKERS:
+        (held / name).touch()
+        os.kill(pids[name], signal.SIGTERM)
+    try:
+        count = await asyncio.to_thread(_set_back, AdminClient(dict(fire.house.admin)))
+    finally:
+        for name in WORKERS:
+            (held / name).unlink()
+    for name in WORKERS:
+        await fire.house.chaos.back(name, pids[name])
+    return count
+
+
+def _set_back(admin: AdminClient) -> int:
+    """Sets every group back to offset 0; a static member is remembered for its session, so it may take a while."""
+    deadline, count = time.monotonic() + EMPTY_WITHIN_S, 0
+    for group in _groups(admin):
+        count += _position(admin, group)
+        while True:
+            try:
+                admin.alter_consumer_group_offsets([group])[group.group_id].result(10)
+                break
+            except KafkaException:
+                assert time.monotonic() < deadline, f"{group.group_id} still has members"
+                time.sleep(0.5)
+    return count
+
+
+def _groups(admin: AdminClient) -> Iterator[ConsumerGroupTopicPartitions]:
+    for listed in admin.list_consumer_groups().result(10).valid:
+        service, _, name = listed.group_id.partition(".")
+        if topic := BY_NAME.get(name):
+            places = [TopicPartition(name, partition, 0) for partition in range(topic.partitions)]
+            yield ConsumerGroupTopicPartitions(f"{service}.{name}", places)
+
+
+def _position(admin: AdminClient, group: ConsumerGroupTopicPartitions) -> int:
+    asked = ConsumerGroupTopicPartitions(group.group_id)
+    found = admin.list_consumer_group_offsets([asked])[group.group_id].result(10)
+    return sum(max(0, place.offset) for place in found.topic_partitions or ())

@@ -1,0 +1,65 @@
+"""The report: a table of faults and invariants in Markdown, and the same as JSON beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.faults.matrix.catalogue import BY_NAME, FAULTS
+from tests.faults.matrix.judge import INVARIANTS, Row, from_json
+
+
+def write(path: Path, rows: Sequence[Row]) -> None:
+    """Writes FILE.md and FILE.json. Faults of an earlier report that were not run now stay as they were."""
+    facts = path.with_suffix(".json")
+    known = {name: from_json(found) for name, found in json.loads(facts.read_text()).items()} if facts.exists() else {}
+    known |= {one.fault: one for one in rows}
+    inorder = {fault.name: known[fault.name] for fault in FAULTS if fault.name in known}
+    facts.write_text(json.dumps({name: one.as_json() for name, one in inorder.items()}, indent=1) + "\n")
+    path.write_text(markdown(inorder))
+
+
+def markdown(rows: Mapping[str, Row]) -> str:
+    """The report in words and tables."""
+    held = sum(one.ok for one in rows.values())
+    lines = [f"# Fault matrix: {held} of {len(rows)} held", "", "## Invariants", ""]
+    lines += ["● the fault is aimed at it, ○ checked as always, **✗** broken.", ""]
+    lines += [f"- {name}: {text}" for name, text in INVARIANTS.items()]
+    lines += ["", f"| F | Fault | {' | '.join(INVARIANTS)} |", f"|---|---|{'---|' * len(INVARIANTS)}"]
+    lines += [f"| {one.fault} | {one.what} | {' | '.join(_marks(one))} |" for one in rows.values()]
+    lines += ["", "## What was done, and how soon all was well", ""]
+    lines += ["| F | at | under fault s | what it did | orders | operations | unknown | records | twice "
+              "| absorbed | caught up s (bound) | all ended s |", f"|{'---|' * 12}"]  # fmt: skip
+    lines += [_figures(one) for one in rows.values()]
+    for one in rows.values():
+        for name, found in one.broken.items():
+            lines += ["", f"## F{one.fault} breaks {name}", "", *(f"- {line}" for line in found)]
+    return "\n".join(lines) + "\n"
+
+
+def _marks(one: Row) -> list[str]:
+    aims = BY_NAME[one.fault].aims.split()
+    return ["**✗**" if name in one.broken else "●" if name in aims else "○" for name in INVARIANTS]
+
+
+def _figures(one: Row) -> str:
+    cells = (
+        one.fault, one.at, one.seconds, _did(one), one.orders, one.operations, one.unknown, one.records, one.twice,
+        one.absorbed, f"{one.caught_up_s} ({one.bound_s:.0f})", one.ended_s,
+    )  # fmt: skip
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def line(one: Row) -> str:
+    """A row in one line, for the terminal."""
+    verdict = "held" if one.ok else f"BROKEN {', '.join(one.broken)}" if one.broken else "INCONCLUSIVE"
+    return (
+        f"{one.fault:>10}  {verdict}  {one.seconds:.0f} s under fault ({_did(one)}), {one.orders} orders, "
+        f"{one.unknown} unknown, {one.twice} of {one.records} records twice, {one.absorbed} absorbed, "
+        f"caught up in {one.caught_up_s} s, all ended in {one.ended_s} s"
+    )
+
+
+def _did(one: Row) -> str:
+    return ", ".join(f"{what}: {count}" for what, count in one.did.items())

@@ -1,0 +1,87 @@
+"""Runs faults, several on one stack, and writes down how each ended."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+from deploy import audit
+from tests.faults.client import Client
+from tests.faults.history import History
+from tests.faults.market import new_market, open_market
+from tests.faults.matrix.catalogue import Fault
+from tests.faults.matrix.fire import Fire
+from tests.faults.matrix.house import House, open_house
+from tests.faults.matrix.judge import Row, row
+from tests.faults.matrix.shift import Shift
+
+A_STACK = 4
+"""So many faults share a stack: its evidence is read from the beginning for each."""
+Say = Callable[[str], None]
+
+
+def run(faults: Sequence[Fault], seconds: float, seed: int, say: Say, tell: Callable[[Row], None]) -> list[str]:
+    """Runs the faults and tells of each; what the audit says of the stacks that do not hold. A stack's folder is kept
+    if anything is wrong.
+    """
+    wrong = []
+    for n in range(0, len(faults), A_STACK):
+        some = faults[n : n + A_STACK]
+        folder = tempfile.TemporaryDirectory(prefix="halfday-faults-", ignore_cleanup_errors=True)
+        data = Path(folder.name)
+        with open_house(data, new_market()) as house:
+            rows = asyncio.run(_play(house, some, seconds, seed, say, tell))
+            verdict = audit.run(data / "endpoints.json", require_terminal=True)
+        say(verdict.lines[-1])
+        wrong += [] if verdict.ok else verdict.lines
+        if verdict.ok and all(one.ok for one in rows):
+            folder.cleanup()
+        else:
+            folder._finalizer.detach()  # type: ignore[attr-defined]
+            say(f"logs and histories are kept in {data}")
+    return wrong
+
+
+async def _play(
+    house: House, faults: Sequence[Fault], seconds: float, seed: int, say: Say, tell: Callable[[Row], None]
+) -> list[Row]:
+    """All faults of a stack, one after another."""
+    rows = []
+    opening = History(house.data / "history-0.jsonl")
+    client = Client(house.outside, opening)
+    await open_market(client, house.market)
+    await client.close()
+    opening.close()
+    counting = asyncio.create_task(house.chaos.count_duplicates())
+    try:
+        for number, fault in enumerate(faults):
+            say(f"{fault.name}: {fault.what} ...")
+            rows.append(await one(house, fault, seconds, seed + number))
+            tell(rows[-1])
+    finally:
+        counting.cancel()
+        with suppress(asyncio.CancelledError):
+            await counting
+    return rows
+
+
+async def one(house: House, fault: Fault, seconds: float, seed: int) -> Row:
+    """One fault in one shift, from its first shot to its verdict."""
+    shift = Shift(house, seed)
+    try:
+        await shift.begin()
+        fire = Fire(house, shift, max(seconds, fault.least_s), Random(seed))
+        began = time.monotonic()
+        try:
+            await fault.act(fire)
+        finally:
+            house.network.heal()
+        lasted = time.monotonic() - began
+        return row(fault.name, fault.what, fault.bound_s, fire, lasted, await shift.finish())
+    finally:
+        await shift.go_home()

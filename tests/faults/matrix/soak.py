@@ -1,0 +1,251 @@
+"""`python -m tests.faults.matrix.soak`: orders at a steady rate for long, a kill -9 now and then, memory over time."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+import httpx2
+from confluent_kafka import KafkaException
+
+from deploy.local.options import Options
+from deploy.local.stack import Stack
+from tests.faults import field as works
+from tests.faults.chaos import PROCESSES, Chaos
+from tests.faults.check_orders import ENDS, STATES
+from tests.faults.client import Client
+from tests.faults.history import History
+from tests.faults.load import Crowd
+from tests.faults.market import SITES, Market, new_market, open_market
+from tests.faults.matrix import memory
+from tests.faults.observer import Observer, Seen
+
+BATCH, SENDERS, HOLD_S = 20, 24, 6
+COLLECTED = 0.05
+"""The share of orders that somebody fetches. The others are never paid: their stock is held, released, and they expire,
+which is as much work for the house and none for its clients.
+"""
+ENDED_WITHIN_S = 120.0
+
+
+class Fold(Observer):
+    """Remembers of the log only what proves that nothing is lost: the number and state that each subject has come to,
+    how many records came `twice`, and what is `wrong` with the numbers.
+    """
+
+    def __init__(self, kafka: Any) -> None:
+        super().__init__(kafka)
+        self.numbers: dict[tuple[str, str], int] = defaultdict(int)
+        self.states: dict[str, str] = {}
+        self.records, self.twice = 0, 0
+        self.wrong: list[str] = []
+
+    def _keep(self, seen: Seen) -> None:
+        self.records += 1
+        if not seen.seq:
+            return
+        about = (seen.topic, seen.subject)
+        if seen.seq <= self.numbers[about]:
+            self.twice += 1
+            return
+        if seen.seq != self.numbers[about] + 1:
+            self.wrong.append(f"{about}: {seen.seq} after {self.numbers[about]}")
+        self.numbers[about] = seen.seq
+        if seen.topic == "orders.order.v1" and seen.type in STATES:
+            self.states[seen.subject] = STATES[seen.type]
+
+
+@dataclass
+class Soak:
+    """One run. `accepted` are orders that were answered 201; `latest` is how late a batch left at most, in seconds."""
+
+    market: Market
+    client: Client
+    chaos: Chaos
+    fold: Fold
+    http: httpx2.AsyncClient
+    token: str
+    rng: Random
+    accepted: set[str] = field(default_factory=set)
+    answers: Counter[int] = field(default_factory=Counter)
+    latest: float = 0.0
+    memory: memory.Memory = field(default_factory=memory.Memory)
+
+    async def go(self, seconds: float, rate: float, kill_every: float) -> None:
+        """Returns when the time is over and every batch was answered."""
+        began = time.monotonic()
+        crowd = Crowd(self.client, self.market, self.rng)
+        beside = [
+            asyncio.create_task(task)
+            for task in (
+                self._kill(kill_every),
+                self._watch(),
+                self._read(),
+                works.keep_point(self.client, crowd, 0, 1),
+            )
+        ]
+        due = iter(self._due(began, seconds, rate))
+        await asyncio.gather(*(self._sender(due) for _ in range(SENDERS)))
+        beside[0].cancel()
+        await self._all_ended()
+        for task in beside:
+            task.cancel()
+        for ended in await asyncio.gather(*beside, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
+
+    def _due(self, began: float, seconds: float, rate: float) -> Iterator[float]:
+        """The instants at which a batch is due."""
+        for n in range(int(seconds * rate / BATCH)):
+            yield began + n * BATCH / rate
+
+    async def _sender(self, due: Iterator[float]) -> None:
+        for at in due:
+            await asyncio.sleep(max(0.0, at - time.monotonic()))  # pause: the rate
+            self.latest = max(self.latest, time.monotonic() - at)
+            await self._send([self._order() for _ in range(BATCH)])
+
+    async def _send(self, orders: list[dict[str, Any]]) -> None:
+        """Sends the same list until every line of it has its answer."""
+        while orders:
+            try:
+                told = await self.http.post("/v1/orders:batch", json=orders, headers={"Authorization": self.token})
+            except httpx2.TransportError:
+                self.answers[0] += 1
+                await asyncio.sleep(0.3)  # pause: before the next try
+                continue
+            self.answers[told.status_code] += 1
+            if told.status_code != 200:
+                await asyncio.sleep(0.3)  # pause: before the next try
+                continue
+            lines = zip(orders, told.json()["answers"], strict=True)
+            done = {order["order_id"]: one["status"] for order, one in lines}
+            self.accepted |= {id for id, status in done.items() if status == 201}
+            orders = [order for order in orders if done[order["order_id"]] >= 500]
+
+    def _order(self) -> dict[str, Any]:
+        site = self.rng.choice(SITES)
+        return {
+            "order_id": str(UUID(int=self.rng.getrandbits(128), version=4)),
+            "channel": "app",
+            "market_day": self.market.day,
+            "community": f"{site}-side",
+            "recipient": {"name": "某人", "phone": "13800000000"},
+            "lines": [{"item": self.rng.choice(["apples", "tea"]), "quantity": 1}],
+            "fulfilment": {"kind": "pickup", "point": f"{site}-point"},
+            "payment": "on_account" if self.rng.random() < COLLECTED else "pending",
+        }
+
+    async def _kill(self, every: float) -> None:
+        while True:
+            for name in self.rng.sample(PROCESSES, len(PROCESSES)):
+                await asyncio.sleep(every)  # pause: the fault itself
+                await self.chaos.kill(name)
+
+    async def _watch(self) -> None:
+        while True:
+            self.memory.look(self.chaos.pids())
+            await asyncio.sleep(memory.EVERY_S)  # pause: a sample now and then
+
+    async def _read(self) -> None:
+        while True:
+            with suppress(KafkaException):  # the broker is away
+                await asyncio.to_thread(self.fold.catch_up, 300)
+            await asyncio.sleep(1)  # pause: a sip now and then
+
+    async def _all_ended(self) -> None:
+        deadline = time.monotonic() + ENDED_WITHIN_S
+        while self.open() and time.monotonic() < deadline:
+            await asyncio.sleep(0.5)
+
+    def open(self) -> list[str]:
+        """Accepted orders that have not ended, by the log."""
+        return [order for order in self.accepted if self.fold.states.get(order) not in ENDS]
+
+
+async def play(stack: Stack, seconds: float, rate: float, kill_every: float) -> Soak:
+    """A whole run on a fresh stack."""
+    found, market = stack.endpoints(), new_market()
+    written = History(stack.data / "history.jsonl")
+    client, fold = Client(found, written), Fold(found["kafka"])
+    limits = httpx2.Limits(max_connections=SENDERS)
+    http = httpx2.AsyncClient(base_url=found["http"]["orders"], timeout=20, limits=limits, trust_env=False)
+    token = f"Bearer {found['tokens']['buyer']}"
+    try:
+        await open_market(client, market)
+        soak = Soak(market, client, Chaos(stack.data), fold, http, token, Random(1))
+        await soak.go(seconds, rate, kill_every)
+        return soak
+    finally:
+        await http.aclose()
+        await client.close()
+        fold.close()
+        written.close()
+
+
+def main() -> int:
+    """Exit code 0 only if nothing was lost, every number is there, and memory stayed flat."""
+    parser = argparse.ArgumentParser(prog="halfday faults soak")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--rate", type=float, default=200.0)
+    parser.add_argument("--kill-every", type=float, default=20.0)
+    parser.add_argument("--report", type=Path)
+    given = parser.parse_args()
+    began = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="halfday-soak-") as folder,
+        patch.dict(os.environ, HALFDAY_HOLD_TTL_S=str(HOLD_S)),
+        ThreadPoolExecutor(1) as apart,
+        Stack(Path(folder), Options()) as stack,
+    ):
+        stack.wait_ready(90)
+        soak = apart.submit(asyncio.run, play(stack, 60 * given.minutes, given.rate, given.kill_every)).result()
+    text = report(soak, time.monotonic() - began)
+    print(text)
+    if given.report:
+        given.report.write_text(text)
+    return 0 if ok(soak) else 1
+
+
+def ok(soak: Soak) -> bool:
+    """Whether it held."""
+    return bool(soak.accepted) and not soak.open() and not soak.fold.wrong and not soak.memory.grown()
+
+
+def report(soak: Soak, seconds: float) -> str:
+    """The figures in Markdown."""
+    states = Counter(soak.fold.states[order] for order in soak.accepted if order in soak.fold.states)
+    slow_s, slow = soak.chaos.slowest
+    facts = [
+        f"{len(soak.accepted)} orders accepted in {seconds:.0f} s in all: {_each(states)}",
+        f"{len(soak.open())} of them lost or not ended",
+        f"{len(soak.chaos.killed)} kills -9: {_each(Counter(soak.chaos.killed))}",
+        f"{slow} was away longest, {slow_s:.1f} s",
+        f"answers to lists of {BATCH}: {_each(soak.answers)} (0: the connection died)",
+        f"a list left {soak.latest:.1f} s late at most",
+        f"{soak.fold.records} records, {soak.fold.twice} twice; {len(soak.fold.wrong)} numbers missing or out of order",
+    ]
+    lines = [f"# Soak: {'held' if ok(soak) else 'BROKEN'}", "", *(f"- {fact}" for fact in facts), ""]
+    return "\n".join([*lines, *soak.memory.table(), *soak.fold.wrong[:10], *soak.memory.grown()]) + "\n"
+
+
+def _each(counts: Counter[Any]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=str))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
