@@ -21,8 +21,9 @@ from services.dispatch.repository.planning import claim_wave, ended_waves, read_
 from services.dispatch.ways import PATIENCE_S, measured
 from services.kit.service import Context
 
-BUDGET_S = 5.0
-LEASE = timedelta(seconds=BUDGET_S + PATIENCE_S + 5)
+LEAST_S, JOB_S, MOST_S = 0.5, 0.05, 5.0
+"""What a plan may take: at least this, more for each job, and never more than that."""
+LEASE = timedelta(seconds=MOST_S + PATIENCE_S + 5)
 IDLE_S = 0.2
 _log = structlog.get_logger("halfday.desk")
 
@@ -50,7 +51,7 @@ async def plan_next(context: Context) -> bool:
         return False
     problem, lost = await read_problem(context.pool, wave)
     if problem and problem.orders:
-        plan = await planner.plan(await measured(problem), BUDGET_S)
+        plan = await planner.plan(await measured(problem), min(MOST_S, LEAST_S + JOB_S * len(problem.orders)))
     else:
         plan = Plan((), (), 0, "none")
     await _apply(context, wave, replace(plan, unserved=(*plan.unserved, *lost)))

@@ -7,7 +7,9 @@ import pytest
 
 from services.dispatch.planning import assemble, checker, greedy, insertion, moves
 from services.dispatch.planning.insertion import Engine, Offer
+from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.standby import Standby
+from tests.stack import eventually
 from tests.unit.planning_given import courier, order, problem, town
 
 GIVEN = problem([order(f"o{n}", 28.24 + n / 500) for n in range(8)], [courier("a"), courier("b")])
@@ -63,16 +65,15 @@ async def test_a_solver_stands_by_and_answers_many_times():
     engine = Engine(GIVEN, CLUMSY)
     async with Standby() as standby:
         part = engine.around("o3")
-        await standby.better(part, 30)  # loads what it needs
         for _ in range(3):
-            found = await standby.better(part, 10)
+            found = await standby.better(part, 0.5)
             assert found is not None
             assert assemble.worth(part.problem, found) <= assemble.worth(part.problem, part.plan)
     assert engine.take(part, found) is not None
 
 
 @pytest.mark.parametrize(
-    "code", ["import time; time.sleep(60)", "pass", "print('nonsense')"], ids=["late", "dead", "mad"]
+    "code", ["import time; print(flush=True); time.sleep(60)", "pass", "print('nonsense')"], ids=["late", "dead", "mad"]
 )
 async def test_a_solver_that_does_not_answer_is_begun_again(code: str):
     part = Engine(GIVEN, CLUMSY).around("o3")
@@ -80,7 +81,8 @@ async def test_a_solver_that_does_not_answer_is_begun_again(code: str):
         assert await standby.better(part, 0.3) is None
         standby._solver = ANSWERS_GREEDILY
         assert await standby.better(part, 0.3) is None  # the old one again, and its end
-        assert await standby.better(part, 30) is not None
+        found: Plan | None = await eventually(lambda: standby.better(part, 0.3), 30)
+        assert found is not None
 
 
 def test_an_order_that_no_courier_may_serve_changes_no_part():

@@ -48,12 +48,12 @@ def test_a_name_can_t_break_the_picture():
 def test_plan_prints_draws_and_says_what_it_left_out(tmp_path: Path):
     file, drawn = tmp_path / "morning.json", tmp_path / "plan.svg"
     file.write_bytes(TypeAdapter(Problem).dump_json(problem([order("li"), order("far", 31.0)])))
-    told = halfday("plan", file, "--picture", drawn, "--seconds", "5")
+    told = halfday("plan", file, "--picture", drawn, "--seconds", "2")
     assert told.returncode == 0, told.stderr
     assert "trip 1" in told.stdout
     assert "not served: far: " in told.stdout
     assert ElementTree.parse(drawn).getroot().tag == f"{SVG}svg"
-    whole = json.loads(halfday("plan", file, "--json", "--seconds", "5").stdout)
+    whole = json.loads(halfday("plan", file, "--json", "--seconds", "2").stdout)
     assert whole["routes"][0]["trips"][0]["stops"][0]["order"] == "li"
 
 

@@ -1,7 +1,7 @@
 """The solver process: `python -m services.dispatch.planning.solver SECONDS` reads a `Job` as JSON, writes a plan.
 
 It ends itself after the seconds given, for a parent that was killed can't do it. Without SECONDS it stands by: it
-writes a line for each line that it reads, until there are no more.
+writes an empty line when it has loaded, then a line for each line that it reads, until there are no more.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ def main() -> None:
     nobody = Problem(Place(0, 0), (), ())
     solve(Job(nobody, 1.0, time.monotonic()))  # loads what searching needs
     os.nice(NICE)
+    sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
     for line in sys.stdin.buffer:
         sys.stdout.buffer.write(PLAN.dump_json(solve(JOB.validate_json(line))) + b"\n")
         sys.stdout.buffer.flush()

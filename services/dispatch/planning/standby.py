@@ -22,15 +22,18 @@ _LATE = 1.5  # times the budget: a solver that takes longer is not coming back
 
 
 class Standby:
-    """One process at nice 10, begun with the context and ended with it; begun again when it has died or is late."""
+    """One process at nice 10, ended with the context, which it enters loaded; begun again when it has died or is
+    late."""
 
     def __init__(self, solver: Sequence[str] = SOLVER) -> None:
         self._solver = solver
         self._child: asyncio.subprocess.Process | None = None
+        self._loading: asyncio.Future[bytes]
         self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> Standby:
         await self._start()
+        await self._loading
         return self
 
     async def __aexit__(
@@ -39,8 +42,13 @@ class Standby:
         await self._stop()
 
     async def better(self, part: Part, budget_s: float = 0.1, seed: int = 0) -> Plan | None:
-        """A plan of the part that keeps every rule, searched from its plan on; None if there is none in time."""
+        """A plan of the part that keeps every rule, searched from its plan on; None if there is none in time, as while
+        a process that was begun again still loads.
+        """
         async with self._turn:
+            await asyncio.wait([self._loading], timeout=budget_s)
+            if not self._loading.done():
+                return None
             job, text = Job(part.problem, budget_s, time.monotonic(), seed, warm=part.plan), b""
             try:
                 text = await asyncio.wait_for(self._asked(JOB.dump_json(job)), _LATE * budget_s)
@@ -63,10 +71,13 @@ class Standby:
 
     async def _start(self) -> None:
         pipe = asyncio.subprocess.PIPE
-        self._child = await asyncio.create_subprocess_exec(*self._solver, stdin=pipe, stdout=pipe, limit=_LONGEST_LINE)
+        child = await asyncio.create_subprocess_exec(*self._solver, stdin=pipe, stdout=pipe, limit=_LONGEST_LINE)
+        assert child.stdout is not None
+        self._child, self._loading = child, asyncio.ensure_future(child.stdout.readline())
 
     async def _stop(self) -> None:
         if self._child is not None:
+            self._loading.cancel()
             with suppress(ProcessLookupError):
                 self._child.kill()
             await self._child.wait()
