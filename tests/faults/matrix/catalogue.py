@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from functools import partial
 from tests.faults.chaos import WORKERS
 from tests.faults.matrix import burst, processes, records, stores, wires
 from tests.faults.matrix.fire import Fire
+from tests.faults.matrix.judge import INVARIANTS
 
 Act = Callable[[Fire], Awaitable[None]]
 LONG_WAIT_S = 60.0
@@ -49,7 +51,7 @@ FAULTS = (
     Fault("3", "a zombie: stopped beyond its session, back beside its successor", "I2 I3 I5 I6", 30, processes.zombies),
     Fault("4", "rolling SIGTERM deploy, two versions mixed", "I1 I6 I10", 10, processes.deployed),
     Fault("5", "rebalance storm, 1 to 4 to 1 consumers", "I3 I5 I6", 30, processes.storm),
-    Fault("6", "a handler slower than the poll interval", "I3 I5", 60, processes.slow, processes.POLL_S + 5),
+    Fault("6", "a handler slower than the poll interval", "I3 I5", 60, processes.slow),
     Fault("7", "poison payloads, unknown type, wrong schema, 2 MB", "I5 I6 I8 I10", 5, records.poisoned),
     Fault("8", "broker kill -9, again and again", "I1 I3 I5 I6 I10", 45, stores.broker_killed),
     Fault("9", "broker paused for longer than a request waits", "I1 I3 I5 I6", 45, stores.broker_paused, LONG_WAIT_S),
@@ -63,3 +65,18 @@ FAULTS = (
     Fault("28", "5 000 asks for 200 units, while processes and backends are killed", "I1 I2 I5", 60, burst.scarce),
 )  # fmt: skip
 BY_NAME = {fault.name: fault for fault in FAULTS}
+
+
+async def _in_short(fire: Fire) -> None:
+    """Those that no other test of the gate injects, each for seconds."""
+    await asyncio.gather(wires.commit_reply_lost(fire.part(7)), wires.answer_lost(fire.part(7)))
+    await asyncio.gather(wires.ack_lost(fire.part(5)), records.poisoned(fire.part(2)))
+    await stores.backends_killed(fire.part(2))
+    await stores.server_killed(fire.part(2))
+    # Longer than the 15 s for which a request to the broker waits.
+    await asyncio.gather(stores.broker_paused(fire.part(16)), stores.database_paused(fire.part(12)))
+    await processes.zombies(fire.part(5))
+
+
+SHORT = Fault("short", "3, 7, 9, 12, 13, 14, 16, 17 and 18 in a minute", " ".join(INVARIANTS), 45, _in_short)
+"""What the gate runs."""

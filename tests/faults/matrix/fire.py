@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import httpx2
@@ -34,6 +34,10 @@ class Fire:
     did: Counter[str] = field(default_factory=Counter)
     _began: float = field(default_factory=time.monotonic)
     _extra: int = 0
+
+    def part(self, seconds: float) -> Fire:
+        """The same fire for so long from now."""
+        return replace(self, seconds=seconds, _began=time.monotonic())
 
     @property
     def goes_on(self) -> bool:
@@ -61,6 +65,10 @@ class Fire:
     def pid(self, name: str) -> int:
         """Who has this name now."""
         return self.house.chaos.pids()[name]
+
+    async def is_ready(self, name: str) -> bool:
+        """Whether the process says so, within two seconds."""
+        return await _ready(self.house.ports[name])
 
     def arm(self, name: str, faults: Iterable[str]) -> None:
         """Each of the process's next lives begins with one of these faults."""

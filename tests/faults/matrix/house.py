@@ -33,8 +33,9 @@ LONGEST_DELAY_S = 0.5
 @dataclass
 class House:
     """What one stack keeps from shift to shift. `outside` is its endpoints.json with the clients' ways through the
-    network; `ops` what all clients did so far; `left` what the stalls still have; `poison` the keys of records that
-    are none of ours.
+    network; `ops` what all clients did so far; `twice` how many records stood
+    in the topics before; `left` what the stalls still have; `foreign` the subjects of records
+    of which the checks know nothing.
     """
 
     data: Path
@@ -47,7 +48,7 @@ class House:
     admin: Mapping[str, Any]
     ops: list[Op] = field(default_factory=list)
     left: dict[str, dict[str, int]] = field(default_factory=dict)
-    poison: set[str] = field(default_factory=set)
+    foreign: set[str] = field(default_factory=set)
     shifts: int = 0
     twice: int = 0
 
@@ -57,6 +58,12 @@ class House:
     def folder(self, kind: str) -> Path:
         """Where the service processes look for their orders: `armed`, `held`, `newer`, `lives`."""
         return self.data / "matrix" / kind
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Where each process listens."""
+        found: dict[str, int] = json.loads((self.data / "ports.json").read_text())
+        return found
 
     def lives(self, name: str) -> list[str]:
         """The fault with which each life of a process began, the running one last; empty where there was none."""

@@ -32,7 +32,7 @@ _BREAKS = {
     "ended twice": "I3", "stories differ": "I3",
     "doubled refund": "I4", "missing refund": "I4", "kept order refunded": "I4", "lost payment": "I4",
     "refund of nothing": "I4",
-    "not ended": "I5", "caught up late": "I5",
+    "not ended": "I5", "caught up late": "I5", "went wrong": "I5",
     "two contents of one event": "I6", "inversion": "I6", "hole": "I6",
     "doubled sale": "I7", "doubled void": "I7", "lost sale": "I7", "lost void": "I7",
     "refused order exists": "I8", "order that nobody placed": "I8", "sale that nobody made": "I8",

@@ -7,12 +7,13 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from contracts.events.inventory import StockReserved
 from contracts.events.orders import OrderPlaced
+from contracts.values import reservation_of
 from tests.faults.chaos import SERVICES
 from tests.faults.client import Ask
 from tests.faults.matrix.fire import Fire
@@ -56,11 +57,11 @@ def _poison(fire: Fire) -> list[str]:
     for topic, known in _KNOWN.items():
         for kind, value, headers in _bad(known):
             name = f"poison-{kind}-{uuid4().hex[:12]}"
-            fire.house.poison.add(name)
+            fire.house.foreign.add(name)
             told = {**headers, "ce_id": str(uuid4()), "ce_subject": name, "ce_partitionkey": name} if headers else {}
             producer.produce(topic, value, name.encode(), headers=[(k, v.encode()) for k, v in told.items()])
             sent.append(name)
-    fire.house.poison.add("")  # what has no headers has no subject
+    fire.house.foreign.add("")  # what has no headers has no subject
     assert producer.flush(20) == 0
     fire.did["bad records"] += len(sent)
     _refused(fire, producer)
@@ -94,7 +95,7 @@ async def _parked(fire: Fire) -> dict[str, tuple[str, int]]:
     for service in SERVICES:
         page = await fire.shift.client.get("operator", service, "/v1/parked", limit=500)
         for row in (page or {"parked": []})["parked"]:
-            if any(name and name in str(row) for name in fire.house.poison):
+            if any(name and name in str(row) for name in fire.house.foreign):
                 found[row["scope"]] = (service, row["id"])
     return found
 
@@ -148,6 +149,9 @@ async def _open(fire: Fire) -> str:
     }
     opened = await fire.shift.client.send(Ask("operator", "orders", "POST", "/v1/campaigns", body))
     assert opened.ok, opened
+    # The checks know orders' reservations only, which are taken out of this one.
+    pool = fire.house.market.pool("north")
+    fire.house.foreign.add(str(reservation_of(UUID(body["campaign_id"]), pool, 1)))
     return str(body["campaign_id"])
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 from deploy import audit
 from tests.faults.client import Client
+from tests.faults.evidence import Finding
 from tests.faults.history import History
 from tests.faults.market import new_market, open_market
 from tests.faults.matrix.catalogue import Fault
@@ -34,8 +37,8 @@ def run(faults: Sequence[Fault], seconds: float, seed: int, say: Say, tell: Call
         some = faults[n : n + A_STACK]
         folder = tempfile.TemporaryDirectory(prefix="halfday-faults-", ignore_cleanup_errors=True)
         data = Path(folder.name)
-        with open_house(data, new_market()) as house:
-            rows = asyncio.run(_play(house, some, seconds, seed, say, tell))
+        with open_house(data, new_market()) as house, ThreadPoolExecutor(1) as apart:
+            rows = apart.submit(asyncio.run, _play(house, some, seconds, seed, say, tell)).result()
             verdict = audit.run(data / "endpoints.json", require_terminal=True)
         say(verdict.lines[-1])
         wrong += [] if verdict.ok else verdict.lines
@@ -71,17 +74,21 @@ async def _play(
 
 
 async def one(house: House, fault: Fault, seconds: float, seed: int) -> Row:
-    """One fault in one shift, from its first shot to its verdict."""
+    """One fault in one shift, from its first shot to its verdict. An error on the way is part of the verdict."""
     shift = Shift(house, seed)
     try:
         await shift.begin()
         fire = Fire(house, shift, max(seconds, fault.least_s), Random(seed))
-        began = time.monotonic()
+        began, errors = time.monotonic(), []
         try:
             await fault.act(fire)
+        except Exception as error:
+            errors.append(Finding("went wrong", fault.name, "".join(traceback.format_exception(error)[-3:])))
         finally:
             house.network.heal()
         lasted = time.monotonic() - began
-        return row(fault.name, fault.what, fault.bound_s, fire, lasted, await shift.finish())
+        outcome = await shift.finish()
+        outcome.findings.extend(errors)
+        return row(fault.name, fault.what, fault.bound_s, fire, lasted, outcome)
     finally:
         await shift.go_home()

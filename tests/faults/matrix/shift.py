@@ -163,7 +163,7 @@ class Shift:
     async def _evidence(self) -> Evidence:
         log = await asyncio.to_thread(self.house.observer.catch_up)
         ops = await asyncio.to_thread(history.read, self._path)
-        ours = [seen for seen in log if seen.subject not in self.house.poison]
+        ours = [seen for seen in log if seen.subject not in self.house.foreign]
         return Evidence([*self.house.ops, *ops], ours, await look(self.client))
 
     async def go_home(self) -> None:
