@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from contracts.events import catalog as o
+from contracts.events.dispatch import Quote
 from contracts.values import Channel, Fulfilment, Payment, Unit
 from services.orders.domain.acceptance import Draft, Refusal, Wanted, accept
 from services.orders.domain.catalog import KINDS, Catalog, contradiction, index, references
@@ -67,6 +68,21 @@ def test_terms_are_frozen():
     assert isinstance(order, Order)
     assert [line.amount_fen for line in order.terms.lines] == [1200, 1499]
     assert (order.terms.pool, order.terms.total_fen) == ("sat@square", 2699)
+    assert order.terms.due_by.isoformat() == at(4)
+
+
+def test_a_quote_does_not_move_the_time_by_which_a_job_is_planned():
+    """Paid after its quoted slot had begun, an order was given up though a later wave would have taken it."""
+    quote = Quote(
+        community=DRAFT.community,
+        wave="w0",
+        slot_from=NOW + timedelta(hours=1),
+        slot_until=NOW + timedelta(hours=2),
+        until=NOW + timedelta(minutes=5),
+        mac="x",
+    )
+    order = taken(replace(DRAFT, quote=quote))
+    assert isinstance(order, Order)
     assert order.terms.due_by.isoformat() == at(4)
 
 

@@ -134,7 +134,7 @@ def line_of(n: int, wanted: Wanted, channel: Channel, catalog: Catalog, now: dat
 def _due_by(draft: Draft, catalog: Catalog, day: MarketDayPut) -> datetime:
     if draft.fulfilment is Fulfilment.PICKUP:
         return catalog.closing(day, catalog.points[draft.point or ""])
-    return draft.quote.slot_from if draft.quote else catalog.slot_by(day)
+    return catalog.slot_by(day)  # whatever was quoted: dispatch may still plan a later slot, and the buyer is told
 
 
 def unusable(pointer: str, message: str) -> Refusal:

@@ -50,9 +50,9 @@ class Awaiting(StrEnum):
 class Terms:
     """What was agreed at acceptance. Prices are frozen in the lines; `code` is what the receiver tells or shows.
 
-    `due_by` (business time): for a delivery the start of the slot by which a job must have been planned, for a
-    pickup the closing time of the point. `closes_at`: when the market day takes no more orders. `campaign` and `join`:
-    the group-buy, and the pledge in it, that became this order.
+    `due_by` (business time): for a delivery the start of the day's last slot, by which a job must have been planned,
+    for a pickup the closing time of the point. `closes_at`: when the market day takes no more orders. `campaign` and
+    `join`: the group-buy, and the pledge in it, that became this order.
     """
 
     order: UUID
