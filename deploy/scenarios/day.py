@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
 from uuid import UUID
 
 from contracts.values import pool_of
+from deploy.scenarios import model
 from deploy.scenarios.model import Channel, Scenario, Span, Way
 
 
@@ -44,7 +45,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order that will be placed at minute `at`, and when its person pays, cancels or fetches it, if ever."""
+    """An order that will be placed at minute `at`, and when its person pays, cancels or fetches it, if ever.
+
+    `burst`: of which livestream it is, if of any.
+    """
 
     id: UUID
     at: float
@@ -62,11 +66,36 @@ class Order:
     fetches_at: float | None = None
     twice: bool = False
     asks_quote: bool = False
+    burst: str = ""
 
     @property
     def in_list(self) -> bool:
         """Whether a group leader sends it in a batch."""
         return self.channel == "group"
+
+
+@dataclass(frozen=True, slots=True)
+class Pledge:
+    """Somebody who joins a group-buy at minute `at`, alone or by the leader's list, and may think better of it."""
+
+    id: UUID
+    at: float
+    name: str
+    phone: str
+    payment: str
+    in_list: bool
+    fetches_at: float
+    withdraws_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupBuy:
+    """A group-buy: its terms, who joins it, and the line that each of them pledges."""
+
+    id: UUID
+    terms: model.GroupBuy
+    line: Line
+    pledges: tuple[Pledge, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +142,42 @@ class Household:
 
 @dataclass(frozen=True, slots=True)
 class Courier:
-    """A courier and the vehicle."""
+    """A courier of a station and the vehicle."""
 
     id: str
+    station: str
     capacity_g: int
     cold_ml: int
     offline: bool
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a group-buy comes to: standing joins, what they pledge, the verdict, and how many get anything.
+
+    `short` joins get less than they pledged; quantities are in the good's unit.
+    """
+
+    joins: int
+    pledged: int
+    verdict: str
+    served: int
+    sold: int
+    short: int
+
+
+@dataclass(frozen=True, slots=True)
 class Expected:
     """What follows from the counts, whatever the timing: orders by end state; units sold and refused by good.
 
-    Quantities are in the good's unit; `refused` counts orders and stall customers that got nothing.
+    Quantities are in the good's unit; `refused` counts orders and stall customers that got nothing. `group_buys` are
+    by their name in the scenario.
     """
 
     ends: Counter[str]
     sold: Counter[str]
     refused: Counter[str]
+    group_buys: dict[str, Outcome] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +190,7 @@ class Day:
     households: tuple[Household, ...]
     couriers: tuple[Courier, ...]
     orders: tuple[Order, ...]
+    group_buys: tuple[GroupBuy, ...]
     stalls: tuple[Stall, ...]
     lots: tuple[Lot, ...]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from deploy.scenarios.day import Day, Expected
+from deploy.scenarios.day import Day, Expected, GroupBuy, Outcome
 from deploy.scenarios.drivers.tally import Tally
-from deploy.scenarios.seen import Seen
+from deploy.scenarios.seen import Seen, SeenGroupBuy, waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,39 @@ class WaveFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupBuyFigures:
+    """One group-buy: `joins` stood at its cut, `served` became orders of `sold` in all, `refunded` got less than they
+    pledged; `back_fen` is the money that went back to these.
+    """
+
+    group_buy: str
+    item: str
+    joins: int
+    pledged: int
+    verdict: str
+    served: int
+    sold: int
+    refunded: int
+    back_fen: int
+
+    @property
+    def outcome(self) -> Outcome:
+        """What of it a plan can say."""
+        return Outcome(self.joins, self.pledged, self.verdict, self.served, self.sold, self.refunded)
+
+
+@dataclass(frozen=True, slots=True)
+class BurstFigures:
+    """One livestream: its orders were taken within `taken_s` real seconds. `reserved_ms`: as of all orders."""
+
+    burst: str
+    orders: int
+    rejected: int
+    taken_s: float
+    reserved_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """A day in numbers. `reserved_ms`: real milliseconds from placed to held or reserved. `events`: by topic."""
 
@@ -55,6 +88,8 @@ class Figures:
     events: dict[str, int]
     parked: int
     absorbed: dict[str, int]
+    group_buys: list[GroupBuyFigures] = field(default_factory=list)
+    bursts: list[BurstFigures] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for `--json`."""
@@ -82,18 +117,54 @@ def figures(day: Day, seen: Seen, tally: Tally, speed: float) -> Figures:
         for id, wave in sorted(seen.waves.items(), key=lambda found: found[1].slot_until)
         if wave.market_day == day.market_day
     ]
-    waits = [1000 * wait / speed for wait in seen.waits(day.market_day)]
     absorbed = {**tally.absorbed, "records seen twice": seen.twice}
     events = {topic: count for topic, count in sorted(seen.events.items()) if count}
     ends = dict(seen.ends(day.market_day).most_common())
-    shares = {f"p{share}": _share(waits, share) for share in (50, 99)}
-    return Figures(day.market_day, day.seed, ends, goods, waves, shares, events, seen.parked, absorbed)
+    return Figures(
+        day.market_day,
+        day.seed,
+        ends,
+        goods,
+        waves,
+        _shares(seen.waits(day.market_day), speed),
+        events,
+        seen.parked,
+        absorbed,
+        [_group_buy(buy, seen) for buy in day.group_buys],
+        [_burst(day, burst.id, seen, speed) for burst in day.scenario.bursts],
+    )
 
 
-def _share(ascending: list[float], percent: int) -> float:
-    if not ascending:
-        return 0.0
-    return round(ascending[min(len(ascending) - 1, len(ascending) * percent // 100)], 1)
+def _group_buy(buy: GroupBuy, seen: Seen) -> GroupBuyFigures:
+    id = str(buy.id)
+    found = seen.group_buys.get(id, SeenGroupBuy("", buy.line.item, "not opened"))
+    orders = [order for order in seen.orders.values() if order.campaign == id]
+    return GroupBuyFigures(
+        buy.terms.id,
+        found.item,
+        len(found.joins),
+        sum(found.joins.values()),
+        found.verdict,
+        len(orders),
+        sum(line["quantity"] for order in orders for line in order.lines),
+        len(found.back_fen),
+        sum(found.back_fen.values()),
+    )
+
+
+def _burst(day: Day, burst: str, seen: Seen, speed: float) -> BurstFigures:
+    ids = (str(order.id) for order in day.orders if order.burst == burst)
+    orders = [seen.orders[id] for id in ids if id in seen.orders]
+    placed = [order.placed for order in orders]
+    taken_s = (max(placed) - min(placed)).total_seconds() / speed if placed else 0.0
+    rejected = sum(order.state == "rejected" for order in orders)
+    return BurstFigures(burst, len(orders), rejected, round(taken_s, 2), _shares(waits(orders), speed))
+
+
+def _shares(ascending: list[float], speed: float) -> dict[str, float]:
+    """The median and the 99th hundredth of waits in business seconds, in real milliseconds."""
+    places = {"p50": len(ascending) // 2, "p99": len(ascending) * 99 // 100}
+    return {name: round(1000 * ascending[n] / speed, 1) if ascending else 0.0 for name, n in places.items()}
 
 
 def differences(found: Figures, plan: Expected, by_desk: Counter[str]) -> list[str]:
@@ -101,6 +172,11 @@ def differences(found: Figures, plan: Expected, by_desk: Counter[str]) -> list[s
     lines = _differ("orders", found.ends, plan.ends)
     lines += _differ("sold", {good.item: good.sold for good in found.goods}, plan.sold)
     lines += _differ("refused", {good.item: good.refused for good in found.goods}, plan.refused)
+    lines += [
+        f"group-buy {buy.group_buy} came to {buy.outcome}, planned {plan.group_buys[buy.group_buy]}"
+        for buy in found.group_buys
+        if buy.outcome != plan.group_buys[buy.group_buy]
+    ]
     if Counter(found.ends) != by_desk:
         lines.append(f"the topics say {dict(found.ends)}, the orders service says {dict(by_desk)}")
     return lines

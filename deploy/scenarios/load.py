@@ -59,5 +59,10 @@ def _references(scenario: Scenario) -> Iterator[tuple[str, Iterable[str], Iterab
     yield "community with no site", (community.id for community in scenario.communities), served
     yield "site", (scarce.site for scarce in scenario.scarce), sites
     yield "site", (group.site for group in scenario.terminals), sites
-    yield "good", (*scenario.orders.burst_goods, *(scarce.item for scarce in scenario.scarce)), goods
+    yield "site", (site for burst in scenario.bursts for site in burst.sites), sites
+    yield "station", (fleet.station for fleet in scenario.couriers), [station.id for station in scenario.stations]
+    yield "community", (buy.community for buy in scenario.group_buys), served
+    yield "good", (scarce.item for scarce in scenario.scarce), goods
+    yield "good", (item for burst in scenario.bursts for item in (*burst.goods, burst.scarce)), goods
+    yield "good", (buy.item for buy in scenario.group_buys), goods
     yield "terminal", (terminal for scarce in scenario.scarce for terminal in scarce.terminals), terminals

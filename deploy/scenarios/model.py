@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -76,7 +77,7 @@ class Good(_Part):
 
 
 class Wave(_Part):
-    """A delivery wave: when the dispatcher cuts it, and when it is cut at the latest."""
+    """A delivery wave of every station: when its dispatcher cuts it, and when it is cut at the latest."""
 
     id: str
     slot: Span
@@ -90,11 +91,8 @@ class OrderCounts(_Part):
 
     app: int
     group: int
-    live: int
     stall: int
     lists_at: list[Minute]
-    bursts_at: list[Minute]
-    burst_goods: list[str]
     with_quote: int
 
 
@@ -131,6 +129,54 @@ class Scarce(_Part):
         return self.stock - self.lent_each * len(self.terminals)
 
 
+class Burst(_Part):
+    """A livestream: `orders` buyers within one minute, one good each; its scarce good is wanted by `of_scarce` more.
+
+    They live around `sites`, evenly; `stock` is what each site has of the scarce good, in its usual quantity.
+    """
+
+    id: str
+    at: Minute
+    fulfilment: Way
+    sites: list[str]
+    goods: list[str]
+    orders: int
+    scarce: str
+    of_scarce: int
+    stock: int
+
+    def wanted_at(self, site: str) -> int:
+        """How many orders of the scarce good a site gets."""
+        return len(range(self.sites.index(site), self.of_scarce, len(self.sites)))
+
+
+class Threshold(_Part):
+    """From where on a group-buy forms: so many people, pieces, grams or fen pledged."""
+
+    of: Literal["people", "quantity", "weight", "amount"]
+    at_least: int
+
+
+class GroupBuy(_Part):
+    """A community's group-buy of one good: everybody pledges `each` units of its usual quantity.
+
+    `withdrawn` of the `joins` are taken back in time. `stock` is what the site has of a scarce good, in units; without
+    it there is enough for all.
+    """
+
+    id: str
+    community: str
+    item: str
+    opens: Minute
+    closes: Minute
+    joins: int
+    each: int
+    withdrawn: int = 0
+    threshold: Threshold
+    shortfall: Literal["first-come", "at-least-one-each"] = "first-come"
+    stock: int | None = None
+
+
 class Stalls(_Part):
     """What stalls do: sales of each, and how their terminals sync."""
 
@@ -150,9 +196,10 @@ class SiteTerminals(_Part):
 
 
 class Fleet(_Part):
-    """Couriers of one kind of vehicle."""
+    """Couriers of one kind of vehicle at a station."""
 
     kind: str
+    station: str
     count: int
     capacity_g: int
     cold_ml: int
@@ -190,6 +237,8 @@ class Scenario(_Part):
     orders: OrderCounts
     behaviour: Behaviour
     scarce: list[Scarce]
+    bursts: list[Burst] = []
+    group_buys: list[GroupBuy] = []
     stalls: Stalls
     terminals: list[SiteTerminals]
     couriers: list[Fleet]
@@ -208,3 +257,11 @@ class Scenario(_Part):
     def site_of(self, community: str) -> Site:
         """The site that serves a community; StopIteration when none does."""
         return next(site for site in self.sites if community in site.communities)
+
+    def shortages(self) -> Iterator[tuple[str, str, int]]:
+        """Where there is less of a good than is wanted: site, good, and the units that there are."""
+        yield from ((scarce.site, scarce.item, scarce.stock) for scarce in self.scarce)
+        yield from ((site, burst.scarce, burst.stock) for burst in self.bursts for site in burst.sites)
+        for buy in self.group_buys:
+            if buy.stock is not None:
+                yield self.site_of(buy.community).id, buy.item, buy.stock

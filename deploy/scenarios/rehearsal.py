@@ -56,12 +56,17 @@ def rehearse(console: Console, data: Path, scenario: Scenario, seed: int, speed:
     """Plays a day in a folder at a speed and judges it. Raises StackError or DayFailed."""
     on = stage.next_date(data, scenario)
     day = make_day(scenario, seed, on)
+    plan = expected(day)
     with stage.running(data, scenario, on, speed, keep=keep, progress=_fetching(console)) as stack:
         sales = sum(len(stall.sales) for stall in day.stalls)
-        console.print(f"Ready. Playing {on}: {len(day.orders)} orders, {sales} customers at {len(day.stalls)} stalls.")
+        pledges = sum(len(buy.pledges) for buy in day.group_buys)
+        console.print(
+            f"Ready. Playing {on}: {len(day.orders)} orders, {pledges} pledges in {len(day.group_buys)} group-buys, "
+            f"{sales} customers at {len(day.stalls)} stalls."
+        )
         with Observer(stack.endpoints["kafka"]) as observer:
-            world, still, by_desk = asyncio.run(_play(console, stack, day, observer))
-        found, plan = figures(day, observer.seen, world.tally, speed), expected(day)
+            world, still, by_desk = asyncio.run(_play(console, stack, day, plan, observer))
+        found = figures(day, observer.seen, world.tally, speed)
         console.print("The day is over. Proving the books ...")
         verdict = audit.run(stack.endpoints, require_terminal=True)
     points = still + differences(found, plan, by_desk)
@@ -71,7 +76,7 @@ def rehearse(console: Console, data: Path, scenario: Scenario, seed: int, speed:
 
 
 async def _play(
-    console: Console, stack: stage.Stage, day: Day, observer: Observer
+    console: Console, stack: stage.Stage, day: Day, plan: Expected, observer: Observer
 ) -> tuple[World, list[str], Counter[str]]:
     """The day played to its end: its world, what is still open, and the orders by state as the desk lists them."""
     client = lags.admin(stack.endpoints["kafka"], stack.admin_password)
@@ -80,7 +85,7 @@ async def _play(
         async with View(console, world, observer.seen):
             try:
                 await play(world)
-                still = await quiet(world, observer.seen, lambda: lags.behind(client))
+                still = await quiet(world, observer.seen, sum(plan.ends.values()), lambda: lags.behind(client))
                 by_desk = await states(world)
             except* (Refused, Unkept, Busy, httpx2.TransportError, KafkaException) as group:
                 hint = "On a busy machine a lower --speed gives everybody more time."

@@ -6,12 +6,12 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.scenarios.day import Expected
-from deploy.scenarios.figures import Figures, GoodFigures
+from deploy.scenarios.figures import Figures
 
 
 def report(console: Console, found: Figures, plan: Expected) -> None:
     """Prints every figure of the day."""
-    console.print(_ends(found, plan), _goods(found), _waves(found), _events(found))
+    console.print(_ends(found, plan), _goods(found), _group_buys(found), _bursts(found), _waves(found), _events(found))
     wait = found.reserved_ms
     console.print(f"placed -> reserved: p50 {wait['p50']} ms, p99 {wait['p99']} ms    parked: {found.parked}")
     absorbed = ", ".join(f"{what} {count}" for what, count in found.absorbed.items())
@@ -38,12 +38,31 @@ def _ends(found: Figures, plan: Expected) -> Table:
 def _goods(found: Figures) -> Table:
     table = _table("Goods", "good", "", "sold", "refused")
     for good in found.goods:
-        table.add_row(f"{good.name} {good.item}", "scarce" if good.scarce else "", _amount(good), str(good.refused))
+        amount = _amount(good.unit, good.sold)
+        table.add_row(f"{good.name} {good.item}", "scarce" if good.scarce else "", amount, str(good.refused))
     return table
 
 
-def _amount(good: GoodFigures) -> str:
-    return f"{good.sold}" if good.unit == "piece" else f"{good.sold / 1000:g} kg"
+def _amount(unit: str, quantity: int) -> str:
+    return f"{quantity}" if unit == "piece" else f"{quantity / 1000:g} kg"
+
+
+def _group_buys(found: Figures) -> Table:
+    table = _table("Group-buys", "group-buy", "joins", "pledged", "verdict", "served", "sold", "refunded", "yuan back")
+    units = {good.item: good.unit for good in found.goods}
+    for buy in found.group_buys:
+        pledged, sold = (_amount(units[buy.item], quantity) for quantity in (buy.pledged, buy.sold))
+        cells = (buy.joins, pledged, buy.verdict, buy.served, sold, buy.refunded, f"{buy.back_fen / 100:.2f}")
+        table.add_row(buy.group_buy, *map(str, cells))
+    return table
+
+
+def _bursts(found: Figures) -> Table:
+    table = _table("Livestreams", "burst", "orders", "rejected", "taken in s", "reserved p50 ms", "p99 ms")
+    for burst in found.bursts:
+        wait = burst.reserved_ms
+        table.add_row(burst.burst, *map(str, (burst.orders, burst.rejected, burst.taken_s, wait["p50"], wait["p99"])))
+    return table
 
 
 def _waves(found: Figures) -> Table:

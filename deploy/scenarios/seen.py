@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -29,7 +29,22 @@ class SeenOrder:
     market_day: str
     lines: list[dict[str, Any]]
     placed: datetime
+    campaign: str | None = None
     answered: datetime | None = None
+
+
+@dataclass(slots=True)
+class SeenGroupBuy:
+    """A group-buy as its events tell it: quantity by standing join, the verdict, and the money back of each short join.
+
+    What was withdrawn before the cut does not stand and is in neither.
+    """
+
+    market_day: str
+    item: str
+    verdict: str = "open"
+    joins: dict[str, int] = field(default_factory=dict)
+    back_fen: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -55,6 +70,7 @@ class Seen:
     parked: int = 0
     twice: int = 0
     orders: dict[str, SeenOrder] = field(default_factory=dict)
+    group_buys: dict[str, SeenGroupBuy] = field(default_factory=dict)
     waves: dict[str, SeenWave] = field(default_factory=dict)
     sales: dict[str, Sold] = field(default_factory=dict)
     job_wave: dict[str, str] = field(default_factory=dict)
@@ -100,19 +116,38 @@ class Seen:
 
     def waits(self, market_day: str) -> list[float]:
         """Business seconds from placed to held or reserved, ascending."""
-        orders = [order for order in self.orders.values() if order.market_day == market_day]
-        return sorted((o.answered - o.placed).total_seconds() for o in orders if o.answered is not None)
+        return waits(order for order in self.orders.values() if order.market_day == market_day)
+
+
+def waits(orders: Iterable[SeenOrder]) -> list[float]:
+    """Business seconds from placed to held or reserved of those that were, ascending."""
+    return sorted((o.answered - o.placed).total_seconds() for o in orders if o.answered is not None)
 
 
 def _order(seen: Seen, name: str, data: dict[str, Any], at: datetime) -> None:
     if name == "order-placed":
-        seen.orders[data["order"]] = SeenOrder("placed", data["market_day"], data["lines"], at)
+        seen.orders[data["order"]] = SeenOrder("placed", data["market_day"], data["lines"], at, data.get("campaign"))
     order = seen.orders.get(data["order"])
     if order is None:
         return
     order.state = STATES.get(name, order.state)
     if name in {"order-held", "order-reserved"} and order.answered is None:
         order.answered = at
+
+
+def _campaign(seen: Seen, name: str, data: dict[str, Any], _at: datetime) -> None:
+    if name == "campaign-opened":
+        seen.group_buys[data["campaign"]] = SeenGroupBuy(data["market_day"], data["goods"][0]["item"])
+        return
+    buy = seen.group_buys[data["campaign"]]
+    if name == "join-accepted":
+        buy.joins[data["join"]] = sum(line["quantity"] for line in data["lines"])
+    elif name == "join-refunded" and buy.verdict == "open":
+        del buy.joins[data["join"]]
+    elif name == "join-refunded":
+        buy.back_fen[data["join"]] = data["amount_fen"]
+    elif name in {"campaign-formed", "campaign-failed"}:
+        buy.verdict = name.removeprefix("campaign-")
 
 
 def _stall(seen: Seen, name: str, data: dict[str, Any], _at: datetime) -> None:
@@ -148,6 +183,7 @@ def _wave(seen: Seen, name: str, data: dict[str, Any], _at: datetime) -> None:
 
 _FOLDS = {
     "orders.order.v1": _order,
+    "orders.campaign.v1": _campaign,
     "orders.stall.v1": _stall,
     "dispatch.job.v1": _job,
     "dispatch.wave.v1": _wave,

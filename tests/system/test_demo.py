@@ -68,6 +68,11 @@ def test_a_market_day_ends_as_planned_and_leaves_nothing_behind(start: Start, tm
     assert found["figures"]["ends"] == dict(plan.ends)
     assert {good["item"]: good["sold"] for good in found["figures"]["goods"]} == dict(plan.sold)
     assert [wave["state"] for wave in found["figures"]["waves"]] == ["done", "done"]
+    assert {buy["group_buy"]: buy["verdict"] for buy in found["figures"]["group_buys"]} == {
+        name: buy.verdict for name, buy in plan.group_buys.items()
+    }
+    (burst,) = found["figures"]["bursts"]
+    assert burst["rejected"] > 0 < burst["reserved_ms"]["p99"]
     assert found["figures"]["parked"] == 0
     assert min(found["figures"]["absorbed"][name] for name in ("orders sent twice", "stall uploads")) > 0
     assert found["figures"]["absorbed"]["courier uploads"] > 0

@@ -1,15 +1,19 @@
 """The market day as data and as a plan: the same for a seed, and its end follows from the counts."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
+from contracts.events.campaign import CampaignGood, Measure, Rule, Threshold
+from contracts.values import Unit
 from deploy.scenarios.day import Day, Fate
-from deploy.scenarios.expected import end_of, expected
+from deploy.scenarios.expected import end_of, expected, outcome
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import _checked, load, names
 from deploy.scenarios.model import ScenarioError
+from services.orders.domain.verdict import Grant, Inputs, Pledge, decide
 
 SCENARIO = load("market-day")
 
@@ -47,7 +51,9 @@ def test_the_end_states_do_not_depend_on_the_seed(seed: int, day: Day):
     assert found.refused == first.refused
     scarce = ("oil-tofu", "crayfish")
     assert [found.sold[item] for item in scarce] == [first.sold[item] for item in scarce]
-    assert sum(found.ends.values()) == len(day.orders)
+    served = sum(buy.served for buy in found.group_buys.values())
+    assert sum(found.ends.values()) == len(day.orders) + served
+    assert found.group_buys == first.group_buys
 
 
 def test_scarce_goods_are_plain_single_units_and_wanted_by_more_than_there_is(day: Day):
@@ -58,6 +64,47 @@ def test_scarce_goods_are_plain_single_units_and_wanted_by_more_than_there_is(da
     for wanted in SCENARIO.scarce:
         assert wanted.orders > wanted.for_orders > 0
         assert wanted.wanted_each > wanted.lent_each
+
+
+def test_the_group_buys_form_fail_and_fall_short(day: Day):
+    found = expected(day).group_buys
+    assert [(buy.verdict, buy.served > 0, buy.short > 0) for buy in found.values()] == [
+        ("formed", True, False),
+        ("failed", False, True),
+        ("formed", True, True),
+    ]
+
+
+@pytest.mark.parametrize("rule", list(Rule)[:2])
+@pytest.mark.parametrize("stock", [1, 19, 20, 27, 40, 41])
+def test_a_group_buy_is_planned_as_the_product_judges_it(day: Day, rule: Rule, stock: int):
+    buy = day.group_buys[2]
+    terms = buy.terms.model_copy(update={"shortfall": rule.value, "stock": stock})
+    planned = outcome(SCENARIO, replace(buy, terms=terms))
+    good = SCENARIO.good(buy.line.item)
+    pledges = [
+        Pledge(pledge.id, n, n, 1, good.id, buy.line.quantity, good.cost("group", buy.line.quantity))
+        for n, pledge in enumerate(buy.pledges, 1)
+    ]
+    there = min(planned.pledged, stock * good.usual[0])
+    sold = CampaignGood(item=good.id, unit=Unit.GRAM, unit_g=good.load_g, cap=planned.pledged)
+    threshold = Threshold(of=Measure(terms.threshold.of), at_least=terms.threshold.at_least)
+    verdict = decide(Inputs(threshold, rule, (sold,), tuple(pledges), (Grant(good.id, there),)))
+    shares = [share.granted for share in verdict.shares]
+    assert planned.verdict == ("formed" if verdict.formed else "failed")
+    assert (planned.served, planned.sold) == (sum(share > 0 for share in shares), sum(shares))
+    assert planned.short == sum(share < buy.line.quantity for share in shares)
+
+
+def test_a_livestream_brings_all_its_buyers_within_a_minute(day: Day):
+    (burst,) = SCENARIO.bursts
+    orders = [order for order in day.orders if order.burst == burst.id]
+    assert len(orders) == burst.orders + burst.of_scarce
+    assert all(burst.at <= order.at < burst.at + 1 for order in orders)
+    assert {line.item for order in orders for line in order.lines} == {*burst.goods, burst.scarce}
+    for site in burst.sites:
+        wanted = [o for o in orders if o.lines[0].item == burst.scarce and SCENARIO.site_of(o.community).id == site]
+        assert len(wanted) == burst.wanted_at(site) > burst.stock
 
 
 def test_lots_cover_what_orders_and_stalls_want_of_usual_goods(day: Day):
@@ -71,10 +118,12 @@ def test_lots_cover_what_orders_and_stalls_want_of_usual_goods(day: Day):
     for stall in day.stalls:
         for item, quantity in stall.lent.items():
             wanted[stall.site, item] += quantity
+    for buy in day.group_buys:
+        wanted[SCENARIO.site_of(buy.terms.community).id, buy.line.item] += buy.line.quantity * len(buy.pledges)
     scarce = {good.id for good in SCENARIO.goods if good.scarce}
     assert all(stock[key] >= amount for key, amount in wanted.items() if key[1] not in scarce)
-    for short in SCENARIO.scarce:
-        assert stock[short.site, short.item] == short.stock * SCENARIO.good(short.item).usual[0]
+    for site, item, units in SCENARIO.shortages():
+        assert stock[site, item] == units * SCENARIO.good(item).usual[0] < wanted[site, item]
 
 
 def test_nobody_cancels_a_delivery_while_routes_are_being_handed_out(day: Day):

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import orjson
 
-from deploy.scenarios.day import Expected
+from deploy.scenarios.day import Expected, Outcome
 from deploy.scenarios.drivers.tally import Tally
-from deploy.scenarios.figures import Figures, WaveFigures, differences, figures
+from deploy.scenarios.figures import BurstFigures, Figures, GroupBuyFigures, WaveFigures, differences, figures
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
 from deploy.scenarios.seen import Seen
@@ -64,6 +64,39 @@ def test_parked_records_are_counted_whatever_is_in_them():
     assert seen.parked == 2
 
 
+def test_a_group_buy_is_followed_to_its_orders_and_its_money_back():
+    topics, buy = _Topics(), DAY.group_buys[0]
+    id = str(buy.id)
+
+    def tell(name: str, **data: Any) -> None:
+        topics.tell("orders.campaign.v1", name, {"campaign": id, **data})
+
+    tell("campaign-opened", market_day=DAY.market_day, goods=[{"item": "pears"}])
+    for join in ("a", "b", "c"):
+        tell("join-accepted", join=join, lines=[{"item": "pears", "quantity": 2500}])
+    tell("join-refunded", join="c", amount_fen=1500)  # withdrawn
+    tell("campaign-cut")
+    tell("campaign-formed")
+    tell("join-refunded", join="b", amount_fen=900)
+    for quantity in (2500, 1000):
+        order = {"order": str(uuid4()), "market_day": DAY.market_day, "campaign": id}
+        topics.tell("orders.order.v1", "order-placed", {**order, "lines": [{"item": "pears", "quantity": quantity}]})
+    found = figures(DAY, topics.seen, Tally(), 1440).group_buys[0]
+    assert found == GroupBuyFigures(buy.terms.id, "pears", 2, 5000, "formed", 2, 3500, 1, 900)
+    assert found.outcome == Outcome(2, 5000, "formed", 2, 3500, 1)
+
+
+def test_a_livestream_is_measured_by_its_own_orders():
+    topics = _Topics()
+    mine = [str(order.id) for order in DAY.orders if order.burst][:2]
+    for n, order in enumerate((*mine, ORDER)):
+        topics.tell("orders.order.v1", "order-placed", {**PLACED, "order": order}, 1440 * n)
+    topics.tell("orders.order.v1", "order-reserved", {"order": mine[0]}, 720)
+    topics.tell("orders.order.v1", "order-rejected", {"order": mine[1]}, 1440)
+    (found,) = figures(DAY, topics.seen, Tally(), 1440).bursts
+    assert found == BurstFigures("morning-show", 2, 1, 1.0, {"p50": 500.0, "p99": 500.0})
+
+
 def test_a_wave_counts_who_got_it_in_time():
     topics = _Topics()
     slot = {"slot_until": (AT + timedelta(hours=1)).isoformat(), "market_day": DAY.market_day}
@@ -98,3 +131,7 @@ def test_what_went_otherwise_than_planned_is_named():
     assert "the orders service says" in lines[2]
     held = Figures("d", 1, {"delivered": 2}, [], [], {}, {}, 0, {})
     assert differences(held, plan, Counter({"delivered": 2})) == []
+    buy = GroupBuyFigures("pears", "pears", 2, 2, "failed", 0, 0, 2, 10)
+    other = Expected(Counter(), Counter(), Counter(), {"pears": Outcome(2, 2, "formed", 2, 2, 0)})
+    (line,) = differences(Figures("d", 1, {}, [], [], {}, {}, 0, {}, [buy]), other, Counter())
+    assert line.startswith("group-buy pears came to Outcome(joins=2, pledged=2, verdict='failed'")

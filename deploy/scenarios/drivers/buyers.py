@@ -6,9 +6,9 @@ import asyncio
 from itertools import groupby
 from typing import Any
 
-from deploy.scenarios.day import Fate, Line, Order
+from deploy.scenarios.day import Fate, Order
 from deploy.scenarios.drivers.api import Refused, Unkept
-from deploy.scenarios.drivers.catalogue import point_of
+from deploy.scenarios.drivers.catalogue import amount, point_of
 from deploy.scenarios.drivers.world import ENDED, World
 
 ORDERS, PAYMENTS, CANCELS = "orders", "payments", "cancels"
@@ -17,7 +17,7 @@ LOOK_FIRST, LOOK_MOST = 8.0, 40.0
 
 
 async def live(world: World) -> None:
-    """Every order of the day; on return each is placed and its buyer knows how it stands."""
+    """Every order of the day; on return each is placed, and paid or cancelled where its buyer does that."""
     orders = world.day.orders
     world.tally.plan(ORDERS, len(orders))
     world.tally.plan(PAYMENTS, sum(order.pays_at is not None for order in orders))
@@ -74,21 +74,17 @@ async def _list(world: World, at: float, orders: list[Order]) -> None:
 
 
 async def _body(world: World, order: Order) -> dict[str, Any]:
+    good = world.day.scenario.good
     return {
         "order_id": str(order.id),
         "channel": order.channel,
         "market_day": world.day.market_day,
         "community": order.community,
         "recipient": {"name": order.name, "phone": order.phone},
-        "lines": [_line(world, line) for line in order.lines],
+        "lines": [{"item": line.item, **amount(good(line.item), line.quantity)} for line in order.lines],
         "fulfilment": await _fulfilment(world, order),
         "payment": order.payment,
     }
-
-
-def _line(world: World, line: Line) -> dict[str, Any]:
-    weighed = world.day.scenario.good(line.item).unit == "gram"
-    return {"item": line.item, "weight_g" if weighed else "quantity": line.quantity}
 
 
 async def _fulfilment(world: World, order: Order) -> dict[str, Any]:
@@ -114,8 +110,6 @@ async def _after(world: World, order: Order) -> None:
         if order.fate in {Fate.PAYS_LATE, Fate.PAYS_TOO_LATE}:
             await _look(world, order, ENDED)
         await _pay(world, order)
-    if order.way == "delivery" and order.fate is not Fate.NEVER_PAYS:
-        await _look(world, order, ENDED | {"scheduled", "loaded"})
     world.settle(order)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy.scenarios.drivers.api import Unkept
 from deploy.scenarios.drivers.world import World
-from deploy.scenarios.model import Place
+from deploy.scenarios.model import Good, Place
 
 STAGE = "catalogue"
 Entry = tuple[str, str, dict[str, Any]]
@@ -62,7 +62,7 @@ def _groups(world: World) -> Iterator[Iterator[Entry]]:
     )
     yield (("terminals", stall.terminal, {"site": stall.site, "stall": stall.terminal}) for stall in day.stalls)
     yield (
-        ("couriers", c.id, {"station": scenario.stations[0].id, "capacity_g": c.capacity_g, "cold_ml": c.cold_ml})
+        ("couriers", c.id, {"station": c.station, "capacity_g": c.capacity_g, "cold_ml": c.cold_ml})
         for c in day.couriers
     )
 
@@ -90,6 +90,11 @@ def point_of(community: str) -> str:
     return f"{community}-point"
 
 
+def amount(good: Good, quantity: int) -> dict[str, int]:
+    """A quantity of a good as requests say it."""
+    return {"weight_g" if good.unit == "gram" else "quantity": quantity}
+
+
 def _market_day(world: World) -> dict[str, Any]:
     day, scenario, at = world.day, world.day.scenario, world.pace.at
     return {
@@ -99,13 +104,14 @@ def _market_day(world: World) -> dict[str, Any]:
         "sites": [{"site": site.id, "communities": site.communities} for site in scenario.sites],
         "waves": [
             {
-                "id": world.wave(wave.id),
-                "station": scenario.stations[0].id,
+                "id": world.wave(wave.id, station.id),
+                "station": station.id,
                 "slot_from": at(wave.slot[0]).isoformat(),
                 "slot_until": at(wave.slot[1]).isoformat(),
                 "cutoff": at(wave.cutoff).isoformat(),
                 "capacity": wave.capacity,
             }
             for wave in scenario.waves
+            for station in scenario.stations
         ],
     }

@@ -42,8 +42,8 @@ async def run(world: World) -> None:
 
 async def _work(world: World, courier: Courier) -> None:
     device = f"phone-{courier.id}"
-    for wave, released in world.released.items():
-        await released.wait()
+    for wave in (world.wave(wave.id, courier.station) for wave in world.day.scenario.waves):
+        await world.released[wave].wait()
         stops = await _route(world, courier, wave)
         world.tally.stages[LOADED].total += len(stops)
         world.tally.stages[DOORS].total += len(stops)

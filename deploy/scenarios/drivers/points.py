@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from uuid import UUID
 
 from deploy.scenarios.day import Fate, Order
@@ -15,32 +16,42 @@ ROUND, AGAIN = 20.0, 12.0
 
 
 async def keep(world: World) -> None:
-    """On return nothing waits to be set out or fetched any more, save what nobody fetches."""
+    """On return nothing that was ordered waits to be set out or fetched any more, save what nobody fetches."""
     pickups = [order for order in world.day.orders if order.way == "pickup"]
-    world.tally.plan(READY, len(pickups))
-    world.tally.plan(FETCHED, sum(order.fate in {Fate.FETCHES, Fate.PAYS_LATE} for order in pickups))
+    fetched = [order for order in pickups if order.fate in {Fate.FETCHES, Fate.PAYS_LATE}]
+    world.tally.plan(READY, 0)
+    world.tally.plan(FETCHED, 0)
     async with asyncio.TaskGroup() as people:
         for place in world.day.scenario.communities:
             people.create_task(_leader(world, [order for order in pickups if order.community == place.id]))
-        for order in pickups:
-            if order.fate in {Fate.FETCHES, Fate.PAYS_LATE}:
-                people.create_task(_fetch(world, order))
+        for order in fetched:
+            people.create_task(_buyer(world, order))
 
 
 async def _leader(world: World, orders: list[Order]) -> None:
-    waiting = {order.id: order for order in orders}
     await world.pace.until(world.day.scenario.last_order)
+    await set_out(world, (order.id for order in orders))
+
+
+async def _buyer(world: World, order: Order) -> None:
+    await world.settled([order])
+    await fetch(world, order.id, order.fetches_at or 0)
+
+
+async def set_out(world: World, orders: Iterable[UUID]) -> None:
+    """A leader's rounds, until each of these stands ready or has ended without."""
+    waiting = set(orders)
+    world.tally.stages[READY].total += len(waiting)
     while waiting:
-        due = [order for order in waiting.values() if world.is_settled(order)]
-        done = await asyncio.gather(*(_set_out(world, order.id) for order in due))
-        for order, over in zip(due, done, strict=True):
-            if over:
-                world.tally.did(READY)
-                del waiting[order.id]
+        due = [order for order in waiting if world.is_settled(order)]
+        done = await asyncio.gather(*(_stands_ready(world, order) for order in due))
+        over = {order for order, done in zip(due, done, strict=True) if done}
+        world.tally.did(READY, len(over))
+        waiting -= over
         await world.pace.pause(ROUND)
 
 
-async def _set_out(world: World, order: UUID) -> bool:
+async def _stands_ready(world: World, order: UUID) -> bool:
     """Whether the leader is done with it: it stands ready, or has ended without."""
     try:
         await world.api.post("leader", "orders", f"/v1/orders/{order}:ready")
@@ -51,20 +62,21 @@ async def _set_out(world: World, order: UUID) -> bool:
     return True
 
 
-async def _fetch(world: World, order: Order) -> None:
-    await world.pace.until(order.fetches_at or 0)
-    await world.settled([order])
+async def fetch(world: World, order: UUID, at: float) -> None:
+    """A buyer comes at that minute with the code, and again until it is handed over or will never be."""
+    world.tally.stages[FETCHED].total += 1
+    await world.pace.until(at)
     while not await _handed_over(world, order):
         await world.pace.pause(AGAIN)
     world.tally.did(FETCHED)
 
 
-async def _handed_over(world: World, order: Order) -> bool:
+async def _handed_over(world: World, order: UUID) -> bool:
     """Whether the buyer need not come again: has it, or will never get it."""
     try:
-        await world.api.post("buyer", "orders", f"/v1/orders/{order.id}:collect", {"code": world.codes[order.id]})
+        await world.api.post("buyer", "orders", f"/v1/orders/{order}:collect", {"code": world.codes[order]})
     except Refused as refusal:
         if refusal.status != 409:
             raise
-        return (await world.order(order.id))["state"] in ENDED
+        return (await world.order(order))["state"] in ENDED
     return True

@@ -10,6 +10,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from deploy.scenarios.day import Line, Sale, Stall
 from deploy.scenarios.drivers.api import Unkept
+from deploy.scenarios.drivers.catalogue import amount
 from deploy.scenarios.drivers.uploads import Recorder, Upload, in_pieces
 from deploy.scenarios.drivers.world import World
 
@@ -92,9 +93,8 @@ class _Till:
             self._cash_fen -= sign * self._cost(line)
 
     def _line(self, line: Line) -> dict[str, str | int]:
-        weighed = self._world.day.scenario.good(line.item).unit == "gram"
-        amount = "weight_g" if weighed else "quantity"
-        return {"item": line.item, amount: line.quantity, "amount_fen": self._cost(line)}
+        good = self._world.day.scenario.good(line.item)
+        return {"item": line.item, **amount(good, line.quantity), "amount_fen": self._cost(line)}
 
     def _cost(self, line: Line) -> int:
         return self._world.day.scenario.good(line.item).cost("stall", line.quantity)

@@ -38,11 +38,15 @@ class World:
     def __post_init__(self) -> None:
         self._orders = {order.id: order for order in self.day.orders}
         self._settled = {order.id: asyncio.Event() for order in self.day.orders}
-        self.released = {self.wave(wave.id): asyncio.Event() for wave in self.day.scenario.waves}
+        self.released = {
+            self.wave(wave.id, station.id): asyncio.Event()
+            for wave in self.day.scenario.waves
+            for station in self.day.scenario.stations
+        }
 
-    def wave(self, name: str) -> str:
-        """The id of a wave of this day."""
-        return f"{self.day.market_day}-{name}"
+    def wave(self, name: str, station: str) -> str:
+        """The id of a station's wave of this day."""
+        return f"{self.day.market_day}-{station}-{name}"
 
     def chance(self, who: str) -> Random:
         """Somebody's own source of chance, the same for the day's seed."""
@@ -54,12 +58,12 @@ class World:
         return known.fate if known else Fate.FETCHES
 
     def settle(self, order: Order) -> None:
-        """Its buyer knows how it stands: it has a slot, or is over, or is nobody's business until it is."""
+        """Its buyer has done all that they meant to do with it before it comes."""
         self._settled[order.id].set()
 
-    def is_settled(self, order: Order) -> bool:
-        """Whether it was settled."""
-        return self._settled[order.id].is_set()
+    def is_settled(self, order: UUID) -> bool:
+        """Whether it was settled; what a group-buy came to always is."""
+        return order not in self._settled or self._settled[order].is_set()
 
     async def settled(self, orders: Iterable[Order]) -> None:
         """Returns when all of these are settled."""

@@ -6,9 +6,10 @@ from datetime import date
 
 from deploy.scenarios.day import Courier, Day, Household
 from deploy.scenarios.generator.chance import Chance
+from deploy.scenarios.generator.group_buys import make_group_buys
 from deploy.scenarios.generator.orders import make_orders
 from deploy.scenarios.generator.stalls import make_stalls
-from deploy.scenarios.generator.stock import make_lots
+from deploy.scenarios.generator.stock import make_lots, wanted
 from deploy.scenarios.model import Scenario
 
 
@@ -22,14 +23,25 @@ def make_day(scenario: Scenario, seed: int, on: date | None = None) -> Day:
         for number in range(1, scenario.households_per_village + 1)
     )
     orders = make_orders(scenario, chance)
+    group_buys = make_group_buys(scenario, chance)
     stalls = make_stalls(scenario, chance)
-    lots = make_lots(scenario, chance, orders, stalls, households)
-    return Day(scenario, day, seed, households, _couriers(scenario), tuple(orders), tuple(stalls), tuple(lots))
+    lots = make_lots(scenario, chance, wanted(scenario, orders, group_buys, stalls), households)
+    return Day(
+        scenario,
+        day,
+        seed,
+        households,
+        _couriers(scenario),
+        tuple(orders),
+        tuple(group_buys),
+        tuple(stalls),
+        tuple(lots),
+    )
 
 
 def _couriers(scenario: Scenario) -> tuple[Courier, ...]:
     return tuple(
-        Courier(name, fleet.capacity_g, fleet.cold_ml, name in scenario.courier_days.offline)
+        Courier(name, fleet.station, fleet.capacity_g, fleet.cold_ml, name in scenario.courier_days.offline)
         for fleet in scenario.couriers
         for name in (f"{fleet.kind}-{number}" for number in range(1, fleet.count + 1))
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 
 from deploy.scenarios.day import Line, Order
 from deploy.scenarios.generator import people
 from deploy.scenarios.generator.behaviour import with_behaviour
 from deploy.scenarios.generator.chance import Chance
-from deploy.scenarios.model import Channel, Community, Good, Minute, Scarce, Scenario, Way
+from deploy.scenarios.model import Burst, Channel, Community, Good, Scarce, Scenario, Way
 
 PAYMENTS: dict[Channel, tuple[str, ...]] = {
     "app": ("prepaid", "prepaid", "on_account"),
@@ -39,10 +40,10 @@ class _Maker:
         counts, places = self._scenario.orders, self._scenario.communities
         for _ in range(counts.app):
             yield self._order("app", self._rng.choice(places), "delivery", self._rng.uniform(*self._open), self._some())
-        for number in range(counts.live):
-            at = _burst(self._rng, counts.bursts_at[number % len(counts.bursts_at)])
-            good = self._scenario.good(self._rng.choice(counts.burst_goods))
-            yield self._order("live", self._rng.choice(places), "delivery", at, (_line(self._rng, good),))
+        for burst in self._scenario.bursts:
+            for number in range(burst.orders):
+                good = self._scenario.good(self._rng.choice(burst.goods))
+                yield self._viewer(burst, number, _line(self._rng, good))
         for number in range(counts.group):
             at = counts.lists_at[number // len(places) % len(counts.lists_at)]
             yield self._order("group", places[number % len(places)], "pickup", at, self._some())
@@ -52,14 +53,26 @@ class _Maker:
     def scarce(self) -> Iterator[Order]:
         for wanted in self._scenario.scarce:
             yield from self._wanted(wanted)
+        for burst in self._scenario.bursts:
+            for number in range(burst.of_scarce):
+                yield self._viewer(burst, number, Line(burst.scarce, self._scenario.good(burst.scarce).usual[0]))
 
     def _wanted(self, wanted: Scarce) -> Iterator[Order]:
-        site = next(site for site in self._scenario.sites if site.id == wanted.site)
-        homes = [place for place in self._scenario.communities if place.id in site.communities]
+        homes = self._homes(wanted.site)
         lines = (Line(wanted.item, self._scenario.good(wanted.item).usual[0]),)
         for _ in range(wanted.orders):
             at = self._rng.uniform(*self._open)
             yield self._order("app", self._rng.choice(homes), wanted.fulfilment, at, lines)
+
+    def _viewer(self, burst: Burst, number: int, line: Line) -> Order:
+        """The `number`-th of a livestream's buyers of a good, all within one minute."""
+        home = self._rng.choice(self._homes(burst.sites[number % len(burst.sites)]))
+        order = self._order("live", home, burst.fulfilment, burst.at + self._rng.random(), (line,))
+        return replace(order, burst=burst.id)
+
+    def _homes(self, site: str) -> list[Community]:
+        served = next(one.communities for one in self._scenario.sites if one.id == site)
+        return [place for place in self._scenario.communities if place.id in served]
 
     def _some(self) -> tuple[Line, ...]:
         goods = self._rng.sample(self._goods, self._rng.choice((1, 1, 2, 2, 3)))
@@ -85,8 +98,3 @@ class _Maker:
 
 def _line(rng: Random, good: Good) -> Line:
     return Line(good.id, rng.choice(good.usual))
-
-
-def _burst(rng: Random, at: Minute) -> float:
-    # most within one minute, then a tail
-    return at + min(rng.expovariate(1.6), 6.0)

@@ -20,7 +20,12 @@ def name(rng: Random) -> str:
 
 def phone(rng: Random) -> str:
     """A mobile number with a block of zeros."""
-    return f"1990000{rng.randrange(10_000):04}"
+    return phones(rng, 1)[0]
+
+
+def phones(rng: Random, count: int) -> list[str]:
+    """So many different ones."""
+    return [f"1990000{number:04}" for number in rng.sample(range(10_000), count)]
 
 
 def address(rng: Random, community: Community) -> Address:

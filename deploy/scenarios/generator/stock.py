@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from deploy.scenarios.day import Household, Lot, Order, Stall
+from deploy.scenarios.day import GroupBuy, Household, Lot, Order, Stall
 from deploy.scenarios.generator.chance import Chance
 from deploy.scenarios.model import Scenario
 
@@ -15,19 +15,17 @@ PARTLY_BAD_EVERY = 9
 
 
 def make_lots(
-    scenario: Scenario,
-    chance: Chance,
-    orders: Iterable[Order],
-    stalls: Iterable[Stall],
-    households: Iterable[Household],
+    scenario: Scenario, chance: Chance, wanted: Counter[tuple[str, str]], households: Iterable[Household]
 ) -> list[Lot]:
-    """The lots by minute. What passes inspection covers a site's orders and loans, and no more of a scarce good."""
+    """The lots by minute. What passes inspection covers what is wanted, and is no more than the stock where that is
+    short.
+    """
     rng = chance.of("lots")
     by_village: dict[str, list[str]] = {}
     for household in households:
         by_village.setdefault(household.village, []).append(household.id)
     lots: list[Lot] = []
-    for (site, item), amount in sorted(_needed(scenario, orders, stalls).items()):
+    for (site, item), amount in sorted(_needed(scenario, wanted).items()):
         good = scenario.good(item)
         bringers = [home for village in good.origins for home in by_village[village]]
         for home, passed in _split(amount, rng.sample(bringers, 2), good.usual[0]):
@@ -37,16 +35,25 @@ def make_lots(
     return sorted(lots, key=lambda lot: (lot.at, lot.id))
 
 
-def _needed(scenario: Scenario, orders: Iterable[Order], stalls: Iterable[Stall]) -> Counter[tuple[str, str]]:
-    wanted = Counter[tuple[str, str]]()
+def wanted(
+    scenario: Scenario, orders: Iterable[Order], group_buys: Iterable[GroupBuy], stalls: Iterable[Stall]
+) -> Counter[tuple[str, str]]:
+    """What orders, pledges and loans ask for, by site and good."""
+    found = Counter[tuple[str, str]]()
     for order in orders:
         site = scenario.site_of(order.community).id
-        wanted.update({(site, line.item): line.quantity for line in order.lines})
+        found.update({(site, line.item): line.quantity for line in order.lines})
+    for buy in group_buys:
+        found[scenario.site_of(buy.terms.community).id, buy.line.item] += buy.line.quantity * len(buy.pledges)
     for stall in stalls:
-        wanted.update({(stall.site, item): quantity for item, quantity in stall.lent.items()})
+        found.update({(stall.site, item): quantity for item, quantity in stall.lent.items()})
+    return found
+
+
+def _needed(scenario: Scenario, wanted: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
     needed = Counter({key: amount + -(-amount * SPARE // 100) for key, amount in wanted.items()})
-    for scarce in scenario.scarce:
-        needed[scarce.site, scarce.item] = scarce.stock * scenario.good(scarce.item).usual[0]
+    for site, item, stock in scenario.shortages():
+        needed[site, item] = stock * scenario.good(item).usual[0]
     return needed
 
 
