@@ -174,12 +174,13 @@ async def failed_again(conn: Connection, id: int, error: str) -> None:
 async def discard(conn: Connection, id: int, why: str) -> bool:
     """Gives a parked record up for ever and keeps the reason; its scope flows when nothing else of it is parked.
 
-    False when there is no such parked record. A private record's content is deleted.
+    Once more for the same reason is the same; False when there is no such parked record, or it was given up for
+    another one. A private record's content is deleted.
     """
-    row = await conn.fetchrow(
-        "select consumer, scope, topic, event_id from parked where id = $1 and discarded_at is null", id
-    )
-    if row is None or not await lock(conn, row["consumer"], row["scope"]):
+    row = await conn.fetchrow("select consumer, scope, topic, event_id, why from parked where id = $1", id)
+    if row is None or row["why"] is not None:
+        return row is not None and row["why"] == why
+    if not await lock(conn, row["consumer"], row["scope"]):
         return False
     done: str = await conn.execute(
         "update parked set discarded_at = now(), why = $2, payload = case when $3 then null else payload end "

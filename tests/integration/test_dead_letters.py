@@ -65,6 +65,7 @@ async def test_a_dead_letter_is_given_up_with_a_reason(operator: httpx2.AsyncCli
 
     assert await discard(first) == 422
     assert await discard(first, why="a test") == 204
+    assert await discard(first, why="a test") == 204
     assert await discard(first, why="again") == 404
     assert await discard(10**12, why="nothing") == 404
     assert await discard("x", why="nothing") == 422
