@@ -1,23 +1,29 @@
 """`halfday test`: what CI runs."""
 
+import os
 import subprocess
 import sys
+import tempfile
+import time
 from importlib.util import find_spec
-from typing import Annotated
+from typing import IO, Annotated
 
 from cyclopts import Parameter
 
 from deploy.local.errors import StackError
 from deploy.local.services import ROOT
 
-COMPILER = [sys.executable, "-m", "services.dispatch.planning.compiled"]
-LINTS = (
-    ("the format", ["-m", "ruff", "format", "--check", "."]),
-    ("ruff", ["-m", "ruff", "check", "."]),
-    ("the types", ["-m", "mypy"]),
-    ("the floors of the house", ["-c", "from importlinter.cli import lint_imports_command as run; run()"]),
-    ("our own rules", ["-m", "tests.lints"]),
-)
+NICE = 5
+COMPILER = ["-m", "services.dispatch.planning.compiled"]
+ON_THE_STACK = ["-m", "pytest", "-m", "stack and not long"]
+CHECKS = {
+    "the format": ["-m", "ruff", "format", "--check", "."],
+    "ruff": ["-m", "ruff", "check", "."],
+    "our own rules": ["-m", "tests.lints"],
+    "the floors of the house": ["-c", "from importlinter.cli import lint_imports_command as run; run()"],
+    "the types": ["-m", "mypy"],
+    "the tests without a stack": ["-m", "pytest", "-m", "not stack and not long"],
+}
 
 
 def run_tests(
@@ -42,18 +48,38 @@ def run_tests(
         return _run(["-m", "tests.simulation", "--sim", str(sim), *arguments])
     if seeded:
         arguments = ("-m", "seeded", *arguments)
-    failed = [] if arguments else _lint()
-    code = _run(["-m", "pytest", *arguments])
+    return _run(["-m", "pytest", *arguments]) if arguments else _run_all()
+
+
+def _run_all() -> int:
+    """Two lanes side by side, for tests on the real stack mostly wait: those in one, all that needs no stack in the
+    other, which yields to them. The first one's words are kept until the other is through.
+    """
+    with (
+        tempfile.NamedTemporaryFile("w") as written,
+        open(written.name) as told,
+        subprocess.Popen([sys.executable, *ON_THE_STACK], cwd=ROOT, stdout=written, stderr=written) as stack,
+    ):
+        os.nice(NICE)
+        _run(COMPILER)  # so that no test waits for it; where it can't be done, another search stands in
+        failed = [what for what, command in CHECKS.items() if not _passes(what, command)]
+        print("The tests on the real stack, which began at the same time ...", flush=True)
+        _follow(told, stack)
+    if stack.returncode:
+        failed.append("the tests on the real stack")
     if failed:
         print(f"Not clean: {', '.join(failed)}", file=sys.stderr)
-        return code or 1
-    return code
+    return 1 if failed else 0
 
 
-def _lint() -> list[str]:
-    """What isn't clean. Meanwhile the other core compiles the planner's loops, so that no test waits for them."""
-    with subprocess.Popen(COMPILER, cwd=ROOT):
-        return [what for what, command in LINTS if not _passes(what, command)]
+def _follow(told: IO[str], child: subprocess.Popen[bytes]) -> None:
+    """Prints what stands in the file and what the process adds to it, until it ends."""
+    ended = False
+    while not ended:
+        ended = child.poll() is not None
+        print(told.read(), end="", flush=True)
+        if not ended:
+            time.sleep(0.5)
 
 
 def _passes(what: str, command: list[str]) -> bool:
