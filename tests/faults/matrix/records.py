@@ -22,18 +22,19 @@ from tests.stack import eventually
 POINTS = ("park.before_commit", "campaign.half_way")
 KILLS = 10
 TOO_LARGE = 2_000_000
+Place = tuple[str, int, int]
+"""Topic, partition and offset."""
 _KNOWN = {"inventory.stock.v1": StockReserved.TYPE, "orders.order.v1": OrderPlaced.TYPE}
 """Topics that are poisoned, with a type that stands on each: one is read by orders, the other by inventory."""
 
 
 async def poisoned(fire: Fire) -> None:
-    """F7: bad records among the good ones; each is parked under its own name, and blocks nothing else."""
-    sent: set[str] = set()
+    """F7: bad records among the good ones; each is parked by itself, and blocks nothing else."""
+    sent: list[Place] = []
     while fire.goes_on:
-        sent |= set(await asyncio.to_thread(_poison, fire))
+        sent += await asyncio.to_thread(_poison, fire)
         await asyncio.sleep(1)  # pause: business as usual between
-    await eventually(lambda: _all_parked(fire, sent), 30, "every bad record is parked")
-    await _give_up(fire)
+    await _give_up(fire, sent)
 
 
 async def killed_at_parking(fire: Fire) -> None:
@@ -42,25 +43,29 @@ async def killed_at_parking(fire: Fire) -> None:
     before = len(fire.house.lives(name))
     fire.arm(name, ["park.before_commit:kill"] * KILLS)
     await fire.kill(name)
-    sent = set(await asyncio.to_thread(_poison, fire))
+    sent = await asyncio.to_thread(_poison, fire)
     await eventually(lambda: not fire.house.lives(name)[-1], 180, "every life is over")
     fire.did["park.before_commit"] += sum(map(bool, fire.house.lives(name)[before:]))
-    await eventually(lambda: _all_parked(fire, sent), 30, "every bad record is parked")
-    await _give_up(fire)
+    await _give_up(fire, sent)
     await fire.last()
 
 
-def _poison(fire: Fire) -> list[str]:
-    """Sends one bad record of each kind to each topic; the names of those that the broker took."""
+def _poison(fire: Fire) -> list[Place]:
+    """Sends one bad record of each kind to each topic; where they stand."""
     producer = Producer({**fire.house.admin, "message.max.bytes": 2 * TOO_LARGE, "acks": "all"})
-    sent = []
+    sent: list[Place] = []
     for topic, known in _KNOWN.items():
         for kind, value, headers in _bad(known):
             name = f"poison-{kind}-{uuid4().hex[:12]}"
             fire.house.foreign.add(name)
             told = {**headers, "ce_id": str(uuid4()), "ce_subject": name, "ce_partitionkey": name} if headers else {}
-            producer.produce(topic, value, name.encode(), headers=[(k, v.encode()) for k, v in told.items()])
-            sent.append(name)
+            producer.produce(
+                topic,
+                value,
+                name.encode(),
+                headers=[(k, v.encode()) for k, v in told.items()],
+                on_delivery=lambda _, record: sent.append((record.topic(), record.partition(), record.offset())),
+            )
     fire.house.foreign.add("")  # what has no headers has no subject
     assert producer.flush(20) == 0
     fire.did["bad records"] += len(sent)
@@ -89,26 +94,22 @@ def _refused(fire: Fire, producer: Producer) -> None:
     fire.did["2 MB refused"] += 1
 
 
-async def _parked(fire: Fire) -> dict[str, tuple[str, int]]:
-    """What is parked of the poison: its scope to the service and the id there."""
-    found: dict[str, tuple[str, int]] = {}
-    for service in SERVICES:
-        page = await fire.shift.client.get("operator", service, "/v1/parked", limit=500)
-        for row in (page or {"parked": []})["parked"]:
-            if any(name and name in str(row) for name in fire.house.foreign):
-                found[row["scope"]] = (service, row["id"])
-    return found
+async def _give_up(fire: Fire, sent: list[Place]) -> None:
+    """The operator discards what nobody can read once all of it is parked, so that the next shift begins clean."""
+    client, parked = fire.shift.client, dict[Place, tuple[str, dict[str, Any]]]()
 
+    async def all_parked() -> bool:
+        for service in SERVICES:
+            page = await client.get("operator", service, "/v1/parked", limit=500)
+            for row in (page or {"parked": []})["parked"]:
+                parked[row["topic"], row["partition"], row["offset"]] = service, row
+        return set(sent) <= parked.keys()
 
-async def _all_parked(fire: Fire, sent: set[str]) -> bool:
-    return sent <= set(await _parked(fire))
-
-
-async def _give_up(fire: Fire) -> None:
-    """The operator discards what nobody can read, so that the next shift begins clean."""
-    for service, id in (await _parked(fire)).values():
-        ask = Ask("operator", service, "POST", f"/v1/parked/{id}:discard", {"why": "poison of a fault test"})
-        assert (await fire.shift.client.send(ask)).ok
+    await eventually(all_parked, 30, "every bad record is parked")
+    for service, row in map(parked.__getitem__, sent):
+        fire.house.foreign.add(row["scope"])
+        ask = Ask("operator", service, "POST", f"/v1/parked/{row['id']}:discard", {"why": "poison of a fault test"})
+        assert (await client.send(ask)).ok
         fire.did["parked and given up"] += 1
 
 
