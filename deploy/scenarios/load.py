@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,21 @@ def names() -> list[str]:
 
 def load(name: str) -> Scenario:
     """The scenario of that name: all its TOML files together. Raises `ScenarioError`."""
-    files = sorted((HERE / name).glob("*.toml")) if name in names() else []
-    if not files:
+    return _checked(name, _content(name) | {"name": name})
+
+
+def _content(name: str) -> dict[str, Any]:
+    """What the files say, and where they are silent what those of the scenario say that this one is `like`."""
+    if name not in names():
         raise ScenarioError(f"no scenario {name!r}; there are: {', '.join(names())}")
-    content: dict[str, Any] = {"name": name}
-    for file in files:
+    content: dict[str, Any] = {}
+    for file in sorted((HERE / name).glob("*.toml")):
         try:
             content |= tomllib.loads(file.read_text(encoding="utf-8"))
         except tomllib.TOMLDecodeError as wrong:
             raise ScenarioError(f"scenario {name}: {file.name}: {wrong}") from None
-    return _checked(name, content)
+    like = content.pop("like", None)
+    return _content(like) | content if like else content
 
 
 def _checked(name: str, content: dict[str, Any]) -> Scenario:
@@ -42,6 +48,9 @@ def _checked(name: str, content: dict[str, Any]) -> Scenario:
     for what, named, known in _references(scenario):
         if missing := sorted(set(named) - set(known)):
             raise ScenarioError(f"scenario {name}: {what} {', '.join(missing)}: named but not there")
+    for (site, item), count in Counter((site, item) for site, item, _ in scenario.shortages()).items():
+        if count > 1 or not scenario.good(item).scarce:
+            raise ScenarioError(f"scenario {name}: {item} at {site}: only a scarce good is short, and for one reason")
     return scenario
 
 

@@ -97,12 +97,12 @@ class Seen:
 
     def ends(self, market_day: str) -> Counter[str]:
         """Orders of a market day by the state that their last event says."""
-        return Counter(order.state for order in self.orders.values() if order.market_day == market_day)
+        return Counter(order.state for order in self._of(market_day))
 
     def sold(self, market_day: str) -> Counter[str]:
         """Quantity by good that reached somebody: delivered, collected, or sold at a stall and not undone."""
         total = Counter[str]()
-        orders = [o.lines for o in self.orders.values() if o.state in GOODS_OUT and o.market_day == market_day]
+        orders = [order.lines for order in self._of(market_day) if order.state in GOODS_OUT]
         sales = [lines for pool, lines in self.sales.values() if pool.startswith(f"{market_day}@")]
         for lines in orders + sales:
             for line in lines:
@@ -111,12 +111,16 @@ class Seen:
 
     def refused(self, market_day: str) -> Counter[str]:
         """Rejected orders by their first good."""
-        lost = (o for o in self.orders.values() if o.state == "rejected" and o.market_day == market_day)
+        lost = (order for order in self._of(market_day) if order.state == "rejected")
         return Counter(order.lines[0]["item"] for order in lost)
 
     def waits(self, market_day: str) -> list[float]:
         """Business seconds from placed to held or reserved, ascending."""
-        return waits(order for order in self.orders.values() if order.market_day == market_day)
+        return waits(self._of(market_day))
+
+    def _of(self, market_day: str) -> list[SeenOrder]:
+        known = list(self.orders.values())  # at once: more are taken in meanwhile by another thread
+        return [order for order in known if order.market_day == market_day]
 
 
 def waits(orders: Iterable[SeenOrder]) -> list[float]:

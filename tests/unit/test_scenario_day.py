@@ -154,6 +154,31 @@ def test_pending_orders_are_paid_inside_their_hold_or_clearly_after_it(day: Day)
             assert order.pays_at < order.at + hold / 2
 
 
+def test_a_busy_city_has_the_size_that_its_name_says():
+    city = load("busy-city")
+    day, other = make_day(city, 1), make_day(city, 2)
+    found = expected(day)
+    assert (len(city.sites), len(city.stations), len(city.bursts)) == (10, 3, 3)
+    assert [burst.orders + burst.of_scarce for burst in city.bursts] == [2_600] * 3
+    assert len({buy.id for buy in city.group_buys}) == 30
+    assert {buy.closes for buy in city.group_buys} == {9 * 60.0}
+    assert {buy.verdict for buy in found.group_buys.values()} == {"formed", "failed"}
+    assert 19_000 < sum(found.ends.values()) < 21_000
+    assert city.goods == SCENARIO.goods
+    assert (expected(other).ends, expected(other).group_buys) == (found.ends, found.group_buys)
+
+
+def test_a_good_that_is_short_is_scarce_and_short_for_one_reason():
+    content = SCENARIO.model_dump(by_alias=True)
+    content["group_buys"][0]["stock"] = 3
+    with pytest.raises(ScenarioError, match="pears at simaochong: only a scarce good is short"):
+        _checked("market-day", content)
+    content = SCENARIO.model_dump(by_alias=True)
+    content["bursts"] *= 2
+    with pytest.raises(ScenarioError, match="oil-tofu at bayiqiao"):
+        _checked("market-day", content)
+
+
 def test_an_unknown_scenario_is_refused_with_the_names_that_exist():
     with pytest.raises(ScenarioError, match="market-day"):
         load("moon-day")
