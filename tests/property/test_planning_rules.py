@@ -1,11 +1,22 @@
 """Whatever the problem: no plan, insertion, move or replan breaks a rule that the checker knows or loses an order."""
 
+import time
 from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.dispatch.planning import assemble, checker, greedy, insertion, moves, problem_checks, replan, rough
+from services.dispatch.planning import (
+    assemble,
+    checker,
+    greedy,
+    insertion,
+    moves,
+    problem_checks,
+    replan,
+    rough,
+    solver,
+)
 from services.dispatch.planning.diff import difference
 from services.dispatch.planning.model import Model
 from services.dispatch.planning.near import Near
@@ -27,6 +38,14 @@ def test_a_greedy_plan_keeps_every_rule(problem):
     assert checker.faults(problem, plan) == []
     assert plan.stops + len(plan.unserved) == len(problem.orders)
     assert greedy.solve(problem) == plan
+
+
+@QUICK
+@given(PROBLEMS)
+def test_a_searched_plan_keeps_every_rule(problem):
+    plan = solver.solve(solver.Job(problem, 60, time.monotonic(), iterations=40))
+    assert checker.faults(problem, plan) == []
+    assert plan.stops + len(plan.unserved) == len(problem.orders)
 
 
 @QUICK

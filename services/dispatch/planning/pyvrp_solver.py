@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from pyvrp import Client, ClientGroup, Depot, Location, ProblemData, Route, VehicleType, solve
+from pyvrp import Client, ClientGroup, Depot, Location, ProblemData, Route, Solution, VehicleType, solve
 
-from services.dispatch.planning.kernel.fleet import FAR, LOAD, RELEASE, SERVICE, Array, Fleet
+from services.dispatch.planning.kernel.fleet import COLD, FAR, LOAD, RELEASE, SERVICE, Array, Fleet
 from services.dispatch.planning.ruin_recreate import Days
 
 MOST_PRIZE = 10**10
@@ -20,18 +20,30 @@ MOST_PRIZE = 10**10
 Done = Callable[[], bool]
 
 
-def search(fleet: Fleet, seed: int, done: Done) -> Days:
-    """The best days PyVRP finds until `done`, which it asks between its steps (at 1 000 orders up to 0.6 s long)."""
+def search(fleet: Fleet, seed: int, done: Done, days: Days | None = None) -> Days:
+    """The best days PyVRP finds until `done`, which it asks between its steps (at 1 000 orders up to 0.6 s long).
+    It begins with `days`, where they are given and the fleet is `plain`."""
     orders = [order for order in range(1, fleet.orders + 1) for _ in _windows(fleet, order)]
     members = [np.flatnonzero(fleet.group == group).tolist() for group in sorted(set(fleet.group.tolist()))]
     data = problem(fleet, [v[0] for v in members])
-    best = solve(data, lambda _: done(), seed, collect_stats=False).best
-    days: Days = {}
+    first = None
+    if days:
+        kinds = {v: kind for kind, alike in enumerate(members) for v in alike}
+        given = [Route(data, [order - 1 for order in trips[0]], kinds[v]) for v, trips in days.items()]
+        first = Solution(data, given)
+    best = solve(data, lambda _: done(), seed, collect_stats=False, initial_solution=first).best
+    days = {}
     for route in best.routes():
         vehicle = members[route.vehicle_type()].pop(0)
         if route.is_feasible():
             days[vehicle] = [trip for trip in _trips(route, orders) if trip]
     return days
+
+
+def plain(fleet: Fleet) -> bool:
+    """Whether PyVRP knows all of the fleet's rules and counts orders as we do: one trip a day, one window each, no
+    cold limits, all to be served."""
+    return fleet.max_trips == 1 and fleet.windows.shape[1] == 1 and bool((fleet.order[:, COLD] >= FAR).all())
 
 
 def problem(fleet: Fleet, kinds: list[int]) -> ProblemData:

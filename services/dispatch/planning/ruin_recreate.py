@@ -15,8 +15,11 @@ from services.dispatch.planning.kernel.ruin import anneal, complete, fill
 from services.dispatch.planning.kernel.tours import HEAD, NEXT, Tours, copy, empty
 
 Days = dict[int, list[list[int]]]
-HOT, COLD = 1.0, 0.05
-"""Heat at the beginning and the end of the cooling, in costs of an average way."""
+HOT, WARM, COLD = 0.5, 0.1, 0.05
+"""Heat at the beginning of the cooling, the same from days that are good already, and at its end, in costs of an
+average way."""
+VEHICLE = 0.5
+"""Heat at the beginning, at least, in costs of using a vehicle: else none is ever saved."""
 MEAN = 10.0
 """Orders taken out at a time."""
 SLICE_S = 0.01
@@ -50,6 +53,11 @@ class Search:
         trips = len(self.best.trip) - int(self.best.sums[2])
         out = self.best.out[: int(self.best.sums[1])]
         return max(1.0, (self.cost - float(self.fleet.absent[out].sum())) / max(1, n - len(out) + trips))
+
+    def heats(self, good: bool) -> tuple[float, float]:
+        """Heat to begin and to end with; `good`: the days that it was begun from are worth keeping."""
+        hot = WARM * self.warmth if good else max(HOT * self.warmth, VEHICLE * float(self.fleet.once.mean()))
+        return hot, COLD * self.warmth
 
     def cool(self, hot: float, cold: float, done: Callable[[], float]) -> None:
         """Anneals while `done` (the part of the time that is over) is below 1, from heat `hot` to `cold`."""

@@ -1,4 +1,7 @@
-"""The search for days of a fleet: by ruin and recreate where its code is compiled, else by PyVRP."""
+"""The search for days of a fleet: ruin and recreate on one process or several, for some fleets polished with PyVRP.
+
+Where ruin and recreate is not compiled yet, PyVRP does it alone.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,15 @@ from random import Random
 from services.dispatch.planning import regions
 from services.dispatch.planning.kernel import jit
 from services.dispatch.planning.kernel.fleet import Fleet
-from services.dispatch.planning.ruin_recreate import COLD, HOT, Days, Search
-from services.dispatch.planning.team import Task, Team
+from services.dispatch.planning.ruin_recreate import Days, Search
+from services.dispatch.planning.team import Result, Task, Team
 
 EPOCHS = 8
 """How often processes that search side by side show each other what they have."""
 PARTED = 300
-"""From so many orders on a fleet is annealed in parts."""
+"""Beyond so many orders each process anneals a part of the fleet; up to so many, PyVRP polishes at the end."""
+POLISH = 0.35
+"""Part of the time."""
 
 
 def search(fleet: Fleet, seconds: float, seed: int, warm: Days, rounds: int | None = None, threads: int = 1) -> Days:
@@ -26,40 +31,56 @@ def search(fleet: Fleet, seconds: float, seed: int, warm: Days, rounds: int | No
         from services.dispatch.planning import pyvrp_solver
 
         return pyvrp_solver.search(fleet, seed, lambda: time.monotonic() >= until)
+    polish = rounds is None and not warm and fleet.orders <= PARTED and _plain(fleet)
     one = Search(fleet, seed, warm)
-    if threads > 1:
-        return _side_by_side(one, seed, until, rounds, threads)
-    if rounds is not None:
-        one.cool_rounds(HOT * one.warmth, COLD * one.warmth, rounds)
-    else:
-        one.cool(HOT * one.warmth, COLD * one.warmth, lambda: 1 - (until - time.monotonic()) / seconds)
-    return one.days()
+    with Team(fleet, threads) as team:
+        best = _annealed(team, one, seed, until - POLISH * seconds * polish, rounds, one.heats(bool(warm)))
+        if polish:
+            tasks = [Task(best.best, seed * threads + n, 0, 0, until, polish=True) for n in range(threads)]
+            best = min([best, *team.do(tasks)], key=lambda result: result.best_cost)
+    return best.best
 
 
-def _side_by_side(one: Search, seed: int, until: float, rounds: int | None, threads: int) -> Days:
+def _plain(fleet: Fleet) -> bool:
+    if fleet.max_trips > 1:
+        return False
+    from services.dispatch.planning import pyvrp_solver
+
+    return pyvrp_solver.plain(fleet)
+
+
+def _annealed(
+    team: Team, one: Search, seed: int, until: float, rounds: int | None, heats: tuple[float, float]
+) -> Result:
     """Small fleets are annealed whole by every process, and all go on from the best of them; of large ones each
     process anneals a part, cut anew each time."""
-    fleet, random = one.fleet, Random(seed)
-    now, best, least = one.days(), one.days(), one.cost
-    parted = fleet.orders >= PARTED
-    with Team(fleet, threads) as team:
-        for epoch in range(EPOCHS):
-            began = time.monotonic()
-            hot, cold = (one.warmth * HOT * (COLD / HOT) ** ((epoch + more) / EPOCHS) for more in (0, 1))
-            end = began + (until - began) / (EPOCHS - epoch)
-            share = None if rounds is None else rounds * (epoch + 1) // EPOCHS - rounds * epoch // EPOCHS
-            tasks = [Task(now, random.getrandbits(32), hot, cold, end, share) for _ in range(threads)]
-            if parted:
-                parts = regions.cut(fleet, now, threads, random)
-                tasks = [replace(task, vehicles=v, orders=o) for task, (v, o) in zip(tasks, parts, strict=True)]
-            found = team.do(tasks)
-            whole = [found] if parted else [[result] for result in found]
-            now = _joined(result.now for result in min(whole, key=lambda parts: sum(part.now_cost for part in parts)))
-            top = min(whole, key=lambda parts: sum(part.best_cost for part in parts))
-            if (cost := sum(part.best_cost for part in top)) < least:
-                best, least = _joined(part.best for part in top), cost
+    random, (hot, cold) = Random(seed), heats
+    days, epochs, parted = one.days(), EPOCHS if team.size > 1 else 1, team.size > 1 and team.fleet.orders > PARTED
+    best = Result(days, one.cost, days, one.cost, 0)
+    now = days
+    for epoch in range(epochs):
+        began = time.monotonic()
+        first, last = (hot * (cold / hot) ** ((epoch + more) / epochs) for more in (0, 1))
+        end = began + (until - began) / (epochs - epoch)
+        share = None if rounds is None else rounds * (epoch + 1) // epochs - rounds * epoch // epochs
+        tasks = [Task(now, random.getrandbits(32), first, last, end, share) for _ in range(team.size)]
+        if parted:
+            parts = regions.cut(team.fleet, now, team.size, random)
+            tasks = [replace(task, vehicles=v, orders=o) for task, (v, o) in zip(tasks, parts, strict=True)]
+        found = team.do(tasks)
+        whole = [_joined(found)] if parted else found
+        now = min(whole, key=lambda result: result.now_cost).now
+        best = min([best, *whole], key=lambda result: result.best_cost)
     return best
 
 
-def _joined(parts: Iterable[Days]) -> Days:
-    return {v: trips for part in parts for v, trips in part.items()}
+def _joined(parts: Iterable[Result]) -> Result:
+    """The parts as one."""
+    parts = list(parts)
+    return Result(
+        {v: trips for part in parts for v, trips in part.now.items()},
+        sum(part.now_cost for part in parts),
+        {v: trips for part in parts for v, trips in part.best.items()},
+        sum(part.best_cost for part in parts),
+        sum(part.rounds for part in parts),
+    )

@@ -29,6 +29,7 @@ class Task:
     rounds: int | None = None
     vehicles: tuple[int, ...] | None = None
     orders: tuple[int, ...] = ()
+    polish: bool = False  # with PyVRP instead of annealing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Result:
 
 def work(fleet: Fleet, task: Task) -> Result:
     """Does the task."""
+    if task.polish:
+        return _polished(fleet, task)
     began = time.monotonic()
     days, whole = task.days, task.vehicles is None
     vehicles, orders = task.vehicles or (), (0, *task.orders)
@@ -61,6 +64,14 @@ def work(fleet: Fleet, task: Task) -> Result:
     if not whole:
         found = _whole(found[0], vehicles, orders), _whole(found[1], vehicles, orders)
     return Result(found[0], int(one.now.sums[0]), found[1], one.cost, one.rounds)
+
+
+def _polished(fleet: Fleet, task: Task) -> Result:
+    from services.dispatch.planning import pyvrp_solver
+
+    found = pyvrp_solver.search(fleet, task.seed, lambda: time.monotonic() >= task.until_s, task.days)
+    cost = Search(fleet, task.seed, found).cost
+    return Result(found, cost, found, cost, 0)
 
 
 def _whole(days: Days, vehicles: Sequence[int], orders: Sequence[int]) -> Days:

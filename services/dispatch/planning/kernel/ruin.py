@@ -8,22 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.dispatch.planning.kernel.cold import cold_enough
-from services.dispatch.planning.kernel.fleet import FAR, LOAD, Array, Fleet, Whole, wide
+from services.dispatch.planning.kernel.fleet import LOAD, Array, Fleet, Whole, wide
 from services.dispatch.planning.kernel.jit import inline, njit
 from services.dispatch.planning.kernel.recreate import below, draw, insert, window
 from services.dispatch.planning.kernel.tours import (
     BEGIN,
-    CHILLY,
     HEAD,
-    HOME,
-    LAST,
-    LATEST,
-    LEAVES,
     NEXT,
     OPENS,
     PREV,
-    ROOM,
     SHUTS,
     SIZE,
     TAIL,
@@ -37,9 +30,13 @@ from services.dispatch.planning.kernel.tours import (
     take_out,
     update,
 )
+from services.dispatch.planning.kernel.trips import allowed, exchange, whole
 
 STRING, SPLIT, FEW = 10, 0.5, 64
 """Longest string; how often one is taken out around some stops that stay; so few are sorted by insertion."""
+WHOLE, EXCHANGE, TIMELY = 0.02, 0.05, 0.5
+"""With several trips a day: how often a whole trip or day goes out, trips change vehicles, and what goes out is near
+in place and time, not in place alone."""
 
 
 @njit
@@ -48,13 +45,21 @@ def ruin(fleet: Fleet, tours: Tours, rng: Array, mean: float, hit: Array, marked
     n, trips = fleet.near.shape[0] - 1, hit.shape[0] - tours.sums[2]
     if trips <= 0:
         return 0
+    timely = False
+    if fleet.max_trips > 1:
+        dice = draw(rng)
+        if dice < WHOLE:
+            return whole(fleet, tours, rng, touched, marked)
+        if dice < WHOLE + EXCHANGE:
+            return exchange(fleet, tours, rng, touched, marked)
+        timely = draw(rng) < TIMELY
     longest = min(float(STRING), (n - tours.sums[1]) / trips)
     strings = wide(draw(rng) * (4 * mean / (1 + longest) - 1) + 1)
     hit[:] = False
     k = 0
     seed = 1 + below(rng, n)
-    for q in range(fleet.around.shape[1]):
-        c = fleet.around[seed, q]
+    for q in range(fleet.near.shape[1] if timely else fleet.around.shape[1]):
+        c = fleet.around[seed, q] if not timely else fleet.near[seed, q - 1] if q else wide(seed)
         t = tours.order[c, TRIP]
         if c == 0 or strings == 0:
             break
@@ -196,7 +201,7 @@ def fill(fleet: Fleet, tours: Tours, rows: Array) -> None:
             tours.out[tours.sums[1]] = c
             tours.sums[1] += 1
     for v in range(tours.count.shape[0]):
-        while not _allowed(fleet, tours, v):
+        while not allowed(fleet, tours, v):
             take_out(fleet, tours, tours.trip[tours.trips[v, tours.count[v] - 1], TAIL])
             update(fleet, tours, v)
 
@@ -208,41 +213,6 @@ def _choose_window(fleet: Fleet, tours: Tours, c: Whole, v: Whole) -> None:
     w = max(0, window(fleet, c, tours.order[c, BEGIN]))
     tours.order[c, OPENS], tours.order[c, SHUTS] = fleet.windows[c, w, 0], fleet.windows[c, w, 1]
     update(fleet, tours, v)
-
-
-@njit
-def _allowed(fleet: Fleet, tours: Tours, v: Whole) -> bool:
-    for j in range(tours.count[v]):
-        t = tours.trips[v, j]
-        trip = tours.trip[t]
-        if trip[ROOM] < 0 or trip[ROOM + 1] < 0 or trip[LEAVES] > trip[LAST]:
-            return False
-        i = trip[HEAD]
-        while i:
-            if tours.order[i, BEGIN] > tours.order[i, LATEST]:
-                return False
-            i = tours.order[i, NEXT]
-        if trip[CHILLY] < FAR and not _cold(fleet, tours, t, v):
-            return False
-    return True
-
-
-@njit
-def _cold(fleet: Fleet, tours: Tours, t: Whole, v: Whole) -> bool:
-    """Whether the trip keeps its cold limits: looks at it without its last order, and that one put in."""
-    trip = tours.trip[t]
-    c, w = trip[TAIL], 0
-    after = tours.order[c, PREV]
-    while fleet.windows[c, w, 0] != tours.order[c, OPENS]:
-        w += 1
-    if after:
-        tours.order[after, NEXT] = 0
-    kept = cold_enough(
-        fleet, tours, c, w, t if after else wide(-1), after, fleet.kind[v], wide(trip[LEAVES]), trip[HOME]
-    )
-    if after:
-        tours.order[after, NEXT] = c
-    return kept
 
 
 @njit
