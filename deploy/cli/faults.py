@@ -18,7 +18,7 @@ app = App(
 
 Each fault takes about a minute. Exit code 0 only if all held, and the audit of each stack does.
 
-Example: halfday faults 16 2-relay --report faults.md""",
+Example: halfday faults 16 2-out --report faults.md""",
     help_format="plaintext",
 )
 

@@ -34,18 +34,19 @@ RELAY = ("relay.after_claim", "relay.mid_batch", "relay.after_send", "relay.befo
 EFFECT = ("inbox.after_insert", "effect.before_commit", "effect.after_commit_before_ack")
 ACCEPT = ("accept.before_commit", "accept.after_commit")
 SAGA = ("saga.before_step",)
-POINTS = (*RELAY, *EFFECT, *ACCEPT, *SAGA, *records.POINTS)
+POINTS = (*ACCEPT, *RELAY, *EFFECT, *SAGA, *records.POINTS)
+# At least ten deaths at each point, over all processes.
+OUT = {"orders.api": dict.fromkeys(ACCEPT, 10)} | dict.fromkeys(WORKERS, dict.fromkeys(RELAY, 4))
+IN = {
+    name: dict.fromkeys(EFFECT, 4) | ({} if name.startswith("dispatch") else dict.fromkeys(SAGA, 5)) for name in WORKERS
+}
 
 FAULTS = (
     Fault("1", "kill -9 of any of our processes, at random", "I1 I3 I5 I10", 15, processes.killed),
-    Fault("2-relay", "killed at each crash point of the relay", "I1 I3 I6 I10", 15,
-          partial(processes.crash_points, points=RELAY, names=WORKERS, each=4)),
-    Fault("2-effect", "killed at each crash point of a consumer", "I1 I3 I6 I8", 15,
-          partial(processes.crash_points, points=EFFECT, names=WORKERS, each=4)),
-    Fault("2-accept", "killed at each crash point of the acceptance of orders", "I1 I8", 15,
-          partial(processes.crash_points, points=ACCEPT, names=["orders.api"], each=10)),
-    Fault("2-saga", "killed before a deadline takes effect", "I2 I5", 15,
-          partial(processes.crash_points, points=SAGA, names=["orders.worker", "inventory.worker"], each=5)),
+    Fault("2-out", "killed at each crash point of acceptance and relay", "I1 I3 I6 I8 I10", 15,
+          partial(processes.crash_points, plan=OUT)),
+    Fault("2-in", "killed at each crash point of consumers and deadlines", "I1 I2 I3 I5 I6 I8", 15,
+          partial(processes.crash_points, plan=IN)),
     Fault("2-park", "killed while a record is being parked", "I10", 15, records.killed_at_parking),
     Fault("2-campaign", "killed half-way through the orders of a group-buy", "I1 I3", 15, records.killed_half_way),
     Fault("3", "a zombie: stopped beyond its session, back beside its successor", "I2 I3 I5 I6", 30, processes.zombies),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 import psutil
@@ -74,19 +74,18 @@ async def slow(fire: Fire) -> None:
         await fire.part(POLL_S).last()
 
 
-async def crash_points(fire: Fire, points: Sequence[str], names: Sequence[str], each: int) -> None:
-    """F2: the processes die by themselves at each point, each `each` times at least, one after another."""
-    for name in names:
-        order = [point for _ in range(each) for point in points]
+async def crash_points(fire: Fire, plan: Mapping[str, Mapping[str, int]]) -> None:
+    """F2: by name of the process, at which points it dies by itself and how often, one life after another."""
+    before = {name: len(fire.house.lives(name)) for name in plan}
+    for name, points in plan.items():
+        order = [point for point, times in points.items() for _ in range(times)]
         fire.rng.shuffle(order)
         fire.arm(name, [f"{point}:kill@{fire.rng.randint(1, 4)}" for point in order])
-    before = {name: len(fire.house.lives(name)) for name in names}
-    await asyncio.gather(*(fire.kill(name) for name in names))
-    await eventually(lambda: all(_has_peace(fire, name) for name in names), 240, f"every life with {points} is over")
-    for name in names:
-        for fault in fire.house.lives(name)[before[name] :]:
-            if fault:
-                fire.did[fault.partition(":")[0]] += 1
+    await asyncio.gather(*(fire.kill(name) for name in plan))
+    await eventually(lambda: all(_has_peace(fire, name) for name in plan), 240, "every life is over")
+    for name in plan:
+        for fault in filter(None, fire.house.lives(name)[before[name] :]):
+            fire.did[fault.partition(":")[0]] += 1
     await fire.last()
 
 
