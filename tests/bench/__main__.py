@@ -52,7 +52,7 @@ def main() -> int:
     given = parser.parse_args()
     if strange := set(given.names) - BENCHES.keys():
         parser.error(f"there is no {', '.join(sorted(strange))}; there are: {', '.join(BENCHES)}")
-    effort = Effort(3, 0.25) if given.quick else Effort()
+    effort = Effort(3, 0.5) if given.quick else Effort()
 
     def tell(one: Line) -> None:
         print(report.as_json(one) if given.json else report.as_row(one), flush=True)

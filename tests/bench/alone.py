@@ -19,6 +19,7 @@ from services.kit.consumer import Processor, Subscription, subscribe
 from services.kit.delivery import Delivery
 from services.kit.kafka import make_broker
 from services.kit.message import Message
+from services.kit.process import collect_less
 from services.kit.relay import Relay
 from services.kit.settings import Settings
 
@@ -60,6 +61,7 @@ async def consume(count: int) -> dict[str, float]:
 
 
 async def main(what: str) -> None:
+    collect_less()
     if what == "relay":
         await Relay("orders", Settings.load(), asyncio.Event()).run()
     else:

@@ -63,7 +63,7 @@ async def accept(world: World, effort: Effort) -> list[Line]:
             books = Books()
 
             async def measure(shop: Shop, n: int, connections: int = connections, books: Books = books) -> Figures:
-                wishes = market.wishes(effort.of(4000), n)
+                wishes = market.wishes(effort.of(1500), n)
                 load = _check(await client.burst(shop.port, map(shop.post, wishes), connections), TAKEN)
                 books.keep(shop, wishes)
                 await settled(shop)
@@ -86,7 +86,7 @@ async def accept_batch(world: World, effort: Effort) -> list[Line]:
     books = Books()
 
     async def measure(shop: Shop, n: int) -> Figures:
-        wishes = market.wishes(effort.of(6000), n)
+        wishes = market.wishes(effort.of(4000 if isinstance(shop, Ours) else 1500), n)
         if isinstance(shop, Ours):
             groups = [wishes[at : at + BATCH] for at in range(0, len(wishes), BATCH)]
             bodies = [b"[" + b",".join(wish.body for wish in group) + b"]" for group in groups]
@@ -113,7 +113,7 @@ async def chain(world: World, effort: Effort) -> list[Line]:
     books = Books()
 
     async def measure(shop: Shop, n: int) -> Figures:
-        wishes = market.wishes(effort.of(4000 if shop.name != "typical" else 1000), n)
+        wishes = market.wishes(effort.of(1600 if shop.name != "typical" else 400), n)
         began = time.perf_counter()
         load = _check(await client.burst(shop.port, map(shop.post, wishes), 32), TAKEN)
         await settled(shop)
@@ -131,7 +131,7 @@ async def chain(world: World, effort: Effort) -> list[Line]:
 
 async def chain_hot(world: World, effort: Effort) -> list[Line]:
     """The same with one item that everybody wants and half of them get: the first half, in order of arrival."""
-    count = effort.of(3000)
+    count = effort.of(1600)
     shops: list[Shop] = [Ours(world), Monolith(world)]
     books = Books()
 
@@ -189,7 +189,7 @@ async def latency(world: World, effort: Effort) -> list[Line]:
             books = Books()
 
             async def measure(shop: Shop, n: int, rate: int = rate, books: Books = books) -> Figures:
-                wishes = market.wishes(int(rate * effort.of(8)), n)
+                wishes = market.wishes(int(rate * 4 * effort.scale), n)
                 books.keep(shop, wishes)
                 millis = await reservations(shop, wishes, rate)
                 return {"p50": client.quantile(millis, 0.5), "p99": client.quantile(millis, 0.99)}

@@ -16,7 +16,7 @@ from services.kit.unit_of_work import begin
 from services.orders.domain.catalog import KINDS
 from services.orders.repository import catalog as catalog_rows
 from tests.bench import market
-from tests.bench.shops import Shop, tokens
+from tests.bench.shops import WAITING, Shop, tokens
 from tests.bench.world import Child, World, free_port
 
 
@@ -61,8 +61,8 @@ class Ours(Shop):
     async def states(self) -> dict[UUID, str]:
         return {row["order_id"]: row["state"] for row in await self.db.fetch("select order_id, state from orders")}
 
-    async def waiting(self) -> int:
-        return int(await self.db.fetchval("select count(*) from orders where state = 'placed'"))
+    async def waiting(self) -> bool:
+        return bool(await self.db.fetchval(WAITING))
 
     async def claims(self) -> list[tuple[str, str, int, int, int]]:
         rows = await self.stock.fetch(

@@ -50,9 +50,13 @@ async def opened(shops: Sequence[Shop], hot: int = 0) -> AsyncIterator[None]:
 async def take_turns(
     shops: Sequence[Shop], runs: int, measure: Callable[[Shop, int], Awaitable[Figures]], *, warm: int = 1
 ) -> Found:
-    """Measures each shop in each run, in turn; the first `warm` rounds are thrown away. Raises nothing of its own."""
+    """Measures each variant in each run, in turn. The first `warm` rounds are thrown away; after them every database
+    gets its statistics, as it would within a minute.
+    """
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for n in range(-warm, runs):
+        if n == 0:
+            await shops[0].world.analyze()
         for shop in shops if n % 2 == 0 else reversed(shops):
             figures = await measure(shop, n + warm)
             if n >= 0:

@@ -21,7 +21,7 @@ Pool = asyncpg.Pool
 
 
 class Shop(ABC):
-    """A variant that is running. Orders are posted to `port`; `waiting` counts those without an answer about stock."""
+    """A variant that is running. Orders are posted to `port`; `waiting` says whether any has no answer yet."""
 
     name: str
     port: int
@@ -39,8 +39,8 @@ class Shop(ABC):
         """Every order with its state: placed, reserved or rejected."""
 
     @abstractmethod
-    async def waiting(self) -> int:
-        """How many orders have no answer about stock yet."""
+    async def waiting(self) -> bool:
+        """Whether any order has no answer about stock yet."""
 
     @abstractmethod
     async def claims(self) -> list[tuple[str, str, int, int, int]]:
@@ -79,7 +79,7 @@ async def _priced(pool: Pool) -> None:
     await pool.executemany("insert into price (item, fen) values ($1, $2)", prices)
 
 
-_STATES, _WAITING = "select id, state from orders", "select count(*) from orders where state = 'placed'"
+_STATES, WAITING = "select id, state from orders", "select exists (select from orders where state = 'placed')"
 
 
 class Monolith(Shop):
@@ -99,8 +99,8 @@ class Monolith(Shop):
     async def states(self) -> dict[UUID, str]:
         return {row["id"]: row["state"] for row in await self.db.fetch(_STATES)}
 
-    async def waiting(self) -> int:
-        return 0
+    async def waiting(self) -> bool:
+        return False
 
     async def claims(self) -> list[tuple[str, str, int, int, int]]:
         rows = await self.db.fetch(
@@ -143,8 +143,8 @@ class TwoServices(Shop):
     async def states(self) -> dict[UUID, str]:
         return {row["id"]: row["state"] for row in await self.db.fetch(_STATES)}
 
-    async def waiting(self) -> int:
-        return int(await self.db.fetchval(_WAITING))
+    async def waiting(self) -> bool:
+        return bool(await self.db.fetchval(WAITING))
 
     async def claims(self) -> list[tuple[str, str, int, int, int]]:
         rows = await self.stock.fetch(

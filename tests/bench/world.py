@@ -107,6 +107,11 @@ class World:
         await conn.close()
         return url
 
+    async def analyze(self) -> None:
+        """Lets the planner know of every database what autovacuum would have found out soon."""
+        for pool in self.pools:
+            await pool.execute("vacuum analyze")
+
     def kafka(self) -> dict[str, str]:
         """What a peer is told of Kafka; it logs in as admin."""
         return {"KAFKA": self.stack.kafka_bootstrap, "KAFKA_USER": "admin", "KAFKA_PASSWORD": self.stack.users["admin"]}
