@@ -49,7 +49,7 @@ async def _started(shop: Ours | TwoServices, name: str) -> tuple[float, float]:
     else:
         child = await shop.world.start([orders.__name__], shop.ports[0], shop.told[0])
     took = time.perf_counter() - began
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)  # pause: its first garbage is collected and its pools are warm
     mb = child.mb
     await child.stop()
     return mb, took
