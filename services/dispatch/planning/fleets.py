@@ -155,10 +155,12 @@ def part(fleet: Fleet, vehicles: Sequence[int], orders: Sequence[int]) -> Fleet:
 
 
 def _lone(cost: Array, homes: Sequence[int]) -> Array:
-    """What a trip of its own adds at least; not known (0) where days end elsewhere than at the station."""
-    if any(homes):
-        return np.zeros(cost.shape[1], np.int64)
-    return (cost[:, 0, :].min(axis=0) + cost[:, :, 0].min(axis=0)).astype(np.int64)
+    """What a trip of its own adds at least. Behind others it may spare the way from the station to the day's end."""
+    back = cost[:, :, 0].min(axis=0).astype(np.int64)
+    for home in {*homes} - {0}:
+        spared = (cost[:, :, home].astype(np.int64) - cost[:, :, 0]).max()
+        back = np.minimum(back, cost[:, :, home].min(axis=0) - max(0, spared))
+    return np.maximum(0, cost[:, 0, :].min(axis=0) + back)
 
 
 def _kind(courier: Courier) -> tuple[str, int, int]:

@@ -79,11 +79,6 @@ class Search:
         anneal(self.fleet, self.now, self.trial, self.best, self.rng, rounds, heat, MEAN)
         self.rounds += rounds
 
-    def restart(self) -> None:
-        """Goes back to the best tours."""
-        copy(self.best, self.now)
-        copy(self.best, self.trial)
-
     def days(self) -> Days:
         """The best tours; vehicles without a trip are left out."""
         return days_of(self.best)

@@ -31,6 +31,7 @@ from services.dispatch.planning.kernel.tours import (
     PREV,
     ROOM,
     SHUTS,
+    SPARE,
     TAIL,
     TRIP,
     VEHICLE,
@@ -137,8 +138,16 @@ def _fits(fleet: Fleet, tours: Tours, c: Whole, t: Whole, kind: Whole, after: Wh
     clock = max(clock, fleet.windows[c, w, 0]) + fleet.order[c, SERVICE]
     if clock + fleet.time[kind, c, b if b else trip[HOME]] > (tours.order[b, LATEST] if b else trip[DUE]):
         return -1
-    warm = min(trip[CHILLY], fleet.order[c, COLD]) >= FAR
-    return w if warm or cold_enough(fleet, tours, c, w, t, after, kind, start, trip[HOME]) else -1
+    if min(trip[CHILLY], fleet.order[c, COLD]) >= FAR:
+        return w
+    bare = leg + (tours.order[after, BARE] + tours.order[after, AFTER] if after else fleet.load_s)
+    if bare - fleet.load_s > fleet.order[c, COLD]:
+        return -1
+    if b:
+        bare += fleet.order[c, SERVICE] + fleet.time[kind, c, b]
+        if bare - tours.order[b, BARE] > tours.order[b, SPARE]:
+            return -1
+    return w if cold_enough(fleet, tours, c, w, t, after, kind, start, trip[HOME]) else -1
 
 
 @inline
@@ -155,19 +164,25 @@ def _alone(fleet: Fleet, tours: Tours, c: Whole, best: Whole, seen: Array) -> tu
             if seen[group]:
                 continue
             seen[group] = True
-        clock = wide(fleet.opens[v])
-        for j in range(k + 1):
-            added, room, w = _gap(fleet, tours, c, v, j, clock)
+        first = wide(0)  # before the last place all add the same
+        if k and fleet.cost[fleet.kind[v], 0, c] + fleet.cost[fleet.kind[v], c, 0] > best:
+            if fleet.home[v] == 0:
+                continue
+            first = k
+        for j in range(first, k + 1):
+            clock = wide(tours.trip[tours.trips[v, j - 1], BACK] if j else fleet.opens[v])
+            added, room, w = _gap(fleet, tours, c, v, j, clock, best)
             if w >= 0 and (added < best or (added == best and vehicle >= 0 and room > most)):
                 best, vehicle, place, meant, most = added, v, j, w, room
-            if j < k:
-                clock = wide(tours.trip[tours.trips[v, j], BACK])
     return best, vehicle, place, meant
 
 
 @inline
-def _gap(fleet: Fleet, tours: Tours, c: Whole, v: Whole, j: Whole, clock: Whole) -> tuple[Whole, Whole, Whole]:
-    """c alone in a j-th trip of v, free at `clock`: (added cost, time to spare, window or -1)."""
+def _gap(
+    fleet: Fleet, tours: Tours, c: Whole, v: Whole, j: Whole, clock: Whole, best: Whole
+) -> tuple[Whole, Whole, Whole]:
+    """c alone in a j-th trip of v, free at `clock`: (added cost, time to spare, window or -1: also if it adds more
+    than `best`)."""
     k, kind = tours.count[v], fleet.kind[v]
     added, home, due = wide(fleet.cost[kind, 0, c]), 0, wide(fleet.shuts[v])
     if j < k:
@@ -180,6 +195,8 @@ def _gap(fleet: Fleet, tours: Tours, c: Whole, v: Whole, j: Whole, clock: Whole)
             before = tours.trip[tours.trips[v, k - 1], TAIL]
             added += fleet.cost[kind, before, 0] - fleet.cost[kind, before, home]
     added += fleet.cost[kind, c, home]
+    if added > best:
+        return added, wide(0), -1
     start = max(clock, fleet.order[c, RELEASE])
     at = start + fleet.load_s + fleet.time[kind, 0, c]
     w = window(fleet, c, at)

@@ -16,9 +16,9 @@ from services.dispatch.planning.kernel.fleet import COLD, FAR, LOAD, RELEASE, SE
 from services.dispatch.planning.kernel.jit import inline, njit
 
 WIDTH = 16
-NEXT, PREV, TRIP, OPENS, SHUTS, BEGIN, LATEST, BARE, BOUND, GAP, AFTER = range(11)
+NEXT, PREV, TRIP, OPENS, SHUTS, BEGIN, LATEST, BARE, BOUND, GAP, AFTER, SPARE = range(12)
 """Of an order: its neighbours (0: none), its trip (-1: left out), the window that is meant, the times above, what the
-way to it costs, and its service time."""
+way to it costs, its service time, and how much longer goods may be on the way from it on."""
 HEAD, TAIL, SIZE, VEHICLE, ROOM, LEAVES, BACK, DUE, LAST, HOME, HOMEWARD, CHILLY = (*range(5), *range(6, 13))
 """Of a trip: first and last order, how many, whose, what may still be loaded (two columns), when loading begins at the
 soonest, when it would be back at the station, when it must be home, when loading must begin, where it ends, what the
@@ -144,9 +144,12 @@ def _forward(fleet: Fleet, tours: Tours, t: Whole, kind: Whole, clock: Whole) ->
 @inline
 def _backward(fleet: Fleet, tours: Tours, t: Whole, kind: Whole, due: Whole) -> Whole:
     trip = tours.trip[t]
-    then, i = trip[HOME], trip[TAIL]
+    then, i, spare = trip[HOME], trip[TAIL], wide(FAR)
     while i:
         row = tours.order[i]
+        if trip[CHILLY] < FAR:
+            spare = min(spare, fleet.order[i, COLD] + fleet.load_s - row[BARE])
+            row[SPARE] = spare
         due = max(min(row[SHUTS], due - fleet.time[kind, i, then] - row[AFTER]), -FAR)
         row[LATEST] = due
         then, i = i, row[PREV]
