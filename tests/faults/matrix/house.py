@@ -33,9 +33,9 @@ LONGEST_DELAY_S = 0.5
 @dataclass
 class House:
     """What one stack keeps from shift to shift. `outside` is its endpoints.json with the clients' ways through the
-    network; `ops` what all clients did so far; `twice` how many records stood
-    in the topics before; `left` what the stalls still have; `foreign` the subjects of records
-    of which the checks know nothing.
+    network; `ops` what all clients did so far; `twice` how many records stood in the topics before; `left` what the
+    stalls still have; `foreign` the subjects of which the checks know nothing; `poison` where records stand that
+    nobody sent.
     """
 
     data: Path
@@ -49,6 +49,7 @@ class House:
     ops: list[Op] = field(default_factory=list)
     left: dict[str, dict[str, int]] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
+    poison: set[str] = field(default_factory=set)
     shifts: int = 0
     twice: int = 0
 

@@ -30,7 +30,11 @@ class Memory:
             with suppress(psutil.Error):
                 process = psutil.Process(pid)
                 if time.time() - process.create_time() > YOUNG_S:
-                    self._samples[name].append((time.monotonic() - self._began, _mb(process)))
+                    self.add(name, time.monotonic() - self._began, _mb(process))
+
+    def add(self, name: str, at: float, mb: float) -> None:
+        """Notes that the process had so much memory so many seconds after the beginning."""
+        self._samples[name].append((at, mb))
 
     def minutes(self) -> dict[str, dict[int, float]]:
         """The median of each minute, in MB."""

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from contracts.events.inventory import StockReserved
-from contracts.events.orders import OrderPlaced
+from contracts.events.orders import OrderCollected
 from contracts.values import reservation_of
 from tests.faults.chaos import SERVICES
 from tests.faults.client import Ask
@@ -24,8 +24,8 @@ KILLS = 10
 TOO_LARGE = 2_000_000
 Place = tuple[str, int, int]
 """Topic, partition and offset."""
-_KNOWN = {"inventory.stock.v1": StockReserved.TYPE, "orders.order.v1": OrderPlaced.TYPE}
-"""Topics that are poisoned, with a type that stands on each: one is read by orders, the other by inventory."""
+_KNOWN = {"inventory.stock.v1": StockReserved.TYPE, "orders.order.v1": OrderCollected.TYPE}
+"""Topics that are poisoned, with a type that their reader handles: of one that is orders, of the other inventory."""
 
 
 async def poisoned(fire: Fire) -> None:
@@ -106,7 +106,9 @@ async def _give_up(fire: Fire, sent: list[Place]) -> None:
         return set(sent) <= parked.keys()
 
     await eventually(all_parked, 30, "every bad record is parked")
-    for service, row in map(parked.__getitem__, sent):
+    for place in sent:
+        service, row = parked[place]
+        fire.house.poison.add("{}/{}@{}".format(*place))
         fire.house.foreign.add(row["scope"])
         ask = Ask("operator", service, "POST", f"/v1/parked/{row['id']}:discard", {"why": "poison of a fault test"})
         assert (await client.send(ask)).ok

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 import time
 import traceback
@@ -35,19 +36,27 @@ def run(faults: Sequence[Fault], seconds: float, seed: int, say: Say, tell: Call
     wrong = []
     for n in range(0, len(faults), A_STACK):
         some = faults[n : n + A_STACK]
-        folder = tempfile.TemporaryDirectory(prefix="halfday-faults-", ignore_cleanup_errors=True)
-        data = Path(folder.name)
+        data = Path(tempfile.mkdtemp(prefix="halfday-faults-"))
         with open_house(data, new_market()) as house, ThreadPoolExecutor(1) as apart:
             rows = apart.submit(asyncio.run, _play(house, some, seconds, seed, say, tell)).result()
-            verdict = audit.run(data / "endpoints.json", require_terminal=True)
-        say(verdict.lines[-1])
-        wrong += [] if verdict.ok else verdict.lines
-        if verdict.ok and all(one.ok for one in rows):
-            folder.cleanup()
+            found = _books(house)
+        say("The books hold." if not found else "\n".join(["The books do not hold:", *found]))
+        wrong += found
+        if not found and all(one.ok for one in rows):
+            shutil.rmtree(data, ignore_errors=True)
         else:
-            folder._finalizer.detach()  # type: ignore[attr-defined]
             say(f"logs and histories are kept in {data}")
     return wrong
+
+
+def _books(house: House) -> list[str]:
+    """What the audit says against the books of the stack. It must name the poison, which no outbox has sent, and
+    nothing else.
+    """
+    findings = audit.run(house.data / "endpoints.json", require_terminal=True).findings
+    named = {finding.where for finding in findings}
+    unseen = [f"the audit does not name the poison at {place}" for place in house.poison - named]
+    return [str(finding) for finding in findings if finding.where not in house.poison] + unseen
 
 
 async def _play(
