@@ -1,8 +1,8 @@
-"""Six ways to get it wrong. None of them is known to the checks: the invariants alone must give them away."""
+"""Seven ways to get it wrong. None of them is known to the checks: the invariants alone must give them away."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from contracts.events.inventory import ReleaseStock
@@ -15,9 +15,11 @@ from services.kit.consumer import Processor
 from services.kit.outbox import Row
 from services.kit.unit_of_work import UnitOfWork
 from services.orders.domain import fulfilment, steps
+from services.orders.domain.join import Join, JoinState
 from services.orders.domain.order import Cancel, Decision, Order
-from tests.simulation import kit_tables
-from tests.simulation.memory import Reader
+from services.orders.repository import campaign_rows
+from tests.simulation import campaign_tables, kit_tables
+from tests.simulation.memory import Reader, Transaction
 from tests.simulation.processes import Consumer
 from tests.simulation.seams import Seam
 
@@ -91,6 +93,15 @@ def expiry_ignoring_commit() -> list[Seam]:
     return [(reservation, "expire", expire), (UnitOfWork, "undue", lambda *_: None)]
 
 
+def joins_settled_twice() -> list[Seam]:
+    """A part of a group-buy is settled, but its joins are not marked."""
+
+    async def save_joins(conn: Transaction, joins: Collection[Join]) -> None:
+        await campaign_tables.save_joins(conn, [join for join in joins if join.state is not JoinState.REFUNDED])
+
+    return [(campaign_rows, "save_joins", save_joins)]
+
+
 BUGS: dict[str, Callable[[], list[Seam]]] = {
     "no inbox": no_inbox,
     "cursor outbox": cursor_outbox,
@@ -98,4 +109,5 @@ BUGS: dict[str, Callable[[], list[Seam]]] = {
     "no shortfall rule": no_shortfall_rule,
     "cancel out of order": cancel_out_of_order,
     "expiry ignoring commit": expiry_ignoring_commit,
+    "joins settled twice": joins_settled_twice,
 }

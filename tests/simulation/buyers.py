@@ -52,8 +52,7 @@ class Buyers:
                 # another content came first under this id, or the market day is over
                 hold(answer.status in {409, 422}, "an order is taken or refused", f"{name}: {answer}")
             elif id not in self.accepted:
-                self.accepted[id] = answer
-                self._live(id, name, answer)
+                self.live(id, name, answer)
             else:
                 known = self.accepted[id].terms
                 hold(known == answer.terms, "the same request has the same answer", f"{known}, {answer.terms}")
@@ -64,8 +63,10 @@ class Buyers:
 
         self.market.client.place(id, asked, f"order {name}", heard)
 
-    def _live(self, id: UUID, name: str, order: o.Order) -> None:
+    def live(self, id: UUID, name: str, order: o.Order) -> None:
+        """An order that was taken: what its buyer does with it from now on."""
         market, rng = self.market, self.rng
+        self.accepted[id] = order
         total = order.terms.total_fen
         if order.terms.payment == "pending":
             self._pay(id, name, total)

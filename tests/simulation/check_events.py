@@ -21,6 +21,7 @@ ONCE = {
     "order-placed", "order-delivered", "order-collected", "order-returned", "order-rejected", "order-cancelled",
     "order-failed", "order-reopened", "job-loaded", "job-delivered", "job-returned", "lot-received", "lot-released",
     "wave-opened", "wave-cut", "wave-released", "wave-done",
+    "campaign-opened", "campaign-cut", "campaign-formed", "campaign-failed",
 }  # fmt: skip
 """Facts that can be true of their subject only once."""
 
@@ -102,6 +103,9 @@ class EventChecks:
             payment = (fact.subject, fact.data["payment"])
             hold(payment not in self.refunds, "a payment is refunded once", f"{payment}")
             self.refunds.add(payment)
+        elif fact.kind == "join-refunded":
+            hold(("join", fact.data["join"]) not in self.refunds, "a join ends once", f"join {fact.data['join']}")
+            self.refunds.add(("join", fact.data["join"]))
 
     def appended(self, record: Record) -> None:
         """A record stands in the log."""

@@ -67,7 +67,7 @@ class Market:
             put("points", c.PointPut(id=f"p{community}", community=community, name_zh="点", closes_at="20:00"))
         for id, unit in ITEMS.items():
             put("items", c.ItemPut(id=id, name_zh=id, unit=unit, unit_g=500, unit_ml=100, cold=id == "tofu"))
-            for channel in (Channel.APP, Channel.STALL):
+            for channel in (Channel.APP, Channel.GROUP, Channel.STALL):
                 price = {"item": id, "channel": channel, "price_fen": 300, "effective_from": hour(0)}
                 put("prices", c.PricePut(id=f"{id}-{channel}", **price))
         for id, site in TERMINALS.items():

@@ -20,7 +20,9 @@ from services.kit.outbox import Row
 from services.kit.problems import Problem
 from services.kit.service import Context
 from services.kit.unit_of_work import begin
+from services.orders.domain.join import Join
 from services.orders.domain.order import Order
+from services.orders.repository import campaigns
 from services.orders.repository.orders import find
 from tests.simulation import seams
 from tests.simulation.broken import hold
@@ -128,6 +130,9 @@ class Mirror:
         db = self.run.dbs["orders"]
         found = await find(self.pools["orders"], list(db.tables["orders"]))
         same(found, db.tables["orders"])
+        same(await campaigns.find(self.pools["orders"], list(db.tables["campaign"])), db.tables["campaign"])
+        joins = await campaigns.find_joins(self.pools["orders"], list(db.tables["campaign_join"]))
+        same(joins, db.tables["campaign_join"])
 
     async def _inventory(self) -> None:
         db, pool = self.run.dbs["inventory"], self.pools["inventory"]
@@ -183,7 +188,7 @@ def _plain(result: Any, error: BaseException | None) -> Any:
         return error.status, error.code, error.detail
     assert error is None, error
     match result:
-        case Order():
+        case Order() | Join():
             return result
         case dict() if "allotment" in result:
             return result

@@ -16,13 +16,14 @@ from services.kit.message import Erased, Record
 from services.kit.relay import POLL_S
 from services.orders.app import SERVICE as ORDERS
 from services.orders.domain.order import TERMINAL
-from tests.simulation import check_orders, seams
+from tests.simulation import check_campaigns, check_orders, seams
 from tests.simulation.broken import Broken, hold
 from tests.simulation.buyers import Buyers
 from tests.simulation.check_events import EventChecks
 from tests.simulation.check_stock import StockChecks
 from tests.simulation.client import Client
 from tests.simulation.facts import facts_of
+from tests.simulation.groups import Groups
 from tests.simulation.log import Log
 from tests.simulation.market import OVER, Market, hour
 from tests.simulation.memory import Database, Reader, Transaction, Weather
@@ -38,6 +39,8 @@ ANCHOR = datetime(2030, 1, 1, tzinfo=UTC)
 SERVICES = (ORDERS, INVENTORY, DISPATCH)
 MOST_STEPS = 400_000
 ROUNDS = 40
+GROUP_BUYS = (0, 0, 1, 2)
+"""How many a day has, each as likely as the others."""
 
 
 @dataclass
@@ -104,6 +107,7 @@ class Run:
         market = Market(world, Client(world), self.trace)
         market.open(rng.choice((3, 6, 20)))
         self.buyers = Buyers(market, rng.randint(4, 20))
+        self.groups = Groups(market, self.buyers, rng.choice(GROUP_BUYS))
         self.stalls = open_stalls(market)
         Yard(market)
         self.dispatcher = Dispatcher(market)
@@ -139,12 +143,14 @@ class Run:
     def _over(self, rounds: int) -> None:
         """The day is over and nothing breaks any more: round after round, people end what they have begun."""
         self._calm()
-        orders = self.dbs["orders"].tables["orders"].values()
-        if rounds >= 3 and (all(order.state in TERMINAL for order, _ in orders) or rounds > ROUNDS):
+        tables: Any = self.dbs["orders"].tables
+        ended = all(order.state in TERMINAL for order, _ in tables["orders"].values())
+        settled = all(campaign.settled for campaign, _ in tables["campaign"].values())
+        if rounds >= 3 and ((ended and settled) or rounds > ROUNDS):
             return
         self.trace.note("day", "over, round %d", rounds)
         self.buyers.finish()
-        for actor in (*self.stalls, *self.couriers):
+        for actor in (self.groups, *self.stalls, *self.couriers):
             actor.finish()
         self.desk.poke()
         self.scheduler.after(65, self._over, rounds + 1)
@@ -158,6 +164,7 @@ class Run:
         check_orders.parked(transaction)
         if name == "orders":
             check_orders.committed(transaction, self.dbs)
+            check_campaigns.committed(transaction)
         elif name == "inventory":
             self.stock.committed(transaction.db, transaction, facts)
         else:
@@ -193,6 +200,7 @@ class Run:
         voided = {id for id in voided if tables["stall_void"][id].terminal == tables["stall_sale"][id].terminal}
         self.stock.at_end(self.dbs["inventory"], tables["stall_sale"], voided)  # type: ignore[arg-type]
         check_orders.at_end(self.dbs, self.buyers.accepted, self.interested)
+        check_campaigns.at_end(self.dbs, self.groups.accepted)
 
 
 def _readers() -> dict[str, list[tuple[str, set[str]]]]:

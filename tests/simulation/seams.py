@@ -14,8 +14,9 @@ import structlog
 from services.dispatch import desk
 from services.inventory.repository import book
 from services.kit import batcher, consumer, deadlines, handling, ids, relay, unit_of_work
-from services.orders.api import intake
-from tests.simulation import dispatch_tables, inventory_tables, kit_tables, orders_tables
+from services.orders.api import intake, joining
+from services.orders.repository import campaign_book
+from tests.simulation import campaign_tables, dispatch_tables, inventory_tables, kit_tables, orders_tables
 from tests.simulation.log import Publisher, RelayConnection
 from tests.simulation.memory import Database
 from tests.simulation.processes import World
@@ -26,9 +27,14 @@ Seam = tuple[Any, str, Any]
 TABLES: tuple[Seam, ...] = (
     *kit_tables.SEAMS,
     *orders_tables.SEAMS,
+    *campaign_tables.SEAMS,
     *inventory_tables.SEAMS,
     *dispatch_tables.SEAMS,
 )
+
+
+POINTS = (consumer, deadlines, handling, intake, joining, campaign_book, relay, unit_of_work)
+"""Modules with named crash points."""
 
 
 def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.Random) -> tuple[Seam, ...]:
@@ -46,9 +52,10 @@ def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.
         *((module, "asyncio", asyncio) for module in (handling, relay, batcher)),
         *((module, "random", world.rng) for module in (handling, relay)),
         *((module, "time", time) for module in (handling, relay)),
-        *((module, "point", world.point) for module in (consumer, deadlines, handling, intake, relay, unit_of_work)),
+        *((module, "point", world.point) for module in POINTS),
         *((module, "uuid_utils", new_ids) for module in (unit_of_work, ids, book)),
-        (intake, "secrets", SimpleNamespace(randbelow=made.randrange)),
+        (intake, "secrets", SimpleNamespace(randbelow=made.randrange, token_bytes=made.randbytes)),
+        (campaign_book, "PART", 3),  # so that settling has a middle
         (relay, "connect", connect),
         (relay, "Publisher", publisher),
         (desk, "planner", Planner(world)),

@@ -15,7 +15,7 @@ from tests.stack import TestStack
 
 
 @pytest.mark.stack
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [2, 8])
 def test_the_same_work_tells_the_same_on_both(stack: TestStack, seed: int):
     with asyncio.Runner() as runner:
         urls = {service.name: runner.run(stack.database(service.name)) for service in SERVICES}

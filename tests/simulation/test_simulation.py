@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from services.orders.domain.join import JoinState
 from services.orders.domain.order import TERMINAL
 from tests.simulation.many import play_many
 from tests.simulation.run import Run, play
@@ -38,14 +39,21 @@ def test_the_days_are_full_of_what_the_checks_are_about():
     kinds: Counter[str] = Counter()
     notes: Counter[str] = Counter()
     states: Counter[str] = Counter()
+    ends: set[JoinState] = set()
+    half_way = 0
     for seed in range(1, 41):
         run = Run(seed)
         assert not run.play().invariant
         kinds.update(fact.kind for fact in run.events.ids.values())
+        ends |= {join.state for join, _ in run.dbs["orders"].tables["campaign_join"].values()}
+        half_way += list(run.trace.crashes()).count("campaign.half_way")
         states.update(order.state for order, _ in run.dbs["orders"].tables["orders"].values())
         notes.update(what.split(" ")[0] for what in run.trace.kinds())
     rare = {"order-reopened", "reservation-expired", "commit-refused", "claims-exceeded", "cancel-refused",
+            "campaign-formed", "campaign-failed", "join-refunded",
             "sale-conflicted", "job-returned", "attempt-failed", "allotment-lapsed", "job-refused"}  # fmt: skip
     assert {kind for kind in rare if kinds[kind] < 3} == set()
     assert states.keys() == TERMINAL
+    assert ends == set(JoinState) - {JoinState.PLEDGED}
+    assert half_way > 0
     assert min(notes["killed,"], notes["silent"], notes["has"], notes["at"]) > 3

@@ -50,6 +50,10 @@ class Trace:
         """What kind of thing each note says, without its values."""
         return (what for _, _, what, _ in self._notes)
 
+    def crashes(self) -> Iterator[str]:
+        """The crash points at which a process died."""
+        return (values[0] for _, who, _, values in self._notes if who == "crash")
+
     def readable(self, text: str) -> str:
         """The text with ids replaced by their names."""
         return _UUID.sub(lambda found: self._names.get(found[0], found[0][-6:]), text)

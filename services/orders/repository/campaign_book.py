@@ -7,8 +7,6 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from contracts.events.campaign import JoinRefunded
 from services.kit.database import lock_rows
 from services.kit.faults import point
@@ -42,32 +40,22 @@ class Campaigns:
         if not ids:
             return
         conn = self.uow.conn
-        heads = await lock_rows(conn, "campaign", sorted(ids), column="campaign_id")
-        self.found = {head["campaign_id"]: campaign_rows.campaign_of(head) for head in heads}
+        self.found = {campaign.id: campaign for campaign in await _lock(conn, ids)}
         if not self.found:
             return
         self.tallies = await campaign_rows.tallies(conn, self.found)
         await self._read_joins([c.id for c in self.found.values() if c.state is State.CUT], None)
-        unsettled = [c.id for c in self.found.values() if c.left]
-        part = await self._read_joins(unsettled, PART)
+        part = await self._read_joins([c.id for c in self.found.values() if c.left], PART)
         if part:
-            orders = [row["order_id"] for row in part]
-            people = await conn.fetch("select * from campaign_person where order_id = any($1::uuid[])", orders)
-            self._people = {row["order_id"]: _person(row) for row in people}
+            self._people = await _people(conn, part)
 
-    async def _read_joins(self, campaigns: Sequence[UUID], limit: int | None) -> list[asyncpg.Record]:
-        if not campaigns:
-            return []
-        found: list[asyncpg.Record] = await self.uow.conn.fetch(
-            "select * from campaign_join where campaign_id = any($1::uuid[]) and state = 'pledged' "
-            "order by campaign_id, n limit $2",
-            campaigns,
-            limit,
-        )
-        for row in found:
-            self.joins[row["campaign_id"]].append(campaign_rows.join_of(row))
-            self._hashes[row["order_id"]] = row["body_hash"]
-        return found
+    async def _read_joins(self, campaigns: Sequence[UUID], limit: int | None) -> list[UUID]:
+        """The orders that the joins read may become."""
+        found = await _pledged(self.uow.conn, campaigns, limit) if campaigns else []
+        for join, digest in found:
+            self.joins[join.campaign].append(join)
+            self._hashes[join.terms.order] = digest
+        return [join.terms.order for join, _ in found]
 
     def keep(self, decision: Decision) -> None:
         """Takes over a decision: what it tells goes to the outbox, a new deadline is set, `save` writes the rest."""
@@ -110,8 +98,25 @@ class Campaigns:
         await intake.insert_details(self.uow.conn, orders, people, causes, self.uow.now)
 
 
-def _person(row: asyncpg.Record) -> intake.Person:
-    return intake.Person(*(row[name] for name in ("name", "phone", "address", "lat", "lon")))
+async def _lock(conn: rows.Connection, ids: Collection[UUID]) -> list[Campaign]:
+    heads = await lock_rows(conn, "campaign", sorted(ids), column="campaign_id")
+    return [campaign_rows.campaign_of(head) for head in heads]
+
+
+async def _pledged(conn: rows.Connection, campaigns: Sequence[UUID], limit: int | None) -> list[tuple[Join, bytes]]:
+    found = await conn.fetch(
+        "select * from campaign_join where campaign_id = any($1::uuid[]) and state = 'pledged' "
+        "order by campaign_id, n limit $2",
+        campaigns,
+        limit,
+    )
+    return [(campaign_rows.join_of(row), row["body_hash"]) for row in found]
+
+
+async def _people(conn: rows.Connection, orders: Sequence[UUID]) -> dict[UUID, intake.Person]:
+    found = await conn.fetch("select * from campaign_person where order_id = any($1::uuid[])", orders)
+    names = ("name", "phone", "address", "lat", "lon")
+    return {row["order_id"]: intake.Person(*(row[name] for name in names)) for row in found}
 
 
 async def _update(conn: rows.Connection, campaigns: Sequence[Campaign]) -> None:

@@ -1,0 +1,77 @@
+"""Invariants of group-buys: caps, one verdict that replays, every join an end, every fen an order's or given back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+from services.orders.domain.campaign import State, Tally
+from services.orders.domain.join import Join, JoinState
+from services.orders.domain.verdict import replay
+from tests.simulation.broken import hold
+from tests.simulation.memory import Database, Transaction
+
+
+def committed(transaction: Transaction) -> None:
+    """Orders committed a transaction."""
+    for id, tally in transaction.writes.get("campaign_tally", {}).items():
+        campaign, _ = transaction.get("campaign", id)
+        for good in campaign.terms.goods:
+            hold(tally.of(good.item) <= good.cap, "pledges keep the cap", f"campaign {id}: {good}, {tally}")
+    changed: Any = transaction.writes.get("campaign_join", {}).values()
+    for join, _ in changed:
+        campaign, _ = transaction.get("campaign", join.campaign)
+        in_time = join.terms.placed_at < campaign.terms.closes_at
+        counts = campaign.state is State.OPEN or join.granted is not None
+        hold(in_time and counts, "nobody joins after the cutoff", f"{join} of {campaign}")
+
+
+def at_end(dbs: dict[str, Database], accepted: dict[UUID, Join]) -> None:
+    """Every group-buy is settled, and its joins, orders, money and stock say the same."""
+    tables: Any = dbs["orders"].tables
+    joins: list[Join] = [join for join, _ in tables["campaign_join"].values()]
+    lost = accepted.keys() - {join.id for join in joins}
+    hold(not lost, "an accepted join is never lost", f"{lost}")
+    for id, (campaign, _) in tables["campaign"].items():
+        mine = [join for join in joins if join.campaign == id]
+        hold(campaign.settled, "every group-buy is settled", f"campaign {id}: {campaign}")
+        for join in mine:
+            _ended(join, tables["orders"].get(join.terms.order))
+        standing = [join for join in mine if join.state is not JoinState.WITHDRAWN]
+        _counted(tables["campaign_tally"][id], mine, standing)
+        _judged(tables["campaign_verdict"][(id,)], standing)
+        claim, _ = dbs["inventory"].tables["reservation"].get(campaign.terms.reservation, (None, None))
+        hold(not claim or not claim.active, "a settled group-buy claims nothing", f"campaign {id}: {claim}")
+
+
+def _ended(join: Join, row: Any) -> None:
+    order = row and row[0]
+    fine = join.state in {JoinState.ORDERED, JoinState.REFUNDED, JoinState.WITHDRAWN}
+    hold(fine and (order is not None) == (join.state is JoinState.ORDERED), "a join has one end", f"{join}: {order}")
+    kept = order.terms.total_fen if order and join.paid_fen else 0
+    hold(join.paid_fen == kept + join.refunded_fen, "every fen is an order's or goes back", f"{join}: {order}")
+    if order:
+        got = {line.line: line.quantity for line in order.terms.lines}
+        shares = zip(join.terms.lines, join.granted or (), strict=True)
+        hold(got == {line.line: n for line, n in shares if n}, "an order has its join's shares", f"{join}: {order}")
+
+
+def _counted(tally: Tally, joins: list[Join], standing: list[Join]) -> None:
+    numbers = sorted(join.n for join in joins)
+    hold(numbers == list(range(1, tally.joined + 1)), "joins are numbered without holes", f"{numbers}, {tally}")
+    pledged = Counter[str]()
+    for join in standing:
+        pledged.update({line.item: line.quantity for line in join.terms.lines})
+    told = Counter({item: quantity for item, quantity in (tally.pledged or {}).items() if quantity})
+    hold((tally.standing, told) == (len(standing), pledged), "a tally is the sum of the standing joins", f"{tally}")
+
+
+def _judged(row: dict[str, Any], joins: list[Join]) -> None:
+    hold(replay(row["inputs"]) == row["verdict"], "a verdict replays to the same bytes", f"{row}")
+    given, asked = Counter[str](), Counter[str]()
+    for join in joins:
+        for line, share in zip(join.terms.lines, join.granted or (), strict=True):
+            given[line.item] += share
+            asked[line.item] += line.quantity
+    hold(all(given[item] <= asked[item] for item in given), "nobody is given more than pledged", f"{given}, {asked}")
