@@ -24,6 +24,7 @@ def admin(kafka: Mapping[str, Any], password: str) -> AdminClient:
             "sasl.mechanisms": kafka["security"]["sasl_mechanism"],
             "sasl.username": ADMIN,
             "sasl.password": password,
+            "log_level": 0,  # that the stack is gone at the end is no news
         }
     )
 

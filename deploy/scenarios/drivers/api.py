@@ -12,7 +12,8 @@ import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
 Role = Literal["operator", "terminal", "courier", "leader", "buyer"]
-AT_ONCE = 48
+# Requests under way at a time, of each role: a crowd of buyers does not stand in a courier's way.
+AT_ONCE = 32
 PATIENCE_S = 30.0
 TRY_AGAIN = {429, 503}
 
@@ -44,13 +45,14 @@ class Api:
         self, http: Mapping[str, str], tokens: Mapping[str, str], transport: httpx2.AsyncBaseTransport | None = None
     ) -> None:
         set_on_retry_hooks([])  # repeats are counted here, not logged
-        limits = httpx2.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=3)
+        most = AT_ONCE * len(tokens)
+        limits = httpx2.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=3)
         self._clients = {
             service: httpx2.AsyncClient(base_url=url, timeout=20, limits=limits, trust_env=False, transport=transport)
             for service, url in http.items()
         }
         self._tokens = tokens
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._room = {role: asyncio.Semaphore(AT_ONCE) for role in tokens}
         self.counts = Counter[str]()
 
     async def __aenter__(self) -> Self:
@@ -82,7 +84,7 @@ class Api:
         async for attempt in tries:
             self.counts["repeats"] += attempt.num > 1
             with attempt:
-                async with self._room:
+                async with self._room[role]:
                     answer = await self._clients[service].request(method, path, **parts)
                 found = _judge(f"{method} {service} {path}", answer)
         return found

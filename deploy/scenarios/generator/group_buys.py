@@ -11,7 +11,7 @@ from deploy.scenarios.model import GroupBuy as Terms
 from deploy.scenarios.model import Scenario
 
 # Minutes from the opening to the first join, and from the last one to the cutoff.
-BEFORE, AFTER = 5.0, 30.0
+BEFORE, AFTER = 5.0, 45.0
 # Every so many joins come by the leader's list, every so many are on account.
 LISTED_EVERY, ON_ACCOUNT_EVERY = 3, 4
 
