@@ -25,6 +25,8 @@ SOLVER = (sys.executable, "-m", "services.dispatch.planning.solver")
 COMPILER = (sys.executable, "-m", "services.dispatch.planning.compiled")
 RESERVE_S, RESERVE_ORDER_S = 0.05, 0.0003
 """How long before the budget's end the greedy plan is begun: this, and for each order."""
+GRACE_S, GRACE_PART = 0.05, 0.025
+"""How long after its end, the longer of the two, an answer still counts: it is worth more than a stand-in on time."""
 
 
 async def plan(
@@ -52,7 +54,8 @@ async def plan(
             return found
         stand_in = asyncio.create_task(asyncio.to_thread(greedy.solve, problem))
         if not done:
-            await asyncio.wait([answer], timeout=max(0.0, job.began_s + budget_s - time.monotonic()))
+            ends = job.began_s + budget_s + max(GRACE_S, GRACE_PART * budget_s)
+            await asyncio.wait([answer], timeout=max(0.0, ends - time.monotonic()))
         found = answer.result() if answer.done() else None
         return found or await stand_in
     finally:

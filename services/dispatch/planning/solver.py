@@ -18,8 +18,9 @@ from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import Courier, Order, Place, Problem, Window
 
 NICE = 10
-MARGIN_S, MARGIN_ORDER_S = 0.01, 0.00005
-"""What writing, reading and checking the plan takes at the end of the budget, and for each order."""
+MARGIN_S, MARGIN_ORDER_S, MOST_MARGIN = 0.02, 0.0001, 0.3
+"""What timing, writing, reading and checking the plan takes at the end of the budget, and for each order; at most this
+part of the budget, where others have the cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,11 @@ def solve(job: Job) -> Plan:
 
     if not job.problem.orders or not job.problem.couriers:
         return greedy.solve(job.problem)
+    began, worked = time.monotonic(), time.process_time()
     crew = fleets.crew(job.problem)
     warm = crew.by_vehicle(job.problem, job.warm) if job.warm else {}
-    found = search.search(crew.fleet, left_s(job), job.seed, warm, job.iterations, job.threads)
+    slowness = (time.monotonic() - began) / (time.process_time() - worked + 1e-6)
+    found = search.search(crew.fleet, left_s(job, slowness), job.seed, warm, job.iterations, job.threads)
     model, days = Model(job.problem), crew.by_courier(found)
     for c, trips in days.items():
         while trips and not timing.times(model, c, trips):
@@ -57,10 +60,10 @@ def solve(job: Job) -> Plan:
     return min([plan, *([job.warm] if job.warm else [])], key=lambda plan: assemble.worth(job.problem, plan))
 
 
-def left_s(job: Job) -> float:
-    """The seconds left for the search."""
-    margin = MARGIN_S + MARGIN_ORDER_S * len(job.problem.orders)
-    return job.budget_s - (time.monotonic() - job.began_s) - margin
+def left_s(job: Job, slowness: float) -> float:
+    """The seconds left for the search, when all takes `slowness` times as long as it would on a core of its own."""
+    margin = (MARGIN_S + MARGIN_ORDER_S * len(job.problem.orders)) * max(1.0, slowness)
+    return job.budget_s - (time.monotonic() - job.began_s) - min(margin, MOST_MARGIN * job.budget_s)
 
 
 def main() -> None:
@@ -70,7 +73,8 @@ def main() -> None:
         job = JOB.validate_json(sys.stdin.buffer.read())
         os.nice(NICE)  # only now: a wave waits for the start
         sys.stdout.buffer.write(PLAN.dump_json(solve(job)))
-        return
+        sys.stdout.buffer.flush()
+        os._exit(0)  # to take all apart that was loaded takes a while
     here = Place(0, 0)
     small = Problem(here, (Courier("", 1, 0, 0, 9),), (Order("", here, 1, 0, (Window(0, 9),)),), 0)
     solve(Job(small, 1.0, time.monotonic(), iterations=1))  # loads what searching needs

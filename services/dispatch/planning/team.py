@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -112,6 +113,7 @@ class Team:
 
 def _serve(fleet: Fleet, others: Connection, pipe: Connection) -> None:
     others.close()  # else the end of the asking process would not be seen
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nor that end by whoever reads its answer
     with suppress(EOFError, BrokenPipeError):
         while True:
             pipe.send(work(fleet, pipe.recv()))

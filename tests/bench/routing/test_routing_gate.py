@@ -1,0 +1,81 @@
+"""The search on one small generated instance of each family, two seconds, compiled, as in `halfday bench routing`."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from services.dispatch.planning import checker, planner, solver
+from services.dispatch.planning.instances import faults, read
+from tests.unit.planning_given import town
+
+FOLDER = Path(__file__).parent / "instances"
+MOST_GAP = {"windows-100": 1.5, "trips-100": 2.5}
+"""Percent above our own best long run; some 0.5 where a core is free."""
+TOWN, LONG_FEN, MOST_OVER = town(120, 9), 62_000, 1.06
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    done = subprocess.run(planner.COMPILER, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_family_is_solved_feasibly_and_near_a_long_run():
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.routing",
+        "--alone",
+        "--json",
+        "--seconds",
+        "2",
+        "--seeds",
+        "1",
+        "--threads",
+        "1",
+    ]
+    done = subprocess.run([*command, "--only", *MOST_GAP], check=True, capture_output=True, text=True)
+    lines = {line["instance"]: line for line in map(json.loads, done.stdout.splitlines())}
+    assert lines.keys() == MOST_GAP.keys()
+    for name, line in lines.items():
+        instance = next(read(path) for path in FOLDER.iterdir() if path.stem == name and path.suffix != ".sol")
+        assert list(faults(instance, line["routes"])) == []
+        assert line["cost"] == instance.cost(line["routes"])
+        assert line["gap_pct"] < MOST_GAP[name]
+        assert line["wall_s"] < 2 + 1  # 2.02 where the machine has nothing else to do
+
+
+async def test_the_whole_model_is_solved_on_two_processes_near_a_long_run():
+    plan = await planner.plan(TOWN, 3.0, threads=2)
+    assert plan.planner == "halfday"
+    assert checker.faults(TOWN, plan) == []
+    assert plan.unserved == ()
+    assert plan.cost_fen < LONG_FEN * MOST_OVER
+
+
+async def test_two_processes_bounded_by_rounds_give_the_same_bytes_again():
+    first, second = [await planner.plan(TOWN, 30, seed=7, threads=2, iterations=4000) for _ in range(2)]
+    assert first.planner == "halfday"
+    assert solver.PLAN.dump_json(first) == solver.PLAN.dump_json(second)
+
+
+async def test_a_solver_of_two_processes_killed_in_the_middle_leaves_nothing_behind():
+    planning = asyncio.create_task(planner.plan(TOWN, 60, threads=2))
+    async with asyncio.timeout(20):
+        while not (searching := [child for child in _children() if child.children()]):
+            await asyncio.sleep(0.02)
+    both = [searching[0], *searching[0].children()]
+    searching[0].kill()
+    plan = await planning
+    assert plan.planner == "greedy"
+    _, alive = psutil.wait_procs(both, timeout=10)
+    assert alive == []
+
+
+def _children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if planner.SOLVER[-1] in child.cmdline()]
