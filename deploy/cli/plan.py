@@ -23,7 +23,7 @@ def plan(
     picture: Path | None = None,
     seconds: float = 10.0,
     seed: int = 0,
-    threads: int = 1,
+    threads: int = 2,
     osrm: str | None = None,
     valhalla: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -58,6 +58,7 @@ def plan(
     from services.dispatch.planning.solver import PLAN
 
     problem = measured(read(file), osrm, valhalla)
+    asyncio.run(planner.prepare())
     made = asyncio.run(planner.plan(problem, seconds, seed, threads))
     if picture:
         draw(problem, made, picture)

@@ -1,7 +1,7 @@
 """The planner's port: `plan(problem, budget_s, seed, threads) -> Plan`, in a process of its own, killed at its budget.
 
-Whatever becomes of the solver, a plan comes: shortly before the budget ends without an answer the greedy plan is made
-beside it, so that it is ready when the solver is killed. Nothing leaves that the checker has not passed.
+Whatever becomes of the solver, a plan comes: the greedy plan is made while the solver starts, so that it is ready when
+that one is killed, and in nobody's way when it answers. Nothing leaves that the checker has not passed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from services.dispatch.planning.solver import JOB, PLAN, Job
 
 SOLVER = (sys.executable, "-m", "services.dispatch.planning.solver")
 COMPILER = (sys.executable, "-m", "services.dispatch.planning.compiled")
-RESERVE_S, RESERVE_ORDER_S = 0.05, 0.0003
-"""How long before the budget's end the greedy plan is begun: this, and for each order."""
 GRACE_S, GRACE_PART = 0.05, 0.025
 """How long after its end, the longer of the two, an answer still counts: it is worth more than a stand-in on time."""
 
@@ -47,18 +45,13 @@ async def plan(
     """
     job = Job(problem, budget_s, time.monotonic(), seed, threads, warm, iterations)
     answer = asyncio.create_task(_answer(job, solver))
+    stand_in = asyncio.create_task(asyncio.to_thread(greedy.solve, problem))
     try:
-        spare = budget_s - min(budget_s / 2, RESERVE_S + RESERVE_ORDER_S * len(problem.orders))
-        done, _ = await asyncio.wait([answer], timeout=spare)
-        if done and (found := answer.result()):
-            return found
-        stand_in = asyncio.create_task(asyncio.to_thread(greedy.solve, problem))
-        if not done:
-            ends = job.began_s + budget_s + max(GRACE_S, GRACE_PART * budget_s)
-            await asyncio.wait([answer], timeout=max(0.0, ends - time.monotonic()))
+        await asyncio.wait([answer], timeout=budget_s + max(GRACE_S, GRACE_PART * budget_s))
         found = answer.result() if answer.done() else None
         return found or await stand_in
     finally:
+        stand_in.cancel()
         answer.cancel()
         with suppress(asyncio.CancelledError):
             await answer

@@ -16,8 +16,9 @@ from services.dispatch.planning.kernel.fleet import Fleet
 from services.dispatch.planning.ruin_recreate import Days, Search
 from services.dispatch.planning.team import Result, Task, Team
 
-EPOCHS = 8
-"""How often processes that search side by side show each other what they have."""
+EPOCHS, EPOCH_S = 8, 0.4
+"""How often processes that search side by side show each other what they have; how long a part is annealed before the
+fleet is cut anew."""
 PARTED = 300
 """Beyond so many orders each process anneals a part of the fleet; up to so many, PyVRP polishes at the end."""
 POLISH = 0.35
@@ -56,6 +57,8 @@ def _annealed(
     process anneals a part, cut anew each time."""
     random, (hot, cold) = Random(seed), heats
     days, epochs, parted = one.days(), EPOCHS if team.size > 1 else 1, team.size > 1 and team.fleet.orders > PARTED
+    if parted and rounds is None:
+        epochs = max(EPOCHS // 2, min(3 * EPOCHS, int((until - time.monotonic()) / EPOCH_S)))
     best = Result(days, one.cost, days, one.cost, 0)
     now = days
     for epoch in range(epochs):
