@@ -5,12 +5,15 @@ A job whose goods have not come yet can't be sent, but it is known: it may share
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from pydantic.dataclasses import dataclass
 
-from services.dispatch.planning.model import Model
+from services.dispatch.planning.model import FOREVER, Model
 from services.dispatch.planning.problem import Order, Problem
+from services.dispatch.planning.route import Day
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +43,103 @@ Policy = Callable[[Moment], frozenset[str]]
 
 def greedy(moment: Moment) -> frozenset[str]:
     """All that waits, but for what would wait at its door longer than until the next wave."""
-    model = Model(moment.problem)
-    found = set()
+    model, found = Model(moment.problem), set()
+    wait = moment.next_s - moment.now_s
     for order in moment.waiting:
         n = model.number[order.id]
-        there = moment.next_s + moment.problem.load_s + _way_s(model, n)
-        if model.opening(n, there) <= there:
+        there = moment.now_s + moment.problem.load_s + _way_s(model, n)
+        opens = model.opening(n, there)
+        if opens <= there + wait or opens == FOREVER:
             found.add(order.id)
     return frozenset(found)
 
 
-def lazy(moment: Moment) -> frozenset[str]:
-    """What would come too late with the next wave, were it sent alone; nothing else."""
-    model = Model(moment.problem)
-    return frozenset(order.id for order in moment.waiting if pressing(moment, model, order))
-
-
-def pressing(moment: Moment, model: Model, order: Order, margin_s: int = 0) -> bool:
-    """Whether the order, sent alone `margin_s` after the next wave, would be late."""
-    n = model.number[order.id]
-    latest = max((last for _, last in model.windows[n]), default=0)
-    return moment.next_s + margin_s + moment.problem.load_s + _way_s(model, n) > latest
+def lazy(moment: Moment, margin_s: int = 0) -> frozenset[str]:
+    """What would come too late, were it sent alone with the next wave or `margin_s` after it; nothing else."""
+    model, found = Model(moment.problem), set()
+    for order in moment.waiting:
+        n = model.number[order.id]
+        latest = max((last for _, last in model.windows[n]), default=0)
+        if moment.next_s + margin_s + moment.problem.load_s + _way_s(model, n) > latest:
+            found.add(order.id)
+    return frozenset(found)
 
 
 def _way_s(model: Model, n: int) -> int:
     """Seconds to the order for the slowest courier."""
     return max((ways.seconds(0, n) for ways in model.ways), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """Plans examples of the future as if each were certain and sends what must go now in most of them, after "Dynamic
+    vehicle routing with time windows: iterative conditional dispatch" (arXiv 2308.14476).
+
+    In one future an order must go if all of its trip is here and the trip, begun with the next wave, would make it or
+    a later one of its courier late. What must go in less than `share` of the futures is kept, and the rest is asked
+    again with that settled, until nothing changes. Where in most futures the couriers can't be in time for all,
+    waiting is dangerous: then it is `greedy`.
+    """
+
+    share: float = 0.5
+    futures: int = 6
+    horizon_s: int = 4 * 3600
+    """What comes later than this is not looked at."""
+    rounds: int = 300
+    """Of the search for each future."""
+    turns: int = 3
+    margin_s: int = 600
+    """So much earlier than it must an order goes: the future brings what no example had."""
+
+    def __call__(self, moment: Moment) -> frozenset[str]:
+        """Loads what searching needs: not for the service processes."""
+        must = lazy(moment, self.margin_s)
+        going = {order.id for order in moment.waiting}
+        futures = moment.futures[: self.futures] or ((),)
+        for turn in range(self.turns):
+            if going == must:
+                break
+            plans = [self._planned(moment, going, future, 97 * turn + n) for n, future in enumerate(futures)]
+            if 2 * sum(plan.short for plan in plans) > len(plans):
+                return greedy(moment) | must
+            votes = Counter(id for plan in plans for id in plan.must_go(moment, self.margin_s))
+            kept = {id for id in going - must if votes[id] < self.share * len(plans)}
+            going -= kept
+            if not kept:
+                break
+        return frozenset(going)
+
+    def _planned(self, moment: Moment, may: set[str], future: tuple[Order, ...], seed: int) -> _Days:
+        from services.dispatch.planning import fleets, search
+
+        near = moment.now_s + self.horizon_s
+        known = [_kept(order, moment, may) for order in moment.problem.orders if order.release_s <= near]
+        coming = [replace(order, id=f"~{order.id}") for order in future if order.release_s <= near]
+        problem = replace(moment.problem, orders=(*known, *coming))
+        crew = fleets.crew(problem)
+        found = search.search(crew.fleet, 0, moment.seed + seed, {}, self.rounds)
+        return _Days(Model(problem), crew.by_courier(found))
+
+
+class _Days:
+    """What couriers would do in one future."""
+
+    def __init__(self, model: Model, days: dict[int, list[list[int]]]) -> None:
+        self.model, self.days = model, days
+
+    @property
+    def short(self) -> bool:
+        """Whether orders are left out."""
+        return sum(len(trip) for trips in self.days.values() for trip in trips) < len(self.model.orders)
+
+    def must_go(self, moment: Moment, margin_s: int) -> Iterator[str]:
+        """Orders of first trips that are complete and can't begin with the next wave and the margin."""
+        for c, trips in self.days.items():
+            here = all(self.model.release[n] <= moment.now_s for n in trips[0])
+            if here and Day(self.model, c, trips).latest[1] < moment.next_s + margin_s:
+                yield from (self.model.orders[n].id for n in trips[0])
+
+
+def _kept(order: Order, moment: Moment, may: set[str]) -> Order:
+    """The order as it can be planned: one that is kept goes with the next wave at the soonest."""
+    return order if order.id in may or order.release_s > moment.now_s else replace(order, release_s=moment.next_s)

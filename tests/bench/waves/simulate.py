@@ -10,12 +10,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from services.dispatch.planning import timing
+from services.dispatch.planning.matrix import Estimate
+from services.dispatch.planning.model import Model
 from services.dispatch.planning.plan import Plan, Trip
 from services.dispatch.planning.policy import Moment, Policy
 from services.dispatch.planning.problem import Courier, Order, Problem, Window
 from services.dispatch.planning.solver import Job, solve
 from tests.bench.waves.market import STATION, Ask, MarketDay, crew
 
+LOAD_S = Problem(STATION, (), ()).load_s
 ROUNDS = 2000
 """What the planner of a wave searches; rounds and no clock, so that a day can be replayed."""
 
@@ -80,7 +84,8 @@ class Simulation:
         order, here = ask.order, ask.order.release_s <= now
         if not here:
             order = replace(order, release_s=max(ask.announced_s, after))
-        return overdue(order, self.day) if max(order.release_s, now) + 900 > order.windows[-1].until_s else order
+        soonest = max(order.release_s, now) + LOAD_S + Estimate([STATION, order.place]).seconds(0, 1)
+        return overdue(order, self.day) if soonest > order.windows[-1].until_s else order
 
     def send(self, moment: Moment, chosen: frozenset[str]) -> None:
         """Plans the chosen orders and hands out the trips of couriers who are there before the next wave."""
@@ -114,9 +119,6 @@ def handed_out(moment: Moment, plan: Plan) -> list[tuple[Courier, Trip]]:
 
 def drive(problem: Problem, courier: Courier, trip: Trip) -> Driven:
     """The trip with its cost."""
-    from services.dispatch.planning import timing
-    from services.dispatch.planning.model import Model
-
     model = Model(replace(problem, couriers=(courier,)))
     metres = timing.metres(model, 0, [[model.number[stop.order] for stop in trip.stops]])
     fen = metres * courier.fen_per_km / 1000 + (trip.end_s - trip.start_s) * courier.fen_per_hour / 3600
