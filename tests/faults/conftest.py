@@ -1,10 +1,6 @@
-"""Fixtures of the fault tests: the probe service of the integration tests. Long runs are run when asked for."""
+"""Long runs are run when asked for."""
 
 import pytest
-
-from tests.integration.conftest import world
-
-__all__ = ["world"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -70,8 +70,8 @@ BY_NAME = {fault.name: fault for fault in FAULTS}
 
 async def _in_short(fire: Fire) -> None:
     """Those that no other test of the gate injects, each for seconds."""
-    await asyncio.gather(wires.commit_reply_lost(fire.part(7)), wires.answer_lost(fire.part(7)))
-    await asyncio.gather(wires.ack_lost(fire.part(5)), records.poisoned(fire.part(2)))
+    await asyncio.gather(wires.commit_reply_lost(fire.part(5)), wires.answer_lost(fire.part(5)))
+    await asyncio.gather(wires.ack_lost(fire.part(4)), records.poisoned(fire.part(2)))
     await stores.backends_killed(fire.part(2))
     await stores.server_killed(fire.part(2))
     # Longer than the 15 s for which a request to the broker waits.
