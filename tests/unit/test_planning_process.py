@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -46,6 +47,16 @@ async def test_a_plan_comes_from_the_solvers_process_and_keeps_every_rule():
 async def test_bounded_by_iterations_the_same_seed_gives_the_same_bytes():
     first, second = [await planner.plan(SMALL, 30, seed=7, iterations=20) for _ in range(2)]
     assert solver.PLAN.dump_json(first) == solver.PLAN.dump_json(second)
+
+
+async def test_where_compiled_code_can_not_be_kept_it_is_said_and_pyvrp_searches(monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/dev/null/cache")
+    told = subprocess.run(planner.COMPILER, check=False, capture_output=True, text=True)
+    assert told.returncode == 1
+    assert "searched with PyVRP" in told.stderr
+    plan = await planner.plan(SMALL, 3.0)
+    assert checker.faults(SMALL, plan) == []
+    assert plan.cost_fen <= greedy.solve(SMALL).cost_fen
 
 
 async def test_a_solver_killed_in_the_middle_costs_a_fifth_of_a_second(tmp_path: Path):

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sys
 import time
 
 from services.dispatch.planning.kernel import jit
 
 NICE = 19
+OLD_S = 30 * 86_400
+"""Code of other versions that was compiled so long ago goes."""
 
 
 def main() -> int:
@@ -44,6 +47,9 @@ def _compile() -> int:
     stops = tuple(Stop(n, n, 1 if n else 0, 0, 999, 0, 0) for n in range(4))
     Search(fleets.of_instance(Instance("", 2, 2, stops, True, 1)), 1, {0: [[1, 2]]}).cool_rounds(1.0, 0.5, 10)
     (jit.folder() / jit.READY).touch()
+    for old in jit.root().glob("kernel-*"):
+        if old.stat().st_mtime < time.time() - OLD_S:
+            shutil.rmtree(old, ignore_errors=True)
     return _told(f"Compiled in {time.monotonic() - began:.0f} s into {jit.folder()}")
 
 
