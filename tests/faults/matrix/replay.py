@@ -39,14 +39,19 @@ def _set_back(admin: AdminClient) -> int:
     deadline, count = time.monotonic() + EMPTY_WITHIN_S, 0
     for group in _groups(admin):
         count += _position(admin, group)
-        while True:
-            try:
-                admin.alter_consumer_group_offsets([group])[group.group_id].result(10)
-                break
-            except KafkaException:
-                assert time.monotonic() < deadline, f"{group.group_id} still has members"
-                time.sleep(0.5)
+        while not _is_set(admin, group):
+            assert time.monotonic() < deadline, f"{group.group_id} still has members"
+            time.sleep(0.5)
     return count
+
+
+def _is_set(admin: AdminClient, group: ConsumerGroupTopicPartitions) -> bool:
+    """Whether the group stands at its new offsets: the broker refuses while it has members, for each partition apart."""
+    try:
+        told = admin.alter_consumer_group_offsets([group])[group.group_id].result(10)
+    except KafkaException:
+        return False
+    return not any(place.error for place in told.topic_partitions)
 
 
 def _groups(admin: AdminClient) -> Iterator[ConsumerGroupTopicPartitions]:
