@@ -58,7 +58,7 @@ FAULTS = (
     Fault("9", "broker paused for longer than a request waits", "I1 I3 I5 I6", 45, stores.broker_paused, LONG_WAIT_S),
     Fault("12", "backend of the database kill -9", "I1 I2 I4 I5 I8", 10, stores.backends_killed),
     Fault("13", "database server kill -9 at a COMMIT", "I1 I2 I4 I5 I8", 15, stores.server_killed),
-    Fault("14", "database paused for 20 s", "I1 I3 I5", 20, stores.database_paused),
+    Fault("14", "database paused for up to 30 s", "I1 I3 I5", 20, stores.database_paused),
     Fault("16", "the reply to a COMMIT is lost", "I1 I2 I3 I4 I7 I8", 5, wires.commit_reply_lost),
     Fault("17", "the acknowledgement of what was published is lost", "I3 I6", 5, wires.ack_lost),
     Fault("18", "HTTP answers are lost, the same comes again, out of order", "I1 I2 I3 I4 I7", 15, wires.answer_lost),
@@ -74,8 +74,8 @@ async def _in_short(fire: Fire) -> None:
     await asyncio.gather(wires.ack_lost(fire.part(4)), records.poisoned(fire.part(2)))
     await stores.backends_killed(fire.part(2))
     await stores.server_killed(fire.part(2))
-    # Longer than the 15 s for which a request to the broker waits.
-    await asyncio.gather(stores.broker_paused(fire.part(16)), stores.database_paused(fire.part(12)))
+    # Half a minute, twice as long as a request to the broker waits.
+    await asyncio.gather(stores.broker_paused(fire.part(30)), stores.database_paused(fire.part(35)))
     await processes.zombies(fire.part(5))
 
 

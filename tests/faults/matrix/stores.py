@@ -74,7 +74,7 @@ def _kill_at_commit(fire: Fire, pid: int) -> asyncio.Event:
 
 async def database_paused(fire: Fire) -> None:
     """F14: the server and its backends stand still."""
-    await fire.freeze(fire.postgres(), max(5.0, min(20.0, fire.seconds - 5)))
+    await fire.freeze(fire.postgres(), max(5.0, min(30.0, fire.seconds - 5)))
     await fire.last()
 
 
