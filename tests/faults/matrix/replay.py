@@ -46,7 +46,7 @@ def _set_back(admin: AdminClient) -> int:
 
 
 def _is_set(admin: AdminClient, group: ConsumerGroupTopicPartitions) -> bool:
-    """Whether the group stands at its new offsets: the broker refuses while it has members, for each partition apart."""
+    """Whether the group stands at its new offsets; while it has members the broker refuses, each partition apart."""
     try:
         told = admin.alter_consumer_group_offsets([group])[group.group_id].result(10)
     except KafkaException:
