@@ -6,6 +6,7 @@ prizes. The arrays of all days are kept between orders: an offer looks at every 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop
 
@@ -21,6 +22,8 @@ BAND_S = 900
 """A time of arrival is told to people as a quarter of an hour."""
 NEARBY = 120
 """Stops that are searched again around a late order."""
+COURIER, POSITION = 16, 20
+"""Bits of a courier's number and of a position in its day."""
 _TRIPS = ("first", "second", "third", "fourth", "fifth")
 
 
@@ -59,6 +62,8 @@ class Engine:
         self.model = Model(problem)
         days = assemble.days_of(self.model, plan)
         self.days = [Day(self.model, c, days.get(c, ())) for c in range(len(problem.couriers))]
+        kinds = {kind: c for c, kind in enumerate(self.model.kinds)}
+        self.alike = [kinds[kind] for kind in self.model.kinds]
         self.left = {gone.order: gone for gone in plan.unserved}
         self.planner = plan.planner
 
@@ -131,19 +136,31 @@ class Engine:
 
     def _best(self, x: int) -> tuple[int, int, int, bool] | None:
         near = self.model.base.row(x) if isinstance(self.model.base, Estimate) else None  # metres for all profiles
-        options = []
-        for day in self.days:
-            if day.able(x):
-                out, into = (near, near) if near else (day.ways.out(x), day.ways.into(x))
-                options += [(added, day.c, k, alone) for added, k, alone in day.options(x, out, into)]
+        options: list[int] = []  # numbers sort sooner than tuples, and are nothing that Python would later clean up
+        for day in self._lively(x):
+            out, into = (near, near) if near else (day.ways.out(x), day.ways.into(x))
+            base = day.c << POSITION + 1
+            for added, k, alone in day.options(x, out, into):
+                options.append(added << COURIER + POSITION + 1 | base | k << 1 | alone)
         heapify(options)
         while options:
-            option = heappop(options)
-            _, c, k, alone = option
-            day = self.days[c]
-            if day.fits(x, k, alone):
-                return option
+            code = heappop(options)
+            added, c = code >> COURIER + POSITION + 1, code >> POSITION + 1 & (1 << COURIER) - 1
+            k, alone = code >> 1 & (1 << POSITION) - 1, bool(code & 1)
+            if self.days[c].fits(x, k, alone):
+                return added, c, k, alone
         return None
+
+    def _lively(self, x: int) -> Iterator[Day]:
+        """The days that may take the order; of those alike that have nothing to do only one."""
+        idle: set[int] = set()
+        for day in self.days:
+            if not day.trips:
+                if self.alike[day.c] in idle:
+                    continue
+                idle.add(self.alike[day.c])
+            if day.able(x):
+                yield day
 
     def _offer(self, x: int, c: int, k: int, alone: bool) -> Offer:
         model, day = self.model, self.days[c]

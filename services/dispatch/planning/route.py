@@ -204,7 +204,9 @@ class Day:
         spare = self.spare[k] if self.trip[k] == trip else FOREVER
         if spare == FOREVER == model.limit[x] and self.spare[load + 1] == FOREVER:
             return True
-        if to + service + on - self.leg[k] > spare:
+        before = self.walk[k - 1]
+        on_way = self.bare[k - 1] + model.service[before] if before > LOAD else 0  # at least, after loading
+        if to + service + on - self.leg[k] > spare or on_way + to > model.limit[x]:
             return False
         stops = self.trips[trip]
         at = k - 1 - load
