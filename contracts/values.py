@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Self
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -82,11 +83,13 @@ def pool_of(market_day: str, site: str) -> str:
     return f"{market_day}@{site}"
 
 
+@lru_cache(maxsize=4096)
 def reservation_of(claimant: UUID, pool: str, attempt: int) -> UUID:
     """The reservation that an order or campaign makes in a pool at its n-th attempt; the same on every side."""
     return uuid5(_RESERVATIONS, f"{claimant}/{pool}/{attempt}")
 
 
+@lru_cache(maxsize=4096)
 def job_of(order: UUID, reservation: UUID) -> UUID:
     """The delivery job of an order's reservation; the same on every side, before dispatch has heard of it."""
     return uuid5(_JOBS, f"{order}/{reservation}")

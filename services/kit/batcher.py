@@ -19,7 +19,8 @@ class Overloaded(Exception):
 
 
 class GroupCommit(Generic[T, R]):
-    """Collects items and hands them to `run`, one group at a time, at most `limit` at once, in order of arrival.
+    """Collects items and hands them to `run`, at most `limit` in a group, in order of arrival; `lanes` groups at a
+    time, so that with two one computes while the other waits for the database.
 
     `run(items)` answers with one result per item, in order, and all its effects are in one transaction: when it
     raises, none happened. An error that concerns the whole group (database away, outcome of COMMIT unknown) goes
@@ -27,10 +28,13 @@ class GroupCommit(Generic[T, R]):
     neighbours succeed. A waiter that is cancelled cancels nothing: its item is run all the same.
     """
 
-    def __init__(self, run: Callable[[list[T]], Awaitable[list[R]]], limit: int = 200, waiting: int = 5000) -> None:
+    def __init__(
+        self, run: Callable[[list[T]], Awaitable[list[R]]], limit: int = 200, waiting: int = 5000, lanes: int = 1
+    ) -> None:
         self._run, self._limit, self._waiting = run, limit, waiting
         self._queue: deque[tuple[T, asyncio.Future[R]]] = deque()
-        self._worker: asyncio.Task[None] | None = None
+        self._free = list(range(lanes))
+        self._workers: dict[int, asyncio.Task[None]] = {}  # the loop itself would forget them
         # A group belongs to no request, so it must not inherit the ids of the one that happened to start it.
         self._context = contextvars.copy_context()
 
@@ -40,17 +44,18 @@ class GroupCommit(Generic[T, R]):
             raise Overloaded(f"{len(self._queue)} requests wait already")
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._queue.append((item, future))
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work(), context=self._context.copy())
+        if self._free:
+            lane = self._free.pop()
+            self._workers[lane] = asyncio.create_task(self._work(lane), context=self._context.copy())
         return await future
 
-    async def _work(self) -> None:
+    async def _work(self, lane: int) -> None:
         try:
             while self._queue:
                 group = [self._queue.popleft() for _ in range(min(self._limit, len(self._queue)))]
                 await self._commit(group)
         finally:
-            self._worker = None
+            self._free.append(lane)
 
     async def _commit(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:

@@ -1,13 +1,12 @@
-"""Consuming a topic: one transaction per partition of a batch, each event's effect once, whatever comes in."""
+"""Consuming a topic: a batch is one transaction, each event's effect comes once, whatever comes in."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, groupby
+from itertools import chain
 from typing import Any
 
 from faststream.exceptions import NackMessage
@@ -19,7 +18,7 @@ from services.kit import inbox
 from services.kit.clock import Clock
 from services.kit.delivery import SCOPE_LIMIT, Delivery, Handler, clean, reason, unreadable
 from services.kit.faults import point
-from services.kit.handling import BUDGET_S, Book, Handling
+from services.kit.handling import Book, Handling
 from services.kit.message import ERASED, Due, Erased, Message, Record, Transient
 from services.kit.metrics import DUPLICATES
 from services.kit.settings import Settings
@@ -60,6 +59,7 @@ class Processor(Handling):
         super().__init__(consumer, pool=pool, clock=clock, open_book=open_book, wake=wake)
         self.subscription = subscription
         self._decode = decode
+        self._passed_over: set[str] = set()  # types that turned out to have no handler here
 
     async def handle(self, records: Sequence[Record]) -> None:
         """The effect of every record is committed, or the record is parked, before this returns.
@@ -67,13 +67,13 @@ class Processor(Handling):
         Records of a partition take effect in the order of their offsets. Raises `Transient` when the world stays
         away for about 20 s; then the same batch may come again.
         """
-        until = time.monotonic() + BUDGET_S
         ordered = sorted(records, key=lambda record: (record.partition, record.offset))
-        for _, partition in groupby(ordered, key=lambda record: record.partition):
-            await self.settle([found for record in partition if (found := self.read(record))], until)
+        await self.settle([found for record in ordered if (found := self.read(record))])
 
     def read(self, record: Record) -> Delivery | None:
         """The record as a delivery: ready to run, or with its fault; None when its type is none of our business."""
+        if record.headers.get("ce_type") in self._passed_over and record.value is not None:
+            return None
         by_key = self.subscription.blocking_by_key
         try:
             envelope = read_envelope(record.headers)
@@ -81,8 +81,8 @@ class Processor(Handling):
                 raise Unreadable(f"ce_subject has {len(envelope.subject)} characters")
         except Unreadable as wrong:
             return unreadable(record, str(wrong)[:300], by_key=by_key)
-        key = {clean(record.key)} if by_key and record.key else set()
-        waits = frozenset({envelope.subject} | key)
+        key = clean(record.key) if by_key and record.key else envelope.subject
+        waits = frozenset((envelope.subject, key))
         try:
             data = self._data(envelope, record)
         except Exception as wrong:  # whatever the decoder dislikes
@@ -90,6 +90,7 @@ class Processor(Handling):
             return Delivery(record, envelope.id, envelope.subject, waits, fault=fault)
         handler = self.subscription.handlers.get(type(data))
         if handler is None:
+            self._passed_over.add(envelope.type)
             return None
         message = Message(envelope, data, record)
         return Delivery(record, envelope.id, envelope.subject, waits, message, handler)

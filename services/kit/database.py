@@ -22,7 +22,14 @@ from services.kit.settings import Settings
 
 KIT_MIGRATIONS = Path(__file__).parent / "migrations"
 CONNECT_SECONDS, COMMAND_SECONDS = 10, 15
-_SESSION = {"statement_timeout": "10s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "30s"}
+_SESSION = {
+    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "30s",
+    # Services look rows up by key. A plan that was made while a table was empty, by a foreign key's check too, stays in
+    # the session and would read the whole table for each row when it is full.
+    "enable_seqscan": "off",
+}
 _NAME = re.compile(r"[a-z_][a-z0-9_.]*")
 
 # SQLSTATE classes and codes that say "not now" instead of "never": https://www.postgresql.org/docs/18/errcodes-appendix.html

@@ -23,7 +23,7 @@ from services.kit.settings import Settings
 from services.kit.unit_of_work import UnitOfWork
 
 LOCK = 72_001
-PAGE = 500
+PAGE = 1_000
 POLL_S = 0.1
 UPKEEP_S = 3600
 _DATABASE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -61,6 +61,9 @@ class Relay:
         try:
             # A relay that was frozen gives its lane up: a living one is never idle for long.
             await conn.execute("set idle_session_timeout = '60s'")
+            # A crash of the server may forget what was archived last: it is in the outbox again and goes out twice,
+            # which readers expect. In return no event waits for the disk behind an archived page.
+            await conn.execute("set synchronous_commit = off")
             # The table is empty or full within seconds, so its statistics are always wrong; by them the planner would
             # read and sort a whole backlog for each page instead of walking the index.
             await conn.execute("set enable_sort = off")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -14,6 +14,7 @@ from services.kit.clock import Clock
 from services.kit.consumer import Decode, Processor, Subscription
 from services.kit.deadlines import Sweeper
 from services.kit.delivery import Handler
+from services.kit.express import Lane
 from services.kit.handling import Book, Handling
 from services.kit.patience import wait_for
 from services.kit.settings import Settings
@@ -40,13 +41,16 @@ class Service:
 
 @dataclass(frozen=True)
 class Context:
-    """What a running process has in hand. `wake` tells the relay, here or in the worker, that a commit has events."""
+    """What a running process has in hand. `wake` tells the relay, here or in the worker, that a commit has events;
+    `lanes` are the requests, by path, that go past the framework.
+    """
 
     settings: Settings
     clock: Clock
     pool: Pool
     wake: Callable[[], None]
     service: Service
+    lanes: dict[str, Lane] = field(default_factory=dict)
 
     def unit(self, consumer: str | None = None) -> AbstractAsyncContextManager[UnitOfWork]:
         """One transaction in the name of `consumer`, by default the service's API; see `unit_of_work.begin`."""

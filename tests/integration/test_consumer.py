@@ -9,6 +9,7 @@ import pytest
 from faststream.middlewares import AckPolicy
 
 from services.kit import consumer as kit_consumer
+from services.kit import handling as kit_handling
 from services.kit.consumer import Processor, Subscription
 from services.kit.message import Transient
 from tests.integration.probe import service
@@ -136,7 +137,7 @@ class Impatient(service.ProbeBook):
 
 
 async def test_transient_errors_never_park_however_long(world: World, monkeypatch):
-    monkeypatch.setattr(kit_consumer, "BUDGET_S", 0.3)
+    monkeypatch.setattr(kit_handling, "BUDGET_S", 0.3)
     await world.pool.execute("insert into account (name) values ('a')")
     async with world.pool.acquire() as other, other.transaction():
         await other.execute("select from account where name = 'a' for update")

@@ -53,6 +53,23 @@ async def test_what_arrives_during_a_commit_shares_the_next_one() -> None:
     assert database.groups == [[1], [2, 3, 4]]
 
 
+async def test_two_lanes_run_two_groups_at_a_time() -> None:
+    database = Database()
+    batcher = GroupCommit(database.run, lanes=2)
+    database.open.clear()
+    asked = []
+    for n in (1, 2):  # each finds a lane free
+        asked.append(asyncio.create_task(batcher.submit(n)))
+        while len(database.groups) < n:
+            await asyncio.sleep(0)
+    asked += [asyncio.create_task(batcher.submit(n)) for n in (3, 4)]
+    await asyncio.sleep(0)  # pause: lets the two hand in their items
+    assert database.groups == [[1], [2]]
+    database.open.set()
+    assert await asyncio.gather(*asked) == [10, 20, 30, 40]
+    assert database.groups == [[1], [2], [3, 4]]
+
+
 async def test_a_group_has_a_limit() -> None:
     database = Database()
     assert await submit_all(GroupCommit(database.run, limit=3), list(range(7))) == [n * 10 for n in range(7)]

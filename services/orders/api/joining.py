@@ -13,7 +13,7 @@ from services.kit.ids import new_id
 from services.kit.problems import Problem
 from services.kit.service import Context
 from services.kit.unit_of_work import CORRELATION, TRACEPARENT, UnitOfWork
-from services.orders.api.intake import GROUP, new_code, refused
+from services.orders.api.intake import GROUP, new_codes, refused
 from services.orders.domain.acceptance import Refusal
 from services.orders.domain.campaign import Campaign, Tally
 from services.orders.domain.catalog import Catalog
@@ -56,7 +56,7 @@ class Counter:
         if campaign is None:
             return Refusal(404, "not-found", "", f"campaign {one.campaign} does not exist")
         tally = self.tallies.get(one.campaign, Tally())
-        asked = one.body.pledging(one.join, new_id(), new_code())
+        asked = one.body.pledging(one.join, new_id(), *new_codes(1))
         join = pledge(asked, campaign, tally, self.members.get(one.caller), self.catalog, uow.now)
         if isinstance(join, Join):
             self.tallies[one.campaign] = tally.with_join(join.terms)

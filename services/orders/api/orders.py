@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from services.kit import problems
+from services.kit.express import Lane
 from services.kit.http import IdempotencyKey, require
 from services.kit.ids import Id, id_of_request
 from services.kit.service import Context
@@ -25,7 +26,8 @@ from services.orders.repository.orders import OrderBook, find
 FIRST = UUID(int=0)
 TRUSTED = {"buyer", "operator"}
 Reader = Annotated[str, Depends(require("buyer", "operator", "leader", "terminal", "courier"))]
-Buyer = Annotated[str, Depends(require("buyer", "operator"))]
+buyer = require("buyer", "operator")
+Buyer = Annotated[str, Depends(buyer)]
 Leader = Annotated[str, Depends(require("leader", "operator"))]
 Collector = Annotated[str, Depends(require("buyer", "leader", "operator"))]
 Operator = Annotated[str, Depends(require("operator"))]
@@ -36,18 +38,20 @@ Ask = Callable[[UUID, Any, str], Coroutine[Any, Any, Response]]
 def routes(context: Context, intake: Intake) -> APIRouter:
     """Everything under `/v1/orders`."""
     router = APIRouter(tags=["orders"])
-    _taking(router, intake)
+    _taking(router, context, intake)
     _reading(router, context, Waiting(context.pool))
     _asking(router, _ask(context))
     return router
 
 
-def _taking(router: APIRouter, intake: Intake) -> None:
+def _taking(router: APIRouter, context: Context, intake: Intake) -> None:
     @router.post("/v1/orders", status_code=201)
     async def place(body: s.NewOrder, _role: Buyer, key: IdempotencyKey = None) -> Response:
         """Takes an order: 201 once it is recorded durably, with its frozen prices. The same again: the same answer."""
         order = await intake.submit(id_of_request(key, body.order_id), body)
         return answers.json(s.accepted(order), 201, {"Location": f"/v1/orders/{order.id}"})
+
+    context.lanes["/v1/orders"] = Lane("/v1/orders", s.NewOrder, buyer, place)
 
     @router.post("/v1/orders:batch", max_body_size=batch.BODY_LIMIT)
     async def place_many(request: Request, _role: Buyer, key: IdempotencyKey = None) -> Response:

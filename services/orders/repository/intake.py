@@ -59,13 +59,18 @@ async def insert_details(
 ) -> None:
     """What hangs on new orders: lines, the first step of their history, money that came with them, the person."""
     lines = [row for order in orders for row in rows.line_rows(order.terms)]
-    await rows.insert(conn, "order_line", rows.LINE, lines)
     history = [(o.id, o.version, None, o.state, "accepted", causes[o.id], "", now) for o in orders]
-    await rows.insert(conn, "order_history", rows.HISTORY, history)
     money = [(o.id, m.payment, m.amount_fen, now) for o in orders for m in o.money]
-    await rows.insert(conn, "payment", rows.MONEY, money)
     found = [(id, p.name, p.phone, p.address, p.lat, p.lon) for id, p in people.items()]
-    await rows.insert(conn, "recipient", rows.RECIPIENT, found)
+    await rows.insert_all(
+        conn,
+        [
+            ("order_line", rows.LINE, lines),
+            ("order_history", rows.HISTORY, history),
+            ("payment", rows.MONEY, money),
+            ("recipient", rows.RECIPIENT, found),
+        ],
+    )
 
 
 async def keep_conflicts(
