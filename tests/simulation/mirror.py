@@ -85,7 +85,8 @@ class Mirror:
         after = self._chance()
         self._rewind(before)
         theirs, problem = self._really(process, work)
-        hold(self._chance()[1:] == after[1:], SAME, "other ids or codes were made")
+        told = f"other ids or codes were made: {theirs!r:.300} {problem!r}, here {mine!r:.300} {error!r}"
+        hold(self._chance()[1:] == after[1:], SAME, told)
         self._rewind(after)
         same(_plain(theirs, problem), _plain(mine, error))
         self._compare(process.service.name)
