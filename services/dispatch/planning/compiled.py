@@ -30,7 +30,7 @@ def main() -> int:
         with (jit.folder() / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             return 0 if jit.ready() else _compile()
-    except OSError as wrong:
+    except (OSError, RuntimeError) as wrong:
         return _told(f"Compiled code can't be kept ({wrong}): plans are searched with PyVRP.", 1)
     except ImportError as wrong:
         return _told(f"numba can't be loaded ({wrong}): plans are searched with PyVRP.", 1)
