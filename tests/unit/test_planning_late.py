@@ -1,13 +1,17 @@
 """A late order: offered in no time, then made cheaper around it, as a diff that is dropped if the plan has moved on."""
 
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from services.dispatch.planning import assemble, checker, greedy, insertion, moves
 from services.dispatch.planning.insertion import Engine, Offer
 from services.dispatch.planning.plan import Plan
+from services.dispatch.planning.problem import Problem
 from services.dispatch.planning.standby import Standby
 from tests.stack import eventually
 from tests.unit.planning_given import courier, order, problem, town
@@ -89,3 +93,19 @@ def test_an_order_that_no_courier_may_serve_changes_no_part():
     engine = Engine(GIVEN, GOOD)
     assert not isinstance(engine.offer(order("x", skills=("stairs",))), insertion.Offer)
     assert engine.plan().routes == GOOD.routes
+
+
+def test_halfday_plan_tells_late_orders_at_once_who_brings_them(tmp_path: Path):
+    late = [order("late", 28.245), order("odd", skills=("stairs",))]
+    file = tmp_path / "day.json"
+    file.write_bytes(TypeAdapter(Problem).dump_json(replace(GIVEN, orders=(*GIVEN.orders, *late))))
+    command = [sys.executable, "-m", "deploy.cli", "plan", str(file), "--seconds", "0.5", "--json"]
+    done = subprocess.run([*command, "--late", "late", "--late", "odd"], capture_output=True, text=True, check=True)
+    plan = TypeAdapter(Plan).validate_json(done.stdout)
+    assert "late: yes: courier " in done.stderr
+    assert "odd: no: every courier: lacks stairs" in done.stderr
+    assert plan.stops == len(GIVEN.orders) + 1
+    assert [gone.order for gone in plan.unserved] == ["odd"]
+    unknown = subprocess.run([*command, "--late", "nobody"], capture_output=True, text=True, check=False)
+    assert unknown.returncode != 0
+    assert "nobody" in unknown.stderr

@@ -95,6 +95,15 @@ class Engine:
                 return
         raise ValueError(f"order {offer.order} no longer fits there")
 
+    def take_up(self, order: Order) -> Offer | Unserved:
+        """Offers and accepts at once; what can't be served stays in the plan as unserved."""
+        found = self.offer(order)
+        if isinstance(found, Offer):
+            self.accept(found)
+        else:
+            self.left[order.id] = found
+        return found
+
     def plan(self) -> Plan:
         """The plan as it stands now."""
         days = {day.c: day.trips for day in self.days}

@@ -52,9 +52,7 @@ async def measure(given: argparse.Namespace) -> dict[str, float]:
         for late in whole.orders[given.stops :]:
             engine = Engine(problem, plan)
             began = time.perf_counter()
-            offer = engine.offer(late)
-            if isinstance(offer, Offer):
-                engine.accept(offer)
+            offer = engine.take_up(late)
             offers_ms.append(1000 * (time.perf_counter() - began))
             if not isinstance(offer, Offer):
                 continue
