@@ -32,6 +32,8 @@ def markdown(rows: Mapping[str, Row]) -> str:
     lines += ["| F | at | under fault s | what it did | orders | operations | unknown | records | twice "
               "| absorbed | caught up s (bound) | all ended s |", f"|{'---|' * 12}"]  # fmt: skip
     lines += [_figures(one) for one in rows.values()]
+    if missing := [f"{fault.name} ({fault.what})" for fault in FAULTS if fault.name not in rows]:
+        lines += ["", f"Not in this report: {'; '.join(missing)}."]
     for one in rows.values():
         for name, found in one.broken.items():
             lines += ["", f"## F{one.fault} breaks {name}", "", *(f"- {line}" for line in found)]

@@ -72,6 +72,7 @@ def test_a_report_keeps_what_was_not_run_again(tmp_path: Path):
     report.write(file, [_row("1"), _row("8", broken={"I1": ["lost order: x: y"]})])
     assert "1 of 2 held" in file.read_text()
     assert "lost order: x: y" in file.read_text()
+    assert "Not in this report: 2-out (" in file.read_text()
     report.write(file, [_row("8")])
     text = file.read_text()
     assert "2 of 2 held" in text
