@@ -71,7 +71,7 @@ class Asked(ABC):
     """A shop whose inventory is asked over its topic, without an order behind it."""
 
     def __init__(self, shop: Shop) -> None:
-        self.shop, self.name, self.asked = shop, shop.name, 0
+        self.shop, self.name, self.world, self.asked = shop, shop.name, shop.world, 0
 
     @abstractmethod
     def ask(self, wishes: Sequence[Wish]) -> None:
