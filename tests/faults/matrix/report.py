@@ -9,6 +9,9 @@ from pathlib import Path
 from tests.faults.matrix.catalogue import BY_NAME, FAULTS
 from tests.faults.matrix.judge import INVARIANTS, Row, from_json
 
+ENOUGH_S = 30.0
+"""A fault that lasted less was only tried."""
+
 
 def write(path: Path, rows: Sequence[Row]) -> None:
     """Writes FILE.md and FILE.json. Faults of an earlier report that were not run now stay as they were."""
@@ -32,6 +35,8 @@ def markdown(rows: Mapping[str, Row]) -> str:
     lines += ["| F | at | under fault s | what it did | orders | operations | unknown | records | twice "
               "| absorbed | caught up s (bound) | all ended s |", f"|{'---|' * 12}"]  # fmt: skip
     lines += [_figures(one) for one in rows.values()]
+    if brief := [one.fault for one in rows.values() if one.seconds < ENOUGH_S]:
+        lines += ["", f"Shorter than {ENOUGH_S:.0f} s: {', '.join(brief)}."]
     if missing := [f"{fault.name} ({fault.what})" for fault in FAULTS if fault.name not in rows]:
         lines += ["", f"Not in this report: {'; '.join(missing)}."]
     for one in rows.values():

@@ -73,10 +73,11 @@ def test_a_report_keeps_what_was_not_run_again(tmp_path: Path):
     assert "1 of 2 held" in file.read_text()
     assert "lost order: x: y" in file.read_text()
     assert "Not in this report: 2-out (" in file.read_text()
-    report.write(file, [_row("8")])
+    report.write(file, [_row("8", seconds=9.0)])
     text = file.read_text()
     assert "2 of 2 held" in text
     assert "lost order" not in text
+    assert "Shorter than 30 s: 8." in text
 
 
 @pytest.mark.parametrize(("last", "grown"), [(101.0, False), (160.0, True)])
