@@ -20,7 +20,7 @@ from services.dispatch.planning.route import Day
 
 BAND_S = 900
 """A time of arrival is told to people as a quarter of an hour."""
-NEARBY = 120
+NEARBY = 200
 """Stops that are searched again around a late order."""
 COURIER, POSITION = 16, 20
 """Bits of a courier's number and of a position in its day."""

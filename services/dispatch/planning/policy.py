@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from random import Random
 
 from pydantic.dataclasses import dataclass
 
@@ -30,6 +31,8 @@ class Moment:
     problem: Problem
     futures: tuple[tuple[Order, ...], ...] = ()
     seed: int = 0
+    delay_s: int = 0
+    """What line-hauls have been late on average on other days."""
 
     @property
     def waiting(self) -> list[Order]:
@@ -37,6 +40,7 @@ class Moment:
         return [order for order in self.problem.orders if order.release_s <= self.now_s]
 
 
+HOUR_S = 3600
 Policy = Callable[[Moment], frozenset[str]]
 """The ids of the waiting orders that go now."""
 
@@ -72,16 +76,17 @@ def _way_s(model: Model, n: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Conditional:
-    """Plans examples of the future as if each were certain and sends what must go now in most of them, after "Dynamic
+    """Plans examples of the future as if each were certain and sends what must go now in some of them, after "Dynamic
     vehicle routing with time windows: iterative conditional dispatch" (arXiv 2308.14476).
 
-    In one future an order must go if all of its trip is here and the trip, begun with the next wave, would make it or
-    a later one of its courier late. What must go in less than `share` of the futures is kept, and the rest is asked
-    again with that settled, until nothing changes. Where in most futures the couriers can't be in time for all,
-    waiting is dangerous: then it is `greedy`.
+    In one example an order must go if all of its trip is here and the trip, begun with the next wave, would make it or
+    a later one of its courier late. What must go in less than `share` of the examples is kept, and the rest is asked
+    again with that settled, until nothing changes. Where in more than `short` of them the couriers can't be in time
+    for all, waiting is dangerous: then it is `greedy`.
     """
 
-    share: float = 0.5
+    share: float = 0.2
+    short: float = 0.2
     futures: int = 6
     horizon_s: int = 4 * 3600
     """What comes later than this is not looked at."""
@@ -100,7 +105,7 @@ class Conditional:
             if going == must:
                 break
             plans = [self._planned(moment, going, future, 97 * turn + n) for n, future in enumerate(futures)]
-            if 2 * sum(plan.short for plan in plans) > len(plans):
+            if sum(plan.short for plan in plans) > self.short * len(plans):
                 return greedy(moment) | must
             votes = Counter(id for plan in plans for id in plan.must_go(moment, self.margin_s))
             kept = {id for id in going - must if votes[id] < self.share * len(plans)}
@@ -112,8 +117,8 @@ class Conditional:
     def _planned(self, moment: Moment, may: set[str], future: tuple[Order, ...], seed: int) -> _Days:
         from services.dispatch.planning import fleets, search
 
-        near = moment.now_s + self.horizon_s
-        known = [_kept(order, moment, may) for order in moment.problem.orders if order.release_s <= near]
+        near, delays = moment.now_s + self.horizon_s, _delays(moment, seed)
+        known = [_expected(order, moment, may, delays) for order in moment.problem.orders if order.release_s <= near]
         coming = [replace(order, id=f"~{order.id}") for order in future if order.release_s <= near]
         problem = replace(moment.problem, orders=(*known, *coming))
         crew = fleets.crew(problem)
@@ -140,6 +145,17 @@ class _Days:
                 yield from (self.model.orders[n].id for n in trips[0])
 
 
-def _kept(order: Order, moment: Moment, may: set[str]) -> Order:
-    """The order as it can be planned: one that is kept goes with the next wave at the soonest."""
-    return order if order.id in may or order.release_s > moment.now_s else replace(order, release_s=moment.next_s)
+def _delays(moment: Moment, seed: int) -> dict[int, int]:
+    """By how much each line-haul is late in an example: what is announced for one time comes together."""
+    random = Random(moment.seed + seed)
+    announced = sorted({order.release_s for order in moment.problem.orders if order.release_s > moment.now_s})
+    return {release: int(random.expovariate(1) * moment.delay_s) for release in announced}
+
+
+def _expected(order: Order, moment: Moment, may: set[str], delays: dict[int, int]) -> Order:
+    """The order in an example: one that is kept goes with the next wave at the soonest, one that is not here comes
+    with its line-haul, though not too late for its window."""
+    if order.release_s <= moment.now_s:
+        return order if order.id in may else replace(order, release_s=moment.next_s)
+    latest = max(order.release_s, order.windows[-1].until_s - HOUR_S)
+    return replace(order, release_s=min(order.release_s + delays[order.release_s], latest))

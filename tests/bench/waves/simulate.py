@@ -58,6 +58,8 @@ class Simulation:
         self.left = {ask.order.id: ask for ask in day.asks}
         self.driven: list[Driven] = []
         self.slowest_s = 0.0
+        delays = [ask.order.release_s - ask.announced_s for other in others for ask in other.asks]
+        self.delay_s = sum(delays) // max(1, len(delays))
 
     def run(self) -> Outcome:
         """The whole day."""
@@ -76,7 +78,7 @@ class Simulation:
         known = [self._known(ask, now, after) for ask in self.left.values() if ask.placed_s <= now]
         couriers = tuple(replace(courier, from_s=max(now, courier.from_s)) for courier in self.couriers.values())
         futures = tuple(_coming(other, now) for other in self.others)
-        return Moment(now, after, Problem(STATION, couriers, tuple(known)), futures, now)
+        return Moment(now, after, Problem(STATION, couriers, tuple(known)), futures, now, self.delay_s)
 
     def _known(self, ask: Ask, now: int, after: int) -> Order:
         """The order as it looks now: goods that are overdue are expected for the next wave, and where the window can't
@@ -153,4 +155,4 @@ def hindsight(day: MarketDay, rounds: int = 20 * ROUNDS) -> Outcome:
 
 def _coming(day: MarketDay, now: int) -> tuple[Order, ...]:
     """What that day asked for after this hour."""
-    return tuple(replace(ask.order, release_s=max(ask.announced_s, now)) for ask in day.asks if ask.placed_s > now)
+    return tuple(ask.order for ask in day.asks if ask.placed_s > now)
