@@ -81,5 +81,5 @@ async def _in_short(fire: Fire) -> None:
     await processes.zombies(fire.part(5))
 
 
-SHORT = Fault("short", "3, 7, 9, 12, 13, 14, 16, 17 and 18 in a minute", " ".join(INVARIANTS), 45, _in_short)
+SHORT = Fault("short", "3, 7, 9, 12, 13, 14, 16, 17 and 18 in short", " ".join(INVARIANTS), 45, _in_short)
 """What the gate runs."""
