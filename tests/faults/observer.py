@@ -43,7 +43,7 @@ class Observer:
             "sasl.password": security["password"],
             "log_level": 0,
         }
-        self._admin = AdminClient(where)
+        self._where = where
         self._consumer = Consumer(
             {**where, "group.id": "observer.faults", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
         )
@@ -66,9 +66,10 @@ class Observer:
         self._consumer.close()
 
     def _ends(self) -> dict[tuple[str, int], int]:
-        # Asked apart from the consumer, where each question would wait behind a long poll.
+        # Asked apart from the consumer, where each question would wait behind a long poll; and by a new client each
+        # time, for an old one goes on asking with the leader's epoch of before a restart, and is fenced.
         wanted = {TopicPartition(*place): OffsetSpec.latest() for place in self._next}
-        found = self._admin.list_offsets(wanted, request_timeout=20)
+        found = AdminClient(self._where).list_offsets(wanted, request_timeout=20)
         return {(place.topic, place.partition): int(told.result().offset) for place, told in found.items()}
 
     def _take(self, message: Message) -> None:

@@ -195,11 +195,14 @@ class CursorRelay(Relay):
 
 @pytest.mark.seeded
 async def test_seeded_a_cursor_relay_is_seen_to_lose_rows(world: World):
+    numbered = asyncio.Event()
+
     async def late() -> None:
         async with world.unit() as uow:
             uow.emit(Add(account="late", n=1))
             await uow.flush()
             uow._rows.clear()
+            numbered.set()
             await eventually(lambda: _passed(world))
 
     async def _passed(world: World) -> bool:
@@ -207,9 +210,7 @@ async def test_seeded_a_cursor_relay_is_seen_to_lose_rows(world: World):
 
     writing = asyncio.create_task(late())
     async with world.relay(CursorRelay) as broken_relay:
-        await eventually(
-            lambda: world.pool.fetchval("select count(*) > 0 from pg_stat_activity where state like 'idle in%'")
-        )
+        await numbered.wait()
         await world.add(Add(account="early", n=1))
         await writing
         seen_end = await world.pool.fetchval("select max(id) from outbox")
