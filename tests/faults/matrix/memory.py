@@ -47,13 +47,15 @@ class Memory:
         return found
 
     def grown(self) -> list[str]:
-        """Those whose last third is above their second by more than the noise; the first is warming up."""
+        """Those whose peak in the last third is above that in the second by more than the noise; the first third is
+        warming up. Peaks, for a median tells when a process was killed, since each life begins small.
+        """
         wrong = []
         for name, samples in self._samples.items():
             third = len(samples) // 3
             if third < 3:
                 continue
-            middle, last = (median(mb for _, mb in some) for some in (samples[third : 2 * third], samples[2 * third :]))
+            middle, last = (max(mb for _, mb in some) for some in (samples[third : 2 * third], samples[2 * third :]))
             if last > middle * MARGIN + MARGIN_MB:
                 wrong.append(f"{name} grew from {middle:.0f} to {last:.0f} MB")
         return wrong
