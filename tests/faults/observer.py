@@ -69,8 +69,9 @@ class Observer:
         # Asked apart from the consumer, where each question would wait behind a long poll; and by a new client each
         # time, for an old one goes on asking with the leader's epoch of before a restart, and is fenced.
         wanted = {TopicPartition(*place): OffsetSpec.latest() for place in self._next}
-        found = AdminClient(self._where).list_offsets(wanted, request_timeout=20)
-        return {(place.topic, place.partition): int(told.result().offset) for place, told in found.items()}
+        asking = AdminClient(self._where)  # kept until it has answered
+        found = asking.list_offsets(wanted, request_timeout=20)
+        return {(place.topic, place.partition): int(told.result(30).offset) for place, told in found.items()}
 
     def _take(self, message: Message) -> None:
         if message.error():  # such as a broker that is away; the reading goes on by itself
