@@ -14,6 +14,7 @@ from deploy.local.errors import StackError
 from deploy.local.services import ROOT
 
 NICE = 5
+"""So that the tests on the real stack, some of which wait for seconds only, go first."""
 COMPILER = ["-m", "services.dispatch.planning.compiled"]
 ON_THE_STACK = ["-m", "pytest", "-m", "stack and not long"]
 CHECKS = {
