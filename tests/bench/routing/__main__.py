@@ -22,13 +22,20 @@ def _arguments() -> argparse.Namespace:
         "halfday bench routing --instances ../vrptw --seconds 2,10 --only R1_2_1 RC108",
     )
     parser.add_argument("--instances", type=Path, default=GENERATED, metavar="DIR", help=".txt and .vrp files")
-    parser.add_argument("--seconds", default="2,10", help="budgets, with commas between them")
+    parser.add_argument("--seconds", type=_budgets, default=[2.0, 10.0], help="budgets, with commas between them")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each; their median counts")
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="instances whose names begin like this")
     parser.add_argument("--threads", type=int, default=2, help="cores, also of the peer: the better of as many seeds")
     parser.add_argument("--json", action="store_true", help="a JSON object a run instead of the table")
     parser.add_argument("--alone", action="store_true", help="without the peer")
     return parser.parse_args()
+
+
+def _budgets(text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of seconds, such as 2,10") from None
 
 
 def main() -> int:
@@ -63,7 +70,7 @@ def _runs(given: argparse.Namespace, chosen: list[Instance]) -> Iterator[object]
 
     pair = [("ours", solvers.ours), ("peer", solvers.peer)][: 1 if given.alone else 2]
     solvers.ours(chosen[0], 0.2, 0, 1)  # loads what the first would load
-    for seconds in (float(word) for word in given.seconds.split(",")):
+    for seconds in given.seconds:
         for instance in chosen:
             for seed in range(1, given.seeds + 1):
                 for name, solver in pair if seed % 2 else reversed(pair):

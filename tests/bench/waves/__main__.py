@@ -21,6 +21,12 @@ KNOWN = 1_000_000
 """Seeds of the days from which ours takes its examples begin here: no day that is judged is among them."""
 
 
+def _days(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days from 1 on")
+    return int(text)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="halfday bench waves",
@@ -28,7 +34,7 @@ def _arguments() -> argparse.Namespace:
         "in hindsight as floor. Equal seeds give equal figures.",
         epilog="Example: halfday bench waves --days 5 --couriers 6 --delay-min 30",
     )
-    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--days", type=_days, default=30)
     parser.add_argument("--seed", type=int, default=1, help="of the first day; to split a run: --seed 11 --days 10")
     parser.add_argument("--only", nargs="*", choices=NAMES, default=NAMES, metavar="NAME", help=" ".join(NAMES))
     parser.add_argument("--json", action="store_true", help="a JSON object for each day instead of the table")
