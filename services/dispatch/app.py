@@ -7,7 +7,7 @@ from pathlib import Path
 from contracts.events.catalog import CourierPut, ItemPut, MarketDayPut, SitePut, StationPut
 from contracts.events.dispatch import CancelDelivery, ScheduleDelivery
 from contracts.events.orders import RecipientPut
-from contracts.registry import decode
+from contracts.registry import MODELS
 from services.dispatch import api, desk, handlers
 from services.dispatch.repository import DispatchBook
 from services.dispatch.settings import quote_key
@@ -43,7 +43,7 @@ SERVICE = Service(
         Subscription("orders.recipient.v1", {RecipientPut: handlers.on_recipient, Erased: handlers.on_erased}),
     ),
     open_book=open_book,
-    decode=decode,
+    models=MODELS,
     on_due=handlers.on_due,
     routes=api.ROUTERS,
     background=(desk.run,),

@@ -25,15 +25,17 @@ from services.kit.settings import Settings
 from services.kit.unit_of_work import Pool, UnitOfWork
 
 MAX_RECORDS = 500
-Decode = Callable[[str, bytes], Event]
+Models = Mapping[str, type[Event]]
+"""Every type that there is, by its name in `ce_type`."""
 
 
 @dataclass(frozen=True)
 class Subscription:
     """A topic (without prefix) and what a service does with it, by the class of the data.
 
-    Types that are known but not listed are passed over. `blocking_by_key`: a record without a readable subject
-    blocks its key; False where many subjects share a key (a stock pool), there it blocks nothing.
+    Records of the topic's other types are passed over unread, from the first; a type that is not one of the topic's is
+    parked. `blocking_by_key`: a record without a readable subject blocks its key; False where many subjects share a
+    key (a stock pool), there it blocks nothing.
     """
 
     topic: str
@@ -52,14 +54,14 @@ class Processor(Handling):
         pool: Pool,
         clock: Clock,
         open_book: Callable[[UnitOfWork], Book],
-        decode: Decode,
+        models: Models,
         wake: Callable[[], None] | None = None,
     ) -> None:
         consumer = f"{service}.{subscription.topic}"
         super().__init__(consumer, pool=pool, clock=clock, open_book=open_book, wake=wake)
         self.subscription = subscription
-        self._decode = decode
-        self._passed_over: set[str] = set()  # types that turned out to have no handler here
+        self._models = {type: model for type, model in models.items() if subscription.topic == model.TOPIC}
+        self._passed_over = {type for type, model in self._models.items() if model not in subscription.handlers}
 
     async def handle(self, records: Sequence[Record]) -> None:
         """The effect of every record is committed, or the record is parked, before this returns.
@@ -89,15 +91,16 @@ class Processor(Handling):
             fault = reason(wrong, record.topic)
             return Delivery(record, envelope.id, envelope.subject, waits, fault=fault)
         handler = self.subscription.handlers.get(type(data))
-        if handler is None:
-            self._passed_over.add(envelope.type)
+        if handler is None:  # erased, and nobody here ever kept it
             return None
         message = Message(envelope, data, record)
         return Delivery(record, envelope.id, envelope.subject, waits, message, handler)
 
     def _data(self, envelope: Envelope, record: Record) -> Event | Erased:
         if record.value is not None:
-            return self._decode(envelope.type, record.value)
+            if envelope.type not in self._models:
+                raise Unreadable(f"no type {envelope.type!r} is known on this topic")
+            return self._models[envelope.type].model_validate_json(record.value)
         if envelope.type != ERASED and Erased not in self.subscription.handlers:
             raise ValueError("the value is null, and nothing is ever erased from this topic")
         return Erased(clean(record.key or b""))

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 
 from services.kit import database
 from services.kit.clock import Clock
-from services.kit.consumer import Decode, Processor, Subscription
+from services.kit.consumer import Models, Processor, Subscription
 from services.kit.deadlines import Sweeper
 from services.kit.delivery import Handler
 from services.kit.express import Lane
@@ -23,7 +23,7 @@ from services.kit.unit_of_work import Pool, UnitOfWork, begin
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A service as data. `decode` turns a type and bytes into an event and raises for what it doesn't know;
+    """A service as data. `models` are all types of the contracts, by name;
     `background` are endless tasks of the worker, such as a planner's loop; each of `signals` is asked every few
     seconds to read the database into a gauge of its own.
     """
@@ -32,7 +32,7 @@ class Service:
     migrations: Path
     subscriptions: tuple[Subscription, ...]
     open_book: Callable[[UnitOfWork], Book]
-    decode: Decode
+    models: Models
     on_due: Handler | None = None
     routes: Callable[[Context], APIRouter] | tuple[APIRouter, ...] = ()
     background: tuple[Callable[[Context], Awaitable[None]], ...] = ()
@@ -71,7 +71,7 @@ class Context:
                 pool=self.pool,
                 clock=self.clock,
                 open_book=service.open_book,
-                decode=service.decode,
+                models=service.models,
                 wake=self.wake,
             )
             for subscription in service.subscriptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contracts.registry import decode
+from contracts.registry import MODELS
 from services.kit.service import Service
 from services.orders.api import routes
 from services.orders.handlers import SUBSCRIPTIONS, on_due
@@ -15,7 +15,7 @@ SERVICE = Service(
     migrations=Path(__file__).parent / "migrations",
     subscriptions=SUBSCRIPTIONS,
     open_book=OrderBook,
-    decode=decode,
+    models=MODELS,
     on_due=on_due,
     routes=routes,
 )

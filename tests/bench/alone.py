@@ -13,7 +13,7 @@ import orjson
 import uvloop
 
 from contracts.events.orders import OrderPlaced
-from contracts.registry import decode
+from contracts.registry import MODELS
 from services.kit.clock import Clock
 from services.kit.consumer import Processor, Subscription, subscribe
 from services.kit.delivery import Delivery
@@ -48,7 +48,7 @@ async def consume(count: int) -> dict[str, float]:
     unused: Any = None
     subscription = Subscription("orders.order.v1", {OrderPlaced: on_placed})
     handler = Handler(
-        os.environ["GROUP"], subscription, pool=unused, clock=Clock(), open_book=unused, decode=decode, wake=None
+        os.environ["GROUP"], subscription, pool=unused, clock=Clock(), open_book=unused, models=MODELS, wake=None
     )
     broker = make_broker(settings)
     subscribe(broker, handler, settings)

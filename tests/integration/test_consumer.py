@@ -13,7 +13,7 @@ from services.kit import handling as kit_handling
 from services.kit.consumer import Processor, Subscription
 from services.kit.message import Transient
 from tests.integration.probe import service
-from tests.integration.probe.service import IN, Add, Noise
+from tests.integration.probe.service import IN, Add, Echo, Noise
 from tests.integration.probe.world import World, broken, record
 from tests.stack import eventually
 
@@ -48,7 +48,7 @@ class Flaky(Processor):
 def flaky(world: World) -> Flaky:
     plain = world.processor()
     return Flaky("probe", plain.subscription, pool=world.pool, clock=world.clock, open_book=plain._open_book,
-                 decode=plain._decode)  # fmt: skip
+                 models=plain._models)  # fmt: skip
 
 
 async def test_a_refused_batch_over_several_partitions_comes_back_whole(world: World):
@@ -105,17 +105,38 @@ async def test_a_null_is_parked_where_nothing_is_ever_erased(world: World):
     only_add = Subscription(IN, {Add: service.on_add})
     plain = world.processor()
     processor = Processor("probe", only_add, pool=world.pool, clock=world.clock, open_book=plain._open_book,
-                          decode=plain._decode)  # fmt: skip
+                          models=plain._models)  # fmt: skip
     await processor.handle([replace(record(Add(account="a", n=1), 0), value=None)])
     assert "null" in await world.pool.fetchval("select error from parked")
     await plain.handle([replace(record(Add(account="b", n=1), 1), value=None)])
     assert await world.effects("erased") == {"b": [0]}
 
 
-async def test_known_types_without_a_handler_are_passed_over(world: World):
-    await world.processor().handle([record(Noise(account="a"), 0), record(Add(account="a", n=1), 1)])
+async def passes_over(world: World, processor: Processor) -> None:
+    """Whatever stands in a record that is nobody's business here, its scope goes on: also if it is the first one."""
+    unreadable = replace(record(Noise(account="a"), 0), value=b"{not json")
+    await processor.handle([unreadable, record(Add(account="a", n=1), 1), record(Noise(account="a"), 2)])
     assert await world.effects() == {"a": [1]}
     assert await world.count("parked") == 0
+
+
+async def test_known_types_without_a_handler_are_passed_over_unread(world: World):
+    await passes_over(world, world.processor())
+
+
+async def test_a_type_of_another_topic_is_parked(world: World):
+    await world.processor().handle([record(Echo(account="a", n=1), 0)])
+    assert "no type 'market.probe.echo.v1' is known on this topic" in await world.pool.fetchval(
+        "select error from parked"
+    )
+
+
+@pytest.mark.seeded
+async def test_seeded_types_that_are_read_though_nobody_handles_them_are_seen(world: World):
+    curious = world.processor()
+    curious._passed_over = set()
+    with pytest.raises(AssertionError):
+        await passes_over(world, curious)
 
 
 async def test_one_bad_event_in_a_batch_costs_only_itself(world: World):

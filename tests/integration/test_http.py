@@ -19,7 +19,7 @@ from services.kit.http import Body, IdempotencyKey, create_app, request_key, req
 from services.kit.service import Context, Service
 from services.kit.settings import Settings
 from services.kit.unit_of_work import CORRELATION, TRACEPARENT, CommitUnknown
-from tests.integration.probe.service import MIGRATIONS, ProbeBook, decode, on_due, subscription
+from tests.integration.probe.service import MIGRATIONS, MODELS, ProbeBook, on_due, subscription
 
 ROLES = ("operator", "buyer")
 router = APIRouter(prefix="/v1")
@@ -69,7 +69,7 @@ def make_context(settings: Settings, pool: Any = None) -> Context:
         migrations=MIGRATIONS,
         subscriptions=(subscription(),),
         open_book=ProbeBook,
-        decode=decode,
+        models=MODELS,
         on_due=on_due,
         routes=(router,),
     )

@@ -116,7 +116,7 @@ class NoInbox(Processor):
 @pytest.mark.seeded
 async def test_seeded_a_missing_inbox_is_seen_to_double_effects(world: World):
     broken_one = NoInbox("probe", world.processor().subscription, pool=world.pool, clock=world.clock,
-                         open_book=world.processor()._open_book, decode=world.processor()._decode)  # fmt: skip
+                         open_book=world.processor()._open_book, models=world.processor()._models)  # fmt: skip
     records = [record(Add(account="a", n=n), n) for n in range(1, 4)]
     await broken_one.handle(records)
     await broken_one.handle(records[1:])

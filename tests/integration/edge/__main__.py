@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends
 from services.kit.http import Body, context_of, require
 from services.kit.process import main
 from services.kit.service import Context, Service
-from tests.integration.probe.service import MIGRATIONS, Add, ProbeBook, decode, on_due, subscription
+from tests.integration.probe.service import MIGRATIONS, MODELS, Add, ProbeBook, on_due, subscription
 from tests.integration.probe.world import lock_accounts
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(require("operator"))])
@@ -52,7 +52,7 @@ SERVICE = Service(
     migrations=MIGRATIONS,
     subscriptions=(subscription(),),
     open_book=ProbeBook,
-    decode=decode,
+    models=MODELS,
     on_due=on_due,
     routes=(router,),
     background=(planner,),

@@ -13,7 +13,7 @@ from services.kit.deadlines import Sweeper
 from services.kit.kafka import make_broker
 from services.kit.relay import Relay
 from services.kit.settings import Settings
-from tests.integration.probe.service import ProbeBook, decode, on_due, subscription
+from tests.integration.probe.service import MODELS, ProbeBook, on_due, subscription
 
 
 async def main(parts: set[str]) -> None:
@@ -27,7 +27,7 @@ async def main(parts: set[str]) -> None:
         tasks.append(asyncio.create_task(Relay("probe", settings, wake).run()))
     if "consumer" in parts:
         shared = {"pool": pool, "clock": clock, "open_book": ProbeBook, "wake": wake.set}
-        subscribe(broker, Processor("probe", subscription(), decode=decode, **shared), settings)  # type: ignore[arg-type]
+        subscribe(broker, Processor("probe", subscription(), models=MODELS, **shared), settings)  # type: ignore[arg-type]
         await broker.start()
         tasks.append(asyncio.create_task(Sweeper("probe", on_due, **shared).run()))  # type: ignore[arg-type]
     print("ready", flush=True)

@@ -60,13 +60,6 @@ BROKEN: set[str] = {"unprocessable", "error", "save"}
 """Which `fail` values still fail: a test repairs the probe by taking one out."""
 
 
-def decode(type: str, value: bytes) -> Event:
-    """As `contracts.registry.decode`."""
-    if type not in MODELS:
-        raise LookupError(f"no model for type {type!r}")
-    return MODELS[type].model_validate_json(value)
-
-
 class ProbeBook:
     """The accounts that a transaction touches; a head row each."""
 

@@ -24,7 +24,7 @@ from services.kit.message import Record
 from services.kit.relay import Relay
 from services.kit.settings import Settings
 from services.kit.unit_of_work import UnitOfWork, begin
-from tests.integration.probe.service import IN, MIGRATIONS, OUT, Add, ProbeBook, decode, subscription
+from tests.integration.probe.service import IN, MIGRATIONS, MODELS, OUT, Add, ProbeBook, subscription
 from tests.stack import TestStack
 
 
@@ -59,7 +59,7 @@ class World:
             "pool": self.pool,
             "clock": self.clock,
             "open_book": ProbeBook,
-            "decode": decode,
+            "models": MODELS,
             "wake": self.wake.set,
         }
         return Processor("probe", subscription(by_key=by_key), **{**given, **more})
