@@ -3,7 +3,7 @@
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from deploy.local.errors import StackError
 
@@ -63,7 +63,7 @@ def main() -> None:
             sys.argv[1:], exit_on_error=False, print_error=False, result_action="return_int_as_exit_code_else_zero"
         )
     except CycloptsError as error:
-        print(f"{error}\nSee: ./halfday {chosen} --help", file=sys.stderr)
+        print(f"{_misuse(error, chosen)}\nSee: ./halfday {chosen} --help", file=sys.stderr)
         code = 2
     except StackError as error:
         print(error, file=sys.stderr)
@@ -73,7 +73,18 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         sys.stderr.close()
         code = 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)  # a file where a folder was meant, no permission
+        code = 1
     sys.exit(code)
+
+
+def _misuse(error: CycloptsError, chosen: str) -> str:
+    if isinstance(error, UnusedCliTokensError):
+        return f"halfday {chosen} has no use for {', '.join(map(repr, error.unused_tokens or ()))}"
+    return str(error)
 
 
 def _version() -> str:

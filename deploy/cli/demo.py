@@ -19,6 +19,7 @@ from rich.console import Console
 from deploy.scenarios.machine import CoreShare, fitting
 
 if TYPE_CHECKING:
+    from deploy.scenarios.model import Scenario
     from deploy.scenarios.rehearsal import Outcome
 
 _BEGAN = time.monotonic()
@@ -54,37 +55,27 @@ def demo(
         Figures as one JSON object on stdout, progress on stderr.
     """
     console = Console(stderr=as_json)
-    console.print(f"{scenario}, seed {seed}: starting Kafka, PostgreSQL and the services ...", soft_wrap=True)
     with CoreShare() as core:
-        from deploy.local.errors import StackError
+        from deploy.scenarios.load import load
         from deploy.scenarios.model import ScenarioError
         from deploy.scenarios.rehearsal import DayFailed
     try:
-        return _run(console, scenario, seed, speed, core.share, data, keep, as_json)
-    except (StackError, ScenarioError, DayFailed) as error:
+        plan = load(scenario)
+        console.print(f"{scenario}, seed {seed}: starting Kafka, PostgreSQL and the services ...", soft_wrap=True)
+        pace = speed or fitting(plan.speed, core.share)
+        if pace < plan.speed:
+            console.print(f"The day passes at {pace:.0f} business seconds in a real one (usually {plan.speed:.0f}).")
+        return _run(console, plan, seed, pace, data, keep, as_json)
+    except (ScenarioError, DayFailed) as error:
         print(error, file=sys.stderr)
         return 1
 
 
-def _run(
-    console: Console,
-    scenario: str,
-    seed: int,
-    speed: float | None,
-    share: float,
-    data: Path | None,
-    keep: bool,
-    as_json: bool,
-) -> int:
-    from deploy.scenarios.load import load
+def _run(console: Console, plan: Scenario, seed: int, pace: float, data: Path | None, keep: bool, as_json: bool) -> int:
     from deploy.scenarios.rehearsal import rehearse
 
     for number in (signal.SIGTERM, signal.SIGHUP):  # leaves by the way that stops the stack
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
-    plan = load(scenario)
-    pace = speed or fitting(plan.speed, share)
-    if pace < plan.speed:
-        console.print(f"The day passes at {pace:.0f} business seconds in a real one (usually {plan.speed:.0f}).")
     with _folder(data, keep) as folder:
         outcome = rehearse(console, folder, plan, seed, pace, keep)
         _show(console, outcome, time.monotonic() - _BEGAN, as_json)

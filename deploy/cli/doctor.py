@@ -33,8 +33,10 @@ def doctor(
     """
     data = data.absolute()
     checks: dict[str, Callable[[], str]] = dict(CHECKS)
-    if data.exists():
+    if data.is_dir():
         checks |= {what: partial(check, data) for what, check in DATA_CHECKS.items()}
+    elif data.exists():
+        checks["data"] = partial(_no_folder, data)
     findings = [_finding(what, check) for what, check in checks.items()]
     lacking = [finding for finding in findings if not finding["ok"]]
     if as_json:
@@ -45,6 +47,10 @@ def doctor(
     if not data.exists():
         print(f"{'':<6} {'data':<12} {data} is not there yet; ./halfday up makes it")
     return 1 if lacking else 0
+
+
+def _no_folder(data: Path) -> str:
+    raise StackError(f"{data} is no folder; name one with --data")
 
 
 def _finding(what: str, check: Callable[[], str]) -> dict[str, object]:

@@ -8,10 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from deploy.local.errors import StackError
 from deploy.local.services import ROOT
+
+Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 
 app = App(
     help="""Break the house on purpose, under load, and judge what is left.
@@ -26,7 +28,7 @@ Example: halfday faults 16 2-out --report faults.md""",
 @app.default
 def faults(
     *names: str,
-    seconds: float = 30.0,
+    seconds: Positive = 30.0,
     report: Path | None = None,
     seed: int | None = None,
     show: Annotated[bool, Parameter(name="--list", negative="")] = False,
@@ -53,7 +55,9 @@ def faults(
 
 
 @app.command
-def soak(*, minutes: float = 10.0, rate: float = 200.0, kill_every: float = 20.0, report: Path | None = None) -> int:
+def soak(
+    *, minutes: Positive = 10.0, rate: Positive = 200.0, kill_every: Positive = 20.0, report: Path | None = None
+) -> int:
     """Load for long, with a kill -9 now and then: memory of every process over time, and nothing lost.
 
     Example: halfday faults soak --minutes 10 --rate 200 --kill-every 20

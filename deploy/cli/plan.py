@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def plan(
     file: Path,
+    /,
     *,
     picture: Path | None = None,
     seconds: float = 10.0,

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import psutil
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from deploy.local import endpoints, jars, supervisor
 from deploy.local.errors import StackError
-from deploy.local.holder import ask_to_stop, holder
+from deploy.local.files import make_data_folder
+from deploy.local.holder import ask_to_stop, holder, refuse_second
 from deploy.local.options import Options, parse_workers
 from deploy.local.stack import Stack
 
@@ -24,7 +25,7 @@ Switch = Annotated[bool, Parameter(negative="")]
 def up(
     *,
     data: Path = DATA,
-    port_base: int | None = None,
+    port_base: Annotated[int | None, Parameter(validator=validators.Number(gte=1, lte=65535))] = None,
     workers: str = "",
     detach: Switch = False,
     as_json: AsJson = False,
@@ -50,6 +51,8 @@ def up(
     """
     options = Options(port_base, parse_workers(workers))
     data = data.absolute()
+    make_data_folder(data)
+    refuse_second(data)
     if not as_json:
         print(f"Starting Kafka, PostgreSQL and the services on {data} ...", flush=True)
     _fetch_jars()
@@ -82,7 +85,14 @@ def status(*, data: Path = DATA, as_json: AsJson = False) -> int:
     return 0 if fine else 1
 
 
-def logs(name: str = "", /, *, data: Path = DATA, lines: int = 20, follow: Switch = False) -> None:
+def logs(
+    name: str = "",
+    /,
+    *,
+    data: Path = DATA,
+    lines: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 20,
+    follow: Switch = False,
+) -> None:
     """Show the last lines of a process's log, or of each; with --follow go on showing new ones.
 
     Example: halfday logs orders.worker --follow
@@ -103,7 +113,7 @@ def logs(name: str = "", /, *, data: Path = DATA, lines: int = 20, follow: Switc
     for file in files:
         text = file.read_text(errors="replace")
         ends[file] = file.stat().st_size
-        _show(file, "\n".join(text.splitlines()[-lines:]), label=len(files) > 1)
+        _show(file, "\n".join(text.splitlines()[-lines:] if lines else []), label=len(files) > 1)
     while follow:
         time.sleep(0.3)
         for file, end in ends.items():

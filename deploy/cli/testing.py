@@ -8,7 +8,7 @@ import time
 from importlib.util import find_spec
 from typing import IO, Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from deploy.local.errors import StackError
 from deploy.local.services import ROOT
@@ -28,7 +28,9 @@ CHECKS = {
 
 
 def run_tests(
-    *arguments: Annotated[str, Parameter(allow_leading_hyphen=True)], seeded: bool = False, sim: int = 0
+    *arguments: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    seeded: bool = False,
+    sim: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0,
 ) -> int:
     """Check the code, then run the whole suite; with pytest arguments run just pytest with these.
 

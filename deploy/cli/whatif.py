@@ -24,6 +24,7 @@ FIGURES = ("stops", "unserved", "couriers", "trips", "km", "yuan", "last stop")
 
 def whatif(
     wave: str,
+    /,
     *,
     data: Path = Path(".halfday"),
     add: int = 0,

@@ -59,8 +59,13 @@ def test_the_help_of_each_command_teaches_by_an_example_that_can_be_typed(
 
 
 @pytest.mark.parametrize(
-    "words", [("nosuch",), ("--nosuch",), ("up", "--nosuch"), ("up", "--port-base", "x"), ("logs", "a", "b")]
-)
+    "words",
+    [
+        ("nosuch",), ("--nosuch",), ("up", "--nosuch"), ("up", "--port-base", "x"), ("up", "--port-base", "70000"),
+        ("logs", "a", "b"), ("logs", "--lines", "-3"), ("parked", "nosuch"), ("audit", "x"), ("plan",),
+        ("faults", "--seconds", "-1"), ("faults", "soak", "--rate", "0"),
+    ],
+)  # fmt: skip
 def test_misuse_is_code_2_and_one_sentence(
     words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,13 +75,21 @@ def test_misuse_is_code_2_and_one_sentence(
     assert 0 < len(shown.err.splitlines()) <= 2
 
 
-@pytest.mark.parametrize("words", [("status",), ("logs",), ("logs", "nosuch"), ("up", "--workers", "kafka=2")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",), ("logs",), ("logs", "nosuch"), ("up", "--workers", "kafka=2"), ("demo", "--scenario", "nowhere"),
+        *((name, "--data", __file__) for name in ("up", "status", "down", "audit", "parked")),
+    ],
+)  # fmt: skip
 def test_what_cannot_be_done_is_code_1_and_one_sentence(
     words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert halfday(monkeypatch, *words) == 1
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "", "nothing is said to begin that is refused"
+    assert len(shown.err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
