@@ -1,9 +1,11 @@
-"""Seven ways to get it wrong. None of them is known to the checks: the invariants alone must give them away."""
+"""Ten ways to get it wrong. None of them is known to the checks: the invariants alone must give them away."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from contracts.events.inventory import ReleaseStock
 from services.inventory.domain import reservation
@@ -14,10 +16,13 @@ from services.kit import outbox
 from services.kit.consumer import Processor
 from services.kit.outbox import Row
 from services.kit.unit_of_work import UnitOfWork
+from services.orders.api import joining
+from services.orders.api.joining import Counter, Joining, Submission
 from services.orders.domain import fulfilment, steps
+from services.orders.domain.campaign import Tally
 from services.orders.domain.join import Join, JoinState
 from services.orders.domain.order import Cancel, Decision, Order
-from services.orders.repository import campaign_rows
+from services.orders.repository import campaign_rows, campaigns
 from tests.simulation import campaign_tables, kit_tables
 from tests.simulation.memory import Reader, Transaction
 from tests.simulation.processes import Consumer
@@ -102,6 +107,38 @@ def joins_settled_twice() -> list[Seam]:
     return [(campaign_rows, "save_joins", save_joins)]
 
 
+def clock_before_the_lock() -> list[Seam]:
+    """Whether a join is in time goes by the clock as it was before its campaign's row was waited for."""
+    good = Joining._lock
+
+    async def lock(self: Joining, uow: UnitOfWork, group: list[Submission]) -> Counter:
+        before = uow.read_clock()
+        counter = await good(self, uow, group)
+        uow._now = before
+        return counter
+
+    return [(Joining, "_lock", lock)]
+
+
+def cap_without_a_lock() -> list[Seam]:
+    """What is pledged is read before others have written down what they pledge."""
+
+    async def unlocked(conn: Transaction, ids: Collection[UUID]) -> dict[UUID, Tally]:
+        return await campaign_tables.tallies(conn, ids)
+
+    return [(campaigns, "lock_tallies", unlocked)]
+
+
+def cap_not_counted() -> list[Seam]:
+    """Each join is measured against the whole cap, as if it were the first."""
+    good = joining.pledge
+
+    def pledge(asked: Any, campaign: Any, tally: Tally, *more: Any) -> Any:
+        return good(asked, campaign, replace(tally, pledged={}), *more)
+
+    return [(joining, "pledge", pledge)]
+
+
 BUGS: dict[str, Callable[[], list[Seam]]] = {
     "no inbox": no_inbox,
     "cursor outbox": cursor_outbox,
@@ -110,4 +147,7 @@ BUGS: dict[str, Callable[[], list[Seam]]] = {
     "cancel out of order": cancel_out_of_order,
     "expiry ignoring commit": expiry_ignoring_commit,
     "joins settled twice": joins_settled_twice,
+    "clock before the lock": clock_before_the_lock,
+    "cap without a lock": cap_without_a_lock,
+    "cap not counted": cap_not_counted,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -13,18 +14,35 @@ from tests.simulation.broken import hold
 from tests.simulation.memory import Database, Transaction
 
 
-def committed(transaction: Transaction) -> None:
+def committed(transaction: Transaction, clock: Any) -> None:
     """Orders committed a transaction."""
-    for id, tally in transaction.writes.get("campaign_tally", {}).items():
-        campaign, _ = transaction.get("campaign", id)
-        for good in campaign.terms.goods:
-            hold(tally.of(good.item) <= good.cap, "pledges keep the cap", f"campaign {id}: {good}, {tally}")
     changed: Any = transaction.writes.get("campaign_join", {}).values()
     for join, _ in changed:
         campaign, _ = transaction.get("campaign", join.campaign)
         in_time = join.terms.placed_at < campaign.terms.closes_at
-        counts = campaign.state is State.OPEN or join.granted is not None
-        hold(in_time and counts, "nobody joins after the cutoff", f"{join} of {campaign}")
+        if join.granted is None:  # just now it came, or was taken back: that counts from when it had the row
+            since = transaction.locked_at.get(("campaign", join.campaign))
+            held = since is not None and clock.business_at(since) < campaign.terms.closes_at
+            in_time = in_time and held and campaign.state is State.OPEN
+        hold(in_time, "nobody joins after the cutoff", f"{join} of {campaign}")
+    for id in {join.campaign for join, _ in changed}:
+        _within_caps(transaction, id)
+
+
+def _within_caps(transaction: Transaction, id: UUID) -> None:
+    """What the standing joins pledge together, counted from the joins themselves."""
+    campaign, _ = transaction.get("campaign", id)
+    rows: Any = transaction.rows("campaign_join").values()
+    pledged = _pledged(join for join, _ in rows if join.campaign == id and join.state is not JoinState.WITHDRAWN)
+    for good in campaign.terms.goods:
+        hold(pledged[good.item] <= good.cap, "pledges keep the cap", f"campaign {id}: {good}, {pledged}")
+
+
+def _pledged(joins: Iterable[Join]) -> Counter[str]:
+    found = Counter[str]()
+    for join in joins:
+        found.update({line.item: line.quantity for line in join.terms.lines})
+    return found
 
 
 def at_end(dbs: dict[str, Database], accepted: dict[UUID, Join]) -> None:
@@ -60,9 +78,7 @@ def _ended(join: Join, row: Any) -> None:
 def _counted(tally: Tally, joins: list[Join], standing: list[Join]) -> None:
     numbers = sorted(join.n for join in joins)
     hold(numbers == list(range(1, tally.joined + 1)), "joins are numbered without holes", f"{numbers}, {tally}")
-    pledged = Counter[str]()
-    for join in standing:
-        pledged.update({line.item: line.quantity for line in join.terms.lines})
+    pledged = _pledged(standing)
     told = Counter({item: quantity for item, quantity in (tally.pledged or {}).items() if quantity})
     hold((tally.standing, told) == (len(standing), pledged), "a tally is the sum of the standing joins", f"{tally}")
 

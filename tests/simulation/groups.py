@@ -16,6 +16,7 @@ from services.orders.schemas_campaign import NewCampaign, NewJoin
 from tests.simulation.broken import hold
 from tests.simulation.buyers import Buyers
 from tests.simulation.market import DAY, ITEMS, POOLS, Market, goods, hour
+from tests.simulation.memory import Weather
 from tests.simulation.processes import Process
 
 LATEST = 15.0
@@ -27,8 +28,8 @@ RUSH = 0.002
 class Groups:
     """`accepted` has every join whose 201 was heard, by its id."""
 
-    def __init__(self, market: Market, buyers: Buyers, count: int) -> None:
-        self.market, self.rng, self._buyers = market, market.rng, buyers
+    def __init__(self, market: Market, buyers: Buyers, weather: Weather, count: int) -> None:
+        self.market, self.rng, self._buyers, self._weather = market, market.rng, buyers, weather
         self.accepted: dict[UUID, Join] = {}
         self._told: set[UUID] = set()
         for n in range(1, count + 1):
@@ -59,6 +60,8 @@ class Groups:
             if isinstance(answer, Problem):  # a slow day: its cutoff has passed
                 return
             rush = closes - rng.uniform(0, RUSH)
+            if market.chance(market.world.faults.jam):
+                market.at(rush, self._weather.jam, market.clock.second_of(hour(closes)) + 1)
             for k in range(1, rng.randint(3, 13)):
                 hours = rng.uniform(market.now, closes + 0.1) if market.chance(0.5) else rush
                 market.at(hours, self._join, id, f"{name}.{k}", community, items)

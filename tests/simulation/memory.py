@@ -29,10 +29,18 @@ class Weather:
         self.yields = 0.0  # of each statement
         self.unknown = 0.0  # of each commit: the answer is lost, whatever came of it
         self.drops = 0.0  # of each commit: the connection is lost before it
+        self._jammed_until = 0.0
+
+    def jam(self, until: float) -> None:
+        """Everybody wants something at once: until that second half of the statements take tens of milliseconds."""
+        self._jammed_until = until
 
     async def statement(self) -> None:
         rng = self.scheduler.rng
-        if self.yields and rng.random() < self.yields:
+        if self.scheduler.now < self._jammed_until:
+            if rng.random() < 0.5:
+                await pause(rng.expovariate(20))
+        elif self.yields and rng.random() < self.yields:
             await pause(rng.expovariate(300) if rng.random() < 0.98 else rng.uniform(0, 20))
 
 
@@ -81,12 +89,13 @@ class Reader:
 
 
 class Transaction(Reader):
-    """One connection with its transaction; the `conn` of a unit of work."""
+    """One connection with its transaction; the `conn` of a unit of work. `locked_at`: when it was granted each lock."""
 
     def __init__(self, db: Database) -> None:
         super().__init__(db)
         self.writes: dict[str, dict[Key, Any]] = {}
         self.locks: list[Lock] = []
+        self.locked_at: dict[Lock, float] = {}
         self.waits_for: Lock | None = None
         self.ended = False
 
@@ -138,6 +147,7 @@ class Transaction(Reader):
         held = self.db.holders.setdefault(name, {})
         if self not in held:
             self.locks.append(name)
+            self.locked_at[name] = self.db.weather.scheduler.now
             held[self] = shared
         elif not shared:
             held[self] = False

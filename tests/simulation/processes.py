@@ -33,6 +33,7 @@ class Faults:
     slow: float = 0.0  # of each poll: seconds instead of milliseconds
     unsent: float = 0.0  # of each page of the relay: the producer fails
     lost_answer: float = 0.0  # of each request: the client does not hear the answer
+    jam: float = 0.0  # of each cutoff: the database is slow around it
     crash: float = 0.0  # of each pass of a named crash point: the process is killed there
 
 

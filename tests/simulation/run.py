@@ -107,7 +107,7 @@ class Run:
         market = Market(world, Client(world), self.trace)
         market.open(rng.choice((3, 6, 20)))
         self.buyers = Buyers(market, rng.randint(4, 20))
-        self.groups = Groups(market, self.buyers, rng.choice(GROUP_BUYS))
+        self.groups = Groups(market, self.buyers, self.weather, rng.choice(GROUP_BUYS))
         self.stalls = open_stalls(market)
         Yard(market)
         self.dispatcher = Dispatcher(market)
@@ -121,7 +121,7 @@ class Run:
         rng, faults = self.rng, self.world.faults
         faults.again, faults.twin, faults.slow = rng.choice((0, 0.05, 0.3)), rng.choice((0, 0.1)), rng.choice((0, 0.05))
         faults.unsent, faults.lost_answer = rng.choice((0, 0.1)), rng.choice((0, 0.05))
-        faults.crash = rng.choice((0, 0.005, 0.02))
+        faults.crash, faults.jam = rng.choice((0, 0.005, 0.02)), rng.choice((0, 0.5))
         self.weather.yields = rng.choice((0.02, 0.15))
         self.weather.unknown, self.weather.drops = rng.choice((0, 0.02)), rng.choice((0, 0.02))
         names = sorted(self.world.processes)
@@ -164,7 +164,7 @@ class Run:
         check_orders.parked(transaction)
         if name == "orders":
             check_orders.committed(transaction, self.dbs)
-            check_campaigns.committed(transaction)
+            check_campaigns.committed(transaction, self.world.clock)
         elif name == "inventory":
             self.stock.committed(transaction.db, transaction, facts)
         else:

@@ -150,6 +150,11 @@ class SimClock(Clock):
         assert self.start
         return (business - self.start).total_seconds() / self.speed
 
+    def business_at(self, second: float) -> datetime:
+        """Business time at a virtual second."""
+        assert self.start
+        return self.start + timedelta(seconds=second) * self.speed
+
     def second_of_real(self, real: datetime) -> float:
         """When a real instant comes, in virtual seconds."""
         assert self.anchor

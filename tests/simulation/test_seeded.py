@@ -1,4 +1,4 @@
-"""The simulation finds seven well-known bugs without being told which: an invariant names each within a few seeds."""
+"""The simulation finds ten well-known bugs without being told which: an invariant names each within a few seeds."""
 
 from __future__ import annotations
 
