@@ -125,55 +125,6 @@ class WavePage(BaseModel):
     next: str | None
 
 
-class StopView(BaseModel):
-    """A stop of a plan. `state` is the job's state now; `lat` and `lon` are gone once the recipient is erased."""
-
-    job: UUID
-    order: UUID
-    eta: datetime
-    state: str
-    load_g: int
-    cold_ml: int
-    lat: float | None
-    lon: float | None
-
-
-class TripView(BaseModel):
-    """A trip: out of the station and back, with what it carries."""
-
-    start: datetime
-    end: datetime
-    load_g: int
-    cold_ml: int
-    stops: list[StopView]
-
-
-class RouteView(BaseModel):
-    """A courier's trips in a wave."""
-
-    courier: str
-    trips: list[TripView]
-
-
-class UnservedView(BaseModel):
-    """A job that the plan could not serve and why."""
-
-    job: UUID
-    reason: str
-
-
-class PlanView(BaseModel):
-    """The plan that a wave goes by; `geojson` draws it (RFC 7946: a point a stop, a line a trip)."""
-
-    wave: str
-    version: int
-    planner: str
-    metres: int
-    routes: list[RouteView]
-    unserved: list[UnservedView]
-    geojson: dict[str, Any]
-
-
 class JobView(BaseModel):
     """A job as it stands; `waits` says what an incomplete one lacks."""
 

@@ -101,7 +101,7 @@ def apply(book: DispatchBook, wave_id: str, version: int, plan: Plan) -> bool:
             routes=len(plan.routes),
             stops=stops,
             metres=plan.metres,
-            unserved=len(left),
+            unserved=len(plan.unserved),
             on_time=stops,  # windows are hard: a stop that would be late is left out
         )
     )

@@ -71,7 +71,9 @@ def test_a_wave_goes_one_way_and_a_plan_fits_one_version():
     assert waves.planned(cut, cut.version - 1) is None
     assert waves.planned(NOON, NOON.version) is None
     planned = waves.planned(cut, cut.version)
-    assert waves.planned(planned, planned.version) is None
+    assert waves.planned(planned, cut.version) is None
+    assert waves.planned(planned, planned.version).version == planned.version + 1
+    assert waves.planned(waves.released(planned), planned.version) is None
     done = waves.done(waves.released(planned))
     assert (done.state, waves.released(cut), waves.done(planned)) == (State.DONE, cut, planned)
 

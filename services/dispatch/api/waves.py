@@ -1,11 +1,6 @@
-"""Waves: seen, cut, planned, released."""
+"""Waves: seen, cut, released."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
@@ -13,11 +8,8 @@ from contracts.values import Slug
 from services.dispatch import waves
 from services.dispatch.api.common import OPERATOR, Limit, Running, polled
 from services.dispatch.domain.wave import State, Wave
-from services.dispatch.planning.plan import Trip
-from services.dispatch.planning.problem import Problem
 from services.dispatch.repository import DispatchBook, views
-from services.dispatch.repository.planning import problem_of
-from services.dispatch.schemas import PlanView, RouteView, StopView, TripView, UnservedView, WavePage, WaveView
+from services.dispatch.schemas import WavePage, WaveView
 from services.kit.problems import conflict, not_found
 
 router = APIRouter(prefix="/v1/waves", tags=["waves"], dependencies=[OPERATOR])
@@ -63,40 +55,6 @@ async def release(running: Running, wave: Slug) -> WaveView:
     return await _view(running, wave)
 
 
-@router.get("/{wave}/plan", response_model=PlanView)
-async def plan(running: Running, request: Request, wave: Slug) -> Response:
-    """The plan that the wave goes by, with a drawing; 404 before it is planned."""
-    found = await views.plan(running.pool, wave)
-    if found is None:
-        raise not_found(f"A plan of wave {wave}")
-    version, made = found
-    stops = [UUID(stop.order) for route in made.routes for trip in route.trips for stop in trip.stops]
-    jobs = await views.stops(running.pool, stops)
-    routes = [RouteView(courier=r.courier, trips=[_trip(trip, jobs) for trip in r.trips]) for r in made.routes]
-    view = PlanView(
-        wave=wave,
-        version=version,
-        planner=made.planner,
-        metres=made.metres,
-        routes=routes,
-        unserved=[UnservedView(job=UUID(left.order), reason=left.reason) for left in made.unserved],
-        geojson={"type": "FeatureCollection", "features": [*_drawn(routes, await views.station(running.pool, wave))]},
-    )
-    return polled(request, view)
-
-
-@router.get("/{wave}/problem")
-async def problem(running: Running, wave: Slug) -> Problem:
-    """What the wave carries as a routing problem, also when it is over: for `POST /v1/plan` and what-ifs.
-
-    Orders whose recipient was erased are not in it. 404 where the wave or its station is unknown.
-    """
-    found = await problem_of(running.pool, wave)
-    if found is None or found[0] is None:
-        raise not_found(f"A problem of wave {wave}")
-    return found[0]
-
-
 async def _locked(book: DispatchBook, wave: str) -> Wave:
     await book.lock_waves([wave])
     if wave not in book.waves:
@@ -109,30 +67,3 @@ async def _view(running: Running, wave: str) -> WaveView:
     if found is None:
         raise not_found(f"Wave {wave}")
     return WaveView(**found)
-
-
-def _trip(trip: Trip, jobs: dict[UUID, dict[str, Any]]) -> TripView:
-    stops = [StopView(**jobs[UUID(stop.order)], eta=_at(stop.eta_s)) for stop in trip.stops]
-    load_g, cold_ml = sum(stop.load_g for stop in stops), sum(stop.cold_ml for stop in stops)
-    return TripView(start=_at(trip.start_s), end=_at(trip.end_s), load_g=load_g, cold_ml=cold_ml, stops=stops)
-
-
-def _drawn(routes: list[RouteView], station: tuple[float, float] | None) -> Iterator[dict[str, Any]]:
-    home = [[station[1], station[0]]] if station else []
-    for route in routes:
-        for n, trip in enumerate(route.trips, 1):
-            points = [[stop.lon, stop.lat] for stop in trip.stops if stop.lat is not None]
-            about = {"courier": route.courier, "trip": n}
-            if points and home:
-                yield _feature("LineString", [*home, *points, *home], about)
-            for stop in trip.stops:
-                if stop.lat is not None:
-                    yield _feature("Point", [stop.lon, stop.lat], about | {"job": str(stop.job), "state": stop.state})
-
-
-def _feature(kind: str, coordinates: list[Any], about: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "Feature", "geometry": {"type": kind, "coordinates": coordinates}, "properties": about}
-
-
-def _at(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -55,8 +55,8 @@ def cut(wave: Wave) -> Wave:
 
 
 def planned(wave: Wave, version: int) -> Wave | None:
-    """The wave with a plan that was made on `version`; None where the wave has moved on since."""
-    if wave.state is not State.CUT or wave.version != version:
+    """The wave with a plan, its first or another one, made on `version`; None where it has moved on since."""
+    if wave.state not in {State.CUT, State.PLANNED} or wave.version != version:
         return None
     return replace(wave, state=State.PLANNED, version=version + 1)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -11,9 +12,9 @@ from contracts.events.catalog import CourierPut, StationPut
 from services.dispatch.domain.catalog import key_of
 from services.dispatch.domain.job import HANDED_OUT, State
 from services.dispatch.domain.wave import Wave
-from services.dispatch.planning.plan import Unserved
+from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.planning.problem import Courier, Order, Place, Problem, Window
-from services.dispatch.repository.rows import wave_of
+from services.dispatch.repository.rows import plan_of, wave_of
 from services.kit.unit_of_work import Pool
 
 SHIFT_MARGIN = timedelta(hours=2)
@@ -41,12 +42,27 @@ at_work as (
 select body->>'id' as id, (body->>'capacity_g')::bigint as capacity_g, (body->>'cold_ml')::bigint as cold_ml,
   coalesce(from_at, $5 - $7::interval) as from_at, coalesce(until_at, $6 + $7::interval) as until_at
 from crew left join at_work on courier = body->>'id'
-where from_at is not null or not exists (select from at_work) order by id
+where from_at is not null or not exists (select from at_work) or body->>'id' = any($8) order by id
+"""
+_STANDING = """
+select wave.*, plan.body as plan from wave
+left join plan on plan.wave = wave.id and plan.version = wave.version where id = $1
 """
 _ENDED = """
 select id from wave where state = 'released'
 and not exists (select from job where wave = wave.id and state not in ('delivered', 'returned')) order by id limit 20
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A wave and the plan of its version, with the problem that the plan is to solve now: of jobs that are still
+    wanted, and of couriers on shift or in the plan. `lost` are jobs that can't be part of it."""
+
+    wave: Wave
+    plan: Plan | None
+    problem: Problem | None
+    lost: tuple[Unserved, ...]
 
 
 async def claim_wave(pool: Pool, real: datetime, lease: timedelta) -> Wave | None:
@@ -56,10 +72,10 @@ async def claim_wave(pool: Pool, real: datetime, lease: timedelta) -> Wave | Non
 
 
 async def read_problem(
-    pool: Pool, wave: Wave, states: Sequence[State] = (State.PLANNED,)
+    pool: Pool, wave: Wave, states: Sequence[State] = (State.PLANNED,), crew: Collection[str] = ()
 ) -> tuple[Problem | None, list[Unserved]]:
     """The wave's jobs in these states as a routing problem, and those that can't be part of it; no problem where the
-    station is unknown."""
+    station is unknown. Couriers of `crew` are in it also when they are not on shift."""
     rows = await pool.fetch(_JOBS, wave.id, states)
     placed = [row for row in rows if row["lat"] is not None and not row["erased"]]
     lost = [Unserved(str(row["id"]), "nobody knows where to deliver") for row in rows if row not in placed]
@@ -78,6 +94,7 @@ async def read_problem(
         wave.slot_from,
         wave.slot_until,
         SHIFT_MARGIN,
+        list(crew),
     )
     problem = Problem(Place(**station), tuple(map(_courier, couriers)), tuple(map(_order, placed)))
     return problem, lost
@@ -88,6 +105,18 @@ async def problem_of(pool: Pool, wave: str) -> tuple[Problem | None, list[Unserv
     Jobs of recipients who were erased can't be part of it."""
     row = await pool.fetchrow("select * from wave where id = $1", wave)
     return await read_problem(pool, wave_of(row), (State.PLANNED, *HANDED_OUT, *CARRIED)) if row else None
+
+
+async def read_standing(pool: Pool, id: str) -> Standing | None:
+    """A wave with its plan and problem as they stand; None where there is no such wave. The problem is read after the
+    plan: what is made of them counts only if the wave still has the version read here."""
+    row = await pool.fetchrow(_STANDING, id)
+    if row is None:
+        return None
+    wave, plan = wave_of(row), plan_of(row["plan"]) if row["plan"] else None
+    crew = [route.courier for route in plan.routes] if plan else []
+    problem, lost = await read_problem(pool, wave, crew=crew)
+    return Standing(wave, plan, problem, tuple(lost))
 
 
 async def ended_waves(pool: Pool) -> Sequence[str]:

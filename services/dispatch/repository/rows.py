@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 import orjson
+from pydantic import TypeAdapter
 
 from contracts.events.dispatch import Quote
 from contracts.events.orders import GoodsLine
@@ -14,10 +15,12 @@ from services.dispatch.domain.delivery import Recipient
 from services.dispatch.domain.job import Job, Slot, State
 from services.dispatch.domain.wave import State as WaveState
 from services.dispatch.domain.wave import Wave
+from services.dispatch.planning.plan import Plan
 
 _SLOT = ("wave", "slot_from", "slot_until", "as_promised")
 _JOB = tuple(f.name for f in dataclasses.fields(Job) if f.name != "slot")
 _WAVE = tuple(f.name for f in dataclasses.fields(Wave))
+_PLAN = TypeAdapter(Plan)
 
 
 def job_of(row: asyncpg.Record) -> Job:
@@ -42,6 +45,11 @@ def row_of(job: Job) -> dict[str, Any]:
 def wave_of(row: asyncpg.Record) -> Wave:
     """The wave in a whole row of `wave`."""
     return Wave(**{name: row[name] for name in _WAVE} | {"state": WaveState(row["state"])})
+
+
+def plan_of(body: str) -> Plan:
+    """The plan in a row's `body`."""
+    return _PLAN.validate_json(body)
 
 
 def recipient_of(row: asyncpg.Record) -> Recipient:

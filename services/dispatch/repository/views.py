@@ -10,19 +10,17 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from pydantic import TypeAdapter
 
 from contracts.events.catalog import CatalogEvent, MarketDayPut, SitePut
 from contracts.registry import decode
 from services.dispatch.domain.catalog import Catalog
 from services.dispatch.domain.wave import Wave
 from services.dispatch.planning.plan import Plan
-from services.dispatch.repository.rows import wave_of
+from services.dispatch.repository.rows import plan_of, wave_of
 from services.kit.outbox import Connection
 from services.kit.unit_of_work import Pool
 
 Row = dict[str, Any]
-_PLAN = TypeAdapter(Plan)
 _WAVES = """
 select w.*, coalesce(j.jobs, '{}') as jobs, p.version as plan_version, p.body as plan
 from wave w
@@ -50,7 +48,7 @@ def _row(record: asyncpg.Record, *json: str) -> Row:
 
 def _wave(record: asyncpg.Record) -> Row:
     row = _row(record, "jobs")
-    plan = _PLAN.validate_json(record["plan"]) if record["plan"] else None
+    plan = plan_of(record["plan"]) if record["plan"] else None
     figures = plan and {
         "version": row["plan_version"],
         "planner": plan.planner,
@@ -77,8 +75,15 @@ async def waves(pool: Pool, market_day: str | None, state: str | None, after: st
 
 async def plan(reader: Pool | Connection, wave: str) -> tuple[int, Plan] | None:
     """The plan that a wave goes by, and its version."""
-    row = await reader.fetchrow("select version, body from plan where wave = $1 order by version desc limit 1", wave)
-    return (row["version"], _PLAN.validate_json(row["body"])) if row else None
+    return next(iter(await plans(reader, wave, 1)), None)
+
+
+async def plans(reader: Pool | Connection, wave: str, limit: int) -> list[tuple[int, Plan]]:
+    """The latest plans of a wave with their versions, the newest first."""
+    rows = await reader.fetch(
+        "select version, body from plan where wave = $1 order by version desc limit $2", wave, limit
+    )
+    return [(row["version"], plan_of(row["body"])) for row in rows]
 
 
 async def stops(pool: Pool, jobs: Sequence[UUID]) -> dict[UUID, Row]:

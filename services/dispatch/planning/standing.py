@@ -1,0 +1,60 @@
+"""A plan that stands while its problem changes: orders are cancelled, others come late, couriers start driving."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from services.dispatch.planning import assemble, checker, replan
+from services.dispatch.planning.insertion import Engine, Offer
+from services.dispatch.planning.matrix import narrowed
+from services.dispatch.planning.model import Model
+from services.dispatch.planning.plan import Plan, Unserved
+from services.dispatch.planning.problem import Problem
+
+INSERTED = "insertion"
+"""The planner's name in plans that took late orders up."""
+
+
+def remaining(problem: Problem, plan: Plan) -> Plan:
+    """The plan without the orders that the problem no longer has, timed anew. Times that can't be kept any more are
+    told as they would come, for the checker to name."""
+    model = Model(problem)
+    days = {
+        model.courier[route.courier]: [
+            [model.number[stop.order] for stop in trip.stops if stop.order in model.number] for trip in route.trips
+        ]
+        for route in plan.routes
+    }
+    left = [gone for gone in plan.unserved if gone.order in model.number]
+    return assemble.plan(model, days, plan.planner, left, strict=False)
+
+
+def carried(before: Plan, after: Plan) -> Plan:
+    """The plan `after`, with the reasons of what the one before had left out already."""
+    told = {stop.order for route in after.routes for trip in route.trips for stop in trip.stops}
+    told |= {gone.order for gone in after.unserved}
+    return replace(after, unserved=(*(gone for gone in before.unserved if gone.order not in told), *after.unserved))
+
+
+Answers = tuple[Offer | Unserved, ...]
+
+
+def fitted(problem: Problem, plan: Plan, late: Collection[str], now_s: int) -> tuple[Plan, Answers]:
+    """The plan with the orders `late` in it, as far as they fit, and what to tell each, in the order of the problem.
+
+    Trips whose loading has begun stay as they are. What the plan can't keep any more (a shift became shorter) is fitted
+    in anew before the late ones, or left out with the reason. Every order of the problem is planned or unserved.
+    Raises RuntimeError where the checker finds a fault.
+    """
+    early = narrowed(problem, [order for order in problem.orders if order.id not in late], problem.couriers)
+    ahead = replan.future(early, remaining(early, plan), replan.Progress(now_s, {}))
+    asking = [order for order in problem.orders if order.id in late]
+    whole = narrowed(problem, [*ahead.problem.orders, *asking], ahead.problem.couriers)
+    engine = Engine(whole, ahead.warm)
+    told = tuple(engine.take_up(order) for order in asking)
+    made = replan.merged(problem, ahead.begun, replace(engine.plan(), planner=INSERTED))
+    begun = [stop.order for route in ahead.begun for trip in route.trips for stop in trip.stops]
+    if wrong := checker.faults(problem, made, begun):
+        raise RuntimeError(f"late orders made a faulty plan: {wrong[0]}")
+    return made, told
