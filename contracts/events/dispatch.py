@@ -155,13 +155,14 @@ class WaveOpened(WaveEvent):
 
 
 class WaveCut(WaveEvent):
-    """Takes no more jobs."""
+    """Promised to nobody any more; its plan may still take late jobs until it is released."""
 
     jobs: int
 
 
 class WavePlanned(WaveEvent):
-    """Has routes: how many, how far, how many stops in time; `planner` says which one made them."""
+    """Has routes: how many, how far, how many stops in time; `planner` says which one made them. Told again with a
+    higher version whenever its plan changes before the release; `unserved` counts what all its plans left out."""
 
     version: int
     planner: str

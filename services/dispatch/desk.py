@@ -1,4 +1,4 @@
-"""The worker's endless task at the dispatcher's desk: plans waves that are cut, ends waves that are over.
+"""The worker's endless task at the dispatcher's desk: plans waves that are cut, answers late jobs, ends waves.
 
 Its memory are the rows: a wave whose planner died is found again, and a plan is applied only to the version of the
 wave that it was made for. Nothing is solved inside a transaction.
@@ -7,17 +7,25 @@ wave that it was made for. Nothing is solved inside a transaction.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from services.dispatch import waves
-from services.dispatch.domain.wave import Wave
-from services.dispatch.planning import planner
-from services.dispatch.planning.plan import Plan
+from services.dispatch.domain.wave import State, Wave
+from services.dispatch.planning import planner, standing
+from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.repository import DispatchBook
-from services.dispatch.repository.planning import claim_wave, ended_waves, read_problem
+from services.dispatch.repository.planning import (
+    Standing,
+    claim_wave,
+    ended_waves,
+    read_problem,
+    read_standing,
+    waited_for,
+)
 from services.dispatch.ways import PATIENCE_S, measured
 from services.kit.service import Context
 
@@ -29,19 +37,24 @@ _log = structlog.get_logger("halfday.desk")
 
 
 async def run(context: Context) -> None:
-    """Works until cancelled. What fails is logged and tried again: one bad wave does not stop the others."""
+    """Works until cancelled, at plans and at late jobs side by side, so that these needn't wait for a search."""
     preparing = asyncio.create_task(planner.prepare())
     try:
-        while True:
-            try:
-                if await plan_next(context) or await end_next(context):
-                    continue
-            except Exception as error:
-                _log.warning("the desk tries again", error=type(error).__name__, exc_info=error)
-                await asyncio.sleep(1)
-            await asyncio.sleep(IDLE_S)
+        await asyncio.gather(_endless(context, plan_next, end_next), _endless(context, answer_next))
     finally:
         preparing.cancel()
+
+
+async def _endless(context: Context, *steps: Callable[[Context], Awaitable[bool]]) -> None:
+    """Takes the first step that has something to do, again and again. What fails is logged and tried again."""
+    while True:
+        try:
+            if any([await step(context) for step in steps]):
+                continue
+        except Exception as error:
+            _log.warning("the desk tries again", error=type(error).__name__, exc_info=error)
+            await asyncio.sleep(1)
+        await asyncio.sleep(IDLE_S)
 
 
 async def plan_next(context: Context) -> bool:
@@ -49,7 +62,7 @@ async def plan_next(context: Context) -> bool:
     wave = await claim_wave(context.pool, context.clock.real(), LEASE)
     if wave is None:
         return False
-    problem, lost = await read_problem(context.pool, wave)
+    problem, lost = await read_problem(context.pool, wave, late=True)
     if problem and problem.orders:
         plan = await planner.plan(await measured(problem), min(MOST_S, LEAST_S + JOB_S * len(problem.orders)))
     else:
@@ -59,14 +72,52 @@ async def plan_next(context: Context) -> bool:
 
 
 async def _apply(context: Context, wave: Wave, plan: Plan) -> None:
+    applied = await _write(context, wave, plan, waves.apply)
+    _log.info("planned", wave=wave.id, applied=applied, planner=plan.planner, stops=plan.stops, metres=plan.metres)
+
+
+async def answer_next(context: Context) -> bool:
+    """Answers the late jobs that wait for the plan of one wave, if there are any: fits them in, or turns them away."""
+    wave = await waited_for(context.pool)
+    found = await read_standing(context.pool, wave) if wave else None
+    if found is None:
+        return False
+    plan = await _fitted(found, context.clock.now())
+    answered = await _write(context, found.wave, plan, waves.answer)
+    _log.info("late jobs", wave=wave, answered=answered, asked=len(found.late) + len(found.lost), stops=plan.stops)
+    return answered
+
+
+async def _fitted(found: Standing, now: datetime) -> Plan:
+    """The wave's plan with its late jobs in it, or with the reason why not."""
+    wave, plan, late = found.wave, found.plan, found.late
+    if wave.state is not State.PLANNED or plan is None or found.problem is None:
+        return _without(found, f"the routes of wave {wave.id} are handed out")
+    if wave.slot_from <= now:
+        return _without(found, f"the slot of wave {wave.id} has begun")
+    try:
+        problem = await measured(found.problem)
+        made, _ = await asyncio.to_thread(standing.fitted, problem, plan, late, int(now.timestamp()))
+    except (ValueError, RuntimeError) as wrong:
+        _log.error("a late job can't be fitted in", wave=wave.id, exc_info=wrong)
+        return _without(found, f"the plan of wave {wave.id} can't be changed")
+    return found.explained(made)
+
+
+def _without(found: Standing, reason: str) -> Plan:
+    return Plan((), (*(Unserved(job, reason) for job in found.late), *found.lost), 0, "none")
+
+
+async def _write(
+    context: Context, wave: Wave, plan: Plan, change: Callable[[DispatchBook, str, int, Plan], bool]
+) -> bool:
+    """Changes the wave under the locks, if it is still the one that the plan was made for."""
     async with context.unit(f"{context.service.name}.desk") as uow:
         book = DispatchBook(uow, None)
-        await book.lock_waves([wave.id], [wave.market_day])
-        await book.lock_jobs("wave", [wave.id])
-        await book.read_catalog((), [wave.market_day])
-        applied = waves.apply(book, wave.id, wave.version, plan)
+        await book.lock_plan(wave)
+        changed = change(book, wave.id, wave.version, plan)
         await book.save()
-    _log.info("planned", wave=wave.id, applied=applied, planner=plan.planner, stops=plan.stops, metres=plan.metres)
+    return changed
 
 
 async def end_next(context: Context) -> bool:
@@ -76,7 +127,7 @@ async def end_next(context: Context) -> bool:
         async with context.unit(f"{context.service.name}.desk") as uow:
             book = DispatchBook(uow, None)
             await book.lock_waves(ended)
-            await book.lock_jobs("wave", ended)
+            await book.lock_jobs_of(ended)
             for wave in book.waves.values():
                 waves.finish(book, wave)
             await book.save()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -54,19 +55,29 @@ def settle(book: DispatchBook, job: Job) -> None:
         place(book, job)
 
 
-def place(book: DispatchBook, job: Job, otherwise: str = "") -> None:
-    """Puts the job into the wave that can take it, or refuses it: with the reason `otherwise`, or why none can."""
-    day = [wave for wave in book.waves.values() if wave.market_day == job.market_day]
+def place(book: DispatchBook, job: Job, otherwise: str = "", after: Wave | None = None) -> None:
+    """Puts the job into the wave that can take it, lets it wait for the plan of one that is past its cutoff where none
+    other keeps the promise, or refuses it: with the reason `otherwise`, or why none can.
+
+    `after` is the wave whose plan has no place for it: only later ones are asked.
+    """
     station = book.catalog.station_of(job.market_day, job.community)
     if station is None:
-        chosen: Slot | str = f"no site of {job.market_day} serves {job.community}"
-    else:
-        chosen = waves.choose(day, book.taken, station, book.uow.now, job.quote)
+        book.take(decide(job, Unplaced(f"no site of {job.market_day} serves {job.community}")))
+        return
+    day = [wave for wave in book.waves.values() if wave.market_day == job.market_day]
+    terms = (day, book.taken, station, book.uow.now, job.quote)
+    chosen = waves.choose(*terms)
+    if job.state is State.INCOMPLETE and not (isinstance(chosen, Slot) and chosen.as_promised):
+        late = waves.choose_late(*terms, as_promised=isinstance(chosen, Slot), after=after)
+        if late:
+            book.amend(job, waits=(waves.plan_of(late.id),))
+            return
     book.take(decide(job, Unplaced(otherwise or chosen) if isinstance(chosen, str) else Placed(chosen)))
 
 
 def cut(book: DispatchBook, wave: Wave) -> Wave:
-    """Cuts an open wave: no more jobs, and the planning loop finds it. Any other wave stays as it is."""
+    """Cuts an open wave: promised to nobody any more, and the desk finds it. Any other wave stays as it is."""
     after = waves.cut(wave)
     if after != wave:
         book.put_wave(after)
@@ -76,22 +87,24 @@ def cut(book: DispatchBook, wave: Wave) -> Wave:
 
 
 def apply(book: DispatchBook, wave_id: str, version: int, plan: Plan) -> bool:
-    """Makes the plan the wave's, if nothing has changed since `version`; whether it did.
+    """Makes the plan the wave's, if nothing has changed since `version` and there is room for the late jobs in it;
+    whether it did.
 
-    Jobs that it does not serve go with a later wave, or are refused with the plan's reason. A wave that nobody
-    travels in is released at once.
+    Jobs that it does not serve go with a later wave, or are refused with the plan's reason; so do late ones that it
+    gives a reason for. A wave that nobody travels in is released at once.
     """
     wave = waves.planned(book.waves[wave_id], version)
-    if wave is None:
+    served = {stop.order for route in plan.routes for trip in route.trips for stop in trip.stops}
+    late = [job for job in waiting(book, wave_id) if str(job.id) in served]
+    if wave is None or (late and book.taken[wave_id] + len(late) > wave.capacity):
         return False
+    for job in late:
+        book.take(decide(job, Placed(waves.slot_in(wave, job.quote))))
     book.put_wave(wave)
     book.add_plan(wave, plan, book.uow.now)
-    served = {stop.order for route in plan.routes for trip in route.trips for stop in trip.stops}
-    reasons = {unserved.order: unserved.reason for unserved in plan.unserved}
-    here = [job for job in book.jobs.values() if job.state is State.PLANNED and job.slot and job.slot.wave == wave_id]
+    here = _travelling(book, wave_id)
     left = [job for job in here if str(job.id) not in served]
-    for job in left:
-        place(book, job, reasons.get(str(job.id), "the plan left it out"))
+    turn_away(book, wave, [*left, *waiting(book, wave_id)], plan)
     stops = len(here) - len(left)
     book.uow.emit(
         WavePlanned(
@@ -105,9 +118,45 @@ def apply(book: DispatchBook, wave_id: str, version: int, plan: Plan) -> bool:
             on_time=stops,  # windows are hard: a stop that would be late is left out
         )
     )
-    if not stops:
-        release(book, wave, plan)
+    _pass_if_empty(book, wave)
     return True
+
+
+def answer(book: DispatchBook, wave_id: str, version: int, plan: Plan) -> bool:
+    """Answers the late jobs that wait for the wave's plan: applies `plan` where it serves any of them, else only turns
+    away those that it gives a reason for. False, and nothing is changed, if the wave has moved on since `version`.
+    """
+    wave, late = book.waves[wave_id], waiting(book, wave_id)
+    served = {stop.order for route in plan.routes for trip in route.trips for stop in trip.stops}
+    if any(str(job.id) in served for job in late):
+        return apply(book, wave_id, version, plan)
+    if wave.version != version:
+        return False
+    turn_away(book, wave, late, plan)
+    _pass_if_empty(book, wave)
+    return True
+
+
+def turn_away(book: DispatchBook, wave: Wave, jobs: Iterable[Job], plan: Plan) -> None:
+    """Places those jobs elsewhere that the plan leaves out, with its reasons. Who waits and is not named, waits on."""
+    reasons = {left.order: left.reason for left in plan.unserved}
+    for job in jobs:
+        if job.state is State.PLANNED or str(job.id) in reasons:
+            place(book, job, reasons.get(str(job.id), "the plan left it out"), wave)
+
+
+def waiting(book: DispatchBook, wave_id: str) -> list[Job]:
+    """The late jobs that wait for the wave's plan; the caller has locked the wave's jobs."""
+    return [job for job in book.jobs.values() if job.waits == (waves.plan_of(wave_id),)]
+
+
+def _travelling(book: DispatchBook, wave_id: str) -> list[Job]:
+    return [job for job in book.jobs.values() if job.state is State.PLANNED and job.slot and job.slot.wave == wave_id]
+
+
+def _pass_if_empty(book: DispatchBook, wave: Wave) -> None:
+    if wave.state is waves.State.PLANNED and not _travelling(book, wave.id) and not waiting(book, wave.id):
+        release(book, wave, Plan((), (), 0, "none"))
 
 
 def release(book: DispatchBook, wave: Wave, plan: Plan) -> Wave:

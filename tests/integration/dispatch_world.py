@@ -150,7 +150,8 @@ class World:
 
     async def desk(self) -> None:
         """Lets the desk work until it has nothing to do."""
-        while await desk.plan_next(self.context) or await desk.end_next(self.context):
+        steps = (desk.plan_next, desk.answer_next, desk.end_next)
+        while any([await step(self.context) for step in steps]):
             pass
 
     async def sweep(self) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from contracts.events.dispatch import JobAssigned, WavePlanned
+from contracts.events.dispatch import JobAssigned, JobRefused, WavePlanned
 from services.dispatch.domain import wave as domain
 from services.kit.settings import Settings
-from tests.integration.dispatch_world import Order, World, open_world
+from tests.integration.dispatch_world import Order, World, open_world, wave
 
 pytestmark = pytest.mark.stack
 APPLY = "/waves/noon/plan:apply"
@@ -147,10 +147,10 @@ async def test_a_plan_is_changed_only_while_it_stands(world: World):
     order = Order()
     move = {"jobs": [str(order.job)], "courier": "van-1", "trip": 1}
     await world.planned([order])
-    for wave, code in {"evening": "not-planned", "noon": "handed-out"}.items():
-        await world.call("operator", "POST", "/waves/noon:release")
+    await world.call("operator", "POST", "/waves/noon:release")
+    for id, code in {"evening": "not-planned", "noon": "handed-out"}.items():
         body = {"version": 3, "moves": [move]}
-        assert (await world.call("operator", "POST", f"/waves/{wave}/plan:apply", 409, json=body))["code"] == code
+        assert (await world.call("operator", "POST", f"/waves/{id}/plan:apply", 409, json=body))["code"] == code
 
 
 async def test_the_same_request_is_answered_the_same_and_its_key_serves_no_other(world: World):
@@ -164,12 +164,15 @@ async def test_the_same_request_is_answered_the_same_and_its_key_serves_no_other
     assert (await world.call("operator", "POST", APPLY, 409, json=again, headers=key))["code"] == "id-reused"
 
 
-async def test_a_job_cancelled_meanwhile_falls_out_of_the_next_plan(world: World):
-    orders = [Order(n=n) for n in range(3)]
-    await world.planned(orders)
-    await world.feed(orders[0].cancel)
+async def test_who_cancelled_or_was_erased_meanwhile_falls_out_of_the_next_plan(world: World):
+    stays, goes, erased = orders = [Order(n=n) for n in range(3)]
+    await world.planned(orders, wave("noon", 4, 2))
+    await world.feed(goes.cancel, world.tombstone(erased.id))
     plan = await plan_of(world)
-    move = {"jobs": [str(orders[1].job)], "courier": "van-1", "trip": 1, "new_trip": True}
+    move = {"jobs": [str(stays.job)], "courier": "van-1", "trip": 1, "new_trip": True}
     await world.call("operator", "POST", APPLY, json={"version": plan["version"], "moves": [move]})
-    diff = (await plan_of(world))["diff"]
-    assert [change["now"] for change in diff["changes"] if change["job"] == str(orders[0].job)] == [None]
+    after = await plan_of(world)
+    gone = {change["job"] for change in after["diff"]["changes"] if change["now"] is None}
+    assert gone == {str(goes.job), str(erased.job)}
+    assert [left["reason"] for left in after["unserved"]] == ["nobody knows where to deliver"]
+    assert [(e.job, e.reason) for e in await world.told(JobRefused)] == [(erased.job, "nobody knows where to deliver")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +14,11 @@ from services.dispatch.domain.catalog import Catalog, key_of
 from services.dispatch.domain.delivery import Recipient
 from services.dispatch.domain.job import Job, State
 from services.dispatch.domain.wave import State as WaveState
-from services.dispatch.domain.wave import Wave
+from services.dispatch.domain.wave import Wave, plan_of
 from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.repository import DispatchBook, views
 from services.dispatch.repository.book import Need
+from services.dispatch.repository.planning import Standing
 from services.kit.message import Message
 from tests.simulation.memory import Reader, Transaction
 
@@ -67,15 +68,30 @@ async def lock_waves(self: Any, ids: Collection[str], market_days: Collection[st
 
 
 async def lock_jobs(self: Any, column: str, keys: Collection[Any]) -> None:
+    field = {"id": lambda job: job.id, '"order"': lambda job: job.order}[column]
+    await _lock_jobs(self, lambda job: field(job) in keys)
+
+
+async def lock_jobs_of(self: Any, waves: Collection[str]) -> None:
+    await _lock_jobs(self, lambda job: any(_is_in(job, wave) or _asks(job, wave) for wave in waves))
+
+
+async def _lock_jobs(self: Any, wanted: Callable[[Job], bool]) -> None:
     conn: Transaction = self.uow.conn
     await conn.statement()
-    field = {"id": lambda job: job.id, '"order"': lambda job: job.order, "wave": lambda job: job.slot and job.slot.wave}
-    wanted = sorted(job.id for job in conn.rows("job").values() if field[column](job) in keys)
-    for id in wanted:
+    for id in sorted(job.id for job in conn.rows("job").values() if wanted(job)):
         await conn.lock("job", id)
         job = conn.get("job", id)
-        if field[column](job) in keys:  # who waited for the row looks again
+        if wanted(job):  # who waited for the row looks again
             self.jobs[id] = job
+
+
+def _is_in(job: Job, wave: str) -> bool:
+    return job.slot is not None and job.slot.wave == wave
+
+
+def _asks(job: Job, wave: str) -> bool:
+    return job.state is State.INCOMPLETE and job.waits == (plan_of(wave),)
 
 
 async def read_catalog(self: Any, keys: Collection[str], market_days: Collection[str]) -> None:
@@ -124,20 +140,39 @@ async def claim_wave(pool: Any, real: datetime, lease: timedelta) -> Wave | None
     return None
 
 
-async def read_problem(pool: Reader, wave: Wave) -> tuple[Any, list[Unserved]]:
+async def read_problem(
+    pool: Reader, wave: Wave, crew: Collection[str] = (), *, late: bool = False
+) -> tuple[Any, list[Unserved]]:
     """The wave's jobs and couriers by id: all that the simulation's planner looks at."""
     await pool.statement()
-    found = sorted(
-        (j for j in pool.rows("job").values() if j.slot and j.slot.wave == wave.id and j.state is State.PLANNED),
-        key=lambda job: job.id,
-    )
+    jobs = sorted(pool.rows("job").values(), key=lambda job: job.id)
+    asking = [job for job in jobs if late and _asks(job, wave.id)]
+    full = asking[max(wave.capacity - sum(_is_in(job, wave.id) for job in jobs), 0) :]
+    found = [j for j in jobs if (_is_in(j, wave.id) and j.state is State.PLANNED) or (j in asking and j not in full)]
     lost = [str(j.id) for j in found if pool.get("recipient", j.order).lat is None]
     crew = [e for e in pool.rows("catalog").values() if isinstance(e, CourierPut) and e.station == wave.station]
     problem = SimpleNamespace(
         orders=[SimpleNamespace(id=str(job.id)) for job in found if str(job.id) not in lost],
         couriers=[SimpleNamespace(id=courier.id) for courier in sorted(crew, key=lambda c: c.id)],
     )
-    return problem, [Unserved(id, "nobody knows where to deliver") for id in lost]
+    gone = [Unserved(id, "nobody knows where to deliver") for id in lost]
+    return problem, [*(Unserved(str(job.id), "the wave is full") for job in full), *gone]
+
+
+async def read_standing(pool: Reader, id: str) -> Standing | None:
+    await pool.statement()
+    wave = pool.get("wave", id)
+    stands = pool.get("plan", (id, wave.version))
+    problem, lost = await read_problem(pool, wave, late=True)
+    return Standing(wave, stands, problem, tuple(lost))
+
+
+async def waited_for(pool: Reader) -> str | None:
+    await pool.statement()
+    waits = {job.waits for job in pool.rows("job").values() if job.state is State.INCOMPLETE}
+    ready = [w for w in pool.rows("wave").values() if w.state not in {WaveState.OPEN, WaveState.CUT}]
+    asked = [wave for wave in ready if (plan_of(wave.id),) in waits]
+    return min(((wave.slot_from, wave.id) for wave in asked), default=(None, None))[1]
 
 
 async def ended_waves(pool: Reader) -> list[str]:
@@ -192,11 +227,14 @@ SEAMS: tuple[tuple[Any, str, Any], ...] = (
     (DispatchBook, "lock_orders", lock_orders),
     (DispatchBook, "lock_waves", lock_waves),
     (DispatchBook, "lock_jobs", lock_jobs),
+    (DispatchBook, "lock_jobs_of", lock_jobs_of),
     (DispatchBook, "read_catalog", read_catalog),
     (DispatchBook, "read_recipients", read_recipients),
     (DispatchBook, "save", save),
     (desk, "claim_wave", claim_wave),
     (desk, "read_problem", read_problem),
+    (desk, "read_standing", read_standing),
+    (desk, "waited_for", waited_for),
     (desk, "ended_waves", ended_waves),
     (views, "plan", plan),
     (views, "wave", one_wave),

@@ -91,8 +91,8 @@ class Groups:
             return await joining.submit(campaign, id, asked)
 
         def heard(answer: Join | Problem) -> None:
-            if isinstance(answer, Problem):  # closed, or its cap is reached
-                hold(answer.status == 409, "a join is taken or refused", f"{name}: {answer}")
+            if isinstance(answer, Problem):  # closed, its cap is reached, or its pickup point is not put yet
+                hold(answer.status in {409, 422}, "a join is taken or refused", f"{name}: {answer}")
                 return
             known = self.accepted.setdefault(id, answer)
             hold(known.terms == answer.terms, "the same request has the same answer", f"{known}, {answer}")

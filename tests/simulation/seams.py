@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from services.dispatch import desk
+from services.dispatch.planning import standing
 from services.inventory.repository import book
 from services.kit import batcher, consumer, deadlines, handling, ids, relay, unit_of_work
 from services.orders.api import intake, joining
@@ -20,7 +21,7 @@ from tests.simulation import campaign_tables, dispatch_tables, inventory_tables,
 from tests.simulation.log import Publisher, RelayConnection
 from tests.simulation.memory import Database
 from tests.simulation.processes import World
-from tests.simulation.road import Planner
+from tests.simulation.road import Planner, fitted
 from tests.simulation.shims import Asyncio, Ids, Time
 
 Seam = tuple[Any, str, Any]
@@ -49,7 +50,7 @@ def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.
         return Publisher(world.log, world.scheduler, lambda: world.faults.unsent)
 
     return (
-        *((module, "asyncio", asyncio) for module in (handling, relay, batcher)),
+        *((module, "asyncio", asyncio) for module in (handling, relay, batcher, desk)),
         *((module, "random", world.rng) for module in (handling, relay)),
         *((module, "time", time) for module in (handling, relay)),
         *((module, "point", world.point) for module in POINTS),
@@ -59,6 +60,7 @@ def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.
         (relay, "connect", connect),
         (relay, "Publisher", publisher),
         (desk, "planner", Planner(world)),
+        (standing, "fitted", fitted),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -87,6 +87,9 @@ class Asyncio:
 
     async def sleep(self, seconds: float) -> None:
         await pause(seconds)
+
+    async def to_thread(self, work: Callable[..., Any], *terms: Any) -> Any:
+        return work(*terms)
 
     async def wait_for(self, waiting: Awaitable[Any], _timeout: float) -> Any:
         return await waiting  # what is awaited this way is a wake-up, and the simulation loses none

@@ -65,6 +65,33 @@ def test_without_a_slot_the_reason_is_told(taken, now, station, reason):
     assert choose([NOON, EVENING], taken, station, now) == reason
 
 
+def late(now: datetime, quote: Quote | None = None, taken: dict[str, int] | None = None, **more: object) -> str | None:
+    found = waves.choose_late([EVENING, NOON, AFTERNOON], taken or {}, "guandu", now, quote, **more)
+    return found and found.id
+
+
+AFTERNOON = wave("afternoon", 6, 3)
+
+
+def test_a_late_job_asks_the_quoted_wave_else_the_earliest_that_is_not_handed_out():
+    assert (late(NOW), late(NOON.cutoff), late(AFTERNOON.cutoff)) == (None, "noon", "noon")
+    assert late(AFTERNOON.cutoff, promise.quote(KEY, "simaochong", AFTERNOON)) == "afternoon"
+    assert late(AFTERNOON.cutoff, promise.quote(KEY, "simaochong", AFTERNOON), {"afternoon": 2}) == "noon"
+    assert late(AFTERNOON.cutoff, taken={"noon": 2}) == "afternoon"
+    assert late(NOON.slot_from) == "afternoon"
+    assert late(AFTERNOON.cutoff, after=NOON) == "afternoon"
+    assert late(AFTERNOON.cutoff, after=AFTERNOON) is None
+    noon = promise.quote(KEY, "simaochong", NOON)
+    assert late(AFTERNOON.cutoff, noon, {"noon": 2}) == "afternoon"
+    assert late(AFTERNOON.cutoff, noon, {"noon": 2}, as_promised=True) is None
+
+
+@pytest.mark.parametrize(("state", "asked"), [(s, s in {State.CUT, State.PLANNED}) for s in State])
+def test_a_wave_is_asked_between_its_cutoff_and_its_release(state: State, asked: bool):
+    found = waves.choose_late([wave("noon", 4, 2, state=state)], {}, "guandu", NOW)
+    assert bool(found) is asked
+
+
 def test_a_wave_goes_one_way_and_a_plan_fits_one_version():
     cut = waves.cut(NOON)
     assert (cut.state, waves.cut(cut)) == (State.CUT, cut)

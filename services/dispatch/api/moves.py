@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fastapi import APIRouter, Response
 
@@ -18,6 +19,7 @@ from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import Problem
 from services.dispatch.repository import DispatchBook
 from services.dispatch.repository.planning import Standing, read_standing
+from services.dispatch.ways import measured
 from services.kit import problems
 from services.kit.http import IdempotencyKey
 from services.kit.ids import id_of_request
@@ -40,7 +42,7 @@ async def apply(
     found = await read_standing(running.pool, wave)
     if found is None:
         raise not_found(f"Wave {wave}")
-    draft = await asyncio.to_thread(_draft, found, body)
+    draft = await _draft(found, body)
     if dry_run and draft is None:
         raise _refused(found.wave, body.version)
     if dry_run and draft:
@@ -49,9 +51,7 @@ async def apply(
 
     async def work(uow: UnitOfWork) -> PlanChange:
         book = DispatchBook(uow, None)
-        await book.lock_waves([wave], [found.wave.market_day])
-        await book.lock_jobs("wave", [wave])
-        await book.read_catalog((), [found.wave.market_day])
+        await book.lock_plan(found.wave)
         if draft is None or not waves.apply(book, wave, body.version, draft[0]):
             raise _refused(book.waves[wave], body.version)
         await book.save()
@@ -61,15 +61,15 @@ async def apply(
     return await once(running, f"plan:apply/{wave}", id_of_request(idempotency_key, None), body, work)
 
 
-def _draft(found: Standing, body: MovesBody) -> tuple[Plan, Diff] | None:
+async def _draft(found: Standing, body: MovesBody) -> tuple[Plan, Diff] | None:
     """The plan after the moves and what they change; None where they are for another version of the wave."""
-    if found.plan is None or found.problem is None or found.wave.version != body.version:
+    if (found.wave.state, found.wave.version) != (State.PLANNED, body.version) or not (found.plan and found.problem):
         return None
-    if found.wave.state is not State.PLANNED:
-        return None
-    before = standing.remaining(found.problem, found.plan)
-    after = moved(found.problem, before, body.moves)
-    return standing.carried(found.plan, after), difference(before, after)
+    early = tuple(order for order in found.problem.orders if order.id not in found.late)
+    problem = await measured(replace(found.problem, orders=early))
+    before = await asyncio.to_thread(standing.remaining, problem, found.plan)
+    after = await asyncio.to_thread(moved, problem, before, body.moves)
+    return found.explained(after), difference(before, after)
 
 
 def moved(problem: Problem, plan: Plan, asked: Sequence[MoveBody]) -> Plan:

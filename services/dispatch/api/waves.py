@@ -49,7 +49,7 @@ async def release(running: Running, wave: Slug) -> WaveView:
         if found.state in {State.OPEN, State.CUT}:
             raise conflict(f"The wave is {found.state}: it has no plan yet", "not-planned")
         if found.state is State.PLANNED and (plan := await views.plan(uow.conn, wave)):
-            await book.lock_jobs("wave", [wave])
+            await book.lock_jobs_of([wave])
             waves.release(book, found, plan[1])
             await book.save()
     return await _view(running, wave)

@@ -44,9 +44,9 @@ class Slot:
 class Job:
     """One order's delivery under one reservation. `epoch` only grows and fences earlier couriers.
 
-    `waits` are the catalogue keys (or `recipient`) that an incomplete job still lacks; `load_g` and `cold_ml` are
-    known once it is complete. `trip` and `stop` count from 1. A cancelled job without lines is a tombstone: the
-    cancel came before the schedule.
+    `waits` are what an incomplete job still lacks: catalogue keys and `recipient`, or, once its `load_g` and `cold_ml`
+    are known, `wave/<id>`: an answer from that wave's plan. `trip` and `stop` count from 1. A cancelled job without
+    lines is a tombstone: the cancel came before the schedule.
     """
 
     id: UUID

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 
 from contracts.events.catalog import WaveTerms
 from contracts.events.dispatch import Quote
@@ -13,7 +14,8 @@ from services.dispatch.domain.job import Slot
 
 
 class State(StrEnum):
-    """open: takes jobs; cut: is being planned; planned: has routes; released: handed out; done: all jobs ended."""
+    """open: takes jobs; cut: is being planned; planned: has routes, which may still change; released: handed out;
+    done: all jobs ended."""
 
     OPEN = "open"
     CUT = "cut"
@@ -50,7 +52,7 @@ def retold(wave: Wave, terms: WaveTerms) -> Wave:
 
 
 def cut(wave: Wave) -> Wave:
-    """Takes no more jobs. Only an open wave changes."""
+    """Promised to nobody any more. Only an open wave changes."""
     return replace(wave, state=State.CUT, version=wave.version + 1) if wave.state is State.OPEN else wave
 
 
@@ -87,7 +89,47 @@ def choose(
     free = [wave for wave in running if taken.get(wave.id, 0) < wave.capacity]
     if not free:
         return "every wave that still takes jobs is full"
-    quoted = quote.wave if quote else None
-    best = min(free, key=lambda wave: (wave.id != quoted, wave.slot_from, wave.id))
-    kept = quote is None or best.slot_until <= quote.slot_until
-    return Slot(best.id, best.slot_from, best.slot_until, as_promised=kept)
+    return slot_in(min(free, key=partial(_rank, quote)), quote)
+
+
+def choose_late(
+    waves: Iterable[Wave],
+    taken: Mapping[str, int],
+    station: str,
+    now: datetime,
+    quote: Quote | None = None,
+    *,
+    as_promised: bool = False,
+    after: Wave | None = None,
+) -> Wave | None:
+    """The wave whose plan a job may still be fitted into: past its cutoff, not handed out, with room, its slot not yet
+    begun; the quoted one, else the earliest; None where there is none.
+
+    `as_promised` asks only those that keep the quote, `after` only those later than the one that has said no.
+    """
+    late = [
+        wave
+        for wave in waves
+        if wave.station == station
+        and (wave.state in {State.CUT, State.PLANNED} or (wave.state is State.OPEN and wave.cutoff <= now))
+        and now < wave.slot_from
+        and taken.get(wave.id, 0) < wave.capacity
+        and (slot_in(wave, quote).as_promised or not as_promised)
+        and (after is None or (wave.slot_from, wave.id) > (after.slot_from, after.id))
+    ]
+    return min(late, key=partial(_rank, quote), default=None)
+
+
+def slot_in(wave: Wave, quote: Quote | None) -> Slot:
+    """The wave's slot for a job, and whether it is as early as the quote said."""
+    kept = quote is None or wave.slot_until <= quote.slot_until
+    return Slot(wave.id, wave.slot_from, wave.slot_until, as_promised=kept)
+
+
+def plan_of(wave: str) -> str:
+    """What a job waits for that shall be fitted into the wave's plan."""
+    return f"wave/{wave}"
+
+
+def _rank(quote: Quote | None, wave: Wave) -> tuple[bool, datetime, str]:
+    return quote is None or wave.id != quote.wave, wave.slot_from, wave.id

@@ -14,20 +14,14 @@ from services.dispatch.planning.problem import Problem
 
 INSERTED = "insertion"
 """The planner's name in plans that took late orders up."""
+Answers = tuple[Offer | Unserved, ...]
 
 
 def remaining(problem: Problem, plan: Plan) -> Plan:
     """The plan without the orders that the problem no longer has, timed anew. Times that can't be kept any more are
     told as they would come, for the checker to name."""
-    model = Model(problem)
-    days = {
-        model.courier[route.courier]: [
-            [model.number[stop.order] for stop in trip.stops if stop.order in model.number] for trip in route.trips
-        ]
-        for route in plan.routes
-    }
-    left = [gone for gone in plan.unserved if gone.order in model.number]
-    return assemble.plan(model, days, plan.planner, left, strict=False)
+    model, known = Model(problem), _known(problem, plan)
+    return assemble.plan(model, assemble.days_of(model, known), plan.planner, known.unserved, strict=False)
 
 
 def carried(before: Plan, after: Plan) -> Plan:
@@ -35,9 +29,6 @@ def carried(before: Plan, after: Plan) -> Plan:
     told = {stop.order for route in after.routes for trip in route.trips for stop in trip.stops}
     told |= {gone.order for gone in after.unserved}
     return replace(after, unserved=(*(gone for gone in before.unserved if gone.order not in told), *after.unserved))
-
-
-Answers = tuple[Offer | Unserved, ...]
 
 
 def fitted(problem: Problem, plan: Plan, late: Collection[str], now_s: int) -> tuple[Plan, Answers]:
@@ -48,7 +39,7 @@ def fitted(problem: Problem, plan: Plan, late: Collection[str], now_s: int) -> t
     Raises RuntimeError where the checker finds a fault.
     """
     early = narrowed(problem, [order for order in problem.orders if order.id not in late], problem.couriers)
-    ahead = replan.future(early, remaining(early, plan), replan.Progress(now_s, {}))
+    ahead = replan.future(early, _known(early, plan), replan.Progress(now_s, {}))
     asking = [order for order in problem.orders if order.id in late]
     whole = narrowed(problem, [*ahead.problem.orders, *asking], ahead.problem.couriers)
     engine = Engine(whole, ahead.warm)
@@ -58,3 +49,13 @@ def fitted(problem: Problem, plan: Plan, late: Collection[str], now_s: int) -> t
     if wrong := checker.faults(problem, made, begun):
         raise RuntimeError(f"late orders made a faulty plan: {wrong[0]}")
     return made, told
+
+
+def _known(problem: Problem, plan: Plan) -> Plan:
+    """The orders of the plan that the problem still has, at the times that the plan gave them."""
+    ids = {order.id for order in problem.orders}
+    routes = []
+    for route in plan.routes:
+        trips = [replace(trip, stops=tuple(stop for stop in trip.stops if stop.order in ids)) for trip in route.trips]
+        routes.append(replace(route, trips=tuple(trip for trip in trips if trip.stops)))
+    return replace(plan, routes=tuple(routes), unserved=tuple(gone for gone in plan.unserved if gone.order in ids))

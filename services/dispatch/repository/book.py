@@ -21,7 +21,7 @@ from services.dispatch.domain.catalog import Catalog, key_of
 from services.dispatch.domain.delivery import Attempt, Evidence, Recipient
 from services.dispatch.domain.job import Job, State, new_job
 from services.dispatch.domain.life import Decision
-from services.dispatch.domain.wave import Wave
+from services.dispatch.domain.wave import Wave, plan_of
 from services.dispatch.planning.plan import Plan
 from services.dispatch.repository import rows, tables
 from services.kit.message import Due, Erased, Message
@@ -130,12 +130,22 @@ class DispatchBook:
             self.taken[row["wave"]] = row["jobs"]
 
     async def lock_jobs(self, column: str, keys: Collection[Any]) -> None:
-        """Locks the jobs whose `column` (id, "order", wave) is one of the keys."""
-        kind = "text" if column == "wave" else "uuid"
-        for row in await self.uow.conn.fetch(
-            f"select * from job where {column} = any($1::{kind}[]) order by id for update",  # noqa: S608
-            list(keys),
-        ):
+        """Locks the jobs whose `column` (id, "order") is one of the keys."""
+        await self._lock_jobs(f"{column} = any($1::uuid[])", list(keys))
+
+    async def lock_jobs_of(self, waves: Collection[str]) -> None:
+        """Locks the jobs of these waves, and those that wait for their plans."""
+        where = f"wave = any($1::text[]) or ({tables.LATE} and waits[1] = any($2::text[]))"
+        await self._lock_jobs(where, list(waves), list(map(plan_of, waves)))
+
+    async def lock_plan(self, wave: Wave) -> None:
+        """Locks and reads all that a plan of the wave may change: the waves of its market day, the wave's jobs."""
+        await self.lock_waves([wave.id], [wave.market_day])
+        await self.lock_jobs_of([wave.id])
+        await self.read_catalog((), [wave.market_day])
+
+    async def _lock_jobs(self, where: str, *keys: list[Any]) -> None:
+        for row in await self.uow.conn.fetch(f"select * from job where {where} order by id for update", *keys):  # noqa: S608
             self.jobs[row["id"]] = rows.job_of(row)
 
     async def read_catalog(self, keys: Collection[str], market_days: Collection[str]) -> None:

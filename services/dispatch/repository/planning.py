@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -11,10 +11,12 @@ import asyncpg
 from contracts.events.catalog import CourierPut, StationPut
 from services.dispatch.domain.catalog import key_of
 from services.dispatch.domain.job import HANDED_OUT, State
-from services.dispatch.domain.wave import Wave
+from services.dispatch.domain.wave import Wave, plan_of
 from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.planning.problem import Courier, Order, Place, Problem, Window
-from services.dispatch.repository.rows import plan_of, wave_of
+from services.dispatch.planning.standing import carried
+from services.dispatch.repository import rows as of
+from services.dispatch.repository.tables import LATE
 from services.kit.unit_of_work import Pool
 
 SHIFT_MARGIN = timedelta(hours=2)
@@ -27,10 +29,17 @@ update wave set solving_until = $2 where id = (
   order by cutoff, id limit 1 for update skip locked
 ) returning *
 """
-_JOBS = """
-select job.id, load_g, cold_ml, slot_from, slot_until, lat, lon, erased
-from job join recipient using ("order") where wave = $1 and state = any($2) order by id
-"""
+_JOBS = f"""
+select job.id, load_g, cold_ml, coalesce(slot_from, $3) as slot_from, coalesce(slot_until, $4) as slot_until,
+  lat, lon, erased, state = 'incomplete' as late
+from job join recipient using ("order")
+where (wave = $1 and state = any($2)) or ({LATE} and waits[1] = $5) order by id
+"""  # noqa: S608
+_ROOM = "select capacity - (select count(*) from job where job.wave = w.id) from wave w where id = $1"
+_WAITED_FOR = f"""
+with asked as (select distinct substr(waits[1], length('wave/') + 1) as id from job where {LATE})
+select id from asked join wave using (id) where state not in ('open', 'cut') order by slot_from, id limit 1
+"""  # noqa: S608
 _COURIERS = """
 with crew as (select body from catalog where type = $1 and body->>'station' = $2),
 at_work as (
@@ -64,19 +73,40 @@ class Standing:
     problem: Problem | None
     lost: tuple[Unserved, ...]
 
+    @property
+    def late(self) -> tuple[str, ...]:
+        """The orders of the problem that the plan does not serve: those that came late."""
+        routes = self.plan.routes if self.plan else ()
+        served = {stop.order for route in routes for trip in route.trips for stop in trip.stops}
+        return tuple(order.id for order in self.problem.orders if order.id not in served) if self.problem else ()
+
+    def explained(self, plan: Plan) -> Plan:
+        """The plan, with the reasons of what can't be part of the problem and of what the plan before had left out."""
+        plan = replace(plan, unserved=(*plan.unserved, *self.lost))
+        return carried(self.plan, plan) if self.plan else plan
+
 
 async def claim_wave(pool: Pool, real: datetime, lease: timedelta) -> Wave | None:
     """A cut wave that nobody solves, claimed for `lease`; one whose solver died is free again when that has passed."""
     row = await pool.fetchrow(_CLAIM, real, real + lease)
-    return wave_of(row) if row else None
+    return of.wave_of(row) if row else None
 
 
 async def read_problem(
-    pool: Pool, wave: Wave, states: Sequence[State] = (State.PLANNED,), crew: Collection[str] = ()
+    pool: Pool,
+    wave: Wave,
+    states: Sequence[State] = (State.PLANNED,),
+    crew: Collection[str] = (),
+    *,
+    late: bool = False,
 ) -> tuple[Problem | None, list[Unserved]]:
     """The wave's jobs in these states as a routing problem, and those that can't be part of it; no problem where the
-    station is unknown. Couriers of `crew` are in it also when they are not on shift."""
-    rows = await pool.fetch(_JOBS, wave.id, states)
+    station is unknown. Couriers of `crew` are in it also when they are not on shift; `late` jobs that wait for the
+    wave's plan are in it as far as the wave has room.
+    """
+    asking = plan_of(wave.id) if late else None
+    rows = await pool.fetch(_JOBS, wave.id, states, wave.slot_from, wave.slot_until, asking)
+    rows, full = await _seated(pool, wave, rows)
     placed = [row for row in rows if row["lat"] is not None and not row["erased"]]
     lost = [Unserved(str(row["id"]), "nobody knows where to deliver") for row in rows if row not in placed]
     station = await pool.fetchrow(
@@ -84,7 +114,7 @@ async def read_problem(
         key_of(StationPut, wave.station),
     )
     if station is None:
-        return None, [Unserved(str(row["id"]), f"station {wave.station} is unknown") for row in rows]
+        return None, [*full, *(Unserved(str(row["id"]), f"station {wave.station} is unknown") for row in rows)]
     couriers = await pool.fetch(
         _COURIERS,
         CourierPut.TYPE,
@@ -97,14 +127,23 @@ async def read_problem(
         list(crew),
     )
     problem = Problem(Place(**station), tuple(map(_courier, couriers)), tuple(map(_order, placed)))
-    return problem, lost
+    return problem, [*full, *lost]
+
+
+async def _seated(
+    pool: Pool, wave: Wave, rows: Sequence[asyncpg.Record]
+) -> tuple[list[asyncpg.Record], list[Unserved]]:
+    """The rows without the late ones that the wave has no room for, and these."""
+    late = [row["id"] for row in rows if row["late"]]
+    full = late[max(await pool.fetchval(_ROOM, wave.id), 0) :] if late else []
+    return [row for row in rows if row["id"] not in full], [Unserved(str(id), "the wave is full") for id in full]
 
 
 async def problem_of(pool: Pool, wave: str) -> tuple[Problem | None, list[Unserved]] | None:
     """The problem of all that the wave has carried or will, for a second look at it; None where there is no such wave.
     Jobs of recipients who were erased can't be part of it."""
     row = await pool.fetchrow("select * from wave where id = $1", wave)
-    return await read_problem(pool, wave_of(row), (State.PLANNED, *HANDED_OUT, *CARRIED)) if row else None
+    return await read_problem(pool, of.wave_of(row), (State.PLANNED, *HANDED_OUT, *CARRIED)) if row else None
 
 
 async def read_standing(pool: Pool, id: str) -> Standing | None:
@@ -113,10 +152,16 @@ async def read_standing(pool: Pool, id: str) -> Standing | None:
     row = await pool.fetchrow(_STANDING, id)
     if row is None:
         return None
-    wave, plan = wave_of(row), plan_of(row["plan"]) if row["plan"] else None
+    wave, plan = of.wave_of(row), of.plan_of(row["plan"]) if row["plan"] else None
     crew = [route.courier for route in plan.routes] if plan else []
-    problem, lost = await read_problem(pool, wave, crew=crew)
+    problem, lost = await read_problem(pool, wave, crew=crew, late=True)
     return Standing(wave, plan, problem, tuple(lost))
+
+
+async def waited_for(pool: Pool) -> str | None:
+    """A wave that is planned or beyond, for whose plan late jobs wait; the earliest."""
+    found: str | None = await pool.fetchval(_WAITED_FOR)
+    return found
 
 
 async def ended_waves(pool: Pool) -> Sequence[str]:

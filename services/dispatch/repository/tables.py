@@ -1,5 +1,7 @@
 """The statements that write: each takes any number of rows, as one JSON array, in one round trip."""
 
+LATE = "state = 'incomplete' and waits[1] like 'wave/%'"
+"""Jobs that wait for a wave's plan, as the index on them is told."""
 JOBS = """
 insert into job select * from jsonb_populate_recordset(null::job, $1::text::jsonb)
 on conflict (id) do update set

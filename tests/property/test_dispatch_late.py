@@ -1,0 +1,49 @@
+"""Whatever comes late into whatever plan: what stands is kept, what is taken breaks nothing, each is answered once."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.dispatch.planning import checker, greedy, standing
+from services.dispatch.planning.insertion import Engine, Offer
+from services.dispatch.planning.plan import Plan
+from services.dispatch.planning.problem import Order, Problem
+from tests.property.planning_problems import HOUR, PROBLEMS
+from tests.unit.planning_given import order
+from tests.unit.planning_given import problem as town
+
+
+def stops(plan: Plan) -> set[str]:
+    return {stop.order for route in plan.routes for trip in route.trips for stop in trip.stops}
+
+
+@settings(max_examples=150, deadline=None)
+@given(PROBLEMS, st.integers(0, 4), st.integers(0, 3), st.integers(6 * HOUR, 8 * HOUR))
+def test_late_orders_are_fitted_in_and_nobody_is_lost(problem: Problem, came_late: int, cancelled: int, now: int):
+    early = replace(problem, orders=problem.orders[came_late:])
+    plan = greedy.solve(early)
+    kept = {order.id for order in problem.orders} - set(sorted(stops(plan))[:cancelled])
+    wanted = replace(problem, orders=tuple(one for one in problem.orders if one.id in kept))
+    late = [one.id for one in wanted.orders if one.id not in stops(plan)]
+    made, told = standing.fitted(wanted, plan, late, now)
+    assert checker.faults(wanted, made) == []
+    assert stops(plan) & kept <= stops(made)
+    assert stops(made) | {gone.order for gone in made.unserved} == kept
+    assert [answer.order for answer in told] == late
+    assert {answer.order for answer in told if isinstance(answer, Offer)} == stops(made) - stops(plan)
+    assert all(gone.reason for gone in made.unserved)
+
+
+@pytest.mark.seeded
+def test_seeded_an_insertion_that_looks_at_no_rule_does_not_leave(monkeypatch: pytest.MonkeyPatch):
+    def careless(self: Engine, order: Order) -> Offer:
+        self.days[0].insert(self.model.add(order), self.days[0].seams[-1], True)
+        return Offer(order.id, "van-1", 1, True, 0, 0, 0)
+
+    monkeypatch.setattr(Engine, "take_up", careless)
+    problem = town([order("early"), order("late", load_g=10**6)])
+    plan = greedy.solve(replace(problem, orders=problem.orders[:1]))
+    with pytest.raises(RuntimeError, match="carries more than"):
+        standing.fitted(problem, plan, ["late"], 0)
