@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -110,16 +111,22 @@ class Client:
         if ask.key:
             headers["Idempotency-Key"] = ask.key
         try:
-            answer = await self._http[ask.service].request(ask.method, ask.path, json=ask.body, headers=headers)
-        except httpx2.TransportError as error:
+            status, content = await self._exchange(ask, headers)
+        except (httpx2.TransportError, OSError, EOFError) as error:
             self.answers[0] += 1
             return Answer(0, repr(error))
-        self.answers[answer.status_code] += 1
-        if answer.status_code >= 500 and answer.status_code not in NOT_NOW:
-            self.broken.append(f"{ask.method} {ask.path}: {answer.status_code} {answer.text[:300]}")
-        if answer.status_code in NOT_NOW or answer.status_code >= 500:
-            return Answer(0, f"{answer.status_code} {answer.text[:200]}")
-        return Answer(answer.status_code, answer.json() if answer.content else None)
+        self.answers[status] += 1
+        text = content[:300].decode(errors="replace")
+        if status >= 500 and status not in NOT_NOW:
+            self.broken.append(f"{ask.method} {ask.path}: {status} {text}")
+        if status in NOT_NOW or status >= 500:
+            return Answer(0, f"{status} {text}")
+        return Answer(status, json.loads(content) if content else None)
+
+    async def _exchange(self, ask: Ask, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Status and content of the answer. Raises what a connection that died or is slow raises."""
+        answer = await self._http[ask.service].request(ask.method, ask.path, json=ask.body, headers=headers)
+        return answer.status_code, answer.content
 
     def _note(self, deeds: Sequence[Deed], attempt: int, verdicts: Sequence[Verdict]) -> bool:
         """Whether anything is unknown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from uuid import UUID
 
 from tests.faults.client import Answer, Ask, Client, Verdict, plain
 from tests.faults.history import Deed
-from tests.faults.market import SCARCE, SITES, Market
+from tests.faults.market import SCARCE, SITES, WANTED, Market
 
 BUYERS = 56
 PER_SECOND = 12.0
@@ -41,17 +42,20 @@ class Order:
     @property
     def is_kept(self) -> bool:
         """Whether its buyer wants it to the end: scarce goods, so that all of them find a buyer."""
-        return any(line["item"] == SCARCE for line in self.body["lines"])
+        return any(line["item"] in WANTED for line in self.body["lines"])
 
 
 @dataclass
 class Crowd:
-    """The buyers of a run. `closing` ends them. `taken`: the orders that were accepted, by id."""
+    """The buyers of a run. `closing` ends them; while `resting` they order, pay and cancel, but repeat nothing.
+    `taken`: the orders that were accepted, by id.
+    """
 
     client: Client
     market: Market
     rng: Random
     closing: bool = False
+    resting: bool = False
     taken: dict[str, Order] = field(default_factory=dict)
     _recent: list[Order] = field(default_factory=list)
     _agenda: list[tuple[float, int, str, Order]] = field(default_factory=list)
@@ -67,6 +71,8 @@ class Crowd:
                 await (self.pay(order) if what == "pay" else self.cancel(order))
             elif self._made < (time.monotonic() - self._began) * PER_SECOND or not self._recent:
                 await self._order()
+            elif self.resting:
+                await asyncio.sleep(0.1)  # pause: the rate of new orders
             else:
                 await self._again()
 

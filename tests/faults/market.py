@@ -13,7 +13,9 @@ from contracts.values import pool_of
 from tests.faults.client import Ask, Client
 
 SITES = ("north", "south")
-SCARCE = "truffles"
+SCARCE, BURST = "truffles", "lychees"
+WANTED = frozenset({SCARCE, BURST})
+"""Goods of which there is too little for all who want some, so whoever gets some keeps it."""
 STOCK = {"apples": 400_000, "tea": 400_000, "eggs": 600, SCARCE: 40}
 """What a site gets of each item: plenty, plenty, too little for a busy day, and far too little."""
 LENT = {"apples": 20_000, "tea": 20_000, "eggs": 100}

@@ -34,8 +34,8 @@ LONGEST_DELAY_S = 0.5
 class House:
     """What one stack keeps from shift to shift. `outside` is its endpoints.json with the clients' ways through the
     network; `ops` what all clients did so far; `twice` how many records stood in the topics before; `left` what the
-    stalls still have; `foreign` the subjects of which the checks know nothing; `poison` where records stand that
-    nobody sent.
+    stalls still have; `scarce` the items that must find buyers to the last piece; `foreign` the subjects of which the
+    checks know nothing; `poison` where records stand that nobody sent.
     """
 
     data: Path
@@ -48,6 +48,7 @@ class House:
     admin: Mapping[str, Any]
     ops: list[Op] = field(default_factory=list)
     left: dict[str, dict[str, int]] = field(default_factory=dict)
+    scarce: set[str] = field(default_factory=set)
     foreign: set[str] = field(default_factory=set)
     poison: set[str] = field(default_factory=set)
     shifts: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,12 +14,13 @@ import uvloop
 from tests.faults.proxy import Proxy
 
 STORES = ("kafka", "postgres")
+TURN_S = 0.0005
 APIS = ("orders.api", "inventory.api", "dispatch.api")
 
 
 class Network:
-    """A proxy for each name of `targets`; a context manager. They run in a thread with an event loop of their own, so
-    that a busy client slows no service down. `ports` is where each listens.
+    """A proxy for each name of `targets`; a context manager. They run in a thread with an event loop of their own, and
+    threads take turns quickly, so that a busy client slows no service down. `ports` is where each listens.
     """
 
     def __init__(self, targets: Mapping[str, int]) -> None:
@@ -28,6 +30,7 @@ class Network:
         self.ports: dict[str, int] = {}
 
     def __enter__(self) -> Self:
+        sys.setswitchinterval(TURN_S)
         self._thread.start()
         for name, proxy in self._proxies.items():
             self.ports[name] = asyncio.run_coroutine_threadsafe(proxy.start(), self._loop).result(10)

@@ -87,7 +87,7 @@ async def one(house: House, fault: Fault, seconds: float, seed: int) -> Row:
     shift = Shift(house, seed)
     try:
         await shift.begin()
-        fire = Fire(house, shift, max(seconds, fault.least_s), Random(seed))
+        fire = Fire(house, shift, max(seconds, fault.least_s), Random(f"fault {seed}"))  # other ids than the crowd's
         began, errors = time.monotonic(), []
         try:
             await fault.act(fire)

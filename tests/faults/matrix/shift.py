@@ -164,7 +164,7 @@ class Shift:
         log = await asyncio.to_thread(self.house.observer.catch_up)
         ops = await asyncio.to_thread(history.read, self._path)
         ours = [seen for seen in log if seen.subject not in self.house.foreign]
-        return Evidence([*self.house.ops, *ops], ours, await look(self.client))
+        return Evidence([*self.house.ops, *ops], ours, await look(self.client), frozenset(self.house.scarce))
 
     async def go_home(self) -> None:
         """Ends who works without end. What this shift did belongs to the house from now on."""
