@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 def plan(
     file: Path,
-    /,
     *,
     picture: Path | None = None,
     seconds: float = 10.0,
@@ -70,7 +69,7 @@ def plan(
     known = narrowed(problem, there, problem.couriers) if coming else problem
     made = asyncio.run(planner.plan(known, seconds, seed, threads))
     if coming:
-        made = asyncio.run(_taken_up(problem, made, coming))
+        made = asyncio.run(_taken_up(problem, made, coming, threads))
     if picture:
         draw(problem, made, picture)
     print(PLAN.dump_json(made).decode() if as_json else "\n".join(told(made)))
@@ -111,22 +110,20 @@ def _coming(problem: Problem, late: Sequence[str]) -> list[Order]:
     return [orders[id] for id in late]
 
 
-async def _taken_up(problem: Problem, made: Plan, late: Sequence[Order]) -> Plan:
+async def _taken_up(problem: Problem, made: Plan, late: Sequence[Order], threads: int) -> Plan:
     """The plan with the late orders, each told on stderr as it comes."""
     from services.dispatch.planning.insertion import Engine, Offer
     from services.dispatch.planning.standby import Standby
 
     engine = Engine(problem, made)
-    async with Standby() as standby:
+    async with Standby(processes=threads) as standby:
         for order in late:
             found = engine.take_up(order)
             if not isinstance(found, Offer):
                 print(f"{order.id}: no: {found.reason}", file=sys.stderr)
                 continue
             print(f"{order.id}: {found}, {found.cost_fen / 100:+.2f} yuan", file=sys.stderr)
-            part = engine.around(order.id)
-            better = await standby.better(part)
-            diff = engine.take(part, better) if better else None
+            diff = await standby.improve(engine, order.id)
             if diff:
                 words = f"{diff.cost_fen / 100:+.2f} yuan, {diff.moved} orders change their trip"
                 print(f"{order.id}: made better: {words}", file=sys.stderr)

@@ -67,7 +67,7 @@ def test_what_is_not_better_or_comes_too_late_changes_nothing():
 
 async def test_a_solver_stands_by_and_answers_many_times():
     engine = Engine(GIVEN, CLUMSY)
-    async with Standby() as standby:
+    async with Standby(processes=2) as standby:
         part = engine.around("o3")
         for _ in range(3):
             found = await standby.better(part, 0.5)
@@ -83,7 +83,8 @@ async def test_a_solver_that_does_not_answer_is_begun_again(code: str):
     part = Engine(GIVEN, CLUMSY).around("o3")
     async with Standby((sys.executable, "-c", code)) as standby:
         assert await standby.better(part, 0.3) is None
-        standby._solver = ANSWERS_GREEDILY
+        (child,) = standby._children
+        child.solver = ANSWERS_GREEDILY
         assert await standby.better(part, 0.3) is None  # the old one again, and its end
         found: Plan | None = await eventually(lambda: standby.better(part, 0.3), 30)
         assert found is not None

@@ -14,9 +14,9 @@ import numpy as np
 from services.dispatch.planning.arrays import arrays
 from services.dispatch.planning.instances import Instance
 from services.dispatch.planning.kernel.fleet import FAR, Array, Fleet, bound
-from services.dispatch.planning.matrix import layout
+from services.dispatch.planning.matrix import Layout, layout
 from services.dispatch.planning.plan import Plan
-from services.dispatch.planning.problem import Courier, Order, Problem
+from services.dispatch.planning.problem import Courier, Problem
 from services.dispatch.planning.ruin_recreate import Days
 
 NEAR, AROUND = 80, 200
@@ -65,20 +65,20 @@ class Crew:
         return days
 
 
-def crew(problem: Problem) -> Crew:
-    """The problem's fleet. There must be an order and a courier."""
+def crew(problem: Problem, focus: str | None = None) -> Crew:
+    """The problem's fleet, for a search around the order `focus` if one is given. There must be an order and a
+    courier."""
     where = layout(problem)
     shifts = [shift for c in range(len(problem.couriers)) for shift in _shifts(problem, c, where.starts, where.ends)]
     couriers = [problem.couriers[shift.courier] for shift in shifts]
     zero = min(courier.from_s for courier in problem.couriers)
-    ways = {profile: arrays(problem, where.places, profile) for profile in {c.profile for c in problem.couriers}}
     kinds = sorted({_kind(courier) for courier in couriers})
-    priced = [(_cost(*ways[profile], km, hour), _clip(ways[profile][1])) for profile, km, hour in kinds]
-    cost, time = np.stack([cost for cost, _ in priced]), np.stack([time for _, time in priced])
+    cost, time = _ways(problem, where, kinds)
     kind = [kinds.index(_kind(courier)) for courier in couriers]
+    approach = cost[kind, [where.starts[shift.courier] for shift in shifts], 0].tolist()
     once = [
-        (courier.fen_fixed * 1000 + int(cost[k, where.starts[shift.courier], 0])) // max(1, len(courier.breaks))
-        for courier, shift, k in zip(couriers, shifts, kind, strict=True)
+        (courier.fen_fixed * 1000 + way) // max(1, len(courier.breaks))
+        for courier, way in zip(couriers, approach, strict=True)
     ]
     group, able = _groups(problem, shifts, len(where.places))
     order, windows = _orders(problem, len(where.places), zero)
@@ -92,6 +92,7 @@ def crew(problem: Problem) -> Crew:
         shuts=_clip([shift.shuts - zero for shift in shifts]),
         home=_clip([shift.home for shift in shifts]),
         once=np.array(once, np.int64),
+        wage=np.array([round(courier.fen_per_hour / 3.6) for courier in couriers], np.int64),
         able=able,
         order=order,
         windows=windows,
@@ -100,6 +101,7 @@ def crew(problem: Problem) -> Crew:
         load_s=problem.load_s,
         max_trips=_most_trips(problem, shifts),
         near=order[: len(problem.orders) + 1],
+        focus=1 + [order.id for order in problem.orders].index(focus) if focus else 0,
     )
     fleet = bound(fleet, NEAR, AROUND)
     return Crew(fleet, tuple(shifts), zero)
@@ -123,6 +125,7 @@ def of_instance(instance: Instance) -> Fleet:
         shuts=none + depot.due,
         home=none,
         once=none.astype(np.int64),
+        wage=none.astype(np.int64),
         able=np.ones((1, len(instance.stops)), np.bool_),
         order=order,
         windows=_clip([[(stop.ready, stop.due)] for stop in instance.stops]),
@@ -141,13 +144,14 @@ def part(fleet: Fleet, vehicles: Sequence[int], orders: Sequence[int]) -> Fleet:
     keep = np.array([0, *orders, *range(n + 1, len(fleet.order))])
     cost = np.ascontiguousarray(fleet.cost[:, keep[:, None], keep])
     small = fleet._replace(
+        focus=0,
         cost=cost,
         time=cost if fleet.time is fleet.cost else np.ascontiguousarray(fleet.time[:, keep[:, None], keep]),
         home=np.where(fleet.home[own] > n, fleet.home[own] - n + len(orders), 0).astype(np.int32),
         able=np.ascontiguousarray(fleet.able[:, keep]),
         near=fleet.order[keep[: len(orders) + 1]],
     )
-    for name in ("kind", "group", "room", "opens", "shuts", "once"):
+    for name in ("kind", "group", "room", "opens", "shuts", "once", "wage"):
         small = small._replace(**{name: getattr(fleet, name)[own]})
     for name in ("order", "windows", "absent", "lone"):
         small = small._replace(**{name: getattr(fleet, name)[keep]})
@@ -163,6 +167,14 @@ def _lone(cost: Array, homes: Sequence[int]) -> Array:
     return np.maximum(0, cost[:, 0, :].min(axis=0) + back)
 
 
+def _ways(problem: Problem, where: Layout, kinds: Sequence[tuple[str, int, int]]) -> tuple[Array, Array]:
+    """Cost and time of each kind's ways."""
+    ways = {profile: arrays(problem, where.places, profile) for profile in {profile for profile, _, _ in kinds}}
+    busy = _busy(problem, len(where.places))
+    cost = np.stack([_cost(*ways[profile], busy, km, hour) for profile, km, hour in kinds])
+    return cost, np.stack([_clip(ways[profile][1]) for profile, _, _ in kinds])
+
+
 def _kind(courier: Courier) -> tuple[str, int, int]:
     return courier.profile, courier.fen_per_km, courier.fen_per_hour
 
@@ -171,9 +183,18 @@ def _clip(values: Array) -> Array:
     return np.clip(np.array(values), -FAR, FAR).astype(np.int32)
 
 
-def _cost(metres: Array, seconds: Array, km: int, hour: int) -> Array:
-    """Thousandths of a fen. Hours count for ways, not for waiting. What nobody pays for still counts a little."""
-    return _clip(metres * float(km or not hour) + seconds * (hour / 3.6))
+def _cost(metres: Array, seconds: Array, busy: Array, km: int, hour: int) -> Array:
+    """Thousandths of a fen, with what `busy` seconds at the end of each way cost. What nobody pays for still counts
+    a little."""
+    return _clip(metres * float(km or not hour) + (seconds + busy) * (hour / 3.6))
+
+
+def _busy(problem: Problem, places: int) -> Array:
+    """Seconds of work that come with each way: service where it ends, and loading before it leaves the station."""
+    orders, busy = slice(1, len(problem.orders) + 1), np.zeros((places, places))
+    busy[:, orders] = [order.service_s for order in problem.orders]
+    busy[0, orders] += problem.load_s
+    return busy
 
 
 def _shifts(problem: Problem, c: int, starts: Sequence[int], ends: Sequence[int]) -> list[Shift]:
@@ -201,13 +222,15 @@ def _groups(problem: Problem, shifts: Sequence[Shift], places: int) -> tuple[lis
     groups = list(dict.fromkeys(like))
     number = {courier: g for g, courier in enumerate(groups)}
     able = np.ones((len(groups), places), np.bool_)
+    loads = np.array([(order.load_g, order.cold_ml) for order in problem.orders])
+    asks = {(order.skills, order.zone): order for order in problem.orders}
+    which = {ask: n for n, ask in enumerate(asks)}
+    asked = [which[order.skills, order.zone] for order in problem.orders]
     for g, courier in enumerate(groups):
-        able[g, 1 : len(problem.orders) + 1] = [_able(courier, order) for order in problem.orders]
+        may = np.array([courier.may_serve(order) for order in asks.values()])[asked]
+        light = (loads <= (courier.capacity_g, courier.cold_ml)).all(axis=1)
+        able[g, 1 : len(problem.orders) + 1] = may & light
     return [number[courier] for courier in like], able
-
-
-def _able(courier: Courier, order: Order) -> bool:
-    return courier.may_serve(order) and order.load_g <= courier.capacity_g and order.cold_ml <= courier.cold_ml
 
 
 def _orders(problem: Problem, places: int, zero: int) -> tuple[Array, Array]:

@@ -34,8 +34,11 @@ def solve(problem: Problem) -> Plan:
 
 def complete(model: Model, days: Mapping[int, Trips], planner: str, near: Near | None = None) -> Plan:
     """A plan that drives `days` (by courier number, keeping all rules) and takes up what orders it can beside them."""
+    served = {n for trips in days.values() for trip in trips for n in trip}
+    left = [n for n in model.orders if n not in served]
+    if not left:
+        return assemble.plan(model, days, planner)
     book = _Book(model, days, near or Near(model))
-    left = [n for n in model.orders if n not in book.day_of]
     unserved = []
     for x in sorted(left, key=book.rank):
         gone = book.place(x)
@@ -98,7 +101,7 @@ class _Book:
 
     def _lively(self, able: list[Day]) -> Iterator[Day]:
         """The days, of those alike that have nothing to do only one."""
-        idle: set[object] = set()
+        idle: set[int] = set()
         for day in able:
             if not day.trips:
                 if day.kind in idle:

@@ -12,15 +12,15 @@ from heapq import heapify, heappop
 
 from services.dispatch.planning import assemble, reasons, timing
 from services.dispatch.planning.diff import Diff, difference
-from services.dispatch.planning.matrix import Estimate, narrowed
-from services.dispatch.planning.model import FEN, Model
+from services.dispatch.planning.matrix import Estimate, Row, narrowed
+from services.dispatch.planning.model import FEN, FOREVER, Model
 from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.planning.problem import Order, Problem
 from services.dispatch.planning.route import Day
 
 BAND_S = 900
 """A time of arrival is told to people as a quarter of an hour."""
-NEARBY = 200
+NEARBY = 400
 """Stops that are searched again around a late order."""
 COURIER, POSITION = 16, 20
 """Bits of a courier's number and of a position in its day."""
@@ -49,10 +49,11 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some couriers' days of a plan, as a problem and a plan of their own."""
+    """Some couriers' days of a plan, as a problem and a plan of their own; `order` is the one they were chosen for."""
 
     problem: Problem
     plan: Plan
+    order: str
 
 
 class Engine:
@@ -62,8 +63,6 @@ class Engine:
         self.model = Model(problem)
         days = assemble.days_of(self.model, plan)
         self.days = [Day(self.model, c, days.get(c, ())) for c in range(len(problem.couriers))]
-        kinds = {kind: c for c, kind in enumerate(self.model.kinds)}
-        self.alike = [kinds[kind] for kind in self.model.kinds]
         self.left = {gone.order: gone for gone in plan.unserved}
         self.planner = plan.planner
 
@@ -110,26 +109,23 @@ class Engine:
         return assemble.plan(self.model, days, self.planner, self.left.values())
 
     def around(self, order: str, stops: int = NEARBY) -> Part:
-        """The days of the couriers who come nearest to the order, its own first, until they have so many stops: small
-        enough to be searched in no time."""
+        """The days that the order, which must be in the plan, would go best with if there were time and room, its own
+        first, until they have so many stops: few enough to be searched in no time."""
         x = self.model.number[order]
-        way = self.model.base.row(x) if isinstance(self.model.base, Estimate) else self.model.base.out(x)
-        busy = [
-            (min(0 if n == x else way[n] for trip in day.trips for n in trip), day.c) for day in self.days if day.trips
-        ]
-        chosen: list[Day] = []
-        for _, c in sorted(busy):
-            chosen.append(self.days[c])
-            if sum(len(trip) for day in chosen for trip in day.trips) >= stops:
-                break
-        chosen.sort(key=lambda day: day.c)
-        return self._part(chosen)
+        own = next(day for day in self.days if any(x in trip for trip in day.trips))
+        near = self._metres(x)
+        others = [(_beside(day, x, near), day.c) for day in self.days if day.trips and day is not own]
+        chosen, left = [own], sorted(others)[::-1]
+        while left and sum(len(trip) for day in chosen for trip in day.trips) < stops:
+            chosen.append(self.days[left.pop()[1]])
+        return self._part(sorted(chosen, key=lambda day: day.c), order)
 
     def take(self, part: Part, better: Plan) -> Diff | None:
         """Puts a better plan of a part of the days in their place and says what changes. None, and nothing is
         changed, if it isn't better or those days are no longer what they were."""
         couriers = [self.model.courier[courier.id] for courier in part.problem.couriers]
-        if self._part([self.days[c] for c in couriers]).plan != part.plan:
+        were = assemble.days_of(self.model, part.plan)
+        if any(self.days[c].trips != were.get(c, []) for c in couriers):
             return None
         if assemble.worth(part.problem, better) >= assemble.worth(part.problem, part.plan):
             return None
@@ -138,18 +134,17 @@ class Engine:
             self.days[c] = Day(self.model, c, days.get(c, ()))
         return difference(part.plan, better)
 
-    def _part(self, days: list[Day]) -> Part:
+    def _part(self, days: list[Day], order: str) -> Part:
         orders = [self.model.orders[n] for day in days for trip in day.trips for n in trip]
         problem = narrowed(self.model.problem, orders, [self.model.couriers[day.c] for day in days])
-        return Part(problem, assemble.plan(self.model, {day.c: day.trips for day in days}, self.planner))
+        return Part(problem, assemble.plan(self.model, {day.c: day.trips for day in days}, self.planner), order)
 
     def _best(self, x: int) -> tuple[int, int, int, bool] | None:
-        near = self.model.base.row(x) if isinstance(self.model.base, Estimate) else None  # metres for all profiles
+        near = self._metres(x)
         options: list[int] = []  # numbers sort sooner than tuples, and are nothing that Python would later clean up
         for day in self._lively(x):
-            out, into = (near, near) if near else (day.ways.out(x), day.ways.into(x))
             base = day.c << POSITION + 1
-            for added, k, alone in day.options(x, out, into):
+            for added, k, alone in day.options(x, *(near or (day.ways.out(x), day.ways.into(x)))):
                 options.append(added << COURIER + POSITION + 1 | base | k << 1 | alone)
         heapify(options)
         while options:
@@ -160,14 +155,21 @@ class Engine:
                 return added, c, k, alone
         return None
 
+    def _metres(self, x: int) -> tuple[Row, Row] | None:
+        """From x and to it, where that is the same for all profiles."""
+        if not isinstance(self.model.base, Estimate):
+            return None
+        row = self.model.base.row(x)
+        return row, row
+
     def _lively(self, x: int) -> Iterator[Day]:
         """The days that may take the order; of those alike that have nothing to do only one."""
         idle: set[int] = set()
         for day in self.days:
             if not day.trips:
-                if self.alike[day.c] in idle:
+                if day.kind in idle:
                     continue
-                idle.add(self.alike[day.c])
+                idle.add(day.kind)
             if day.able(x):
                 yield day
 
@@ -191,3 +193,11 @@ class Engine:
             -(-added // FEN),
             model.orders[follower].id if follower else None,
         )
+
+
+def _beside(day: Day, x: int, near: tuple[Row, Row] | None) -> int:
+    """What x would add beside a stop of the day whose time it could be, if nothing else forbade it."""
+    if not day.able(x):
+        return FOREVER
+    options = day.options(x, *(near or (day.ways.out(x), day.ways.into(x))))
+    return min((added for added, _, alone in options if not alone), default=FOREVER)

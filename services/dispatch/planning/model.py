@@ -26,7 +26,9 @@ class Model:
         by_profile = matrices(problem, where.places)
         self.ways: list[Matrix] = [by_profile[courier.profile] for courier in self.couriers]
         self.base = self.ways[0] if self.ways else by_profile["van"]
-        self.kinds = [replace(courier, id="") for courier in self.couriers]
+        first: dict[Courier, int] = {}
+        self.alike = [first.setdefault(replace(courier, id=""), c) for c, courier in enumerate(self.couriers)]
+        """Of each courier the first that differs from it in nothing but the id."""
         blank = len(where.places)
         self.grams, self.cold, self.service, self.release = ([0] * blank for _ in range(4))
         self.limit = [FOREVER] * blank

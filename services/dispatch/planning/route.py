@@ -8,7 +8,9 @@ the goods from step k to the trip's end may come. Breaks stay where `timing` put
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from services.dispatch.planning import timing
 from services.dispatch.planning.matrix import Row
@@ -28,7 +30,8 @@ class Day:
         self.per_s = courier.fen_per_hour * HOUR
         self.per_m = courier.fen_per_km * KM + int(self.per_s / model.speed(c))  # hours of a detour by its metres
         self.start, self.end = model.starts[c], model.ends[c]
-        self.kind = model.kinds[c]
+        self.kind = model.alike[c]
+        self.ready = courier.from_s + self.ways.seconds(self.start, 0)
         self.trips = [list(trip) for trip in trips]
         self.lay()
 
@@ -72,6 +75,12 @@ class Day:
         """Whether `x` fits before step k and every rule is kept; `able` has been asked."""
         return self._fits_alone(x, k) if alone else self._fits_in(x, k)
 
+    def room(self, moment: int) -> tuple[int, int]:
+        """The most grams and millilitres that are left on one of the trips that begin by the moment; endless if there
+        is none."""
+        begun = bisect_right(self.loads, moment, key=self.begin.__getitem__)
+        return (self._most_g[begun - 1], self._most_ml[begun - 1]) if begun else (FOREVER, FOREVER)
+
     def with_order(self, x: int, k: int, alone: bool) -> tuple[list[list[int]], int]:
         """The trips with order `x` before step k, and the number of its trip; the day itself stays as it is."""
         trips = list(self.trips)
@@ -104,6 +113,8 @@ class Day:
             if self.walk[k - 1] >= LOAD
         ]
         self._late: dict[tuple[int, int], list[int]] = {}
+        self.over = self.free[-2] + self.ways.seconds(self.at[-2], 0)
+        self._most_g, self._most_ml = list(accumulate(self.room_g, max)), list(accumulate(self.room_ml, max))
 
     def _walk(self) -> None:
         courier, model = self.model.couriers[self.c], self.model

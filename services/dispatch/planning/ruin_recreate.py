@@ -22,7 +22,7 @@ VEHICLE = 0.5
 """Heat at the beginning, at least, in costs of using a vehicle: else none is ever saved."""
 MEAN = 10.0
 """Orders taken out at a time."""
-SLICE_S = 0.01
+SLICE_S = 0.003
 """The clock is looked at so often."""
 
 

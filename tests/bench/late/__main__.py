@@ -23,6 +23,7 @@ from tests.unit.planning_given import town
 
 OFFER_MS, IMPROVE_S, SHARE = 5.0, 0.1, 0.40
 """The bars: p99 of an offer and its acceptance; what the improvement may take; its added cost beside insertion's."""
+CORES = 2
 
 
 def _arguments() -> argparse.Namespace:
@@ -48,7 +49,7 @@ async def measure(given: argparse.Namespace) -> dict[str, float]:
     problem = replace(whole, orders=whole.orders[: given.stops])
     plan = await _plan(problem, given)
     offers_ms, better_ms, inserted, improved, faulty = [], [], [], [], 0
-    async with Standby() as standby:
+    async with Standby(processes=CORES) as standby:
         for late in whole.orders[given.stops :]:
             engine = Engine(problem, plan)
             began = time.perf_counter()
@@ -57,9 +58,7 @@ async def measure(given: argparse.Namespace) -> dict[str, float]:
             if not isinstance(offer, Offer):
                 continue
             began = time.perf_counter()
-            part = engine.around(late.id)
-            found = await standby.better(part, IMPROVE_S)
-            diff = engine.take(part, found) if found else None
+            diff = await standby.improve(engine, late.id, IMPROVE_S)
             better_ms.append(1000 * (time.perf_counter() - began))
             inserted.append(offer.cost_fen)
             improved.append(offer.cost_fen + (diff.cost_fen if diff else 0))

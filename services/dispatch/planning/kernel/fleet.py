@@ -35,6 +35,7 @@ class Fleet(NamedTuple):
     shuts: Array  # int32 [vehicle]: at its home at the latest
     home: Array  # int32 [vehicle]: where its last trip ends
     once: Array  # int64 [vehicle]: cost of being used at all
+    wage: Array  # int64 [vehicle]: cost of a second of waiting
     able: Array  # bool [group, place]: skills, zones and an empty vehicle allow the order
     order: Array  # int32 [place, 5]: LOAD, LOAD + 1, SERVICE, RELEASE, COLD
     windows: Array  # int32 [place, window, 2], in order; unused ones are upside down
@@ -46,6 +47,7 @@ class Fleet(NamedTuple):
     near_cost: Array = NOTHING  # int32 [kind, place, :]: the way from each of them to it
     near_time: Array = NOTHING
     around: Array = NOTHING  # int32 [place, :]: itself, then orders by distance
+    focus: int = 0  # an order that the search is for; 0 for all alike
 
     @property
     def orders(self) -> int:
@@ -55,7 +57,7 @@ class Fleet(NamedTuple):
 
 def bound(fleet: Fleet, near: int, around: int) -> Fleet:
     """The fleet with its lists of neighbours, `near` and `around` at most for each order; `near` of the fleet given
-    says only how many orders there are."""
+    says only how many orders there are. A search that is for one order needs no `around`."""
     n = fleet.orders
     square = fleet.cost[0, : n + 1, : n + 1]
     both = proximity(square, fleet.time[0], fleet.windows[: n + 1], fleet.order[: n + 1, SERVICE])
@@ -63,7 +65,8 @@ def bound(fleet: Fleet, near: int, around: int) -> Fleet:
     columns, there = beside.astype(np.int64), np.arange(n + 1)[:, None]
     near_cost = np.ascontiguousarray(fleet.cost[:, columns, there])
     near_time = near_cost if fleet.time is fleet.cost else np.ascontiguousarray(fleet.time[:, columns, there])
-    return fleet._replace(near=beside, near_cost=near_cost, near_time=near_time, around=circle(square, around))
+    fleet = fleet._replace(near=beside, near_cost=near_cost, near_time=near_time)
+    return fleet if fleet.focus else fleet._replace(around=circle(square, around))
 
 
 def proximity(cost: Array, time: Array, windows: Array, service: Array) -> Array:

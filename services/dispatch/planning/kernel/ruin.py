@@ -37,16 +37,19 @@ STRING, SPLIT, FEW = 10, 0.5, 64
 WHOLE, EXCHANGE, TIMELY = 0.02, 0.05, 0.5
 """With several trips a day: how often a whole trip or day goes out, trips change vehicles, and what goes out is near
 in place and time, not in place alone."""
+FOCUSED, BESIDE = 0.5, 20
+"""In a search for one order: how often removals begin beside it, at one of so many orders near in place and time."""
 
 
 @njit
 def ruin(fleet: Fleet, tours: Tours, rng: Array, mean: float, hit: Array, marked: Array, touched: Array) -> Whole:
-    """Takes some `mean` orders out around a random one. Returns how many vehicles are touched."""
+    """Takes some `mean` orders out around a random one, or one beside the fleet's focus. Returns how many vehicles are
+    touched."""
     n, trips = fleet.near.shape[0] - 1, hit.shape[0] - tours.sums[2]
     if trips <= 0:
         return 0
-    timely = False
-    if fleet.max_trips > 1:
+    timely = fleet.focus > 0
+    if fleet.max_trips > 1 and not timely:
         dice = draw(rng)
         if dice < WHOLE:
             return whole(fleet, tours, rng, touched, marked)
@@ -58,6 +61,10 @@ def ruin(fleet: Fleet, tours: Tours, rng: Array, mean: float, hit: Array, marked
     hit[:] = False
     k = 0
     seed = 1 + below(rng, n)
+    if fleet.focus and draw(rng) < FOCUSED:
+        seed = wide(fleet.near[fleet.focus, below(rng, min(BESIDE, fleet.near.shape[1]))])
+        if seed == 0:  # it has not so many
+            seed = wide(fleet.focus)
     for q in range(fleet.near.shape[1] if timely else fleet.around.shape[1]):
         c = fleet.around[seed, q] if not timely else fleet.near[seed, q - 1] if q else wide(seed)
         t = tours.order[c, TRIP]

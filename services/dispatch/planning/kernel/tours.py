@@ -109,6 +109,8 @@ def update(fleet: Fleet, tours: Tours, v: Whole) -> None:
         t = tours.trips[v, j]
         tours.trip[t, DUE] = due
         due = _backward(fleet, tours, t, fleet.kind[v], due)
+    if fleet.wage[v]:
+        paid += fleet.wage[v] * _waited(fleet, tours, v)
     tours.sums[0] += paid - tours.paid[v]
     tours.paid[v] = paid
 
@@ -156,6 +158,28 @@ def _backward(fleet: Fleet, tours: Tours, t: Whole, kind: Whole, due: Whole) -> 
     due -= fleet.time[kind, 0, then] + fleet.load_s
     trip[LAST] = max(due, -FAR)
     return due
+
+
+@njit
+def _waited(fleet: Fleet, tours: Tours, v: Whole) -> Whole:
+    """How long the vehicle waits in all on its day, when it begins as late as the day's end allows."""
+    time, waited, past, latest = fleet.time[fleet.kind[v]], wide(0), wide(0), wide(FAR)
+    for j in range(tours.count[v]):
+        trip = tours.trip[tours.trips[v, j]]
+        gap = max(0, trip[LEAVES] - latest - past)
+        waited += gap
+        past += gap + fleet.load_s
+        here, i = 0, trip[HEAD]
+        while i:
+            row = tours.order[i]
+            past += time[here, i]
+            gap = max(0, row[OPENS] - latest - past)
+            latest = min(latest, row[SHUTS] - past)
+            waited += gap
+            past += gap + row[AFTER]
+            here, i = i, row[NEXT]
+        past += time[here, trip[HOME]]
+    return waited
 
 
 @inline
