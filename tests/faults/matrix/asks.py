@@ -29,7 +29,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Lean(Client):
-    """Speaks just enough HTTP for requests and answers that state their length: what it costs is taken from the house."""
+    """Speaks just enough HTTP for requests and answers that state their length: it costs the house little."""
 
     def __init__(self, found: dict[str, Any], history: History) -> None:
         super().__init__(found, history)

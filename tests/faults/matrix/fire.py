@@ -70,6 +70,15 @@ class Fire:
         """Whether the process says so, within two seconds."""
         return await _ready(self.house.ports[name])
 
+    async def is_mute(self, name: str) -> bool:
+        """Whether the process takes a connection and then says nothing for two seconds: its event loop stands still."""
+        async with httpx2.AsyncClient(timeout=2, trust_env=False) as client:
+            try:
+                await client.get(f"http://127.0.0.1:{self.house.ports[name]}/live")
+            except httpx2.TransportError as error:
+                return isinstance(error, httpx2.ReadTimeout)
+        return False
+
     def arm(self, name: str, faults: Iterable[str]) -> None:
         """Each of the process's next lives begins with one of these faults."""
         (self.house.folder("armed") / name).write_text("".join(f"{fault}\n" for fault in faults))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 
 import psutil
 
@@ -52,15 +52,18 @@ async def deployed(fire: Fire) -> None:
 
 
 async def storm(fire: Fire) -> None:
-    """F5: one consumer becomes four and one again, every three seconds one more or less."""
+    """F5: of each service in turn one consumer becomes four and one again; each comes and goes while others do."""
+
+    async def guest(service: str, delay: float) -> None:
+        await asyncio.sleep(delay)  # pause: the fault itself
+        async with fire.one_more(service):
+            fire.did["joined"] += 1
+            await asyncio.sleep(3)  # pause: the fault itself
+        fire.did["left"] += 1
+
     while fire.goes_on:
-        service = fire.rng.choice(SERVICES)
-        async with AsyncExitStack() as more:
-            for _ in range(3):
-                await more.enter_async_context(fire.one_more(service))
-                fire.did["joined"] += 1
-                await asyncio.sleep(1)  # pause: the fault itself
-        fire.did["left"] += 3
+        for service in SERVICES:
+            await asyncio.gather(*(guest(service, delay) for delay in (0, 1, 2)))
 
 
 async def slow(fire: Fire) -> None:
@@ -68,10 +71,10 @@ async def slow(fire: Fire) -> None:
     name = "inventory.worker"
     async with fire.one_more("inventory"):
         fire.arm(name, [f"effect.before_commit:sleep:{POLL_S + 2}@3"])
-        await fire.kill(name)
-        await asyncio.sleep(5)  # pause: it gets to the third batch
-        fire.did["handlers asleep"] += not await fire.is_ready(name)
-        await fire.part(POLL_S).last()
+        os.kill(fire.pid(name), signal.SIGKILL)  # whether it is ready before it falls asleep is left open
+        await eventually(lambda: fire.is_mute(name), POLL_S, "a handler is asleep")
+        fire.did["handlers asleep"] += 1
+        await eventually(lambda: fire.is_ready(name), 2 * POLL_S, "it is awake again")
 
 
 async def crash_points(fire: Fire, plan: Mapping[str, Mapping[str, int]]) -> None:
