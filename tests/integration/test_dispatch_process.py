@@ -49,7 +49,7 @@ def jobs_told(consumer: Consumer, seen: dict[bytes, str]) -> set[str]:
     return set(seen.values())
 
 
-async def test_a_job_goes_through_kafka_and_survives_a_kill(
+async def test_jobs_go_through_kafka_also_a_late_one_and_survive_a_kill(
     stack: TestStack,
     topics: str,
     database: Callable[[str], Awaitable[str]],
@@ -89,13 +89,20 @@ async def test_a_job_goes_through_kafka_and_survives_a_kill(
         terms = WaveTerms(
             id="noon", station="guandu", slot_from=slot, slot_until=until, cutoff=slot - timedelta(hours=1), capacity=9
         )
-        order, tombstone = Order(), Order(n=1)
+        order, tombstone, late = Order(), Order(n=1), Order(n=2)
         publish(stack, topics, order.schedule(), tombstone.cancel, order.recipient, market_day(terms), *CATALOGUE)
         await eventually(lambda: heard("job-planned", "job-cancelled"), 60)
+        await eventually(lambda: ask("operator", "POST", "/waves/noon:cut"), 60)
+        await eventually(lambda: ask("operator", "GET", "/waves/noon/plan"), 30)
+        publish(stack, topics, late.schedule(), late.recipient)
         process.send_signal(signal.SIGKILL)
         await process.wait()
         process = await asyncio.create_subprocess_exec(*command, env=env, stdout=log, stderr=log)
-        await eventually(lambda: ask("operator", "POST", "/waves/noon:cut"), 60)
+
+        async def fitted_in() -> bool:
+            return ((await ask("operator", "GET", f"/jobs/{late.job}")) or {}).get("state") == "planned"
+
+        await eventually(fitted_in, 60)
         await eventually(lambda: ask("operator", "POST", "/waves/noon:release"), 30)
         courier = (await ask("operator", "GET", f"/jobs/{order.job}"))["courier"]
         uploads = [upload(1, "load", order), upload(2, "deliver", order, code="4711")]
@@ -105,9 +112,11 @@ async def test_a_job_goes_through_kafka_and_survives_a_kill(
         assert await asyncio.wait_for(process.wait(), 12) == 0
         assert sorted(seen.values()) == [
             "job-assigned",
+            "job-assigned",
             "job-cancelled",
             "job-delivered",
             "job-loaded",
+            "job-planned",
             "job-planned",
         ], (tmp_path / "log").read_text()
     finally:
