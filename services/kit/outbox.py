@@ -108,15 +108,19 @@ class Row:
     waited_s: float
 
 
-async def page(conn: Connection, lane: int, limit: int) -> list[Row]:
-    """The rows at the head of a lane, in order; without held rows and what waits behind one."""
+async def page(conn: Connection, lane: int, limit: int, but: Sequence[Row] = ()) -> list[Row]:
+    """The rows at the head of a lane, in order; without held rows and what waits behind one, and without `but`.
+
+    What is on its way is left out by its ids: rows before the last of them may have been committed since.
+    """
     rows = await conn.fetch(
         "select id, topic, key, subject, event_id, headers, payload, "
         "extract(epoch from clock_timestamp() - created_at)::float as waited_s from outbox o "
-        "where lane = $1 and not held and not exists (select from outbox h where h.held and h.topic = o.topic "
+        "where lane = $1 and not held and id <> all($3::bigint[]) and not exists (select from outbox h where h.held and h.topic = o.topic "
         "and h.subject = o.subject) order by id limit $2",
         lane,
         limit,
+        [row.id for row in but],
     )
     return [
         Row(id, topic, key, subject, event_id, orjson.loads(headers), payload, waited_s)
@@ -224,7 +228,8 @@ class Waker:
             await asyncio.sleep(1)
 
     async def _serve(self) -> None:
-        conn = await asyncpg.connect(self._dsn, timeout=5)
+        # A notification is a transaction with a number, whose commit would wait for the disk.
+        conn = await asyncpg.connect(self._dsn, timeout=5, server_settings={"synchronous_commit": "off"})
         try:
             while True:
                 await self._asked.wait()

@@ -18,7 +18,7 @@ from services.kit.delivery import Delivery
 from services.kit.faults import point
 from services.kit.message import Record
 from services.kit.metrics import RELAY_LAG, RELAY_RESTARTS, RELAYED
-from services.kit.publisher import Publisher, PublishFailed
+from services.kit.publisher import Acked, Publisher, PublishFailed, retrieve
 from services.kit.settings import Settings
 from services.kit.unit_of_work import UnitOfWork
 
@@ -79,7 +79,7 @@ class Relay:
             conn.terminate()
 
     async def _step(self, conn: outbox.Connection, publisher: Publisher) -> None:
-        """Publishes one page, or waits for rows."""
+        """Publishes what waits, or waits for rows."""
         if time.monotonic() >= self._upkeep_at:
             await outbox.prepare_archive(conn)
             await inbox.prune(conn)
@@ -93,23 +93,46 @@ class Relay:
             await asyncio.wait_for(self._wake.wait(), POLL_S)
 
     async def _publish(self, conn: outbox.Connection, publisher: Publisher, rows: Sequence[outbox.Row]) -> None:
+        """Publishes a page, and of a backlog those after it too: while Kafka has one, the page before it is archived
+        and the next one read.
+        """
+        acked: list[Acked] = []
+        while rows:
+            behind = asyncio.create_task(self._behind(conn, acked, rows))
+            behind.add_done_callback(retrieve)
+            try:
+                acked = await self._send(publisher, rows)
+            except PublishFailed as failed:
+                await behind
+                await self._archive(conn, failed.acked)
+                if failed.too_large:
+                    await self._single_out(conn, rows)
+                raise
+            self._singles = max(0, self._singles - len(rows))
+            rows = await behind
+        await self._archive(conn, acked)
+
+    async def _behind(
+        self, conn: outbox.Connection, acked: Sequence[Acked], rows: Sequence[outbox.Row]
+    ) -> list[outbox.Row]:
+        """Archives the page before `rows` and reads the one after them, if there may be more."""
+        await self._archive(conn, acked)
+        return await outbox.page(conn, self._lane, PAGE, rows) if len(rows) == PAGE else []
+
+    async def _archive(self, conn: outbox.Connection, acked: Sequence[Acked]) -> None:
+        if acked:
+            point("relay.before_mark")
+            await outbox.archive(conn, acked)
+
+    async def _send(self, publisher: Publisher, rows: Sequence[outbox.Row]) -> list[Acked]:
         point("relay.after_claim")
         read_at = time.monotonic()
-        try:
-            acked = await publisher.send(rows)
-        except PublishFailed as failed:
-            if failed.acked:
-                await outbox.archive(conn, failed.acked)
-            if failed.too_large:
-                await self._single_out(conn, rows)
-            raise
+        acked = await publisher.send(rows)
         point("relay.after_send")
-        self._singles = max(0, self._singles - len(rows))
-        point("relay.before_mark")
-        await outbox.archive(conn, acked)
         RELAYED.inc(len(acked))
         RELAY_LAG.set(rows[0].waited_s)
         tracing.get().published(rows, read_at)
+        return acked
 
     async def _single_out(self, conn: outbox.Connection, rows: Sequence[outbox.Row]) -> None:
         """The broker refuses a whole batch for one record, without saying which: send one by one until it is found
