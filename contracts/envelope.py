@@ -9,9 +9,8 @@ value is a tombstone.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -50,8 +49,7 @@ class Event(BaseModel):
         return self.key
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The attributes of one record, as read from or written to its headers. Times are aware."""
 
     id: UUID
@@ -64,7 +62,6 @@ class Envelope:
     correlation: str | None = None
     causation: str | None = None
     traceparent: str | None = None
-    extra: Headers = field(default_factory=dict)
 
     def headers(self) -> Headers:
         """The record's headers, ASCII only; `content-type` is the one that FastStream reads too."""
@@ -78,13 +75,16 @@ class Envelope:
             "ce_time": iso(self.time),
             "ce_dataschema": f"schemas/{self.type.removeprefix('market.')}.json",
             "ce_partitionkey": self.key,
-            "ce_seq": None if self.seq is None else str(self.seq),
-            "ce_correlationid": self.correlation,
-            "correlation_id": self.correlation,
-            "ce_causationid": self.causation,
-            "traceparent": self.traceparent,
         }
-        return {name: value for name, value in found.items() if value is not None} | self.extra
+        if self.seq is not None:
+            found["ce_seq"] = str(self.seq)
+        if self.correlation is not None:
+            found["ce_correlationid"] = found["correlation_id"] = self.correlation
+        if self.causation is not None:
+            found["ce_causationid"] = self.causation
+        if self.traceparent is not None:
+            found["traceparent"] = self.traceparent
+        return found
 
 
 class Unreadable(ValueError):

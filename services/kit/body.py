@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -15,14 +15,12 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _text_can_be_stored(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            for name, value in data.items():
-                if isinstance(value, str) and not is_storable(value):
-                    raise ValueError(f"{name!r} holds a NUL character or half a surrogate pair")
-        return data
+    @model_validator(mode="after")  # a validator that comes before would turn JSON into Python's objects for itself
+    def _text_can_be_stored(self) -> Self:
+        for name, value in self.__dict__.items():
+            if type(value) is str and not is_storable(value):
+                raise ValueError(f"{name!r} holds a NUL character or half a surrogate pair")
+        return self
 
 
 def is_storable(text: str) -> bool:

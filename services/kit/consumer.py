@@ -19,6 +19,7 @@ from services.kit.clock import Clock
 from services.kit.delivery import SCOPE_LIMIT, Delivery, Handler, clean, reason, unreadable
 from services.kit.faults import point
 from services.kit.handling import Book, Handling
+from services.kit.ids import quick
 from services.kit.message import ERASED, Due, Erased, Message, Record, Transient
 from services.kit.metrics import DUPLICATES
 from services.kit.settings import Settings
@@ -83,6 +84,7 @@ class Processor(Handling):
                 raise Unreadable(f"ce_subject has {len(envelope.subject)} characters")
         except Unreadable as wrong:
             return unreadable(record, str(wrong)[:300], by_key=by_key)
+        envelope = envelope._replace(id=quick(envelope.id))
         key = clean(record.key) if by_key and record.key else envelope.subject
         waits = frozenset((envelope.subject, key))
         try:

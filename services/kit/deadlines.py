@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 import orjson
 import structlog
@@ -17,6 +17,7 @@ from services.kit.database import is_transient
 from services.kit.delivery import Delivery, Handler
 from services.kit.faults import point
 from services.kit.handling import Book, Handling
+from services.kit.ids import Namespace
 from services.kit.message import DUE, Due, Message, Record, Transient
 from services.kit.metrics import FIRED
 from services.kit.unit_of_work import Pool, UnitOfWork
@@ -24,7 +25,7 @@ from services.kit.unit_of_work import Pool, UnitOfWork
 POLL_S = 0.1
 BATCH = 500
 TOPIC = "kit.deadlines"
-_IDS = uuid5(NAMESPACE_URL, "halfday:deadline")
+_IDS = Namespace("deadline")
 _log = structlog.get_logger("halfday.deadlines")
 
 
@@ -81,7 +82,7 @@ class Sweeper(Handling):
         content = {"kind": deadline.kind, "version": deadline.version, "due_at": deadline.due_at.isoformat()}
         name = f"{self.consumer}/{deadline.kind}/{deadline.subject}/{deadline.version}/{content['due_at']}/{deadline.n}"
         envelope = Envelope(
-            id=uuid5(_IDS, name),
+            id=_IDS.id(name),
             type=DUE,
             source=self.consumer.partition(".")[0],
             subject=deadline.subject,

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import asyncpg
 from pydantic import ValidationError
 
 from contracts.topics import BY_NAME
+from services.kit.ids import Namespace
 from services.kit.message import Message, Record
 
 Handler = Callable[[Any, Message[Any]], None]
-_UNREADABLE = uuid5(NAMESPACE_URL, "halfday:unreadable")
+_UNREADABLE = Namespace("unreadable")
 # A scope is part of an index key, so what a stranger may write into a header must stay short.
 SCOPE_LIMIT = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """`scope` is what is blocked when it must be parked; it queues up when any of `behind` is blocked.
 
     A `fault` says why it must be parked; `attempts` counts how often a handler tried.
@@ -46,7 +45,7 @@ def unreadable(record: Record, fault: str, *, by_key: bool) -> Delivery:
     place = f"{record.topic}/{record.partition}/{record.offset}"
     key = clean(record.key or b"")
     scope = key if by_key and 0 < len(key) <= SCOPE_LIMIT else place
-    return Delivery(record, uuid5(_UNREADABLE, f"{place}/{content}"), scope, frozenset({scope}), fault=fault)
+    return Delivery(record, _UNREADABLE.id(f"{place}/{content}"), scope, frozenset({scope}), fault=fault)
 
 
 def clean(raw: bytes) -> str:

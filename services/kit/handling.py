@@ -7,7 +7,7 @@ import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -116,7 +116,7 @@ class Handling(ABC):
         given_up = isinstance(error, Unprocessable) or attempts >= TRIES
         text = reason(error, delivery.record.topic)
         _log.warning("failed", consumer=self.consumer, id=str(delivery.id), error=text, attempts=attempts)
-        return replace(delivery, attempts=attempts, fault=text if given_up else None)
+        return delivery._replace(attempts=attempts, fault=text if given_up else None)
 
     async def _attempt(self, deliveries: Sequence[Delivery]) -> None:
         with BATCH_SECONDS.labels(self.consumer).time(), tracing.get().batch(self.consumer) as spans:
@@ -209,7 +209,7 @@ def _sort(fresh: Sequence[Delivery], blocked: set[str]) -> tuple[list[Delivery],
     parks: list[tuple[Delivery, str]] = []
     for delivery in fresh:
         if hit := delivery.behind & blocked:
-            parks.append((replace(delivery, fault=None), delivery.scope if delivery.scope in hit else min(hit)))
+            parks.append((delivery._replace(fault=None), delivery.scope if delivery.scope in hit else min(hit)))
         elif delivery.fault is not None:
             parks.append((delivery, delivery.scope))
             blocked.add(delivery.scope)

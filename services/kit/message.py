@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from contracts.envelope import Envelope
@@ -13,8 +13,7 @@ E = TypeVar("E", covariant=True)
 DUE, ERASED = "kit.due", "kit.erased"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record of a topic named without the deployment's prefix; header bytes that are not UTF-8 are repaired."""
 
     topic: str
@@ -42,8 +41,7 @@ class Erased:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Message(Generic[E]):
+class Message(NamedTuple, Generic[E]):
     """A record that could be read. `id` is the same at every delivery of the same event."""
 
     envelope: Envelope

@@ -10,9 +10,8 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -35,8 +34,7 @@ class TooLarge(Unprocessable):
     """An event whose record the broker would refuse; its transaction wrote nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A row to be: headers still without `ce_seq`, which only `write` can know. A payload of None is a tombstone."""
 
     topic: str
@@ -94,8 +92,7 @@ async def _number(conn: Connection, rows: Sequence[Outgoing]) -> dict[tuple[str,
     return {pair: iter(range(firsts[pair] - count + 1, firsts[pair] + 1)) for pair, count in counts}
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A queued row as the relay sends it; `waited_s` is its age when it was read."""
 
     id: int
@@ -116,8 +113,8 @@ async def page(conn: Connection, lane: int, limit: int, but: Sequence[Row] = ())
     rows = await conn.fetch(
         "select id, topic, key, subject, event_id, headers, payload, "
         "extract(epoch from clock_timestamp() - created_at)::float as waited_s from outbox o "
-        "where lane = $1 and not held and id <> all($3::bigint[]) and not exists (select from outbox h where h.held and h.topic = o.topic "
-        "and h.subject = o.subject) order by id limit $2",
+        "where lane = $1 and not held and id <> all($3::bigint[]) and not exists (select from outbox h "
+        "where h.held and h.topic = o.topic and h.subject = o.subject) order by id limit $2",
         lane,
         limit,
         [row.id for row in but],

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import orjson
 
@@ -16,7 +16,7 @@ from services.kit.faults import point
 from services.kit.message import Record
 from services.kit.metrics import PARKED
 from services.kit.outbox import LIMIT, Connection, Outgoing, Reader
-from services.kit.unit_of_work import NAMESPACE, UnitOfWork
+from services.kit.unit_of_work import CAUSED, UnitOfWork
 
 QUEUED = "queued behind a parked record of its scope"
 
@@ -103,7 +103,7 @@ def notice(consumer: str, delivery: Delivery, scope: str) -> Outgoing:
     Empty for a private topic, and for a record that is as large as the broker allows.
     """
     record, topic = delivery.record, f"{consumer.partition('.')[0]}.dlq.v1"
-    id = uuid5(NAMESPACE, "\n".join((consumer, str(delivery.id), "kit.parked")))
+    id = CAUSED.id("\n".join((consumer, str(delivery.id), "kit.parked")))
     value = b"" if is_private(record.topic) or len(record.value or b"") > LIMIT // 2 else record.value or b""
     headers = {
         "ce_specversion": "1.0",

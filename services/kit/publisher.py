@@ -103,7 +103,7 @@ class Publisher:
         for (topic, partition), queue in list(queues.items()):
             batch, taken = self._fill(queue)
             future = await self._producer.send_batch(batch, self._settings.prefix + topic, partition=partition)
-            future.add_done_callback(retrieve)
+            future.add_done_callback(_retrieve)
             sent[future] = (partition, taken)
             if not queue:
                 del queues[topic, partition]
@@ -150,7 +150,6 @@ def _hash(key: str) -> int:
     return int(murmur2(key.encode())) & 0x7FFFFFFF
 
 
-def retrieve(future: asyncio.Future[Any]) -> None:
-    """Takes note of the future's error, which whoever waits for it gets, if anybody still does."""
+def _retrieve(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
         future.exception()

@@ -18,7 +18,7 @@ from services.kit.delivery import Delivery
 from services.kit.faults import point
 from services.kit.message import Record
 from services.kit.metrics import RELAY_LAG, RELAY_RESTARTS, RELAYED
-from services.kit.publisher import Acked, Publisher, PublishFailed, retrieve
+from services.kit.publisher import Acked, Publisher, PublishFailed
 from services.kit.settings import Settings
 from services.kit.unit_of_work import UnitOfWork
 
@@ -98,18 +98,18 @@ class Relay:
         """
         acked: list[Acked] = []
         while rows:
-            behind = asyncio.create_task(self._behind(conn, acked, rows))
-            behind.add_done_callback(retrieve)
-            try:
-                acked = await self._send(publisher, rows)
-            except PublishFailed as failed:
-                await behind
-                await self._archive(conn, failed.acked)
-                if failed.too_large:
+            both = self._send(publisher, rows), self._behind(conn, acked, rows)
+            sent, ahead = await asyncio.gather(*both, return_exceptions=True)
+            if isinstance(ahead, BaseException):
+                raise ahead
+            if isinstance(sent, PublishFailed):
+                await self._archive(conn, sent.acked)
+                if sent.too_large:
                     await self._single_out(conn, rows)
-                raise
+            if isinstance(sent, BaseException):
+                raise sent
             self._singles = max(0, self._singles - len(rows))
-            rows = await behind
+            rows, acked = ahead, sent
         await self._archive(conn, acked)
 
     async def _behind(

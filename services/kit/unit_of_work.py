@@ -8,19 +8,19 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, TypeAlias
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 import asyncpg
-import uuid_utils
 
 from contracts.envelope import Envelope, Event, Headers
 from services.kit import deadlines_table, outbox, tracing
 from services.kit.clock import Clock
 from services.kit.faults import point
+from services.kit.ids import Namespace, new_id
 from services.kit.message import ERASED, Message
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
-NAMESPACE = uuid5(NAMESPACE_URL, "halfday:caused")
+CAUSED = Namespace("caused")
 # What a request is known by, and its W3C trace parent; the HTTP edge sets them for the events of its commands.
 CORRELATION: ContextVar[str | None] = ContextVar("correlation", default=None)
 TRACEPARENT: ContextVar[str | None] = ContextVar("traceparent", default=None)
@@ -102,8 +102,8 @@ class UnitOfWork:
 
     def _id(self, type: str, subject: str, part: str) -> UUID:
         if self.cause is None:
-            return UUID(int=uuid_utils.uuid7().int)
-        return uuid5(NAMESPACE, "\n".join((self.consumer, str(self.cause.id), type, subject, part)))
+            return new_id()
+        return CAUSED.id("\n".join((self.consumer, str(self.cause.id), type, subject, part)))
 
     def _headers(self, id: UUID, type: str, key: str, subject: str) -> Headers:
         cause = self.cause

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -106,15 +105,15 @@ async def test_a_null_is_parked_where_nothing_is_ever_erased(world: World):
     plain = world.processor()
     processor = Processor("probe", only_add, pool=world.pool, clock=world.clock, open_book=plain._open_book,
                           models=plain._models)  # fmt: skip
-    await processor.handle([replace(record(Add(account="a", n=1), 0), value=None)])
+    await processor.handle([record(Add(account="a", n=1), 0)._replace(value=None)])
     assert "null" in await world.pool.fetchval("select error from parked")
-    await plain.handle([replace(record(Add(account="b", n=1), 1), value=None)])
+    await plain.handle([record(Add(account="b", n=1), 1)._replace(value=None)])
     assert await world.effects("erased") == {"b": [0]}
 
 
 async def passes_over(world: World, processor: Processor) -> None:
     """Whatever stands in a record that is nobody's business here, its scope goes on: also if it is the first one."""
-    unreadable = replace(record(Noise(account="a"), 0), value=b"{not json")
+    unreadable = record(Noise(account="a"), 0)._replace(value=b"{not json")
     await processor.handle([unreadable, record(Add(account="a", n=1), 1), record(Noise(account="a"), 2)])
     assert await world.effects() == {"a": [1]}
     assert await world.count("parked") == 0

@@ -1,7 +1,6 @@
 """Parking: a record that can't be handled blocks its scope and nothing else, and comes back in order."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -87,7 +86,7 @@ async def _until_parked(world: World, bad) -> None:
 
 async def test_only_the_first_of_a_scope_is_reported_with_its_bytes_and_origin(world: World):
     await world.processor().handle(
-        [add("a", 1, 7, "unprocessable"), add("a", 2, 8), replace(add("b", 1, 9), value=b"{")]
+        [add("a", 1, 7, "unprocessable"), add("a", 2, 8), add("b", 1, 9)._replace(value=b"{")]
     )
     async with world.relay():
         await eventually(lambda: _sent(world))
@@ -105,11 +104,11 @@ async def _sent(world: World) -> bool:
 
 
 async def test_an_unreadable_record_blocks_its_key_or_on_pool_topics_nothing(world: World):
-    nameless = replace(add("b", 1, 1), headers={"ce_type": Add.TYPE})
+    nameless = add("b", 1, 1)._replace(headers={"ce_type": Add.TYPE})
     await world.processor(by_key=False).handle([nameless, add("a", 1, 2)])
     assert await world.effects() == {"a": [1]}
     await world.processor(by_key=True).handle(
-        [replace(nameless, offset=3), add("c", 1, 4), add("d", 1, 5, pool="south")]
+        [nameless._replace(offset=3), add("c", 1, 4), add("d", 1, 5, pool="south")]
     )
     assert await world.effects() == {"a": [1], "d": [1]}
     assert {row["scope"] for row in await world.pool.fetch("select scope from parked_scope")} == {
@@ -148,5 +147,5 @@ async def test_a_reason_never_quotes_a_private_topic(world: World):
 def _private():
     from services.kit.delivery import unreadable
 
-    secret = replace(add("o1", 1, 0), topic="orders.recipient.v1", value="张三".encode())
+    secret = add("o1", 1, 0)._replace(topic="orders.recipient.v1", value="张三".encode())
     return unreadable(secret, "header 'ce_id' is missing", by_key=True)

@@ -13,7 +13,6 @@ import structlog
 
 from services.dispatch import desk
 from services.dispatch.planning import standing
-from services.inventory.repository import book
 from services.kit import batcher, consumer, deadlines, handling, ids, relay, unit_of_work
 from services.orders.api import intake, joining
 from services.orders.repository import campaign_book
@@ -54,7 +53,7 @@ def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.
         *((module, "random", world.rng) for module in (handling, relay)),
         *((module, "time", time) for module in (handling, relay)),
         *((module, "point", world.point) for module in POINTS),
-        *((module, "uuid_utils", new_ids) for module in (unit_of_work, ids, book)),
+        (ids, "uuid_utils", new_ids),
         (intake, "secrets", SimpleNamespace(randbelow=made.randrange, token_bytes=made.randbytes)),
         (campaign_book, "PART", 3),  # so that settling has a middle
         (relay, "connect", connect),

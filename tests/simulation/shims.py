@@ -8,7 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from tests.simulation.scheduler import Scheduler, Task, park, pause
+import uuid_utils
+
+from tests.simulation.scheduler import Scheduler, Task, Then, park, pause
 
 
 class Event:
@@ -54,6 +56,9 @@ class Future:
         self._error, self._done = error, True
         self._event.set()
 
+    def end(self, result: Any, error: BaseException | None) -> None:
+        self.set_exception(error) if error else self.set_result(result)
+
     def cancel(self) -> None:
         self._done = True
 
@@ -94,9 +99,23 @@ class Asyncio:
     async def wait_for(self, waiting: Awaitable[Any], _timeout: float) -> Any:
         return await waiting  # what is awaited this way is a wake-up, and the simulation loses none
 
-    def create_task(self, coroutine: Coroutine[Any, Any, Any], **_: Any) -> Task:
+    async def gather(self, *coroutines: Coroutine[Any, Any, Any], return_exceptions: bool) -> list[Any]:
+        found: list[Any] = []
+        for future in [self._begun(coroutine) for coroutine in coroutines]:
+            try:
+                found.append(await future)
+            except Exception as error:
+                found.append(error)
+        return found
+
+    def _begun(self, coroutine: Coroutine[Any, Any, Any]) -> Future:
+        future = Future(self._scheduler)
+        self.create_task(coroutine, then=lambda result, error: future.end(result, error))
+        return future
+
+    def create_task(self, coroutine: Coroutine[Any, Any, Any], then: Then | None = None, **_: Any) -> Task:
         parent = self._scheduler.current
-        task = self._scheduler.spawn(coroutine, "a task of its own")
+        task = self._scheduler.spawn(coroutine, "a task of its own", then)
         if parent and (home := getattr(parent, "home", None)):
             home.adopt(task)
         return task
@@ -110,6 +129,8 @@ class Ids:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng, self.count = rng, 0
+
+    uuid5 = staticmethod(uuid_utils.uuid5)
 
     def uuid7(self) -> UUID:
         self.count += 1

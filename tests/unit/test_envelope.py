@@ -57,11 +57,6 @@ def test_what_is_absent_has_no_header() -> None:
     assert read_envelope(bare).seq is None
 
 
-def test_extra_headers_go_along() -> None:
-    parked = Envelope(ID, FULL.type, "orders", "o-1", FULL.time, extra={"park_reason": "schema"})
-    assert parked.headers()["park_reason"] == "schema"
-
-
 @pytest.mark.parametrize("name", NEEDED)
 def test_a_missing_header_is_named(name: str) -> None:
     headers = FULL.headers()

@@ -6,9 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from uuid import UUID, uuid5
-
-import uuid_utils
+from uuid import UUID
 
 from contracts.events.inventory import ClaimsExceeded, Place, StockMoved
 from services.inventory.domain.allotment import Allotment, Change
@@ -20,8 +18,9 @@ from services.inventory.domain.stock import Move, Stock
 from services.inventory.needs import LAPSE, Key, Needs, lapse_of, needs_of
 from services.inventory.repository import claims, rows
 from services.inventory.repository.shelf import Shelf
+from services.kit.ids import new_id
 from services.kit.message import Message
-from services.kit.unit_of_work import NAMESPACE, UnitOfWork
+from services.kit.unit_of_work import CAUSED, UnitOfWork
 
 
 class InventoryBook:
@@ -165,9 +164,9 @@ class InventoryBook:
         """A movement's id: it follows from the cause and the count of its movements, so a replay can't multiply it."""
         cause = self.uow.cause
         if cause is None:
-            return UUID(int=uuid_utils.uuid7().int)
+            return new_id()
         self._ordinals[cause.id] += 1
-        return uuid5(NAMESPACE, f"{self.uow.consumer}\n{cause.id}\nmovement\n{self._ordinals[cause.id]}")
+        return CAUSED.id(f"{self.uow.consumer}\n{cause.id}\nmovement\n{self._ordinals[cause.id]}")
 
     def _exceeded(self, pool: str, item: str, shortfall: int) -> None:
         named = cover(shortfall, filter(self._stands, self._claimants.get((pool, item), ())))

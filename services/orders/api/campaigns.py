@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from services.kit import problems
 from services.kit.http import IdempotencyKey, require
-from services.kit.ids import Id, id_of_request
+from services.kit.ids import Id, Namespace, id_of_request
 from services.kit.service import Context
 from services.kit.unit_of_work import UnitOfWork
 from services.orders import schemas_campaign as s
@@ -31,7 +31,7 @@ Leader = Annotated[str, Depends(require("leader", "operator"))]
 Buyer = Annotated[str, Depends(require("buyer", "leader", "operator"))]
 Reader = Annotated[str, Depends(require("buyer", "leader", "operator", "terminal", "courier"))]
 RELAY_LIMIT = 1024 * 1024
-_ENTRIES = uuid5(NAMESPACE_URL, "halfday:chat-entry")
+_ENTRIES = Namespace("chat-entry")
 
 
 def routes(context: Context, cache: CatalogCache) -> APIRouter:
@@ -106,7 +106,7 @@ async def _entry(joining: Joining, campaign: UUID, chat: str, item: dict[str, An
     answer: dict[str, Any] = {"entry": item.get("entry")}
     try:
         body = batch.read(s.EntryIn, item)
-        answer["join_id"] = uuid5(_ENTRIES, f"{campaign}/{chat}/{body.entry}")
+        answer["join_id"] = _ENTRIES.id(f"{campaign}/{chat}/{body.entry}")
         found = await joining.submit(campaign, answer["join_id"], body)
         return answer | {"status": 201, "join": s.joined(found)}
     except Exception as error:

@@ -212,8 +212,7 @@ def order_of(row: asyncpg.Record, lines: Iterable[asyncpg.Record], money: Iterab
 
 
 def _line(row: asyncpg.Record) -> OrderLine:
-    # Our own rows were validated when they were written.
-    return OrderLine.model_construct(
+    return OrderLine(  # validating is quicker than `model_construct`
         line=row["line"],
         item=row["item"],
         quantity=row["quantity"],
