@@ -23,7 +23,7 @@ from services.kit.settings import Settings
 
 # The driver asks of each value in an array whether it is an array itself, by an abstract class, which takes longer than
 # sending it. Ours are lists; what is neither list nor tuple is refused as no array.
-protocol.IterableABC = (list, tuple)
+protocol.IterableABC = (list, tuple)  # type: ignore[attr-defined]
 
 KIT_MIGRATIONS = Path(__file__).parent / "migrations"
 CONNECT_SECONDS, COMMAND_SECONDS = 10, 15

@@ -10,6 +10,7 @@ from prometheus_client import Counter
 from contracts.events import dispatch as d
 from contracts.events import inventory as i
 from services.kit.consumer import Subscription
+from services.kit.delivery import Handler
 from services.kit.message import Due, Message
 from services.orders.domain import campaign as campaigns
 from services.orders.domain.order import Overdue, State
@@ -85,13 +86,12 @@ _STEPS: tuple[type[Any], ...] = (
     d.CancelRefused,
 )
 _ALLOTMENTS: tuple[type[Any], ...] = (i.AllotmentGranted, i.AllotmentReturned, i.AllotmentLapsed)
+_STOCK: dict[type[Any], Handler] = {i.ClaimsExceeded: on_claims_exceeded, i.SoldOut: on_sold_out}
 
 SUBSCRIPTIONS = (
     Subscription(
         "inventory.stock.v1",
-        dict.fromkeys(_ANSWERS, on_answer)
-        | dict.fromkeys(_ALLOTMENTS, on_allotment)
-        | {i.ClaimsExceeded: on_claims_exceeded, i.SoldOut: on_sold_out},
+        dict.fromkeys(_ANSWERS, on_answer) | dict.fromkeys(_ALLOTMENTS, on_allotment) | _STOCK,
         blocking_by_key=False,
     ),
     Subscription("dispatch.job.v1", dict.fromkeys(_STEPS, on_answer)),
