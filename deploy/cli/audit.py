@@ -38,8 +38,12 @@ def audit(
     from deploy.audit import run
     from deploy.audit.republish import republish as send_again
     from deploy.local import endpoints
+    from deploy.local.holder import holder
 
-    found = endpoints.read(data.absolute())
+    data = data.absolute()
+    found = endpoints.read(data)
+    if holder(data) is None:  # it was killed, else its endpoints were not there
+        raise endpoints.none_runs(data)
     if republish:
         print("\n".join(send_again(found) or ["The log has lost nothing."]), file=sys.stderr)
     verdict = run(found, require_terminal=ended)

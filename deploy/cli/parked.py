@@ -15,6 +15,7 @@ from cyclopts import App, Parameter
 from contracts.topics import SERVICES
 from deploy.local import endpoints
 from deploy.local.errors import StackError
+from deploy.local.holder import holder
 
 T = TypeVar("T")
 
@@ -158,7 +159,8 @@ class _Desk:
     """The operator's way to the services of a running stack."""
 
     def __init__(self, data: Path) -> None:
-        found = endpoints.read(data.absolute())
+        self._data = data.absolute()
+        found = endpoints.read(self._data)
         self._urls: dict[str, str] = found["http"]
         headers = {"Authorization": f"Bearer {found['tokens']['operator']}"}
         self._client = httpx2.Client(headers=headers, timeout=30, trust_env=False)
@@ -189,6 +191,8 @@ class _Desk:
                 answers[service] = ask(service)
             except StackError as error:
                 missing[service] = str(error)
+        if not answers and holder(self._data) is None:  # it was killed, else its endpoints were not there
+            raise endpoints.none_runs(self._data)
         return answers, missing
 
     def parked(self, service: str) -> list[dict[str, Any]]:

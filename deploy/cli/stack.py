@@ -70,7 +70,7 @@ def status(*, data: Path = DATA, as_json: AsJson = False) -> int:
     """
     data = data.absolute()
     if holder(data) is None:
-        raise StackError(f"no stack runs on {data}; start one with: ./halfday up --data '{data}'")
+        raise endpoints.none_runs(data)
     ready = endpoints.readiness(data)
     rows = []
     for process in endpoints.read(data)["processes"]:

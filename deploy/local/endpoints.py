@@ -46,8 +46,13 @@ def read(data: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((data / FILE).read_text())
     except FileNotFoundError:
-        raise StackError(f"no stack runs on {data}; start one with: ./halfday up --data {data}") from None
+        raise none_runs(data) from None
     return found
+
+
+def none_runs(data: Path) -> StackError:
+    """What to say of a folder on which no stack runs."""
+    return StackError(f"no stack runs on {data}; start one with: ./halfday up --data '{data}'")
 
 
 def readiness(data: Path) -> dict[str, str]:

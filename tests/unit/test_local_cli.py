@@ -93,6 +93,18 @@ def test_what_cannot_be_done_is_code_1_and_one_sentence(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("words", [("status",), ("parked",), ("parked", "redrive", "x"), ("audit",)])
+def test_of_a_stack_that_was_killed_it_is_said_that_none_runs(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urls = dict.fromkeys(("orders", "inventory", "dispatch"), "http://127.0.0.1:1")
+    (tmp_path / "endpoints.json").write_text(json.dumps({"http": urls, "tokens": {"operator": "o"}}))
+    assert halfday(monkeypatch, *words, "--data", str(tmp_path)) == 1
+    shown = capsys.readouterr()
+    expected = f"no stack runs on {tmp_path}; start one with: ./halfday up --data '{tmp_path}'\n"
+    assert (shown.out, shown.err) == ("", expected)
+
+
 def test_down_with_nothing_to_stop_is_fine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
