@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -129,7 +129,7 @@ class World:
         batch: list[Record] = []
         for event in events:
             made = event if isinstance(event, Record) else self.record(event)
-            record = replace(made, offset=next(self._offsets))
+            record = made._replace(offset=next(self._offsets))
             if batch and batch[-1].topic != record.topic:
                 await self._processors[batch[0].topic].handle(batch)
                 batch = []
