@@ -98,7 +98,7 @@ async def _fitted(found: Standing, now: datetime) -> Plan:
     try:
         problem = await measured(found.problem)
         made, _ = await asyncio.to_thread(standing.fitted, problem, plan, late, int(now.timestamp()))
-    except (ValueError, RuntimeError) as wrong:
+    except Exception as wrong:  # whatever it is, who waits gets an answer, and other waves their turn
         _log.error("a late job can't be fitted in", wave=wave.id, exc_info=wrong)
         return _without(found, f"the plan of wave {wave.id} can't be changed")
     return found.explained(made)

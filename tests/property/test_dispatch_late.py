@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from services.dispatch.planning import checker, greedy, standing
 from services.dispatch.planning.insertion import Engine, Offer
 from services.dispatch.planning.plan import Plan
-from services.dispatch.planning.problem import Order, Problem
+from services.dispatch.planning.problem import Order, Problem, Window
 from tests.property.planning_problems import HOUR, PROBLEMS
-from tests.unit.planning_given import order
+from tests.unit.planning_given import courier, order
 from tests.unit.planning_given import problem as town
 
 
@@ -34,6 +34,20 @@ def test_late_orders_are_fitted_in_and_nobody_is_lost(problem: Problem, came_lat
     assert [answer.order for answer in told] == late
     assert {answer.order for answer in told if isinstance(answer, Offer)} == stops(made) - stops(plan)
     assert all(gone.reason for gone in made.unserved)
+
+
+def test_the_orders_of_a_courier_who_is_gone_go_with_others_or_get_a_reason():
+    crew = (courier("a", capacity_g=10_000), courier("b", capacity_g=10_000))
+    soon = (Window(11 * HOUR, 11 * HOUR + 900),)
+    problem = town([order(f"o{n}", windows=soon) for n in range(4)], list(crew))
+    plan = greedy.solve(problem)
+    assert len(plan.routes) == 2
+    left = replace(problem, couriers=crew[1:])
+    made, _ = standing.fitted(left, plan, (), 0)
+    assert checker.faults(left, made) == []
+    assert stops(made) | {gone.order for gone in made.unserved} == {one.id for one in problem.orders}
+    assert "courier b: vehicle has no 5000 g left on any trip before 11:15" in made.unserved[0].reason
+    assert [route.courier for route in standing.remaining(left, plan).routes] == ["b"]
 
 
 @pytest.mark.seeded

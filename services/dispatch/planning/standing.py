@@ -18,8 +18,8 @@ Answers = tuple[Offer | Unserved, ...]
 
 
 def remaining(problem: Problem, plan: Plan) -> Plan:
-    """The plan without the orders that the problem no longer has, timed anew. Times that can't be kept any more are
-    told as they would come, for the checker to name."""
+    """The plan without the orders and couriers that the problem no longer has, timed anew. Times that can't be kept any
+    more are told as they would come, for the checker to name; so are orders that have lost their courier."""
     model, known = Model(problem), _known(problem, plan)
     return assemble.plan(model, assemble.days_of(model, known), plan.planner, known.unserved, strict=False)
 
@@ -34,9 +34,9 @@ def carried(before: Plan, after: Plan) -> Plan:
 def fitted(problem: Problem, plan: Plan, late: Collection[str], now_s: int) -> tuple[Plan, Answers]:
     """The plan with the orders `late` in it, as far as they fit, and what to tell each, in the order of the problem.
 
-    Trips whose loading has begun stay as they are. What the plan can't keep any more (a shift became shorter) is fitted
-    in anew before the late ones, or left out with the reason. Every order of the problem is planned or unserved.
-    Raises RuntimeError where the checker finds a fault.
+    Trips whose loading has begun stay as they are. What the plan can't keep any more (a shift became shorter, a courier
+    is gone) is fitted in anew before the late ones, or left out with the reason: every order of the problem is planned
+    or unserved. Raises RuntimeError where the checker finds a fault.
     """
     early = narrowed(problem, [order for order in problem.orders if order.id not in late], problem.couriers)
     ahead = replan.future(early, _known(early, plan), replan.Progress(now_s, {}))
@@ -52,10 +52,10 @@ def fitted(problem: Problem, plan: Plan, late: Collection[str], now_s: int) -> t
 
 
 def _known(problem: Problem, plan: Plan) -> Plan:
-    """The orders of the plan that the problem still has, at the times that the plan gave them."""
-    ids = {order.id for order in problem.orders}
+    """The orders and couriers of the plan that the problem still has, at the times that the plan gave them."""
+    ids, crew = {order.id for order in problem.orders}, {courier.id for courier in problem.couriers}
     routes = []
-    for route in plan.routes:
+    for route in (route for route in plan.routes if route.courier in crew):
         trips = [replace(trip, stops=tuple(stop for stop in trip.stops if stop.order in ids)) for trip in route.trips]
         routes.append(replace(route, trips=tuple(trip for trip in trips if trip.stops)))
     return replace(plan, routes=tuple(routes), unserved=tuple(gone for gone in plan.unserved if gone.order in ids))
