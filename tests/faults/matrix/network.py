@@ -30,6 +30,7 @@ class Network:
         self.ports: dict[str, int] = {}
 
     def __enter__(self) -> Self:
+        self._turn_s = sys.getswitchinterval()
         sys.setswitchinterval(TURN_S)
         self._thread.start()
         for name, proxy in self._proxies.items():
@@ -41,6 +42,7 @@ class Network:
             asyncio.run_coroutine_threadsafe(proxy.stop(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        sys.setswitchinterval(self._turn_s)
 
     def change(self, rule: Callable[[Proxy], None], *names: str) -> None:
         """On return the rule was applied to the proxies of these names."""
