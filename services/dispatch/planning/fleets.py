@@ -180,13 +180,14 @@ def _kind(courier: Courier) -> tuple[str, int, int]:
 
 
 def _clip(values: Array) -> Array:
-    return np.clip(np.array(values), -FAR, FAR).astype(np.int32)
+    return np.clip(np.asarray(values), -FAR, FAR).astype(np.int32)
 
 
 def _cost(metres: Array, seconds: Array, busy: Array, km: int, hour: int) -> Array:
     """Thousandths of a fen, with what `busy` seconds at the end of each way cost. What nobody pays for still counts
     a little."""
-    return _clip(metres * float(km or not hour) + (seconds + busy) * (hour / 3.6))
+    by_way = metres * (km or int(not hour))
+    return _clip(by_way + (seconds + busy) * (hour / 3.6) if hour else by_way)
 
 
 def _busy(problem: Problem, places: int) -> Array:
@@ -235,15 +236,17 @@ def _groups(problem: Problem, shifts: Sequence[Shift], places: int) -> tuple[lis
 
 def _orders(problem: Problem, places: int, zero: int) -> tuple[Array, Array]:
     width = max([1, *(len(order.windows) for order in problem.orders)])
-    table, windows = np.zeros((places, 5), np.int64), np.full((places, width, 2), -1, np.int64)
-    table[:, 4] = FAR
-    windows[:, :, 0] = FAR
-    for n, order in enumerate(problem.orders, 1):
+    table, windows, never = [], [], (FAR, -1)
+    for order in problem.orders:
         limit = FAR if order.out_of_cold_s is None else order.out_of_cold_s
-        table[n] = order.load_g, order.cold_ml, order.service_s, max(0, order.release_s - zero), limit
-        for w, window in enumerate(sorted(order.windows, key=lambda window: window.from_s)):
-            windows[n, w] = max(0, window.from_s - zero), window.until_s - zero
-    return _clip(table), np.clip(windows, -1, FAR).astype(np.int32)
+        table.append((order.load_g, order.cold_ml, order.service_s, max(0, order.release_s - zero), limit))
+        meant = [(max(0, window.from_s - zero), window.until_s - zero) for window in order.windows]
+        meant.sort()
+        windows.append([*meant, *[never] * (width - len(meant))])
+    rest = places - len(table) - 1  # couriers' homes
+    table = [(0, 0, 0, 0, FAR), *table, *[(0, 0, 0, 0, FAR)] * rest]
+    windows = [[never] * width, *windows, *[[never] * width] * rest]
+    return _clip(table), np.clip(np.array(windows), -1, FAR).astype(np.int32)
 
 
 def _losses(problem: Problem, cost: Array, once: Sequence[int]) -> Array:

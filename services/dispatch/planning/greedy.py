@@ -96,8 +96,9 @@ class _Book:
                 yield day.between(x, k, out, into), day.c, k, False
                 yield day.between(x, k + 1, out, into), day.c, k + 1, False
         for day in self._lively(able):
-            end = len(day.walk) - 1
-            yield day.alone(x, end, *rows.of(day)), day.c, end, True
+            if day.soonest(x) <= self.model.last[x]:
+                end = len(day.walk) - 1
+                yield day.alone(x, end, *rows.of(day)), day.c, end, True
 
     def _lively(self, able: list[Day]) -> Iterator[Day]:
         """The days, of those alike that have nothing to do only one."""

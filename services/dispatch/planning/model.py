@@ -33,6 +33,7 @@ class Model:
         self.grams, self.cold, self.service, self.release = ([0] * blank for _ in range(4))
         self.limit = [FOREVER] * blank
         self.windows: list[list[tuple[int, int]]] = [[(0, FOREVER)]] * blank
+        self.last = [FOREVER] * blank
         for n, order in self.orders.items():
             self._note(n, order)
 
@@ -41,6 +42,7 @@ class Model:
         self.service[n], self.release[n] = order.service_s, order.release_s
         self.limit[n] = FOREVER if order.out_of_cold_s is None else order.out_of_cold_s
         self.windows[n] = sorted((window.from_s, window.until_s) for window in order.windows)
+        self.last[n] = max((window.until_s for window in order.windows), default=-1)
 
     def add(self, order: Order) -> int:
         """Takes a late order up and gives its place. Where ways are given, they must know it from the start: else
@@ -55,6 +57,7 @@ class Model:
         for column in (self.grams, self.cold, self.service, self.release, self.limit):
             column.append(0)
         self.windows.append([])
+        self.last.append(-1)
         self.orders[n], self.number[order.id] = order, n
         self._note(n, order)
         return n

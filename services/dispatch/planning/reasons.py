@@ -48,7 +48,7 @@ def explain(model: Model, days: list[Day], x: int) -> Unserved:
         return Unserved(order.id, "it has no window in which it could be served", "give it a window")
     if not days:
         return Unserved(order.id, "no courier is on shift", "put a courier on shift")
-    last = max(window.until_s for window in order.windows)
+    last = model.last[x]
     found = [(model.couriers[day.c], _bar(model, day, order, x, last)) for day in days[:ASKED]]
     nearest, bar = max(found, key=lambda one: one[1][0])
     reason, mend = _reason(nearest, order, last, bar), _mend(nearest, order, last, bar)
@@ -83,9 +83,9 @@ def _bar(model: Model, day: Day, order: Order, x: int, last: int) -> _Found:
     if order.cold_ml > courier.cold_ml:
         return Bar.COLD, 0
     way = seconds(0, x)
-    if way >= NO_WAY or seconds(x, 0) >= NO_WAY:
+    if model.problem.ways and max(way, seconds(x, 0)) >= NO_WAY:
         return Bar.ROAD, 0
-    return _alone(model, day, order, x, last, way) or _beside(model, day, order, last, way)
+    return _alone(model, day, order, x, last, way) or _beside(day, order, x, last)
 
 
 def _alone(model: Model, day: Day, order: Order, x: int, last: int, way: int) -> _Found | None:
@@ -109,10 +109,9 @@ def _alone(model: Model, day: Day, order: Order, x: int, last: int, way: int) ->
     return (Bar.BREAK, 0) if courier.breaks and not timing.times(model, day.c, [[x]]) else None
 
 
-def _beside(model: Model, day: Day, order: Order, last: int, way: int) -> _Found:
+def _beside(day: Day, order: Order, x: int, last: int) -> _Found:
     """What stops it beside what the courier has to do already; with the time when it could come, after all that."""
-    soonest = max(day.over, order.release_s) + model.problem.load_s + way
-    room_g, room_ml = day.room(last)
+    soonest, (room_g, room_ml) = day.soonest(x), day.room(last)
     if room_ml < order.cold_ml:
         return Bar.BOX_FULL, soonest
     if room_g < order.load_g:

@@ -18,8 +18,7 @@ PATIENCE_S = 1200
 def trips(model: Model, near: Near) -> dict[int, list[list[int]]]:
     """Trips by courier number that keep every rule; not all orders need be in them."""
     rough = _Rough(model, near)
-    last = {n: max((window[1] for window in model.windows[n]), default=0) for n in model.orders}
-    for seed in sorted(model.orders, key=lambda n: (-model.orders[n].priority, last[n], n)):
+    for seed in sorted(model.orders, key=lambda n: (-model.orders[n].priority, model.last[n], n)):
         if seed in rough.left and model.orders[seed].prize_fen is None:
             rough.begin(seed)
     return {c: days for c, days in enumerate(rough.days) if days}

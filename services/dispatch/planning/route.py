@@ -75,6 +75,10 @@ class Day:
         """Whether `x` fits before step k and every rule is kept; `able` has been asked."""
         return self._fits_alone(x, k) if alone else self._fits_in(x, k)
 
+    def soonest(self, x: int) -> int:
+        """When `x` could be reached by a trip of its own after all others."""
+        return max(self.over, self.model.release[x]) + self.model.problem.load_s + self.ways.seconds(0, x)
+
     def room(self, moment: int) -> tuple[int, int]:
         """The most grams and millilitres that are left on one of the trips that begin by the moment; endless if there
         is none."""

@@ -4,18 +4,23 @@ import asyncio
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from services.dispatch.planning import checker, planner, solver
+from services.dispatch.planning.insertion import Engine, Offer
 from services.dispatch.planning.instances import faults, read
+from services.dispatch.planning.standby import Standby
 from tests.unit.planning_given import town
 
 FOLDER = Path(__file__).parent / "instances"
 MOST_GAP = {"windows-100": 1.5, "trips-100": 2.5}
 """Percent above our own best long run; some 0.5 where a core is free."""
+MOST_LATE = 0.9
+"""Of what insertion alone costs; some 0.5 where both cores are free."""
 TOWN, LONG_FEN, MOST_OVER = town(120, 9), 62_000, 1.12
 
 
@@ -75,6 +80,23 @@ async def test_a_solver_of_two_processes_killed_in_the_middle_leaves_nothing_beh
     assert plan.planner == "greedy"
     _, alive = psutil.wait_procs(both, timeout=10)
     assert alive == []
+
+
+async def test_late_orders_cost_less_after_a_short_search_around_each():
+    whole = town(130, 9)
+    known = replace(whole, orders=whole.orders[:120])
+    plan = await planner.plan(known, 2.0, threads=2)
+    inserted = improved = 0
+    async with Standby(processes=2) as standby:
+        for late in whole.orders[120:]:
+            engine = Engine(known, plan)
+            offer = engine.take_up(late)
+            if isinstance(offer, Offer):
+                diff = await standby.improve(engine, late.id, 0.2)
+                inserted += offer.cost_fen
+                improved += offer.cost_fen + (diff.cost_fen if diff else 0)
+                assert checker.faults(replace(known, orders=(*known.orders, late)), engine.plan()) == []
+    assert improved < inserted * MOST_LATE
 
 
 def _children() -> list[psutil.Process]:

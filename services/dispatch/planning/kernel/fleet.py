@@ -15,6 +15,8 @@ wide: Any = np.int64
 NOTHING = np.zeros((1, 1), np.int32)
 FAR = 2**29
 """No way, no limit, for ever: more than any sum of a day's seconds, and three of them still fit 32 bits."""
+PLACES, MOST_PROXIMITY = 2**20, 2**42
+"""More places than there ever are; further than any. Their product fits 64 bits."""
 LOAD, SERVICE, RELEASE, COLD = 0, 2, 3, 4
 """Columns of `Fleet.order`; COLD is the longest time from the end of loading to service."""
 
@@ -78,10 +80,12 @@ def proximity(cost: Array, time: Array, windows: Array, service: Array) -> Array
     size = len(service)
     first = windows[:, 0, 0]
     last = windows[:, :, 1].max(axis=1)
-    time = time[:size, :size].astype(np.float64)
+    time = time[:size, :size]
     rate = cost.sum() / max(time.sum(), 1)
-    wait = np.maximum(0, first[None, :] - time - (service + last)[:, None])
-    arc = cost[:size, :size] + 0.2 * rate * wait
+    arc = first[None, :] - (service + last)[:, None] - time.astype(np.float64)
+    np.maximum(arc, 0, out=arc)  # the waiting
+    arc *= 0.2 * rate
+    arc += cost
     arc[(first + service)[:, None] + time > last[None, :]] = np.inf
     both = np.minimum(arc, arc.T)
     np.fill_diagonal(both, np.inf)
@@ -93,12 +97,12 @@ def neighbours(both: Array, most: int) -> Array:
     """int32 [place, most + 1]: the places of least proximity in order, 0 behind the last."""
     size = len(both)
     kept = min(most, size)
-    order = np.argpartition(both, kept - 1, axis=1)[:, :kept] if kept < size else np.argsort(both, axis=1)
-    values = np.take_along_axis(both, order, axis=1)
-    rank = np.argsort(values, axis=1, kind="stable")
-    order, values = np.take_along_axis(order, rank, axis=1), np.take_along_axis(values, rank, axis=1)
+    rank = np.minimum(both, MOST_PROXIMITY).astype(np.int64) * PLACES + np.arange(size)  # sorted as one number
+    if kept < size:
+        rank = np.partition(rank, kept - 1, axis=1)[:, :kept]
+    rank.sort(axis=1)
     found = np.zeros((size, kept + 1), np.int32)
-    found[:, :kept] = np.where(np.isfinite(values), order, 0)
+    found[:, :kept] = np.where(rank < MOST_PROXIMITY * PLACES, rank % PLACES, 0)
     return found
 
 

@@ -38,13 +38,13 @@ WHOLE, EXCHANGE, TIMELY = 0.02, 0.05, 0.5
 """With several trips a day: how often a whole trip or day goes out, trips change vehicles, and what goes out is near
 in place and time, not in place alone."""
 FOCUSED, BESIDE = 0.5, 20
-"""In a search for one order: how often removals begin beside it, at one of so many orders near in place and time."""
+"""In a search for one order: how often it goes out, and others beginning at one of so many near in place and time."""
 
 
 @njit
 def ruin(fleet: Fleet, tours: Tours, rng: Array, mean: float, hit: Array, marked: Array, touched: Array) -> Whole:
-    """Takes some `mean` orders out around a random one, or one beside the fleet's focus. Returns how many vehicles are
-    touched."""
+    """Takes some `mean` orders out around a random one, or the fleet's focus and some around it. Returns how many
+    vehicles are touched."""
     n, trips = fleet.near.shape[0] - 1, hit.shape[0] - tours.sums[2]
     if trips <= 0:
         return 0
@@ -59,12 +59,9 @@ def ruin(fleet: Fleet, tours: Tours, rng: Array, mean: float, hit: Array, marked
     longest = min(float(STRING), (n - tours.sums[1]) / trips)
     strings = wide(draw(rng) * (4 * mean / (1 + longest) - 1) + 1)
     hit[:] = False
-    k = 0
-    seed = 1 + below(rng, n)
+    seed, k = 1 + below(rng, n), wide(0)
     if fleet.focus and draw(rng) < FOCUSED:
-        seed = wide(fleet.near[fleet.focus, below(rng, min(BESIDE, fleet.near.shape[1]))])
-        if seed == 0:  # it has not so many
-            seed = wide(fleet.focus)
+        seed, k = _focused(fleet, tours, rng, marked, touched)
     for q in range(fleet.near.shape[1] if timely else fleet.around.shape[1]):
         c = fleet.around[seed, q] if not timely else fleet.near[seed, q - 1] if q else wide(seed)
         t = tours.order[c, TRIP]
@@ -84,6 +81,19 @@ def ruin(fleet: Fleet, tours: Tours, rng: Array, mean: float, hit: Array, marked
     for q in range(k):
         update(fleet, tours, touched[q])
     return k
+
+
+@inline
+def _focused(fleet: Fleet, tours: Tours, rng: Array, marked: Array, touched: Array) -> tuple[Whole, Whole]:
+    """Takes the focus out. Returns an order near it in place and time, and how many vehicles are touched."""
+    c, k = wide(fleet.focus), wide(0)
+    if tours.order[c, TRIP] >= 0:
+        v = take_out(fleet, tours, c)
+        marked[v] = True
+        touched[0] = v
+        k += 1
+    near = wide(fleet.near[c, below(rng, min(BESIDE, fleet.near.shape[1]))])
+    return near if near else c, k
 
 
 @inline
