@@ -14,6 +14,7 @@ from services.dispatch.domain.job import Job, Slot, State
 from services.dispatch.domain.life import Assigned, Placed, Unplaced, decide
 from services.dispatch.domain.wave import Wave
 from services.dispatch.planning.plan import Plan
+from services.dispatch.planning.standing import served
 from services.dispatch.repository import DispatchBook
 from services.kit.message import Unprocessable
 
@@ -94,8 +95,8 @@ def apply(book: DispatchBook, wave_id: str, version: int, plan: Plan) -> bool:
     gives a reason for. A wave that nobody travels in is released at once.
     """
     wave = waves.planned(book.waves[wave_id], version)
-    served = {stop.order for route in plan.routes for trip in route.trips for stop in trip.stops}
-    late = [job for job in waiting(book, wave_id) if str(job.id) in served]
+    brought = served(plan)
+    late = [job for job in waiting(book, wave_id) if str(job.id) in brought]
     if wave is None or (late and book.taken[wave_id] + len(late) > wave.capacity):
         return False
     for job in late:
@@ -103,7 +104,7 @@ def apply(book: DispatchBook, wave_id: str, version: int, plan: Plan) -> bool:
     book.put_wave(wave)
     book.add_plan(wave, plan, book.uow.now)
     here = _travelling(book, wave_id)
-    left = [job for job in here if str(job.id) not in served]
+    left = [job for job in here if str(job.id) not in brought]
     turn_away(book, wave, [*left, *waiting(book, wave_id)], plan)
     stops = len(here) - len(left)
     book.uow.emit(
@@ -127,8 +128,7 @@ def answer(book: DispatchBook, wave_id: str, version: int, plan: Plan) -> bool:
     away those that it gives a reason for. False, and nothing is changed, if the wave has moved on since `version`.
     """
     wave, late = book.waves[wave_id], waiting(book, wave_id)
-    served = {stop.order for route in plan.routes for trip in route.trips for stop in trip.stops}
-    if any(str(job.id) in served for job in late):
+    if served(plan) & {str(job.id) for job in late}:
         return apply(book, wave_id, version, plan)
     if wave.version != version:
         return False

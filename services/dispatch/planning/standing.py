@@ -17,6 +17,11 @@ INSERTED = "insertion"
 Answers = tuple[Offer | Unserved, ...]
 
 
+def served(plan: Plan) -> set[str]:
+    """The orders that the plan brings."""
+    return {stop.order for route in plan.routes for trip in route.trips for stop in trip.stops}
+
+
 def remaining(problem: Problem, plan: Plan) -> Plan:
     """The plan without the orders and couriers that the problem no longer has, timed anew. Times that can't be kept any
     more are told as they would come, for the checker to name; so are orders that have lost their courier."""
@@ -26,8 +31,7 @@ def remaining(problem: Problem, plan: Plan) -> Plan:
 
 def carried(before: Plan, after: Plan) -> Plan:
     """The plan `after`, with the reasons of what the one before had left out already."""
-    told = {stop.order for route in after.routes for trip in route.trips for stop in trip.stops}
-    told |= {gone.order for gone in after.unserved}
+    told = served(after) | {gone.order for gone in after.unserved}
     return replace(after, unserved=(*(gone for gone in before.unserved if gone.order not in told), *after.unserved))
 
 

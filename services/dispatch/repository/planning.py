@@ -14,7 +14,7 @@ from services.dispatch.domain.job import HANDED_OUT, State
 from services.dispatch.domain.wave import Wave, plan_of
 from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.planning.problem import Courier, Order, Place, Problem, Window
-from services.dispatch.planning.standing import carried
+from services.dispatch.planning.standing import carried, served
 from services.dispatch.repository import rows as of
 from services.dispatch.repository.tables import LATE
 from services.kit.unit_of_work import Pool
@@ -76,9 +76,8 @@ class Standing:
     @property
     def late(self) -> tuple[str, ...]:
         """The orders of the problem that the plan does not serve: those that came late."""
-        routes = self.plan.routes if self.plan else ()
-        served = {stop.order for route in routes for trip in route.trips for stop in trip.stops}
-        return tuple(order.id for order in self.problem.orders if order.id not in served) if self.problem else ()
+        brought = served(self.plan) if self.plan else set()
+        return tuple(order.id for order in self.problem.orders if order.id not in brought) if self.problem else ()
 
     def explained(self, plan: Plan) -> Plan:
         """The plan, with the reasons of what can't be part of the problem and of what the plan before had left out."""
