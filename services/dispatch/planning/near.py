@@ -26,9 +26,9 @@ class Near:
         lats, lons = [p[0] for p in self.points.values()], [p[1] for p in self.points.values()]
         area = max((max(lats) - min(lats)) * (max(lons) - min(lons)), 1e-6) if lats else 1
         self.side = sqrt(area * CELL / max(len(lats), 1))
-        self.cells: dict[tuple[int, int], list[int]] = defaultdict(list)
+        self.cells: dict[tuple[int, int], list[tuple[float, float, int]]] = defaultdict(list)
         for n, (lat, lon) in self.points.items():
-            self.cells[int(lat // self.side), int(lon // self.side)].append(n)
+            self.cells[int(lat // self.side), int(lon // self.side)].append((lat, lon, n))
 
     def of(self, x: int) -> list[int]:
         """At most `NEAREST` other orders, the nearest first; in a thin corner of the grid fewer."""
@@ -42,10 +42,12 @@ class Near:
             row = self.table.rows_m[x]
             return nsmallest(NEAREST, (n for n in self.orders if n != x), key=row.__getitem__)
         lat, lon = self.points[x]
-        i, j, points = int(lat // self.side), int(lon // self.side), self.points
-        found = []
-        for cell in ((a, b) for a in (i - 1, i, i + 1) for b in (j - 1, j, j + 1)):
-            for n in self.cells.get(cell, ()):
-                u, v = points[n]
-                found.append(((u - lat) * (u - lat) + (v - lon) * (v - lon), n))
-        return [n for _, n in sorted(found)[: NEAREST + 1] if n != x]
+        i, j = int(lat // self.side), int(lon // self.side)
+        found = [
+            ((u - lat) * (u - lat) + (v - lon) * (v - lon), n)
+            for a in (i - 1, i, i + 1)
+            for b in (j - 1, j, j + 1)
+            for u, v, n in self.cells.get((a, b), ())
+        ]
+        found.sort()
+        return [n for _, n in found[: NEAREST + 1] if n != x]

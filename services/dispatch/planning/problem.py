@@ -72,7 +72,8 @@ class Courier:
 
     def may_serve(self, order: Order) -> bool:
         """Whether skills and zones allow it; says nothing of loads and times."""
-        return set(order.skills) <= set(self.skills) and (not self.zones or not order.zone or order.zone in self.zones)
+        able = not order.skills or set(order.skills) <= set(self.skills)
+        return able and (not self.zones or not order.zone or order.zone in self.zones)
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)

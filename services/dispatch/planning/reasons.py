@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import lru_cache
 
 from services.dispatch.planning import timing
 from services.dispatch.planning.model import FOREVER, Model
@@ -65,6 +66,7 @@ def left_for_prize(order: Order, added_fen: int) -> Unserved:
     return Unserved(order.id, reason, "a higher prize, or make it required")
 
 
+@lru_cache(1 << 12)
 def clock(moment: int) -> str:
     """The moment as people say it: HH:MM; with the date when it is an instant of the Unix epoch."""
     if moment < 10 * 86_400:

@@ -46,8 +46,10 @@ class _Rough:
         model, found = self.model, []
         for c, courier in enumerate(model.couriers):
             seconds = model.ways[c].seconds
-            clock = max(self.ready[c], model.release[seed]) + model.problem.load_s
-            back = model.opening(seed, clock + seconds(0, seed)) + model.service[seed] + seconds(seed, model.ends[c])
+            there = max(self.ready[c], model.release[seed]) + model.problem.load_s + seconds(0, seed)
+            if there > model.last[seed]:
+                continue
+            back = model.opening(seed, there) + model.service[seed] + seconds(seed, model.ends[c])
             light = model.grams[seed] <= courier.capacity_g and model.cold[seed] <= courier.cold_ml
             if back <= courier.until_s and light and courier.may_serve(model.orders[seed]):
                 found.append(c)

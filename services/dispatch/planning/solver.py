@@ -21,7 +21,7 @@ NICE = 10
 MARGIN_S, MARGIN_ORDER_S, MOST_MARGIN = 0.02, 0.0001, 0.3
 """What timing, writing, reading and checking the plan takes at the end of the budget, and for each order; at most this
 part of the budget, where others have the cores."""
-FOCUS_MARGIN_S, FOCUS_MARGIN_ORDER_S = 0.003, 0.00002
+FOCUS_MARGIN_S, FOCUS_MARGIN_ORDER_S = 0.005, 0.00002
 """The same of a search for one order, which nobody else shares the process with."""
 
 

@@ -19,7 +19,7 @@ from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.solver import JOB, PLAN, Job
 
 SOLVER = (sys.executable, "-m", "services.dispatch.planning.solver")
-TAKE_S = 0.004
+TAKE_S = 0.005
 """What it takes to put a better part in its place."""
 _LONGEST_LINE = 2**26
 _LATE = 1.5  # times the budget: a solver that takes longer is not coming back
