@@ -20,7 +20,7 @@ from services.kit.telemetry import configure_logging
 STOP_SECONDS = 9.0
 """A stop that takes longer is cut short: whoever sent SIGTERM expects the process to be gone after ten."""
 
-WORKER_NICE = 5
+WORKER_NICE = 10
 """People wait for the API, nobody for a worker: where they share a core in a burst, the API goes first."""
 
 _log = structlog.get_logger("halfday.process")

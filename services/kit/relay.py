@@ -79,7 +79,7 @@ class Relay:
             conn.terminate()
 
     async def _step(self, conn: outbox.Connection, publisher: Publisher) -> None:
-        """Publishes what waits, or waits for rows."""
+        """Publishes what waits, then waits to be woken."""
         if time.monotonic() >= self._upkeep_at:
             await outbox.prepare_archive(conn)
             await inbox.prune(conn)
@@ -88,7 +88,9 @@ class Relay:
         rows = await outbox.page(conn, self._lane, 1 if self._singles else PAGE)
         if rows:
             await self._publish(conn, publisher, rows)
+        if self._singles:
             return
+        # Whoever commits from here on, or did since the page was read, wakes us.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), POLL_S)
 
