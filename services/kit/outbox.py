@@ -205,7 +205,7 @@ _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, a
 
 class Waker:
     """Wakes the relay of another process: call it after a commit. The first call notifies at once, then at most one
-    NOTIFY per 10 ms follows, on a connection of its own: a NOTIFY in the business transaction would make commits
+    NOTIFY per 5 ms follows, on a connection of its own: a NOTIFY in the business transaction would make commits
     wait for each other. A lost one costs the relay's poll interval, nothing else.
     """
 
@@ -232,6 +232,6 @@ class Waker:
                 await self._asked.wait()
                 self._asked.clear()
                 await conn.execute(f"notify {CHANNEL}")
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.005)
         finally:
             conn.terminate()

@@ -66,5 +66,6 @@ async def _grown(ours: Ours, count: int) -> tuple[float, list[str]]:
             before = child.mb
     grown = child.mb - before
     faults = await asked.faults()
+    print(*faults, sep="\n", end="", flush=True)
     await child.stop()
     return grown, faults

@@ -69,13 +69,32 @@ async def test_eight_writers_and_a_relay_killed_again_and_again(world: World):
     assert len(log) > sum(counts.values()) > 1000, "inconclusive: no kill led to a repeat"
 
 
-async def test_two_relays_never_work_beside_each_other(world: World):
+async def test_two_relays_never_work_beside_each_other(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(relay, "PAGE", 5)  # so that pages are full, and the next one is read while one is sent
     async with world.relay(), world.relay():
         counts = await write_all(world, 4, lambda done: done < 30)
         await eventually(lambda: empty(world))
     log = await asyncio.to_thread(world.log, IN)
     assert broken(first_occurrences(log), counts) == []
     assert len(log) == sum(counts.values())
+
+
+async def test_what_is_read_ahead_of_a_page_on_its_way_leaves_no_earlier_row_of_its_key_behind(world: World):
+    async with world.pool.acquire() as conn:
+        async with world.unit() as slow:
+            slow.emit(Add(account="late", n=1))
+            await slow.flush()
+            slow._rows.clear()
+            async with world.unit() as quick:
+                for n in (1, 2, 3):
+                    quick.emit(Add(account="early", n=n), part=str(n))
+            on_its_way = await outbox.page(conn, 0, 3)
+            assert [row.key for row in on_its_way] == ["early"] * 3
+        async with world.unit() as next_one:
+            next_one.emit(Add(account="late", n=2))
+        ahead = await outbox.page(conn, 0, 3, on_its_way)
+    # A reader that went on after the last id would find the second only.
+    assert [row.payload for row in ahead] == [b'{"account":"late","n":1}', b'{"account":"late","n":2}']
 
 
 async def test_the_stand_by_takes_over_when_the_owner_dies(world: World):

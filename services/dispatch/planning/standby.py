@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from types import TracebackType
-
-from pydantic import ValidationError
+from typing import NoReturn
 
 from services.dispatch.planning import assemble, checker
 from services.dispatch.planning.diff import Diff
@@ -21,12 +21,13 @@ from services.dispatch.planning.solver import JOB, PLAN, Job
 SOLVER = (sys.executable, "-m", "services.dispatch.planning.solver")
 TAKE_S = 0.005
 """What it takes to put a better part in its place."""
+LOST_S = 2.0
+"""A solver whose answer takes longer is not coming back."""
 _LONGEST_LINE = 2**26
-_LATE = 1.5  # times the budget: a solver that takes longer is not coming back
 
 
 class Standby:
-    """Processes at nice 10, ended with the context, which it enters loaded; one that has died or is late is begun
+    """Processes at nice 10, ended with the context, which it enters loaded; one that has died or is lost is begun
     again."""
 
     def __init__(self, solver: Sequence[str] = SOLVER, processes: int = 1) -> None:
@@ -35,7 +36,7 @@ class Standby:
 
     async def __aenter__(self) -> Standby:
         await asyncio.gather(*(child.start() for child in self._children))
-        await asyncio.gather(*(child.loading for child in self._children))
+        await asyncio.gather(*(child.ready for child in self._children))
         return self
 
     async def __aexit__(
@@ -45,7 +46,7 @@ class Standby:
 
     async def better(self, part: Part, budget_s: float = 0.1, seed: int = 0) -> Plan | None:
         """The best plan of the part that keeps every rule, searched from its plan on by each process with a seed of
-        its own; None if there is none in time, as while a process that was begun again still loads.
+        its own; None if there is none in time, as while a process still loads or is at what was asked before.
         """
         job = Job(part.problem, budget_s, time.monotonic(), warm=part.plan, focus=part.order)
         async with self._turn:
@@ -66,49 +67,63 @@ class Standby:
 
 
 class _Child:
-    """One process."""
+    """One process. It writes a line when it is ready to be asked: once it has loaded, then with each answer."""
 
     def __init__(self, solver: Sequence[str]) -> None:
         self.solver = solver
-        self._process: asyncio.subprocess.Process | None = None
-        self.loading: asyncio.Future[bytes]
+        self.ready: asyncio.Future[bytes]
+        self._process: asyncio.subprocess.Process
+        self._lost_at = inf
 
     async def plan(self, job: Job) -> Plan | None:
-        """What it answers; None if it doesn't in time or it is no plan, and then it is begun again."""
-        await asyncio.wait([self.loading], timeout=job.budget_s)
-        if not self.loading.done():
-            return None
-        text = b""
+        """What it answers within the job's budget; None if it doesn't. A later answer is read and passed over."""
+        until = job.began_s + job.budget_s
         try:
-            text = await asyncio.wait_for(self._asked(JOB.dump_json(job)), _LATE * job.budget_s)
-            return PLAN.validate_json(text)
-        except (TimeoutError, OSError, ValidationError):
+            if not await self._line(until):
+                return None
+            await self._ask(job)
+            line = await self._line(until)
+            return PLAN.validate_json(line) if line else None
+        except (OSError, ValueError):  # it has died, or answers nonsense
+            await self._begin_again()
             return None
-        finally:
-            if not text:  # its answer would be taken for the next one's
-                await self.stop()
-                await self.start()
 
-    async def _asked(self, job: bytes) -> bytes:
-        process = self._process
-        if process is None or process.stdin is None or process.stdout is None:
-            raise OSError("the solver is not there")
-        process.stdin.write(job + b"\n")
-        await process.stdin.drain()
-        return await process.stdout.readline()
+    async def _ask(self, job: Job) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(JOB.dump_json(job) + b"\n")
+        await self._process.stdin.drain()
+        self._listen(LOST_S)
+
+    async def _line(self, until: float) -> bytes | None:
+        await asyncio.wait([self.ready], timeout=max(0.0, until - time.monotonic()))
+        if self.ready.done():
+            return self.ready.result() or _dead()
+        if time.monotonic() > self._lost_at:
+            await self._begin_again()
+        return None
+
+    def _listen(self, patience_s: float = inf) -> None:
+        assert self._process.stdout is not None
+        self.ready = asyncio.ensure_future(self._process.stdout.readline())
+        self._lost_at = time.monotonic() + patience_s
 
     async def start(self) -> None:
-        """Starts the process, which is `loading` until it has written a line."""
+        """Starts the process, which is `ready` when it has loaded."""
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*self.solver, stdin=pipe, stdout=pipe, limit=_LONGEST_LINE)
-        assert process.stdout is not None
-        self._process, self.loading = process, asyncio.ensure_future(process.stdout.readline())
+        self._process = await asyncio.create_subprocess_exec(*self.solver, stdin=pipe, stdout=pipe, limit=_LONGEST_LINE)
+        self._listen()
 
     async def stop(self) -> None:
         """Ends the process."""
-        if self._process is not None:
-            self.loading.cancel()
-            with suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
-            self._process = None
+        self.ready.cancel()
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+    async def _begin_again(self) -> None:
+        await self.stop()
+        await self.start()
+
+
+def _dead() -> NoReturn:
+    raise OSError("the solver has ended")

@@ -86,7 +86,7 @@ def main() -> int:
     subprocess.run(planner.COMPILER, check=False)
     found = asyncio.run(measure(given))
     quick = found["offer_p99_ms"] <= OFFER_MS
-    cheap = found["share"] <= SHARE and found["improve_p99_ms"] <= 1500 * IMPROVE_S
+    cheap = found["share"] <= SHARE and found["improve_p99_ms"] <= 1000 * IMPROVE_S
     held = quick and cheap and not found["faulty"]
     if given.json:
         print(orjson.dumps({name: round(value, 3) for name, value in found.items()} | {"held": held}).decode())
