@@ -94,7 +94,7 @@ async def test_what_is_read_ahead_of_a_page_on_its_way_leaves_no_earlier_row_of_
             next_one.emit(Add(account="late", n=2))
         ahead = await outbox.page(conn, 0, 3, on_its_way)
     # A reader that went on after the last id would find the second only.
-    assert [row.payload for row in ahead] == [b'{"account":"late","n":1}', b'{"account":"late","n":2}']
+    assert [Add.model_validate_json(row.payload or b"").n for row in ahead if row.key == "late"] == [1, 2]
 
 
 async def test_the_stand_by_takes_over_when_the_owner_dies(world: World):
