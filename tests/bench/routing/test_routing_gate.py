@@ -56,7 +56,7 @@ def test_every_family_is_solved_feasibly_and_near_a_long_run():
 
 
 async def test_the_whole_model_is_solved_on_two_processes_near_a_long_run():
-    plan = await planner.plan(TOWN, 3.0, threads=2)
+    plan = await planner.plan(TOWN, 8.0, threads=2)  # a second or two are the start, with the other lane at work
     assert plan.planner == "halfday"
     assert checker.faults(TOWN, plan) == []
     assert plan.unserved == ()
