@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -191,14 +190,16 @@ def upload(seq: int, kind: str, order: Order, epoch: int = 1, **body: Any) -> di
     return {"session": "s1", "seq": seq, "recorded_at": hours(4.5).isoformat(), "kind": kind, "body": content}
 
 
-@asynccontextmanager
-async def open_world(
-    url: str, make_pool: Callable[[Settings], Awaitable[Any]], monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(name="world")
+async def fresh_world(
+    database: Callable[[str], Awaitable[str]],
+    make_pool: Callable[[Settings], Awaitable[Any]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
-    """A world in the database behind the URL, with a key for promises."""
+    """A world in a database of its own, with a key for promises: the `world` of whoever imports it."""
     monkeypatch.setenv("HALFDAY_QUOTE_KEY", "a key of the test")
     of_dispatch.cache_clear()
-    settings, clock = Settings(database_url=url, tokens=TOKENS), ManualClock(hours(0))
+    settings, clock = Settings(database_url=await database("dispatch"), tokens=TOKENS), ManualClock(hours(0))
     world = World(Context(settings, clock, await make_pool(settings), lambda: None, SERVICE), clock)
     yield world
     await world.http.aclose()

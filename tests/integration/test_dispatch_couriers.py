@@ -1,26 +1,15 @@
 """A courier's day on a real database: uploads in any order, fenced by epochs; nothing reported is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from contracts.events.dispatch import AttemptFailed, JobAssigned, JobDelivered, JobLoaded, JobReturned, WaveDone
-from services.kit.settings import Settings
-from tests.integration.dispatch_world import Order, World, hours, open_world, upload
+from tests.integration.dispatch_world import Order, World, hours, upload
+from tests.integration.dispatch_world import fresh_world as fresh_world
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-async def world(
-    database: Callable[[str], Awaitable[str]],
-    make_pool: Callable[[Settings], Awaitable[Any]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[World]:
-    async with open_world(await database("dispatch"), make_pool, monkeypatch) as found:
-        yield found
 
 
 async def courier_of(world: World, order: Order) -> str:

@@ -2,30 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from itertools import permutations
-from typing import Any
 
 import pytest
 
 from contracts.events.catalog import MarketDayPut
 from contracts.events.dispatch import JobAssigned, JobCancelled, JobPlanned, JobRefused, Quote, WaveOpened
 from contracts.events.orders import RecipientPut
-from services.kit.settings import Settings
-from tests.integration.dispatch_world import CATALOGUE, Order, World, hours, market_day, open_world, wave
+from tests.integration.dispatch_world import CATALOGUE, Order, World, hours, market_day, wave
+from tests.integration.dispatch_world import fresh_world as fresh_world
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-async def world(
-    database: Callable[[str], Awaitable[str]],
-    make_pool: Callable[[Settings], Awaitable[Any]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[World]:
-    async with open_world(await database("dispatch"), make_pool, monkeypatch) as found:
-        yield found
 
 
 BROUGHT = {

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,22 +13,12 @@ from services.dispatch import desk
 from services.dispatch import waves as commands
 from services.dispatch.domain import wave as domain
 from services.dispatch.repository import planning
-from services.kit.settings import Settings
-from tests.integration.dispatch_world import CATALOGUE, Order, World, hours, market_day, open_world, wave
+from tests.integration.dispatch_world import CATALOGUE, Order, World, hours, market_day, wave
+from tests.integration.dispatch_world import fresh_world as fresh_world
 
 pytestmark = pytest.mark.stack
 NOON = wave("noon", 4, 2, 4)
 QUOTE = "/promises?community=simaochong&market_day=sat"
-
-
-@pytest.fixture
-async def world(
-    database: Callable[[str], Awaitable[str]],
-    make_pool: Callable[[Settings], Awaitable[Any]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[World]:
-    async with open_world(await database("dispatch"), make_pool, monkeypatch) as found:
-        yield found
 
 
 async def ask(world: World, *orders: Order, quote: Quote | None = None) -> None:

@@ -1,7 +1,6 @@
 """A wave's plan changed by hand on a real database: checked, priced, applied only to the version it was made for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,21 +8,11 @@ import pytest
 
 from contracts.events.dispatch import JobAssigned, JobRefused, WavePlanned
 from services.dispatch.domain import wave as domain
-from services.kit.settings import Settings
-from tests.integration.dispatch_world import Order, World, open_world, wave
+from tests.integration.dispatch_world import Order, World, wave
+from tests.integration.dispatch_world import fresh_world as fresh_world
 
 pytestmark = pytest.mark.stack
 APPLY = "/waves/noon/plan:apply"
-
-
-@pytest.fixture
-async def world(
-    database: Callable[[str], Awaitable[str]],
-    make_pool: Callable[[Settings], Awaitable[Any]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[World]:
-    async with open_world(await database("dispatch"), make_pool, monkeypatch) as found:
-        yield found
 
 
 def other(courier: str) -> str:

@@ -1,9 +1,7 @@
 """Waves on a real database: cut, planned outside any transaction, handed out, done."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -19,20 +17,10 @@ from contracts.events.dispatch import (
 from services.dispatch import desk
 from services.dispatch.planning import planner
 from services.dispatch.repository.planning import claim_wave
-from services.kit.settings import Settings
-from tests.integration.dispatch_world import CATALOGUE, Order, World, hours, market_day, open_world, upload, wave
+from tests.integration.dispatch_world import CATALOGUE, Order, World, hours, market_day, upload, wave
+from tests.integration.dispatch_world import fresh_world as fresh_world
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-async def world(
-    database: Callable[[str], Awaitable[str]],
-    make_pool: Callable[[Settings], Awaitable[Any]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[World]:
-    async with open_world(await database("dispatch"), make_pool, monkeypatch) as found:
-        yield found
 
 
 async def test_a_wave_from_its_opening_to_its_end(world: World):
