@@ -96,3 +96,11 @@ async def test_a_broken_migration_says_what_is_wrong(settings: Settings, tmp_pat
         assert await conn.fetchval("select count(*) from schema_migrations where version = '900'") == 0
     finally:
         await conn.close()
+
+
+async def test_an_array_is_a_list_and_its_values_are_not_asked_whether_they_are_arrays_too(pool: Any) -> None:
+    """The quick test that `database` puts into the driver is in force, and nested lists still are arrays."""
+    assert await pool.fetchval("select $1::text[]", ["a", None]) == ["a", None]
+    assert await pool.fetchval("select $1::int[]", [[1, 2], [3, 4]]) == [[1, 2], [3, 4]]
+    with pytest.raises(asyncpg.DataError, match="a sized iterable container expected"):
+        await pool.fetchval("select $1::int[]", {1, 2})

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from services.dispatch.planning import assemble, checker, greedy, insertion, mov
 from services.dispatch.planning.insertion import Engine, Offer
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import Problem
+from services.dispatch.planning.solver import PLAN
 from services.dispatch.planning.standby import Standby
 from tests.stack import eventually
 from tests.unit.planning_given import courier, order, problem, town
@@ -88,6 +90,18 @@ async def test_a_solver_that_does_not_answer_is_begun_again(code: str):
         assert await standby.better(part, 0.3) is None  # the old one again, and its end
         found: Plan | None = await eventually(lambda: standby.better(part, 0.3), 30)
         assert found is not None
+
+
+async def test_an_answer_that_comes_after_the_budget_is_passed_over():
+    part, answer = Engine(GIVEN, CLUMSY).around("o3"), PLAN.dump_json(GOOD).decode()
+    code = f"import sys, time; print(flush=True); [(time.sleep(0.5), print({answer!r}, flush=True)) for _ in sys.stdin]"
+    async with Standby((sys.executable, "-c", code)) as standby:
+        began = time.monotonic()
+        assert await standby.better(part, 0.2) is None
+        assert time.monotonic() - began < 0.45
+        found: Plan | None = await eventually(lambda: standby.better(part, 1.0), 10)
+        assert found is not None
+        assert standby._children[0]._process.returncode is None, "it was begun again"
 
 
 def test_an_order_that_no_courier_may_serve_changes_no_part():
