@@ -46,7 +46,7 @@ async def run(context: Context) -> None:
 
 
 async def _endless(context: Context, *steps: Callable[[Context], Awaitable[bool]]) -> None:
-    """Takes the first step that has something to do, again and again. What fails is logged and tried again."""
+    """Takes all steps in turn, again at once while any has something to do. What fails is logged and tried again."""
     while True:
         try:
             if any([await step(context) for step in steps]):

@@ -23,9 +23,9 @@ from services.kit.unit_of_work import Pool, UnitOfWork, begin
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A service as data. `models` are all types of the contracts, by name;
-    `background` are endless tasks of the worker, such as a planner's loop; each of `signals` is asked every few
-    seconds to read the database into a gauge of its own.
+    """A service as data. `models` are all types of the contracts, by name; `background` are endless tasks of the
+    worker, such as a planner's loop; each of `signals` is asked every few seconds to read the database into a gauge of
+    its own.
     """
 
     name: str
