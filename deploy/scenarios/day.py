@@ -148,7 +148,6 @@ class Courier:
     station: str
     capacity_g: int
     cold_ml: int
-    offline: bool
 
 
 @dataclass(frozen=True, slots=True)

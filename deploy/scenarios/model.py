@@ -206,9 +206,9 @@ class Fleet(_Part):
 
 
 class CourierDays(_Part):
-    """Which couriers have no network all day."""
+    """How many rounds of every wave are driven without a network."""
 
-    offline: list[str] = []
+    rounds_offline: int = 0
 
 
 class Scenario(_Part):

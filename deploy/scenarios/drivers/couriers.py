@@ -47,7 +47,8 @@ async def _work(world: World, courier: Courier) -> None:
         stops = await _route(world, courier, wave)
         world.tally.stages[LOADED].total += len(stops)
         world.tally.stages[DOORS].total += len(stops)
-        round_ = _Round(world, courier, Recorder(device, f"{wave}-s{world.day.seed}"))
+        offline = bool(stops) and world.goes_offline(wave)
+        round_ = _Round(world, courier, Recorder(device, f"{wave}-s{world.day.seed}"), offline)
         for _, trip in groupby(stops, key=lambda stop: stop.trip):
             await round_.drive(list(trip))
         await round_.report()
@@ -72,10 +73,11 @@ async def _route(world: World, courier: Courier, wave: str) -> list[Stop]:
 class _Round:
     """One courier's round of a wave. Without a network all of it is reported at the end."""
 
-    def __init__(self, world: World, courier: Courier, memory: Recorder) -> None:
+    def __init__(self, world: World, courier: Courier, memory: Recorder, offline: bool) -> None:
         self._world = world
         self._courier = courier
         self._memory = memory
+        self._offline = offline
 
     async def drive(self, trip: list[Stop]) -> None:
         pace, start, end = self._world.pace, trip[0].eta - LOADING, trip[-1].eta + SECOND_TRY
@@ -107,12 +109,12 @@ class _Round:
         count = 0
         for kind, stop, at, body in deeds:
             # a phone that is online records what is now, not what the plan said
-            when = at if self._courier.offline else max(at, self._world.pace.minute)
+            when = at if self._offline else max(at, self._world.pace.minute)
             self._memory.record(kind, self._world.pace.at(when), {"job": stop.job, "epoch": stop.epoch, **body})
             count += 1
         if stage:
             self._world.tally.did(stage, count)
-        if count and not self._courier.offline:
+        if count and not self._offline:
             await self._sync(self._memory.unsent())
 
     async def report(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
@@ -32,6 +33,7 @@ class World:
     stocked: asyncio.Event = field(default_factory=asyncio.Event)
     released: dict[str, asyncio.Event] = field(default_factory=dict)
     codes: dict[UUID, str] = field(default_factory=dict)
+    _offline: Counter[str] = field(default_factory=Counter)
     _settled: dict[UUID, asyncio.Event] = field(default_factory=dict)
     _orders: dict[UUID, Order] = field(default_factory=dict)
 
@@ -47,6 +49,14 @@ class World:
     def wave(self, name: str, station: str) -> str:
         """The id of a station's wave of this day."""
         return f"{self.day.market_day}-{station}-{name}"
+
+    def goes_offline(self, wave: str) -> bool:
+        """Whether the next round of this wave is one without a network: the first ones are, whoever drives them.
+
+        Which couriers a plan sends out isn't known before.
+        """
+        self._offline[wave] += 1
+        return self._offline[wave] <= self.day.scenario.courier_days.rounds_offline
 
     def chance(self, who: str) -> Random:
         """Somebody's own source of chance, the same for the day's seed."""

@@ -41,7 +41,7 @@ def make_day(scenario: Scenario, seed: int, on: date | None = None) -> Day:
 
 def _couriers(scenario: Scenario) -> tuple[Courier, ...]:
     return tuple(
-        Courier(name, fleet.station, fleet.capacity_g, fleet.cold_ml, name in scenario.courier_days.offline)
+        Courier(name, fleet.station, fleet.capacity_g, fleet.cold_ml)
         for fleet in scenario.couriers
         for name in (f"{fleet.kind}-{number}" for number in range(1, fleet.count + 1))
     )
