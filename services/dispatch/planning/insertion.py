@@ -6,7 +6,9 @@ prizes. The arrays of all days are kept between orders: an offer looks at every 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from heapq import heapify, heappop
 
@@ -25,6 +27,19 @@ NEARBY = 400
 COURIER, POSITION = 16, 20
 """Bits of a courier's number and of a position in its day."""
 _TRIPS = ("first", "second", "third", "fourth", "fifth")
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Has Python's search for garbage, which takes 10 ms among the objects of a plan, wait until this is done."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +81,7 @@ class Engine:
         self.left = {gone.order: gone for gone in plan.unserved}
         self.planner = plan.planner
 
+    @_uninterrupted()
     def offer(self, order: Order) -> Offer | Unserved:
         """The cheapest place for the order, or why there is none; changes nothing in the plan."""
         x = self.model.add(order)
@@ -77,6 +93,7 @@ class Engine:
             return reasons.left_for_prize(order, -(-added // FEN))
         return self._offer(x, c, k, alone)
 
+    @_uninterrupted()
     def accept(self, offer: Offer) -> None:
         """Takes up what was just offered. Raises ValueError if it no longer fits."""
         x, c = self.model.number[offer.order], self.model.courier[offer.courier]
@@ -120,6 +137,7 @@ class Engine:
             chosen.append(self.days[left.pop()[1]])
         return self._part(sorted(chosen, key=lambda day: day.c), order)
 
+    @_uninterrupted()
     def take(self, part: Part, better: Plan) -> Diff | None:
         """Puts a better plan of a part of the days in their place and says what changes. None, and nothing is
         changed, if it isn't better or those days are no longer what they were."""

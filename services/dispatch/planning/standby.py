@@ -19,8 +19,8 @@ from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.solver import JOB, PLAN, Job
 
 SOLVER = (sys.executable, "-m", "services.dispatch.planning.solver")
-TAKE_S = 0.005
-"""What it takes to put a better part in its place."""
+TAKE_S = 0.015
+"""What it takes to check a better part and to put it in its place."""
 LOST_S = 2.0
 """A solver whose answer takes longer is not coming back."""
 _LONGEST_LINE = 2**26
