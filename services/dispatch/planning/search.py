@@ -20,9 +20,11 @@ EPOCHS, EPOCH_S = 8, 0.4
 """How often processes that search side by side show each other what they have; how long a part is annealed before the
 fleet is cut anew."""
 PARTED = 300
-"""Beyond so many orders each process anneals a part of the fleet; up to so many, PyVRP polishes at the end."""
-POLISH = 0.35
-"""Part of the time."""
+"""Beyond so many orders each process anneals a part of the fleet."""
+POLISHED = 600
+"""Up to so many orders PyVRP polishes at the end: the whole fleet, or parts of it, cut a few times."""
+POLISH, POLISH_PARTS, CUTS = 0.35, 0.15, 2
+"""Parts of the time that it has then."""
 
 
 def search(fleet: Fleet, seconds: float, seed: int, warm: Days, rounds: int | None = None, threads: int = 1) -> Days:
@@ -32,14 +34,19 @@ def search(fleet: Fleet, seconds: float, seed: int, warm: Days, rounds: int | No
         from services.dispatch.planning import pyvrp_solver
 
         return pyvrp_solver.search(fleet, seed, lambda: time.monotonic() >= until)
-    polish = rounds is None and not warm and fleet.orders <= PARTED and _plain(fleet)
+    polish = POLISH_PARTS if _parted(fleet, threads) else POLISH
+    if rounds is not None or warm or fleet.orders > (PARTED if threads == 1 else POLISHED) or not _plain(fleet):
+        polish = 0
     one = Search(fleet, seed, warm)
     with Team(fleet, threads) as team:
-        best = _annealed(team, one, seed, until - POLISH * seconds * polish, rounds, one.heats(bool(warm)))
+        best = _annealed(team, one, seed, until - polish * seconds, rounds, one.heats(bool(warm)))
         if polish:
-            tasks = [Task(best.best, seed * threads + n, 0, 0, until, polish=True) for n in range(threads)]
-            best = min([best, *team.do(tasks)], key=lambda result: result.best_cost)
+            best = _polished(team, best, seed, until)
     return best.best
+
+
+def _parted(fleet: Fleet, processes: int) -> bool:
+    return processes > 1 and fleet.orders > PARTED
 
 
 def _plain(fleet: Fleet) -> bool:
@@ -56,7 +63,7 @@ def _annealed(
     """Small fleets are annealed whole by every process, and all go on from the best of them; of large ones each
     process anneals a part, cut anew each time."""
     random, (hot, cold) = Random(seed), heats
-    days, epochs, parted = one.days(), EPOCHS if team.size > 1 else 1, team.size > 1 and team.fleet.orders > PARTED
+    days, epochs, parted = one.days(), EPOCHS if team.size > 1 else 1, _parted(team.fleet, team.size)
     if parted and rounds is None:
         epochs = max(EPOCHS // 2, min(3 * EPOCHS, int((until - time.monotonic()) / EPOCH_S)))
     best = Result(days, one.cost, days, one.cost, 0)
@@ -67,14 +74,28 @@ def _annealed(
         end = began + (until - began) / (epochs - epoch)
         share = None if rounds is None else rounds * (epoch + 1) // epochs - rounds * epoch // epochs
         tasks = [Task(now, random.getrandbits(32), first, last, end, share) for _ in range(team.size)]
-        if parted:
-            parts = regions.cut(team.fleet, now, team.size, random)
-            tasks = [replace(task, vehicles=v, orders=o) for task, (v, o) in zip(tasks, parts, strict=True)]
-        found = team.do(tasks)
-        whole = [_joined(found)] if parted else found
-        now = min(whole, key=lambda result: result.now_cost).now
-        best = min([best, *whole], key=lambda result: result.best_cost)
+        found = _in_parts(team, tasks, random) if parted else team.do(tasks)
+        now = min(found, key=lambda result: result.now_cost).now
+        best = min([best, *found], key=lambda result: result.best_cost)
     return best
+
+
+def _polished(team: Team, best: Result, seed: int, until: float) -> Result:
+    parted, random = _parted(team.fleet, team.size), Random(seed)
+    cuts = CUTS if parted else 1
+    for cut in range(cuts):
+        began = time.monotonic()
+        end = began + (until - began) / (cuts - cut)
+        tasks = [Task(best.best, seed * team.size + n, 0, 0, end, polish=True) for n in range(team.size)]
+        found = _in_parts(team, tasks, random) if parted else team.do(tasks)
+        best = min([best, *found], key=lambda result: result.best_cost)
+    return best
+
+
+def _in_parts(team: Team, tasks: list[Task], random: Random) -> list[Result]:
+    """What the tasks, each with a part of the fleet, come to together."""
+    parts = regions.cut(team.fleet, tasks[0].days, team.size, random)
+    return [_joined(team.do([replace(task, vehicles=v, orders=o) for task, (v, o) in zip(tasks, parts, strict=True)]))]
 
 
 def _joined(parts: Iterable[Result]) -> Result:

@@ -46,8 +46,6 @@ class Result:
 
 def work(fleet: Fleet, task: Task) -> Result:
     """Does the task."""
-    if task.polish:
-        return _polished(fleet, task)
     began = time.monotonic()
     days, whole = task.days, task.vehicles is None
     vehicles, orders = task.vehicles or (), (0, *task.orders)
@@ -55,10 +53,12 @@ def work(fleet: Fleet, task: Task) -> Result:
         fleet = fleets.part(fleet, vehicles, task.orders)
         number = {order: n for n, order in enumerate(orders)}
         days = {n: [[number[order] for order in trip] for trip in days[v]] for n, v in enumerate(vehicles) if v in days}
+    if task.polish:
+        days = _polished(fleet, task, days)
     one = Search(fleet, task.seed, days)
     if task.rounds is not None:
         one.cool_rounds(task.hot, task.cold, task.rounds)
-    else:
+    elif not task.polish:
         length = max(1e-6, task.until_s - began)
         one.cool(task.hot, task.cold, lambda: 1 - (task.until_s - time.monotonic()) / length)
     found = days_of(one.now), one.days()
@@ -67,12 +67,10 @@ def work(fleet: Fleet, task: Task) -> Result:
     return Result(found[0], int(one.now.sums[0]), found[1], one.cost, one.rounds)
 
 
-def _polished(fleet: Fleet, task: Task) -> Result:
+def _polished(fleet: Fleet, task: Task, days: Days) -> Days:
     from services.dispatch.planning import pyvrp_solver
 
-    found = pyvrp_solver.search(fleet, task.seed, lambda: time.monotonic() >= task.until_s, task.days)
-    cost = Search(fleet, task.seed, found).cost
-    return Result(found, cost, found, cost, 0)
+    return pyvrp_solver.search(fleet, task.seed, lambda: time.monotonic() >= task.until_s, days)
 
 
 def _whole(days: Days, vehicles: Sequence[int], orders: Sequence[int]) -> Days:

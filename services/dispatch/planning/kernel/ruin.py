@@ -11,6 +11,7 @@ import numpy as np
 from services.dispatch.planning.kernel.fleet import LOAD, Array, Fleet, Whole, wide
 from services.dispatch.planning.kernel.jit import inline, njit
 from services.dispatch.planning.kernel.recreate import below, draw, insert, window
+from services.dispatch.planning.kernel.tails import tails
 from services.dispatch.planning.kernel.tours import (
     BEGIN,
     HEAD,
@@ -34,28 +35,35 @@ from services.dispatch.planning.kernel.trips import allowed, exchange, whole
 
 STRING, SPLIT, FEW = 10, 0.5, 64
 """Longest string; how often one is taken out around some stops that stay; so few are sorted by insertion."""
-WHOLE, EXCHANGE, TIMELY = 0.02, 0.05, 0.5
-"""With several trips a day: how often a whole trip or day goes out, trips change vehicles, and what goes out is near
-in place and time, not in place alone."""
+ENDS = 0.5
+"""With one trip a day: how often two trips exchange their ends instead."""
+WHOLE, EXCHANGE, MANY_ENDS, TIMELY = 0.02, 0.05, 0.2, 0.5
+"""With several: how often a whole trip or day goes out, trips change vehicles, their ends do, and what goes out is
+near in place and time, not in place alone."""
 FOCUSED, BESIDE = 0.5, 20
 """In a search for one order: how often it goes out, and others beginning at one of so many near in place and time."""
 
 
 @njit
-def ruin(fleet: Fleet, tours: Tours, rng: Array, mean: float, hit: Array, marked: Array, touched: Array) -> Whole:
+def ruin(
+    fleet: Fleet, tours: Tours, rng: Array, mean: float, slack: float, hit: Array, marked: Array, touched: Array
+) -> Whole:
     """Takes some `mean` orders out around a random one, or the fleet's focus and some around it. Returns how many
     vehicles are touched."""
     n, trips = fleet.near.shape[0] - 1, hit.shape[0] - tours.sums[2]
     if trips <= 0:
         return 0
     timely = fleet.focus > 0
-    if fleet.max_trips > 1 and not timely:
+    if not timely:
+        many, dice = fleet.max_trips > 1, draw(rng)
+        if dice < (MANY_ENDS if many else ENDS):
+            return tails(fleet, tours, rng, slack, touched, marked)
         dice = draw(rng)
-        if dice < WHOLE:
+        if many and dice < WHOLE:
             return whole(fleet, tours, rng, touched, marked)
-        if dice < WHOLE + EXCHANGE:
+        if many and dice < WHOLE + EXCHANGE:
             return exchange(fleet, tours, rng, touched, marked)
-        timely = draw(rng) < TIMELY
+        timely = many and draw(rng) < TIMELY
     longest = min(float(STRING), (n - tours.sums[1]) / trips)
     strings = wide(draw(rng) * (4 * mean / (1 + longest) - 1) + 1)
     hit[:] = False
@@ -187,9 +195,10 @@ def anneal(
     key, order = np.zeros(now.out.shape[0]), np.zeros(now.out.shape[0], np.int32)
     top = False
     for _ in range(rounds):
-        k = ruin(fleet, trial, rng, mean, hit, marked, touched)
+        slack = -heat * np.log(1 - draw(rng))
+        k = ruin(fleet, trial, rng, mean, slack, hit, marked, touched)
         k = recreate(fleet, trial, rng, key, order, seen, marked, touched, k)
-        if trial.sums[0] < now.sums[0] - heat * np.log(1 - draw(rng)):
+        if trial.sums[0] < now.sums[0] + slack:
             if top and trial.sums[0] > now.sums[0]:
                 copy(now, best)
                 top = False

@@ -204,12 +204,13 @@ def take_out(fleet: Fleet, tours: Tours, i: Whole) -> Whole:
     tours.sums[0] += fleet.absent[i]
     tours.sums[1] += 1
     if trip[SIZE] == 0:
-        _drop(tours, t)
+        drop(tours, t)
     return trip[VEHICLE]
 
 
 @njit
-def _drop(tours: Tours, t: Whole) -> None:
+def drop(tours: Tours, t: Whole) -> None:
+    """A trip without orders goes."""
     v, j = tours.trip[t, VEHICLE], 0
     while tours.trips[v, j] != t:
         j += 1
