@@ -20,14 +20,15 @@ MOST_PRIZE = 10**10
 Done = Callable[[], bool]
 
 
-def search(fleet: Fleet, seed: int, done: Done, days: Days | None = None) -> Days:
+def search(fleet: Fleet, seed: int, done: Done, days: Days | None = None, anew: bool = False) -> Days:
     """The best days PyVRP finds until `done`, which it asks between its steps (at 1 000 orders up to 0.6 s long).
-    It begins with `days`, where they are given and the fleet is `plain`."""
+    It begins with `days`, where they are given and the fleet is `plain`; `anew`: they only show what can be served."""
     orders = [order for order in range(1, fleet.orders + 1) for _ in _windows(fleet, order)]
     members = [np.flatnonzero(fleet.group == group).tolist() for group in sorted(set(fleet.group.tolist()))]
-    data = problem(fleet, [v[0] for v in members])
+    served = sum(len(trip) for trips in (days or {}).values() for trip in trips)
+    data = problem(fleet, [v[0] for v in members], required=served == fleet.orders)
     first = None
-    if days:
+    if days and not anew:
         kinds = {v: kind for kind, alike in enumerate(members) for v in alike}
         given = [Route(data, [order - 1 for order in trips[0]], kinds[v]) for v, trips in days.items()]
         first = Solution(data, given)
@@ -46,9 +47,9 @@ def plain(fleet: Fleet) -> bool:
     return fleet.max_trips == 1 and fleet.windows.shape[1] == 1 and bool((fleet.order[:, COLD] >= FAR).all())
 
 
-def problem(fleet: Fleet, kinds: list[int]) -> ProblemData:
+def problem(fleet: Fleet, kinds: list[int], required: bool = False) -> ProblemData:
     """The fleet in PyVRP's terms, a vehicle type like each of the vehicles `kinds`. Locations are the station, homes,
-    then orders."""
+    then orders. `required`: all orders can be served, as PyVRP then need not look at leaving any out."""
     homes = sorted({0, *fleet.home.tolist()})
     places = np.array([*homes, *range(1, fleet.orders + 1)])
     clients: list[Client] = []
@@ -62,7 +63,7 @@ def problem(fleet: Fleet, kinds: list[int]) -> ProblemData:
         clients.extend(
             Client(
                 place, row[LOAD : LOAD + 2], [], row[SERVICE], early, late, row[RELEASE],
-                min(int(fleet.absent[order]), MOST_PRIZE), False, group,
+                0 if required else min(int(fleet.absent[order]), MOST_PRIZE), required, group,
             )
             for early, late in windows
         )  # fmt: skip

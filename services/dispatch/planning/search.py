@@ -22,9 +22,11 @@ fleet is cut anew."""
 PARTED = 300
 """Beyond so many orders each process anneals a part of the fleet."""
 POLISHED = 600
-"""Up to so many orders PyVRP polishes at the end: the whole fleet, or parts of it, cut a few times."""
+"""Up to so many PyVRP polishes at the end: the whole fleet, or those parts."""
 POLISH, POLISH_PARTS, CUTS = 0.35, 0.15, 2
-"""Parts of the time that it has then."""
+"""The part of the time that it has then, for the whole and for parts; how often these are cut for it."""
+LONG = 20
+"""Trips of more stops than that on average: there it has all the time, for its search is better at them."""
 
 
 def search(fleet: Fleet, seconds: float, seed: int, warm: Days, rounds: int | None = None, threads: int = 1) -> Days:
@@ -34,19 +36,29 @@ def search(fleet: Fleet, seconds: float, seed: int, warm: Days, rounds: int | No
         from services.dispatch.planning import pyvrp_solver
 
         return pyvrp_solver.search(fleet, seed, lambda: time.monotonic() >= until)
-    polish = POLISH_PARTS if _parted(fleet, threads) else POLISH
-    if rounds is not None or warm or fleet.orders > (PARTED if threads == 1 else POLISHED) or not _plain(fleet):
-        polish = 0
     one = Search(fleet, seed, warm)
+    polish = 0.0 if rounds is not None or warm else _polish(one, threads)
     with Team(fleet, threads) as team:
+        if polish == 1:
+            return _polished(team, Result(one.days(), one.cost, one.days(), one.cost, 0), seed, until, anew=True).best
         best = _annealed(team, one, seed, until - polish * seconds, rounds, one.heats(bool(warm)))
         if polish:
-            best = _polished(team, best, seed, until)
+            best = _polished(team, best, seed, until, CUTS if _parted(fleet, threads) else 0)
     return best.best
 
 
 def _parted(fleet: Fleet, processes: int) -> bool:
     return processes > 1 and fleet.orders > PARTED
+
+
+def _polish(one: Search, processes: int) -> float:
+    """The part of the time that PyVRP has at the end."""
+    fleet, parted = one.fleet, _parted(one.fleet, processes)
+    if fleet.orders > (POLISHED if parted else PARTED) or not _plain(fleet):
+        return 0.0
+    if fleet.orders > LONG * len(one.days()):
+        return 1.0
+    return POLISH_PARTS if parted else POLISH
 
 
 def _plain(fleet: Fleet) -> bool:
@@ -80,14 +92,15 @@ def _annealed(
     return best
 
 
-def _polished(team: Team, best: Result, seed: int, until: float) -> Result:
-    parted, random = _parted(team.fleet, team.size), Random(seed)
-    cuts = CUTS if parted else 1
-    for cut in range(cuts):
+def _polished(team: Team, best: Result, seed: int, until: float, cuts: int = 0, anew: bool = False) -> Result:
+    """What PyVRP makes of it, in parts cut so many times, or else of the whole in every process; `anew`: with a
+    beginning of its own."""
+    random, times = Random(seed), max(1, cuts)
+    for n_th in range(times):
         began = time.monotonic()
-        end = began + (until - began) / (cuts - cut)
-        tasks = [Task(best.best, seed * team.size + n, 0, 0, end, polish=True) for n in range(team.size)]
-        found = _in_parts(team, tasks, random) if parted else team.do(tasks)
+        end = began + (until - began) / (times - n_th)
+        tasks = [Task(best.best, seed * team.size + n, 0, 0, end, polish=True, anew=anew) for n in range(team.size)]
+        found = _in_parts(team, tasks, random) if cuts else team.do(tasks)
         best = min([best, *found], key=lambda result: result.best_cost)
     return best
 

@@ -16,6 +16,9 @@ from services.dispatch.planning import fleets
 from services.dispatch.planning.kernel.fleet import Fleet
 from services.dispatch.planning.ruin_recreate import Days, Search, days_of
 
+POLISH_STEP_S = 0.0001
+"""What PyVRP may take from one look at the clock to the next and to its end, for each order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -31,6 +34,7 @@ class Task:
     vehicles: tuple[int, ...] | None = None
     orders: tuple[int, ...] = ()
     polish: bool = False  # with PyVRP instead of annealing
+    anew: bool = False  # PyVRP has its own beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ def work(fleet: Fleet, task: Task) -> Result:
 def _polished(fleet: Fleet, task: Task, days: Days) -> Days:
     from services.dispatch.planning import pyvrp_solver
 
-    return pyvrp_solver.search(fleet, task.seed, lambda: time.monotonic() >= task.until_s, days)
+    until = task.until_s - POLISH_STEP_S * fleet.orders
+    return pyvrp_solver.search(fleet, task.seed, lambda: time.monotonic() >= until, days, task.anew)
 
 
 def _whole(days: Days, vehicles: Sequence[int], orders: Sequence[int]) -> Days:

@@ -2,7 +2,7 @@
 
 `python -m tests.bench.routing.station [station|city]`: two and four minutes on two cores. The whole model is in the
 problems: two loads, windows, releases, breaks, skills, zones, cold limits, prizes, couriers who end elsewhere. Of the
-city all stations are planned in the 60 s, two processes side by side, and two of them ten times as long.
+city all stations are planned in the 60 s, two processes side by side, and six of them ten times as long.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def station(seconds: float = 10.0) -> bool:
     return _told("a station of 1 000", seconds, [planned(problem, s, PROCESSES) for s in (seconds, LONGER * seconds)])
 
 
-def city(seconds: float = 60.0, stations: int = 20, sample: int = 2) -> bool:
+def city(seconds: float = 60.0, stations: int = 20, sample: int = 6) -> bool:
     """Twenty stations, shared out among two processes."""
     problems, began = [town(300, 14, seed) for seed in range(stations)], time.monotonic()
     share = seconds * PROCESSES / stations
