@@ -56,7 +56,8 @@ def _polish(one: Search, processes: int) -> float:
     fleet, parted = one.fleet, _parted(one.fleet, processes)
     if fleet.orders > (POLISHED if parted else PARTED) or not _plain(fleet):
         return 0.0
-    if fleet.orders > LONG * len(one.days()):
+    days = one.days().values()
+    if sum(len(trip) for trips in days for trip in trips) > LONG * len(days):
         return 1.0
     return POLISH_PARTS if parted else POLISH
 

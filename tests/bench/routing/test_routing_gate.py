@@ -4,15 +4,17 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from services.dispatch.planning import checker, planner, solver
+from services.dispatch.planning import checker, fleets, planner, search, solver
 from services.dispatch.planning.insertion import Engine, Offer
 from services.dispatch.planning.instances import faults, read
+from services.dispatch.planning.ruin_recreate import Search, days_of
 from services.dispatch.planning.standby import Standby
 from tests.unit.planning_given import town
 
@@ -53,6 +55,20 @@ def test_every_family_is_solved_feasibly_and_near_a_long_run():
         assert line["cost"] == instance.cost(line["routes"])
         assert line["gap_pct"] < MOST_GAP[name]
         assert line["wall_s"] < 2 + 1  # 2.02 where the machine has nothing else to do
+
+
+@pytest.mark.parametrize("couriers", [4, 1])
+def test_long_trips_are_left_to_pyvrp_whether_or_not_all_can_be_served(couriers: int, monkeypatch: pytest.MonkeyPatch):
+    known = read(FOLDER / "windows-100.txt")
+    stops = tuple(replace(stop, ready=0, due=known.stops[0].due, service=1) for stop in known.stops)
+    fleet = fleets.of_instance(replace(known, vehicles=couriers, capacity=600, stops=stops))
+    monkeypatch.setattr(search, "_annealed", None)
+    began = time.monotonic()
+    days = search.search(fleet, 1.0, 1, {}, threads=2)
+    assert time.monotonic() - began < 1 + 1  # 1.0 where the machine has nothing else to do
+    laid = Search(fleet, 1, days)
+    assert days_of(laid.now) == days  # every rule is kept, and nothing more would fit
+    assert (laid.now.sums[1] == 0) == (couriers == 4)
 
 
 async def test_the_whole_model_is_solved_on_two_processes_near_a_long_run():
