@@ -87,10 +87,10 @@ class Conditional:
 
     share: float = 0.2
     short: float = 0.2
-    futures: int = 6
+    futures: int = 10
     horizon_s: int = 4 * 3600
     """What comes later than this is not looked at."""
-    rounds: int = 300
+    rounds: int = 600
     """Of the search for each future."""
     turns: int = 3
     margin_s: int = 600
