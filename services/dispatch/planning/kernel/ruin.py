@@ -55,15 +55,10 @@ def ruin(
         return 0
     timely = fleet.focus > 0
     if not timely:
-        many, dice = fleet.max_trips > 1, draw(rng)
-        if dice < (MANY_ENDS if many else ENDS):
-            return tails(fleet, tours, rng, slack, touched, marked)
-        dice = draw(rng)
-        if many and dice < WHOLE:
-            return whole(fleet, tours, rng, touched, marked)
-        if many and dice < WHOLE + EXCHANGE:
-            return exchange(fleet, tours, rng, touched, marked)
-        timely = many and draw(rng) < TIMELY
+        moved = _trips(fleet, tours, rng, slack, marked, touched)
+        if moved >= 0:
+            return moved
+        timely = fleet.max_trips > 1 and draw(rng) < TIMELY
     longest = min(float(STRING), (n - tours.sums[1]) / trips)
     strings = wide(draw(rng) * (4 * mean / (1 + longest) - 1) + 1)
     hit[:] = False
@@ -89,6 +84,21 @@ def ruin(
     for q in range(k):
         update(fleet, tours, touched[q])
     return k
+
+
+@inline
+def _trips(fleet: Fleet, tours: Tours, rng: Array, slack: float, marked: Array, touched: Array) -> Whole:
+    """Now and then moves trips or their ends instead: how many vehicles are touched, -1 where it is time for strings.
+    Ends that are exchanged add less than `slack`."""
+    many, dice = fleet.max_trips > 1, draw(rng)
+    if dice < (MANY_ENDS if many else ENDS):
+        return tails(fleet, tours, rng, slack, touched, marked)
+    dice = draw(rng)
+    if many and dice < WHOLE:
+        return whole(fleet, tours, rng, touched, marked)
+    if many and dice < WHOLE + EXCHANGE:
+        return exchange(fleet, tours, rng, touched, marked)
+    return wide(-1)
 
 
 @inline
