@@ -1,5 +1,6 @@
 """A late order: offered in no time, then made cheaper around it, as a diff that is dropped if the plan has moved on."""
 
+import gc
 import subprocess
 import sys
 import time
@@ -39,6 +40,27 @@ def test_a_part_is_a_problem_and_a_plan_of_its_own():
     assert checker.faults(part.problem, part.plan) == []
     whole = replace(given, orders=(*given.orders, late))
     assert checker.faults(whole, engine.plan()) == []
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_garbage_is_not_looked_for_while_an_order_is_offered(collecting: bool, monkeypatch: pytest.MonkeyPatch):
+    seen: list[bool] = []
+
+    def failing(engine: Engine, x: int) -> None:
+        seen.append(gc.isenabled())
+        raise RuntimeError
+
+    monkeypatch.setattr(Engine, "_best", failing)
+    engine = Engine(GIVEN, GOOD)
+    was = gc.isenabled()
+    try:
+        (gc.enable if collecting else gc.disable)()
+        with pytest.raises(RuntimeError):
+            engine.offer(order("late"))
+        seen.append(gc.isenabled())
+    finally:
+        (gc.enable if was else gc.disable)()
+    assert seen == [False, collecting]
 
 
 def test_a_better_part_is_taken_and_told_as_a_diff():

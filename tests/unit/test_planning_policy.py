@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from services.dispatch.planning import checker, planner, policy
 from services.dispatch.planning.policy import Conditional, Moment
 from services.dispatch.planning.problem import Window
+from tests.bench.waves.__main__ import KNOWN
 from tests.bench.waves.market import HOUR, MINUTE, Market, market_day
 from tests.bench.waves.simulate import Simulation, hindsight, planned
 from tests.unit.planning_given import courier, order, problem
@@ -85,3 +86,11 @@ def test_ours_is_cheaper_than_greedy_never_later_and_above_hindsight():
             ends[one.courier] = one.trip.end_s
     assert checker.faults(DAY.problem, planned(DAY.problem, 1, 500)) == []
     assert Simulation(DAY, policy.greedy).run().driven == greedy.driven
+
+
+@pytest.mark.parametrize("seed", [2, 10])
+def test_nobody_is_late_on_days_whose_future_is_seen_only_by_many_examples(seed):
+    market = Market()
+    others = [market_day(market, KNOWN + n) for n in range(Conditional().futures)]
+    made = Simulation(market_day(market, seed), Conditional(), others).run()
+    assert (made.late, made.missed) == ((), ())

@@ -33,7 +33,7 @@ class World:
     stocked: asyncio.Event = field(default_factory=asyncio.Event)
     released: dict[str, asyncio.Event] = field(default_factory=dict)
     codes: dict[UUID, str] = field(default_factory=dict)
-    _offline: Counter[str] = field(default_factory=Counter)
+    _rounds: Counter[str] = field(default_factory=Counter)
     _settled: dict[UUID, asyncio.Event] = field(default_factory=dict)
     _orders: dict[UUID, Order] = field(default_factory=dict)
 
@@ -55,8 +55,8 @@ class World:
 
         Which couriers a plan sends out isn't known before.
         """
-        self._offline[wave] += 1
-        return self._offline[wave] <= self.day.scenario.courier_days.rounds_offline
+        self._rounds[wave] += 1
+        return self._rounds[wave] <= self.day.scenario.courier_days.rounds_offline
 
     def chance(self, who: str) -> Random:
         """Somebody's own source of chance, the same for the day's seed."""

@@ -22,10 +22,10 @@ fleet is cut anew."""
 PARTED = 300
 """Beyond so many orders each process anneals a part of the fleet."""
 POLISHED = 600
-"""Up to so many PyVRP polishes at the end: the whole fleet, or those parts."""
+"""Up to so many PyVRP polishes at the end: beyond `PARTED` those parts, so it takes several processes, else all."""
 POLISH, POLISH_PARTS, CUTS = 0.35, 0.15, 2
 """The part of the time that it has then, for the whole and for parts; how often these are cut for it."""
-LONG = 20
+LONG, ALL = 20, 1.0
 """Trips of more stops than that on average: there it has all the time, for its search is better at them."""
 
 
@@ -39,12 +39,17 @@ def search(fleet: Fleet, seconds: float, seed: int, warm: Days, rounds: int | No
     one = Search(fleet, seed, warm)
     polish = 0.0 if rounds is not None or warm else _polish(one, threads)
     with Team(fleet, threads) as team:
-        if polish == 1:
-            return _polished(team, Result(one.days(), one.cost, one.days(), one.cost, 0), seed, until, anew=True).best
+        if polish == ALL:
+            return _polished(team, _begun(one), seed, until, anew=True).best
         best = _annealed(team, one, seed, until - polish * seconds, rounds, one.heats(bool(warm)))
         if polish:
             best = _polished(team, best, seed, until, CUTS if _parted(fleet, threads) else 0)
     return best.best
+
+
+def _begun(one: Search) -> Result:
+    days = one.days()
+    return Result(days, one.cost, days, one.cost, 0)
 
 
 def _parted(fleet: Fleet, processes: int) -> bool:
@@ -58,7 +63,7 @@ def _polish(one: Search, processes: int) -> float:
         return 0.0
     days = one.days().values()
     if sum(len(trip) for trips in days for trip in trips) > LONG * len(days):
-        return 1.0
+        return ALL
     return POLISH_PARTS if parted else POLISH
 
 
@@ -76,11 +81,11 @@ def _annealed(
     """Small fleets are annealed whole by every process, and all go on from the best of them; of large ones each
     process anneals a part, cut anew each time."""
     random, (hot, cold) = Random(seed), heats
-    days, epochs, parted = one.days(), EPOCHS if team.size > 1 else 1, _parted(team.fleet, team.size)
+    epochs, parted = EPOCHS if team.size > 1 else 1, _parted(team.fleet, team.size)
     if parted and rounds is None:
         epochs = max(EPOCHS // 2, min(3 * EPOCHS, int((until - time.monotonic()) / EPOCH_S)))
-    best = Result(days, one.cost, days, one.cost, 0)
-    now = days
+    best = _begun(one)
+    now = best.now
     for epoch in range(epochs):
         began = time.monotonic()
         first, last = (hot * (cold / hot) ** ((epoch + more) / epochs) for more in (0, 1))

@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 
 from services.dispatch.planning.instances import Instance, read_all
@@ -33,9 +34,12 @@ def _arguments() -> argparse.Namespace:
 
 def _budgets(text: str) -> list[float]:
     try:
-        return [float(word) for word in text.split(",")]
+        budgets = [float(word) for word in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of seconds, such as 2,10") from None
+        budgets = []
+    if not budgets or not all(0 < seconds < inf for seconds in budgets):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of seconds above 0, such as 2,10")
+    return budgets
 
 
 def main() -> int:
@@ -46,16 +50,19 @@ def main() -> int:
         print(f"There are no such instances in {given.instances}", file=sys.stderr)
         return 2
     subprocess.run(COMPILER, check=False)  # before the search is imported, outside of every budget
-    from tests.bench.routing.score import Run, scores
+    from tests.bench.routing.score import Run, completed, scores
 
     runs: list[Run] = []
     for run in _runs(given, chosen):
         assert isinstance(run, Run)
         runs.append(run)
-        gap = f"{run.gap:6.2f} %" if run.feasible else "INFEASIBLE"
+        gap = "INFEASIBLE" if not run.feasible else f"{run.gap:6.2f} %" if run.instance.best_known else "no best known"
         line = f"{run.instance.name:14} {run.seconds:5g} s  seed {run.seed}  {run.solver:5} {run.cost:11.1f}  {gap}"
         print(run.as_json() if given.json else f"{line}  {run.answer.wall_s:6.2f} s", flush=True)
-    board = list(scores(runs))
+    board = list(scores(completed(runs)))
+    unknown = {run.instance.name for run in runs if not run.instance.best_known}
+    if unknown and not given.json:
+        print(f"no best known cost beside {', '.join(sorted(unknown))}: gaps are above the cheapest of these runs")
     for one in [] if given.json else board:
         beside = "" if one.peer is None else f"   peer {one.peer:5.2f} %   worst {one.worst:+.2f}"
         bar = "" if one.bar is None else f"   bar {one.bar:.2f} %"

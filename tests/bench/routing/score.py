@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from statistics import mean, median
 
 import orjson
@@ -64,6 +64,20 @@ class Run:
             "routes": self.answer.routes,
         }
         return orjson.dumps(line).decode()
+
+
+def completed(runs: Sequence[Run]) -> list[Run]:
+    """The runs with a cost to compare with: where no best one is known, the cheapest of them."""
+    cheapest: dict[str, float] = {}
+    for run in runs:
+        if run.feasible:
+            cheapest[run.instance.name] = min(run.cost, cheapest.get(run.instance.name, run.cost))
+    return [
+        replace(run, instance=replace(run.instance, best_known=run.instance.best_known or cheapest[run.instance.name]))
+        if run.feasible
+        else run
+        for run in runs
+    ]
 
 
 def family(instance: Instance) -> str:

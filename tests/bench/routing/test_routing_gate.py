@@ -69,6 +69,7 @@ def test_long_trips_are_left_to_pyvrp_whether_or_not_all_can_be_served(couriers:
     laid = Search(fleet, 1, days)
     assert days_of(laid.now) == days  # every rule is kept, and nothing more would fit
     assert (laid.now.sums[1] == 0) == (couriers == 4)
+    assert laid.cost < Search(fleet, 1).cost
 
 
 async def test_the_whole_model_is_solved_on_two_processes_near_a_long_run():
