@@ -22,6 +22,9 @@ Slug = Annotated[
 ]
 Pool = Annotated[str, Field(pattern=r"^[^@/]+@[^@/]+$", max_length=130, description="stock pool: market day @ site")]
 Instant = Annotated[AwareDatetime, Field(description="RFC 3339 with offset")]
+Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, description="degrees north, WGS-84")]
+Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, description="degrees east, WGS-84")]
+LocalTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="HH:MM, UTC+8")]
 
 _RESERVATIONS = uuid5(NAMESPACE_URL, "halfday:reservation")
 _JOBS = uuid5(NAMESPACE_URL, "halfday:job")
