@@ -13,7 +13,8 @@ from contracts.compat import Schema, breaks
 from contracts.envelope import Unreadable, read_envelope
 from contracts.registry import MODELS, decode, encode, model_of
 from contracts.tools import asyncapi, asyncapi_page, consumers, docs
-from contracts.tools.history import WORKING, NoHistory, Version, committed, present
+from contracts.tools.baseline import FILE, counted, entries
+from contracts.tools.history import WORKING, Version, present
 from contracts.tools.samples import samples
 from contracts.tools.schemas import EXAMPLES, SCHEMAS, schema_of, stem, text_of, type_of
 from contracts.topics import BY_NAME
@@ -32,26 +33,25 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
-    """What was ever committed, the working tree first; `notes` say what could not be looked at."""
+class Published:
+    """The versions that count, the working tree first; `notes` say what could not be looked at."""
 
     schemas: list[Version]
     examples: list[Version]
     notes: list[str] = field(default_factory=list)
 
 
-def baseline() -> Baseline:
-    """Reads the working tree and, where git can tell, the history; each distinct content once."""
-    notes: list[str] = []
-    found: list[list[Version]] = []
-    for folder in (SCHEMAS, EXAMPLES):
-        versions = present(folder)
-        try:
-            versions += committed(folder)
-        except NoHistory as why:
-            notes.append(f"compared with the working tree only: {why}")
-        found.append(list({(version.name, version.text): version for version in reversed(versions)}.values())[::-1])
-    return Baseline(found[0], found[1], list(dict.fromkeys(notes)))
+def published() -> Published:
+    """Reads the working tree and, for stable topics, git's history from their baseline on; each content once.
+
+    Raises `ValueError` where `baseline.json` is wrong.
+    """
+    schemas, examples, notes = counted(entries())
+    return Published(_distinct(present(SCHEMAS) + schemas), _distinct(present(EXAMPLES) + examples), notes)
+
+
+def _distinct(versions: list[Version]) -> list[Version]:
+    return list({(version.name, version.text): version for version in reversed(versions)}.values())[::-1]
 
 
 def drift(versions: Iterable[Version]) -> Iterator[Finding]:
@@ -75,7 +75,7 @@ def drift(versions: Iterable[Version]) -> Iterator[Finding]:
 
 
 def compatible(versions: Iterable[Version]) -> Iterator[Finding]:
-    """Today's models against every committed schema of their type."""
+    """Today's models against every schema of their type that counts."""
     seen: set[tuple[str, str]] = set()
     for version in versions:
         type = type_of(version.name.removesuffix(".json"))
@@ -91,7 +91,7 @@ def compatible(versions: Iterable[Version]) -> Iterator[Finding]:
 
 
 def golden(versions: Iterable[Version]) -> Iterator[Finding]:
-    """Every example ever committed loads and loses nothing; every type has one; records carry an envelope."""
+    """Every example that counts loads and loses nothing; every type has one; records carry an envelope."""
     shown: set[str] = set()
     for version in versions:
         folder = version.name.split("/")[0]
@@ -134,7 +134,7 @@ def lost(was: Any, now: Any, at: str = "") -> Iterator[str]:
 
 
 def sampled(versions: Iterable[Version]) -> Iterator[Finding]:
-    """What today's producers write fits every committed schema. Needs jsonschema, a package of the tests."""
+    """What today's producers write fits every schema that counts. Needs jsonschema, a package of the tests."""
     # here, because a runtime installation has no jsonschema
     from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]
 
@@ -180,7 +180,10 @@ def _field(dotted: str, new: Schema, olds: list[Schema]) -> Iterator[str]:
 
 def everything() -> tuple[list[Finding], list[str]]:
     """All checks at once: the findings, and notes on what could not be checked here."""
-    base = baseline()
+    try:
+        base = published()
+    except ValueError as wrong:
+        return [Finding("baseline", FILE.name, str(wrong))], []
     found: list[Finding] = []
     notes = list(base.notes)
     for check, versions in (

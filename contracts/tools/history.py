@@ -1,4 +1,4 @@
-"""Every version of a folder's files that was ever committed, as far as git is there to tell."""
+"""Every version of a folder's files that was committed from a commit on, as far as git is there to tell."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_COMMITS = 1000
-"""So many commits back; a contract that is older than these is in no topic any more."""
-
 WORKING = "working tree"
 
 
 class NoHistory(Exception):
-    """There is no git, or the folder is in no repository; the text says what git said."""
+    """There is no git, the folder is in no repository, or its clone is shallow; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +39,32 @@ def present(folder: Path) -> list[Version]:
     ]
 
 
-def committed(folder: Path) -> list[Version]:
-    """Every distinct content of every JSON file under the folder in the history of HEAD, newest first.
+def is_ancestor(folder: Path, commit: str) -> bool:
+    """Says whether the commit is HEAD or one of its ancestors. Raises `NoHistory`, also in a clone that is cut off."""
+    shallow = _git(folder, "rev-parse", "--is-shallow-repository").strip() == b"true"
+    found = _run(folder, "merge-base", "--is-ancestor", commit, "HEAD").returncode == 0
+    if shallow and not found:
+        raise NoHistory(f"this clone is shallow and lacks commit {commit[:7]}; `git fetch --unshallow` brings it")
+    return found
 
-    A file that was deleted or renamed since is in it too. Raises `NoHistory`.
+
+def committed(folder: Path, since: str) -> list[Version]:
+    """Every distinct content of every JSON file under the folder from commit `since` to HEAD, newest first.
+
+    What lies there at `since` is included, also where it was deleted or renamed later. Raises `NoHistory`.
     """
-    log = ("log", f"-{_COMMITS}", "-m", "--no-renames", "--raw", "--no-abbrev", "--relative", "--format=%H", "--", ".")
+    log = ("log", f"{since}..HEAD", "-m", "--no-renames", "--raw", "--no-abbrev", "--relative", "--format=%H")
     origin, found = "", {}
-    for line in _git(folder, *log).decode().splitlines():
+    for line in _git(folder, *log, "--", ".").decode().splitlines():
         if not line.startswith(":"):
             origin = line[:7] or origin
             continue
         change, name = line.split("\t", 1)
-        blob = change.split()[3]
-        if name.endswith(".json") and blob.strip("0"):
-            found[name, blob] = origin  # the oldest commit that had it
+        found[name, change.split()[3]] = origin  # the oldest commit that had it
+    for line in _git(folder, "ls-tree", "-r", since, "--", ".").decode().splitlines():
+        entry, name = line.split("\t", 1)
+        found[name, entry.split()[2]] = since[:7]
+    found = {(name, blob): at for (name, blob), at in found.items() if name.endswith(".json") and blob.strip("0")}
     texts = _texts(folder, list(dict.fromkeys(blob for _, blob in found)))
     return [Version(name, origin, texts[blob]) for (name, blob), origin in found.items()]
 
@@ -73,11 +81,15 @@ def _texts(folder: Path, blobs: list[str]) -> dict[str, str]:
 
 
 def _git(folder: Path, *args: str, given: str = "") -> bytes:
-    command = ["git", "-c", "core.quotepath=off", *args]
-    try:
-        ran = subprocess.run(command, cwd=folder, input=given.encode(), capture_output=True, check=False)
-    except OSError as absent:
-        raise NoHistory(f"git cannot be run: {absent}") from absent
+    ran = _run(folder, *args, given=given)
     if ran.returncode:
         raise NoHistory((ran.stderr.decode(errors="replace").strip().splitlines() or ["git failed"])[0])
     return ran.stdout
+
+
+def _run(folder: Path, *args: str, given: str = "") -> subprocess.CompletedProcess[bytes]:
+    command = ["git", "-c", "core.quotepath=off", *args]
+    try:
+        return subprocess.run(command, cwd=folder, input=given.encode(), capture_output=True, check=False)
+    except OSError as absent:
+        raise NoHistory(f"git cannot be run: {absent}") from absent

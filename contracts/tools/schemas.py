@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SCHEMAS = ROOT / "schemas"
 EXAMPLES = ROOT / "examples"
 RECORDS = EXAMPLES / "records"
+TOPIC_KEYWORD = "x-topic"
+"""In each schema: the topic of the type's records. It tells the topic of a type whose class is gone."""
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -27,7 +29,8 @@ def type_of(stem: str) -> str:
 
 def schema_of(model: type[Event]) -> Schema:
     """The model's JSON Schema as readers may rely on it: a field with a default is optional."""
-    return {"$schema": _DIALECT, "$id": f"schemas/{stem(model.TYPE)}.json"} | model.model_json_schema()
+    head = {"$schema": _DIALECT, "$id": f"schemas/{stem(model.TYPE)}.json", TOPIC_KEYWORD: model.TOPIC}
+    return head | model.model_json_schema()
 
 
 def text_of(model: type[Event]) -> str:

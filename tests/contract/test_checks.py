@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.tools import asyncapi, checks, consumers, docs
-from contracts.tools.history import WORKING, NoHistory, Version, committed, present
+from contracts.tools.history import WORKING, NoHistory, Version, committed, is_ancestor, present
 from contracts.tools.samples import samples, usual
 from contracts.tools.schemas import EXAMPLES, SCHEMAS, text_of
 from contracts.topics import TOPICS
@@ -171,37 +171,44 @@ def _values(node: object, key: str) -> list[str]:
     return [each for value in node for each in _values(value, key)] if isinstance(node, list) else []
 
 
-def git(folder: Path, *args: str) -> None:
+def git(folder: Path, *args: str) -> str:
     who = ("-c", "user.name=a", "-c", "user.email=a@localhost", "-c", "commit.gpgsign=false")
-    subprocess.run(("git", *who, *args), cwd=folder, check=True, capture_output=True)
+    return subprocess.run(("git", *who, *args), cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def test_history_has_every_version_deleted_ones_too(tmp_path: Path) -> None:
     folder = tmp_path / "a b" / "schemas"
     folder.mkdir(parents=True)
     git(tmp_path, "init")
-    for name, text in [("x.json", "1"), ("x.json", "2"), ("红.json", "3\n\n"), ("x.json", "1"), ("no.txt", "4")]:
+    commits = []
+    for name, text in [("old.json", "0"), ("x.json", "1"), ("x.json", "2"), ("红.json", "3\n\n"), ("no.txt", "4")]:
         (folder / name).write_text(text, "utf-8")
         git(tmp_path, "add", ".")
         git(tmp_path, "commit", "-m", name)
+        commits.append(git(tmp_path, "rev-parse", "HEAD"))
+        (folder / "old.json").unlink(missing_ok=True)
     git(tmp_path, "rm", "-r", ".")
     git(tmp_path, "commit", "-m", "all gone")
     folder.mkdir(parents=True)
-    assert sorted((v.name, v.text) for v in committed(folder)) == [
-        ("x.json", "1"),
-        ("x.json", "2"),
-        ("红.json", "3\n\n"),
-    ]
+    later = [("x.json", "1"), ("x.json", "2"), ("红.json", "3\n\n")]
+    assert sorted((v.name, v.text) for v in committed(folder, commits[0])) == [("old.json", "0"), *later]
+    assert sorted((v.name, v.text) for v in committed(folder, commits[1])) == later
+    assert sorted((v.name, v.text) for v in committed(folder, commits[2])) == later[1:]
+    assert is_ancestor(folder, commits[0])
+    assert not is_ancestor(folder, "0" * 40)
     assert present(folder) == []
 
 
 def test_without_git_there_is_no_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(NoHistory, match="not a git repository"):
-        committed(tmp_path)
+        is_ancestor(tmp_path, "0" * 40)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NoHistory, match="git cannot be run"):
-        committed(tmp_path)
-    base = checks.baseline()
-    assert base.notes
+        is_ancestor(tmp_path, "0" * 40)
+    monkeypatch.setattr(checks, "entries", lambda: {"orders.order.v1": "0" * 40})
+    base = checks.published()
+    assert [note.split(": ")[:2] for note in base.notes] == [
+        ["orders.order.v1 compared with the working tree only", "git cannot be run"]
+    ]
     assert len(base.schemas) == len(checks.MODELS)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.tools import checks, docs
+from contracts.tools import checks, docs, recut
+from contracts.tools.baseline import unstable
 from contracts.tools.history import Version
 from deploy.cli import contracts as command
 from deploy.local.errors import StackError
@@ -28,6 +29,7 @@ def test_contracts_that_do_not(capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert json.loads(capsys.readouterr().out) == {
         "ok": False,
         "findings": [{"check": "drift", "where": FINDING.where, "message": "differs"}],
+        "unstable": unstable(),
         "notes": ["git cannot be run"],
     }
 
@@ -41,8 +43,9 @@ def test_nothing_is_written_twice(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_missing_is_written(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in ("ROOT", "SCHEMAS", "EXAMPLES"):
-        monkeypatch.setattr(command, name, tmp_path / "contracts" / name.lower())
+    for module in (command, recut):
+        for name in ("SCHEMAS", "EXAMPLES"):
+            monkeypatch.setattr(module, name, tmp_path / "contracts" / name.lower())
     monkeypatch.setattr(command, "ROOT", tmp_path / "contracts")
     command.write()
     assert "wrote contracts/schemas/orders.order-placed.v1.json" in capsys.readouterr().out
@@ -60,7 +63,7 @@ def test_a_readme_without_markers_is_a_sentence(monkeypatch: pytest.MonkeyPatch,
 
 def test_a_broken_file_is_a_finding_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Version("orders.order-placed.v1.json", "abc1234", "<<<<<<<")
-    monkeypatch.setattr(checks, "baseline", lambda: checks.Baseline([broken], []))
+    monkeypatch.setattr(checks, "published", lambda: checks.Published([broken], []))
     found, _ = checks.everything()
     assert {each.check for each in found if "orders.order-placed.v1.json@abc1234 is no JSON" in each.message} == {
         "compatible",

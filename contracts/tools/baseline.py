@@ -1,0 +1,73 @@
+"""`baseline.json`: the commit from which each topic's contract counts for ever. A topic without an entry is not stable.
+
+It is a committed file and not a tag, because a checkout may have no tags.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from contracts.registry import MODELS
+from contracts.tools.history import NoHistory, Version, committed, is_ancestor
+from contracts.tools.schemas import EXAMPLES, ROOT, SCHEMAS, TOPIC_KEYWORD, type_of
+
+FILE = ROOT / "baseline.json"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def entries() -> dict[str, str]:
+    """Topic -> the full id of its commit. Raises `ValueError` that names the entry that is wrong."""
+    try:
+        found: Any = json.loads(FILE.read_text("utf-8"))
+    except (OSError, ValueError) as wrong:
+        raise ValueError(f"{FILE.name} cannot be read as a JSON object of topic -> commit: {wrong}") from wrong
+    if not isinstance(found, dict):
+        raise ValueError(f"{FILE.name} is {found!r}; expected a JSON object of topic -> commit")
+    known = {model.TOPIC for model in MODELS.values()}
+    for topic, commit in found.items():
+        if topic not in known:
+            raise ValueError(f"{FILE.name}: {topic!r} is no topic with event types; expected one of {sorted(known)}")
+        if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
+            raise ValueError(f"{FILE.name}: {topic} has {commit!r}; expected the 40 hex digits of a commit")
+    return found
+
+
+def unstable() -> list[str]:
+    """The topics with event types and without an entry, in order of name. Raises `ValueError` as `entries` does."""
+    stable = entries()
+    return sorted({model.TOPIC for model in MODELS.values()} - stable.keys())
+
+
+def counted(stable: dict[str, str]) -> tuple[list[Version], list[Version], list[str]]:
+    """The schemas and examples of stable topics in git's history from their commits on, each distinct content once.
+
+    The last list are notes on topics whose history is not there to look at. Raises `ValueError` for an entry whose
+    commit is not in the history of HEAD.
+    """
+    schemas: list[Version] = []
+    examples: list[Version] = []
+    notes: list[str] = []
+    for commit in dict.fromkeys(stable.values()):
+        topics = sorted(topic for topic, since in stable.items() if since == commit)
+        try:
+            if not is_ancestor(ROOT, commit):
+                raise ValueError(
+                    f"{FILE.name}: commit {commit} of {', '.join(topics)} is not in the history of HEAD; "
+                    "expected the id that the commit has on the main branch"
+                )
+            found = [each for each in committed(SCHEMAS, commit) if each.data().get(TOPIC_KEYWORD) in topics]
+            types = {_type(each) for each in found}
+            schemas += found
+            examples += [each for each in committed(EXAMPLES, commit) if _type(each) in types]
+        except NoHistory as why:
+            notes.append(f"{', '.join(topics)} compared with the working tree only: {why}")
+    return schemas, examples, notes
+
+
+def _type(version: Version) -> str:
+    folder = version.name.split("/")[0]
+    if folder == "records":
+        return str(version.data()["headers"]["ce_type"])
+    return type_of(folder.removesuffix(".json"))
