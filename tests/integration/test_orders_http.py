@@ -41,6 +41,13 @@ async def test_an_order_is_taken_with_frozen_prices(orders: Orders):
     assert [(line.item, line.quantity) for line in reserve.lines] == [("honey", 2), ("tofu", 750)]
 
 
+async def test_a_pickup_names_nobody_to_dispatch(orders: Orders):
+    order = await orders.place(fulfilment={"kind": "pickup", "point": "gate"})
+    assert await orders.names(subject=order) == ["OrderPlaced"]
+    person = (await orders.get(f"/v1/orders/{order}")).json()["recipient"]
+    assert (person["name"], person["phone"]) == ("李姐", "13900000000")
+
+
 async def test_the_same_again_gets_the_same_answer_and_does_nothing(orders: Orders):
     body = an_order(order_id=str(uuid4()))
     first = await orders.post("/v1/orders", body)

@@ -90,7 +90,8 @@ class Intake:
             CORRELATION.set(first[order.id].request)
             TRACEPARENT.set(first[order.id].traceparent)
             announce(uow, placed(order))
-            uow.emit(people[order.id].put(order))
+            if order.terms.is_delivery:
+                uow.emit(people[order.id].put(order))
         return fresh
 
 

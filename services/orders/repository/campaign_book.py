@@ -64,7 +64,8 @@ class Campaigns:
             self.uow.emit(event, part=str(event.join) if isinstance(event, JoinRefunded) else "")
         for order in decision.orders:
             announce(self.uow, placed(order))
-            self.uow.emit(self._people[order.id].put(order))
+            if order.terms.is_delivery:
+                self.uow.emit(self._people[order.id].put(order))
         for command in decision.commands:  # last: what is released here the orders have drawn on before
             self.uow.emit(command)
         if decision.deadline is not None:
