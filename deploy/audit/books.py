@@ -57,6 +57,7 @@ _INVENTORY = {
 _DISPATCH = {
     "job": 'select id::text, "order"::text as order_id, reservation::text, state, lines::text, wave from job '
     "order by id",
+    "wave": "select id, blocked from wave where blocked is not null order by id",
 }
 TABLES = {ORDERS: _KIT | _ORDERS, INVENTORY: _KIT | _INVENTORY, DISPATCH: _KIT | _DISPATCH}
 

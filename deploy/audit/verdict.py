@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.topics import INVENTORY, ORDERS
+from contracts.topics import DISPATCH, INVENTORY, ORDERS
 from deploy.audit.checks import CHECKS, ENDED, Check
 from deploy.audit.checks.records import repeats
 from deploy.audit.evidence import Evidence
@@ -37,9 +37,10 @@ def judge(evidence: Evidence, *, require_terminal: bool = False) -> Verdict:
         found = _run(check, evidence)
         lines.append(f"{'differs' if found else 'holds':>7}  {check.claim}")
         findings += found
-    lines += _parked(evidence)
+    blocked = [f"  blocked  wave {row['id']}: {row['blocked']}" for row in evidence.rows(DISPATCH, "wave")]
+    lines += [*_parked(evidence), *blocked]
     parked = sum(not row["discarded"] for _, row in evidence.parked)
-    return Verdict(not findings, parked, [*lines, *_words(findings, parked)], findings)
+    return Verdict(not findings, parked, [*lines, *_words(findings, parked, len(blocked))], findings)
 
 
 def _run(check: Check, evidence: Evidence) -> list[Finding]:
@@ -66,9 +67,10 @@ def _parked(evidence: Evidence) -> list[str]:
     ]
 
 
-def _words(findings: list[Finding], parked: int) -> list[str]:
+def _words(findings: list[Finding], parked: int, blocked: int) -> list[str]:
     if not findings:
-        return [f"The books are complete but parked: {parked}" if parked else "The books hold."]
+        books = f"The books are complete but parked: {parked}" if parked else "The books hold."
+        return [books, *([f"Waves that can't be planned: {blocked}"] if blocked else [])]
     more = [f"   then  {finding}" for finding in findings[1:10]]
     rest = [f"   and {len(findings) - 10} more"] if len(findings) > 10 else []
     return [f"  first  {findings[0]}", *more, *rest, f"The books do not hold: {len(findings)} differences."]

@@ -9,7 +9,7 @@ from contracts.events.dispatch import CancelDelivery, ScheduleDelivery
 from contracts.events.orders import RecipientPut
 from contracts.registry import MODELS
 from services.dispatch import api, desk, handlers
-from services.dispatch.repository import DispatchBook
+from services.dispatch.repository import DispatchBook, signals
 from services.dispatch.settings import quote_key
 from services.kit.consumer import Subscription
 from services.kit.message import Erased
@@ -47,4 +47,6 @@ SERVICE = Service(
     on_due=handlers.on_due,
     routes=api.ROUTERS,
     background=(desk.run,),
+    signals=(signals.blocked,),
+    checks={"waves": signals.waves},
 )

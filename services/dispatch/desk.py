@@ -1,7 +1,8 @@
 """The worker's endless task at the dispatcher's desk: plans waves that are cut, answers late jobs, ends waves.
 
-Its memory are the rows: a wave whose planner died is found again, and a plan is applied only to the version of the
-wave that it was made for. Nothing is solved inside a transaction.
+All state is in the rows: a wave whose planner died is found again, and a plan is applied only to the version of the
+wave that it was made for. A wave that can't be planned is blocked: its row says why, and it is tried again. Nothing is
+solved inside a transaction.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.repository import DispatchBook
 from services.dispatch.repository.planning import (
     Standing,
+    WaveProblem,
+    block_wave,
     claim_wave,
     ended_waves,
     read_problem,
@@ -27,11 +30,14 @@ from services.dispatch.repository.planning import (
     waited_for,
 )
 from services.dispatch.ways import PATIENCE_S, measured
+from services.kit.database import is_transient
 from services.kit.service import Context
 
 LEAST_S, JOB_S, MOST_S = 0.5, 0.05, 5.0
 """What a plan may take: at least this, more for each job, and never more than that."""
 LEASE = timedelta(seconds=MOST_S + PATIENCE_S + 5)
+AGAIN = timedelta(seconds=2)
+"""How long a blocked wave waits until it is tried again."""
 IDLE_S = 0.2
 _log = structlog.get_logger("halfday.desk")
 
@@ -58,17 +64,34 @@ async def _endless(context: Context, *steps: Callable[[Context], Awaitable[bool]
 
 
 async def plan_next(context: Context) -> bool:
-    """Plans one cut wave, if there is one that nobody is at."""
+    """Plans one cut wave, if there is one that nobody is at; blocks it with the reason where that can't be done."""
     wave = await claim_wave(context.pool, context.clock.real(), LEASE)
     if wave is None:
         return False
-    problem, lost = await read_problem(context.pool, wave, late=True)
+    try:
+        read = await read_problem(context.pool, wave, late=True)
+        if read.obstacle and read.lost:
+            await _block(context, wave, read.obstacle)
+        else:
+            await _apply(context, wave, await _solved(read))
+    except Exception as error:  # whatever it is, this wave says so and others get their turn
+        if is_transient(error):
+            raise
+        _log.error("a wave can't be planned", wave=wave.id, exc_info=error)
+        await _block(context, wave, f"planning failed ({type(error).__name__}): see the log of dispatch's worker")
+    return True
+
+
+async def _solved(read: WaveProblem) -> Plan:
+    problem, plan = read.problem, Plan((), (), 0, "none")
     if problem and problem.orders:
         plan = await planner.plan(await measured(problem), min(MOST_S, LEAST_S + JOB_S * len(problem.orders)))
-    else:
-        plan = Plan((), (), 0, "none")
-    await _apply(context, wave, replace(plan, unserved=(*plan.unserved, *lost)))
-    return True
+    return replace(plan, unserved=(*plan.unserved, *read.lost))
+
+
+async def _block(context: Context, wave: Wave, reason: str) -> None:
+    _log.warning("a wave is blocked", wave=wave.id, reason=reason)
+    await block_wave(context.pool, wave, reason, context.clock.real() + AGAIN)
 
 
 async def _apply(context: Context, wave: Wave, plan: Plan) -> None:
@@ -91,8 +114,10 @@ async def answer_next(context: Context) -> bool:
 async def _fitted(found: Standing, now: datetime) -> Plan:
     """The wave's plan with its late jobs in it, or with the reason why not."""
     wave, plan, late = found.wave, found.plan, found.late
-    if wave.state is not State.PLANNED or plan is None or found.problem is None:
+    if wave.state is not State.PLANNED or plan is None:
         return _without(found, f"the routes of wave {wave.id} are handed out")
+    if found.problem is None:
+        return _without(found, found.obstacle)
     if wave.slot_from <= now:
         return _without(found, f"the slot of wave {wave.id} has begun")
     try:

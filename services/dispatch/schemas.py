@@ -103,7 +103,8 @@ class PlanFigures(BaseModel):
 
 
 class WaveView(BaseModel):
-    """A wave as it stands; `jobs` counts its jobs by state."""
+    """A wave as it stands; `jobs` counts its jobs by state. `blocked` says why it can't be planned, which is tried
+    again every few seconds."""
 
     wave: str
     market_day: str
@@ -114,6 +115,7 @@ class WaveView(BaseModel):
     capacity: int
     state: str
     version: int
+    blocked: str | None = None
     jobs: dict[str, int]
     plan: PlanFigures | None
 

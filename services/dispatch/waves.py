@@ -14,8 +14,10 @@ from services.dispatch.domain.job import Job, Slot, State
 from services.dispatch.domain.life import Assigned, Placed, Unplaced, decide
 from services.dispatch.domain.wave import Wave
 from services.dispatch.planning.plan import Plan
+from services.dispatch.planning.problem import MOST
 from services.dispatch.planning.standing import served
 from services.dispatch.repository import DispatchBook
+from services.dispatch.repository.problem_rows import too_much
 from services.kit.message import Unprocessable
 
 CUTOFF = "cutoff"  # kind of the deadline that cuts a wave
@@ -49,6 +51,9 @@ def settle(book: DispatchBook, job: Job) -> None:
         book.amend(job, waits=waits)
         return
     load_g, cold_ml = book.catalog.load_of(job.lines)
+    if max(load_g, cold_ml) > MOST:
+        book.take(decide(job, Unplaced(too_much(load_g, cold_ml))))
+        return
     job = book.amend(job, load_g=load_g, cold_ml=cold_ml)
     if recipient.obstacle:
         book.take(decide(job, Unplaced(recipient.obstacle)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -87,13 +88,16 @@ def topics_of(context: Context) -> list[str]:
 
 
 def api_checks(context: Context) -> dict[str, Check]:
-    """An API is ready when its database answers: orders are taken while Kafka is away."""
+    """An API is ready when its database answers: orders are taken while Kafka is away. The service's own checks say
+    more.
+    """
 
     async def database() -> Finding:
         await context.pool.fetchval("select 1", timeout=1.5)
         return Finding(True, "answers")
 
-    return {"database": database}
+    own = {name: partial(check, context.pool) for name, check in context.service.checks.items()}
+    return {"database": database, **own}
 
 
 def worker_checks(context: Context, kafka: Kafka) -> dict[str, Check]:

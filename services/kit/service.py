@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from services.kit.deadlines import Sweeper
 from services.kit.delivery import Handler
 from services.kit.express import Lane
 from services.kit.handling import Book, Handling
+from services.kit.health import Finding
 from services.kit.patience import wait_for
 from services.kit.settings import Settings
 from services.kit.unit_of_work import Pool, UnitOfWork, begin
@@ -25,7 +26,7 @@ from services.kit.unit_of_work import Pool, UnitOfWork, begin
 class Service:
     """A service as data. `models` are all types of the contracts, by name; `background` are endless tasks of the
     worker, such as a planner's loop; each of `signals` is asked every few seconds to read the database into a gauge of
-    its own.
+    its own; `checks` are lines of `/ready` by name, in the API and in the worker.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Service:
     routes: Callable[[Context], APIRouter] | tuple[APIRouter, ...] = ()
     background: tuple[Callable[[Context], Awaitable[None]], ...] = ()
     signals: tuple[Callable[[Pool], Awaitable[None]], ...] = ()
+    checks: Mapping[str, Callable[[Pool], Awaitable[Finding]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

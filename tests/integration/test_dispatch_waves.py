@@ -114,9 +114,9 @@ async def test_an_orphan_solve_is_taken_up_again_and_a_late_one_is_dropped(world
     assert not await desk.plan_next(world.context)
     world.clock.advance(desk.LEASE + timedelta(seconds=1))
     assert await desk.plan_next(world.context)
-    problem, lost = await desk.read_problem(world.pool, orphan)
-    await desk._apply(world.context, orphan, await planner.plan(problem, 5))
-    assert (lost, len(await world.told(WavePlanned))) == ([], 1)
+    read = await desk.read_problem(world.pool, orphan)
+    await desk._apply(world.context, orphan, await planner.plan(read.problem, 5))
+    assert (read.lost, len(await world.told(WavePlanned))) == ((), 1)
 
 
 async def test_a_plan_shows_routes_and_draws_them_but_keeps_no_place(world: World):

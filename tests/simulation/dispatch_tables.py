@@ -18,7 +18,7 @@ from services.dispatch.domain.wave import Wave, plan_of
 from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.repository import DispatchBook, views
 from services.dispatch.repository.book import Need
-from services.dispatch.repository.planning import Standing
+from services.dispatch.repository.planning import Standing, WaveProblem
 from services.kit.message import Message
 from tests.simulation.memory import Reader, Transaction
 
@@ -140,9 +140,7 @@ async def claim_wave(pool: Any, real: datetime, lease: timedelta) -> Wave | None
     return None
 
 
-async def read_problem(
-    pool: Reader, wave: Wave, crew: Collection[str] = (), *, late: bool = False
-) -> tuple[Any, list[Unserved]]:
+async def read_problem(pool: Reader, wave: Wave, crew: Collection[str] = (), *, late: bool = False) -> WaveProblem:
     """The wave's jobs and couriers by id: all that the simulation's planner looks at."""
     await pool.statement()
     jobs = sorted(pool.rows("job").values(), key=lambda job: job.id)
@@ -151,20 +149,24 @@ async def read_problem(
     found = [j for j in jobs if (_is_in(j, wave.id) and j.state is State.PLANNED) or (j in asking and j not in full)]
     lost = [str(j.id) for j in found if pool.get("recipient", j.order).lat is None]
     crew = [e for e in pool.rows("catalog").values() if isinstance(e, CourierPut) and e.station == wave.station]
-    problem = SimpleNamespace(
+    problem: Any = SimpleNamespace(
         orders=[SimpleNamespace(id=str(job.id)) for job in found if str(job.id) not in lost],
         couriers=[SimpleNamespace(id=courier.id) for courier in sorted(crew, key=lambda c: c.id)],
     )
     gone = [Unserved(id, "nobody knows where to deliver") for id in lost]
-    return problem, [*(Unserved(str(job.id), "the wave is full") for job in full), *gone]
+    return WaveProblem(problem, (*(Unserved(str(job.id), "the wave is full") for job in full), *gone))
+
+
+async def block_wave(_pool: Reader, wave: Wave, reason: str, _until: datetime) -> None:
+    raise AssertionError(f"wave {wave.id} is blocked: {reason}")  # every entry of this market can be used
 
 
 async def read_standing(pool: Reader, id: str) -> Standing | None:
     await pool.statement()
     wave = pool.get("wave", id)
     stands = pool.get("plan", (id, wave.version))
-    problem, lost = await read_problem(pool, wave, late=True)
-    return Standing(wave, stands, problem, tuple(lost))
+    read = await read_problem(pool, wave, late=True)
+    return Standing(wave, stands, read.problem, read.lost)
 
 
 async def waited_for(pool: Reader) -> str | None:
@@ -231,6 +233,7 @@ SEAMS: tuple[tuple[Any, str, Any], ...] = (
     (DispatchBook, "read_catalog", read_catalog),
     (DispatchBook, "read_recipients", read_recipients),
     (DispatchBook, "save", save),
+    (desk, "block_wave", block_wave),
     (desk, "claim_wave", claim_wave),
     (desk, "read_problem", read_problem),
     (desk, "read_standing", read_standing),

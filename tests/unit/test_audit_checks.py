@@ -168,3 +168,12 @@ def test_a_wave_differs_only_for_an_order_that_listened(went_by: str, said: list
     job = {"id": "j", "order_id": "o", "state": "loaded", "wave": "w2", "lines": "[]"}
     found.books["dispatch", "job"].append(job)
     assert words(crossings.jobs(found)) == said
+
+
+def test_a_blocked_wave_is_named_and_the_books_hold() -> None:
+    found = evidence()
+    found.books["dispatch", "wave"].append({"id": "noon", "blocked": "station guandu has no usable position"})  # type: ignore[index]
+    verdict = judge(found)
+    assert verdict.ok
+    assert "  blocked  wave noon: station guandu has no usable position" in verdict.lines
+    assert verdict.lines[-2:] == ["The books hold.", "Waves that can't be planned: 1"]

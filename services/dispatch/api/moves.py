@@ -42,6 +42,8 @@ async def apply(
     found = await read_standing(running.pool, wave)
     if found is None:
         raise not_found(f"Wave {wave}")
+    if found.obstacle:
+        raise conflict(f"Wave {wave} can't be changed: {found.obstacle}", "blocked")
     draft = await _draft(found, body)
     if dry_run and draft is None:
         raise _refused(found.wave, body.version)

@@ -16,7 +16,7 @@ from services.dispatch.planning.plan import Trip
 from services.dispatch.planning.problem import Problem
 from services.dispatch.repository import views
 from services.dispatch.repository.planning import problem_of
-from services.kit.problems import not_found
+from services.kit.problems import conflict, not_found
 
 router = APIRouter(prefix="/v1/waves", tags=["waves"], dependencies=[OPERATOR])
 
@@ -49,12 +49,15 @@ async def plan(running: Running, request: Request, wave: Slug) -> Response:
 async def problem(running: Running, wave: Slug) -> Problem:
     """What the wave carries as a routing problem, also when it is over: for `POST /v1/plan` and what-ifs.
 
-    Orders whose recipient was erased are not in it. 404 where the wave or its station is unknown.
+    Orders whose recipient was erased are not in it. 404 where the wave is unknown, 409 `blocked` where its station
+    can't be used.
     """
     found = await problem_of(running.pool, wave)
-    if found is None or found[0] is None:
-        raise not_found(f"A problem of wave {wave}")
-    return found[0]
+    if found is None:
+        raise not_found(f"Wave {wave}")
+    if found.problem is None:
+        raise conflict(f"Wave {wave} has no problem: {found.obstacle}", "blocked")
+    return found.problem
 
 
 def _trip(trip: Trip, jobs: dict[UUID, dict[str, Any]]) -> TripView:

@@ -42,12 +42,15 @@ async def cut(running: Running, wave: Slug) -> WaveView:
 
 @router.post("/{wave}:release")
 async def release(running: Running, wave: Slug) -> WaveView:
-    """Hands the routes out: from here on cancels are refused. 409 before the wave is planned; repeatable."""
+    """Hands the routes out: from here on cancels are refused. Repeatable; 409 before the wave is planned, which says
+    what prevents it."""
     async with running.unit() as uow:
         book = DispatchBook(uow, None)
         found = await _locked(book, wave)
         if found.state in {State.OPEN, State.CUT}:
-            raise conflict(f"The wave is {found.state}: it has no plan yet", "not-planned")
+            blocked = (await views.wave(running.pool, wave) or {}).get("blocked")
+            why = f"it can't be planned: {blocked}" if blocked else "it has no plan yet"
+            raise conflict(f"The wave is {found.state}: {why}", "not-planned")
         if found.state is State.PLANNED and (plan := await views.plan(uow.conn, wave)):
             await book.lock_jobs_of([wave])
             waves.release(book, found, plan[1])

@@ -12,8 +12,10 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 _STRICT = ConfigDict(extra="forbid")
-Amount = Annotated[int, Field(ge=0, le=2**40)]
-Instant = Annotated[int, Field(ge=0, le=2**40)]
+MOST = 2**40
+"""The largest amount and the last instant that a problem can say."""
+Amount = Annotated[int, Field(ge=0, le=MOST)]
+Instant = Annotated[int, Field(ge=0, le=MOST)]
 Name = Annotated[str, Field(max_length=200)]
 NO_WAY = 10**9
 """Metres or seconds of a way that doesn't exist: longer than any shift and any tour."""

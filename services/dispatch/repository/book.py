@@ -16,7 +16,6 @@ from uuid import UUID
 from contracts.events.catalog import CatalogEvent, ItemPut, MarketDayPut, SitePut, StationPut
 from contracts.events.dispatch import DispatchCommand, ScheduleDelivery
 from contracts.events.orders import RecipientPut
-from contracts.registry import decode
 from services.dispatch.domain.catalog import Catalog, key_of
 from services.dispatch.domain.delivery import Attempt, Evidence, Recipient
 from services.dispatch.domain.job import Job, State, new_job
@@ -156,8 +155,7 @@ class DispatchBook:
             wanted,
             [SitePut.TYPE, StationPut.TYPE],
         )
-        entries = {row["key"]: decode(row["type"], row["body"].encode()) for row in found}
-        self.catalog = Catalog({key: entry for key, entry in entries.items() if isinstance(entry, CatalogEvent)})
+        self.catalog = rows.catalog_of(found)
 
     async def read_recipients(self, orders: Collection[UUID]) -> None:
         """Reads recipients without locking them: for a report about jobs that are locked."""

@@ -13,9 +13,10 @@ from services.dispatch.domain.catalog import key_of
 from services.dispatch.domain.job import HANDED_OUT, State
 from services.dispatch.domain.wave import Wave, plan_of
 from services.dispatch.planning.plan import Plan, Unserved
-from services.dispatch.planning.problem import Courier, Order, Place, Problem, Window
+from services.dispatch.planning.problem import Order, Problem
 from services.dispatch.planning.standing import carried, served
 from services.dispatch.repository import rows as of
+from services.dispatch.repository.problem_rows import Unusable, courier_of, order_of, station_of
 from services.dispatch.repository.tables import LATE
 from services.kit.unit_of_work import Pool
 
@@ -29,6 +30,8 @@ update wave set solving_until = $2 where id = (
   order by cutoff, id limit 1 for update skip locked
 ) returning *
 """
+_BLOCK = "update wave set blocked = $3, solving_until = $4 where id = $1 and version = $2 and state = 'cut'"
+_BLOCKED = "select id, blocked from wave where blocked is not null order by cutoff, id limit 20"
 _JOBS = f"""
 select job.id, load_g, cold_ml, coalesce(slot_from, $3) as slot_from, coalesce(slot_until, $4) as slot_until,
   lat, lon, erased, state = 'incomplete' as late
@@ -48,7 +51,7 @@ at_work as (
     and courier in (select body->>'id' from crew)
   order by courier, until_at - from_at desc
 )
-select body->>'id' as id, (body->>'capacity_g')::bigint as capacity_g, (body->>'cold_ml')::bigint as cold_ml,
+select body->>'id' as id, body->>'capacity_g' as capacity_g, body->>'cold_ml' as cold_ml,
   coalesce(from_at, $5 - $7::interval) as from_at, coalesce(until_at, $6 + $7::interval) as until_at
 from crew left join at_work on courier = body->>'id'
 where from_at is not null or not exists (select from at_work) or body->>'id' = any($8) order by id
@@ -64,14 +67,26 @@ and not exists (select from job where wave = wave.id and state not in ('delivere
 
 
 @dataclass(frozen=True, slots=True)
+class WaveProblem:
+    """The jobs of a wave as a routing problem; `lost` are those that can't be part of it, with the reason. Where the
+    station can't be used there is no problem: `obstacle` says why, and all jobs are lost."""
+
+    problem: Problem | None
+    lost: tuple[Unserved, ...]
+    obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """A wave and the plan of its version, with the problem that the plan is to solve now: of jobs that are still
-    wanted, and of couriers on shift or in the plan. `lost` are jobs that can't be part of it."""
+    wanted, and of couriers on shift or in the plan. `lost` are jobs that can't be part of it; `obstacle` says why there
+    is no problem."""
 
     wave: Wave
     plan: Plan | None
     problem: Problem | None
     lost: tuple[Unserved, ...]
+    obstacle: str = ""
 
     @property
     def late(self) -> tuple[str, ...]:
@@ -91,6 +106,17 @@ async def claim_wave(pool: Pool, real: datetime, lease: timedelta) -> Wave | Non
     return of.wave_of(row) if row else None
 
 
+async def block_wave(pool: Pool, wave: Wave, reason: str, until: datetime) -> None:
+    """Notes on a cut wave why it can't be planned, and leaves it alone until then; a wave that has moved on meanwhile
+    stays as it is."""
+    await pool.execute(_BLOCK, wave.id, wave.version, reason, until)
+
+
+async def blocked_waves(pool: Pool) -> dict[str, str]:
+    """The waves that can't be planned, at most 20, each with the reason."""
+    return {row["id"]: row["blocked"] for row in await pool.fetch(_BLOCKED)}
+
+
 async def read_problem(
     pool: Pool,
     wave: Wave,
@@ -98,22 +124,20 @@ async def read_problem(
     crew: Collection[str] = (),
     *,
     late: bool = False,
-) -> tuple[Problem | None, list[Unserved]]:
-    """The wave's jobs in these states as a routing problem, and those that can't be part of it; no problem where the
-    station is unknown. Couriers of `crew` are in it also when they are not on shift; `late` jobs that wait for the
-    wave's plan are in it as far as the wave has room.
+) -> WaveProblem:
+    """The wave's jobs in these states as a routing problem. Couriers of `crew` are in it also when they are not on
+    shift; `late` jobs that wait for the wave's plan are in it as far as the wave has room.
     """
     asking = plan_of(wave.id) if late else None
     rows = await pool.fetch(_JOBS, wave.id, states, wave.slot_from, wave.slot_until, asking)
     rows, full = await _seated(pool, wave, rows)
-    placed = [row for row in rows if row["lat"] is not None and not row["erased"]]
-    lost = [Unserved(str(row["id"]), "nobody knows where to deliver") for row in rows if row not in placed]
-    station = await pool.fetchrow(
-        "select (body->>'lat')::float as lat, (body->>'lon')::float as lon from catalog where key = $1",
-        key_of(StationPut, wave.station),
-    )
-    if station is None:
-        return None, [*full, *(Unserved(str(row["id"]), f"station {wave.station} is unknown") for row in rows)]
+    made = [order_of(row) for row in rows]
+    lost = (*full, *(order for order in made if isinstance(order, Unserved)))
+    body = await pool.fetchval("select body from catalog where key = $1", key_of(StationPut, wave.station))
+    try:
+        station = station_of(wave.station, body)
+    except Unusable as wrong:
+        return WaveProblem(None, (*full, *(Unserved(str(row["id"]), str(wrong)) for row in rows)), str(wrong))
     couriers = await pool.fetch(
         _COURIERS,
         CourierPut.TYPE,
@@ -125,8 +149,8 @@ async def read_problem(
         SHIFT_MARGIN,
         list(crew),
     )
-    problem = Problem(Place(**station), tuple(map(_courier, couriers)), tuple(map(_order, placed)))
-    return problem, [*full, *lost]
+    orders = tuple(order for order in made if isinstance(order, Order))
+    return WaveProblem(Problem(station, tuple(map(courier_of, couriers)), orders), lost)
 
 
 async def _seated(
@@ -138,7 +162,7 @@ async def _seated(
     return [row for row in rows if row["id"] not in full], [Unserved(str(id), "the wave is full") for id in full]
 
 
-async def problem_of(pool: Pool, wave: str) -> tuple[Problem | None, list[Unserved]] | None:
+async def problem_of(pool: Pool, wave: str) -> WaveProblem | None:
     """The problem of all that the wave has carried or will, for a second look at it; None where there is no such wave.
     Jobs of recipients who were erased can't be part of it."""
     row = await pool.fetchrow("select * from wave where id = $1", wave)
@@ -153,8 +177,8 @@ async def read_standing(pool: Pool, id: str) -> Standing | None:
         return None
     wave, plan = of.wave_of(row), of.plan_of(row["plan"]) if row["plan"] else None
     crew = [route.courier for route in plan.routes] if plan else []
-    problem, lost = await read_problem(pool, wave, crew=crew, late=True)
-    return Standing(wave, plan, problem, tuple(lost))
+    read = await read_problem(pool, wave, crew=crew, late=True)
+    return Standing(wave, plan, read.problem, read.lost, read.obstacle)
 
 
 async def waited_for(pool: Pool) -> str | None:
@@ -166,16 +190,3 @@ async def waited_for(pool: Pool) -> str | None:
 async def ended_waves(pool: Pool) -> Sequence[str]:
     """Released waves that seem to have no job under way; decide under the wave's lock."""
     return [row["id"] for row in await pool.fetch(_ENDED)]
-
-
-def _courier(row: asyncpg.Record) -> Courier:
-    return Courier(row["id"], row["capacity_g"], row["cold_ml"], _s(row["from_at"]), _s(row["until_at"]))
-
-
-def _order(row: asyncpg.Record) -> Order:
-    slot = Window(_s(row["slot_from"]), _s(row["slot_until"]))
-    return Order(str(row["id"]), Place(row["lat"], row["lon"]), row["load_g"], row["cold_ml"], (slot,))
-
-
-def _s(moment: datetime) -> int:
-    return int(moment.timestamp())

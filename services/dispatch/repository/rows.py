@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import asyncpg
 import orjson
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from contracts.events.catalog import CatalogEvent
 from contracts.events.dispatch import Quote
 from contracts.events.orders import GoodsLine
+from contracts.registry import UnknownType, decode
+from services.dispatch.domain.catalog import Catalog
 from services.dispatch.domain.delivery import Recipient
 from services.dispatch.domain.job import Job, Slot, State
 from services.dispatch.domain.wave import State as WaveState
@@ -21,6 +25,21 @@ _SLOT = ("wave", "slot_from", "slot_until", "as_promised")
 _JOB = tuple(f.name for f in dataclasses.fields(Job) if f.name != "slot")
 _WAVE = tuple(f.name for f in dataclasses.fields(Wave))
 _PLAN = TypeAdapter(Plan)
+
+
+def catalog_of(rows: Iterable[asyncpg.Record]) -> Catalog:
+    """The entries in rows of `catalog`. One that its contract can't read is as if it had not arrived: jobs wait for it,
+    and its correction."""
+    found = [entry for row in rows if (entry := _entry_of(row))]
+    return Catalog({entry.key: entry for entry in found})
+
+
+def _entry_of(row: asyncpg.Record) -> CatalogEvent | None:
+    try:
+        entry = decode(row["type"], row["body"].encode())
+    except (UnknownType, ValidationError):
+        return None
+    return entry if isinstance(entry, CatalogEvent) else None
 
 
 def job_of(row: asyncpg.Record) -> Job:

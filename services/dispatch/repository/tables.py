@@ -14,9 +14,9 @@ on conflict (id) do update set
 WAVES = """
 insert into wave select * from jsonb_populate_recordset(null::wave, $1::text::jsonb)
 on conflict (id) do update set
-  (station, slot_from, slot_until, cutoff, capacity, state, version) =
+  (station, slot_from, slot_until, cutoff, capacity, state, version, blocked) =
   (excluded.station, excluded.slot_from, excluded.slot_until, excluded.cutoff, excluded.capacity, excluded.state,
-   excluded.version)
+   excluded.version, null)
 """
 RECIPIENTS = """
 insert into recipient select * from jsonb_populate_recordset(null::recipient, $1::text::jsonb)

@@ -11,12 +11,11 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from contracts.events.catalog import CatalogEvent, MarketDayPut, SitePut
-from contracts.registry import decode
+from contracts.events.catalog import MarketDayPut, SitePut
 from services.dispatch.domain.catalog import Catalog
 from services.dispatch.domain.wave import Wave
 from services.dispatch.planning.plan import Plan
-from services.dispatch.repository.rows import plan_of, wave_of
+from services.dispatch.repository.rows import catalog_of, plan_of, wave_of
 from services.kit.outbox import Connection
 from services.kit.unit_of_work import Pool
 
@@ -163,9 +162,7 @@ async def promise_basis(pool: Pool, market_day: str | None, at: datetime) -> tup
         SitePut.TYPE,
         [f"market-day/{day}" for day in days],
     )
-    known = [decode(row["type"], row["body"].encode()) for row in entries]
-    catalog = Catalog({entry.key: entry for entry in known if isinstance(entry, CatalogEvent)})
-    return catalog, [wave_of(row) for row in found], Counter({row["id"]: row["taken"] for row in found})
+    return catalog_of(entries), [wave_of(row) for row in found], Counter({row["id"]: row["taken"] for row in found})
 
 
 def market_days(catalog: Catalog) -> list[MarketDayPut]:
