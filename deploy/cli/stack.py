@@ -76,7 +76,7 @@ def status(*, data: Path = DATA, as_json: AsJson = False) -> int:
     for process in endpoints.read(data)["processes"]:
         alive = psutil.pid_exists(process["pid"])
         rows.append({**process, "state": ready.get(process["name"], "running") if alive else "is being restarted"})
-    fine = all(row["state"] in ("ready", "running") for row in rows)
+    fine = all(row["state"] == "running" or endpoints.is_ready(row["state"]) for row in rows)
     if as_json:
         print(json.dumps({"ready": fine, "processes": rows}))
     else:

@@ -56,7 +56,9 @@ def none_runs(data: Path) -> StackError:
 
 
 def readiness(data: Path) -> dict[str, str]:
-    """Each service process of the stack on `data` to `ready`, or to why it isn't, in its own words."""
+    """Each service process of the stack on `data` to `ready`, `ready, but ...` with what is degraded, or to why it
+    isn't ready, in its own words.
+    """
     ports: dict[str, int] = json.loads((data / "ports.json").read_text())
     names = [process["name"] for process in read(data)["processes"]]
     return {name: _ask(ports[name]) for name in names if "." in name}
@@ -66,14 +68,25 @@ def waiting(data: Path) -> str:
     """What the stack on `data` still waits for, in words; empty when every service process is ready."""
     if not (data / FILE).exists():
         return "Kafka and PostgreSQL are starting"
-    return "; ".join(f"{name}: {why}" for name, why in readiness(data).items() if why != "ready")
+    return "; ".join(f"{name}: {why}" for name, why in readiness(data).items() if not is_ready(why))
+
+
+def degraded(data: Path) -> str:
+    """What does not work in service processes of the stack on `data` that are ready, in words; empty if all does."""
+    found = readiness(data).items()
+    return "; ".join(f"{name}: {state}" for name, state in found if is_ready(state) and state != "ready")
+
+
+def is_ready(state: str) -> bool:
+    """Whether a state of `readiness` is that of a process that is ready."""
+    return state.split(",")[0] == "ready"
 
 
 def _ask(port: int) -> str:
     try:
         with _direct.open(f"http://127.0.0.1:{port}/ready", timeout=3) as answer:
-            answer.read()
-        return "ready"
+            degraded = json.loads(answer.read()).get("degraded")
+        return f"ready, but {'; '.join(degraded)}" if degraded else "ready"
     except urllib.error.HTTPError as refusal:
         return " ".join(refusal.read().decode(errors="replace").split())[:300] or f"HTTP {refusal.code}"
     except OSError:

@@ -85,6 +85,8 @@ def stack(data: Path) -> str:
         return f"none runs; start one with: ./halfday up --data '{data}'"
     if waiting := endpoints.waiting(data):
         raise StackError(f"process {pid} runs it, not ready: {waiting} (logs: {data / 'logs'})")
+    if degraded := endpoints.degraded(data):
+        raise StackError(f"process {pid} runs it, and something needs an operator: {degraded}")
     return f"process {pid} runs it, all parts ready"
 
 

@@ -19,10 +19,13 @@ CHECK_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: whether it stands in the way of work, and in words or seconds what there is."""
+    """What a check found, in words or seconds. Not `ok`: the process can't work. `degraded`: it works but for
+    something that an operator has to put right.
+    """
 
     ok: bool
     detail: str | float
+    degraded: bool = False
 
 
 Check = Callable[[], Awaitable[Finding]]
@@ -54,7 +57,9 @@ async def _run(check: Check) -> Finding:
 
 
 def routes(service: str, readiness: Readiness) -> list[Route]:
-    """The three routes. `/live` answers while the event loop runs; `/ready` is 503 and says why when not ready."""
+    """The three routes. `/live` answers while the event loop runs; `/ready` is 503 and says why when not ready, and
+    says what is degraded, which leaves it ready: a load balancer must not take out a process that serves the rest.
+    """
 
     async def live(_request: Request) -> Response:
         return _json({"live": True, "service": service})
@@ -62,7 +67,8 @@ def routes(service: str, readiness: Readiness) -> list[Route]:
     async def ready(_request: Request) -> Response:
         is_ready, findings = await readiness.report()
         reasons = [f"{name}: {finding.detail}" for name, finding in findings.items() if not finding.ok]
-        body = {"ready": is_ready, "service": service, "reasons": reasons, "checks": findings}
+        degraded = [f"{name}: {finding.detail}" for name, finding in findings.items() if finding.degraded]
+        body = {"ready": is_ready, "service": service, "reasons": reasons, "degraded": degraded, "checks": findings}
         return _json(body, 200 if is_ready else 503)
 
     async def metrics(_request: Request) -> Response:

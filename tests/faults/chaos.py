@@ -93,7 +93,9 @@ class Chaos:
 
     async def _unready(self, names: set[str]) -> str:
         found = await asyncio.to_thread(endpoints.readiness, self._data)
-        return "; ".join(f"{name}: {why}" for name, why in found.items() if name in names and why != "ready")
+        return "; ".join(
+            f"{name}: {why}" for name, why in found.items() if name in names and not endpoints.is_ready(why)
+        )
 
     def pids(self) -> dict[str, int]:
         """Who runs now."""
