@@ -19,4 +19,5 @@ async def blocked(pool: Pool) -> None:
 async def waves(pool: Pool) -> Finding:
     """Names each wave that can't be planned with its reason. The process works on, so it stays ready."""
     found = await blocked_waves(pool)
-    return Finding(True, "; ".join(f"wave {id} is blocked: {why}" for id, why in found.items()) or "none is blocked")
+    said = "; ".join(f"wave {id} is blocked: {why}" for id, why in found.items())
+    return Finding(True, said or "none is blocked", degraded=bool(found))
