@@ -8,6 +8,8 @@ RETENTION_MS = 60 * 24 * 3600 * 1000
 ORDERS, INVENTORY, DISPATCH = "orders", "inventory", "dispatch"
 SERVICES = (ORDERS, INVENTORY, DISPATCH)
 OBSERVER = "observer"
+TOPIC_KEYWORD = "x-topic"
+"""In each schema: the topic of the type's records. It tells the topic of a type whose class is gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from typing import Any
 
 from contracts.registry import MODELS
 from contracts.tools.history import NoHistory, Version, committed, is_ancestor
-from contracts.tools.schemas import EXAMPLES, ROOT, SCHEMAS, TOPIC_KEYWORD, type_of
+from contracts.tools.schemas import EXAMPLES, ROOT, SCHEMAS, type_of
+from contracts.topics import TOPIC_KEYWORD
 
 FILE = ROOT / "baseline.json"
 _COMMIT = re.compile(r"[0-9a-f]{40}")

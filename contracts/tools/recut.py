@@ -9,7 +9,8 @@ from typing import Any
 from contracts.envelope import Event
 from contracts.registry import MODELS, decode, encode
 from contracts.tools.checks import lost
-from contracts.tools.schemas import EXAMPLES, RECORDS, SCHEMAS, TOPIC_KEYWORD, as_text, type_of
+from contracts.tools.schemas import EXAMPLES, RECORDS, SCHEMAS, as_text, type_of
+from contracts.topics import TOPIC_KEYWORD
 
 
 def recut(stable: set[str]) -> dict[Path, str | None]:

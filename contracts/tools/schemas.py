@@ -7,13 +7,12 @@ from pathlib import Path
 
 from contracts.compat import Schema
 from contracts.envelope import Event
+from contracts.topics import TOPIC_KEYWORD
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMAS = ROOT / "schemas"
 EXAMPLES = ROOT / "examples"
 RECORDS = EXAMPLES / "records"
-TOPIC_KEYWORD = "x-topic"
-"""In each schema: the topic of the type's records. It tells the topic of a type whose class is gone."""
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 

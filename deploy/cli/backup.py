@@ -46,7 +46,8 @@ def restore(file: Path, /, *, data: Path, as_json: AsJson = False) -> None:
     `halfday up` then goes on from the moment of the backup; what was accepted
     after it is not there. Use one of the two folders from then on, never both:
     their clients would see two truths. Nothing is overwritten; a file that was
-    cut or changed leaves nothing behind.
+    cut or changed, or that a version with other contracts wrote, leaves nothing
+    behind.
 
     Example: halfday restore saturday.tar.gz --data ./market-restored
 

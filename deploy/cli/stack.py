@@ -32,7 +32,8 @@ def up(
 ) -> None:
     """Start Kafka, PostgreSQL and the services on a data folder, print their addresses, keep them running.
 
-    Ctrl-C or `halfday down` stops them; the state survives in the folder.
+    Ctrl-C or `halfday down` stops them; the state survives in the folder. Data
+    that a version with other contracts wrote is refused.
 
     Example: halfday up --data ./market --workers orders=2,dispatch=3 --detach
 

@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
-from deploy.local import postgres, process
+from deploy.local import contract_record, postgres, process
 from deploy.local.errors import StackError
 from deploy.local.files import sync_folder
 from deploy.local.holder import Holder
@@ -75,7 +75,7 @@ def restore(file: Path, data: Path) -> Backup:
     """Makes the data folder that `file` holds, with every byte checked; `data` appears only when it is whole.
 
     Raises StackError when `data` is there already (nothing is ever overwritten), when the file is cut, changed or no
-    backup, and when another version of PostgreSQL or Kafka wrote it.
+    backup, and when another version of PostgreSQL or Kafka wrote it, or one with another contract state.
     """
     if data.exists():
         raise StackError(f"{data} is there already, and a restore overwrites nothing; name a new folder with --data")
@@ -83,6 +83,7 @@ def restore(file: Path, data: Path) -> Backup:
     try:
         draft.mkdir(parents=True, mode=0o700)
         found = _unpack(file, draft)
+        contract_record.check(draft, backup=file)
         os.sync()  # one for all: a sync for each of some thousand files takes many seconds
         draft.rename(data)
         sync_folder(data.parent)

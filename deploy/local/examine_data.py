@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy.local import endpoints, postgres
+from deploy.local import contract_record, endpoints, postgres
 from deploy.local.errors import StackError
 from deploy.local.examine_machine import disk
 from deploy.local.holder import holder
@@ -44,7 +44,8 @@ def state(data: Path) -> str:
     made = (data / "postgres/data/PG_VERSION").read_text().strip()
     if made != postgres.version():
         raise StackError(f"its databases are of PostgreSQL {made}, this Halfday has {postgres.version()}; use that one")
-    return f"secrets, topics and databases (PostgreSQL {made}) are there"
+    contract_record.check(data)
+    return f"secrets, topics and databases (PostgreSQL {made}) are there, of this version's contracts"
 
 
 def _mend(lost: list[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deploy.local import endpoints, services
+from deploy.local import contract_record, endpoints, services
 from deploy.local.clock import clock_environment
 from deploy.local.errors import StackError
 from deploy.local.files import write_private
@@ -80,11 +80,13 @@ class Stack:
     def start(self) -> None:
         """Returns when Kafka and PostgreSQL answer and every service process was started.
 
-        On any error everything is stopped again before it is raised.
+        On any error everything is stopped again before it is raised. A folder with data of another contract state is
+        a StackError.
         """
         self._holder = Holder(self.data)
         (self.data / endpoints.FILE).unlink(missing_ok=True)  # of a run that crashed
         try:
+            contract_record.admit(self.data)
             self._launch()
             for keeper in (*self._stores, *self._services):
                 while not self._done(keeper):

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import backup, postgres
+from contracts.state import TopicState, contract_state
+from deploy.local import backup, contract_record, postgres
 from deploy.local.errors import StackError
 from deploy.local.holder import Holder
 
 STATE = {
+    contract_record.FILE: json.dumps(contract_state()).encode(),
     "secrets.json": b'{"tokens": "secret"}',
     "kafka/data/formatted": b"",
     "kafka/data/orders.order.v1-0/00000000000000000000.log": b"\x00records" * 40_000,
@@ -161,6 +163,16 @@ def test_a_bad_file_is_refused_and_leaves_nothing(name: str, data: Path, tmp_pat
     with pytest.raises(StackError, match=words):
         backup.restore(file, tmp_path / "new")
     assert {path for path in tmp_path.iterdir() if path != file} == before
+
+
+def test_a_backup_of_another_contract_state_is_refused_and_leaves_nothing(data: Path, tmp_path: Path) -> None:
+    made = contract_state() | {"orders.order.v1": TopicState("another digest", None)}
+    (data / contract_record.FILE).write_text(json.dumps(made))
+    backup.write(data, tmp_path / "b.tar.gz")
+    words = r"b\.tar\.gz holds data of another contract state \(orders\.order\.v1\); restore it with the version"
+    with pytest.raises(StackError, match=words):
+        backup.restore(tmp_path / "b.tar.gz", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_nothing_is_overwritten(data: Path, tmp_path: Path) -> None:

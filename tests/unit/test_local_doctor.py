@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from deploy.local import examine_data, examine_machine, postgres
+from contracts.state import contract_state
+from deploy.local import contract_record, examine_data, examine_machine, postgres
 from deploy.local.errors import StackError
 from deploy.local.files import write_private
 from deploy.local.holder import Holder
@@ -26,6 +27,7 @@ def data(tmp_path: Path) -> Path:
     for name in ("kafka/data/formatted", "postgres/data/PG_VERSION"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(postgres.version() + "\n")
+    write_private(tmp_path / contract_record.FILE, json.dumps(contract_state()))
     write_private(tmp_path / "secrets.json", "{}")
     return tmp_path
 
@@ -64,7 +66,7 @@ def test_what_a_machine_lacks_is_a_sentence(
 def test_a_healthy_folder_and_that_nothing_is_changed(data: Path) -> None:
     before = sorted((path, path.stat().st_mtime_ns) for path in data.rglob("*"))
     said = {what: check(data) for what, check in examine_data.CHECKS.items()}
-    assert said["state"] == f"secrets, topics and databases (PostgreSQL {postgres.version()}) are there"
+    assert said["state"].startswith(f"secrets, topics and databases (PostgreSQL {postgres.version()}) are there")
     assert said["data clock"] == "real time"
     assert "none runs; start one with: ./halfday up --data" in said["stack"]
     assert sorted((path, path.stat().st_mtime_ns) for path in data.rglob("*")) == before
@@ -80,6 +82,11 @@ def broken(check: str, data: Path) -> str:
 def test_a_folder_that_others_can_read(data: Path) -> None:
     (data / "secrets.json").chmod(0o644)
     assert f"chmod 600 '{data / 'secrets.json'}'" in broken("data", data)
+
+
+def test_a_folder_of_another_contract_state(data: Path) -> None:
+    (data / contract_record.FILE).unlink()
+    assert "holds data from before contract states were recorded; go on with the version" in broken("state", data)
 
 
 def test_parts_that_are_lost(data: Path) -> None:
