@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -131,11 +133,13 @@ async def _taken_up(problem: Problem, made: Plan, late: Sequence[Order], threads
 
 
 def draw(problem: Problem, made: Plan, file: Path) -> None:
-    """Writes the picture; raises StackError where that can't be."""
+    """Writes the picture, a new file with mode 0600; raises StackError where that can't be."""
     from services.dispatch.planning import picture
 
     try:
-        file.write_text(picture.svg(problem, made), "utf-8")
+        # It shows where people live.
+        with open(file, "w", encoding="utf-8", opener=partial(os.open, mode=0o600)) as drawn:
+            drawn.write(picture.svg(problem, made))
     except OSError as wrong:
         raise StackError(f"{file} can't be written: {wrong.strerror}") from wrong
     print(f"The picture is in {file}", file=sys.stderr)

@@ -29,6 +29,7 @@ def up(
     workers: str = "",
     detach: Switch = False,
     as_json: AsJson = False,
+    secrets: Switch = False,
 ) -> None:
     """Start Kafka, PostgreSQL and the services on a data folder, print their addresses, keep them running.
 
@@ -48,7 +49,9 @@ def up(
     detach
         Return when the stack is ready and leave it running.
     as_json
-        Print endpoints.json instead of words.
+        Print endpoints.json instead of words, without its passwords and tokens.
+    secrets
+        With --json: print the passwords and tokens too.
     """
     options = Options(port_base, parse_workers(workers))
     data = data.absolute()
@@ -59,9 +62,9 @@ def up(
     _fetch_jars()
     if detach:
         supervisor.wait_ready(supervisor.launch(data, options), data)
-        _announce(data, as_json)
+        _announce(data, as_json, secrets)
     else:
-        supervisor.serve(data, options, say=_say, started=lambda stack: _when_ready(stack, as_json))
+        supervisor.serve(data, options, say=_say, started=lambda stack: _when_ready(stack, as_json, secrets))
 
 
 def status(*, data: Path = DATA, as_json: AsJson = False) -> int:
@@ -136,15 +139,15 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _when_ready(stack: Stack, as_json: bool) -> None:
+def _when_ready(stack: Stack, as_json: bool, secrets: bool) -> None:
     stack.wait_ready()
-    _announce(stack.data, as_json)
+    _announce(stack.data, as_json, secrets)
 
 
-def _announce(data: Path, as_json: bool) -> None:
+def _announce(data: Path, as_json: bool, secrets: bool) -> None:
     found = endpoints.read(data)
     if as_json:
-        print(json.dumps(found, indent=1), flush=True)
+        print(json.dumps(found if secrets else endpoints.without_secrets(found), indent=1), flush=True)
         return
     for service, url in found["http"].items():
         print(f"{service:<10} {url}/docs")

@@ -50,6 +50,20 @@ def read(data: Path) -> dict[str, Any]:
     return found
 
 
+def without_secrets(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without passwords and tokens: what may be shown on a terminal or in a log of CI."""
+    kafka = {**found["kafka"], "security": {k: v for k, v in found["kafka"]["security"].items() if k != "password"}}
+    databases = {service: _without_password(url) for service, url in found["postgres"].items()}
+    shown = ("version", "http", "processes")
+    return {**{name: found[name] for name in shown}, "kafka": kafka, "postgres": databases}
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    login, _, address = rest.rpartition("@")
+    return f"{scheme}://{login.partition(':')[0]}@{address}"
+
+
 def none_runs(data: Path) -> StackError:
     """What to say of a folder on which no stack runs."""
     return StackError(f"no stack runs on {data}; start one with: ./halfday up --data '{data}'")

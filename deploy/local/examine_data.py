@@ -12,17 +12,33 @@ from pathlib import Path
 from deploy.local import contract_record, endpoints, postgres
 from deploy.local.errors import StackError
 from deploy.local.examine_machine import disk
+from deploy.local.files import refuse_shared
 from deploy.local.holder import holder
 from deploy.local.ports import is_free
 
 _SKEW_S = 120.0
+# PostgreSQL's own group may pass through some folders where root runs it as another user.
+_CLOSED = {
+    ".": 0o710,
+    "logs": 0o700,
+    "kafka": 0o700,
+    "postgres": 0o710,
+    "postgres/data": 0o700,
+    "secrets.json": 0o600,
+    "endpoints.json": 0o600,
+    "kafka/server.properties": 0o600,
+    "postgres/password": 0o600,
+}
+"""The most that each of them may allow."""
 
 
 def folder(data: Path) -> str:
     """Where it is, how much it holds, and that only its owner may look into it."""
-    kept = data / "secrets.json"
-    if kept.exists() and stat.S_IMODE(kept.stat().st_mode) & 0o077:
-        raise StackError(f"others can read the passwords in {kept}; run: chmod 600 '{kept}'")
+    refuse_shared(data, "move it to a folder of yours")
+    for name, most in _CLOSED.items():
+        path = data / name
+        if path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & ~most:
+            raise StackError(f"other users have access to {path} (mode {mode:03o}); run: chmod {most:03o} '{path}'")
     size = sum(found.st_blocks * 512 for found in _stats(data))
     return f"{data}, {size / 1e6:.0f} MB; {disk(data)}"
 

@@ -1,27 +1,85 @@
-"""Small files of a data folder, written so that a reader never sees half of one."""
+"""Files and folders that only their owner may see, written so that a reader never sees half of one."""
 
+import errno
 import os
+import secrets
+import stat
 from pathlib import Path
 
 from deploy.local.errors import StackError
 
+_WRITABLE_BY_OTHERS = 0o022
+# FAT and some network file systems know no hard links.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
+
 
 def make_data_folder(data: Path) -> None:
-    """Makes a data folder, for its owner only, with its logs folder; StackError when that is impossible."""
+    """Makes a data folder with its logs folder, both for their owner only.
+
+    Raises StackError when that is impossible, and for a folder in which another user could have put something.
+    """
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (data / "logs").mkdir(exist_ok=True)
+        refuse_shared(data, "choose another folder with --data")
+        (data / "logs").mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise StackError(f"{data} can't be used for data: {error.strerror}") from None
 
 
+def tighten(data: Path) -> None:
+    """Closes a data folder and its logs to all other users; StackError when that is refused."""
+    try:
+        for folder in (data, data / "logs"):
+            folder.chmod(0o700)
+    except OSError as error:
+        raise StackError(f"{data} can't be closed to other users: {error.strerror}") from None
+
+
+def refuse_shared(folder: Path, remedy: str) -> None:
+    """Raises StackError unless `folder` is ours (or root's) and nobody else may write in it."""
+    found = folder.stat()
+    if found.st_uid not in {0, os.geteuid()}:
+        raise StackError(f"{folder} belongs to another user (uid {found.st_uid}); {remedy}")
+    if stat.S_IMODE(found.st_mode) & _WRITABLE_BY_OTHERS:
+        raise StackError(
+            f"others can write in {folder}, so what is in it may not be yours; "
+            f"{remedy}, or look through it and run: chmod go-w '{folder}'"
+        )
+
+
+def draft_of(path: Path) -> Path:
+    """A name beside `path` that nobody can foresee."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+
+
+def create_private(path: Path) -> int:
+    """A descriptor of a new file with mode 0600; FileExistsError if anything has that name, also a link."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+
+
 def write_private(path: Path, text: str) -> None:
     """Replaces `path` atomically by a file with mode 0600: a reader sees the old text or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    draft.replace(path)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = draft_of(path)
+    try:
+        with open(create_private(draft), "w") as file:
+            file.write(text)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def put_in_place(draft: Path, path: Path) -> None:
+    """Gives a finished file its name; FileExistsError if anything has that name by now."""
+    try:
+        os.link(draft, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.close(create_private(path))
+        draft.replace(path)
+    else:
+        draft.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -7,20 +7,20 @@ import time
 from pathlib import Path
 
 from deploy.local.errors import StackError
-from deploy.local.files import make_data_folder
+from deploy.local.files import make_data_folder, tighten
 
 
 class Holder:
-    """Holds a data folder (made if absent) until `release` or the end of this process.
+    """Holds a data folder (made if absent, closed to other users) until `release` or the end of this process.
 
-    Raises StackError when another process holds it or it can't be written. The lock is the operating
-    system's, so a crash leaves none behind.
+    Raises StackError when another process holds it, it can't be written, or another user may have written in it. The
+    lock is the operating system's, so a crash leaves none behind.
     """
 
     def __init__(self, data: Path) -> None:
         make_data_folder(data)
         try:
-            self._file = os.fdopen(os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
+            self._file = os.fdopen(os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+")
         except OSError as error:
             raise StackError(f"{data} can't be used for data: {error.strerror}") from None
         try:
@@ -28,6 +28,7 @@ class Holder:
         except BlockingIOError:
             refuse_second(data)
             raise StackError(f"another process just took {data}") from None
+        tighten(data)  # by its holder only: while a stack runs, PostgreSQL's user may have to pass through
         self._file.truncate()
         self._file.write(str(os.getpid()))
         self._file.flush()

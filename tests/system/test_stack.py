@@ -178,6 +178,9 @@ def test_up_status_logs_and_down_with_the_real_services(tmp_path: Path) -> None:
         up = halfday("up", "--data", data, "--detach", "--json")
         assert up.returncode == 0, up.stderr
         assert set(pids(json.loads(up.stdout))) == NAMES
+        kept = json.loads((data / "endpoints.json").read_text())
+        assert not [token for token in kept["tokens"].values() if token in up.stdout]
+        assert kept["kafka"]["security"]["password"] not in up.stdout
         assert halfday("status", "--data", data).returncode == 0
         assert "already runs" in halfday("up", "--data", data).stderr
         assert "Kafka Server started" in halfday("logs", "kafka", "--data", data, "--lines", "1000").stdout

@@ -49,6 +49,8 @@ def test_the_dockerfile_is_clean(deploy: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     text = (deploy / "Dockerfile").read_text()
     assert text.rindex("\nUSER 10001") > text.rindex("\nCOPY ")
+    installs = [line for line in text.splitlines() if "pip install" in line]
+    assert all("--require-hashes" in line and "--only-binary :all:" in line for line in installs)
 
 
 def test_the_image_has_every_locked_package_but_the_embedded_stack(root: Path, deploy: Path) -> None:

@@ -27,6 +27,8 @@ def data(tmp_path: Path) -> Path:
     for name in ("kafka/data/formatted", "postgres/data/PG_VERSION"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(postgres.version() + "\n")
+        for folder in list((tmp_path / name).parents)[: name.count("/")]:
+            folder.chmod(0o700)
     write_private(tmp_path / contract_record.FILE, json.dumps(contract_state()))
     write_private(tmp_path / "secrets.json", "{}")
     return tmp_path
@@ -79,9 +81,28 @@ def broken(check: str, data: Path) -> str:
     return str(lacking.value)
 
 
-def test_a_folder_that_others_can_read(data: Path) -> None:
-    (data / "secrets.json").chmod(0o644)
-    assert f"chmod 600 '{data / 'secrets.json'}'" in broken("data", data)
+@pytest.mark.parametrize(
+    ("name", "bits", "closed"),
+    [
+        ("secrets.json", 0o644, "600"), ("endpoints.json", 0o604, "600"), ("kafka/server.properties", 0o640, "600"),
+        ("postgres/password", 0o644, "600"), ("logs", 0o755, "700"), ("kafka", 0o711, "700"),
+        ("postgres/data", 0o750, "700"), ("", 0o755, "710"),
+    ],
+)  # fmt: skip
+def test_what_others_can_read(name: str, bits: int, closed: str, data: Path) -> None:
+    path = data / name
+    if "." in name or name.endswith("password"):
+        write_private(path, "{}")
+    else:
+        path.mkdir(0o700, exist_ok=True)
+    examine_data.folder(data)
+    path.chmod(bits)
+    assert f"run: chmod {closed} '{path}'" in broken("data", data)
+
+
+def test_a_folder_that_others_can_write_in(data: Path) -> None:
+    data.chmod(0o777)
+    assert "others can write in" in broken("data", data)
 
 
 def test_a_folder_of_another_contract_state(data: Path) -> None:

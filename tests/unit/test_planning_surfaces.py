@@ -2,6 +2,7 @@
 
 import json
 import random
+import stat
 import subprocess
 import sys
 from dataclasses import replace
@@ -53,6 +54,7 @@ def test_plan_prints_draws_and_says_what_it_left_out(tmp_path: Path):
     assert "trip 1" in told.stdout
     assert "not served: far: " in told.stdout
     assert ElementTree.parse(drawn).getroot().tag == f"{SVG}svg"
+    assert stat.S_IMODE(drawn.stat().st_mode) == 0o600, "it shows where people live"
     whole = json.loads(halfday("plan", file, "--json", "--seconds", "2").stdout)
     assert whole["routes"][0]["trips"][0]["stops"][0]["order"] == "li"
 

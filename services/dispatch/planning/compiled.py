@@ -26,7 +26,12 @@ def main() -> int:
         return _told("numba is not installed: plans are searched with PyVRP.", 1)
     os.nice(NICE)
     try:
-        jit.folder().mkdir(parents=True, exist_ok=True)
+        jit.root().mkdir(parents=True, exist_ok=True, mode=0o700)
+        jit.folder().mkdir(exist_ok=True, mode=0o700)
+        if jit.shared(jit.folder()):
+            return _told(
+                f"Others can write in {jit.folder()} or its parent, so no code is kept there: PyVRP searches.", 1
+            )
         with (jit.folder() / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             return 0 if jit.ready() else _compile()

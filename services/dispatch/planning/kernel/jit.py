@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import stat
 import sys
 from collections.abc import Callable
 from hashlib import sha256
@@ -38,11 +39,19 @@ def folder() -> Path:
 
 
 def ready() -> bool:
-    """Whether compiled code lies at hand."""
+    """Whether compiled code lies at hand that nobody else can have put there: numba unpickles it."""
     try:
-        return PRESENT and (folder() / READY).exists()
+        return PRESENT and (folder() / READY).exists() and not shared(folder())
     except (OSError, RuntimeError):  # no home, no access
         return False
+
+
+def shared(compiled: Path) -> bool:
+    """Whether another user than ourselves and root can write in that folder, or put another in its place."""
+    above, itself = compiled.parent.stat(), compiled.stat()
+    ours = {0, os.geteuid()}
+    replaceable = above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX
+    return not {above.st_uid, itself.st_uid} <= ours or bool(itself.st_mode & 0o022) or bool(replaceable)
 
 
 def use() -> None:
