@@ -8,6 +8,7 @@ solved inside a transaction.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,6 +19,8 @@ from services.dispatch import waves
 from services.dispatch.domain.wave import State, Wave
 from services.dispatch.planning import planner, standing
 from services.dispatch.planning.plan import Plan, Unserved
+from services.dispatch.planning.planner import START_S, Choice
+from services.dispatch.planning.solver import Job
 from services.dispatch.repository import DispatchBook
 from services.dispatch.repository.planning import (
     Standing,
@@ -34,8 +37,8 @@ from services.kit.database import is_transient
 from services.kit.service import Context
 
 LEAST_S, JOB_S, MOST_S = 0.5, 0.05, 5.0
-"""What a plan may take: at least this, more for each job, and never more than that."""
-LEASE = timedelta(seconds=MOST_S + PATIENCE_S + 5)
+"""What a search may take: at least this, more for each job, and never more than that. The start comes on top."""
+LEASE = timedelta(seconds=MOST_S + START_S + PATIENCE_S + 5)
 AGAIN = timedelta(seconds=2)
 """How long a blocked wave waits until it is tried again."""
 IDLE_S = 0.2
@@ -82,11 +85,12 @@ async def plan_next(context: Context) -> bool:
     return True
 
 
-async def _solved(read: WaveProblem) -> Plan:
-    problem, plan = read.problem, Plan((), (), 0, "none")
-    if problem and problem.orders:
-        plan = await planner.plan(await measured(problem), min(MOST_S, LEAST_S + JOB_S * len(problem.orders)))
-    return replace(plan, unserved=(*plan.unserved, *read.lost))
+async def _solved(read: WaveProblem) -> Choice:
+    made = Choice(Plan((), (), 0, "none"), "no order to plan")
+    if read.problem and read.problem.orders:
+        problem, seconds = await measured(read.problem), min(MOST_S, LEAST_S + JOB_S * len(read.problem.orders))
+        made = await planner.choose(Job(problem, seconds, time.monotonic(), start_s=START_S))
+    return replace(made, plan=replace(made.plan, unserved=(*made.plan.unserved, *read.lost)))
 
 
 async def _block(context: Context, wave: Wave, reason: str) -> None:
@@ -94,9 +98,11 @@ async def _block(context: Context, wave: Wave, reason: str) -> None:
     await block_wave(context.pool, wave, reason, context.clock.real() + AGAIN)
 
 
-async def _apply(context: Context, wave: Wave, plan: Plan) -> None:
+async def _apply(context: Context, wave: Wave, made: Choice) -> None:
+    plan = made.plan
     applied = await _write(context, wave, plan, waves.apply)
-    _log.info("planned", wave=wave.id, applied=applied, planner=plan.planner, stops=plan.stops, metres=plan.metres)
+    figures = {"stops": plan.stops, "metres": plan.metres, "fen": plan.cost_fen, "unserved": len(plan.unserved)}
+    _log.info("planned", wave=wave.id, applied=applied, planner=plan.planner, why=made.why, **figures)
 
 
 async def answer_next(context: Context) -> bool:

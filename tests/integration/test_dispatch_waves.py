@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from contracts.events.dispatch import (
     JobAssigned,
@@ -115,8 +116,17 @@ async def test_an_orphan_solve_is_taken_up_again_and_a_late_one_is_dropped(world
     world.clock.advance(desk.LEASE + timedelta(seconds=1))
     assert await desk.plan_next(world.context)
     read = await desk.read_problem(world.pool, orphan)
-    await desk._apply(world.context, orphan, await planner.plan(read.problem, 5))
+    await desk._apply(world.context, orphan, planner.Choice(await planner.plan(read.problem, 5), ""))
     assert (read.lost, len(await world.told(WavePlanned))) == ((), 1)
+
+
+async def test_the_log_says_which_plan_was_taken_and_why(world: World):
+    with capture_logs() as logged:
+        await world.planned([Order(n=n) for n in range(3)])
+    noon = next(line for line in logged if line["event"] == "planned" and line["wave"] == "noon")
+    view = await world.call("operator", "GET", "/waves/noon")
+    assert (noon["planner"], noon["applied"], noon["stops"]) == (view["plan"]["planner"], True, 3)
+    assert noon["why"].startswith(("searched for 0.7 s", "better than the searched plan", "the solver did not answer"))
 
 
 async def test_a_plan_shows_routes_and_draws_them_but_keeps_no_place(world: World):

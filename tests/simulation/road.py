@@ -11,6 +11,7 @@ from uuid import UUID
 from services.dispatch import desk
 from services.dispatch.api import couriers, jobs, waves
 from services.dispatch.planning.plan import Plan, Route, Stop, Trip, Unserved
+from services.dispatch.planning.planner import Choice
 from services.dispatch.repository import views
 from services.dispatch.schemas import ReassignBody, SyncBody
 from services.kit.problems import Problem
@@ -26,7 +27,8 @@ class Planner:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    async def plan(self, problem: Any, budget_s: float) -> Plan:
+    async def choose(self, job: Any) -> Choice:
+        problem = job.problem
         orders, crew = [order.id for order in problem.orders], [courier.id for courier in problem.couriers]
         chance = random.Random(" ".join(orders))  # the same problem has the same plan, on whichever database
         left = {order for order in orders if chance.random() < 0.08 or not crew}
@@ -38,8 +40,9 @@ class Planner:
             if stops:
                 routes.append(Route(courier, (Trip(start, start + 3600, stops),)))
         if not self.world.mirror:
-            await pause(self.world.rng.uniform(0, budget_s))
-        return Plan(tuple(routes), tuple(Unserved(order, "no room") for order in orders if order in left), 0, "sim")
+            await pause(self.world.rng.uniform(0, job.budget_s))
+        unserved = tuple(Unserved(order, "no room") for order in orders if order in left)
+        return Choice(Plan(tuple(routes), unserved, 0, "sim"), "the only one")
 
 
 def fitted(problem: Any, plan: Plan, late: Collection[str], now_s: int) -> tuple[Plan, tuple[()]]:
@@ -86,7 +89,7 @@ class Desk:
         return None
 
     def _lost(self) -> None:
-        self.poke(12)  # by then its lease on the wave has run out
+        self.poke(18)  # by then its lease on the wave has run out
 
 
 class Dispatcher:

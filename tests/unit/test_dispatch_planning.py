@@ -4,11 +4,14 @@ import random
 import sys
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from services.dispatch.planning import checker, greedy, planner
+from services.dispatch.planning import assemble, checker, greedy, planner, solver
+from services.dispatch.planning.model import Model
 from services.dispatch.planning.plan import Plan, Route, Stop, Trip, Unserved
+from services.dispatch.planning.planner import Choice
 from services.dispatch.planning.problem import Courier, Order, Place, Problem, Window
 
 HOUR = 3600
@@ -118,18 +121,63 @@ async def test_the_solver_runs_in_a_process_of_its_own():
     assert await planner.plan(TWO, 5) == replace(GOOD, planner="halfday")
 
 
+async def test_a_search_shorter_than_the_start_of_its_process_is_made():
+    """The search has its tenth of a second, however long the process takes to start."""
+    choice = await planner.choose(asked(TWO, 0.1))
+    assert choice == Choice(replace(GOOD, planner="halfday"), "searched for 0.1 s")
+
+
+def test_the_budget_runs_from_the_start_of_the_search_within_the_allowance():
+    job = replace(asked(TWO, 2.0), began_s=100.0, start_s=5.0)
+    assert solver.begun(job, 103.0).began_s == 103.0
+    assert solver.begun(job, 109.0).began_s == 105.0
+
+
+def asked(problem: Problem, budget_s: float, **more: Any) -> solver.Job:
+    return solver.Job(problem, budget_s, time.monotonic(), **{"start_s": 60.0, **more})
+
+
+def answering(plan: Plan) -> tuple[str, ...]:
+    """A solver that always has the same answer."""
+    return (sys.executable, "-c", f"print({solver.PLAN.dump_json(plan).decode()!r})")
+
+
+APART = assemble.plan(Model(TWO), {0: [[1], [2]]}, "searched")
+
+
+async def test_a_dearer_plan_than_the_greedy_one_is_never_taken():
+    assert not checker.faults(TWO, APART)
+    choice = await planner.choose(asked(TWO, 0.1), answering(APART))
+    assert choice.plan == GOOD
+    assert f"{GOOD.cost_fen} against {APART.cost_fen} fen" in choice.why
+    assert (
+        await planner.choose(asked(TWO, 0.1), answering(replace(GOOD, planner="searched")))
+    ).plan.planner == "searched"
+
+
+async def test_a_warm_plan_is_taken_where_it_is_the_best_and_keeps_every_rule(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(greedy, "solve", lambda _problem: APART)
+    warm = replace(GOOD, planner="warm")
+    assert (await planner.choose(asked(TWO, 0.1, warm=warm), answering(APART))).plan == warm
+    broken = replace(warm, routes=())
+    assert (await planner.choose(asked(TWO, 0.1, warm=broken), answering(APART))).plan.planner == "searched"
+
+
 @pytest.mark.parametrize(
-    "solver",
+    ("code", "start_s", "why"),
     [
-        "import sys; sys.exit(1)",
-        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
-        "import time; time.sleep(60)",
-        "print('no plan')",
-        """print('{"routes": [], "unserved": [], "metres": 0, "planner": "forgetful"}')""",
+        ("import sys; sys.exit(1)", 60.0, "the solver ended with code 1 and no plan"),
+        ("import os; os.kill(os.getpid(), 9)", 60.0, "the solver ended with code -9 and no plan"),
+        ("import time; time.sleep(60)", 0.1, "the solver did not answer within 0.2 s"),
+        ("print('no plan')", 60.0, "the solver ended with code 0 and no plan"),
+        (
+            """print('{"routes": [], "unserved": [], "metres": 0, "planner": "forgetful"}')""",
+            60.0,
+            "the solver's plan breaks a rule: order a is lost",
+        ),
     ],
     ids=["fails", "is killed", "is late", "answers nonsense", "loses orders"],
 )
-async def test_a_greedy_plan_comes_whatever_becomes_of_the_solver(solver: str):
-    began = time.monotonic()
-    assert await planner.plan(TWO, 1.0, solver=(sys.executable, "-c", solver)) == GOOD
-    assert time.monotonic() - began < 10
+async def test_a_greedy_plan_comes_whatever_becomes_of_the_solver(code: str, start_s: float, why: str):
+    choice = await planner.choose(asked(TWO, 0.1, start_s=start_s), (sys.executable, "-c", code))
+    assert choice == Choice(GOOD, why)

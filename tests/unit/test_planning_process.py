@@ -73,14 +73,14 @@ async def test_a_solver_killed_in_the_middle_costs_a_fifth_of_a_second(tmp_path:
 @pytest.mark.parametrize("size", [SMALL, BIG], ids=["30 orders", "1000 orders"])
 async def test_a_late_solver_is_cut_off_at_the_budget(size):
     began = time.monotonic()
-    plan = await planner.plan(size, 2.0, solver=script("import time; time.sleep(60)"))
+    plan = await planner.plan(size, 2.0, start_s=0.0, solver=script("import time; time.sleep(60)"))
     assert time.monotonic() - began < 10  # 2.1 where the machine has nothing else to do
     assert plan == greedy.solve(size)
 
 
 async def test_what_the_solver_has_started_ends_with_it(tmp_path: Path):
     file = tmp_path / "pid"
-    planning = asyncio.create_task(planner.plan(SMALL, 1.0, solver=script(PARENT, str(file))))
+    planning = asyncio.create_task(planner.plan(SMALL, 1.0, start_s=2.0, solver=script(PARENT, str(file))))
     grandchild = await pid_in(file)
     await planning
     async with asyncio.timeout(5):
@@ -109,7 +109,7 @@ async def test_the_event_loop_goes_on_meanwhile():
             ticks += 1
 
     ticking = asyncio.create_task(tick())
-    await planner.plan(BIG, 1.0, solver=script("import time; time.sleep(60)"))
+    await planner.plan(BIG, 1.0, start_s=0.0, solver=script("import time; time.sleep(60)"))
     ticking.cancel()
     assert ticks > 20
 

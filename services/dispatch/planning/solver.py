@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
@@ -27,8 +28,9 @@ FOCUS_MARGIN_S, FOCUS_MARGIN_ORDER_S = 0.005, 0.00002
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to solve. `began_s` is the monotonic clock, which processes share, when the budget began to run;
-    `iterations` bounds the search instead of the time: then equal jobs give equal bytes."""
+    """What to solve. The budget runs from the moment when the search starts, at most `start_s` after `began_s` on the
+    monotonic clock, which processes share. `iterations` bounds the search instead of the time: then equal jobs give
+    equal bytes."""
 
     problem: Problem
     budget_s: float
@@ -39,13 +41,19 @@ class Job:
     iterations: int | None = None
     focus: str | None = None
     """The order that the search is for, with most of its work around it."""
+    start_s: float = 0.0
 
 
 JOB, PLAN = TypeAdapter(Job), TypeAdapter(Plan)
 
 
+def begun(job: Job, now_s: float) -> Job:
+    """The job with its budget running from now, or from when its allowance for the start was used up."""
+    return replace(job, began_s=min(now_s, job.began_s + job.start_s))
+
+
 def solve(job: Job) -> Plan:
-    """The best plan that the rest of the budget gives: the searched one, the greedy one or `warm`."""
+    """The better of `warm` and the plan found in the rest of the budget. The greedy plan is compared by the caller."""
     from services.dispatch.planning import assemble, fleets, greedy, search, timing
     from services.dispatch.planning.model import Model
 
@@ -76,19 +84,26 @@ def main() -> None:
     if len(sys.argv) > 1:
         signal.alarm(int(sys.argv[1]))
         job = JOB.validate_json(sys.stdin.buffer.read())
+        _load()
+        job = begun(job, time.monotonic())
         os.nice(NICE)  # only now: a wave waits for the start
         sys.stdout.buffer.write(PLAN.dump_json(solve(job)))
         sys.stdout.buffer.flush()
         os._exit(0)  # to take all apart that was loaded takes a while
-    here = Place(0, 0)
-    small = Problem(here, (Courier("", 1, 0, 0, 9),), (Order("", here, 1, 0, (Window(0, 9),)),), 0)
-    solve(Job(small, 1.0, time.monotonic(), iterations=1))  # loads what searching needs
+    _load()
     os.nice(NICE)
     sys.stdout.buffer.write(b"\n")
     sys.stdout.buffer.flush()
     for line in sys.stdin.buffer:
         sys.stdout.buffer.write(PLAN.dump_json(solve(JOB.validate_json(line))) + b"\n")
         sys.stdout.buffer.flush()
+
+
+def _load() -> None:
+    """Loads what a search needs, by a small one."""
+    here = Place(0, 0)
+    small = Problem(here, (Courier("", 1, 0, 0, 9),), (Order("", here, 1, 0, (Window(0, 9),)),), 0)
+    solve(Job(small, 1.0, time.monotonic(), iterations=1))
 
 
 if __name__ == "__main__":
