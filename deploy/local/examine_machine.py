@@ -80,7 +80,7 @@ def postgresql() -> str:
     who = {
         "same": "runs as you",
         "mapped": "you are root, so it runs in a user namespace",
-        "user": "you are root, so it runs as another user",
+        "user": "you are root, so it runs as a user of its own",
     }
     return f"{postgres.version()} in {postgres.binaries()}; {who[identity.for_postgres().split(':')[0]]}"
 

@@ -1,8 +1,10 @@
 """A real PostgreSQL as one child process."""
 
+import os
 import secrets
 import shutil
 import signal
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +26,11 @@ SETTINGS = {
     "jit": "off",
     "log_checkpoints": "off",
     "timezone": "UTC",
+    "lc_messages": "C",
+    # A data folder may come from a backup: who may log in, and what is run, is for this code to say.
+    "config_file": os.devnull,
+    "hba_file": str(Path(__file__).with_name("pg_hba.conf")),
+    "ident_file": os.devnull,
 }
 
 
@@ -57,6 +64,29 @@ def end_leftovers(data: Path) -> None:
             continue
 
 
+def refuse_settings(cluster: Path) -> None:
+    """Raises StackError when the databases bring settings of their own.
+
+    PostgreSQL reads this one file whatever `config_file` is, and a setting can be a command that it runs.
+    """
+    file = cluster / "postgresql.auto.conf"
+    if not file.exists():
+        return
+    lines = [line.strip() for line in file.read_text(errors="replace").splitlines()]
+    if found := [line.partition("=")[0].strip()[:60] for line in lines if line and not line.startswith("#")]:
+        raise StackError(
+            f"{file} sets {', '.join(found[:5])}; the stack writes no settings there and starts with none, for one can "
+            "be a command that PostgreSQL runs. If you made them (alter system), take them out; else trust no part of "
+            "the folder"
+        )
+
+
+def _shared_memory() -> dict[str, str]:
+    """What initdb would find out, for its findings are not read."""
+    missing = sys.platform == "linux" and not os.access("/dev/shm", os.W_OK)  # noqa: S108 - looked at only
+    return {"dynamic_shared_memory_type": "mmap"} if missing else {}
+
+
 class Postgres:
     """One PostgreSQL server with everything under `data`; restartable after `stop`, `kill` or its own death.
 
@@ -70,6 +100,7 @@ class Postgres:
         self._bin = binaries()
         self._data = data
         self._home = (data / "postgres").absolute()
+        self._above = (data.absolute(), self._home)
         self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._cluster = self._home / "data"
         self._log = data.absolute() / "logs" / "postgres.log"
@@ -101,12 +132,13 @@ class Postgres:
         """
         who = identity.for_postgres()
         if not (self._cluster / "PG_VERSION").exists():
-            self._init(who)
-        identity.hand_over(self._home, who)
+            self._init()
+        identity.hand_over(self._cluster, who, self._above, self._bin / "postgres")
+        refuse_settings(self._cluster)
         # A dead server's pid may now belong to another process, and then PostgreSQL would not start.
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
         command: list[str | Path] = [self._bin / "postgres", "-D", self._cluster, "-p", str(self._port)]
-        for name, value in SETTINGS.items():
+        for name, value in (SETTINGS | _shared_memory()).items():
             command += ["-c", f"{name}={value}"]
         # SIGINT is its fast and clean stop.
         self._child = process.Child(command, log=self._log, pidfile=self._pidfile, who=who, death=signal.SIGINT)
@@ -150,15 +182,22 @@ class Postgres:
             write_private(file, secrets.token_urlsafe(24))
         return file.read_text()
 
-    def _init(self, who: str) -> None:
+    def _init(self) -> None:
         """Makes the cluster beside its place and moves it there: one that was cut short is never used."""
-        draft = self._home / "draft"
+        who = identity.for_initdb()
+        draft, password = self._home / "draft", self._home / "draft.password"
         shutil.rmtree(draft, ignore_errors=True)
-        identity.hand_over(self._home, who)
+        draft.mkdir(0o700)
+        write_private(password, self._password)
+        for path in (draft, password):
+            identity.hand_over(path, who, self._above, self._bin / "initdb")
         command: list[str | Path] = [self._bin / "initdb", "-D", draft, "-U", ADMIN, "--encoding=UTF8"]
-        command += ["--auth=scram-sha-256", f"--pwfile={self._home / 'password'}"]
+        command += ["--auth=scram-sha-256", f"--pwfile={password}"]
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-        done = process.run(command, who=who, timeout=120)
+        try:
+            done = process.run(command, who=who, timeout=120)
+        finally:
+            password.unlink()
         if done.returncode != 0:
             raise StackError(f"PostgreSQL's data folder can't be made: {done.stdout.strip().splitlines()[-1]}")
         draft.rename(self._cluster)
