@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter, validators
 from rich.console import Console
 
-from deploy.scenarios.machine import CoreShare, fitting
-
 if TYPE_CHECKING:
     from deploy.scenarios.model import Scenario
     from deploy.scenarios.rehearsal import Outcome
@@ -46,7 +44,8 @@ def demo(
     seed
         Who orders what and when; the same seed is the same day.
     speed
-        Business seconds in a real one; if not given, the scenario's own, or less on a busy machine.
+        The most business seconds in a real one. If not given: the scenario's own while people act, more while nobody
+        does. The clock waits for whoever is late, so a slow machine only makes the day longer.
     data
         Folder to play in, kept afterwards; a temporary one if not given.
     keep
@@ -55,29 +54,28 @@ def demo(
         Figures as one JSON object on stdout, progress on stderr.
     """
     console = Console(stderr=as_json)
-    with CoreShare() as core:
-        from deploy.scenarios.load import load
-        from deploy.scenarios.model import ScenarioError
-        from deploy.scenarios.rehearsal import DayFailed
+    from deploy.scenarios.load import load
+    from deploy.scenarios.model import ScenarioError
+    from deploy.scenarios.rehearsal import DayFailed
+
     try:
         plan = load(scenario)
         console.print(f"{scenario}, seed {seed}: starting Kafka, PostgreSQL and the services ...", soft_wrap=True)
-        pace = speed or fitting(plan.speed, core.share)
-        if pace < plan.speed:
-            console.print(f"The day passes at {pace:.0f} business seconds in a real one (usually {plan.speed:.0f}).")
-        return _run(console, plan, seed, pace, data, keep, as_json)
+        return _run(console, plan, seed, speed, data, keep, as_json)
     except (ScenarioError, DayFailed) as error:
         print(error, file=sys.stderr)
         return 1
 
 
-def _run(console: Console, plan: Scenario, seed: int, pace: float, data: Path | None, keep: bool, as_json: bool) -> int:
+def _run(
+    console: Console, plan: Scenario, seed: int, speed: float | None, data: Path | None, keep: bool, as_json: bool
+) -> int:
     from deploy.scenarios.rehearsal import rehearse
 
     for number in (signal.SIGTERM, signal.SIGHUP):  # leaves by the way that stops the stack
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     with _folder(data, keep) as folder:
-        outcome = rehearse(console, folder, plan, seed, pace, keep)
+        outcome = rehearse(console, folder, plan, seed, speed, keep)
         _show(console, outcome, time.monotonic() - _BEGAN, as_json)
         if keep:
             console.print(f"The stack runs on: look with ./halfday status --data {folder}", soft_wrap=True)

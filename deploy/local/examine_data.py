@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.local import contract_record, endpoints, postgres
+from deploy.local.clock import kept_segment
 from deploy.local.errors import StackError
 from deploy.local.examine_machine import disk
 from deploy.local.files import refuse_shared
 from deploy.local.holder import holder
 from deploy.local.ports import is_free
+from services.kit.clock import Clock
 
 _SKEW_S = 120.0
 # PostgreSQL's own group may pass through some folders where root runs it as another user.
@@ -76,11 +78,10 @@ def times(data: Path) -> str:
     if newest > time.time() + _SKEW_S:
         then = datetime.fromtimestamp(newest, UTC)
         raise StackError(f"it was written at {then:%F %R} UTC, later than now: the clock went back; set it")
-    file = data / "clock.json"
-    if not file.exists():
+    kept = kept_segment(data)
+    if kept is None:
         return "real time"
-    found = json.loads(file.read_text())
-    return f"business time {found['speed']} times as fast as real time, since {found['start']}"
+    return f"business time, {Clock(kept).now():%F %R} UTC" + ("" if kept.latest is None else ", driven by a played day")
 
 
 def kept_ports(data: Path) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from contracts.topics import SERVICES
 from deploy.local.errors import StackError
@@ -11,14 +10,13 @@ from deploy.local.errors import StackError
 @dataclass(frozen=True)
 class Options:
     """`port_base`: ports count up from it, else they are random and kept. `workers`: how many worker
-    processes a service has, else 1. `clock_start` and `clock_speed`: business time begins there and runs
-    that many times faster than life; None keeps the clock of the data folder, at first real time.
+    processes a service has, else 1. `driven`: somebody drives the business clock of the data folder (`clock.py`); else
+    the kept one runs on by itself, at first in real time.
     """
 
     port_base: int | None = None
     workers: Mapping[str, int] = field(default_factory=dict)
-    clock_start: datetime | None = None
-    clock_speed: float | None = None
+    driven: bool = False
 
 
 def parse_workers(text: str) -> dict[str, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local import contract_record, endpoints, services
-from deploy.local.clock import clock_environment
+from deploy.local.clock import clock_environment, run_on
 from deploy.local.errors import StackError
 from deploy.local.files import write_private
 from deploy.local.holder import Holder
@@ -150,7 +150,9 @@ class Stack:
         ports = Ports(self.data, self._options.port_base)
         kafka = Kafka(self.data, secrets.kafka, ports)
         postgres = Postgres(self.data, secrets.postgres, ports)
-        clock = clock_environment(self.data, self._options)
+        if not self._options.driven:
+            run_on(self.data)
+        clock = clock_environment(self.data)
         pending: list[tuple[str, Kept]] = []
         for name, service, role in services.instances(self._options):
             told = services.environment(name, service, kafka, postgres, ports, secrets)

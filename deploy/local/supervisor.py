@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 
 from deploy.local import endpoints
@@ -78,7 +77,7 @@ def launch(
         )
 
 
-def wait_ready(process: subprocess.Popen[bytes], data: Path, timeout: float = 90) -> None:
+def wait_ready(process: subprocess.Popen[bytes], data: Path, timeout: float = 300) -> None:
     """Returns when the stack that `launch` started on `data` is ready.
 
     Raises StackError with its own words when it ended instead, or with what it waits for after `timeout` s.
@@ -100,10 +99,8 @@ def command(data: Path, options: Options) -> list[str]:
         words += ["--port-base", str(options.port_base)]
     if options.workers:
         words += ["--workers", ",".join(f"{name}={count}" for name, count in options.workers.items())]
-    if options.clock_start is not None:
-        words += ["--clock-start", options.clock_start.isoformat()]
-    if options.clock_speed is not None:
-        words += ["--clock-speed", str(options.clock_speed)]
+    if options.driven:
+        words.append("--driven")
     return words
 
 
@@ -113,11 +110,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--port-base", type=int)
     parser.add_argument("--workers", type=parse_workers, default={})
-    parser.add_argument("--clock-start", type=datetime.fromisoformat)
-    parser.add_argument("--clock-speed", type=float)
+    parser.add_argument("--driven", action="store_true", help="somebody drives the business clock of the folder")
     parser.add_argument("--with-parent", action="store_true", help="stop when the parent process ends")
     given = parser.parse_args()
-    options = Options(given.port_base, given.workers, given.clock_start, given.clock_speed)
+    options = Options(given.port_base, given.workers, given.driven)
     try:
         if given.with_parent:
             die_with_parent()

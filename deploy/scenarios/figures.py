@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -77,7 +78,11 @@ class BurstFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A day in numbers. `reserved_ms`: real milliseconds from placed to held or reserved. `events`: by topic."""
+    """A day in numbers. `reserved_ms`: real milliseconds from placed to held or reserved. `events`: by topic.
+
+    `played_s`: real seconds from the first minute to the last; `waited_s`: those of them that the business clock stood
+    still, by what it waited for.
+    """
 
     market_day: str
     seed: int
@@ -90,13 +95,15 @@ class Figures:
     absorbed: dict[str, int]
     group_buys: list[GroupBuyFigures] = field(default_factory=list)
     bursts: list[BurstFigures] = field(default_factory=list)
+    played_s: float = 0.0
+    waited_s: dict[str, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for `--json`."""
         return asdict(self)
 
 
-def figures(day: Day, seen: Seen, tally: Tally, speed: float) -> Figures:
+def figures(day: Day, seen: Seen, tally: Tally) -> Figures:
     """What the observer saw and what the people counted themselves, as one set of figures."""
     sold, refused = seen.sold(day.market_day), seen.refused(day.market_day) + tally.sent_away
     goods = [
@@ -126,13 +133,19 @@ def figures(day: Day, seen: Seen, tally: Tally, speed: float) -> Figures:
         ends,
         goods,
         waves,
-        _shares(seen.waits(day.market_day), speed),
+        _shares(seen.waits(day.market_day)),
         events,
         seen.parked,
         absorbed,
         [_group_buy(buy, seen) for buy in day.group_buys],
-        [_burst(day, burst.id, seen, speed) for burst in day.scenario.bursts],
+        [_burst(day, burst.id, seen) for burst in day.scenario.bursts],
+        round(tally.played_s, 1),
+        {what: round(seconds, 1) for what, seconds in _longest_first(tally.waited_s) if seconds >= 0.05},
     )
+
+
+def _longest_first(waited_s: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted(waited_s.items(), key=lambda waited: -waited[1])
 
 
 def _group_buy(buy: GroupBuy, seen: Seen) -> GroupBuyFigures:
@@ -152,19 +165,19 @@ def _group_buy(buy: GroupBuy, seen: Seen) -> GroupBuyFigures:
     )
 
 
-def _burst(day: Day, burst: str, seen: Seen, speed: float) -> BurstFigures:
+def _burst(day: Day, burst: str, seen: Seen) -> BurstFigures:
     ids = (str(order.id) for order in day.orders if order.burst == burst)
     orders = [seen.orders[id] for id in ids if id in seen.orders]
     placed = [order.placed for order in orders]
-    taken_s = (max(placed) - min(placed)).total_seconds() / speed if placed else 0.0
+    taken_s = (max(placed) - min(placed)).total_seconds() if placed else 0.0
     rejected = sum(order.state == "rejected" for order in orders)
-    return BurstFigures(burst, len(orders), rejected, round(taken_s, 2), _shares(waits(orders), speed))
+    return BurstFigures(burst, len(orders), rejected, round(taken_s, 2), _shares(waits(orders)))
 
 
-def _shares(ascending: list[float], speed: float) -> dict[str, float]:
-    """The median and the 99th hundredth of waits in business seconds, in real milliseconds."""
+def _shares(ascending: list[float]) -> dict[str, float]:
+    """The median and the 99th hundredth of waits in seconds, in milliseconds."""
     places = {"p50": len(ascending) // 2, "p99": len(ascending) * 99 // 100}
-    return {name: round(1000 * ascending[n] / speed, 1) if ascending else 0.0 for name, n in places.items()}
+    return {name: round(1000 * ascending[n], 1) if ascending else 0.0 for name, n in places.items()}
 
 
 def differences(found: Figures, plan: Expected, by_desk: Counter[str]) -> list[str]:

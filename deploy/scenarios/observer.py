@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from confluent_kafka import Consumer, Message, TopicPartition
@@ -67,7 +68,8 @@ class Observer:
             if message.error():
                 raise RuntimeError(f"reading the topics: {message.error()}")
             headers = {str(name): _text(value) for name, value in dict(message.headers() or ()).items()}
-            self.seen.take(message.topic() or "", headers, message.value())
+            written = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
+            self.seen.take(message.topic() or "", headers, message.value(), written)
 
 
 def _text(value: str | bytes | None) -> str:

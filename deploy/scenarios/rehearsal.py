@@ -14,8 +14,11 @@ from rich.console import Console
 
 from deploy import audit
 from deploy.local.jars import Progress
-from deploy.scenarios import lags, stage
+from deploy.scenarios import stage
+from deploy.scenarios.backlog import Backlog, Consumers
 from deploy.scenarios.day import Day, Expected
+from deploy.scenarios.day_clock import DayClock, DayStuck
+from deploy.scenarios.drivers import catalogue
 from deploy.scenarios.drivers.api import Api, Busy, Refused, Unkept
 from deploy.scenarios.drivers.pace import Pace
 from deploy.scenarios.drivers.world import World
@@ -52,12 +55,14 @@ class Outcome:
         return {"figures": self.figures.as_json(), "open_points": self.open_points, "audit": self.audit}
 
 
-def rehearse(console: Console, data: Path, scenario: Scenario, seed: int, speed: float, keep: bool = False) -> Outcome:
-    """Plays a day in a folder at a speed and judges it. Raises StackError or DayFailed."""
+def rehearse(
+    console: Console, data: Path, scenario: Scenario, seed: int, most: float | None = None, keep: bool = False
+) -> Outcome:
+    """Play a day in a folder, at most so many times as fast as life, and judge it. Raises StackError or DayFailed."""
     on = stage.next_date(data, scenario)
     day = make_day(scenario, seed, on)
     plan = expected(day)
-    with stage.running(data, scenario, on, speed, keep=keep, progress=_fetching(console)) as stack:
+    with stage.running(data, scenario, on, keep=keep, progress=_fetching(console)) as stack:
         sales = sum(len(stall.sales) for stall in day.stalls)
         pledges = sum(len(buy.pledges) for buy in day.group_buys)
         console.print(
@@ -65,8 +70,8 @@ def rehearse(console: Console, data: Path, scenario: Scenario, seed: int, speed:
             f"{sales} customers at {len(day.stalls)} stalls."
         )
         with Observer(stack.endpoints["kafka"]) as observer:
-            world, still, by_desk = asyncio.run(_play(console, stack, day, plan, observer))
-        found = figures(day, observer.seen, world.tally, speed)
+            world, still, by_desk = asyncio.run(_play(console, stack, day, plan, observer, most))
+        found = figures(day, observer.seen, world.tally)
         console.print("The day is over. Proving the books ...")
         verdict = audit.run(stack.endpoints, require_terminal=True)
     points = still + differences(found, plan, by_desk)
@@ -76,22 +81,27 @@ def rehearse(console: Console, data: Path, scenario: Scenario, seed: int, speed:
 
 
 async def _play(
-    console: Console, stack: stage.Stage, day: Day, plan: Expected, observer: Observer
+    console: Console, stack: stage.Stage, day: Day, plan: Expected, observer: Observer, most: float | None
 ) -> tuple[World, list[str], Counter[str]]:
     """The day played to its end: its world, what is still open, and the orders by state as the desk lists them."""
-    client = lags.admin(stack.endpoints["kafka"], stack.admin_password)
-    async with Api(stack.endpoints["http"], stack.endpoints["tokens"]) as api:
-        world = World(day, api, Pace(stack.clock, day))
-        async with View(console, world, observer.seen):
-            try:
-                await play(world)
-                still = await quiet(world, observer.seen, sum(plan.ends.values()), lambda: lags.behind(client))
-                by_desk = await states(world)
-            except* (Refused, Unkept, Busy, httpx2.TransportError, KafkaException) as group:
-                hint = "On a busy machine a lower --speed gives everybody more time."
-                raise DayFailed(f"{_first(group)}\n{hint}") from group
+    consumers = await asyncio.to_thread(Consumers, stack.endpoints["kafka"], stack.admin_password)
+    pace = Pace(stack.clock, day)
+    backlog = Backlog(consumers, stack.endpoints["postgres"], pace)
+    clock = DayClock(stack.clock, stack.feed, day, pace, backlog, most)
+    async with Api(stack.endpoints["http"], stack.endpoints["tokens"], holding=pace.holding) as api:
+        world = World(day, api, pace)
+        try:
+            async with View(console, world, observer.seen):
+                await catalogue.write(world)  # before the clock runs: the day begins when its market can
+                async with clock.driving():
+                    await play(world)
+                    still = await quiet(world, observer.seen, sum(plan.ends.values()), backlog)
+                    by_desk = await states(world)
+        except* (Refused, Unkept, Busy, DayStuck, httpx2.TransportError, KafkaException) as group:
+            raise DayFailed(_first(group)) from group
         observer.check()
         world.tally.absorbed["requests repeated after no answer"] += api.counts["repeats"]
+        world.tally.played_s, world.tally.waited_s = clock.played_s, clock.waited_s
     return world, still, by_desk
 
 

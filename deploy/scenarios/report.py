@@ -16,6 +16,8 @@ def report(console: Console, found: Figures, plan: Expected) -> None:
     console.print(f"placed -> reserved: p50 {wait['p50']} ms, p99 {wait['p99']} ms    parked: {found.parked}")
     absorbed = ", ".join(f"{what} {count}" for what, count in found.absorbed.items())
     console.print(f"duplicates absorbed: {absorbed}")
+    waited = ", ".join(f"{seconds} s for {what}" for what, seconds in found.waited_s.items())
+    console.print(f"the day took {found.played_s} s; its clock waited {waited or 'for nothing'}")
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -23,7 +23,9 @@ Sold = tuple[str, list[dict[str, Any]]]
 
 @dataclass(slots=True)
 class SeenOrder:
-    """An order as its events tell it. `placed` and `answered` are business instants: answered by held or reserved."""
+    """An order as its events tell it. `placed` and `answered`: when the records were written, in real time; answered
+    by held or reserved.
+    """
 
     state: str
     market_day: str
@@ -76,8 +78,8 @@ class Seen:
     job_wave: dict[str, str] = field(default_factory=dict)
     _ids: set[str] = field(default_factory=set)
 
-    def take(self, topic: str, headers: Mapping[str, str], value: bytes | None) -> None:
-        """One record of a topic. A repeated event counts as a record, without a second effect."""
+    def take(self, topic: str, headers: Mapping[str, str], value: bytes | None, written: datetime) -> None:
+        """Take one record of a topic, and when it was written. A repeated event counts as a record only."""
         self.events[topic] += 1
         if topic.endswith(".dlq.v1"):
             self.parked += 1
@@ -93,7 +95,7 @@ class Seen:
         self.types[name[0]] += 1
         fold = _FOLDS.get(topic)
         if fold:
-            fold(self, name[0], orjson.loads(value), datetime.fromisoformat(headers["ce_time"]))
+            fold(self, name[0], orjson.loads(value), written)
 
     def ends(self, market_day: str) -> Counter[str]:
         """Orders of a market day by the state that their last event says."""
@@ -115,7 +117,7 @@ class Seen:
         return Counter(order.lines[0]["item"] for order in lost)
 
     def waits(self, market_day: str) -> list[float]:
-        """Business seconds from placed to held or reserved, ascending."""
+        """Real seconds from placed to held or reserved, ascending."""
         return waits(self._of(market_day))
 
     def _of(self, market_day: str) -> list[SeenOrder]:
@@ -124,7 +126,7 @@ class Seen:
 
 
 def waits(orders: Iterable[SeenOrder]) -> list[float]:
-    """Business seconds from placed to held or reserved of those that were, ascending."""
+    """Real seconds from placed to held or reserved of those that were, ascending."""
     return sorted((o.answered - o.placed).total_seconds() for o in orders if o.answered is not None)
 
 

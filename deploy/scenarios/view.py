@@ -1,8 +1,11 @@
-"""Progress while a day is played: a live table on a terminal, a plain line now and then elsewhere."""
+"""Progress while a day is played: a live table on a terminal; elsewhere a line for each stage that is done, and
+between them one in five seconds at most.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from types import TracebackType
 from typing import Self
 
@@ -15,7 +18,7 @@ from rich.text import Text
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.seen import Seen
 
-LIVE_EVERY_S, LINE_EVERY_S = 0.25, 3.0
+LIVE_EVERY_S, LINE_EVERY_S = 0.25, 5.0
 
 
 class View:
@@ -27,6 +30,8 @@ class View:
         self._seen = seen
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._task: asyncio.Task[None] | None = None
+        self._done: set[str] = set()
+        self._said = time.monotonic()
 
     async def __aenter__(self) -> Self:
         if self._live:
@@ -39,20 +44,29 @@ class View:
     ) -> None:
         if self._task:
             self._task.cancel()
-        self._show()
+        self._show(at_the_end=True)
         if self._live:
             self._live.stop()
 
     async def _watch(self) -> None:
         while True:
             self._show()
-            await asyncio.sleep(LIVE_EVERY_S if self._live else LINE_EVERY_S)
+            await asyncio.sleep(LIVE_EVERY_S)
 
-    def _show(self) -> None:
+    def _show(self, at_the_end: bool = False) -> None:
         if self._live:
             self._live.update(self._table(), refresh=True)
-        else:
-            self._console.print(self._line(), highlight=False, soft_wrap=True)
+            return
+        for name, stage in self._world.tally.stages.items():
+            if name not in self._done and stage.done >= stage.total and (at_the_end or not stage.grows):
+                self._done.add(name)
+                self._say(f"{self._time()}  {name}: {stage.done} done")
+        if at_the_end or time.monotonic() - self._said >= LINE_EVERY_S:
+            self._say(self._line())
+
+    def _say(self, line: str) -> None:
+        self._said = time.monotonic()
+        self._console.print(line, highlight=False, soft_wrap=True)
 
     def _time(self) -> str:
         pace = self._world.pace

@@ -1,35 +1,74 @@
-"""The clock port: business time that may run faster than life, and real time for waits between services."""
+"""The clock port: business time, which may be driven by a played day, and real time for waits between services."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, Self
 
-from services.kit.settings import Settings
+import orjson
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """Business time = `start` + (real - `anchor`) x `speed`; real time when no anchor is given.
+class Segment:
+    """A stretch of business time: it is `start` at the real instant `anchor` and runs `speed` times as fast as life.
 
-    All processes of a stack share anchor, start and speed, so they agree as far as their machines' clocks do.
-    Business time never becomes a Kafka record timestamp: the broker refuses the future and drops the far past.
+    It never passes `latest`, where one is given: a reader that misses the next segment lags behind its writer and
+    never leads.
     """
 
-    anchor: datetime | None = None
-    start: datetime | None = None
+    anchor: datetime
+    start: datetime
     speed: float = 1.0
+    latest: datetime | None = None
+
+    def at(self, real: datetime) -> datetime:
+        """Business time at a real instant; `start` before the anchor."""
+        moved = self.start + max(real - self.anchor, timedelta()) * self.speed
+        return moved if self.latest is None else min(moved, self.latest)
+
+    def to_json(self) -> bytes:
+        """The segment as a JSON object, times in RFC 3339."""
+        return orjson.dumps(self)
 
     @classmethod
-    def of(cls, settings: Settings) -> Clock:
-        """The clock that the settings describe."""
-        return cls(settings.clock_anchor, settings.clock_start, settings.clock_speed)
+    def from_json(cls, text: bytes | str) -> Self:
+        """Read what `to_json` wrote. Raises ValueError on anything else."""
+        try:
+            return cls._from_fields(orjson.loads(text))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no segment of business time: {error!r}") from None
+
+    @classmethod
+    def _from_fields(cls, kept: Mapping[str, Any]) -> Self:
+        latest = datetime.fromisoformat(kept["latest"]) if kept["latest"] is not None else None
+        anchor, start = (datetime.fromisoformat(kept[name]) for name in ("anchor", "start"))
+        return cls(anchor, start, float(kept["speed"]), latest)
+
+
+class Clock:
+    """Business time along the latest known segment; real time while none is known.
+
+    `now` never runs backwards within a process, whatever segments follow each other and however the machine's clock is
+    set. Business time never becomes a Kafka record timestamp: the broker refuses the future and drops the far past.
+    """
+
+    def __init__(self, segment: Segment | None = None) -> None:
+        self.segment = segment
+        self._shown: datetime | None = None
+
+    def follow(self, segment: Segment) -> None:
+        """Run along this segment from now on."""
+        self.segment = segment
 
     def now(self) -> datetime:
         """Business time, aware, in UTC. A decision under a lock reads it after the lock is granted."""
-        if self.anchor is None or self.start is None:
-            return self.real()
-        return (self.start + (self.real() - self.anchor) * self.speed).astimezone(UTC)
+        real = self.real()
+        found = real if self.segment is None else self.segment.at(real).astimezone(UTC)
+        if self._shown is None or found > self._shown:
+            self._shown = found
+        return self._shown
 
     def real(self) -> datetime:
         """Wall-clock time, aware, in UTC: for waits on another service and for record timestamps."""
@@ -39,22 +78,17 @@ class Clock:
 class ManualClock(Clock):
     """A clock for tests that stands still until it is moved; `business` and `wall` may also be set apart."""
 
-    __slots__ = ("business", "wall")
-
-    business: datetime
-    wall: datetime
-
     def __init__(self, at: datetime, wall: datetime | None = None) -> None:
         super().__init__()
         self.set(at, wall)
 
     def set(self, at: datetime, wall: datetime | None = None) -> None:
-        """Business time jumps to `at`, real time to `wall` (or `at`)."""
-        object.__setattr__(self, "business", at.astimezone(UTC))
-        object.__setattr__(self, "wall", (wall or at).astimezone(UTC))
+        """Set business time to `at` and real time to `wall` (or `at`)."""
+        self.business = at.astimezone(UTC)
+        self.wall = (wall or at).astimezone(UTC)
 
     def advance(self, by: timedelta) -> None:
-        """Both times move on by the same amount."""
+        """Move both times on by the same amount."""
         self.set(self.business + by, self.wall + by)
 
     def now(self) -> datetime:

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from services.kit import health, idempotency, parked_http, readiness, signals, tracing
+from services.kit.clock_feed import feed_of
 from services.kit.consumer import subscribe
 from services.kit.database import is_transient
 from services.kit.http import create_app
@@ -58,6 +59,8 @@ class Runtime:
         wake = asyncio.Event()
         context = replace(context, wake=wake.set if works else self._waker())
         self._start("loop watch", watch_loop())
+        if feed := feed_of(self._settings):
+            self._start("clock", feed.follow(context.clock))
         if works:
             await self._work(context, wake)
         if self._role in {"api", "all"}:

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 
 from services.kit import database
 from services.kit.clock import Clock
+from services.kit.clock_feed import feed_of
 from services.kit.consumer import Models, Processor, Subscription
 from services.kit.deadlines import Sweeper
 from services.kit.delivery import Handler
@@ -107,4 +108,7 @@ async def boot(service: Service, settings: Settings) -> Context:
     """
     pool = await wait_for("PostgreSQL", lambda: database.connect_pool(settings))
     await database.migrate(settings, [database.KIT_MIGRATIONS, service.migrations])
-    return Context(settings, Clock.of(settings), pool, lambda: None, service)
+    feed = feed_of(settings)
+    return Context(
+        settings, Clock(await wait_for("the business clock", feed.read) if feed else None), pool, lambda: None, service
+    )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -21,7 +20,8 @@ class Settings(BaseSettings):
     Values come from variables, or from files of the same name in `HALFDAY_SECRETS_DIR`. `tokens` maps a role to
     the SHA-256 hex digest of its bearer token. `prefix` stands before every topic and consumer group. `instance`
     is stable over restarts: it is the Kafka client id and static group member. `http_host` is the address to listen on;
-    in a container it is `0.0.0.0`.
+    in a container it is `0.0.0.0`. `clock` says where business time comes from: empty for real time, `file:PATH` or
+    `postgres` for a clock that somebody drives (`clock_feed.py`).
     """
 
     model_config = SettingsConfigDict(env_prefix="HALFDAY_", extra="ignore", frozen=True)
@@ -35,9 +35,7 @@ class Settings(BaseSettings):
     http_port: int = Field(default=0, ge=0, le=65535)
     health_port: int = Field(default=0, ge=0, le=65535)
     tokens: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict, repr=False)
-    clock_anchor: AwareDatetime | None = None
-    clock_start: AwareDatetime | None = None
-    clock_speed: float = Field(default=1.0, gt=0)
+    clock: str = Field(default="", pattern=r"^(file:.+|postgres)?$")
     instance: str = ""
     quote_key: str | None = Field(default=None, repr=False)
     log: Literal["json", "console"] = "json"
@@ -58,13 +56,6 @@ class Settings(BaseSettings):
             return json.loads(given) if isinstance(given, str) else given
         except ValueError:
             raise ValueError('this is not JSON such as {"operator": "<sha256>"}') from None
-
-    @model_validator(mode="after")
-    def _whole_clock(self) -> Self:
-        given: list[datetime | None] = [self.clock_anchor, self.clock_start]
-        if given.count(None) == 1:
-            raise ValueError("CLOCK_ANCHOR and CLOCK_START are given together or not at all")
-        return self
 
     @property
     def security_protocol(self) -> str:

@@ -10,6 +10,7 @@ import socket
 import sys
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -23,8 +24,8 @@ from contracts.events.inventory import ReservationReleased, StockReserved
 from contracts.events.orders import GoodsLine
 from contracts.registry import encode
 from contracts.values import reservation_of
-from services.kit.clock import Clock
 from services.orders.repository.campaign_book import PART
+from tests.clock import run_from, stand_at
 from tests.integration.campaign_world import POOL, PRICES, a_campaign, a_join
 from tests.integration.orders_world import CATALOG, NOW, ROLES
 from tests.stack import TestStack, eventually
@@ -36,12 +37,11 @@ JOINS, SPEED = 230, 600
 class Killed:
     """One orders process after another on one database, the first with a fault in it."""
 
-    def __init__(self, stack: TestStack, prefix: str, url: str) -> None:
-        self.stack, self.prefix, self.port = stack, prefix, _free_port()
+    def __init__(self, stack: TestStack, prefix: str, url: str, folder: Path) -> None:
+        self.stack, self.prefix, self.port, self.folder = stack, prefix, _free_port(), folder
         settings = stack.settings("orders", url, prefix)
         tokens = {role: hashlib.sha256(f"{role}-token".encode()).hexdigest() for role in ROLES}
-        clock = {"ANCHOR": Clock().real().isoformat(), "START": NOW.isoformat(), "SPEED": str(SPEED)}
-        self.env = os.environ | {f"HALFDAY_CLOCK_{name}": value for name, value in clock.items()}
+        self.env = os.environ | stand_at(folder, NOW)
         login = {"USERNAME": settings.kafka_username, "PASSWORD": settings.kafka_password}
         self.env |= {f"HALFDAY_KAFKA_{name}": value for name, value in login.items() if value}
         self.env |= {
@@ -114,13 +114,14 @@ def _free_port() -> int:
 async def _open(house: Killed) -> UUID:
     for path, body in (CATALOG | PRICES).items():
         await house.call("PUT", f"/v1/catalog/{path}", body)
-    closes_at = Clock.of(_settings(house)).now() + timedelta(hours=1)  # six seconds of real time
+    closes_at = NOW + timedelta(hours=1)
     goods = [{"item": "honey", "quantity": JOINS}]
     opened = await house.call("POST", "/v1/campaigns", a_campaign(closes_at=closes_at.isoformat(), goods=goods))
     campaign = UUID(opened["campaign_id"])
     entries = [{"entry": n, **a_join(n, 1, payment="prepaid")} for n in range(1, JOINS + 1)]
     taken = await house.call("POST", f"/v1/campaigns/{campaign}/relay", {"chat": "qifeng", "entries": entries})
     assert {answer["status"] for answer in taken["answers"]} == {201}
+    run_from(house.folder, closes_at - timedelta(minutes=1), SPEED)
     return campaign
 
 
@@ -132,20 +133,9 @@ async def _orders(url: str) -> int:
         await conn.close()
 
 
-def _settings(house: Killed) -> Any:
-    return house.stack.settings(
-        "orders",
-        "",
-        "",
-        clock_anchor=house.env["HALFDAY_CLOCK_ANCHOR"],
-        clock_start=house.env["HALFDAY_CLOCK_START"],
-        clock_speed=SPEED,
-    )
-
-
-async def test_a_kill_half_way_through_the_orders_of_a_campaign(stack: TestStack, topics: str):
+async def test_a_kill_half_way_through_the_orders_of_a_campaign(stack: TestStack, topics: str, tmp_path: Path):
     url = await stack.database("orders")
-    house = Killed(stack, topics, url)
+    house = Killed(stack, topics, url, tmp_path)
     try:
         await house.start("campaign.half_way:kill@2")
         campaign = await _open(house)

@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,7 +21,7 @@ from contracts.envelope import Envelope
 from contracts.events.inventory import StockReserved
 from contracts.registry import encode
 from contracts.values import reservation_of
-from services.kit.clock import Clock
+from tests.clock import run_from
 from tests.integration.orders_world import CATALOG, NOW, ROLES, an_order
 from tests.stack import TestStack, eventually
 
@@ -33,12 +34,11 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-async def test_accepted_told_and_answered(stack: TestStack, topics: str):
+async def test_accepted_told_and_answered(stack: TestStack, topics: str, tmp_path: Path):
     settings = stack.settings("orders", await stack.database("orders"), topics)
     port = free_port()
     tokens = {role: hashlib.sha256(f"{role}-token".encode()).hexdigest() for role in ROLES}
-    clock = {"ANCHOR": Clock().real().isoformat(), "START": NOW.isoformat(), "SPEED": "1"}
-    env = os.environ | {f"HALFDAY_CLOCK_{name}": value for name, value in clock.items()}
+    env = os.environ | run_from(tmp_path, NOW)
     env |= {
         "HALFDAY_DATABASE_URL": settings.database_url,
         "HALFDAY_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,

@@ -10,7 +10,7 @@ from contextvars import copy_context
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.kit.clock import Clock
+from services.kit.clock import Clock, Segment
 
 Then = Callable[[Any, BaseException | None], None]
 
@@ -135,27 +135,22 @@ class Scheduler:
 class SimClock(Clock):
     """Both clocks of a stack in virtual time; `anchor` is the real instant of second 0."""
 
-    __slots__ = ("_scheduler",)
-
     def __init__(self, scheduler: Scheduler, anchor: datetime, start: datetime, speed: float) -> None:
-        super().__init__(anchor, start, speed)
-        object.__setattr__(self, "_scheduler", scheduler)
+        super().__init__(Segment(anchor, start, speed))
+        self.anchor, self.start, self.speed = anchor, start, speed
+        self._scheduler = scheduler
 
     def real(self) -> datetime:
-        assert self.anchor
         return self.anchor + timedelta(seconds=self._scheduler.now)
 
     def second_of(self, business: datetime) -> float:
         """When a business instant comes, in virtual seconds."""
-        assert self.start
         return (business - self.start).total_seconds() / self.speed
 
     def business_at(self, second: float) -> datetime:
         """Business time at a virtual second."""
-        assert self.start
         return self.start + timedelta(seconds=second) * self.speed
 
     def second_of_real(self, real: datetime) -> float:
         """When a real instant comes, in virtual seconds."""
-        assert self.anchor
         return (real - self.anchor).total_seconds()

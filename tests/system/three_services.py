@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 
 from contracts.topics import SERVICES
-from services.kit.clock import Clock
+from tests.clock import run_from
 from tests.integration.orders_world import CATALOG, NOW, ROLES, an_order, at
 from tests.stack import TestStack, eventually
 
@@ -81,9 +81,7 @@ class Three:
 async def three_services(stack: TestStack, prefix: str, logs: Path, **more: str) -> AsyncIterator[Three]:
     """All three, each one process with all roles, ready; `more` is added to their environment."""
     tokens = json.dumps({role: hashlib.sha256(f"{role}-token".encode()).hexdigest() for role in ROLES})
-    clock = {"ANCHOR": Clock().real().isoformat(), "START": NOW.isoformat(), "SPEED": "1"}
-    shared = {"HALFDAY_TOKENS": tokens, "HALFDAY_QUOTE_KEY": "k"} | more
-    shared |= {f"HALFDAY_CLOCK_{name}": value for name, value in clock.items()}
+    shared = {"HALFDAY_TOKENS": tokens, "HALFDAY_QUOTE_KEY": "k", **run_from(logs, NOW), **more}
     async with AsyncExitStack() as ending:
         clients = {}
         for service in SERVICES:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import holder, ports
-from deploy.local.clock import clock_environment
+from deploy.local import clock, holder, ports
 from deploy.local.errors import StackError
-from deploy.local.options import Options, parse_workers
+from deploy.local.options import parse_workers
 from deploy.local.ports import Ports
 from deploy.local.secrets import Secrets
+from services.kit.clock import Clock
 
 
 def test_random_ports_are_kept_and_stay_out_of_the_range_of_clients(tmp_path: Path) -> None:
@@ -60,14 +60,32 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
     assert made.digests()["buyer"] == hashlib.sha256(made.tokens["buyer"].encode()).hexdigest()
 
 
-def test_the_clock_is_real_until_asked_otherwise_and_then_kept(tmp_path: Path) -> None:
-    assert clock_environment(tmp_path, Options()) == {}
+def test_business_time_is_real_until_a_day_is_played_and_then_kept(tmp_path: Path) -> None:
+    assert clock.clock_environment(tmp_path) == {}
+    assert clock.kept_segment(tmp_path) is None
+    clock.run_on(tmp_path)
+    assert clock.clock_environment(tmp_path) == {}
     start = datetime(2026, 11, 7, 4, 30, tzinfo=UTC)
-    told = clock_environment(tmp_path, Options(clock_start=start, clock_speed=600))
-    assert told["HALFDAY_CLOCK_START"] == start.isoformat()
-    assert float(told["HALFDAY_CLOCK_SPEED"]) == 600
-    assert datetime.fromisoformat(told["HALFDAY_CLOCK_ANCHOR"]) <= datetime.now(UTC)
-    assert clock_environment(tmp_path, Options()) == told
+    clock.stand_at(tmp_path, start)
+    assert clock.clock_environment(tmp_path) == {"HALFDAY_CLOCK": f"file:{tmp_path}/clock.json"}
+    assert Clock(clock.kept_segment(tmp_path)).now() == start
+
+
+def test_a_clock_whose_driver_is_gone_goes_on_as_fast_as_life_from_where_it_stopped(tmp_path: Path) -> None:
+    start = datetime(2026, 11, 7, 4, 30, tzinfo=UTC)
+    clock.stand_at(tmp_path, start)
+    clock.run_on(tmp_path)
+    kept = clock.kept_segment(tmp_path)
+    assert kept is not None
+    assert (kept.start, kept.speed, kept.latest) == (start, 1.0, None)
+    clock.run_on(tmp_path)
+    assert clock.kept_segment(tmp_path) == kept
+
+
+def test_a_damaged_clock_is_named(tmp_path: Path) -> None:
+    (tmp_path / "clock.json").write_text("{}")
+    with pytest.raises(StackError, match=r"clock\.json is damaged"):
+        clock.kept_segment(tmp_path)
 
 
 def test_a_held_folder_refuses_a_second_stack_in_words(tmp_path: Path) -> None:

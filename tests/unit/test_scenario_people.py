@@ -1,5 +1,6 @@
 """How the people of a day reach the services, keep time and upload."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -8,7 +9,7 @@ import httpx2
 import pytest
 
 from deploy.scenarios.drivers.api import Api, Refused
-from deploy.scenarios.drivers.pace import Pace
+from deploy.scenarios.drivers.pace import FRESH, Pace
 from deploy.scenarios.drivers.uploads import Recorder, in_pieces
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
@@ -59,23 +60,36 @@ async def test_a_refusal_without_a_problem_document_is_still_told():
             await api.get("buyer", "orders", "/v1/orders/1")
 
 
-@pytest.mark.parametrize(("ready", "moved"), [("04:10", -50), ("05:00", 0), ("09:52", 295)])
-def test_the_whole_day_moves_to_when_the_stack_was_ready(ready: str, moved: int):
-    hour, minute = map(int, ready.split(":"))
-    clock = ManualClock(DAY.at(60 * hour + minute))
-    pace = Pace(clock, DAY)
-    pace.dawn(5 * 60)
-    assert pace.at(18 * 60) == DAY.at(18 * 60 + moved)
-    assert 0 <= 5 * 60 - pace.minute < 5
-    assert pace.minute_of(pace.at(77)) == 77
-    assert pace.midnight == DAY.at(0)
-
-
 async def test_a_minute_that_has_passed_is_not_waited_for():
     pace = Pace(ManualClock(DAY.at(10 * 60)), DAY)
     await pace.until(9 * 60)
-    assert pace.seconds_until(10 * 60) == 0
-    assert pace.seconds_until(9 * 60) == -3600
+    assert pace.minute == 10 * 60
+    assert pace.next() is None
+
+
+async def test_people_are_woken_in_the_order_of_their_minutes_and_what_they_send_is_due_since_then():
+    clock = ManualClock(DAY.at(9 * 60))
+    pace, came = Pace(clock, DAY), list[float]()
+    sent: list[float] = []
+
+    async def act(minute: float) -> None:
+        await pace.until(minute)
+        came.append(minute)
+        with pace.holding("a request"):
+            sent.append(max(hold.since for hold in pace.holds))
+
+    people = [asyncio.create_task(act(minute)) for minute in (602, 600, 601, 700)]
+    await asyncio.sleep(0)
+    assert (pace.next(), pace.next(3), pace.next(9)) == (600, 602, 700)
+    clock.set(DAY.at(603))
+    pace.wake()
+    await asyncio.gather(*people[:3])
+    assert came == sent == [600, 601, 602]
+    clock.set(DAY.at(720))
+    pace.wake()
+    await people[3]
+    assert sent[-1] == 720 - FRESH  # who is very late slows the clock, and does not stop it at once
+    assert not list(pace.holds)
 
 
 def test_a_device_numbers_what_it_records_and_keeps_it_until_it_is_sent():

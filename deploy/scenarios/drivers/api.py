@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, Self
 
 import httpx2
@@ -14,7 +15,7 @@ from stamina.instrumentation import set_on_retry_hooks
 Role = Literal["operator", "terminal", "courier", "leader", "buyer"]
 # Requests under way at a time, of each role: a crowd of buyers does not stand in a courier's way.
 AT_ONCE = 32
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 TRY_AGAIN = {429, 503}
 
 
@@ -37,22 +38,28 @@ class Unkept(Exception):
 class Api:
     """The HTTP side of a stack.
 
-    A request that gets no answer, 429 or 503 is sent again unchanged for up to 30 s, which is safe because every
-    request carries its own id or key; the last reason is raised then. `counts` has requests and repeats.
+    A request that gets no answer, 429 or 503 is sent again unchanged for up to two minutes, which is safe because every
+    request carries its own id or key; the last reason is raised then. `counts` has requests and repeats. `holding` is
+    entered while a request is under way, with its words.
     """
 
     def __init__(
-        self, http: Mapping[str, str], tokens: Mapping[str, str], transport: httpx2.AsyncBaseTransport | None = None
+        self,
+        http: Mapping[str, str],
+        tokens: Mapping[str, str],
+        transport: httpx2.AsyncBaseTransport | None = None,
+        holding: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
         set_on_retry_hooks([])  # repeats are counted here, not logged
         most = AT_ONCE * len(tokens)
         limits = httpx2.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=3)
         self._clients = {
-            service: httpx2.AsyncClient(base_url=url, timeout=20, limits=limits, trust_env=False, transport=transport)
+            service: httpx2.AsyncClient(base_url=url, timeout=60, limits=limits, trust_env=False, transport=transport)
             for service, url in http.items()
         }
         self._tokens = tokens
         self._room = {role: asyncio.Semaphore(AT_ONCE) for role in tokens}
+        self._holding = holding
         self.counts = Counter[str]()
 
     async def __aenter__(self) -> Self:
@@ -81,12 +88,14 @@ class Api:
         tries = stamina.retry_context(
             (Busy, httpx2.TransportError), attempts=None, timeout=PATIENCE_S, wait_initial=0.05, wait_max=1.0
         )
-        async for attempt in tries:
-            self.counts["repeats"] += attempt.num > 1
-            with attempt:
-                async with self._room[role]:
-                    answer = await self._clients[service].request(method, path, **parts)
-                found = _judge(f"{method} {service} {path}", answer)
+        request = f"{method} {service} {path}"
+        with self._holding(request):
+            async for attempt in tries:
+                self.counts["repeats"] += attempt.num > 1
+                with attempt:
+                    async with self._room[role]:
+                        answer = await self._clients[service].request(method, path, **parts)
+                    found = _judge(request, answer)
         return found
 
 

@@ -10,8 +10,8 @@ from deploy.scenarios.drivers.world import World
 from deploy.scenarios.model import Wave
 
 STAGE = "waves"
-# Business minutes between two looks at the desk's list, or at a wave that is being planned.
-LOOK_EVERY = 4.0
+# Real seconds between two looks at the desk's list, or at a wave that is being planned: the day waits for both.
+LOOK_EVERY_S = 0.1
 PLANNED = {"planned", "released", "done"}
 
 
@@ -27,9 +27,10 @@ async def run(world: World) -> None:
 async def _slotted(world: World, wave: Wave) -> None:
     """Returns when no delivery that was ordered before the cut waits for its stock or its slot."""
     await world.settled(order for order in world.day.orders if order.way == "delivery" and order.at < wave.cut)
-    for state in ("placed", "held", "reserved"):
-        while any([_waits(order) async for order in desk.orders(world, state)]):
-            await world.pace.pause(LOOK_EVERY)
+    with world.pace.holding(f"deliveries without a slot before wave {wave.id} is cut"):
+        for state in ("placed", "held", "reserved"):
+            while any([_waits(order) async for order in desk.orders(world, state)]):  # noqa: ASYNC110 asked over HTTP
+                await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _waits(order: desk.Row) -> bool:
@@ -42,8 +43,10 @@ async def _wave(world: World, id: str) -> None:
     except Refused as refusal:
         if refusal.status != 409:  # its cutoff came first
             raise
-    while (await world.api.get("operator", "dispatch", f"/v1/waves/{id}"))["state"] not in PLANNED:
-        await world.pace.pause(LOOK_EVERY)
+    with world.pace.holding(f"the plan of wave {id}"):
+        page = f"/v1/waves/{id}"
+        while (await world.api.get("operator", "dispatch", page))["state"] not in PLANNED:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_EVERY_S)
     await world.api.post("operator", "dispatch", f"/v1/waves/{id}:release", key=f"{id}-release")
     world.released[id].set()
     world.tally.did(STAGE)

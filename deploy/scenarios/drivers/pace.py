@@ -1,52 +1,104 @@
-"""When things happen: the business clock of the stack, in the minutes that a scenario speaks of."""
+"""When things happen: waits on the business clock, in a scenario's minutes, and what the clock has to wait for."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from bisect import insort
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
 
 from deploy.scenarios.day import Day
 from services.kit.clock import Clock
 
+FRESH = 4.0
+"""A request holds the clock from at most this many business minutes ago, however late whoever sends it is: it slows
+the clock before it stops it."""
+_due: ContextVar[float] = ContextVar("due")
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Something that was due at minute `since` and is not done yet."""
+
+    since: float
+    what: str
+
 
 class Pace:
-    """Waits on the business clock. A minute that has passed is not waited for: who is late hurries.
+    """Lets the people of a day wait for its minutes, which count from local midnight.
 
-    Scenario minutes count from local midnight until `dawn` moves the whole day: machines take longer or shorter to
-    start a stack, and a day that began late would run into its own deadlines.
+    A minute that has passed is not waited for: who is late hurries. `steps` counts what people have begun and
+    finished; while it stays the same, nobody has acted.
     """
 
     def __init__(self, clock: Clock, day: Day) -> None:
         self._clock = clock
-        self.midnight = day.at(0)
-        self._zero = self.midnight
-
-    def dawn(self, minute: float) -> None:
-        """Now is that minute of the day, to the next five minutes; all later minutes move with it."""
-        moved = self.minute - minute
-        self._zero += timedelta(minutes=-(-moved // 5) * 5)
+        self._day = day
+        self._midnight = day.at(0)
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []  # the next one last
+        self._holds: dict[int, Hold] = {}
+        self._made = 0
+        self.steps = 0
 
     @property
     def minute(self) -> float:
-        """The scenario's minute now."""
+        """The minute of the day now."""
         return self.minute_of(self._clock.now())
 
     def minute_of(self, instant: datetime) -> float:
-        """The scenario's minute of an instant."""
-        return (instant - self._zero).total_seconds() / 60
+        """The minute of an instant."""
+        return (instant - self._midnight).total_seconds() / 60
 
     def at(self, minute: float) -> datetime:
-        """The instant of a scenario's minute, in the day's own offset."""
-        return self._zero + timedelta(minutes=minute)
-
-    def seconds_until(self, minute: float) -> float:
-        """Real seconds until that minute; negative when it has passed."""
-        return (minute - self.minute) * 60 / self._clock.speed
+        """The instant of a minute, in the day's own offset."""
+        return self._day.at(minute)
 
     async def until(self, minute: float) -> None:
-        """Returns when that minute has come."""
-        await self.pause(max(0.0, minute - self.minute))
+        """Return when that minute has come. What the task sends next is due since then."""
+        if minute > self.minute:
+            woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._made += 1
+            insort(self._sleepers, (-minute, self._made, woken))
+            await woken
+        _due.set(minute)
 
     async def pause(self, minutes: float) -> None:
-        """Returns so many business minutes later."""
-        await asyncio.sleep(minutes * 60 / self._clock.speed)
+        """Return so many business minutes later."""
+        await self.until(self.minute + minutes)
+
+    @contextmanager
+    def holding(self, what: str) -> Iterator[None]:
+        """Keep the clock near the minute that the task's work was due at, until the block ends."""
+        now = self.minute
+        self._made += 1
+        made = self._made
+        self._holds[made] = Hold(max(min(_due.get(now), now), now - FRESH), what)
+        self.steps += 1
+        try:
+            yield
+        finally:
+            del self._holds[made]
+            self.steps += 1
+
+    def wake(self) -> None:
+        """Let everybody go on whose minute has come."""
+        now = self.minute
+        while self._sleepers and -self._sleepers[-1][0] <= now:
+            *_, woken = self._sleepers.pop()
+            if not woken.done():  # a cancelled one is
+                woken.set_result(None)
+                self.steps += 1
+
+    def next(self, count: int = 1) -> float | None:
+        """The minute that the `count`-th of those who wait, or the last one, waits for; None when nobody does."""
+        if not self._sleepers:
+            return None
+        return -self._sleepers[max(-count, -len(self._sleepers))][0]
+
+    @property
+    def holds(self) -> Iterable[Hold]:
+        """What is due and not done, in the order in which it was begun."""
+        return self._holds.values()

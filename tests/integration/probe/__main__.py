@@ -20,7 +20,7 @@ async def main(parts: set[str]) -> None:
     """Serves until SIGTERM, then finishes what is in hand."""
     settings, wake, stopped = Settings.load(), asyncio.Event(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    pool, clock = await connect_pool(settings), Clock.of(settings)
+    pool, clock = await connect_pool(settings), Clock()
     broker = make_broker(settings)
     tasks = []
     if "relay" in parts:
