@@ -17,16 +17,13 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from contracts.topics import TOPICS
 from deploy.local.kafka_config import ADMIN
 from deploy.scenarios.drivers.pace import Pace
+from services.kit.unfinished import Unfinished, unfinished
 
 WAIT_S = 10
 EVERY_S = 0.1
 Place = tuple[str, int]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _AWAY = (KafkaException, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-_WAITING = (
-    "select count(*) as events, coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float as age_s, "
-    "(select min(due_at) from deadline where not real) as due_at from outbox where not held"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +156,10 @@ class Backlog:
     def _minute(self, instant: datetime) -> float:
         return self._pace.minute_of(instant)
 
-    async def _waiting(self, service: str) -> asyncpg.Record:
+    async def _waiting(self, service: str) -> Unfinished:
         if service not in self._connections:
             self._connections[service] = await asyncpg.connect(self._databases[service], timeout=5)
-        row = await self._connections[service].fetchrow(_WAITING, timeout=30)
-        assert row is not None
-        return row
+        return await unfinished(self._connections[service], timeout_s=30)
 
     def _drop(self) -> None:
         connections, self._connections = self._connections, {}

@@ -80,7 +80,7 @@ def test_the_clock_stays_near_what_is_not_answered_yet():
 async def test_the_clock_stays_near_who_is_next():
     _, pace, _, clock = _at(430)
     someone = asyncio.create_task(pace.until(440))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # pause: one turn of the loop, in which the task begins to wait
     assert clock.limit().minute == 440 + PEOPLE_MIN
     someone.cancel()
 
@@ -111,7 +111,7 @@ async def test_nobody_is_late_however_slow_the_answers_are():
     async def join(minute: float) -> None:
         await pace.until(minute)
         with pace.holding("a join"):
-            await asyncio.sleep(rng.uniform(0.01, 0.2))
+            await asyncio.sleep(rng.uniform(0.01, 0.2))  # pause: a slow answer
             late.append(max(0.0, pace.minute - CLOSES))
 
     clock = DayClock(real, Feed(), DAY, pace, Services(pace))  # type: ignore[arg-type]

@@ -79,7 +79,7 @@ async def test_people_are_woken_in_the_order_of_their_minutes_and_what_they_send
             sent.append(max(hold.since for hold in pace.holds))
 
     people = [asyncio.create_task(act(minute)) for minute in (602, 600, 601, 700)]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # pause: one turn of the loop, in which the tasks begin to wait
     assert (pace.next(), pace.next(3), pace.next(9)) == (600, 602, 700)
     clock.set(DAY.at(603))
     pace.wake()
