@@ -122,11 +122,9 @@ class Backlog:
         unchanged = bool(self._looks) and self._looks[-1][2] == found.ends
         self._looks.append((began, minute, found.ends))
         self._handled = self._handled_until(found)
-        lags, events = found.lags(), {service: row["events"] for service, row in waiting.items() if row["events"]}
-        overdue = {
-            s: at for s, row in waiting.items() if row["due_at"] and (at := self._minute(row["due_at"])) < minute
-        }
-        oldest = max((row["age_s"] for row in waiting.values()), default=0.0)
+        lags, events = found.lags(), {service: one.events for service, one in waiting.items() if one.events}
+        overdue = {s: at for s, one in waiting.items() if one.due_at and (at := self._minute(one.due_at)) < minute}
+        oldest = max((one.age_s for one in waiting.values()), default=0.0)
         self.since = min(self._handled, self._minute_before(began - oldest), *overdue.values(), minute)
         self.behind = (
             *(f"{group} is {lag} records behind" for group, lag in lags.items()),
