@@ -6,6 +6,7 @@ Times are aware datetimes (RFC 3339 with offset). Deterministic ids are UUIDv5 u
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -20,11 +21,38 @@ Slug = Annotated[
     str,
     Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]*$", description="readable id"),
 ]
-Pool = Annotated[str, Field(pattern=r"^[^@/]+@[^@/]+$", max_length=130, description="stock pool: market day @ site")]
+Pool = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]*@[A-Za-z0-9][A-Za-z0-9._~-]*$",
+        max_length=130,
+        description="stock pool: market day @ site",
+    ),
+]
+
+
+class Author(StrEnum):
+    """Who may have written a text that stands on a topic which everybody may read: never a buyer, leader or courier."""
+
+    PRODUCT = "product"
+    OPERATOR = "operator"
+
+
+Token = Annotated[
+    str,
+    Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:~-]*$", description="id made elsewhere"),
+]
+Cause = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:~@/-]*$", max_length=300)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 in hex")]
+Words = Annotated[str, Author.PRODUCT, Field(description="the product's own words, never a client's")]
+OperatorText = Annotated[str, Author.OPERATOR, Field(description="an operator's words; no person's name")]
 Instant = Annotated[AwareDatetime, Field(description="RFC 3339 with offset")]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, description="degrees north, WGS-84")]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, description="degrees east, WGS-84")]
 LocalTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="HH:MM, UTC+8")]
+
+MOBILE = re.compile(r"(?<![0-9])(?:\+?86[ -]?)?(1[3-9][0-9](?:[ -]?[0-9]{4}){2})(?![0-9])")
+"""A mobile number of mainland China in a text; its group is the number, perhaps with spaces or hyphens."""
 
 _RESERVATIONS = uuid5(NAMESPACE_URL, "halfday:reservation")
 _JOBS = uuid5(NAMESPACE_URL, "halfday:job")
@@ -78,6 +106,49 @@ class Unit(OpenEnum):
 
     PIECE = "piece"
     GRAM = "gram"
+    UNKNOWN = "unknown"
+
+
+class Reason(OpenEnum):
+    """Why something ended, as a code. What people write beside it stays in the database of the service they told."""
+
+    @classmethod
+    def of(cls, text: str, note: str = "") -> tuple[Self, str]:
+        """The code that a client named and its note. A text that is no code is `other`, and part of the note."""
+        known = {str(code) for code in cls} - {"unknown"}
+        if text in known:
+            return cls(text), note
+        return cls("other"), "; ".join(filter(None, (text, note)))
+
+
+class CancelReason(Reason):
+    """Why an order was cancelled; `paid-too-late` is the service's own: money came after the hold had ended."""
+
+    CHANGED_MIND = "changed-mind"
+    ORDERED_TWICE = "ordered-twice"
+    WRONG_ADDRESS = "wrong-address"
+    TOO_LATE = "too-late"
+    PAID_TOO_LATE = "paid-too-late"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class UndeliveredReason(Reason):
+    """Why goods were not handed over; `not-collected` is the service's own: a pickup lay until closing time."""
+
+    NOT_HOME = "not-home"
+    REFUSED = "refused"
+    WRONG_ADDRESS = "wrong-address"
+    DAMAGED = "damaged"
+    NOT_COLLECTED = "not-collected"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class Proof(OpenEnum):
+    """What shows that goods were handed over: the code that only the receiver has."""
+
+    CODE = "code"
     UNKNOWN = "unknown"
 
 

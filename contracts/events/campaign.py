@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from contracts.envelope import Event
 from contracts.events.orders import GoodsLine, OrderLine
-from contracts.values import Fen, Fulfilment, Instant, OpenEnum, Payment, Pool, Quantity, Slug, Unit
+from contracts.values import Fen, Fulfilment, Instant, OpenEnum, Payment, Pool, Quantity, Slug, Unit, Words
 
 
 class Measure(OpenEnum):
@@ -107,7 +107,7 @@ class CampaignFormed(CampaignVerdict):
 class CampaignFailed(CampaignVerdict):
     """Every join goes back."""
 
-    reason: str
+    reason: Words
 
 
 class JoinRefunded(CampaignEvent):
@@ -118,4 +118,4 @@ class JoinRefunded(CampaignEvent):
 
     join: UUID
     amount_fen: Fen
-    reason: str
+    reason: Words

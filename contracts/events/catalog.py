@@ -7,7 +7,7 @@ from datetime import date
 from pydantic import BaseModel, Field
 
 from contracts.envelope import Event
-from contracts.values import Channel, Fen, Instant, Slug, Unit
+from contracts.values import Channel, Fen, Instant, OperatorText, Slug, Unit
 
 
 class CatalogEvent(Event, topic="orders.catalog.v1"):
@@ -24,8 +24,8 @@ class CatalogEvent(Event, topic="orders.catalog.v1"):
 class ItemPut(CatalogEvent):
     """A good. `unit_g` and `unit_ml` are the load of one unit of quantity (1 piece, or 1 000 grams)."""
 
-    name_zh: str
-    name_en: str = ""
+    name_zh: OperatorText
+    name_en: OperatorText = ""
     unit: Unit
     unit_g: int = Field(ge=0)
     unit_ml: int = Field(default=0, ge=0)
@@ -44,8 +44,8 @@ class PricePut(CatalogEvent):
 class VillagePut(CatalogEvent):
     """A village, WGS-84 at town level."""
 
-    name_zh: str
-    name_en: str = ""
+    name_zh: OperatorText
+    name_en: OperatorText = ""
     lat: float
     lon: float
 
@@ -54,14 +54,14 @@ class HouseholdPut(CatalogEvent):
     """A supplying household by its code in the village; no person's name."""
 
     village: Slug
-    label: str = ""
+    label: OperatorText = ""
 
 
 class CommunityPut(CatalogEvent):
     """A city community, WGS-84."""
 
-    name_zh: str
-    name_en: str = ""
+    name_zh: OperatorText
+    name_en: OperatorText = ""
     lat: float
     lon: float
 
@@ -106,8 +106,8 @@ class MarketDayPut(CatalogEvent):
 class SitePut(CatalogEvent):
     """A market site, WGS-84, and the station that its deliveries start from."""
 
-    name_zh: str
-    name_en: str = ""
+    name_zh: OperatorText
+    name_en: OperatorText = ""
     lat: float
     lon: float
     station: Slug
@@ -116,8 +116,8 @@ class SitePut(CatalogEvent):
 class StationPut(CatalogEvent):
     """A town station: where line-haul arrives and couriers load. WGS-84."""
 
-    name_zh: str
-    name_en: str = ""
+    name_zh: OperatorText
+    name_en: OperatorText = ""
     lat: float
     lon: float
 
@@ -126,7 +126,7 @@ class PointPut(CatalogEvent):
     """A pickup point of a community; goods not collected by `closes_at` (local HH:MM) go back."""
 
     community: Slug
-    name_zh: str
+    name_zh: OperatorText
     closes_at: str = Field(default="20:00", pattern=r"^\d\d:\d\d$")
 
 
@@ -134,7 +134,7 @@ class TerminalPut(CatalogEvent):
     """A stall terminal: one device at a site."""
 
     site: Slug
-    stall: str = ""
+    stall: OperatorText = ""
 
 
 class CourierPut(CatalogEvent):

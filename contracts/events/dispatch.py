@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from contracts.envelope import Event
 from contracts.events.orders import GoodsLine
-from contracts.values import Instant, Pool, Slug
+from contracts.values import Digest, Instant, Pool, Proof, Slug, Token, UndeliveredReason, Words
 
 
 class DispatchCommand(Event, topic="dispatch.command.v1"):
@@ -31,7 +31,7 @@ class Quote(BaseModel):
     slot_from: Instant
     slot_until: Instant
     until: Instant
-    mac: str
+    mac: Digest
 
 
 class ScheduleDelivery(DispatchCommand):
@@ -77,7 +77,7 @@ class JobPlanned(JobEvent):
 class JobRefused(JobEvent):
     """Cannot be delivered: why."""
 
-    reason: str
+    reason: Words
 
 
 class JobAssigned(JobEvent):
@@ -102,7 +102,7 @@ class JobDelivered(JobEvent):
 
     courier: Slug
     epoch: int
-    proof: str
+    proof: Proof = Proof.CODE
     delivered_at: Instant = Field(description="device time")
 
 
@@ -112,7 +112,7 @@ class AttemptFailed(JobEvent):
     courier: Slug
     epoch: int
     attempt: int = Field(ge=1)
-    reason: str
+    reason: UndeliveredReason
 
 
 class JobReturned(JobEvent):
@@ -120,7 +120,7 @@ class JobReturned(JobEvent):
 
     courier: Slug
     epoch: int
-    reason: str = ""
+    reason: UndeliveredReason = UndeliveredReason.OTHER
 
 
 class JobCancelled(JobEvent):
@@ -130,7 +130,7 @@ class JobCancelled(JobEvent):
 class CancelRefused(JobEvent):
     """Too late: the routes are handed out."""
 
-    reason: str
+    reason: Words
 
 
 class WaveEvent(Event, topic="dispatch.wave.v1"):
@@ -165,7 +165,7 @@ class WavePlanned(WaveEvent):
     higher version whenever its plan changes before the release; `unserved` counts what all its plans left out."""
 
     version: int
-    planner: str
+    planner: Token
     routes: int
     stops: int
     metres: int

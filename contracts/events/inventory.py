@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from contracts.envelope import Event
 from contracts.events.orders import GoodsLine
-from contracts.values import Instant, OpenEnum, Pool, Quantity, Slug
+from contracts.values import Cause, Instant, OpenEnum, OperatorText, Pool, Quantity, Slug, Words
 
 
 class InventoryCommand(Event, topic="inventory.command.v1"):
@@ -86,7 +86,7 @@ class ShortLine(BaseModel):
 class StockRefused(ReservationEvent):
     """Nothing was taken; each short line says what was left."""
 
-    reason: str
+    reason: Words
     short: list[ShortLine] = []
 
 
@@ -97,7 +97,7 @@ class StockCommitted(ReservationEvent):
 class CommitRefused(ReservationEvent):
     """The hold had ended before the commit came."""
 
-    reason: str
+    reason: Words
 
 
 class ReservationReleased(ReservationEvent):
@@ -187,7 +187,7 @@ class StockMoved(PoolEvent):
     from_place: Place
     to_place: Place
     quantity: Quantity
-    cause: str = Field(description="what led to it: a lot, reservation, sale, count")
+    cause: Cause = Field(description="what led to it: a lot, reservation, sale, count")
 
 
 class SoldOut(PoolEvent):
@@ -247,4 +247,4 @@ class LotRejected(LotEvent):
     pool: Pool
     item: Slug
     quantity: Quantity
-    reason: str = ""
+    reason: OperatorText = ""

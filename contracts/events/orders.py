@@ -7,7 +7,22 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from contracts.envelope import Event
-from contracts.values import Channel, Fen, Fulfilment, Instant, Payment, Pool, Quantity, Slug, Unit
+from contracts.values import (
+    CancelReason,
+    Channel,
+    Digest,
+    Fen,
+    Fulfilment,
+    Instant,
+    Payment,
+    Pool,
+    Quantity,
+    Slug,
+    Token,
+    UndeliveredReason,
+    Unit,
+    Words,
+)
 
 
 class RecipientPut(Event, topic="orders.recipient.v1"):
@@ -130,19 +145,19 @@ class OrderReturned(OrderEvent):
     reservation: UUID
     fulfilment: Fulfilment
     lines: list[GoodsLine]
-    reason: str = ""
+    reason: UndeliveredReason = UndeliveredReason.OTHER
 
 
 class OrderRejected(OrderEvent):
     """No stock. Terminal."""
 
-    reason: str
+    reason: Words
 
 
 class OrderExpired(OrderEvent):
     """Not paid in time. Terminal, unless money comes late."""
 
-    reason: str = ""
+    reason: Words = ""
 
 
 class OrderReopened(OrderEvent):
@@ -152,22 +167,22 @@ class OrderReopened(OrderEvent):
 
 
 class OrderCancelled(OrderEvent):
-    """Ended at the buyer's or operator's wish. Terminal."""
+    """Ended at the buyer's or operator's wish. Terminal. Words that came with it stay in the orders database."""
 
-    reason: str = ""
+    reason: CancelReason = CancelReason.OTHER
 
 
 class OrderFailed(OrderEvent):
     """Could not be kept: why. Terminal."""
 
-    reason: str
+    reason: Words
 
 
 class OrderRefunded(OrderEvent):
     """What was paid is given back, once per payment."""
 
     amount_fen: Fen
-    payment: str = Field(description="the payment that is refunded; one refund each")
+    payment: Token = Field(description="the payment that is refunded; one refund each")
 
 
 class StallEvent(Event, topic="orders.stall.v1"):
@@ -175,8 +190,8 @@ class StallEvent(Event, topic="orders.stall.v1"):
 
     terminal: Slug
     pool: Pool
-    device: str
-    session: str
+    device: Token
+    session: Token
     seq_no: int = Field(ge=1, description="the upload's number in its device and session")
     recorded_at: Instant
 
@@ -217,8 +232,8 @@ class SaleVoided(StallEvent):
 class SaleConflicted(StallEvent):
     """Another content came under a number that was taken: kept, shown, without effect."""
 
-    kept_hash: str
-    other_hash: str
+    kept_hash: Digest
+    other_hash: Digest
 
 
 class SessionClosed(StallEvent):

@@ -42,6 +42,7 @@ def _body(upload: Upload) -> ReportBody | str:
 def _one(book: DispatchBook, courier: str, upload: Upload, body: ReportBody) -> Outcome:
     job = book.jobs.get(body.job)
     known = book.recipients.get(job.order) if job else None
+    reason, note = body.why()
     right = hmac.compare_digest((body.code or "").encode(), (known.code or "").encode()) if known else False
     report = Report(
         kind=Kind(upload.kind),
@@ -49,8 +50,7 @@ def _one(book: DispatchBook, courier: str, upload: Upload, body: ReportBody) -> 
         epoch=body.epoch,
         recorded_at=upload.recorded_at,
         code_right=right and bool(body.code),
-        reason=body.reason,
-        proof=body.proof,
+        reason=reason,
     )
     outcome: Outcome = (Verdict.REFUSED, "there is no such job")
     if job:
@@ -58,7 +58,7 @@ def _one(book: DispatchBook, courier: str, upload: Upload, body: ReportBody) -> 
         book.take(decision)
         _attempt(book, decision, report)
         outcome = (decision.verdict, decision.why)
-    _evidence(book, upload, body, report, outcome)
+    book.add_evidence(_evidence(book, upload, body, report, outcome, note))
     return outcome
 
 
@@ -79,20 +79,21 @@ def _attempt(book: DispatchBook, decision: Decision, report: Report) -> None:
             )
 
 
-def _evidence(book: DispatchBook, upload: Upload, body: ReportBody, report: Report, outcome: Outcome) -> None:
-    book.add_evidence(
-        Evidence(
-            courier=report.courier,
-            device=upload.device,
-            session=upload.session,
-            seq=upload.seq,
-            job=body.job,
-            epoch=body.epoch,
-            kind=report.kind,
-            code_right=report.code_right,
-            verdict=outcome[0],
-            why=outcome[1],
-            recorded_at=upload.recorded_at,
-            received_at=book.uow.now,
-        )
+def _evidence(
+    book: DispatchBook, upload: Upload, body: ReportBody, report: Report, outcome: Outcome, note: str
+) -> Evidence:
+    return Evidence(
+        courier=report.courier,
+        device=upload.device,
+        session=upload.session,
+        seq=upload.seq,
+        job=body.job,
+        epoch=body.epoch,
+        kind=report.kind,
+        code_right=report.code_right,
+        verdict=outcome[0],
+        why=outcome[1],
+        note=note,
+        recorded_at=upload.recorded_at,
+        received_at=book.uow.now,
     )

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from contracts.events.orders import GoodsLine
-from contracts.values import Slug
+from contracts.values import Proof, Slug, UndeliveredReason
 from services.kit.body import Body
 from services.kit.ids import Id
 from services.kit.sequenced import Upload
@@ -54,8 +54,21 @@ class ReportBody(Body):
     job: Id
     epoch: int
     code: str | None = Field(default=None, max_length=64)
-    reason: str = Field(default="", max_length=200)
-    proof: str = Field(default="code", max_length=200)
+    reason: str = Field(
+        default=UndeliveredReason.OTHER,
+        max_length=200,
+        description="one of not-home, refused, wrong-address, damaged, other; any other text is `other`, and kept as a "
+        "note",
+    )
+    note: str = Field(default="", max_length=200)
+    proof: str = Field(
+        default=Proof.CODE, max_length=200, description="`code`: the receiver's; any other text is kept as a note"
+    )
+
+    def why(self) -> tuple[UndeliveredReason, str]:
+        """The code, and all words of the courier: they stay in this database."""
+        beside = "" if self.proof == Proof.CODE else self.proof
+        return UndeliveredReason.of(self.reason, "; ".join(filter(None, (self.note, beside))))
 
 
 class ReassignBody(Body):

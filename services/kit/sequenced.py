@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from pydantic import AwareDatetime, Field, field_validator
 
+from contracts.values import Token
 from services.kit.body import Body
 from services.kit.idempotency import content_hash
 from services.kit.outbox import Connection, Reader
@@ -26,8 +27,8 @@ Key = tuple[str, str, int]
 class Upload(Body):
     """One recorded fact as the device sends it. `recorded_at` is the device's clock: evidence, never an order."""
 
-    device: str = Field(min_length=1, max_length=64)
-    session: str = Field(min_length=1, max_length=64)
+    device: Token
+    session: Token
     seq: int = Field(ge=1, lt=2**53)
     recorded_at: AwareDatetime
     kind: str = Field(min_length=1, max_length=64)

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from contracts.events.dispatch import Quote
-from contracts.values import Channel, Fulfilment, Payment, Slug
+from contracts.values import MOBILE, CancelReason, Channel, Fulfilment, Payment, Slug, Token
 from services.kit.body import Body
 from services.kit.idempotency import content_hash
 from services.kit.ids import Id
 from services.orders.domain.acceptance import Draft, Wanted
-from services.orders.domain.order import Order, State, Terms
+from services.orders.domain.order import Cancel, Order, State, Terms
 from services.orders.repository.intake import Person
 
 
@@ -111,15 +112,32 @@ class NewOrder(Body):
 
 
 class CancelIn(Body):
-    """Why an order is to end; may be left out."""
+    """Why an order is to end; may be left out. Only the code is told; words stay here, and the buyer may erase them."""
 
-    reason: str = Field(default="", max_length=200)
+    reason: str = Field(
+        default=CancelReason.OTHER,
+        max_length=200,
+        description="one of changed-mind, ordered-twice, wrong-address, too-late, other; any other text is `other`, "
+        "and kept as a note",
+    )
+    note: str = Field(default="", max_length=200)
+
+    def ask(self) -> Cancel:
+        """What the order is asked."""
+        return Cancel(*CancelReason.of(self.reason, self.note))
+
+
+def _no_phone(id: str) -> str:
+    # It is told with the refund, to whoever may read orders.order.v1.
+    if MOBILE.search(id):
+        raise PydanticCustomError("phone", "must be the payer's own id of the payment, not a telephone number")
+    return id
 
 
 class PayIn(Body):
     """Money that came for an order: the payer's own id of the payment, and the order's total in fen."""
 
-    payment_id: str = Field(min_length=1, max_length=64)
+    payment_id: Annotated[Token, AfterValidator(_no_phone)]
     amount_fen: int = Field(ge=0)
 
 

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from contracts.events.catalog import ItemPut, PricePut
 from contracts.events.orders import SaleLine
-from contracts.values import Channel, Slug, Unit
+from contracts.values import Channel, Slug, Token, Unit
 from services.kit.body import Body
 from services.kit.ids import Id
 from services.kit.problems import Fault, Problem
@@ -75,7 +75,7 @@ class UploadIn(Body):
     """One numbered fact. `device` may be left out: it is that of the request."""
 
     device: str | None = None
-    session: str = Field(min_length=1, max_length=64)
+    session: Token
     seq: int = Field(ge=1, lt=2**53)
     recorded_at: AwareDatetime
     kind: Literal["open", "sale", "void", "count", "close"]
@@ -87,7 +87,7 @@ class UploadIn(Body):
 class SyncIn(Body):
     """What a terminal has, in any order, any number of times; nothing at all is a question only."""
 
-    device: str = Field(min_length=1, max_length=64)
+    device: Token
     market_day: Slug
     uploads: list[UploadIn] = Field(default=[], max_length=200)
 

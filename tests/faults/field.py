@@ -150,9 +150,9 @@ class Rider:
         if self.rng.random() < 0.95:  # else the tap got lost: what follows implies it
             self.device.record("load", job)
         if self.rng.random() < 0.1:
-            self.device.record("fail", {**job, "reason": "nobody at home"})
+            self.device.record("fail", {**job, "reason": "not-home"})
         if self.rng.random() < 0.05:
-            self.device.record("return", {**job, "reason": "refused at the door"})
+            self.device.record("return", {**job, "reason": "refused"})
         else:
             self.device.record("deliver", {**job, "code": code})
 

@@ -172,6 +172,24 @@ class World:
         await self.call("operator", "POST", "/waves/noon:cut")
         await self.desk()
 
+    async def tables_with(self, text: str) -> set[str]:
+        """The tables in which a text stands."""
+        names = [
+            row["name"]
+            for row in await self.pool.fetch(
+                "select tablename as name from pg_tables where schemaname = 'public' and tablename !~ '^outbox_sent'"
+            )
+        ]
+        found = set()
+        for name in names:
+            if name == "outbox":
+                query = "select exists (select from outbox o where convert_from(payload, 'UTF8') || o::text like $1)"
+            else:
+                query = f"select exists (select from {name} t where t::text like $1)"
+            if await self.pool.fetchval(query, f"%{text}%"):
+                found.add(name)
+        return found
+
     async def released(self, orders: Sequence[Order], *waves: WaveTerms) -> None:
         """As `planned`, and handed out."""
         await self.planned(orders, *waves)

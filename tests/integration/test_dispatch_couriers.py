@@ -113,14 +113,15 @@ async def test_a_failed_try_is_a_row_and_a_return_ends_the_job(world: World):
     order = Order()
     await world.released([order])
     courier = await courier_of(world, order)
-    failed = upload(1, "fail", order, reason="nobody-home")
-    await sync(world, courier, failed, upload(2, "fail", order, reason="nobody-home"))
-    await sync(world, courier, failed, upload(3, "return", order, reason="refused-at-door"))
+    failed = upload(1, "fail", order, reason="not-home")
+    await sync(world, courier, failed, upload(2, "fail", order, reason="wrong-address"))
+    await sync(world, courier, failed, upload(3, "return", order, reason="refused"))
     facts = await world.told(JobLoaded, AttemptFailed, JobReturned)
     assert [type(event).__name__ for event in facts] == ["JobLoaded", "AttemptFailed", "AttemptFailed", "JobReturned"]
     assert [event.attempt for event in facts[1:3]] == [1, 2]
     job = await world.job(order)
-    assert (job["state"], [t["reason"] for t in job["tries"]]) == ("returned", ["nobody-home", "nobody-home"])
+    assert (job["state"], [t["reason"] for t in job["tries"]]) == ("returned", ["not-home", "wrong-address"])
+    assert job["reason"] == facts[-1].reason == "refused"
     await world.desk()
     assert [(event.delivered, event.returned) for event in await world.told(WaveDone)] == [(0, 1)]
 
@@ -171,3 +172,16 @@ async def test_a_route_is_polled_by_its_tag(world: World):
     assert (await world.http.get(path, headers=tagged)).status_code == 304
     await sync(world, courier, upload(1, "load", order))
     assert (await world.http.get(path, headers=tagged)).status_code == 200
+
+
+async def test_what_a_courier_writes_is_kept_and_told_to_nobody(world: World):
+    order = Order()
+    await world.released([order])
+    courier = await courier_of(world, order)
+    words = {"reason": "叫了张姐13900000002", "note": "left at 3-302", "proof": "photo of the door"}
+    await sync(world, courier, upload(1, "fail", order, **words), upload(2, "deliver", order, code="4711"))
+    failed, delivered = await world.told(AttemptFailed, JobDelivered)
+    assert (failed.reason, delivered.proof) == ("other", "code")
+    evidence = (await world.job(order))["evidence"]
+    assert [one["note"] for one in evidence] == ["叫了张姐13900000002; left at 3-302; photo of the door", ""]
+    assert await world.tables_with("13900000002") == {"evidence", "sequenced"}

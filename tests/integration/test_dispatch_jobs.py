@@ -152,28 +152,10 @@ async def test_a_person_stands_in_one_table_and_nowhere_once_erased(world: World
     order = Order(n=7)
     await world.released([order])
     person: RecipientPut = order.recipient
-    assert await _tables_with(world, person.name) == await _tables_with(world, person.phone) == {"recipient"}
+    assert await world.tables_with(person.name) == await world.tables_with(person.phone) == {"recipient"}
     await world.feed(world.tombstone(order.id))
     for planted in (person.name, person.phone, person.address, person.code, str(person.lat)):
-        assert await _tables_with(world, planted) == set()
-
-
-async def _tables_with(world: World, text: str) -> set[str]:
-    names = [
-        row["name"]
-        for row in await world.pool.fetch(
-            "select tablename as name from pg_tables where schemaname = 'public' and tablename !~ '^outbox_sent'"
-        )
-    ]
-    found = set()
-    for name in names:
-        if name == "outbox":
-            query = "select exists (select from outbox o where convert_from(payload, 'UTF8') || o::text like $1)"
-        else:
-            query = f"select exists (select from {name} t where t::text like $1)"
-        if await world.pool.fetchval(query, f"%{text}%"):
-            found.add(name)
-    return found
+        assert await world.tables_with(planted) == set()
 
 
 async def test_a_batch_of_any_size_takes_the_same_number_of_statements(world: World):

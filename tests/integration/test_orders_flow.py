@@ -12,7 +12,7 @@ import pytest
 
 from contracts.events import dispatch as d
 from contracts.events import inventory as i
-from contracts.events.orders import OrderCollected, OrderScheduled
+from contracts.events.orders import OrderCancelled, OrderCollected, OrderScheduled
 from contracts.values import job_of, reservation_of
 from tests.integration.orders_world import NOW, Orders, an_order, open_orders
 from tests.stack import TestStack
@@ -42,9 +42,25 @@ def released(order: UUID) -> i.ReservationReleased:
 
 def job(kind: type[Any], order: UUID, **more: Any) -> Any:
     known = claim(order) | {"job": job_of(order, reservation_of(order, POOL, 1)), "courier": "c1", "epoch": 1}
-    known |= {"reason": "why", "proof": "p", "delivered_at": NOW, "wave": "sat-1", "attempt": 1}
+    known |= {"reason": "other", "delivered_at": NOW, "wave": "sat-1", "attempt": 1}
     known |= {"slot_from": NOW + timedelta(hours=4), "slot_until": NOW + timedelta(hours=6)}
     return kind(**{**known, **more})
+
+
+async def _tables_with(orders: Orders, text: str) -> set[str]:
+    """The tables in which a text stands; of the outbox what anybody may read."""
+    tables = await orders.context.pool.fetch(
+        "select table_name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'"
+    )
+    found = set()
+    for table in tables:
+        name = table["table_name"]
+        where = "where topic <> 'orders.recipient.v1'" if name == "outbox" else ""
+        rows = await orders.context.pool.fetch(f"select t::text as row from {name} t {where}")
+        if any(text in row["row"] for row in rows):
+            found.add(name)
+    payloads = await orders.context.pool.fetch("select payload from outbox where topic <> 'orders.recipient.v1'")
+    return found | {"outbox" for row in payloads if text.encode() in row["payload"]}
 
 
 async def check_books(orders: Orders) -> None:
@@ -240,14 +256,33 @@ async def test_the_person_stands_nowhere_but_in_its_table_and_topic(orders: Orde
     await orders.post(
         "/v1/orders", an_order(order_id=str(await orders.place()), recipient={"name": "王伟", "phone": "13811112222"})
     )
-    tables = await orders.context.pool.fetch(
-        "select table_name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE' "
-        "and table_name not in ('recipient')"
-    )
-    for table in tables:
-        name = table["table_name"]
-        where = "where topic <> 'orders.recipient.v1'" if name == "outbox" else ""
-        text = await orders.context.pool.fetch(f"select t::text as row from {name} t {where}")
-        assert not [row for row in text if "13811112222" in row["row"] or "王伟" in row["row"]], name
-    outbox = await orders.context.pool.fetch("select payload from outbox where topic <> 'orders.recipient.v1'")
-    assert not [row for row in outbox if b"13811112222" in row["payload"]]
+    assert await _tables_with(orders, "13811112222") == await _tables_with(orders, "王伟") == {"recipient"}
+
+
+async def test_why_a_buyer_cancels_is_told_as_a_code_and_his_words_to_nobody(orders: Orders):
+    id = await orders.place()
+    words = {"reason": "李姐不在家, 打13900000002", "note": "ring at 3-302"}
+    assert (await orders.post(f"/v1/orders/{id}:cancel", words)).json()["reason"] == "other"
+    await orders.hear(released(id))
+    (cancelled,) = [event for event in await orders.told(subject=id) if isinstance(event, OrderCancelled)]
+    assert cancelled.reason == "other"
+    assert await _tables_with(orders, "13900000002") == await _tables_with(orders, "3-302") == {"order_note"}
+    steps = (await orders.get(f"/v1/orders/{id}/history")).json()["steps"]
+    assert [step["note"] for step in steps] == [None, "李姐不在家, 打13900000002; ring at 3-302", None]
+    for role in ("courier", "leader", "terminal"):
+        assert "note" not in (await orders.get(f"/v1/orders/{id}/history", role)).json()["steps"][1]
+
+
+@pytest.mark.parametrize("code", ["changed-mind", "ordered-twice", "wrong-address", "too-late", "other"])
+async def test_a_code_of_a_cancel_is_told(orders: Orders, code: str):
+    id = await orders.place()
+    await orders.post(f"/v1/orders/{id}:cancel", {"reason": code})
+    await orders.hear(released(id))
+    assert [e.reason for e in await orders.told(subject=id) if isinstance(e, OrderCancelled)] == [code]
+
+
+async def test_a_telephone_number_is_no_payment(orders: Orders):
+    id = await orders.place(payment="pending")
+    for wrong in ("13900000002", "+86 139 0000 0002", "张姐", "pay-8613900000002"):
+        answer = await orders.post(f"/v1/orders/{id}:pay", {"payment_id": wrong, "amount_fen": 1200})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/payment_id"), wrong

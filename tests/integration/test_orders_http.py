@@ -103,7 +103,7 @@ async def test_what_is_wrong_is_named(orders: Orders, change: dict[str, object],
 
 
 async def test_a_quote_has_its_time(orders: Orders):
-    quote = {"community": "qifeng", "wave": "sat-1", "slot_from": at(4), "slot_until": at(6), "mac": "x"}
+    quote = {"community": "qifeng", "wave": "sat-1", "slot_from": at(4), "slot_until": at(6), "mac": "0" * 64}
     address = an_order()["fulfilment"]["address"]
     for until, status in ((at(1), 201), (at(0), 409)):
         how = {"kind": "delivery", "address": address, "quote": {**quote, "until": until}}

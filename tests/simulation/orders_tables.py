@@ -21,7 +21,7 @@ from services.orders.repository import catalog, intake, orders, projections, row
 from services.orders.repository.intake import Person
 from tests.simulation.memory import Reader, Transaction
 
-KEYS = {"order_history": 2, "payment": 2, "refund": 2, "recipient": 1, "campaign_verdict": 1}
+KEYS = {"order_history": 2, "order_note": 2, "payment": 2, "refund": 2, "recipient": 1, "campaign_verdict": 1}
 """Tables whose rows are only written here, and how many columns make the key."""
 
 

@@ -173,13 +173,13 @@ class Courier:
         if rng.random() < 0.8:
             self._record("load", about)
         if rng.random() < 0.2:
-            self._record("fail", about | {"reason": "nobody at home"})
+            self._record("fail", about | {"reason": "not-home"})
         if rng.random() < 0.15:
             self._record("deliver", about | {"code": "no code"})
         if code and rng.random() < 0.85:
             self._record("deliver", about | {"code": code})
         else:
-            self._record("return", about | {"reason": "refused at the door"})
+            self._record("return", about | {"reason": "refused"})
 
     def _record(self, kind: str, body: dict[str, Any]) -> None:
         self._seq += 1

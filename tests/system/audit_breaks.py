@@ -163,7 +163,7 @@ BREAKS: dict[str, Break] = {
     ),
     "a person's name that is told": Break(
         "orders",
-        "update recipient set name = 'changed my mind'",
+        "update recipient set phone = '+86 139-0000-1234'",
         "person",
         "the name of its recipient stands in a public topic",
     ),

@@ -48,7 +48,7 @@ def message(type_: type[Any], order: Order, **more: Any) -> Any:
         return type_(pool=order.terms.pool, **{**known, **more})
     known = {"reservation": order.reservation, "pool": order.terms.pool, "order": order.id}
     if issubclass(type_, d.JobEvent):
-        known |= {"job": order.job, "courier": "c1", "epoch": 1, "reason": "why", "proof": "p", "attempt": 1}
+        known |= {"job": order.job, "courier": "c1", "epoch": 1, "reason": "refused", "attempt": 1}
         known |= {"delivered_at": NOW, "wave": "w1", "slot_from": SLOT, "slot_until": SLOT + timedelta(hours=1)}
     else:
         known |= {"firm": True, "lines": [], "reason": "why", "quantity": 0}

@@ -12,7 +12,7 @@ import pytest
 from contracts.envelope import Event
 from contracts.events.orders import OrderReserved
 from deploy.audit.books import TABLES, Row
-from deploy.audit.checks import archive, crossings, inbox, person, records
+from deploy.audit.checks import archive, crossings, inbox, records
 from deploy.audit.evidence import Evidence
 from deploy.audit.log import Log, Record
 from deploy.audit.republish import lost
@@ -137,13 +137,6 @@ def test_an_effect_whose_cause_the_log_lost() -> None:
     assert words(inbox.heard_of(evidence(record(1, 1, 0), inbox=[row]))) == [
         "has taken effect but does not stand in orders.order.v1"
     ]
-
-
-@pytest.mark.parametrize("text", ["call 13807314711", "欧阳锦绣 is not at home", "梅溪湖路88号2栋"])
-def test_a_person_in_a_header_is_found(text: str) -> None:
-    who = {"order_id": str(ORDER), "name": "欧阳锦绣", "phone": "13807314711", "address": "梅溪湖路88号2栋"}
-    assert len(words(person.absent(evidence(record(1, 1, 0, reason=text), recipient=[who])))) == 1
-    assert not words(person.absent(evidence(record(1, 1, 0, reason="nobody"), recipient=[who])))
 
 
 def test_the_lost_tail_begins_at_the_first_record_that_the_log_lacks() -> None:

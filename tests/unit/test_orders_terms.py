@@ -79,7 +79,7 @@ def test_a_quote_does_not_move_the_time_by_which_a_job_is_planned():
         slot_from=NOW + timedelta(hours=1),
         slot_until=NOW + timedelta(hours=2),
         until=NOW + timedelta(minutes=5),
-        mac="x",
+        mac="0" * 64,
     )
     order = taken(replace(DRAFT, quote=quote))
     assert isinstance(order, Order)

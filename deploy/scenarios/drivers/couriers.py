@@ -88,14 +88,14 @@ class _Round:
             await pace.until(end)
             await self._hand_over(stop, end)
         refused = [stop for stop in trip if self._world.fate(stop.order) is Fate.REFUSES]
-        await self._record((("return", stop, end, {"reason": "refused at the door"}) for stop in refused), DOORS)
+        await self._record((("return", stop, end, {"reason": "refused"}) for stop in refused), DOORS)
 
     async def _door(self, stop: Stop) -> Stop | None:
         """The stop where it has to be tried again."""
         await self._world.pace.until(stop.eta)
         fate = self._world.fate(stop.order)
         if fate in {Fate.MISSED_ONCE, Fate.REFUSES}:
-            reason = "nobody at home" if fate is Fate.MISSED_ONCE else "refused at the door"
+            reason = "not-home" if fate is Fate.MISSED_ONCE else "refused"
             await self._record([("fail", stop, stop.eta, {"reason": reason})])
             return stop if fate is Fate.MISSED_ONCE else None
         await self._hand_over(stop, stop.eta)

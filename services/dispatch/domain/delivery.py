@@ -51,6 +51,7 @@ class Attempt:
 class Evidence:
     """A courier's report and what became of it. The upload itself, with its body, stands in `sequenced` under the
     same device, session and number. `code_right`: it is a valid proof, whatever its epoch.
+    `note` is what the courier wrote; it is told to nobody and goes when the person is erased.
     """
 
     courier: str
@@ -63,5 +64,6 @@ class Evidence:
     code_right: bool
     verdict: str
     why: str
+    note: str
     recorded_at: datetime
     received_at: datetime

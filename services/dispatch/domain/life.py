@@ -21,6 +21,7 @@ from contracts.events.dispatch import (
     JobReturned,
     ScheduleDelivery,
 )
+from contracts.values import UndeliveredReason
 from services.dispatch.domain.job import ENDED, HANDED_OUT, Job, Slot, State
 
 E = TypeVar("E", bound=Event)
@@ -78,8 +79,7 @@ class Report:
     epoch: int
     recorded_at: datetime
     code_right: bool = False
-    reason: str = ""
-    proof: str = "code"
+    reason: UndeliveredReason = UndeliveredReason.OTHER
 
 
 Message = ScheduleDelivery | CancelDelivery | Placed | Unplaced | Assigned | Report
@@ -176,7 +176,7 @@ def _carry(job: Job, report: Report) -> Decision:
     after = replace(job, state=State.LOADED)
     if report.kind is Kind.DELIVER:
         after = replace(after, state=State.DELIVERED, attempts=job.attempts + 1)
-        events.append(_fact(JobDelivered, job, proof=report.proof, delivered_at=report.recorded_at, **who))
+        events.append(_fact(JobDelivered, job, delivered_at=report.recorded_at, **who))
     elif report.kind is Kind.FAIL:
         after = replace(after, attempts=job.attempts + 1, reason=report.reason)
         events.append(_fact(AttemptFailed, job, attempt=after.attempts, reason=report.reason, **who))

@@ -24,7 +24,7 @@ def quote(key: bytes, community: str, wave: Wave) -> Quote:
         slot_from=wave.slot_from,
         slot_until=wave.slot_until,
         until=wave.cutoff,
-        mac="",
+        mac="0" * 64,  # replaced by that of all other fields
     )
     return unsigned.model_copy(update={"mac": _mac(key, unsigned)})
 

@@ -130,7 +130,7 @@ async def job(pool: Pool, id: UUID) -> Row | None:
         id,
     )
     evidence = await pool.fetch(
-        "select courier, device, session, seq, kind, epoch, code_right, verdict, why, recorded_at, received_at "
+        "select courier, device, session, seq, kind, epoch, code_right, verdict, why, note, recorded_at, received_at "
         "from evidence where job = $1 order by received_at, device, session, seq",
         id,
     )

@@ -87,9 +87,9 @@ def _reading(router: APIRouter, context: Context, waiting: Waiting) -> None:
         return answers.tagged(request, s.shown(found, person, trusted=trusted), found.version)
 
     @router.get("/v1/orders/{order}/history")
-    async def history(order: Id, _role: Reader) -> Response:
-        """Every step of an order with its cause."""
-        steps = await reads.history(context.pool, order)
+    async def history(order: Id, role: Reader) -> Response:
+        """Every step of an order with its cause; a note for buyer and operator only."""
+        steps = await reads.history(context.pool, order, notes=role in TRUSTED)
         if not steps:
             raise problems.not_found(f"order {order}")
         return answers.json({"order_id": order, "steps": steps})
@@ -99,7 +99,7 @@ def _asking(router: APIRouter, ask: Ask) -> None:
     @router.post("/v1/orders/{order}:cancel")
     async def cancel(order: Id, role: Buyer, body: s.CancelIn | None = None) -> Response:
         """Ends an order that is not on its way yet; its state says how far that has come."""
-        return await ask(order, domain.Cancel(body.reason if body else ""), role)
+        return await ask(order, body.ask() if body else domain.Cancel(), role)
 
     @router.post("/v1/orders/{order}:pay")
     async def pay(order: Id, body: s.PayIn, role: Buyer) -> Response:

@@ -10,7 +10,7 @@ from uuid import UUID
 from contracts.envelope import Event
 from contracts.events.dispatch import Quote
 from contracts.events.orders import GoodsLine, OrderLine
-from contracts.values import Channel, Fulfilment, Payment, job_of, reservation_of
+from contracts.values import CancelReason, Channel, Fulfilment, Payment, job_of, reservation_of
 
 
 class State(StrEnum):
@@ -159,9 +159,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """The buyer or an operator wants it ended."""
+    """The buyer or an operator wants it ended. The `note` is kept with the step and told to nobody."""
 
-    reason: str = ""
+    reason: CancelReason = CancelReason.OTHER
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

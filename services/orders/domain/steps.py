@@ -11,6 +11,7 @@ from typing import Any
 
 from contracts.envelope import Event
 from contracts.events import dispatch, inventory, orders
+from contracts.values import CancelReason, UndeliveredReason
 from services.orders.domain.order import (
     Awaiting,
     Cancel,
@@ -95,7 +96,7 @@ def resolve(order: Order, now: datetime) -> Decision:
         again = replace(order, state=State.PLACED, attempt=2, reason="", hold_until=None)
         reopened = orders.OrderReopened(order=order.id, attempt=again.attempt)
         return Decision(again, (reopened,), (reserve(again, firm=True),))
-    return _cancelled(replace(order, reason="the money came after the hold had ended"))
+    return _cancelled(replace(order, reason=CancelReason.PAID_TOO_LATE))
 
 
 def job_planned(order: Order, message: dispatch.JobPlanned, _now: datetime) -> Decision:
@@ -151,7 +152,7 @@ def attempt_failed(order: Order, _message: Any, _now: datetime) -> Decision:
 
 def returned(order: Order, message: Any, _now: datetime) -> Decision:
     """Not handed over: brought back by the courier, or left at the point until closing time."""
-    reason = getattr(message, "reason", "") or ("not collected" if not order.terms.is_delivery else "not delivered")
+    reason = message.reason if isinstance(message, dispatch.JobReturned) else UndeliveredReason.NOT_COLLECTED
     event = orders.OrderReturned(
         order=order.id,
         pool=order.terms.pool,
@@ -261,7 +262,7 @@ def refunded(decision: Decision) -> Decision:
 
 
 def _cancelled(order: Order) -> Decision:
-    event: Event = orders.OrderCancelled(order=order.id, reason=order.reason)
+    event: Event = orders.OrderCancelled(order=order.id, reason=CancelReason(order.reason))
     return Decision(replace(order, state=State.CANCELLED, hold_until=None), (event,))
 
 

@@ -36,6 +36,7 @@ class OrderBook:
         self.campaigns = Campaigns(uow)
         self._before: dict[UUID, Order] = {}
         self._history: list[tuple[Any, ...]] = []
+        self._notes: list[tuple[Any, ...]] = []
 
     async def load(self, messages: Sequence[Message[Any]]) -> None:
         """Locks and reads every order that the messages name: three statements, however many there are; then, of the
@@ -73,6 +74,8 @@ class OrderBook:
         why = str(cause.id) if cause else (CORRELATION.get() or "")
         step = (after.id, after.version, before.state, after.state, name, why, after.reason, self.uow.now)
         self._history.append(step)
+        if note := getattr(message, "note", ""):
+            self._notes.append((after.id, after.version, note))
         announce(self.uow, decision)
 
     async def save(self) -> None:
@@ -80,6 +83,7 @@ class OrderBook:
         changed = [after for id, after in sorted(self.orders.items()) if after is not self._before[id]]
         await _update(self.uow.conn, changed)
         await rows.insert(self.uow.conn, "order_history", rows.HISTORY, self._history)
+        await rows.insert(self.uow.conn, "order_note", rows.NOTE, self._notes)
         await self._save_money(changed)
         await save_allotments(self.uow.conn, self.allotments)
         await save_sold_out(self.uow.conn, self.sold_out)

@@ -9,13 +9,14 @@ from uuid import UUID
 from services.orders.repository.rows import Connection
 
 
-async def history(conn: Connection, order: UUID) -> list[dict[str, Any]]:
-    """Every step of an order, in order; empty for an unknown one."""
+async def history(conn: Connection, order: UUID, *, notes: bool) -> list[dict[str, Any]]:
+    """Every step of an order, in order, with what was noted at it where that is wanted; empty for an unknown one."""
     found = await conn.fetch(
-        "select n, from_state, to_state, message, cause, reason, at from order_history where order_id = $1 order by n",
+        "select n, from_state, to_state, message, cause, reason, at, note from order_history "
+        "left join order_note using (order_id, n) where order_id = $1 order by n",
         order,
     )
-    return [dict(row) for row in found]
+    return [{name: value for name, value in row.items() if notes or name != "note"} for row in found]
 
 
 async def page(

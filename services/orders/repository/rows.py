@@ -68,6 +68,7 @@ HISTORY = {
     "reason": "text",
     "at": "timestamptz",
 }
+NOTE = {"order_id": "uuid", "n": "integer", "note": "text"}
 MONEY = {"order_id": "uuid", "payment_id": "text", "amount_fen": "bigint", "at": "timestamptz"}
 RECIPIENT = {
     "order_id": "uuid",
