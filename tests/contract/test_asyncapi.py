@@ -54,7 +54,7 @@ def parse(parser: Path, *files: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-@pytest.mark.timeout(400)  # the first run fetches the parser
+@pytest.mark.timeout(900)  # the first run fetches the parser
 def test_the_official_parser_reads_every_channel_and_refuses_a_broken_document(parser: Path, tmp_path: Path) -> None:
     broken = tmp_path / "asyncapi.yaml"
     broken.write_text(asyncapi.text().replace('action: "send"', 'action: "shout"').replace("./schemas/", f"{SCHEMAS}/"))

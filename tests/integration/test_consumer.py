@@ -191,7 +191,7 @@ async def test_members_come_and_go_without_a_lost_or_doubled_effect(world: World
         before = await world.count("effect")
         await eventually(lambda: _handled(world, before + 1000), 30)
         second.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(second.wait(), 15) == 0
+        assert await asyncio.wait_for(second.wait(), 60) == 0
         done.set()
         await writing
         await eventually(lambda: _handled(world, sum(counts.values())), 40)

@@ -109,7 +109,7 @@ async def test_jobs_go_through_kafka_also_a_late_one_and_survive_a_kill(
         await ask("courier", "POST", f"/couriers/{courier}/sync", json={"device": "d", "uploads": uploads})
         await eventually(lambda: heard("job-assigned", "job-loaded", "job-delivered"), 30)
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 12) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
         assert sorted(seen.values()) == [
             "job-assigned",
             "job-assigned",

@@ -83,7 +83,7 @@ async def test_a_killed_worker_answers_every_command_once(stack: TestStack, topi
         assert Counter(subject for _, subject in answers.seen.values()) == Counter(str(a.reservation) for a in asks)
         assert Counter(name for name, _ in answers.seen.values()) == {"stock-reserved": 200, "stock-refused": 400}
         processes[-1].terminate()
-        assert await asyncio.wait_for(processes[-1].wait(), 15) == 0
+        assert await asyncio.wait_for(processes[-1].wait(), 60) == 0
     finally:
         answers.consumer.close()
         for process in processes:

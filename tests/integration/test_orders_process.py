@@ -62,7 +62,7 @@ async def test_accepted_told_and_answered(stack: TestStack, topics: str, tmp_pat
             _answer(stack, topics, id)
             await eventually(lambda: _state(client, id, "reserved"), 30)
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 15) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
     finally:
         with suppress(ProcessLookupError):
             process.kill()

@@ -70,7 +70,7 @@ async def test_what_arrives_during_a_redrive_goes_behind_it(world: World):
 async def test_a_crash_while_parking_parks_once(world: World):
     bad = add("a", 1, 0, "unprocessable")
     with armed("park.before_commit:raise"):
-        await asyncio.wait_for(_until_parked(world, bad), 10)
+        await asyncio.wait_for(_until_parked(world, bad), 60)
     await world.processor().handle([bad])
     assert await world.count("parked") == 1
 

@@ -50,7 +50,7 @@ async def test_seeded_a_cap_that_is_counted_without_a_lock(orders: Orders, monke
         readers += 1
         if readers == 2:
             both.set()
-        await asyncio.wait_for(both.wait(), 10)  # both processes have read before either counts
+        await asyncio.wait_for(both.wait(), 60)  # both processes have read before either counts
         return found
 
     monkeypatch.setattr(rows, "lock_tallies", unlocked)

@@ -32,7 +32,7 @@ from services.kit import outbox
 from tests.system.audit_breaks import BREAKS
 from tests.system.audit_day import NOW, PHONE, POOL, TILL, SmallDay
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from deploy.cli.__main__ import main
 from deploy.local.stack import Stack
 from tests.system.audit_day import SmallDay
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 
 def halfday(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from deploy.local import identity, postgres, process
 from deploy.local.errors import StackError
 from deploy.local.postgres import Postgres
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 OTHERS = "user:65534:65534"
 
 

@@ -52,7 +52,7 @@ def sql(postgres: Postgres, statement: str) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_grows_only_what_is_stopped_drained_and_not_compacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tmp_path / "data"
     with pytest.raises(StackError, match="not the data folder"):

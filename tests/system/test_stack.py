@@ -171,7 +171,7 @@ async def test_a_killed_supervisor_leaves_no_process_and_loses_nothing(tmp_path:
         assert len(observer(found).list_topics(timeout=20).topics) == len(TOPICS) - 1
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_up_status_logs_and_down_with_the_real_services(tmp_path: Path) -> None:
     data = tmp_path / "data"
     try:

@@ -111,7 +111,7 @@ async def _process(
         try:
             yield
             child.terminate()
-            assert await asyncio.wait_for(child.wait(), 20) == 0, (logs / f"{service}.log").read_text()[-2000:]
+            assert await asyncio.wait_for(child.wait(), 60) == 0, (logs / f"{service}.log").read_text()[-2000:]
         finally:
             if child.returncode is None:
                 child.kill()

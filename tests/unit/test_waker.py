@@ -50,7 +50,7 @@ async def test_a_waker_connects_again_after_any_loss(error: Exception, monkeypat
             waker()
             await asyncio.sleep(0.01)
 
-    await asyncio.wait_for(ask(), 10)
+    await asyncio.wait_for(ask(), 60)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running

@@ -15,7 +15,7 @@ from tests.faults.matrix.run import run
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_nothing_is_lost_on_a_bad_network_with_broker_and_database_away():
     rows: list[Row] = []
     books = run([SHORT], 0, seed=1, say=print, tell=rows.append)
