@@ -28,6 +28,7 @@ def halfday(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 def test_a_backup_is_restored_elsewhere_and_lost_topics_are_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     first, second, file = tmp_path / "first", tmp_path / "second", tmp_path / "saturday.tar.gz"
     with Stack(first) as stack:
         stack.wait_ready(120)
@@ -36,7 +37,8 @@ def test_a_backup_is_restored_elsewhere_and_lost_topics_are_sent_again(
         code, said = halfday(monkeypatch, capsys, "backup", file, "--data", first)
         assert code == 1
         assert "already runs" in said
-    assert halfday(monkeypatch, capsys, "backup", file, "--data", first)[0] == 0
+    code, signed = halfday(monkeypatch, capsys, "backup", file, "--data", first)
+    assert code == 0
 
     with Stack(first) as stack:
         stack.wait_ready(120)
@@ -45,7 +47,13 @@ def test_a_backup_is_restored_elsewhere_and_lost_topics_are_sent_again(
         day.become("after", "reserved")
     shutil.rmtree(first)
 
-    assert halfday(monkeypatch, capsys, "restore", file, "--data", second)[0] == 0
+    # A new machine: without the key it is restored by its fingerprint only.
+    (tmp_path / "config").rename(tmp_path / "old-config")
+    code, said = halfday(monkeypatch, capsys, "restore", file, "--data", second)
+    assert code == 1
+    signer = said.strip().rpartition("--signed-by ")[2]
+    assert signer in signed, "and the refusal names the fingerprint that the backup printed"
+    assert halfday(monkeypatch, capsys, "restore", file, "--data", second, "--signed-by", signer)[0] == 0
     with Stack(second) as stack:
         stack.wait_ready(120)
         day.endpoints = stack.endpoints()
