@@ -36,13 +36,17 @@ def main(name: str) -> int:
     fetched, needed = MEGABYTES.get(name, MEGABYTES["requirements.txt"])
     _say(f"Installing the packages of {name} into {folder}, once.")
     _say(f"About {fetched} MB are fetched and kept in uv's cache for the next time; {needed} MB on disk in all.")
-    settings = pip_settings(_run("-m", "pip", "config", "list", capture=True).stdout)
-    if not (_with_uv(name, uv_environment(settings, os.environ)) or _with_pip(name)):
+    if not (_with_uv(name, uv_environment(read_pip_settings(), os.environ)) or _with_pip(name)):
         _say("The packages could not be installed; the lines above say why.")
         _say("pip's settings (pip config list), its index and the proxy variables are used: are they right?")
         return 1
     (folder / f"{name}.stamp").write_text(hashlib.sha256((ROOT / name).read_bytes()).hexdigest())
     return 0
+
+
+def read_pip_settings() -> dict[str, str]:
+    """Return pip's settings on this machine, by name; nothing where there is no pip."""
+    return pip_settings(_run("-m", "pip", "config", "list", capture=True).stdout)
 
 
 def pip_settings(listed: str) -> dict[str, str]:

@@ -15,7 +15,6 @@ LOCK = Path(__file__).with_name("kafka.lock")
 ROOT = "org.apache.kafka:kafka_2.13:4.3.1"
 # Kafka's POM brings no binding for its own logging; without this one the broker logs nothing at all.
 LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
-TRIES = 3
 THREADS = 8
 
 Progress = Callable[[int, int], None]
@@ -66,8 +65,8 @@ def class_path(progress: Progress | None = None) -> list[Path]:
     """Jars that make a whole Kafka, complete and verified.
 
     KAFKA_HOME: that installation's own jars, unchecked. HALFDAY_KAFKA_JARS: a folder with the locked jars.
-    Otherwise the user cache, filled over the network when something is missing; `progress(done, total)` is
-    called as jars arrive. Raises StackError if they can't be had.
+    Otherwise the user cache, filled over the network when something is missing, from HALFDAY_MAVEN_REPOSITORY or Maven
+    Central; `progress(done, total)` is called as jars arrive. Raises StackError if they can't be had.
     """
     if home := os.environ.get("KAFKA_HOME"):
         found = sorted(Path(home, "libs").glob("*.jar"))
@@ -102,34 +101,32 @@ def _from_cache(progress: Progress | None) -> list[Path]:
 
 
 def _fetch(jars: list[Jar], repository: Path, progress: Progress | None) -> None:
-    from jgo.maven import MavenContext  # slow to import, and only the first run needs it
+    from jgo.constants import MAVEN_CENTRAL_URL  # slow to import, and only the first run needs them
 
-    context = MavenContext(repo_cache=repository)
+    from deploy.local import download
+
+    place = (os.environ.get("HALFDAY_MAVEN_REPOSITORY") or MAVEN_CENTRAL_URL).rstrip("/")
 
     def fetch(jar: Jar) -> None:
         file = jar.within(repository)
-        for _ in range(TRIES):
-            if jar.verified(file):
-                return
-            # jgo takes any file of that name for good, a truncated one too.
-            file.unlink(missing_ok=True)
-            context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
         if not jar.verified(file):
-            file.unlink(missing_ok=True)
-            raise StackError(f"{jar.filename} arrived {TRIES} times with a content that differs from the lock")
+            download.fetch(client, f"{place}/{jar.within(Path()).as_posix()}", file, jar.sha256)
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        try:
-            for done, _ in enumerate(pool.map(fetch, jars), 1):
-                if progress:
-                    progress(done, len(jars))
-        except (OSError, RuntimeError, AssertionError) as error:
-            pool.shutdown(cancel_futures=True)
-            raise StackError(
-                "Kafka's jars are not all in the cache and can't be fetched; "
-                "run once with a network, or set HALFDAY_KAFKA_JARS to a folder that has them "
-                f"({type(error).__name__})"
-            ) from error
+    try:
+        with download.connect() as client, ThreadPoolExecutor(THREADS) as pool:
+            try:
+                for done, _ in enumerate(pool.map(fetch, jars), 1):
+                    if progress:
+                        progress(done, len(jars))
+            except StackError:
+                pool.shutdown(cancel_futures=True)
+                raise
+    except StackError as error:
+        raise StackError(
+            f"Kafka's jars can't be fetched: {error}\n"
+            "Call again when that is put right, set HALFDAY_MAVEN_REPOSITORY to a mirror, "
+            "or HALFDAY_KAFKA_JARS to a folder that has the jars."
+        ) from error
 
 
 def relock(lock: Path = LOCK) -> int:

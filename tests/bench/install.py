@@ -1,8 +1,9 @@
 """Measures the launcher's installation beside pip's, in turns, from the same folder of wheels.
 
-Run `python -m tests.bench.install [LIST]`: fetches the wheels once, then installs them into fresh environments with pip
+`python -m tests.bench.install [LIST]` fetches the wheels once, then installs them into fresh environments with pip
 alone (what the launcher did before it used uv) and with `deploy/local/install.py`, which fetches uv first. Both check
-every hash; pip compiles the bytecode of every file unless told not to, uv leaves it to the first import. Prints seconds (and of the processor), megabytes fetched and megabytes on disk.
+every hash. pip compiles the bytecode of every file unless told not to; uv leaves it to the first import. Prints
+seconds, those of the processor, megabytes fetched and megabytes on disk.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import jars
+from deploy.local import download, jars
 from deploy.local.errors import StackError
 
 
@@ -82,35 +82,31 @@ def test_a_warm_cache_needs_no_network(
 def test_a_cold_cache_without_network_says_what_to_do(
     two_jars: list[jars.Jar], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jgo.maven import PythonResolver
-
     def no_network(*_: object) -> None:
-        raise OSError("unreachable")
+        raise StackError("no network")
 
-    monkeypatch.setattr(PythonResolver, "download", no_network)
-    with pytest.raises(StackError, match="run once with a network, or set HALFDAY_KAFKA_JARS"):
+    monkeypatch.setattr(download, "fetch", no_network)
+    with pytest.raises(
+        StackError, match=r"(?s)no network.*Call again .*set HALFDAY_MAVEN_REPOSITORY.*HALFDAY_KAFKA_JARS"
+    ):
         jars.class_path()
 
 
-def test_what_arrives_damaged_is_fetched_again_and_never_kept(
+def test_only_what_lacks_is_fetched_and_progress_is_counted(
     tmp_path: Path, two_jars: list[jars.Jar], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jgo.maven import PythonResolver
+    asked: list[str] = []
 
-    arrivals: dict[str, int] = {}
+    def fetch(_: object, url: str, file: Path, sha256: str) -> None:
+        asked.append(url.rpartition("/maven2/")[2])
+        file.parent.mkdir(parents=True)
+        file.write_text("two")
 
-    def download(_: object, artifact: object) -> Path:
-        file: Path = artifact.cached_path  # type: ignore[attr-defined]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        name = file.name.partition("-")[0]
-        arrivals[name] = arrivals.get(name, 0) + 1
-        file.write_text(name if name == "one" and arrivals[name] == 2 else "half")
-        return file
-
-    monkeypatch.setattr(PythonResolver, "download", download)
+    one = two_jars[0].within(tmp_path / "cache" / "jars")
+    one.parent.mkdir(parents=True)
+    one.write_text("one")
+    monkeypatch.setattr(download, "fetch", fetch)
     seen: list[tuple[int, int]] = []
-    with pytest.raises(StackError, match=r"two-1\.jar arrived 3 times"):
-        jars.class_path(lambda done, total: seen.append((done, total)))
-    assert arrivals == {"one": 2, "two": 3}
-    assert seen == [(1, 2)]
-    assert not two_jars[1].within(tmp_path / "cache" / "jars").exists()
+    assert len(jars.class_path(lambda done, total: seen.append((done, total)))) == 2
+    assert asked == ["org/a/two/1/two-1.jar"]
+    assert seen == [(1, 2), (2, 2)]
