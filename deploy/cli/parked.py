@@ -43,7 +43,7 @@ def listing(*, data: Data = DATA, as_json: AsJson = False) -> int:
 
     Example: halfday parked list --json
     """
-    with _Desk(data) as desk:
+    with Desk(data) as desk:
         answers, missing = desk.each(desk.parked)
     found = [one for service in answers for one in answers[service]]
     if as_json:
@@ -70,7 +70,7 @@ def show(id: str, /, *, data: Data = DATA, as_json: AsJson = False) -> int:
     Example: halfday parked show inventory/3
     """
     service, number = split(id)
-    with _Desk(data) as desk:
+    with Desk(data) as desk:
         found = desk.ask(service, "GET", f"/v1/parked/{number}") | {"id": id}
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
@@ -94,7 +94,7 @@ def redrive(scope: str, /, *, data: Data = DATA, as_json: AsJson = False) -> int
 
     Example: halfday parked redrive 0198f2c1-7c3e-7d52-9b1e-0d6a3f6c9a11
     """
-    with _Desk(data) as desk:
+    with Desk(data) as desk:
         answers, missing = desk.each(lambda service: desk.ask(service, "POST", "/v1/parked:redrive", {"scope": scope}))
     results = [{"service": service, **one} for service in answers for one in answers[service]["results"]]
     failed = any(result["error"] for result in results)
@@ -118,7 +118,7 @@ def discard(id: str, /, *, why: str, data: Data = DATA, as_json: AsJson = False)
     Example: halfday parked discard orders/7 --why "sent by a test"
     """
     service, number = split(id)
-    with _Desk(data) as desk:
+    with Desk(data) as desk:
         desk.ask(service, "POST", f"/v1/parked/{number}:discard", {"why": why})
         scope = desk.ask(service, "GET", f"/v1/parked/{number}")["scope"]
     if as_json:
@@ -155,7 +155,7 @@ def _say(missing: dict[str, str]) -> int:
     return 1 if missing else 0
 
 
-class _Desk:
+class Desk:
     """The operator's way to the services of a running stack."""
 
     def __init__(self, data: Path) -> None:
@@ -165,7 +165,7 @@ class _Desk:
         headers = {"Authorization": f"Bearer {found['tokens']['operator']}"}
         self._client = httpx2.Client(headers=headers, timeout=30, trust_env=False)
 
-    def __enter__(self) -> _Desk:
+    def __enter__(self) -> Desk:
         return self
 
     def __exit__(self, *_: object) -> None:

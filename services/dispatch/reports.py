@@ -56,6 +56,8 @@ def _one(book: DispatchBook, courier: str, upload: Upload, body: ReportBody) -> 
     if job:
         decision = decide(job, report)
         book.take(decision)
+        if known and known.erased:  # a report that was long on its way
+            book.forget(job.order)
         _attempt(book, decision, report)
         outcome = (decision.verdict, decision.why)
     book.add_evidence(_evidence(book, upload, body, report, outcome, note))

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from contracts.events.dispatch import Quote
 from contracts.values import MOBILE, CancelReason, Channel, Fulfilment, Payment, Slug, Token
 from services.kit.body import Body
+from services.kit.bounded import VISIBLE
 from services.kit.idempotency import content_hash
 from services.kit.ids import Id
 from services.orders.domain.acceptance import Draft, Wanted
@@ -132,6 +133,12 @@ def _no_phone(id: str) -> str:
     if MOBILE.search(id):
         raise PydanticCustomError("phone", "must be the payer's own id of the payment, not a telephone number")
     return id
+
+
+class EraseIn(Body):
+    """Why a person is erased: at whose wish, or which period is over. Kept for ever, so it names nobody."""
+
+    why: Annotated[str, Field(min_length=1, max_length=200), VISIBLE]
 
 
 class PayIn(Body):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import httpx2
@@ -15,6 +15,17 @@ from deploy.local.stack import Stack
 DAY, POOL, TILL, RIDER, WAVE = "sat", "sat@square", "till-1", "rider-1", "sat-1"
 PHONE = "13807314711"
 NOW = datetime.now(UTC)
+
+
+class Person(NamedTuple):
+    """Who receives an order, and at which door."""
+
+    name: str
+    phone: str
+    door: str
+
+
+SHE, HE = Person("欧阳锦绣", PHONE, "梅溪湖路88号2栋"), Person("诸葛长乐", "13907312006", "枫林三路7号5栋")
 
 
 def after(hours: float) -> str:
@@ -74,16 +85,18 @@ class SmallDay:
         assert found[-1].is_success, f"{method} {path}: {found[-1].text}"
         return found[-1].json() if found[-1].content else None
 
-    def order(self, name: str, *, item: str = "apples", quantity: int = 2, pickup: bool = False, pay: str) -> None:
+    def order(
+        self, name: str, *, item: str = "apples", quantity: int = 2, pickup: bool = False, pay: str, who: Person = SHE
+    ) -> None:
         """Places an order and remembers it under a name."""
         id = str(uuid4())
-        door = {"kind": "delivery", "address": {"text": "梅溪湖路88号2栋", "lat": 28.2, "lon": 112.9}}
+        door = {"kind": "delivery", "address": {"text": who.door, "lat": 28.2, "lon": 112.9}}
         body = {
             "order_id": id,
             "channel": "app",
             "market_day": DAY,
             "community": "qifeng",
-            "recipient": {"name": "欧阳锦绣", "phone": PHONE},
+            "recipient": {"name": who.name, "phone": who.phone},
             "lines": [{"item": item, "quantity": quantity}],
             "fulfilment": {"kind": "pickup", "point": "gate"} if pickup else door,
             "payment": pay,
@@ -105,7 +118,7 @@ class SmallDay:
             self.ask("orders", "PUT", f"catalog/{path}", body)
         self._morning()
         self._group_buy()
-        self.order("delivered", quantity=3, pay="prepaid")
+        self.order("delivered", quantity=3, pay="prepaid", who=HE)
         self.order("returned", pay="prepaid")
         self.order("cancelled", pay="prepaid")
         self.order("rejected", item="truffles", quantity=6, pay="prepaid")
@@ -189,7 +202,7 @@ class SmallDay:
         uploads = []
         for stop in self.ask("dispatch", "GET", f"couriers/{RIDER}/route")["stops"]:
             order = self.ask("orders", "GET", f"orders/{stop['order']}")
-            last = ("deliver", {"code": order["code"]})
+            last = ("deliver", {"code": order["code"], "note": f"to {HE.name} himself"})
             if stop["order"] == self.orders["returned"]:
                 last = ("return", {"reason": "nobody at home"})
             for kind, more in (("load", {}), last):

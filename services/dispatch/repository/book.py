@@ -22,7 +22,7 @@ from services.dispatch.domain.job import Job, State, new_job
 from services.dispatch.domain.life import Decision
 from services.dispatch.domain.wave import Wave, plan_of
 from services.dispatch.planning.plan import Plan
-from services.dispatch.repository import rows, tables
+from services.dispatch.repository import erasing, rows, tables
 from services.kit.message import Due, Erased, Message
 from services.kit.unit_of_work import UnitOfWork
 
@@ -76,6 +76,7 @@ class DispatchBook:
         self.taken: Counter[str] = Counter()
         self.jobs: dict[UUID, Job] = {}
         self._changed: dict[str, dict[Any, Any]] = {}
+        self._forgotten: set[UUID] = set()
 
     async def load(self, messages: Sequence[Message[Any]]) -> None:
         """Locks and reads what the messages need, and the incomplete jobs that wait for what they bring."""
@@ -191,7 +192,13 @@ class DispatchBook:
     def put_recipient(self, recipient: Recipient) -> None:
         """Keeps the person of an order, or that there is none any more."""
         self.recipients[recipient.order] = recipient
+        if recipient.erased:
+            self.forget(recipient.order)
         self._note("recipient", recipient.order, recipient)
+
+    def forget(self, order: UUID) -> None:
+        """Forgets what couriers wrote about an order whose person was erased."""
+        self._forgotten.add(order)
 
     def put_entry(self, entry: CatalogEvent) -> None:
         """Keeps a catalogue entry."""
@@ -228,3 +235,5 @@ class DispatchBook:
             if changed := self._changed.pop(table, None):
                 values = [rows.row_of(row) if isinstance(row, Job) else row for row in changed.values()]
                 await self.uow.conn.execute(statement, rows.packed(values))
+        if self._forgotten:
+            await erasing.forget(self.uow.conn, self._forgotten)
