@@ -7,7 +7,7 @@ from datetime import date
 from pydantic import BaseModel, Field
 
 from contracts.envelope import Event
-from contracts.values import Channel, Fen, Instant, OperatorText, Slug, Unit
+from contracts.values import Channel, Fen, Instant, Latitude, LocalTime, Longitude, OperatorText, Slug, Unit
 
 
 class CatalogEvent(Event, topic="orders.catalog.v1"):
@@ -46,8 +46,8 @@ class VillagePut(CatalogEvent):
 
     name_zh: OperatorText
     name_en: OperatorText = ""
-    lat: float
-    lon: float
+    lat: Latitude
+    lon: Longitude
 
 
 class HouseholdPut(CatalogEvent):
@@ -62,8 +62,8 @@ class CommunityPut(CatalogEvent):
 
     name_zh: OperatorText
     name_en: OperatorText = ""
-    lat: float
-    lon: float
+    lat: Latitude
+    lon: Longitude
 
 
 class PairingPut(CatalogEvent):
@@ -108,8 +108,8 @@ class SitePut(CatalogEvent):
 
     name_zh: OperatorText
     name_en: OperatorText = ""
-    lat: float
-    lon: float
+    lat: Latitude
+    lon: Longitude
     station: Slug
 
 
@@ -118,16 +118,16 @@ class StationPut(CatalogEvent):
 
     name_zh: OperatorText
     name_en: OperatorText = ""
-    lat: float
-    lon: float
+    lat: Latitude
+    lon: Longitude
 
 
 class PointPut(CatalogEvent):
-    """A pickup point of a community; goods not collected by `closes_at` (local HH:MM) go back."""
+    """A pickup point of a community; goods not collected by `closes_at` go back."""
 
     community: Slug
     name_zh: OperatorText
-    closes_at: str = Field(default="20:00", pattern=r"^\d\d:\d\d$")
+    closes_at: LocalTime = "20:00"
 
 
 class TerminalPut(CatalogEvent):

@@ -26,6 +26,7 @@ _KIT = {
     "payload, error, attempts, discarded_at is not null as discarded, why from parked order by id",
 }
 _ORDERS = {
+    "catalog": "select kind, id, body::text from catalog order by kind, id",
     "orders": "select order_id::text, pool, fulfilment, payment, total_fen, state, attempt, reservation::text, "
     "job::text, wave, paid_fen, refunded_fen, version, join_id::text from orders order by order_id",
     "order_line": "select order_id::text, line, item, quantity, amount_fen from order_line order by order_id, line",
@@ -43,6 +44,7 @@ _ORDERS = {
     "terminal_allotment": "select terminal, pool, item, granted_total, returned_total, version from terminal_allotment",
 }
 _INVENTORY = {
+    "catalog": "select kind, id, body::text from catalog order by kind, id",
     "stock": "select pool, item, on_hand, held, allocated, allotted, unconfirmed, shortfall, available, closed "
     "from stock order by pool, item",
     "lot": "select id::text, pool, item, received, released, rejected, on_hand from lot order by id",
@@ -55,6 +57,7 @@ _INVENTORY = {
     "sale": "select id::text, terminal, pool, voided from sale",
 }
 _DISPATCH = {
+    "catalog": "select key, type, body::text from catalog order by key",
     "job": 'select id::text, "order"::text as order_id, reservation::text, state, lines::text, wave from job '
     "order by id",
     "wave": "select id, blocked from wave where blocked is not null order by id",

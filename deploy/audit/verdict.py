@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from contracts.topics import DISPATCH, INVENTORY, ORDERS
+from deploy.audit import catalogue
 from deploy.audit.checks import CHECKS, ENDED, Check
-from deploy.audit.checks.records import repeats
+from deploy.audit.checks.records import repeats, replaced
 from deploy.audit.evidence import Evidence
 from deploy.audit.finding import Finding
 
@@ -38,9 +40,11 @@ def judge(evidence: Evidence, *, require_terminal: bool = False) -> Verdict:
         lines.append(f"{'differs' if found else 'holds':>7}  {check.claim}")
         findings += found
     blocked = [f"  blocked  wave {row['id']}: {row['blocked']}" for row in evidence.rows(DISPATCH, "wave")]
-    lines += [*_parked(evidence), *blocked]
+    broken = [f"  unreadable  {where}: {why}" for where, why in catalogue.unreadable(evidence)]
+    lines += [*_parked(evidence), *_replaced(evidence), *blocked, *broken]
     parked = sum(not row["discarded"] for _, row in evidence.parked)
-    return Verdict(not findings, parked, [*lines, *_words(findings, parked, len(blocked))], findings)
+    waits = {"Waves that can't be planned": len(blocked), "Catalogue entries that can't be read": len(broken)}
+    return Verdict(not findings, parked, [*lines, *_words(findings, parked, waits)], findings)
 
 
 def _run(check: Check, evidence: Evidence) -> list[Finding]:
@@ -67,10 +71,18 @@ def _parked(evidence: Evidence) -> list[str]:
     ]
 
 
-def _words(findings: list[Finding], parked: int, blocked: int) -> list[str]:
+def _replaced(evidence: Evidence) -> list[str]:
+    return [
+        f"  replaced  {told.subject}: {told.headers.get('ce_type')} can't be read by its contract, and a later record "
+        f"of its key can ({told.where})"
+        for told in replaced(evidence)
+    ]
+
+
+def _words(findings: list[Finding], parked: int, waits: Mapping[str, int]) -> list[str]:
     if not findings:
         books = f"The books are complete but parked: {parked}" if parked else "The books hold."
-        return [books, *([f"Waves that can't be planned: {blocked}"] if blocked else [])]
+        return [books, *(f"{what}: {count}" for what, count in waits.items() if count)]
     more = [f"   then  {finding}" for finding in findings[1:10]]
     rest = [f"   and {len(findings) - 10} more"] if len(findings) > 10 else []
     return [f"  first  {findings[0]}", *more, *rest, f"The books do not hold: {len(findings)} differences."]

@@ -8,6 +8,7 @@ from contracts.registry import MODELS
 from services.kit.service import Service
 from services.orders.api import routes
 from services.orders.handlers import SUBSCRIPTIONS, on_due
+from services.orders.repository import catalog
 from services.orders.repository.orders import OrderBook
 
 SERVICE = Service(
@@ -18,4 +19,5 @@ SERVICE = Service(
     models=MODELS,
     on_due=on_due,
     routes=routes,
+    checks={"catalogue": catalog.CatalogCheck()},
 )

@@ -191,12 +191,12 @@ async def test_the_catalogue_tells_only_changes(orders: Orders):
     [
         ("prices/p1", {**CATALOG["prices/honey-app"], "item": "gold"}, "#/item"),
         ("items/x", {"name_zh": "x", "unit": "piece", "unit_g": 1, "colour": "red"}, "#/colour"),
-        ("items/x", {"name_zh": "x\x00", "unit": "piece", "unit_g": 1}, "#"),
+        ("items/x", {"name_zh": "x\x00", "unit": "piece", "unit_g": 1}, "#/name_zh"),
         ("market-days/d", {**CATALOG["market-days/sat"], "closes_at": at(-2)}, "#/closes_at"),
         (
             "market-days/d",
             {**CATALOG["market-days/sat"], "sites": [{"site": "square", "communities": ["qifeng", "qifeng"]}]},
-            "#/sites",
+            "#/sites/0/communities/1",
         ),
     ],
 )

@@ -10,6 +10,7 @@ from uuid import NAMESPACE_OID, uuid5
 import pytest
 
 from contracts.envelope import Event
+from contracts.events.catalog import StationPut
 from contracts.events.orders import OrderReserved
 from deploy.audit.books import TABLES, Row
 from deploy.audit.checks import archive, crossings, inbox, records
@@ -170,3 +171,61 @@ def test_a_blocked_wave_is_named_and_the_books_hold() -> None:
     assert verdict.ok
     assert "  blocked  wave noon: station guandu has no usable position" in verdict.lines
     assert verdict.lines[-2:] == ["The books hold.", "Waves that can't be planned: 1"]
+
+
+def put(offset: int, body: dict[str, Any], id: str = "town") -> Record:
+    """A station's record on the catalogue's topic."""
+    headers = {
+        "ce_id": f"put-{offset}",
+        "ce_type": StationPut.TYPE,
+        "ce_subject": f"station/{id}",
+        "ce_seq": str(offset + 1),
+    }
+    return Record(StationPut.TOPIC, 0, offset, f"station/{id}", json.dumps({"id": id, **body}).encode(), headers)
+
+
+STATION = {"name_zh": "镇", "lat": 28.2, "lon": 112.9}
+
+
+def test_a_record_that_a_later_one_of_its_key_replaced_is_said_and_no_difference() -> None:
+    """Before, the audit stayed red for good after a PUT had put the entry right."""
+    broken = put(0, STATION | {"lat": None})
+    found = evidence(broken, put(1, STATION))
+    assert not words(records.readable(found))
+    assert [line for line in judge(found).lines if line.startswith("  replaced")] == [
+        "  replaced  station/town: market.orders.station-put.v1 can't be read by its contract, and a later record of "
+        "its key can (orders.catalog.v1/0@0)"
+    ]
+
+
+@pytest.mark.parametrize("later", [put(1, STATION, "hill"), put(1, STATION | {"lat": None})])
+def test_the_latest_of_a_key_must_be_readable(later: Record) -> None:
+    found = evidence(put(0, STATION | {"lat": None}), later)
+    assert words(records.readable(found))[0] == "market.orders.station-put.v1 can't be read by its contract"
+
+
+def test_a_stored_entry_that_cannot_be_read_is_named() -> None:
+    rows: list[Row] = [
+        {"kind": "communities", "id": "c", "body": json.dumps(STATION)},
+        {"kind": "market-days", "id": "sat", "body": "7"},
+        {"kind": "stations", "id": "town", "body": json.dumps(STATION | {"lat": None})},
+        {
+            "kind": "prices",
+            "id": "p",
+            "body": json.dumps(
+                {"item": "i", "channel": "web", "price_fen": 1, "effective_from": "2026-01-01T00:00:00Z"}
+            ),
+        },
+        {"kind": "gadgets", "id": "g", "body": "{}"},
+    ]
+    found = evidence(catalog=rows)
+    found.books["dispatch", "catalog"].append({"key": "site/s", "type": "", "body": "{}"})  # type: ignore[attr-defined]
+    lines = judge(found).lines
+    assert [line for line in lines if line.startswith("  unreadable")] == [
+        "  unreadable  orders.catalog market-day/sat: it is no object",
+        "  unreadable  orders.catalog station/town: lat: Input should be a valid number",
+        "  unreadable  orders.catalog price/p: channel: 'web' is not known",
+        "  unreadable  orders.catalog gadget/g: no such kind is known",
+        "  unreadable  dispatch.catalog site/s: name_zh: Field required",
+    ]
+    assert lines[-2:] == ["The books hold.", "Catalogue entries that can't be read: 5"]

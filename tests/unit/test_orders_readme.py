@@ -1,10 +1,12 @@
-"""The picture in the page of the service is the table in its code."""
+"""The page of the service shows the table of an order's life and the fields of the catalogue as they are in code."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from services.orders.domain.diagram import mermaid
+from services.orders.schemas_catalog import BODIES
 
 
 def test_the_diagram_is_current(root: Path):
@@ -12,3 +14,13 @@ def test_the_diagram_is_current(root: Path):
     begin, end = "<!-- the life of an order: begin -->", "<!-- the life of an order: end -->"
     drawn = text.split(begin)[1].split(end)[0].strip()
     assert drawn == f"```mermaid\n{mermaid()}\n```", "paste the output of services/orders/domain/diagram.py"
+
+
+def test_the_fields_of_the_catalogue_are_current(root: Path):
+    section = (root / "services/orders/README.md").read_text(encoding="utf-8").split("## Putting a catalogue")[1]
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", section.split("\n- **")[0], re.M)
+    assert [kind for kind, _ in rows] == list(BODIES), "in an order in which they can be put"
+    for kind, text in rows:
+        shown = dict(re.findall(r"\b([a-z_]+)(\??)(?=[,:`\]}])", re.sub(r"\(.*?\)|\{.*?\}|: (?!\[).*", "", text)))
+        fields = {name: field for name, field in BODIES[kind].model_fields.items() if name != "id"}
+        assert {name: not mark for name, mark in shown.items()} == {n: f.is_required() for n, f in fields.items()}, kind

@@ -13,7 +13,8 @@ from contracts.events import catalog as o
 from contracts.events.dispatch import Quote
 from contracts.values import Channel, Fulfilment, Payment, Unit
 from services.orders.domain.acceptance import Draft, Refusal, Wanted, accept
-from services.orders.domain.catalog import KINDS, Catalog, contradiction, index, references
+from services.orders.domain.catalog import KINDS, Catalog, index
+from services.orders.domain.catalog_rules import contradictions, references
 from services.orders.domain.order import Order
 from services.orders.domain.pricing import amount_fen, price_at, round_fen
 from tests.integration.orders_world import CATALOG, NOW, at
@@ -113,4 +114,4 @@ def test_what_an_entity_names():
         ("communities", "qifeng"),
         ("stations", "guandu"),
     ]
-    assert contradiction(day) is None
+    assert list(contradictions(day)) == []

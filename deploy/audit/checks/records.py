@@ -29,15 +29,29 @@ def contents(evidence: Evidence) -> Iterator[Finding]:
 
 
 def readable(evidence: Evidence) -> Iterator[Finding]:
-    """The committed contracts read every record, but for those that a consumer has parked."""
+    """The committed contracts read every record, but for those that a consumer has parked or a later one replaced."""
     read = {(topic, fact.id) for topic, facts in evidence.facts.items() for fact in facts}
     parked = {(row["topic"], row["event_id"]) for _, row in evidence.parked}
     parked |= {(row["topic"], f"{row['topic']}/{row['partition']}@{row['position']}") for _, row in evidence.parked}
-    known = read | parked
+    known = read | parked | {(told.topic, told.id) for told in replaced(evidence)}
     for told in evidence.told:
         if (told.topic, told.id) not in known and not _is_dead_letter(told.topic):
             what = f"{told.headers.get('ce_type', 'a record without a type')} can't be read by its contract"
             yield Finding("content", told.id, what, told.where)
+
+
+def replaced(evidence: Evidence) -> list[Told]:
+    """Records that can't be read, of a compacted topic on which a later record of the same subject can.
+
+    Each record of such a topic is its subject's whole state, so the latest alone counts.
+    """
+    latest: dict[tuple[str, str], Told] = {}
+    unreadable: list[Told] = []
+    for told in evidence.told:
+        if told.topic in BY_NAME and BY_NAME[told.topic].compacted:
+            latest[told.topic, told.subject] = told
+            unreadable += [told] if told.read() is None else []
+    return [told for told in unreadable if latest[told.topic, told.subject].read() is not None]
 
 
 def _is_dead_letter(topic: str) -> bool:

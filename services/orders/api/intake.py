@@ -23,6 +23,8 @@ from services.orders.repository.telling import announce
 from services.orders.schemas import NewOrder
 
 GROUP = 200
+RETRY_AFTER_S = "30"
+_TITLES = {409: "Conflict", 422: "Unusable content", 503: "Try again"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,5 +119,5 @@ def _answer(one: Submission, stands: dict[UUID, tuple[Order, bytes]], judged: Or
 def refused(why: Refusal) -> Problem:
     """The problem document of a refusal."""
     fault = Fault(f"#{why.pointer}", why.message)
-    title = "Unusable content" if why.status == 422 else "Conflict"
-    return Problem(why.status, why.code, title, why.message, errors=[fault])
+    headers = {"Retry-After": RETRY_AFTER_S} if why.status == 503 else {}
+    return Problem(why.status, why.code, _TITLES[why.status], why.message, errors=[fault], headers=headers)

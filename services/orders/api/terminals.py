@@ -16,7 +16,9 @@ from services.kit.service import Context
 from services.kit.unit_of_work import UnitOfWork
 from services.orders import schemas_terminal as s
 from services.orders.api import answers
+from services.orders.api.intake import refused
 from services.orders.domain import terminal as domain
+from services.orders.domain.acceptance import unreadable
 from services.orders.domain.catalog import Catalog
 from services.orders.repository import projections, stall
 from services.orders.repository.catalog import CatalogCache
@@ -38,6 +40,9 @@ def routes(context: Context, cache: CatalogCache) -> APIRouter:
 
 
 async def _sync(uow: UnitOfWork, catalog: Catalog, id: str, body: s.SyncIn) -> dict[str, Any]:
+    for path in (f"terminals/{id}", f"market-days/{body.market_day}"):
+        if path in catalog.unreadable:
+            raise refused(unreadable("", path))
     terminal = await stall.lock_terminal(uow.conn, id)
     if terminal is None:
         raise problems.not_found(f"terminal {id}")

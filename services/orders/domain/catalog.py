@@ -1,4 +1,4 @@
-"""The catalogue as the accept path sees it: what is sold where, when and for how much; and its references."""
+"""The catalogue as the accept path sees it: what is sold where, when and for how much."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, timezone
+from typing import Any
 
 from contracts.events import catalog as o
-from contracts.values import pool_of
+from contracts.values import Channel, pool_of
 
 LOCAL = timezone(timedelta(hours=8), "Asia/Shanghai")  # no daylight saving, so a fixed offset is exact
 
@@ -28,18 +29,29 @@ KINDS: dict[str, type[o.CatalogEvent]] = {
 }
 """The kinds of catalogue entities, by their name in the URL."""
 
-_REFERENCES = {
-    "item": "items",
-    "village": "villages",
-    "community": "communities",
-    "site": "sites",
-    "station": "stations",
-}
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A stored entry that can't be read, and why. `body` is what it says, as far as that is an object."""
+
+    kind: str
+    id: str
+    why: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The entry's path below `/v1/catalog`."""
+        return f"{self.kind}/{self.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The catalogue at one version, indexed for the questions that an order asks. Never changed, only replaced."""
+    """The catalogue at one version, indexed for the questions that an order asks. Never changed, only replaced.
+
+    `unreadable` are the entries that can't be read, by path: what depends on one of them has to wait until it is put
+    again, and nothing else. `barred` names such a price by the item and channel that it may be the price of.
+    """
 
     version: int = 0
     items: Mapping[str, o.ItemPut] = field(default_factory=dict)
@@ -48,6 +60,8 @@ class Catalog:
     points: Mapping[str, o.PointPut] = field(default_factory=dict)
     prices: Mapping[tuple[str, str], list[o.PricePut]] = field(default_factory=dict)
     sites: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    unreadable: Mapping[str, Unreadable] = field(default_factory=dict)
+    barred: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def pool(self, market_day: str, community: str) -> str | None:
         """The stock pool that serves a community on a market day, or None where no site does."""
@@ -63,8 +77,9 @@ class Catalog:
         return datetime.combine(market_day.date, time.fromisoformat(point.closes_at), LOCAL)
 
 
-def index(version: int, entities: Iterable[o.CatalogEvent]) -> Catalog:
-    """The catalogue made of these entities."""
+def index(version: int, entities: Iterable[o.CatalogEvent], unreadable: Iterable[Unreadable] = ()) -> Catalog:
+    """The catalogue made of these entities, and what could not be read of it."""
+    broken = {entry.path: entry for entry in unreadable}
     prices: dict[tuple[str, str], list[o.PricePut]] = defaultdict(list)
     found: dict[type, dict[str, o.CatalogEvent]] = defaultdict(dict)
     for entity in entities:
@@ -80,28 +95,13 @@ def index(version: int, entities: Iterable[o.CatalogEvent]) -> Catalog:
         points={k: v for k, v in found[o.PointPut].items() if isinstance(v, o.PointPut)},
         prices=dict(prices),
         sites={(d, c): s.site for d, day in days.items() for s in day.sites for c in s.communities},
+        unreadable=broken,
+        barred={key: path for path, entry in broken.items() if entry.kind == "prices" for key in _priced(entry)},
     )
 
 
-def references(entity: o.CatalogEvent) -> Iterator[tuple[str, str, str]]:
-    """What an entity names: JSON pointer, kind, id of each."""
-    for name, kind in _REFERENCES.items():
-        value = getattr(entity, name, None)
-        if isinstance(value, str):
-            yield f"/{name}", kind, value
-    if isinstance(entity, o.MarketDayPut):
-        for n, site in enumerate(entity.sites):
-            yield f"/sites/{n}/site", "sites", site.site
-            yield from ((f"/sites/{n}/communities/{m}", "communities", c) for m, c in enumerate(site.communities))
-        yield from ((f"/waves/{n}/station", "stations", wave.station) for n, wave in enumerate(entity.waves))
-
-
-def contradiction(entity: o.CatalogEvent) -> tuple[str, str] | None:
-    """What makes an entity impossible in itself, as JSON pointer and sentence; None where nothing does."""
-    if not isinstance(entity, o.MarketDayPut):
-        return None
-    if entity.closes_at <= entity.opens_at:
-        return "/closes_at", "a market day closes after it opens"
-    served = [community for site in entity.sites for community in site.communities]
-    twice = next((c for c in served if served.count(c) > 1), None)
-    return ("/sites", f"community {twice} belongs to two sites of one market day") if twice else None
+def _priced(price: Unreadable) -> Iterator[tuple[str, str]]:
+    """What an unreadable price may be the price of: an item on its channel, on all where it names none."""
+    channel = price.body.get("channel")
+    known = [channel] if channel in set(Channel) - {Channel.UNKNOWN} else list(Channel)
+    yield from ((str(price.body.get("item")), one) for one in known)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from contracts.events.campaign import CampaignGood, Measure, Rule, Threshold
 from contracts.values import Channel, Fulfilment, Payment, Unit
-from services.orders.domain.acceptance import Draft, Refusal, Wanted, accept, line_of, unusable
+from services.orders.domain.acceptance import Draft, Refusal, Wanted, accept, lacking, line_of, unusable
 from services.orders.domain.campaign import Campaign, State, Tally, Terms
 from services.orders.domain.catalog import Catalog
 from services.orders.domain.join import Join
@@ -47,9 +47,11 @@ def open_campaign(id: UUID, asked: Opening, catalog: Catalog, now: datetime) -> 
     """The open campaign, or the first reason against it. It closes before its market day does, whose stock it sells."""
     day = catalog.market_days.get(asked.market_day)
     if day is None:
-        return unusable("/market_day", f"market day {asked.market_day} is not known")
+        return lacking(catalog, "/market_day", "market-days", asked.market_day)
     pool = catalog.pool(day.id, asked.community)
-    if asked.community not in catalog.communities or pool is None:
+    if asked.community not in catalog.communities:
+        return lacking(catalog, "/community", "communities", asked.community)
+    if pool is None:
         return unusable("/community", f"no site of market day {day.id} serves community {asked.community}")
     if asked.closes_at >= day.closes_at:
         return unusable("/closes_at", f"the cutoff must lie before the market day closes, {day.closes_at.isoformat()}")

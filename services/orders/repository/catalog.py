@@ -7,10 +7,16 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+import structlog
+from pydantic import ValidationError
 
-from contracts.events.catalog import CatalogEvent
-from services.orders.domain.catalog import KINDS, Catalog, index
+from contracts.events.catalog import CatalogEvent, SitePut
+from services.kit.health import Finding
+from services.kit.unit_of_work import Pool
+from services.orders.domain.catalog import KINDS, Catalog, Unreadable, index
 from services.orders.repository.rows import Connection
+
+_log = structlog.get_logger("halfday.catalogue")
 
 
 async def put(conn: Connection, kind: str, entity: CatalogEvent, now: datetime) -> tuple[bool, int]:
@@ -50,7 +56,7 @@ async def missing(conn: Connection, wanted: Collection[tuple[str, str]]) -> set[
 async def get(conn: Connection, kind: str, id: str) -> tuple[dict[str, Any], int] | None:
     """An entity's body with its id, and its version."""
     row = await conn.fetchrow("select body, version from catalog where kind = $1 and id = $2", kind, id)
-    return ({"id": id, **orjson.loads(row["body"])}, row["version"]) if row else None
+    return (_shown(id, row["body"]), row["version"]) if row else None
 
 
 async def page(conn: Connection, kind: str, after: str, limit: int) -> list[dict[str, Any]]:
@@ -58,7 +64,61 @@ async def page(conn: Connection, kind: str, after: str, limit: int) -> list[dict
     found = await conn.fetch(
         "select id, body from catalog where kind = $1 and id > $2 order by id limit $3", kind, after, limit
     )
-    return [{"id": row["id"], **orjson.loads(row["body"])} for row in found]
+    return [_shown(row["id"], row["body"]) for row in found]
+
+
+def _shown(id: str, text: str) -> dict[str, Any]:
+    body = orjson.loads(text)
+    return {"id": id, **(body if isinstance(body, dict) else {})}  # an unreadable entry is shown as it is stored
+
+
+async def waves_of_others(conn: Connection, market_day: str, waves: Collection[str]) -> dict[str, str]:
+    """Those of the wave ids that another market day has, each with that day's id.
+
+    Locks the catalogue's version first, so that of two market days that claim an id at once the later one sees it.
+    """
+    await conn.execute("select from catalog_version for update")
+    found = await conn.fetch(
+        "select id, wave #>> '{}' as wave from catalog, jsonb_path_query(body, '$.waves[*].id') as wave "
+        "where kind = 'market-days' and id <> $1 and wave #>> '{}' = any($2::text[])",
+        market_day,
+        list(waves),
+    )
+    return {row["wave"]: row["id"] for row in found}
+
+
+async def read(conn: Connection, kind: str, id: str) -> CatalogEvent | None:
+    """An entity as it is stored; None where there is none or it can't be read."""
+    body = await conn.fetchval("select body from catalog where kind = $1 and id = $2", kind, id)
+    found = _read(kind, id, body) if body is not None else None
+    return found if isinstance(found, CatalogEvent) else None
+
+
+async def sites_of(conn: Connection, station: str) -> list[SitePut]:
+    """The sites that name a station, as far as they can be read."""
+    found = await conn.fetch(
+        "select id, body from catalog where kind = 'sites' and body ->> 'station' = $1 order by id", station
+    )
+    entities = (_read("sites", row["id"], row["body"]) for row in found)
+    return [site for site in entities if isinstance(site, SitePut)]
+
+
+def _read(kind: str, id: str, text: str) -> CatalogEvent | Unreadable:
+    """The entity in a row. A row that another version wrote, or that was changed by hand, may be anything."""
+    body = orjson.loads(text)
+    if kind not in KINDS:
+        return Unreadable(kind, id, "this version knows no such kind")
+    if not isinstance(body, dict):
+        return Unreadable(kind, id, "its body is no object")
+    try:
+        entity = KINDS[kind].model_validate({**body, "id": id})
+    except ValidationError as wrong:
+        first = wrong.errors(include_url=False)[0]
+        return Unreadable(kind, id, f"{'/'.join(map(str, first['loc']))}: {first['msg']}", body)
+    for name in ("unit", "channel"):
+        if getattr(entity, name, "") == "unknown":
+            return Unreadable(kind, id, f"{name}: {body[name]!r} is not known to this version", body)
+    return entity
 
 
 class CatalogCache:
@@ -72,8 +132,28 @@ class CatalogCache:
         version = await conn.fetchval("select version from catalog_version")
         if self._known is None or self._known.version != version:
             found = await conn.fetch("select kind, id, body from catalog")
-            entities = [
-                KINDS[row["kind"]].model_validate({"id": row["id"], **orjson.loads(row["body"])}) for row in found
-            ]
-            self._known = index(version, entities)
+            entries = [_read(row["kind"], row["id"], row["body"]) for row in found]
+            broken = [entry for entry in entries if isinstance(entry, Unreadable)]
+            for entry in broken:
+                _log.error("catalogue entry can't be read", entry=entry.path, why=entry.why)
+            self._known = index(version, [e for e in entries if isinstance(e, CatalogEvent)], broken)
         return self._known
+
+
+class CatalogCheck:
+    """A line of `/ready` that names the entries that can't be read. The process stays ready: it sells what needs none
+    of them.
+    """
+
+    def __init__(self) -> None:
+        self._pool: Pool | None = None
+        self._cache = CatalogCache()
+
+    async def __call__(self, pool: Pool) -> Finding:
+        """Looks at the catalogue of the database behind `pool`."""
+        if pool is not self._pool:
+            self._pool, self._cache = pool, CatalogCache()
+        broken = sorted((await self._cache.current(pool)).unreadable.items())
+        found = [f"{path} can't be read ({entry.why}): put it again" for path, entry in broken]
+        more = [f"and {len(found) - 10} more"] if len(found) > 10 else []
+        return Finding(True, "; ".join(found[:10] + more) or "all entries can be read", degraded=bool(found))
