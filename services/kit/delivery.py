@@ -21,7 +21,8 @@ SCOPE_LIMIT = 400
 
 
 class Delivery(NamedTuple):
-    """`scope` is what is blocked when it must be parked; it queues up when any of `behind` is blocked.
+    """`scope` is what is blocked when it must be parked; it queues up when any of `behind` is blocked, unless it
+    `replaces` what is parked there.
 
     A `fault` says why it must be parked; `attempts` counts how often a handler tried.
     """
@@ -34,6 +35,13 @@ class Delivery(NamedTuple):
     handler: Handler | None = None
     fault: str | None = None
     attempts: int = 0
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it makes what is parked before it obsolete: it can be read, and its topic is compacted, where each
+        record is the whole state of its key.
+        """
+        return self.message is not None and self.fault is None and is_compacted(self.record.topic)
 
 
 def unreadable(record: Record, fault: str, *, by_key: bool) -> Delivery:
@@ -56,6 +64,11 @@ def clean(raw: bytes) -> str:
 def is_private(topic: str) -> bool:
     """Whether the topic carries persons, so that neither its content nor an error that quotes it may travel."""
     return topic in BY_NAME and BY_NAME[topic].private
+
+
+def is_compacted(topic: str) -> bool:
+    """Whether the last record of a key says all about it."""
+    return topic in BY_NAME and BY_NAME[topic].compacted
 
 
 def reason(error: BaseException, topic: str) -> str:

@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
@@ -130,7 +130,7 @@ class Handling(ABC):
 
     async def _deal(self, uow: UnitOfWork, fresh: Sequence[Delivery]) -> int:
         scopes = {scope for delivery in fresh for scope in delivery.behind}
-        runs, parks = _sort(fresh, await parking.blocked(uow.conn, self.consumer, sorted(scopes)))
+        runs, parks, obsolete = _sort(fresh, await parking.blocked(uow.conn, self.consumer, sorted(scopes)))
         book = self._open_book(uow)
         if runs:
             await book.load([delivery.message for delivery in runs if delivery.message])
@@ -139,6 +139,11 @@ class Handling(ABC):
         parks = [(delivery, scope) for delivery, scope in parks if delivery.id in confirmed]
         if runs:
             await self._run(uow, book, runs)
+        if obsolete.scopes:
+            shown = [(delivery, scope) for delivery, scope in obsolete.parks if delivery.id in confirmed]
+            if shown:
+                await parking.park(uow, shown)
+            await parking.replaced(uow.conn, self.consumer, sorted(obsolete.scopes))
         if parks:
             await parking.park(uow, parks)
         return len(runs)
@@ -203,16 +208,31 @@ class Handling(ABC):
         await self._run(uow, book, [delivery])
 
 
-def _sort(fresh: Sequence[Delivery], blocked: set[str]) -> tuple[list[Delivery], list[tuple[Delivery, str]]]:
+class _Obsolete(NamedTuple):
+    """Scopes of which a later delivery replaces all that is parked, and what this batch parked there before it."""
+
+    scopes: set[str]
+    parks: list[tuple[Delivery, str]]
+
+
+def _sort(fresh: Sequence[Delivery], blocked: set[str]) -> tuple[list[Delivery], list[tuple[Delivery, str]], _Obsolete]:
     """What can run, and what must be parked under which scope: faults, and all behind a blocked scope, in order."""
     runs: list[Delivery] = []
     parks: list[tuple[Delivery, str]] = []
+    obsolete = _Obsolete(set(), [])
     for delivery in fresh:
-        if hit := delivery.behind & blocked:
+        hit = delivery.behind & blocked
+        if hit and delivery.replaces:
+            blocked -= hit
+            obsolete.scopes.update(hit)
+            obsolete.parks.extend(park for park in parks if park[1] in hit)
+            parks = [park for park in parks if park[1] not in hit]
+            runs.append(delivery)
+        elif hit:
             parks.append((delivery._replace(fault=None), delivery.scope if delivery.scope in hit else min(hit)))
         elif delivery.fault is not None:
             parks.append((delivery, delivery.scope))
             blocked.add(delivery.scope)
         else:
             runs.append(delivery)
-    return runs, parks
+    return runs, parks, obsolete

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 
+from contracts.topics import TOPICS
 from services.kit import outbox
 from services.kit.delivery import Delivery, is_private
 from services.kit.faults import point
@@ -19,6 +20,7 @@ from services.kit.outbox import LIMIT, Connection, Outgoing, Reader
 from services.kit.unit_of_work import CAUSED, UnitOfWork
 
 QUEUED = "queued behind a parked record of its scope"
+REPLACED = "replaced by a later record of its key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,22 @@ async def discard(conn: Connection, id: int, why: str) -> bool:
     await outbox.drop(conn, row["event_id"])  # what the relay holds stands there too
     await unblock(conn, row["consumer"], row["scope"])
     return done == "UPDATE 1"
+
+
+async def replaced(conn: Connection, consumer: str, scopes: Sequence[str]) -> None:
+    """Gives up all that is parked under the scopes, for a later record of the key says all; they flow again.
+
+    Call it while the scopes are locked, by `blocked` or because this transaction blocked them.
+    """
+    await conn.execute(
+        "update parked set discarded_at = now(), why = $3, payload = case when topic = any($4::text[]) then null "
+        "else payload end where consumer = $1 and scope = any($2::text[]) and discarded_at is null",
+        consumer,
+        scopes,
+        REPLACED,
+        [topic.name for topic in TOPICS if topic.private],
+    )
+    await conn.execute("delete from parked_scope where consumer = $1 and scope = any($2::text[])", consumer, scopes)
 
 
 async def waiting(conn: Reader) -> tuple[int, float]:

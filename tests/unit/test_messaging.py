@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -91,7 +92,8 @@ def test_nothing_runs_behind_something_parked_of_its_scope(items, blocked):
     deliveries = [
         Delivery(record, uuid4(), scope, frozenset({scope}), fault="bad" if bad else None) for scope, bad in items
     ]
-    runs, parks = _sort(deliveries, set(blocked))
+    runs, parks, obsolete = _sort(deliveries, set(blocked))
+    assert not obsolete.scopes
     order = {delivery.id: n for n, delivery in enumerate(deliveries)}
     assert sorted([*(order[d.id] for d in runs), *(order[d.id] for d, _ in parks)]) == list(range(len(items)))
     for scope in "abc":
@@ -101,6 +103,24 @@ def test_nothing_runs_behind_something_parked_of_its_scope(items, blocked):
         assert ran == sorted(ran)
         assert not (parked and ran) or max(ran) < min(parked)
         assert scope not in blocked or not ran
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=30), st.sets(st.sampled_from("abc")))
+def test_on_a_compacted_topic_what_can_be_read_replaces_what_was_parked_before_it(items, blocked):
+    record = Record("orders.catalog.v1", 0, 0, None, b"", {})
+    message: Any = object()
+    deliveries = [
+        Delivery(record, uuid4(), scope, frozenset({scope}), message, fault="bad" if bad else None)
+        for scope, bad in items
+    ]
+    runs, parks, obsolete = _sort(deliveries, set(blocked))
+    assert [d.id for d in runs] == [d.id for d in deliveries if d.fault is None], "nothing good waits"
+    shown = {d.id for d, _ in [*parks, *obsolete.parks]}
+    assert shown == {d.id for d in deliveries if d.fault}, "nothing bad is lost"
+    last = dict(items)
+    assert {scope for _, scope in parks} == {scope for scope, bad in last.items() if bad}
+    good = {scope for scope, bad in items if not bad}
+    assert obsolete.scopes >= good & blocked
 
 
 def test_a_log_that_repeats_itself_is_thinned_out(monkeypatch: pytest.MonkeyPatch):
