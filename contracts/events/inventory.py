@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from contracts.envelope import Event
 from contracts.events.orders import GoodsLine
-from contracts.values import Cause, Instant, OpenEnum, OperatorText, Pool, Quantity, Slug, Words
+from contracts.values import Cause, Instant, OpenEnum, Pool, Quantity, Slug, Words
 
 
 class InventoryCommand(Event, topic="inventory.command.v1"):
@@ -163,6 +163,23 @@ class Place(OpenEnum):
     UNKNOWN = "unknown"
 
 
+class Reason(OpenEnum):
+    """Why goods were thrown away, found, lost or not let in. Codes only: words stay in inventory's database."""
+
+    EXPIRED = "expired"
+    SPOILED = "spoiled"
+    DAMAGED = "damaged"
+    COLD_BREACH = "cold_breach"
+    RESIDUE = "residue"
+    UNSOLD = "unsold"
+    SAMPLE = "sample"
+    SHRINKAGE = "shrinkage"
+    THEFT = "theft"
+    MISRECORDED = "misrecorded"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
 class PoolEvent(Event, topic="inventory.stock.v1"):
     """Something about one item of a pool; subject is pool/item."""
 
@@ -188,6 +205,8 @@ class StockMoved(PoolEvent):
     to_place: Place
     quantity: Quantity
     cause: Cause = Field(description="what led to it: a lot, reservation, sale, count")
+    reason: Reason | None = Field(default=None, description="of waste, and of a count that differed")
+    expired: bool = Field(default=False, description="handed out or sold after the lot's sell-by, as no other was left")
 
 
 class SoldOut(PoolEvent):
@@ -202,6 +221,7 @@ class StockRecounted(PoolEvent):
     expected: Quantity
     counted: Quantity
     counted_at: Instant
+    reason: Reason | None = Field(default=None, description="why it differs, as far as it was said")
 
 
 class ClaimsExceeded(PoolEvent):
@@ -247,4 +267,4 @@ class LotRejected(LotEvent):
     pool: Pool
     item: Slug
     quantity: Quantity
-    reason: OperatorText = ""
+    reason: Reason = Reason.OTHER

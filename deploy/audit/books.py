@@ -48,8 +48,8 @@ _INVENTORY = {
     "stock": "select pool, item, on_hand, held, allocated, allotted, unconfirmed, shortfall, available, closed "
     "from stock order by pool, item",
     "lot": "select id::text, pool, item, received, released, rejected, on_hand from lot order by id",
-    "movement": "select id::text, pool, item, source, target, quantity, cause, lot::text, inferred from movement "
-    "order by n",
+    "movement": "select m.id::text, m.pool, m.item, source, target, quantity, m.cause, lot::text, inferred, "
+    "r.code as reason from movement m left join reason r using (cause) order by n",
     "reservation": "select id::text, pool, order_id::text, state from reservation order by no",
     "reservation_line": "select reservation::text, item, quantity from reservation_line order by reservation, line",
     "allotment": "select terminal, pool, item, granted, returned, allotted, unconfirmed, version from allotment "

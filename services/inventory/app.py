@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from contracts import registry
-from contracts.events.catalog import ItemPut, MarketDayPut, TerminalPut
+from contracts.events.catalog import HouseholdPut, ItemPut, MarketDayPut, TerminalPut
 from contracts.events.dispatch import JobLoaded, JobReturned
 from contracts.events.inventory import CommitStock, ReleaseStock, ReserveStock
 from contracts.events.orders import OrderCollected, OrderReturned, SaleRecorded, SaleVoided, SessionClosed
@@ -32,6 +32,7 @@ SUBSCRIPTIONS = (
             ItemPut: handlers.on_catalog_put,
             TerminalPut: handlers.on_catalog_put,
             MarketDayPut: handlers.on_catalog_put,
+            HouseholdPut: handlers.on_catalog_put,
         },
     ),
     Subscription(

@@ -73,7 +73,7 @@ def _hand_out(book: InventoryBook, fact: JobLoaded | OrderCollected, place: Plac
     told = Reservation(fact.reservation, fact.pool, fact.order, State.TOMBSTONE, tuple(fact.lines))
     lines = told.lines or (known.lines if known else ())
     lots = {line.item: book.lots_of(fact.pool, line.item) for line in lines}
-    carry_out(book, reserving.hand_out(known, told, place, lots))
+    carry_out(book, reserving.hand_out(known, told, place, lots, book.uow.now))
 
 
 def on_job_returned(book: InventoryBook, message: Message[JobReturned]) -> None:
@@ -101,7 +101,7 @@ def on_sale(book: InventoryBook, message: Message[SaleRecorded]) -> None:
     for item, quantity in sold.items():
         was = book.allotment(fact.terminal, fact.pool, item)
         lots = book.lots_of(fact.pool, item)
-        change = lending.sell(was, quantity, sale.cause, lots, book.history(was.loss_cause))
+        change = lending.sell(was, quantity, sale.cause, lots, book.history(was.loss_cause), book.uow.now)
         book.put_allotment(change)
 
 

@@ -4,15 +4,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, Field, ValidationInfo, field_validator, model_validator
 
 from contracts.values import Pool, Slug
 from services.kit.body import Body
 from services.kit.ids import Id
 
+WasteReason = Literal["expired", "spoiled", "damaged", "cold_breach", "unsold", "sample", "other"]
+CountReason = Literal["shrinkage", "theft", "spoiled", "misrecorded", "other"]
+RejectReason = Literal["residue", "spoiled", "damaged", "cold_breach", "expired", "other"]
+Note = Annotated[str, Field(max_length=200, description="words for the operator; kept in the database, not published")]
+AHEAD = timedelta(minutes=10)
+"""How far a time that is past by its meaning may lie ahead: clocks differ."""
 Amount = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
@@ -58,13 +64,23 @@ class LotIn(SomeGoods):
     harvested_at: AwareDatetime
     sell_by: AwareDatetime | None = None
 
+    @field_validator("sell_by")
+    @classmethod
+    def _after_the_harvest(cls, sell_by: datetime | None, info: ValidationInfo) -> datetime | None:
+        harvested_at = info.data.get("harvested_at")
+        if sell_by and harvested_at and sell_by < harvested_at:
+            raise ValueError(f"sell_by must not be before harvested_at ({harvested_at.isoformat()})")
+        return sell_by
+
 
 class Inspection(Body):
-    """The result of a lot's inspection; `quantity` is how much of it passed, by default all."""
+    """The result of a lot's inspection; `quantity` is how much of it passed, by default all. `reason` is why the rest
+    did not."""
 
     result: Literal["pass", "fail"]
     quantity: Annotated[int, Field(gt=0, le=1_000_000_000)] | None = None
-    reason: str = Field(default="", max_length=200)
+    reason: RejectReason = "other"
+    note: Note = ""
 
 
 class AllotmentIn(SomeGoods):
@@ -107,7 +123,8 @@ class Renewal(Body):
 
 
 class CountIn(Body):
-    """What was found of an item, or of one lot of it, at `counted_at` (business time; by default now)."""
+    """What was found of an item, or of one lot of it, at `counted_at` (business time; by default now). `reason` is why
+    it differs from the books, where that is known."""
 
     count_id: Id | None = None
     pool: Pool
@@ -115,6 +132,8 @@ class CountIn(Body):
     lot: Id | None = None
     counted: Amount
     counted_at: AwareDatetime | None = None
+    reason: CountReason | None = None
+    note: Note = ""
 
     def content(self) -> dict[str, Any]:
         """What makes two requests the same, whichever way each said its id."""
@@ -126,8 +145,9 @@ class CountIn(Body):
 
 
 class WasteIn(SomeGoods):
-    """Goods that are thrown away; `lot` where it was read."""
+    """Goods that are thrown away, and why; `lot` where it was read."""
 
     waste_id: Id | None = None
     lot: Id | None = None
-    reason: str = Field(default="", max_length=200)
+    reason: WasteReason = "other"
+    note: Note = ""

@@ -14,7 +14,7 @@ import httpx2
 import orjson
 
 from contracts.envelope import Envelope, Event
-from contracts.events.catalog import ItemPut, MarketDayPut, SiteDay, TerminalPut
+from contracts.events.catalog import HouseholdPut, ItemPut, MarketDayPut, SiteDay, TerminalPut
 from contracts.registry import decode, encode
 from contracts.values import Unit
 from services.inventory.app import SERVICE
@@ -34,6 +34,7 @@ DAY, SITE = POOL.split("@")
 CATALOG: tuple[Event, ...] = (
     ItemPut(id="honey", name_zh="同幸蜂蜜", unit=Unit.PIECE, unit_g=500),
     ItemPut(id="oil-tofu", name_zh="白沙油豆腐", unit=Unit.GRAM, unit_g=1000),
+    HouseholdPut(id="h1", village="qifeng"),
     TerminalPut(id="t1", site=SITE),
     TerminalPut(id="t2", site=SITE),
     MarketDayPut(

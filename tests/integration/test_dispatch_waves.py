@@ -171,6 +171,11 @@ async def test_only_couriers_on_shift_are_planned_with(world: World):
     other = body | {"until": hours(8).isoformat()}
     await world.call("courier", "POST", "/couriers/van-2/shifts", 409, json=other, headers={"Idempotency-Key": "k"})
     await world.call("courier", "POST", "/couriers/nobody/shifts", 503, json=body)
+    nowhere = {"from": body["from"], "until": body["until"]}
+    for scope in ({"wave": "no-wave"}, {"market_day": "no-day"}):
+        unknown = await world.call("courier", "POST", "/couriers/van-2/shifts", 503, json=nowhere | scope)
+        assert next(iter(scope.values())) in unknown["detail"]
+    assert await world.pool.fetchval("select count(*) from shift") == 1
     await world.call("courier", "POST", "/couriers/van-2/shifts", 422, json=body | {"wave": "noon"})
     orders = [Order(n=n) for n in range(4)]
     await world.released(orders)

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -26,7 +27,8 @@ from tests.stack import TestStack, eventually
 from tests.unit.inventory_world import NOON, POOL, reserve
 
 pytestmark = pytest.mark.stack
-LOT = {"pool": POOL, "item": "honey", "household": "h1", "quantity": 200, "harvested_at": NOON.isoformat()}
+HARVESTED = datetime.now(UTC).isoformat()  # the process has a real clock
+LOT = {"pool": POOL, "item": "honey", "household": "h1", "quantity": 200, "harvested_at": HARVESTED}
 
 
 def free_port() -> int:

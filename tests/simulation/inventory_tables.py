@@ -87,6 +87,12 @@ async def save_sales(conn: Transaction, found: Collection[Sale]) -> None:
         conn.put("sale", sale.id, sale)
 
 
+async def save_reasons(conn: Transaction, found: Collection[rows.Explained]) -> None:
+    await conn.statement()
+    for explained in found:
+        conn.insert("reason", explained.cause, explained)
+
+
 async def save_catalog(conn: Transaction, found: Collection[tuple[str, str, dict[str, Any]]]) -> None:
     for kind, id, body in sorted(found, key=lambda row: row[:2]):
         await conn.lock("catalog", (kind, id))
@@ -184,6 +190,7 @@ SEAMS: tuple[tuple[Any, str, Any], ...] = (
     (rows, "save_allotments", save_allotments),
     (rows, "sales", sales),
     (rows, "save_sales", save_sales),
+    (rows, "save_reasons", save_reasons),
     (rows, "save_catalog", save_catalog),
     (claims, "reservations", reservations),
     (claims, "save_reservations", save_reservations),

@@ -60,6 +60,8 @@ class Market:
     def open(self, capacity: int) -> None:
         """Puts the catalogue; its events reach the others in any order."""
         put = self.client.put
+        put("villages", c.VillagePut(id="v1", name_zh="村", lat=30.2, lon=120.2))
+        put("households", c.HouseholdPut(id="h1", village="v1"))
         put("stations", c.StationPut(id="st1", name_zh="站", lat=30.0, lon=120.0))
         for site, community in SITES.items():
             put("communities", c.CommunityPut(id=community, name_zh="里", lat=30.1, lon=120.1))

@@ -83,7 +83,8 @@ class Yard:
         """Goods are gone, or other than the books say."""
         rng, id = self.rng, self.market.id(f"shrink-{pool}-{item}")
         if rng.random() < 0.5:
-            waste = WasteIn.model_validate({"pool": pool, "waste_id": id} | goods(item, rng.randint(1, 8)))
+            why = {"reason": rng.choice(("spoiled", "damaged", "other"))}
+            waste = WasteIn.model_validate({"pool": pool, "waste_id": id} | why | goods(item, rng.randint(1, 8)))
             self._ask(f"waste {item} of {pool}", lambda p: stock.waste(p.context, ROLE, waste, None))
         else:
             at = hour(max(6.5, self.market.now - rng.uniform(0, 1)))

@@ -140,7 +140,7 @@ class SmallDay:
             lot = {"lot_id": self.lots[item], "household": "h1", "harvested_at": after(-5)}
             self.ask("inventory", "POST", "lots", goods | lot)
         for item, passed in (("apples", 90), ("truffles", 5)):
-            result = {"result": "pass", "quantity": passed, "reason": "bruised"}
+            result = {"result": "pass", "quantity": passed, "reason": "damaged"}
             self.ask("inventory", "POST", f"lots/{self.lots[item]}:inspect", result, key=str(uuid4()))
         loan = {"terminal": TILL, "pool": POOL, "item": "apples", "quantity": 20, "lease_until": after(8)}
         self.ask("inventory", "POST", "allotments", loan, key=str(uuid4()))

@@ -28,6 +28,12 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+SUPPLIERS: dict[str, dict[str, Any]] = {
+    "villages/hill": {"name_zh": "山村", "lat": 28.3, "lon": 113.9},
+    "households/h1": {"village": "hill"},
+}
+
+
 @dataclass
 class Three:
     """`call` asks a service's API; `metrics` is the page of a service's process."""
@@ -51,7 +57,7 @@ class Three:
 
     async def supply(self) -> None:
         """Puts the catalogue, and twenty jars of honey into the pool as soon as inventory knows it."""
-        for path, body in CATALOG.items():
+        for path, body in (CATALOG | SUPPLIERS).items():
             await self.call("orders", "PUT", f"/v1/catalog/{path}", json=body)
         lot = {"pool": "sat@square", "item": "honey", "household": "h1", "quantity": 20, "harvested_at": at(-5)}
 

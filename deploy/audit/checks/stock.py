@@ -57,13 +57,13 @@ def topic(evidence: Evidence) -> Iterator[Finding]:
 
 def physical(evidence: Evidence) -> Iterator[Finding]:
     """Every physical movement was told, and every one that was told is a row with the same content."""
-    names = ("pool", "item", "lot", "inferred", "source", "target", "quantity", "cause")
+    names = ("pool", "item", "lot", "inferred", "source", "target", "quantity", "cause", "reason")
     rows = {
         row["id"]: tuple(row[name] for name in names)
         for row in evidence.rows(INVENTORY, "movement")
         if row["source"] in _PLACES
     }
-    fields = ("pool", "item", "lot", "inferred", "from_place", "to_place", "quantity", "cause")
+    fields = ("pool", "item", "lot", "inferred", "from_place", "to_place", "quantity", "cause", "reason")
     told = {
         fact.data["movement"]: tuple(fact.data[name] for name in fields)
         for fact in evidence.facts.get(TOPIC, ())

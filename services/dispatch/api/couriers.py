@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from contracts.events.catalog import CourierPut
+from contracts.events.catalog import CourierPut, MarketDayPut
 from contracts.values import Slug
 from services.dispatch import reports
 from services.dispatch.api.common import COURIER, Running, polled
@@ -32,10 +32,10 @@ router = APIRouter(prefix="/v1/couriers", tags=["couriers"], dependencies=[COURI
 
 @router.post("/{courier}/shifts", status_code=201)
 async def shift(running: Running, courier: Slug, body: ShiftBody, idempotency_key: IdempotencyKey = None) -> ShiftView:
-    """Records a shift. The same again is answered the same; another one under its id is a 409."""
+    """Records a shift. The same again is answered the same; another one under its id is a 409. 503 while the courier,
+    the wave or the market day is not known here."""
     id = id_of_request(idempotency_key, body.shift_id)
-    if not await views.knows(running.pool, key_of(CourierPut, courier)):
-        raise unavailable(1, f"Courier {courier} has not arrived here yet")
+    await _known(running, courier, body)
     told = (courier, body.wave, body.market_day, body.from_at, body.until_at)
     async with running.unit() as uow:
         if not await shifts.record(uow.conn, id, *told):
@@ -48,6 +48,17 @@ async def shift(running: Running, courier: Slug, body: ShiftBody, idempotency_ke
         from_at=body.from_at,
         until_at=body.until_at,
     )
+
+
+async def _known(running: Running, courier: str, body: ShiftBody) -> None:
+    keys = {f"courier {courier}": key_of(CourierPut, courier)}
+    if body.market_day:
+        keys[f"market day {body.market_day}"] = key_of(MarketDayPut, body.market_day)
+    lacking = [what for what, key in keys.items() if not await views.knows(running.pool, key)]
+    if body.wave and await views.wave(running.pool, body.wave) is None:
+        lacking.append(f"wave {body.wave}")
+    if lacking:
+        raise unavailable(1, f"{' and '.join(lacking)} is not known here: on its way, or it does not exist")
 
 
 @router.get("/{courier}/route", response_model=CourierRoute)

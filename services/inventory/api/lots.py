@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from contracts.events.inventory import LotReceived, LotRejected, LotReleased
-from services.inventory.api.shared import Anyone, Here, Operator, book_of, known_goods, once
+from contracts.events.inventory import LotReceived, LotRejected, LotReleased, Reason
+from services.inventory.api.shared import Anyone, Here, Operator, book_of, known, known_goods, not_ahead, once
 from services.inventory.domain import lots
 from services.inventory.domain.lots import Lot, LotState
 from services.inventory.needs import Needs
@@ -29,7 +29,9 @@ async def receive(context: Here, role: Operator, body: LotIn, key: IdempotencyKe
     id = id_of_request(key, body.lot_id)
 
     async def work(book: InventoryBook) -> Mapping[str, Any]:
+        not_ahead(body.harvested_at, book.uow.now, "/harvested_at")
         await known_goods(book.uow.conn, body)
+        await known(book.uow.conn, "household", body.household)
         await book.open(Needs(pools={body.pool}))
         lot = Lot(id, body.pool, body.item, body.household, body.amount, body.harvested_at, body.sell_by)
         book.lots.put(lot)
@@ -71,20 +73,22 @@ async def inspect(context: Here, role: Operator, id: LotId, body: Inspection) ->
         if passed > lot.received:
             raise problems.unprocessable("/quantity", f"the lot has only {lot.received}")
         if lot.state is LotState.RECEIVED:
-            _inspected(book, lot, passed, body.reason)
+            _inspected(book, lot, passed, body)
             await book.save()
         elif lot.released != passed:
             raise problems.conflict(f"lot {id} was inspected with another result: {lot.released} passed")
         return await _shown(book, id)
 
 
-def _inspected(book: InventoryBook, lot: Lot, passed: int, reason: str) -> None:
+def _inspected(book: InventoryBook, lot: Lot, passed: int, result: Inspection) -> None:
     after, moves = lots.inspect(lot, passed)
     book.lots.put(after)
     book.apply(moves)
     if after.released:
         book.uow.emit(LotReleased(lot=lot.id, pool=lot.pool, item=lot.item, quantity=after.released))
     if after.rejected:
+        reason = Reason(result.reason)
+        book.explain(f"inspection/{lot.id}", lot.pool, lot.item, reason, result.note)
         book.uow.emit(LotRejected(lot=lot.id, pool=lot.pool, item=lot.item, quantity=after.rejected, reason=reason))
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
 from fastapi import Depends, Request, Response
 
+from contracts.values import iso
 from services.inventory.repository import views
 from services.inventory.repository.book import InventoryBook
-from services.inventory.schemas import Goods
+from services.inventory.schemas import AHEAD, Goods
 from services.kit import idempotency, problems
 from services.kit.http import context_of, require
 from services.kit.outbox import Connection
@@ -24,6 +26,7 @@ Operator = Annotated[str, Depends(require("operator"))]
 Stallholder = Annotated[str, Depends(require("operator", "terminal"))]
 Anyone = Annotated[str, Depends(require("operator", "terminal", "courier", "leader", "buyer"))]
 
+NOT_KNOWN = "not-known-yet"
 Work = Callable[[InventoryBook], Awaitable[Mapping[str, Any]]]
 
 
@@ -53,8 +56,15 @@ async def known(conn: Connection, kind: str, id: str) -> dict[str, Any]:
     """A catalogue entity. Raises 503 while its event has not arrived here, as it may be on its way."""
     found = await views.catalog(conn, kind, id)
     if found is None:
-        raise problems.unavailable(1, f"{kind} {id} is not known here yet", "not-known-yet")
+        raise problems.unavailable(1, f"{kind} {id} is not known here: it is on its way or does not exist", NOT_KNOWN)
     return found
+
+
+def not_ahead(moment: datetime | None, now: datetime, pointer: str) -> None:
+    """Raises 422 for a past time that lies more than `AHEAD` in the future of business time."""
+    if moment and moment > now + AHEAD:
+        minutes = int(AHEAD.total_seconds() / 60)
+        raise problems.unprocessable(pointer, f"must not be later than now ({iso(now)}) and {minutes} minutes")
 
 
 async def known_goods(conn: Connection, body: Goods) -> None:
@@ -79,7 +89,8 @@ async def known_pool(conn: Connection, pool: str) -> None:
     market_day, _, site = pool.partition("@")
     found = await known(conn, "market-day", market_day)
     if site not in {day["site"] for day in found["sites"]}:
-        raise problems.unavailable(1, f"site {site} of market day {market_day} is not known here yet", "not-known-yet")
+        where = f"site {site} of market day {market_day}"
+        raise problems.unavailable(1, f"{where} is not known here: it is on its way or does not exist", NOT_KNOWN)
 
 
 def tagged(request: Request, content: Mapping[str, Any]) -> Response:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from contracts.events.inventory import Place, SoldOut, StockRecounted
+from contracts.events.inventory import Place, Reason, SoldOut, StockRecounted
 from contracts.values import Pool, Slug
 from services.inventory.api.shared import (
     Anyone,
@@ -18,6 +18,7 @@ from services.inventory.api.shared import (
     known,
     known_goods,
     known_pool,
+    not_ahead,
     once,
     tagged,
 )
@@ -61,6 +62,7 @@ async def count(context: Here, role: Operator, body: CountIn, key: IdempotencyKe
 
     async def work(book: InventoryBook) -> Mapping[str, Any]:
         conn, names = book.uow.conn, (body.pool, body.item)
+        not_ahead(body.counted_at, book.uow.now, "/counted_at")
         await known_pool(conn, body.pool)
         await known(conn, "item", body.item)
         await book.open(Needs(pools={body.pool}, goods={names}, lots={body.lot} if body.lot else set()))
@@ -89,6 +91,8 @@ def _counted(
     book: InventoryBook, body: CountIn, lot: Lot | None, expected: int, cause: str, inferred: list[Any]
 ) -> None:
     difference = body.counted - expected
+    if body.reason or body.note:
+        book.explain(cause, body.pool, body.item, Reason(body.reason or "other"), body.note)
     stock, lots = book.stock(body.pool, body.item), book.lots_of(body.pool, body.item)
     if lot:
         moves = counting.count_lot(lot, difference, cause, inferred, lots)
@@ -102,6 +106,7 @@ def _counted(
             expected=max(0, expected),
             counted=body.counted,
             counted_at=body.at(book.uow.now),
+            reason=Reason(body.reason) if body.reason else None,
         )
     )
 
@@ -117,14 +122,16 @@ async def waste(context: Here, role: Operator, body: WasteIn, key: IdempotencyKe
         needs = Needs(pools={body.pool}, lots={body.lot} if body.lot else set())
         needs.out[names] = body.amount
         await book.open(needs)
-        lot, lots = _named(book, body.lot, *names), book.lots_of(*names)
+        lot, lots, cause = _named(book, body.lot, *names), book.lots_of(*names), f"waste/{id}"
+        book.explain(cause, *names, Reason(body.reason), body.note)
         if lot:
             inferred = await claims.inferred(book.uow.conn, *names, lot.id)
-            book.apply(take_named(lot, body.amount, Place.WASTE, f"waste/{id}", inferred, lots))
+            book.apply(take_named(lot, body.amount, Place.WASTE, cause, inferred, lots))
         else:
-            book.apply(take(*names, body.amount, Place.WASTE, f"waste/{id}", lots))
+            book.apply(take(*names, body.amount, Place.WASTE, cause, lots))
         await book.save()
-        return {"waste_id": id, "pool": body.pool, "item": body.item, "quantity": body.amount, "lot": body.lot}
+        kept = {"pool": body.pool, "item": body.item, "quantity": body.amount, "lot": body.lot, "reason": body.reason}
+        return {"waste_id": id, **kept}
 
     return await once(context, role, "waste", id, body.content(), work)
 

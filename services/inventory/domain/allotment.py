@@ -102,7 +102,9 @@ def lapse(allotment: Allotment, now: datetime, cause: str) -> Change:
     return lapsed, allotment.claim(Claim.ALLOTTED, Claim.UNCONFIRMED, gone, cause)
 
 
-def sell(allotment: Allotment, quantity: int, cause: str, lots: Iterable[Lot], losses: Sequence[Move]) -> Change:
+def sell(
+    allotment: Allotment, quantity: int, cause: str, lots: Iterable[Lot], losses: Sequence[Move], now: datetime
+) -> Change:
     """A sale, never refused: reverses an earlier loss first, then takes from allotted, then from unconfirmed, and
     overdraws the pool for the rest. `losses` is the history of the allotment's loss cause.
     """
@@ -120,7 +122,7 @@ def sell(allotment: Allotment, quantity: int, cause: str, lots: Iterable[Lot], l
     )
     claims = found.claim(Claim.ALLOTTED, Claim.FREE, allotted, cause)
     claims += found.claim(Claim.UNCONFIRMED, Claim.FREE, unconfirmed, cause)
-    out = take(found.pool, found.item, quantity, Place.SOLD, cause, after(lots, recovered))
+    out = take(found.pool, found.item, quantity, Place.SOLD, cause, after(lots, recovered), now)
     return sold, (*recovered, *claims, *out)
 
 

@@ -46,6 +46,10 @@ class Lot:
     rejected: int = 0
     on_hand: int = 0
 
+    def expired(self, at: datetime) -> bool:
+        """Whether its sell-by has passed at an instant."""
+        return self.sell_by is not None and self.sell_by < at
+
     def moved(self, move: Move) -> Lot:
         """The lot after one of its movements."""
         change = (move.target is Place.ON_HAND) - (move.source is Place.ON_HAND)
@@ -60,10 +64,18 @@ def inspect(lot: Lot, passed: int) -> tuple[Lot, tuple[Move, ...]]:
     return after, (move,) if passed else ()
 
 
-def fefo(lots: Iterable[Lot]) -> list[Lot]:
-    """Lots with goods, the earliest sell-by first, then the earliest harvest."""
+def fefo(lots: Iterable[Lot], handed_out: datetime | None = None) -> list[Lot]:
+    """Lots with goods, the earliest sell-by first, then the earliest harvest. For goods `handed_out` at an instant,
+    those that have expired by then come last.
+    """
     return sorted(
-        (lot for lot in lots if lot.on_hand > 0), key=lambda lot: (lot.sell_by or _NEVER, lot.harvested_at, lot.id)
+        (lot for lot in lots if lot.on_hand > 0),
+        key=lambda lot: (
+            handed_out is not None and lot.expired(handed_out),
+            lot.sell_by or _NEVER,
+            lot.harvested_at,
+            lot.id,
+        ),
     )
 
 
@@ -76,10 +88,20 @@ def after(lots: Iterable[Lot], moves: Sequence[Move]) -> list[Lot]:
     return list(found.values())
 
 
-def take(pool: str, item: str, quantity: int, target: Place, cause: str, lots: Iterable[Lot]) -> tuple[Move, ...]:
-    """Movements out of hand whose lots are inferred, and the rest out of the unattributed lot."""
+def take(
+    pool: str,
+    item: str,
+    quantity: int,
+    target: Place,
+    cause: str,
+    lots: Iterable[Lot],
+    handed_out: datetime | None = None,
+) -> tuple[Move, ...]:
+    """Movements out of hand whose lots are inferred, and the rest out of the unattributed lot. Goods `handed_out` to
+    somebody are of expired lots only when nothing else is left of the lots: a fact is never refused.
+    """
     moves = []
-    for lot in fefo(lots):
+    for lot in fefo(lots, handed_out):
         taken = min(quantity, lot.on_hand)
         if taken:
             moves.append(Move(pool, item, Place.ON_HAND, target, taken, cause, lot.id, True))

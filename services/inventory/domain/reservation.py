@@ -222,7 +222,7 @@ def expire(known: Reservation | None, now: datetime) -> Decision:
 
 
 def hand_out(
-    known: Reservation | None, unknown: Reservation, place: Place, lots: Mapping[str, Iterable[Lot]]
+    known: Reservation | None, unknown: Reservation, place: Place, lots: Mapping[str, Iterable[Lot]], now: datetime
 ) -> Decision:
     """Takes the goods out of on hand to a courier or buyer, once. A fact: it also happens when the claim had been
     given up, or was never heard of (then as `unknown`, which carries the lines that the message tells).
@@ -236,7 +236,7 @@ def hand_out(
     out = tuple(
         move
         for item, quantity in demand(lines).items()
-        for move in take(was.pool, item, quantity, place, was.cause, lots.get(item, ()))
+        for move in take(was.pool, item, quantity, place, was.cause, lots.get(item, ()), now)
     )
     return Decision((replace(was, state=state, lines=lines, expires_at=None),), claims + out)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from contracts.events.inventory import ClaimsExceeded, Place, StockMoved
+from contracts.events.inventory import ClaimsExceeded, Place, Reason, StockMoved
 from services.inventory.domain.allotment import Allotment, Change
 from services.inventory.domain.claims import Claimant, cover
 from services.inventory.domain.lots import Lot
@@ -21,6 +21,8 @@ from services.inventory.repository.shelf import Shelf
 from services.kit.ids import new_id
 from services.kit.message import Message
 from services.kit.unit_of_work import CAUSED, UnitOfWork
+
+_HANDED_OUT = frozenset({Place.COURIER, Place.BUYER, Place.SOLD})
 
 
 class InventoryBook:
@@ -43,6 +45,7 @@ class InventoryBook:
         self._claimants: dict[Key, list[Claimant]] = {}
         self._entries: list[claims.Entry] = []
         self._ordinals: Counter[UUID] = Counter()
+        self._reasons: dict[str, rows.Explained] = {}
 
     async def load(self, messages: Sequence[Message[Any]]) -> None:
         """Locks the pools of the messages and reads all that their handlers look up."""
@@ -124,6 +127,10 @@ class InventoryBook:
         self.apply(moves)
         return after
 
+    def explain(self, cause: str, pool: str, item: str, code: Reason, note: str) -> None:
+        """Keeps why what has this cause happened. Its movements from here on are published with the code."""
+        self._reasons[cause] = rows.Explained(cause, pool, item, code, note, self.actor, self.uow.now)
+
     def apply(self, moves: Iterable[Move]) -> None:
         """Carries out movements: stock and lots change by them, each is recorded, physical ones are published.
 
@@ -147,6 +154,8 @@ class InventoryBook:
         self._entries.append(entry)
         self._history[move.cause].append(move)
         if isinstance(move.source, Place) and isinstance(move.target, Place):
+            reason = self._reasons.get(move.cause)
+            going = move.source is Place.ON_HAND and move.target in _HANDED_OUT
             moved = StockMoved(
                 pool=move.pool,
                 item=move.item,
@@ -157,6 +166,8 @@ class InventoryBook:
                 to_place=move.target,
                 quantity=move.quantity,
                 cause=move.cause,
+                reason=reason.code if reason else None,
+                expired=going and lot is not None and lot.expired(self.uow.now),
             )
             self.uow.emit(moved, part=str(entry.id))
 
@@ -200,5 +211,7 @@ class InventoryBook:
             await rows.save_sales(conn, sales)
         if self._entries:
             await claims.save_entries(conn, self._entries)
+        if self._reasons:
+            await rows.save_reasons(conn, list(self._reasons.values()))
         if self.catalog:
             await rows.save_catalog(conn, [(*key, body) for key, body in self.catalog.items()])

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 
+from contracts.events.inventory import Reason
 from services.inventory.domain.allotment import Allotment
 from services.inventory.domain.lots import Lot, LotState
 from services.inventory.domain.sale import Sale
@@ -26,6 +27,18 @@ _ALLOTMENT = (
     "terminal, pool, item, granted, returned, sold, overdrawn, lost, allotted, unconfirmed, version, lease_until, "
     "counted, closed"
 )
+
+
+class Explained(NamedTuple):
+    """Why what has a cause happened: a code, and words that are not published."""
+
+    cause: str
+    pool: str
+    item: str
+    code: Reason
+    note: str
+    actor: str
+    at: datetime
 
 
 def columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
@@ -151,6 +164,15 @@ async def save_sales(conn: Connection, rows: Collection[Sale]) -> None:
         "select * from unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[]) "
         "on conflict (id) do update set voided = excluded.voided",
         *columns([(s.id, s.terminal, s.pool, s.voided) for s in rows], 4),
+    )
+
+
+async def save_reasons(conn: Connection, rows: Collection[Explained]) -> None:
+    """Writes why things happened, once for each cause."""
+    await conn.execute(
+        "insert into reason (cause, pool, item, code, note, actor, at) select * from unnest($1::text[], $2::text[], "
+        "$3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])",
+        *columns(rows, 7),
     )
 
 

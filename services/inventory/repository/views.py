@@ -12,8 +12,20 @@ from services.kit.outbox import Connection
 _STOCK = "pool, item, on_hand, held, allocated, allotted, unconfirmed, shortfall, available, closed as sold_out"
 _LOT = (
     "id as lot_id, pool, item, household, state, received as quantity, released, rejected, on_hand, harvested_at, "
-    "sell_by, received_at"
+    "sell_by, received_at, (select code from reason where cause = 'inspection/' || lot.id) as reason"
 )
+_TRACE = """
+select n, m.id as movement_id, source as from_place, target as to_place, quantity, inferred, m.cause, m.actor, m.at,
+  r.code as reason, r.note, source = 'on_hand' and target in ('courier', 'buyer', 'sold')
+    and coalesce(sell_by < m.at, false) as expired
+from movement m join lot on lot.id = m.lot left join reason r on r.cause = m.cause
+where m.lot = $1 and n > $2 order by n limit $3
+"""
+_LOSSES = """
+select r.pool, r.item, code, sum(case when source = 'on_hand' then quantity else -quantity end)::bigint as quantity
+from reason r join unnest($1::text[], $2::text[]) k(pool, item) using (pool, item) join movement m on m.cause = r.cause
+where 'on_hand' in (source, target) group by r.pool, r.item, code order by code
+"""
 
 
 async def catalog(conn: Connection, kind: str, id: str) -> dict[str, Any] | None:
@@ -29,22 +41,15 @@ async def lot(conn: Connection, id: UUID) -> dict[str, Any] | None:
 
 
 async def trace(conn: Connection, lot: UUID, after: int, limit: int) -> list[dict[str, Any]]:
-    """A lot's movements, oldest first; `n` is the cursor."""
-    rows = await conn.fetch(
-        "select n, id as movement_id, source as from_place, target as to_place, quantity, inferred, cause, actor, at "
-        "from movement where lot = $1 and n > $2 order by n limit $3",
-        lot,
-        after,
-        limit,
-    )
-    return [dict(row) for row in rows]
+    """A lot's movements with why they happened, oldest first; `n` is the cursor."""
+    return [dict(row) for row in await conn.fetch(_TRACE, lot, after, limit)]
 
 
 async def stock(
     conn: Connection, pool: str | None, item: str | None, after: tuple[str, str], limit: int
 ) -> list[dict[str, Any]]:
-    """Stock rows in order of pool and item behind `after`, each with its lots that have goods, and with the
-    unattributed lot (null) where it is not 0.
+    """Stock rows in order of pool and item behind `after`, each with its lots that have goods, with the unattributed
+    lot (null) where it is not 0, and with `losses`: how much went by waste and counts, by the code of the reason.
     """
     rows = await conn.fetch(
         f"select {_STOCK} from stock where ($1::text is null or pool = $1) and ($2::text is null or item = $2) "  # noqa: S608
@@ -61,7 +66,10 @@ async def stock(
         [row["pool"] for row in rows],
         [row["item"] for row in rows],
     )
-    found = {(row["pool"], row["item"]): dict(row) | {"by_lot": []} for row in rows}
+    found = {(row["pool"], row["item"]): dict(row) | {"by_lot": [], "losses": {}} for row in rows}
+    keys = [list(column) for column in zip(*found, strict=True)] or [[], []]
+    for lost in await conn.fetch(_LOSSES, *keys):
+        found[lost["pool"], lost["item"]]["losses"][lost["code"]] = lost["quantity"]
     for lot in lots:
         found[lot["pool"], lot["item"]]["by_lot"].append(
             {name: lot[name] for name in ("lot_id", "household", "on_hand", "sell_by")}
