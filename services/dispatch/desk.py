@@ -8,7 +8,6 @@ solved inside a transaction.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,7 +19,6 @@ from services.dispatch.domain.wave import State, Wave
 from services.dispatch.planning import planner, standing
 from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.planning.planner import START_S, Choice
-from services.dispatch.planning.solver import Job
 from services.dispatch.repository import DispatchBook
 from services.dispatch.repository.planning import (
     Standing,
@@ -88,8 +86,8 @@ async def plan_next(context: Context) -> bool:
 async def _solved(read: WaveProblem) -> Choice:
     made = Choice(Plan((), (), 0, "none"), "no order to plan")
     if read.problem and read.problem.orders:
-        problem, seconds = await measured(read.problem), min(MOST_S, LEAST_S + JOB_S * len(read.problem.orders))
-        made = await planner.choose(Job(problem, seconds, time.monotonic(), start_s=START_S))
+        seconds = min(MOST_S, LEAST_S + JOB_S * len(read.problem.orders))
+        made = await planner.search(await measured(read.problem), seconds)
     return replace(made, plan=replace(made.plan, unserved=(*made.plan.unserved, *read.lost)))
 
 

@@ -173,7 +173,7 @@ async def test_what_fails_unforeseen_blocks_the_wave_with_a_word(world: World, m
 
     await cut(world, Order())
     with monkeypatch.context() as seeded:
-        seeded.setattr(desk.planner, "choose", broken)
+        seeded.setattr(desk.planner, "search", broken)
         await world.desk()
     assert "ZeroDivisionError" in (await noon(world))["blocked"]
     world.clock.advance(timedelta(seconds=2))

@@ -92,13 +92,13 @@ async def test_a_wave_is_never_overfull_however_many_come_late_at_once(world: Wo
 async def test_who_comes_while_the_wave_is_being_planned_is_in_its_first_plan_or_in_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    before, between, solve = Order(n=1), Order(n=2), desk.planner.choose
+    before, between, solve = Order(n=1), Order(n=2), desk.planner.search
 
     async def slow(*terms: Any) -> Any:
         await ask(world, between)
         return await solve(*terms)
 
-    monkeypatch.setattr(desk.planner, "choose", slow)
+    monkeypatch.setattr(desk.planner, "search", slow)
     await world.feed(*CATALOGUE, market_day(NOON))
     await ask(world, Order())
     await world.call("operator", "POST", "/waves/noon:cut")

@@ -27,8 +27,7 @@ class Planner:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    async def choose(self, job: Any) -> Choice:
-        problem = job.problem
+    async def search(self, problem: Any, budget_s: float) -> Choice:
         orders, crew = [order.id for order in problem.orders], [courier.id for courier in problem.couriers]
         chance = random.Random(" ".join(orders))  # the same problem has the same plan, on whichever database
         left = {order for order in orders if chance.random() < 0.08 or not crew}
@@ -40,7 +39,7 @@ class Planner:
             if stops:
                 routes.append(Route(courier, (Trip(start, start + 3600, stops),)))
         if not self.world.mirror:
-            await pause(self.world.rng.uniform(0, job.budget_s))
+            await pause(self.world.rng.uniform(0, budget_s))
         unserved = tuple(Unserved(order, "no room") for order in orders if order in left)
         return Choice(Plan(tuple(routes), unserved, 0, "sim"), "the only one")
 

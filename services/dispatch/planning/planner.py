@@ -54,6 +54,11 @@ async def plan(
     return (await choose(job, solver)).plan
 
 
+async def search(problem: Problem, budget_s: float) -> Choice:
+    """The choice for a wave: one search of so many seconds beside the greedy plan."""
+    return await choose(Job(problem, budget_s, time.monotonic(), start_s=START_S))
+
+
 async def choose(job: Job, solver: Sequence[str] = SOLVER) -> Choice:
     """The best of the searched plan, `warm` and the greedy plan, all without faults, and why it is that one.
 
