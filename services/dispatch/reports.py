@@ -35,7 +35,7 @@ def _body(upload: Upload) -> ReportBody | str:
     try:
         return ReportBody.model_validate(upload.body)
     except ValidationError as wrong:
-        first = wrong.errors()[0]
+        first = wrong.errors(include_input=False)[0]
         return f"body/{'/'.join(map(str, first['loc']))}: {first['msg']}"
 
 

@@ -1,1 +1,17 @@
 """Shared runtime of the services; it knows no word of the domain."""
+
+import structlog
+
+from services.kit import redaction
+
+# Until `telemetry.configure_logging` has run: structlog's own default prints the variables of every frame.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        redaction.exception,
+        redaction.redact,
+        structlog.dev.ConsoleRenderer(colors=False),
+    ]
+)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from contracts.topics import BY_NAME
 from services.kit.ids import Namespace
 from services.kit.message import Message, Record
+from services.kit.redaction import flaws
 
 Handler = Callable[[Any, Message[Any]], None]
 _UNREADABLE = Namespace("unreadable")
@@ -74,8 +75,7 @@ def is_compacted(topic: str) -> bool:
 def reason(error: BaseException, topic: str) -> str:
     """Why a record failed, in one line of at most 300 characters that never quotes its content."""
     if isinstance(error, ValidationError):
-        found = error.errors(include_input=False, include_url=False, include_context=False)
-        return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['type']}" for e in found)[:300]
+        return flaws(error)[:300]
     if is_private(topic):
         return type(error).__name__
     # The detail lines of a database error quote the row.

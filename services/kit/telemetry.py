@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import sys
-from collections.abc import MutableMapping
 from typing import Any
 
 import orjson
 import structlog
 from prometheus_client import Gauge, Histogram
 
+from services.kit import redaction
 from services.kit.settings import Settings
-
-REDACTED = "[redacted]"
-_PRIVATE = re.compile(r"(^|_)name$|phone|address|token|password|secret|authorization|recipient|_url$|quote_key", re.I)
-_PASSWORD_IN_URL = re.compile(r"(\w+://[^:/@\s]+:)[^@\s]+@")
 
 REQUESTS = Histogram("halfday_http_seconds", "Answered HTTP requests", ["method", "route", "status"])
 LOOP_LAG = Gauge("halfday_loop_lag_seconds", "How late the event loop ran its last check")
@@ -26,15 +21,15 @@ LOOP_LAG = Gauge("halfday_loop_lag_seconds", "How late the event loop ran its la
 def configure_logging(settings: Settings, service: str, role: str) -> None:
     """One log line an event on stdout, JSON or for a console, from structlog and the standard library alike.
 
-    Values under keys that may hold a person or a secret are redacted, and passwords in URLs wherever they stand.
+    Redacted as `redaction` says; what would end the process with a traceback is a line too.
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        redact,
+        redaction.exception,
+        redaction.redact,
     ]
     final: Any = structlog.dev.ConsoleRenderer(colors=False)
     if settings.log == "json":
@@ -51,26 +46,12 @@ def configure_logging(settings: Settings, service: str, role: str) -> None:
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for quiet in ("aiokafka", "faststream", "uvicorn", "asyncio"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
+    sys.excepthook = _uncaught
     structlog.contextvars.bind_contextvars(service=service, role=role)
 
 
-def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A log event without what may name a person or open a door, at any depth."""
-    for key, value in event.items():
-        event[key] = _redacted(key, value)
-    return event
-
-
-def _redacted(key: str, value: Any) -> Any:
-    if _PRIVATE.search(key) and value is not None:
-        return REDACTED
-    if isinstance(value, dict):
-        return {k: _redacted(str(k), v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_redacted("", v) for v in value]
-    if isinstance(value, str):
-        return _PASSWORD_IN_URL.sub(rf"\1{REDACTED}@", value)
-    return value
+def _uncaught(_kind: Any, error: BaseException, _trace: Any) -> None:
+    structlog.get_logger("halfday.process").critical("ended by an error", exc_info=error)
 
 
 async def watch_loop(every: float = 0.5) -> None:

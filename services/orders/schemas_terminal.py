@@ -105,7 +105,10 @@ def fact(one: Numbered, terminal: str, pool: str, catalog: Catalog, place: str) 
     try:
         body = KINDS[one.kind].model_validate(one.body)
     except ValidationError as wrong:
-        faults = [Fault(f"#{place}/body{''.join(f'/{p}' for p in e['loc'])}", e["msg"]) for e in wrong.errors()]
+        faults = [
+            Fault(f"#{place}/body{''.join(f'/{p}' for p in e['loc'])}", e["msg"])
+            for e in wrong.errors(include_input=False)
+        ]
         raise _unusable(faults) from None
     lines = body.lines if isinstance(body, SaleIn | CountIn) else []
     faults = [

@@ -140,6 +140,11 @@ async def test_only_those_who_may_see_the_person(orders: Orders):
         seen = (await orders.get(f"/v1/orders/{id}", role)).text
         assert "13900000000" not in seen
         assert trusted["code"] not in seen
+    for path in (f"/v1/orders/{id}", f"/v1/orders/{id}/history"):
+        assert (await orders.get(path)).headers["cache-control"] == "no-store"
+        assert "cache-control" not in (await orders.get(path, "leader")).headers
+    known = {"If-None-Match": (await orders.get(f"/v1/orders/{id}")).headers["etag"]}
+    assert (await orders.get(f"/v1/orders/{id}", headers=known)).headers["cache-control"] == "no-store"
     assert (await orders.post("/v1/orders", an_order(), "courier")).status_code == 403
     assert (await orders.client.get(f"/v1/orders/{id}")).status_code == 401
 

@@ -4,8 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
+from uuid import UUID
 
-from services.kit.telemetry import REDACTED, redact
+import asyncpg
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from services.kit.redaction import REDACTED, exception, hidden, redact, trace
 
 PROGRAM = """
 import logging, structlog
@@ -50,3 +56,94 @@ def test_redaction_reaches_every_depth() -> None:
     assert redacted["body"] == {"lines": [{"item": "pak-choi", "buyer_name": REDACTED}], "address": REDACTED}
     assert redacted["token"] == redacted["headers"]["Authorization"] == REDACTED
     assert redacted["market_day"] == "2026-05-01"
+
+
+NAME, PHONE = "诸葛长乐", "13907312006"
+
+
+class Person(BaseModel):
+    """Whose text shows all fields, as do the errors about it."""
+
+    name: str
+    phone: int
+
+
+def failed() -> Exception:
+    """A RuntimeError that repeats the words of a database error."""
+    try:
+        try:
+            fields = {"C": "23514", "M": f"bad {NAME}", "D": f"Failing row contains ({NAME}, {PHONE})", "n": "no_zhuge"}
+            raise asyncpg.CheckViolationError.new(fields)
+        except asyncpg.PostgresError as error:
+            raise RuntimeError(f"not stored: {error}") from error
+    except RuntimeError as error:
+        return error
+
+
+def test_an_error_has_its_frames_and_not_the_words_that_quote_a_value() -> None:
+    text = trace(failed())
+    assert NAME not in text
+    assert PHONE not in text
+    assert "CheckViolationError: 23514 no_zhuge" in text
+    assert "RuntimeError: not stored: CheckViolationError" in text
+    assert text.count("in failed") == 2
+    with pytest.raises(ValidationError) as wrong:
+        Person.model_validate({"name": NAME, "phone": PHONE + NAME})
+    assert trace(wrong.value).endswith("ValidationError: phone: int_parsing")
+    group = trace(ExceptionGroup("two", [ValueError("nested"), wrong.value]))
+    assert "ValueError: nested" in group
+    assert NAME not in group
+
+
+def test_a_message_that_repeats_the_error_says_its_type() -> None:
+    error = failed().__cause__
+    assert error
+    event = exception(None, "error", {"event": f"never retrieved: <Task exception={error!r}>", "exc_info": error})
+    assert event["event"] == "never retrieved: <Task exception=CheckViolationError>"
+
+
+def test_what_is_no_plain_value_is_named_by_its_type() -> None:
+    moment, id = datetime.now(UTC), UUID(int=13907312006)
+    event = {"who": Person(name=NAME, phone=1), "at": moment, "id": id, "why": failed(), "all": {"one": [PHONE]}}
+    found = redact(None, "info", event)
+    assert (found["who"], found["at"], found["id"]) == ("<Person>", moment, id)
+    assert found["why"] == "RuntimeError: not stored: CheckViolationError"
+    assert found["all"] == {"one": [REDACTED]}
+    keys = ("consignee", "text", "note")
+    assert redact(None, "info", dict.fromkeys(keys, NAME)) == dict.fromkeys(keys, REDACTED)
+
+
+@pytest.mark.parametrize("text", [PHONE, "+86 139-0731-2006", "打13907312006吧", "a8613907312006", "139 0731 2006"])
+def test_a_mobile_number_is_hidden_wherever_it_stands(text: str) -> None:
+    assert REDACTED in hidden(text)
+    assert "2006" not in hidden(text)
+
+
+@pytest.mark.parametrize("text", ["00000000-0000-0000-0000-a13907312006", "1390731200612", "2026-05-01"])
+def test_ids_and_other_numbers_are_left(text: str) -> None:
+    assert hidden(text) == text
+
+
+def test_nothing_is_told_before_logging_is_configured() -> None:
+    program = f"""
+from services.kit import problems
+from tests.unit.test_telemetry import failed
+def handle(request):
+    raise failed()
+try:
+    handle({{"name": "{NAME}", "phone": "{PHONE}"}})
+except RuntimeError as error:
+    problems.of(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ)
+    assert "request failed" in done.stdout
+    assert NAME not in done.stdout
+    assert PHONE not in done.stdout
+
+
+def test_an_error_that_ends_the_process_is_a_line_too() -> None:
+    program = PROGRAM.replace("KIND", "'json'") + "\nfrom tests.unit.test_telemetry import failed\nraise failed()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 1
+    assert json.loads(done.stdout.splitlines()[-1])["event"] == "ended by an error"
+    assert NAME not in done.stdout + done.stderr

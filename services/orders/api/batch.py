@@ -74,6 +74,8 @@ def read(model: type[B], item: Any) -> B:
     try:
         return model.model_validate(item)
     except ValidationError as wrong:
-        faults = [Fault(f"#{''.join(f'/{part}' for part in e['loc'])}", e["msg"]) for e in wrong.errors()]
+        faults = [
+            Fault(f"#{''.join(f'/{part}' for part in e['loc'])}", e["msg"]) for e in wrong.errors(include_input=False)
+        ]
         detail = f"{faults[0].pointer}: {faults[0].message}"
         raise Problem(422, "unprocessable", "Unusable content", detail, errors=faults) from None

@@ -84,7 +84,7 @@ def _reading(router: APIRouter, context: Context, waiting: Waiting) -> None:
             found = await _find(context, order)
         trusted = role in TRUSTED
         person = await reads.person(context.pool, order) if trusted else None
-        return answers.tagged(request, s.shown(found, person, trusted=trusted), found.version)
+        return answers.tagged(request, s.shown(found, person, trusted=trusted), found.version, personal=trusted)
 
     @router.get("/v1/orders/{order}/history")
     async def history(order: Id, role: Reader) -> Response:
@@ -92,7 +92,7 @@ def _reading(router: APIRouter, context: Context, waiting: Waiting) -> None:
         steps = await reads.history(context.pool, order, notes=role in TRUSTED)
         if not steps:
             raise problems.not_found(f"order {order}")
-        return answers.json({"order_id": order, "steps": steps})
+        return answers.json({"order_id": order, "steps": steps}, headers=answers.NO_STORE if role in TRUSTED else None)
 
 
 def _asking(router: APIRouter, ask: Ask) -> None:
