@@ -45,7 +45,7 @@ _log = structlog.get_logger("halfday.desk")
 
 async def run(context: Context) -> None:
     """Works until cancelled, at plans and at late jobs side by side, so that these needn't wait for a search."""
-    preparing = asyncio.create_task(planner.prepare())
+    preparing = asyncio.create_task(planner.prepare(nice=19))
     try:
         await asyncio.gather(_endless(context, plan_next, end_next), _endless(context, answer_next))
     finally:

@@ -8,6 +8,7 @@ import resource
 import shutil
 import socket
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from deploy.local import contract_record, examine_data, examine_machine, postgre
 from deploy.local.errors import StackError
 from deploy.local.files import write_private
 from deploy.local.holder import Holder
+from services.kit.clock import Segment
 
 
 @pytest.fixture
@@ -125,8 +127,9 @@ def test_databases_of_another_version(data: Path) -> None:
 
 
 def test_a_clock_that_went_back_and_one_that_runs_fast(data: Path) -> None:
-    (data / "clock.json").write_text(json.dumps({"anchor": "a", "start": "2026-11-07", "speed": "600"}))
-    assert examine_data.times(data) == "business time 600 times as fast as real time, since 2026-11-07"
+    morning = datetime(2026, 11, 7, 4, 30, tzinfo=UTC)
+    (data / "clock.json").write_bytes(Segment(morning, morning, 600, latest=morning).to_json())
+    assert examine_data.times(data) == "business time, 2026-11-07 04:30 UTC, driven by a played day"
     os.utime(data / "secrets.json", (time.time() + 3600,) * 2)
     assert "the clock went back" in broken("data clock", data)
 

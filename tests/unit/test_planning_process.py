@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.dispatch.planning import checker, greedy, planner, solver
+from services.dispatch.planning import checker, compiled, greedy, planner, solver
 from tests.unit.planning_given import town
 
 SMALL = town(30, 4)
@@ -57,6 +57,16 @@ async def test_where_compiled_code_can_not_be_kept_it_is_said_and_pyvrp_searches
     plan = await planner.plan(SMALL, 3.0)
     assert checker.faults(SMALL, plan) == []
     assert plan.cost_fen <= greedy.solve(SMALL).cost_fen
+
+
+def test_the_compiler_is_nice_only_where_nobody_waits_for_it(monkeypatch, capsys):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/dev/null/cache")
+    asked: list[int] = []
+    monkeypatch.setattr(os, "nice", asked.append)
+    for words in ([], ["19"]):
+        monkeypatch.setattr(sys, "argv", ["compiled", *words])
+        assert compiled.main() == 1
+    assert asked == [0, 19]
 
 
 async def test_a_solver_killed_in_the_middle_costs_a_fifth_of_a_second(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Has the search's inner loops compiled: `python -m services.dispatch.planning.compiled`, half a minute, once.
+"""Has the search's inner loops compiled: `python -m services.dispatch.planning.compiled [NICE]`, half a minute, once.
 
 Until then, and where it can't be done, PyVRP searches. Processes that ask at the same time wait for the one at work.
 """
@@ -13,18 +13,20 @@ import time
 
 from services.dispatch.planning.kernel import jit
 
-NICE = 19
 OLD_S = 30 * 86_400
 """Code of other versions that was compiled so long ago goes."""
 
 
 def main() -> int:
-    """Compiles unless that is done. Says what it does on stderr; exit code 1 where it can't be done."""
+    """Compiles unless that is done, at the niceness given. Says what it does on stderr; code 1 where it can't be done.
+
+    Give one only where nobody waits: beside other work a process at nice 19 may take an hour for half a minute's work.
+    """
     if jit.ready():
         return 0
     if not jit.PRESENT:
         return _told("numba is not installed: plans are searched with PyVRP.", 1)
-    os.nice(NICE)
+    os.nice(int(sys.argv[1]) if sys.argv[1:] else 0)
     try:
         jit.root().mkdir(parents=True, exist_ok=True, mode=0o700)
         jit.folder().mkdir(exist_ok=True, mode=0o700)

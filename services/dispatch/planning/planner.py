@@ -95,10 +95,10 @@ def _best(job: Job, found: Plan | str, warm: Plan | None, stand_in: Plan) -> Cho
     return Choice(best, f"better than the searched plan: {best.cost_fen} against {searched.cost_fen} fen, {missed}")
 
 
-async def prepare() -> None:
+async def prepare(nice: int = 0) -> None:
     """Has the search's inner loops compiled if they are not, which later plans gain by. Ends its process when it is
-    cancelled."""
-    child = await asyncio.create_subprocess_exec(*COMPILER)
+    cancelled. `nice` is for who doesn't wait for it."""
+    child = await asyncio.create_subprocess_exec(*COMPILER, str(nice))
     try:
         await child.wait()
     finally:
