@@ -2,8 +2,8 @@
 
 Source: cloudevents/spec, bindings/kafka-protocol-binding.md (binary content mode): the value is the JSON data,
 every attribute is a `ce_` header. Our extensions: `ce_seq` counts the records of one subject on one topic from
-1 without holes; `ce_correlationid` and `ce_causationid` name the request and the record that led here. A null
-value is a tombstone.
+1 without holes; `ce_readers` are the services that read the type in the sender's version, comma-separated, or `none`;
+`ce_correlationid` and `ce_causationid` name the request and the record that led here. A null value is a tombstone.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class Envelope(NamedTuple):
     correlation: str | None = None
     causation: str | None = None
     traceparent: str | None = None
+    readers: str | None = None
 
     def headers(self) -> Headers:
         """The record's headers, ASCII only; `content-type` is the one that FastStream reads too."""
@@ -78,6 +79,8 @@ class Envelope(NamedTuple):
         }
         if self.seq is not None:
             found["ce_seq"] = str(self.seq)
+        if self.readers is not None:
+            found["ce_readers"] = self.readers
         if self.correlation is not None:
             found["ce_correlationid"] = found["correlation_id"] = self.correlation
         if self.causation is not None:
@@ -109,6 +112,7 @@ def read_envelope(headers: Headers) -> Envelope:
             correlation=headers.get("ce_correlationid"),
             causation=headers.get("ce_causationid"),
             traceparent=headers.get("traceparent"),
+            readers=headers.get("ce_readers"),
         )
     except KeyError as missing:
         raise Unreadable(f"header {missing} is missing") from missing

@@ -26,6 +26,7 @@ _HEADERS = {
     "ce_dataschema": "the committed schema of the value",
     "ce_partitionkey": "the Kafka key",
     "ce_seq": "numbers the records of one subject on one topic from 1 without holes",
+    "ce_readers": "the services that read the type in the sender's version, comma-separated, or none",
     "ce_correlationid": "the request that led here",
     "ce_causationid": "the record that led here",
     "traceparent": "W3C trace context",

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from contracts import readers
 from contracts.compat import Schema, breaks
 from contracts.envelope import Unreadable, read_envelope
 from contracts.registry import MODELS, decode, encode, model_of
@@ -151,12 +152,12 @@ def sampled(versions: Iterable[Version]) -> Iterator[Finding]:
                 yield Finding("samples", type, text)
 
 
-def consumed(versions: Iterable[Version], listed: dict[str, consumers.Reads] | None = None) -> Iterator[Finding]:
+def consumed(versions: Iterable[Version], listed: dict[str, readers.Reads] | None = None) -> Iterator[Finding]:
     """What each service says it reads exists, comes on a topic it may read, and is as sure as it ever was."""
     olds: dict[str, list[Schema]] = {}
     for version in versions:
         olds.setdefault(type_of(version.name.removesuffix(".json")), []).append(version.data())
-    for service, reads in (consumers.listed() if listed is None else listed).items():
+    for service, reads in (readers.listed() if listed is None else listed).items():
         where = f"consumers/{service}.yaml"
         for name, fields in reads.items():
             model = model_of(type_of(name))

@@ -1,32 +1,8 @@
-"""Which fields each service reads of each type: `consumers/<service>.yaml`, the consumers' side of the contract."""
+"""What a field of a consumer's list is in a schema, and whether a reader may count on it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from contracts.compat import Schema, plain
-
-FOLDER = Path(__file__).resolve().parent.parent / "consumers"
-Reads = dict[str, list[str]]
-
-
-def reads(text: str) -> Reads:
-    """Type -> dotted fields, from the two YAML shapes that these files use: `type:` and `  - field`.
-
-    Raises `ValueError` naming the line that is neither.
-    """
-    found: Reads = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        bare = line.split("#")[0].rstrip()
-        if not bare:
-            continue
-        if not bare.startswith(" ") and bare.endswith(":"):
-            fields = found.setdefault(bare[:-1], [])
-        elif bare.startswith("  - ") and found:
-            fields.append(bare[4:])
-        else:
-            raise ValueError(f"line {number} is neither `type:` nor `  - field`: {line!r}")
-    return found
 
 
 def field(schema: Schema, dotted: str) -> tuple[Schema, bool] | None:
@@ -49,14 +25,3 @@ def _object(node: Schema) -> Schema:
         if variant.get("type") != "null":
             node = variant
     return _object(node["items"]) if node.get("type") == "array" else node
-
-
-def listed() -> dict[str, Reads]:
-    """Service -> what it says it reads, from every committed list. Raises `ValueError` naming the file and line."""
-    found: dict[str, Reads] = {}
-    for path in sorted(FOLDER.glob("*.yaml")):
-        try:
-            found[path.stem] = reads(path.read_text(encoding="utf-8"))
-        except ValueError as wrong:
-            raise ValueError(f"{path.name}: {wrong}") from wrong
-    return found

@@ -21,7 +21,7 @@ from services.kit.faults import point
 from services.kit.handling import Book, Handling
 from services.kit.ids import quick
 from services.kit.message import ERASED, Due, Erased, Message, Record, Transient
-from services.kit.metrics import DUPLICATES
+from services.kit.metrics import DUPLICATES, UNKNOWN
 from services.kit.settings import Settings
 from services.kit.unit_of_work import Pool, UnitOfWork
 
@@ -34,8 +34,9 @@ Models = Mapping[str, type[Event]]
 class Subscription:
     """A topic (without prefix) and what a service does with it, by the class of the data.
 
-    Records of the topic's other types are passed over unread, from the first; a type that is not one of the topic's is
-    parked. `blocking_by_key`: a record without a readable subject blocks its key; False where many subjects share a
+    Records of the topic's other types are passed over unread, from the first. A type that this version does not know is
+    passed over when its sender says that this service does not read it, else parked without blocking its subject.
+    `blocking_by_key`: a record without a readable subject blocks its key; False where many subjects share a
     key (a stock pool), there it blocks nothing.
     """
 
@@ -61,6 +62,7 @@ class Processor(Handling):
         consumer = f"{service}.{subscription.topic}"
         super().__init__(consumer, pool=pool, clock=clock, open_book=open_book, wake=wake)
         self.subscription = subscription
+        self._service = service
         self._models = {type: model for type, model in models.items() if subscription.topic == model.TOPIC}
         self._passed_over = {type for type, model in self._models.items() if model not in subscription.handlers}
 
@@ -85,6 +87,8 @@ class Processor(Handling):
         except Unreadable as wrong:
             return unreadable(record, str(wrong)[:300], by_key=by_key)
         envelope = envelope._replace(id=quick(envelope.id))
+        if record.value is not None and envelope.type not in self._models:
+            return self._unknown(envelope, record)
         key = clean(record.key) if by_key and record.key else envelope.subject
         waits = frozenset((envelope.subject, key))
         try:
@@ -98,10 +102,18 @@ class Processor(Handling):
         message = Message(envelope, data, record)
         return Delivery(record, envelope.id, envelope.subject, waits, message, handler)
 
+    def _unknown(self, envelope: Envelope, record: Record) -> Delivery | None:
+        """A type of a newer version. Parked, it waits under the name of the type, so its subject flows on."""
+        is_ours = envelope.readers is None or self._service in envelope.readers.split(",")
+        UNKNOWN.labels(self.consumer, "parked" if is_ours else "passed over").inc()
+        if not is_ours:
+            return None
+        scope = envelope.type[:SCOPE_LIMIT] or "no type"
+        fault = f"no type {envelope.type!r} is known on this topic; upgrade this service, then redrive the scope"[:300]
+        return Delivery(record, envelope.id, scope, frozenset({scope}), fault=fault)
+
     def _data(self, envelope: Envelope, record: Record) -> Event | Erased:
         if record.value is not None:
-            if envelope.type not in self._models:
-                raise Unreadable(f"no type {envelope.type!r} is known on this topic")
             return self._models[envelope.type].model_validate_json(record.value)
         if envelope.type != ERASED and Erased not in self.subscription.handlers:
             raise ValueError("the value is null, and nothing is ever erased from this topic")

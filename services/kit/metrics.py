@@ -7,6 +7,11 @@ from prometheus_client import Counter, Gauge, Histogram
 HANDLED = Counter("halfday_handled", "Messages whose effect was committed", ["consumer"])
 DUPLICATES = Counter("halfday_duplicates_absorbed", "Redelivered messages that the inbox dropped", ["consumer"])
 PARKED = Counter("halfday_parked", "Records parked, those that queue behind another included", ["consumer"])
+UNKNOWN = Counter(
+    "halfday_unknown_types",
+    "Records of a type that this version does not know: passed over, or parked without blocking their subject",
+    ["consumer", "outcome"],
+)
 BATCH_SECONDS = Histogram("halfday_batch_seconds", "One transaction of a consumer, commit included", ["consumer"])
 LAST_BATCH = Gauge("halfday_last_batch_timestamp_seconds", "When a consumer last finished a batch", ["consumer"])
 FIRED = Counter("halfday_deadlines_fired", "Deadlines that were acted on", ["consumer"])

@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from contracts.envelope import Envelope, Event, Headers
+from contracts.readers import NOBODY, READERS
 from services.kit import deadlines_table, outbox, tracing
 from services.kit.clock import Clock
 from services.kit.faults import point
@@ -117,6 +118,7 @@ class UnitOfWork:
             correlation=(cause.envelope.correlation or str(cause.id)) if cause else CORRELATION.get(),
             causation=str(cause.id) if cause else None,
             traceparent=self.spans.parent_of(cause) if cause else TRACEPARENT.get(),
+            readers=None if type == ERASED else READERS.get(type, NOBODY),
         ).headers()
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.tools import asyncapi, checks, consumers, docs
+from contracts import readers
+from contracts.tools import asyncapi, checks, docs
 from contracts.tools.history import WORKING, NoHistory, Version, committed, is_ancestor, present
 from contracts.tools.samples import samples, usual
 from contracts.tools.schemas import EXAMPLES, SCHEMAS, text_of
@@ -117,15 +118,15 @@ def test_samples_reach_the_edges() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reads", "text"),
+    ("given", "text"),
     [
         ({PLACED: ["order", "lines.weight"]}, "field `lines.weight`, which does not exist"),
         ({"orders.ghost.v1": ["order"]}, "which does not exist"),
         ({"inventory.lot-received.v1": ["lot"]}, "inventory.lot.v1 is not for it"),
     ],
 )
-def test_a_reader_of_what_is_not_there_is_named(reads: consumers.Reads, text: str) -> None:
-    (found,) = checks.consumed([], {"inventory": reads})
+def test_a_reader_of_what_is_not_there_is_named(given: readers.Reads, text: str) -> None:
+    (found,) = checks.consumed([], {"inventory": given})
     assert found.where == "consumers/inventory.yaml"
     assert found.message.startswith("inventory reads")
     assert text in found.message
@@ -139,10 +140,10 @@ def test_a_reader_of_what_was_loosened_is_named() -> None:
 
 def test_a_list_that_is_no_list_names_its_line() -> None:
     text = "# head\n\norders.item-put.v1:\n  - id # why\n  - unit\n"
-    assert consumers.reads(text) == {"orders.item-put.v1": ["id", "unit"]}
+    assert readers.reads(text) == {"orders.item-put.v1": ["id", "unit"]}
     for wrong in ("- id", "type: [a]", "  - id"):
         with pytest.raises(ValueError, match="line 1 is neither"):
-            consumers.reads(wrong)
+            readers.reads(wrong)
 
 
 def test_every_topic_and_type_stands_in_both_documents() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from contracts.envelope import Event
-from contracts.tools.consumers import listed
+from contracts.readers import listed
 from contracts.tools.schemas import stem
 from contracts.topics import BY_NAME, SERVICES
 from services.dispatch.app import SERVICE as DISPATCH

@@ -23,6 +23,7 @@ FULL = Envelope(
     correlation="req-7f3a",
     causation=str(ID),
     traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    readers="inventory,orders",
 )
 NEEDED = ["ce_id", "ce_type", "ce_subject", "ce_time"]
 TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=40)
@@ -53,7 +54,10 @@ def test_headers_are_cloudevents_and_ascii() -> None:
 
 def test_what_is_absent_has_no_header() -> None:
     bare = Envelope(ID, FULL.type, "orders", "o-1", FULL.time).headers()
-    assert not {"ce_seq", "ce_causationid", "ce_correlationid", "correlation_id", "traceparent"} & bare.keys()
+    assert (
+        not {"ce_seq", "ce_causationid", "ce_correlationid", "correlation_id", "ce_readers", "traceparent"}
+        & bare.keys()
+    )
     assert read_envelope(bare).seq is None
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.envelope import Envelope
+from contracts.events.orders import OrderCollected, OrderExpired
 from services.kit.clock import ManualClock
 from services.kit.delivery import Delivery, clean, unreadable
 from services.kit.handling import _sort
@@ -42,6 +43,14 @@ def test_an_id_follows_from_consumer_cause_type_subject_and_part_only():
     }
     assert first not in others
     assert len(others) == 5
+
+
+def test_an_event_names_the_services_that_read_it():
+    unit = uow("orders.api")
+    unit.emit(OrderExpired(order=uuid4()))
+    unit.emit(OrderCollected(order=uuid4(), reservation=uuid4(), pool="2026-05-01@north", lines=[]))
+    unit.erase("orders.recipient.v1", "o1")
+    assert [row.headers.get("ce_readers") for row in unit._rows.values()] == ["none", "inventory", None]
 
 
 def test_an_event_names_its_cause_and_its_request():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from contracts.readers import listed
 from contracts.registry import MODELS
-from contracts.tools.consumers import listed
 from contracts.topics import BY_NAME, ORDERS, SERVICES, TOPICS
 from deploy.audit.evidence import Evidence
 from deploy.audit.finding import Finding

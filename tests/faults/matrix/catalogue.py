@@ -53,6 +53,8 @@ FAULTS = (
     Fault("2-campaign", "killed half-way through the orders of a group-buy", "I1 I3", 15, records.killed_half_way),
     Fault("3", "a zombie: stopped beyond its session, back beside its successor", "I2 I3 I5 I6", 30, processes.zombies),
     Fault("4", "rolling SIGTERM deploy, two versions mixed", "I1 I6 I10", 10, processes.deployed),
+    Fault("4-types", "rolling deploy, writers first: types that older readers do not know", "I1 I5 I6 I10", 10,
+          processes.new_types),
     Fault("5", "rebalance storm, 1 to 4 to 1 consumers", "I3 I5 I6", 30, processes.storm),
     Fault("6", "a handler slower than the poll interval", "I3 I5", 60, processes.slow),
     Fault("7", "poison payloads, unknown type, wrong schema, 2 MB", "I5 I6 I8 I10", 5, records.poisoned),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import psutil
 
 from tests.faults.chaos import SERVICES
+from tests.faults.client import Ask
 from tests.faults.matrix import newer
 from tests.faults.matrix.fire import Fire
 from tests.stack import eventually
@@ -42,13 +43,53 @@ async def deployed(fire: Fire) -> None:
     while fire.goes_on:
         is_newer = bool(list(marks.iterdir()))
         for name in OURS:
-            (marks / name).unlink() if is_newer else (marks / name).touch()
+            (marks / name).unlink(missing_ok=True) if is_newer else (marks / name).touch()
             await fire.end(name, signal.SIGTERM)
     for mark in marks.iterdir():
         mark.unlink()
         await fire.end(mark.name, signal.SIGTERM)
     log = await asyncio.to_thread(fire.house.observer.catch_up)
     fire.did["events with a newer field"] += sum(newer.FIELD in seen.data for seen in log)
+
+
+async def new_types(fire: Fire) -> None:
+    """F4: writers are upgraded before readers, so inventory meets a type that it does not know and one that it never
+    needs to know. Then it is upgraded, and the operator redrives. It stays upgraded, as orders may have more to send.
+    """
+    marks, client = fire.house.folder("newer"), fire.shift.client
+    await _upgrade(fire, "orders")
+    redrive = {"scope": newer.OrderPacked.TYPE}
+    fire.house.foreign.add(newer.OrderPacked.TYPE)  # the subject of the notice on the dead letter topic
+    await eventually(lambda: _parked(fire), 30, "a record of the new type is parked")
+    await fire.last()
+    fire.did["parked beside their subjects"] += await _parked(fire)
+    await _upgrade(fire, "inventory")
+    answer = await client.send(Ask("operator", "inventory", "POST", "/v1/parked:redrive", redrive))
+    fire.did["redriven"] += sum(result["done"] for result in answer.body["results"])
+    await eventually(lambda: _nothing_parked(fire), 30, "all of the new type is handled")
+    for name in ("orders.api", "orders.worker"):
+        (marks / name).unlink()
+        await fire.end(name, signal.SIGTERM)
+    new = {model.TYPE.split(".")[2] for model in (newer.OrderPacked, newer.OrderPraised)}
+    seen = [one for one in await asyncio.to_thread(fire.house.observer.catch_up) if one.type in new]
+    fire.did["events of new types"] += len(seen)
+    first = {one.id: one for one in reversed(seen)}.values()
+    fire.house.poison |= {f"{one.topic}/{one.partition}@{one.offset}" for one in first}  # this version can't read them
+
+
+async def _upgrade(fire: Fire, service: str) -> None:
+    for role in ("api", "worker"):
+        (fire.house.folder("newer") / f"{service}.{role}").write_text(newer.TYPES)
+        await fire.end(f"{service}.{role}", signal.SIGTERM)
+
+
+async def _parked(fire: Fire) -> int:
+    page = await fire.shift.client.get("operator", "inventory", "/v1/parked", limit=500)
+    return len(page["parked"]) if page else 0
+
+
+async def _nothing_parked(fire: Fire) -> bool:
+    return await _parked(fire) == 0
 
 
 async def storm(fire: Fire) -> None:

@@ -2,7 +2,8 @@
 
 `python -m tests.faults.matrix.start DATA SERVICE ROLE`, started by the stack in place of the service. The folder
 DATA/matrix tells it all: `network.json` has the proxies' ports; `held/NAME` makes it wait; `armed/NAME` has one FAULT
-for each of its next lives, `newer/NAME` makes it the newer version. Each life is noted in `lives/NAME`.
+for each of its next lives, `newer/NAME` makes it the newer version that the file names. Each life is
+noted in `lives/NAME`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ def main() -> None:
     if fault:
         os.environ["FAULT"] = fault
     newer = (matrix / "newer" / name).exists()
+    if newer:
+        os.environ["NEWER"] = (matrix / "newer" / name).read_text()
     module = ["tests.faults.matrix.newer", service] if newer else [f"services.{service}"]
     os.execv(sys.executable, [sys.executable, "-m", *module, role])
 
