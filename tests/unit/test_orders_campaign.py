@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from contracts.events import inventory as i
 from contracts.events.campaign import CampaignGood, Measure, Rule, Threshold
 from contracts.events.orders import GoodsLine, OrderLine
 from contracts.values import Channel, Fulfilment, Payment, Unit
+from services.orders.domain import verdict as judging
 from services.orders.domain.campaign import Campaign, State, Tally, Terms, answered, judged, overdue
 from services.orders.domain.join import Join, JoinState, ordered, withdraw
 from services.orders.domain.order import Deadline
@@ -91,6 +94,32 @@ def test_a_portion_of_weighed_goods_is_a_jin_and_one_person_gets_one():
 def test_a_verdict_replays_from_the_text_of_its_inputs():
     given = inputs(4, 3, 2, granted=6)
     assert replay(inputs_text(given)) == verdict_text(decide(given))
+
+
+def golden(version: int) -> list[tuple[str, bytes, bytes]]:
+    """Name, inputs and verdict of each case, as they were when the version was made."""
+    blocks = (Path(__file__).parent / "golden" / f"verdict-{version}.txt").read_bytes().strip().split(b"\n\n")
+    return [(name.decode(), given, found) for name, given, found in (block.split(b"\n") for block in blocks)]
+
+
+@pytest.mark.parametrize("version", range(1, judging.LATEST + 1))
+def test_the_texts_of_a_version_are_the_same_bytes_for_ever(version: int):
+    cases = golden(version)
+    assert len(cases) >= 8
+    for name, given, found in cases:
+        assert json.loads(given)["version"] == version, name
+        assert replay(given) == found, name
+        assert inputs_text(judging._INPUTS.validate_json(given)) == given, name
+
+
+def test_a_text_of_before_versions_is_of_the_first():
+    _, given, found = golden(1)[1]
+    assert replay(given.replace(b',"version":1', b"")) == found
+
+
+def test_a_version_that_is_not_known_is_refused_in_words():
+    with pytest.raises(ValueError, match=r"rules of version 7 are not known here, only 1.*upgrade this service"):
+        decide(inputs(1, version=7))
 
 
 def a_campaign(**more: Any) -> Campaign:

@@ -218,7 +218,7 @@ def _inputs(campaign: Campaign, joins: Sequence[Join], granted: Sequence[GoodsLi
         for line in join.terms.lines
     )
     grants = tuple(judging.Grant(line.item, line.quantity) for line in granted)
-    return judging.Inputs(terms.threshold, terms.shortfall, terms.goods, tuple(pledges), grants)
+    return judging.Inputs(terms.threshold, terms.shortfall, terms.goods, tuple(pledges), grants, judging.LATEST)
 
 
 def _settle(campaign: Campaign, joins: Sequence[Join], now: datetime) -> Decision:

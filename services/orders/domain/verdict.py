@@ -1,12 +1,13 @@
 """The verdict of a group-buy: a pure function of the standing joins in log order, what was granted, and the terms.
 
 Inputs and result have one canonical text each, so that a verdict that is kept with its inputs can be replayed by
-anybody and must come out as the same bytes.
+anybody and must come out as the same bytes. The inputs name the version of the rules; a version is never changed, since
+`tests/unit/golden` has its texts. Other rules, or another field, are a new version beside the old ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -42,13 +43,17 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All that a verdict depends on. A join has at most one line of an item."""
+    """All that a verdict depends on. A join has at most one line of an item.
+
+    `version` is that of the rules; the texts of before it was named are of version 1.
+    """
 
     threshold: Threshold
     rule: Rule
     goods: tuple[CampaignGood, ...]
     pledges: tuple[Pledge, ...]
     granted: tuple[Grant, ...]
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,14 @@ _INPUTS, _VERDICT = TypeAdapter(Inputs), TypeAdapter(Verdict)
 
 
 def decide(inputs: Inputs) -> Verdict:
+    """The verdict by the rules of the inputs' version. Raises `ValueError` for a version that is not known here."""
+    if inputs.version not in _RULES:
+        known = ", ".join(map(str, _RULES))
+        raise ValueError(f"rules of version {inputs.version} are not known here, only {known}; upgrade this service")
+    return _RULES[inputs.version](inputs)
+
+
+def _rules_1(inputs: Inputs) -> Verdict:
     """Formed when the pledges reach the threshold and something was granted; then each item is split by the rule.
 
     The threshold counts what was pledged, not what was granted: a short harvest does not undo a group. No line gets
@@ -139,6 +152,11 @@ def _why(rule: Rule, line: Pledge, first: int, more: int, left: int) -> str:
     if rule is Rule.FIRST_COME:
         return f"first come, first served: {left} were left when number {line.n} was served"
     return f"one portion each: {first}; then first come, first served: {left} were left for number {line.n}"
+
+
+_RULES: Mapping[int, Callable[[Inputs], Verdict]] = {1: _rules_1}
+LATEST = max(_RULES)
+"""The version by which new verdicts are made."""
 
 
 def inputs_text(inputs: Inputs) -> bytes:
