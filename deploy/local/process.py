@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 
 from deploy.local.errors import StackError
+from deploy.local.log_rotation import rotate
 
 LEASH = Path(__file__).with_name("leash.py")
 ROOT = Path(__file__).parents[2]
-LOG_LIMIT = 20_000_000
 
 # The kernel's parent-death signal fires when the *thread* that forked ends, so every child is forked by one
 # thread that lives as long as this process.
@@ -85,7 +85,8 @@ class Child:
     ) -> None:
         self.log = log
         self.pidfile = pidfile
-        _rotate(log)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        rotate(log)
         with log.open("ab") as file:
             self.log_start = file.tell()
             self._process = _forker.submit(
@@ -128,7 +129,7 @@ class Child:
         """The last `limit` bytes that this run wrote to its log."""
         with self.log.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
-            file.seek(max(self.log_start, end - limit))
+            file.seek(max(self.log_start if self.log_start <= end else 0, end - limit))  # it may have been cut since
             return file.read().decode(errors="replace")
 
 
@@ -167,12 +168,6 @@ def _birth(process: psutil.Process) -> float:
 def _remember(pidfile: Path, pid: int) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         pidfile.write_text(json.dumps([pid, _birth(psutil.Process(pid))]))
-
-
-def _rotate(log: Path) -> None:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists() and log.stat().st_size > LOG_LIMIT:
-        log.replace(log.with_suffix(".log.1"))
 
 
 def wait_until(probe: Callable[[], bool], timeout: float, every: float = 0.02) -> bool:

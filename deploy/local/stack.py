@@ -16,6 +16,7 @@ from deploy.local.holder import Holder
 from deploy.local.kafka import Kafka
 from deploy.local.kafka_config import ADMIN
 from deploy.local.keeper import Keeper, Kept
+from deploy.local.log_rotation import LogRotation
 from deploy.local.options import Options
 from deploy.local.ports import Ports
 from deploy.local.postgres import Postgres
@@ -75,6 +76,7 @@ class Stack:
         self._services: list[Keeper] = []
         self._stores: list[Keeper] = []
         self._holder: Holder | None = None
+        self._logs: LogRotation | None = None
         self._describe: Callable[[dict[str, int]], dict[str, Any]] = lambda _: {}
 
     def start(self) -> None:
@@ -84,6 +86,7 @@ class Stack:
         a StackError.
         """
         self._holder = Holder(self.data)
+        self._logs = LogRotation(self.data / "logs")
         (self.data / endpoints.FILE).unlink(missing_ok=True)  # of a run that crashed
         try:
             contract_record.admit(self.data)
@@ -128,6 +131,9 @@ class Stack:
             for stopper in stoppers:
                 stopper.join()
         self._services, self._stores = [], []
+        if self._logs:
+            self._logs.stop()
+            self._logs = None
         if self._holder:
             (self.data / endpoints.FILE).unlink(missing_ok=True)
             self._holder.release()

@@ -65,7 +65,8 @@ def launch(
     refuse_second(data)
     make_data_folder(data)
     log = data / "logs" / "supervisor.log"
-    with log.open("wb") as file:
+    log.write_bytes(b"")
+    with log.open("ab") as file:  # appending, so that it can be cut while it is open
         # A session of its own: Ctrl-C in the terminal reaches only us.
         return subprocess.Popen(
             command(data, options) + (["--with-parent"] if with_parent else []),

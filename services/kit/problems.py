@@ -17,8 +17,10 @@ from starlette.responses import Response
 from services.kit.batcher import Overloaded
 from services.kit.database import is_transient
 from services.kit.outbox import TooLarge
+from services.kit.sampling import Repeats, is_told, kind_of
 
 _log = structlog.get_logger("halfday.http")
+_failures = Repeats()
 _CODES = {400: "malformed", 401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}
 _CODES |= {409: "conflict", 413: "too-large", 415: "unsupported-media-type", 422: "unprocessable", 429: "too-many"}
 _CODES |= {500: "internal", 503: "unavailable"}
@@ -142,7 +144,11 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 def of(error: Exception) -> Problem:
-    """The problem that an exception means: transient is 503, overload 429, the unforeseen 500 and a log line."""
+    """The problem that an exception means: transient is 503, overload 429, the unforeseen 500 and a log line.
+
+    The first of a kind in an hour is logged with its traceback, then its count at each doubling: a log must not grow
+    with what strangers send.
+    """
     if isinstance(error, Problem):
         return error
     if isinstance(error, Overloaded):
@@ -153,7 +159,11 @@ def of(error: Exception) -> Problem:
         return Problem(422, "unprocessable", "Unusable content", "Text may not hold a NUL character")
     if is_transient(error):  # CommitUnknown too: it is a ConnectionError
         return unavailable()
-    _log.error("request failed", exc_info=error)
+    times = _failures.count(kind_of(error))
+    if times == 1:
+        _log.error("request failed", exc_info=error)
+    elif is_told(times):
+        _log.error("request failed again", error=type(error).__name__, times=times)
     return Problem(500, "internal", "Our fault", "Something here is broken; it was logged")
 
 

@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import Gauge, Histogram
 
 from services.kit import redaction
+from services.kit.sampling import Sampled
 from services.kit.settings import Settings
 
 REQUESTS = Histogram("halfday_http_seconds", "Answered HTTP requests", ["method", "route", "status"])
@@ -47,6 +48,8 @@ def configure_logging(settings: Settings, service: str, role: str) -> None:
     for quiet in ("aiokafka", "faststream", "uvicorn", "asyncio"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
     sys.excepthook = _uncaught
+    server = logging.getLogger("uvicorn.error")
+    server.filters = [Sampled()]
     structlog.contextvars.bind_contextvars(service=service, role=role)
 
 
