@@ -95,8 +95,8 @@ def redrive(scope: str, /, *, data: Data = DATA, as_json: AsJson = False) -> int
     Example: halfday parked redrive 0198f2c1-7c3e-7d52-9b1e-0d6a3f6c9a11
     """
     with Desk(data) as desk:
-        answers, missing = desk.each(lambda service: desk.ask(service, "POST", "/v1/parked:redrive", {"scope": scope}))
-    results = [{"service": service, **one} for service in answers for one in answers[service]["results"]]
+        answers, missing = desk.each(lambda service: desk.redrive(service, scope))
+    results = [{"service": service, **one} for service in answers for one in answers[service]]
     failed = any(result["error"] for result in results)
     if as_json:
         print(json.dumps({"scope": scope, "results": results, "missing": missing}, ensure_ascii=False))
@@ -194,6 +194,18 @@ class Desk:
         if not answers and holder(self._data) is None:  # it was killed, else its endpoints were not there
             raise endpoints.none_runs(self._data)
         return answers, missing
+
+    def redrive(self, service: str, scope: str) -> list[dict[str, Any]]:
+        """What each consumer of a service came to, asked again for as long as time runs out on a long queue."""
+        found: dict[str, dict[str, Any]] = {}
+        more = True
+        while more:
+            results = self.ask(service, "POST", "/v1/parked:redrive", {"scope": scope})["results"]
+            for one in results:
+                done = found.get(one["consumer"], {}).get("done", 0)
+                found[one["consumer"]] = one | {"done": one["done"] + done}
+            more = any(one.get("more") for one in results)
+        return list(found.values())
 
     def parked(self, service: str) -> list[dict[str, Any]]:
         """Everything that is parked in a service, with ids that name it."""

@@ -23,6 +23,8 @@ from services.kit.unit_of_work import Pool, UnitOfWork, begin
 
 BUDGET_S = 20.0
 TRIES = 3
+REDRIVE_BATCH, REDRIVE_S = 100, 3.0
+"""A redrive is one request of an operator, and a scope may hold thousands of records."""
 _log = structlog.get_logger("halfday.handling")
 
 
@@ -40,10 +42,11 @@ class Book(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """How many parked records a redrive handled, and the error of the one that stopped it."""
+    """How many parked records a redrive handled, the error of the one that stopped it, and whether time ran out."""
 
     done: int
     error: str | None = None
+    more: bool = False
 
 
 class Handling(ABC):
@@ -158,54 +161,55 @@ class Handling(ABC):
         await book.save()
 
     async def redrive(self, scope: str) -> Redriven:
-        """Handles what is parked under the scope, in order, each in a transaction; unblocks it when all is done.
+        """Handles what is parked under the scope, in order, in batches; unblocks it when all is done.
 
-        Stops at the first that fails again. Nothing parked: does nothing. Transient errors are raised.
+        Stops at the first that fails again, and after about 3 s. Nothing parked: does nothing. Transient errors are
+        raised.
         """
-        done = 0
+        done, size, until = 0, REDRIVE_BATCH, time.monotonic() + REDRIVE_S
         while True:
-            async with begin(self.pool, self.clock, consumer=self.consumer, wake=self._wake) as uow:
-                head = await self._head(uow, scope)
-            if head is None:
-                return Redriven(done)
+            if done and time.monotonic() > until:
+                return Redriven(done, more=True)
+            heads: list[parking.Head] = []
             try:
-                done += await self._redrive_head(scope, head)
+                with tracing.get().batch(self.consumer) as spans:
+                    async with begin(self.pool, self.clock, consumer=self.consumer, wake=self._wake) as uow:
+                        uow.spans = spans
+                        heads = await self._heads(uow, scope, size)
+                        await self._again(uow, heads)
             except Exception as error:
-                if is_transient(error):
+                if is_transient(error) or not heads:
                     raise
-                text = reason(error, head.record.topic)
+                if len(heads) > 1:
+                    size = 1  # finds the one that fails
+                    continue
+                text = reason(error, heads[0].record.topic)
                 async with begin(self.pool, self.clock, consumer=self.consumer) as uow:
-                    await parking.failed_again(uow.conn, head.id, text)
+                    await parking.failed_again(uow.conn, heads[0].id, text)
                 return Redriven(done, text)
+            if not heads:
+                return Redriven(done)
+            done += len(heads)
 
-    async def _head(self, uow: UnitOfWork, scope: str) -> parking.Head | None:
-        """The head of the scope's queue under the scope's lock; an empty queue is unblocked."""
+    async def _heads(self, uow: UnitOfWork, scope: str, limit: int) -> list[parking.Head]:
+        """The first of the scope's queue under the scope's lock; an empty queue is unblocked."""
         if not await parking.lock(uow.conn, self.consumer, scope):
-            return None
-        head = await parking.first(uow.conn, self.consumer, scope)
-        if head is None:
+            return []
+        heads = await parking.first(uow.conn, self.consumer, scope, limit)
+        if not heads:
             await parking.unblock(uow.conn, self.consumer, scope)
-        return head
+        return heads
 
-    async def _redrive_head(self, scope: str, head: parking.Head) -> int:
-        with tracing.get().batch(self.consumer) as spans:
-            async with begin(self.pool, self.clock, consumer=self.consumer, wake=self._wake) as uow:
-                uow.spans = spans
-                # Another redrive may have been quicker.
-                if await self._head(uow, scope) != head:
-                    return 0
-                await self._again(uow, self.read(head.record))
-                await parking.remove(uow.conn, head.id)
-                return 1
-
-    async def _again(self, uow: UnitOfWork, delivery: Delivery | None) -> None:
-        if delivery is None:
-            return
-        if delivery.message is None:
-            raise Unprocessable(delivery.fault)
-        book = self._open_book(uow)
-        await book.load([delivery.message])
-        await self._run(uow, book, [delivery])
+    async def _again(self, uow: UnitOfWork, heads: Sequence[parking.Head]) -> None:
+        deliveries = [found for head in heads if (found := self.read(head.record))]
+        if faults := [found.fault for found in deliveries if found.message is None]:
+            raise Unprocessable(faults[0])
+        if deliveries:
+            book = self._open_book(uow)
+            await book.load([delivery.message for delivery in deliveries if delivery.message])
+            await self._run(uow, book, deliveries)
+        if heads:
+            await parking.remove(uow.conn, [head.id for head in heads])
 
 
 class _Obsolete(NamedTuple):

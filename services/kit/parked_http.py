@@ -54,7 +54,10 @@ async def one(context: Here, id: Id) -> dict[str, Any]:
 
 @router.post("/parked:redrive")
 async def redrive(context: Here, body: Redrive) -> dict[str, Any]:
-    """Handles the scope's records in order until one fails again; harmless when nothing is parked."""
+    """Handles the scope's records in order until one fails again; harmless when nothing is parked.
+
+    A result with `more` ran out of time: ask again for the rest.
+    """
     async with context.unit() as uow:
         blocked = await parking.consumers_of(uow.conn, body.scope)
     chosen = [name for name in blocked if body.consumer in {None, name}]
@@ -65,12 +68,12 @@ async def _redrive(context: Context, consumer: str, scope: str) -> dict[str, Any
     if consumer == f"{context.service.name}.relay":
         async with context.unit() as uow:
             done = await relay.release(uow.conn, context.service.name, scope)
-        return {"consumer": consumer, "done": done, "error": None}
+        return {"consumer": consumer, "done": done, "error": None, "more": False}
     handling = context.consumers().get(consumer)
     if handling is None:
-        return {"consumer": consumer, "done": 0, "error": "this version has no such consumer"}
+        return {"consumer": consumer, "done": 0, "error": "this version has no such consumer", "more": False}
     redriven = await handling.redrive(scope)
-    return {"consumer": consumer, "done": redriven.done, "error": redriven.error}
+    return {"consumer": consumer, "done": redriven.done, "error": redriven.error, "more": redriven.more}
 
 
 @router.post("/parked/{id}:discard", status_code=204)

@@ -131,23 +131,24 @@ async def lock(conn: Connection, consumer: str, scope: str) -> bool:
     return bool(await blocked(conn, consumer, [scope]))
 
 
-async def first(conn: Connection, consumer: str, scope: str) -> Head | None:
-    """The head of the scope's queue, None when nothing waits."""
-    row = await conn.fetchrow(
+async def first(conn: Connection, consumer: str, scope: str, limit: int = 1) -> list[Head]:
+    """The first records of the scope's queue, in order; none when nothing waits."""
+    rows = await conn.fetch(
         'select id, topic, partition, "offset", key, payload, headers from parked '
-        "where consumer = $1 and scope = $2 and discarded_at is null order by id limit 1",
+        "where consumer = $1 and scope = $2 and discarded_at is null order by id limit $3",
         consumer,
         scope,
+        limit,
     )
-    if row is None:
-        return None
-    headers = orjson.loads(row["headers"])
-    return Head(row["id"], Record(row["topic"], row["partition"], row["offset"], row["key"], row["payload"], headers))
+    return [
+        Head(id, Record(topic, partition, offset, key, payload, orjson.loads(headers)))
+        for id, topic, partition, offset, key, payload, headers in rows
+    ]
 
 
-async def remove(conn: Connection, id: int) -> None:
-    """Forgets a parked record that was handled after all."""
-    await conn.execute("delete from parked where id = $1", id)
+async def remove(conn: Connection, ids: Sequence[int]) -> None:
+    """Forgets parked records that were handled after all."""
+    await conn.execute("delete from parked where id = any($1::bigint[])", ids)
 
 
 async def unblock(conn: Connection, consumer: str, scope: str) -> None:

@@ -48,7 +48,9 @@ async def test_dead_letters_are_seen_and_tried_again(operator: httpx2.AsyncClien
     assert "unprocessable" in again["results"][0]["error"]
     BROKEN.discard("unprocessable")
     try:
-        assert (await redrive())["results"] == [{"consumer": "probe.probe.in.v1", "done": 2, "error": None}]
+        assert (await redrive())["results"] == [
+            {"consumer": "probe.probe.in.v1", "done": 2, "error": None, "more": False}
+        ]
     finally:
         BROKEN.add("unprocessable")
     assert await world.effects() == {"a": [1, 2]}

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.kit import parking
+from services.kit import handling, parking
 from services.kit.faults import armed
 from tests.integration.probe import service
 from tests.integration.probe.service import Add
@@ -50,6 +50,32 @@ async def test_redrive_runs_in_order_and_unblocks_and_a_second_one_does_nothing(
     assert await world.count("parked") == await world.count("parked_scope") == 0
     await processor.handle([add("a", 6, 6)])
     assert await world.effects() == {"a": [1, 2, 3, 4, 5, 6]}
+
+
+async def test_a_redrive_of_a_long_queue_ends_in_time_and_says_that_there_is_more(world: World, monkeypatch):
+    monkeypatch.setattr(handling, "REDRIVE_S", 0)
+    monkeypatch.setattr(handling, "REDRIVE_BATCH", 1)
+    processor = world.processor()
+    await processor.handle([add("a", n, n, "unprocessable" if n == 1 else "") for n in range(1, 4)])
+    service.BROKEN.discard("unprocessable")
+    found = [await processor.redrive("a") for _ in range(4)]
+    assert [(one.done, one.more) for one in found] == [(1, True), (1, True), (1, True), (0, False)]
+    assert await world.effects() == {"a": [1, 2, 3]}
+    assert await world.count("parked_scope") == 0
+
+
+async def test_a_redrive_takes_a_long_queue_in_few_transactions_up_to_what_fails_again(world: World):
+    processor = world.processor()
+    await processor.handle([add("a", n, n, {1: "unprocessable", 150: "error"}.get(n, "")) for n in range(1, 201)])
+    service.BROKEN.discard("unprocessable")
+    before = await world.pool.fetchval("select pg_current_xact_id()::text::bigint")
+    again = await processor.redrive("a")
+    taken = await world.pool.fetchval("select pg_current_xact_id()::text::bigint") - before
+    assert (again.done, again.error) == (149, "RuntimeError: told to fail")
+    assert taken < 80, "a batch of 100, then one by one up to the culprit"
+    service.BROKEN.discard("error")
+    assert (await processor.redrive("a")).done == 51
+    assert await world.effects() == {"a": list(range(1, 201))}
 
 
 async def test_what_arrives_during_a_redrive_goes_behind_it(world: World):

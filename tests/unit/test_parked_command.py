@@ -31,7 +31,7 @@ class Service(BaseHTTPRequestHandler):
     """Orders has one record parked, the others have none; what was asked is kept in `asked`."""
 
     asked: list[tuple[str, str, Any]] = []
-    failing, holding = False, True
+    failing, holding, rounds = False, True, 1
 
     def _answer(self) -> None:
         size = int(self.headers.get("Content-Length") or 0)
@@ -39,10 +39,12 @@ class Service(BaseHTTPRequestHandler):
         assert self.headers["Authorization"] == "Bearer o"
         self.asked.append((self.command, self.path, body))
         mine = self.path.startswith("/orders")
+        path = "/" + self.path.partition("?")[0].split("/", 2)[2]
         result = {
             "consumer": RECORD["consumer"],
             "done": 0 if self.failing else 1,
             "error": "again" * self.failing or None,
+            "more": mine and path.endswith("redrive") and Service.rounds > 1,
         }
         answers: dict[str, Any] = {
             "GET /v1/parked": {"parked": [RECORD] if mine and self.holding else [], "next": None},
@@ -53,9 +55,9 @@ class Service(BaseHTTPRequestHandler):
             },
             "POST /v1/parked/7:discard": {},
         }
-        path = "/" + self.path.partition("?")[0].split("/", 2)[2]
         found = answers.get(f"{self.command} {path}")
         content = json.dumps(found or {"detail": "parked record 8 is not known"}).encode()
+        Service.rounds -= bool(result["more"])
         self.send_response(200 if found is not None else 404)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -133,6 +135,8 @@ def test_a_redrive_says_what_happened(halfday: Any, monkeypatch: pytest.MonkeyPa
     assert halfday("redrive", "pool a")[:2] == (0, "orders.inventory.stock.v1: 1 handled\n")
     assert ("POST", "/dispatch/v1/parked:redrive", {"scope": "pool a"}) in Service.asked
     assert halfday("redrive", "pool a", away="dispatch")[0] == 1
+    monkeypatch.setattr(Service, "rounds", 3)
+    assert halfday("redrive", "pool a")[:2] == (0, "orders.inventory.stock.v1: 3 handled\n"), "asked until no more"
     monkeypatch.setattr(Service, "failing", True)
     assert halfday("redrive", "pool a")[:2] == (1, "orders.inventory.stock.v1: 0 handled; then again\n")
     code, out, _ = halfday("redrive", "pool a", "--json")

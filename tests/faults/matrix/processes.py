@@ -64,9 +64,13 @@ async def new_types(fire: Fire) -> None:
     await fire.last()
     fire.did["parked beside their subjects"] += await _parked(fire)
     await _upgrade(fire, "inventory")
-    answer = await client.send(Ask("operator", "inventory", "POST", "/v1/parked:redrive", redrive))
-    fire.did["redriven"] += sum(result["done"] for result in answer.body["results"])
-    await eventually(lambda: _nothing_parked(fire), 30, "all of the new type is handled")
+
+    async def redriven() -> bool:
+        answer = await client.send(Ask("operator", "inventory", "POST", "/v1/parked:redrive", redrive))
+        fire.did["redriven"] += sum(result["done"] for result in answer.body["results"])
+        return await _parked(fire) == 0
+
+    await eventually(redriven, 60, "all of the new type is handled")
     for name in ("orders.api", "orders.worker"):
         (marks / name).unlink()
         await fire.end(name, signal.SIGTERM)
@@ -86,10 +90,6 @@ async def _upgrade(fire: Fire, service: str) -> None:
 async def _parked(fire: Fire) -> int:
     page = await fire.shift.client.get("operator", "inventory", "/v1/parked", limit=500)
     return len(page["parked"]) if page else 0
-
-
-async def _nothing_parked(fire: Fire) -> bool:
-    return await _parked(fire) == 0
 
 
 async def storm(fire: Fire) -> None:
