@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
@@ -18,6 +18,7 @@ import asyncpg
 import orjson
 
 from contracts.envelope import Headers
+from services.kit import numbering
 from services.kit.message import Unprocessable
 
 # The broker's default max.message.bytes (1 048 588) less 10 %, for framing and a codec's bad day.
@@ -56,7 +57,9 @@ async def write(conn: Connection, rows: Sequence[Outgoing]) -> None:
         # Headers are short: the subject is part of an index key.
         if len(row.payload or b"") > LIMIT // 2:
             _check_size(row)
-    numbers = await _number(conn, rows)
+    counts = Counter((row.topic, row.subject) for row in rows)
+    lasts = await numbering.advance(conn, counts)
+    numbers = {pair: iter(range(lasts[pair] - count + 1, lasts[pair] + 1)) for pair, count in counts.items()}
     seqs = [next(numbers[row.topic, row.subject]) for row in rows]
     await conn.execute(
         "insert into outbox (topic, key, subject, seq, event_id, headers, payload) "
@@ -76,20 +79,6 @@ def _check_size(row: Outgoing) -> None:
     size = len(row.key) + len(row.payload or b"") + sum(len(k) + len(v) + 4 for k, v in row.headers.items())
     if size > LIMIT:
         raise TooLarge(f"{row.headers.get('ce_type')} about {row.subject} is {size} bytes; the limit is {LIMIT}")
-
-
-async def _number(conn: Connection, rows: Sequence[Outgoing]) -> dict[tuple[str, str], Iterator[int]]:
-    counts = sorted(Counter((row.topic, row.subject) for row in rows).items())
-    lasts = await conn.fetch(
-        "insert into outbox_seq as old (topic, subject, seq) "
-        "select * from unnest($1::text[], $2::text[], $3::bigint[]) "
-        "on conflict (topic, subject) do update set seq = old.seq + excluded.seq returning topic, subject, seq",
-        [topic for (topic, _), _ in counts],
-        [subject for (_, subject), _ in counts],
-        [count for _, count in counts],
-    )
-    firsts = {(row["topic"], row["subject"]): row["seq"] for row in lasts}
-    return {pair: iter(range(firsts[pair] - count + 1, firsts[pair] + 1)) for pair, count in counts}
 
 
 class Row(NamedTuple):

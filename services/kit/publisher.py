@@ -144,7 +144,7 @@ class Publisher:
                 await asyncio.wait_for(self._producer.client.close(), STOP_S)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)  # about 1 MB; the records of one subject come close together
 def _hash(key: str) -> int:
     """The positive hash by which Java's default partitioner picks a partition; slow in Python, so remembered."""
     return int(murmur2(key.encode())) & 0x7FFFFFFF

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import asyncpg
 import structlog
 
-from services.kit import inbox, outbox, parking, tracing
+from services.kit import outbox, parking, tracing
 from services.kit.clock import Clock
 from services.kit.database import connect
 from services.kit.delivery import Delivery
@@ -82,7 +82,6 @@ class Relay:
         """Publishes what waits, then waits to be woken."""
         if time.monotonic() >= self._upkeep_at:
             await outbox.prepare_archive(conn)
-            await inbox.prune(conn)
             self._upkeep_at = time.monotonic() + UPKEEP_S
         self._wake.clear()
         rows = await outbox.page(conn, self._lane, 1 if self._singles else PAGE)

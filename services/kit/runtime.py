@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from services.kit import health, idempotency, parked_http, readiness, signals, tracing
+from services.kit import health, idempotency, inbox, numbering, parked_http, readiness, signals, tracing
 from services.kit.clock_feed import feed_of
 from services.kit.consumer import subscribe
 from services.kit.database import is_transient
@@ -169,16 +169,17 @@ async def _flush(pool: Pool) -> None:
 
 
 async def _upkeep(context: Context) -> None:
-    """Forgets old idempotency keys, in small batches, once an hour."""
+    """Forgets what is old, once an hour, in small batches until there is no more."""
     while True:
-        try:
-            more = 1
-            while more:
-                async with context.unit() as uow:
-                    more = await idempotency.prune(uow.conn)
-        except Exception as error:
-            if not is_transient(error):
-                raise
+        for prune in (idempotency.prune, inbox.prune, numbering.forget, numbering.keep):
+            try:
+                more = 1
+                while more:
+                    async with context.unit() as uow:
+                        more = await prune(uow.conn)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
         await asyncio.sleep(UPKEEP_SECONDS)
 
 

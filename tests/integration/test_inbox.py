@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from services.kit import inbox, unit_of_work
+from services.kit import inbox, runtime, unit_of_work
 from services.kit.consumer import Processor
 from services.kit.faults import InjectedFault, armed
 from services.kit.unit_of_work import CommitUnknown
@@ -65,6 +65,19 @@ async def test_only_what_no_log_can_bring_back_is_forgotten(world: World):
         await conn.execute("update inbox set handled_at = now() - $1::interval", timedelta(days=76))
         assert await inbox.prune(conn, 5) == 5
         assert await inbox.prune(conn, 5) == 2
+
+
+async def test_the_hourly_upkeep_forgets_all_that_is_old(world: World):
+    await world.pool.execute(
+        "insert into inbox select 'probe', gen_random_uuid(), now() - interval '76 days' from generate_series(1, 12000)"
+    )
+    upkeep = asyncio.create_task(runtime._upkeep(world))
+
+    async def nothing_left() -> bool:
+        return await world.count("inbox") == 0
+
+    await eventually(nothing_left)
+    upkeep.cancel()
 
 
 async def test_an_unknown_commit_is_tried_again_and_acts_once(world: World, monkeypatch):

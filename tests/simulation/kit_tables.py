@@ -196,7 +196,6 @@ async def nothing_to_do(_conn: Reader, _today: date | None = None) -> None:
 
 SEAMS: tuple[tuple[Any, str, Any], ...] = (
     (inbox, "claim", claim_events),
-    (inbox, "prune", nothing_to_do),
     (outbox, "write", write_outbox),
     (outbox, "page", page),
     (outbox, "archive", archive),

@@ -11,6 +11,7 @@ import pytest
 
 from contracts.envelope import Event
 from contracts.events.catalog import StationPut
+from contracts.events.dispatch import CancelDelivery, JobCancelled
 from contracts.events.orders import OrderReserved
 from deploy.audit.books import TABLES, Row
 from deploy.audit.checks import archive, crossings, inbox, records
@@ -229,3 +230,30 @@ def test_a_stored_entry_that_cannot_be_read_is_named() -> None:
         "  unreadable  dispatch.catalog site/s: name_zh: Field required",
     ]
     assert lines[-2:] == ["The books hold.", "Catalogue entries that can't be read: 5"]
+
+
+def of_dispatch(n: int, *, told: bool) -> Record:
+    """A cancel of the n-th order's delivery, or what was told of it."""
+    order, job = uuid5(NAMESPACE_OID, f"order {n}"), uuid5(NAMESPACE_OID, f"job {n}")
+    about: Any = {"order": order, "pool": "2026-11-07@north", "reservation": job}
+    event: Event = JobCancelled(job=job, **about) if told else CancelDelivery(**about)
+    headers = {"ce_id": f"{n} {told}", "ce_type": event.TYPE, "ce_subject": event.subject, "ce_seq": "1"}
+    return Record(event.TOPIC, 0, n, event.key, event.model_dump_json().encode(), headers)
+
+
+class Walked(frozenset[str]):
+    """A set that counts how often another was united with it."""
+
+    times = 0
+
+    def __ror__(self, other: Any) -> Any:
+        Walked.times += 1
+        return frozenset(other).union(self)
+
+
+def test_answers_are_looked_up_and_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set that is made for each command is quadratic: hours at a million orders."""
+    asked, told = ([of_dispatch(n, told=told) for n in range(200 - told)] for told in (False, True))
+    monkeypatch.setattr(crossings, "_incomplete", lambda _: Walked())
+    assert words(crossings.answers(evidence(*asked, *told))) == ["cancel-delivery was never answered"]
+    assert Walked.times <= 1

@@ -123,10 +123,10 @@ def answers(evidence: Evidence) -> Iterator[Finding]:
         ("inventory.command.v1", "inventory.stock.v1", "reservation"),
         ("dispatch.command.v1", "dispatch.job.v1", "order"),
     ):
-        answered = {fact.data.get(field) for fact in evidence.facts.get(told, ())}
-        waiting = _incomplete(evidence) if field == "order" else frozenset()
+        known = {fact.data.get(field) for fact in evidence.facts.get(told, ())}
+        known |= _incomplete(evidence) if field == "order" else frozenset()
         for fact in evidence.facts.get(asked, ()):
-            if fact.data[field] not in answered | waiting:
+            if fact.data[field] not in known:
                 yield Finding("answer", fact.data["order"], f"{fact.type} was never answered", fact.where)
 
 
