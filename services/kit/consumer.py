@@ -16,7 +16,7 @@ from faststream.middlewares import AckPolicy
 from contracts.envelope import Envelope, Event, Unreadable, read_envelope
 from services.kit import inbox
 from services.kit.clock import Clock
-from services.kit.delivery import SCOPE_LIMIT, Delivery, Handler, clean, reason, unreadable
+from services.kit.delivery import SCOPE_LIMIT, Delivery, Handler, clean, is_compacted, reason, unreadable
 from services.kit.faults import point
 from services.kit.handling import Book, Handling
 from services.kit.ids import quick
@@ -103,13 +103,19 @@ class Processor(Handling):
         return Delivery(record, envelope.id, envelope.subject, waits, message, handler)
 
     def _unknown(self, envelope: Envelope, record: Record) -> Delivery | None:
-        """A type of a newer version. Parked, it waits under the name of the type, so its subject flows on."""
+        """A type of a newer version. Parked, it waits under the name of the type, so its subject flows on.
+
+        On a compacted topic it waits under its subject, where the next record that can be read replaces it: handled
+        later, it would bring an older state back.
+        """
         is_ours = envelope.readers is None or self._service in envelope.readers.split(",")
         UNKNOWN.labels(self.consumer, "parked" if is_ours else "passed over").inc()
         if not is_ours:
             return None
         scope = envelope.type[:SCOPE_LIMIT] or "no type"
         fault = f"no type {envelope.type!r} is known on this topic; upgrade this service, then redrive the scope"[:300]
+        if is_compacted(record.topic):
+            scope = envelope.subject
         return Delivery(record, envelope.id, scope, frozenset({scope}), fault=fault)
 
     def _data(self, envelope: Envelope, record: Record) -> Event | Erased:

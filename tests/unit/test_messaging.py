@@ -14,6 +14,7 @@ from contracts.envelope import Envelope
 from contracts.events.orders import OrderCollected, OrderExpired
 from services.kit import publisher
 from services.kit.clock import ManualClock
+from services.kit.consumer import Processor, Subscription
 from services.kit.delivery import Delivery, clean, unreadable
 from services.kit.handling import _sort
 from services.kit.kafka import Sparse
@@ -157,3 +158,16 @@ def test_the_memory_of_partitions_stays_small():
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert grown < 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("topic", "scope"), [("orders.order.v1", "market.orders.order-lent.v1"), ("orders.catalog.v1", "offer/1")]
+)
+def test_an_unknown_type_waits_under_its_type_or_where_its_key_replaces_it(topic: str, scope: str):
+    given: Any = {"pool": None, "clock": None, "open_book": None, "models": {}}
+    processor = Processor("inventory", Subscription(topic, {}), **given)
+    headers = {"ce_id": str(uuid4()), "ce_type": "market.orders.order-lent.v1", "ce_subject": "offer/1"}
+    record = Record(topic, 0, 0, b"offer/1", b"{}", headers | {"ce_time": "2026-05-01T06:00:00Z"})
+    found = processor.read(record)
+    assert found
+    assert (found.scope, found.behind) == (scope, {scope})
