@@ -14,6 +14,7 @@ COMMANDS = (
     ("bench", "deploy.cli.bench:bench", "Measure this project beside its peers."),
     ("up", "deploy.cli.stack:up", "Start the stack on a data folder and keep it running."),
     ("status", "deploy.cli.stack:status", "What runs, and whether it is ready."),
+    ("env", "deploy.cli.env:env", "Addresses and tokens of a running stack as shell variables, for curl."),
     ("logs", "deploy.cli.stack:logs", "Show the log of one process, or all."),
     ("down", "deploy.cli.stack:down", "Stop the stack of a data folder; its state is kept."),
     ("backup", "deploy.cli.backup:backup", "Write a stopped data folder to one file."),

@@ -98,3 +98,7 @@ def quiet() -> None:
     """Rate-limits the client library's logs. A filter works on the logger it hangs on, never on its children."""
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_sparse)
+    faststream = logging.getLogger("faststream")
+    faststream.handlers.clear()  # of its own, which prints plain text beside the process's JSON
+    faststream.propagate = True
+    faststream.setLevel(logging.WARNING)

@@ -38,6 +38,22 @@ def test_json_lines_of_both_loggers() -> None:
     assert theirs["level"] == "warning"
 
 
+def test_what_the_consumer_library_says_is_json_too() -> None:
+    program = """
+import logging
+from services.kit.kafka import make_broker
+from services.kit.settings import Settings
+from services.kit.telemetry import configure_logging
+settings = Settings(database_url="x", log="json")
+configure_logging(settings, "orders", "api")
+make_broker(settings)
+logging.getLogger("faststream").warning("Auto create topics is disabled")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["event"] == "Auto create topics is disabled"
+
+
 def test_console_lines() -> None:
     text = lines("console")
     assert len(text) == 2

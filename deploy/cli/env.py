@@ -1,0 +1,28 @@
+"""`halfday env`: where the stack is, as variables of a shell."""
+
+import shlex
+from pathlib import Path
+
+from deploy.local import endpoints
+
+
+def env(*, data: Path = Path(".halfday")) -> None:
+    """Print the addresses and tokens of a running stack as shell variables, for curl.
+
+    ORDERS, INVENTORY and DISPATCH are the addresses of the services. OPERATOR, BUYER, LEADER, TERMINAL and COURIER are
+    the header that a request in this role carries. What is printed holds secrets.
+
+    Example: halfday env --data ./market
+
+    In a shell: eval "$(./halfday env)"; curl -H "$BUYER" "$ORDERS/v1/catalog/items"
+
+    Parameters
+    ----------
+    data
+        Folder of the stack.
+    """
+    found = endpoints.read(data.absolute())
+    for service, url in found["http"].items():
+        print(f"{service.upper()}={shlex.quote(url)}")
+    for role, token in found["tokens"].items():
+        print(f"{role.upper()}={shlex.quote(f'Authorization: Bearer {token}')}")
