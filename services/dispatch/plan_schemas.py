@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, Strict, StrictBool
 
 from contracts.values import Slug
 from services.dispatch.planning.diff import Diff, Spot
@@ -24,15 +24,15 @@ class MoveBody(Body):
 
     jobs: list[Id] = Field(min_length=1, max_length=500)
     courier: Slug
-    trip: int = Field(ge=1, le=100)
+    trip: Annotated[int, Strict(), Field(ge=1, le=100)]
     before: Id | None = None
-    new_trip: bool = False
+    new_trip: StrictBool = False
 
 
 class MovesBody(Body):
     """Moves that belong together: all of them or none, onto the plan of this `version` of the wave."""
 
-    version: int = Field(ge=1)
+    version: Annotated[int, Strict(), Field(ge=1, le=2**31 - 2)]
     moves: list[MoveBody] = Field(min_length=1, max_length=50)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, Strict, ValidationInfo, field_validator, model_validator
 
 from contracts.events.orders import GoodsLine
 from contracts.values import Proof, Slug, UndeliveredReason
 from services.kit.body import Body
+from services.kit.bounded import Instant
 from services.kit.ids import Id
 from services.kit.sequenced import Upload
 
@@ -21,8 +22,8 @@ class ShiftBody(Body):
     shift_id: Id | None = None
     wave: Slug | None = None
     market_day: Slug | None = None
-    from_at: AwareDatetime = Field(alias="from")
-    until_at: AwareDatetime = Field(alias="until")
+    from_at: Instant = Field(alias="from")
+    until_at: Instant = Field(alias="until")
 
     @model_validator(mode="after")
     def _one_scope_forward(self) -> Self:
@@ -75,7 +76,7 @@ class ReassignBody(Body):
     """Gives a job to another courier, if its assignment is still the one that the caller looked at."""
 
     courier: Slug
-    expected_epoch: int = Field(ge=1)
+    expected_epoch: Annotated[int, Strict(), Field(ge=1, le=2**31 - 2)]
 
 
 class Answer(BaseModel):

@@ -7,10 +7,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, Strict, ValidationInfo, field_validator, model_validator
 
 from contracts.values import Pool, Slug
 from services.kit.body import Body
+from services.kit.bounded import Instant
 from services.kit.ids import Id
 
 WasteReason = Literal["expired", "spoiled", "damaged", "cold_breach", "unsold", "sample", "other"]
@@ -19,7 +20,7 @@ RejectReason = Literal["residue", "spoiled", "damaged", "cold_breach", "expired"
 Note = Annotated[str, Field(max_length=200, description="words for the operator; kept in the database, not published")]
 AHEAD = timedelta(minutes=10)
 """How far a time that is past by its meaning may lie ahead: clocks differ."""
-Amount = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Amount = Annotated[int, Strict(), Field(ge=0, le=1_000_000_000)]
 
 
 class Goods(Body):
@@ -33,7 +34,7 @@ class Goods(Body):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.quantity is None) == (self.weight_g is None):
-            raise ValueError("say quantity or weight_g (grams), one of them")
+            raise ValueError("exactly one of quantity and weight_g (grams) is required")
         return self
 
     @property
@@ -61,8 +62,8 @@ class LotIn(SomeGoods):
 
     lot_id: Id | None = None
     household: Slug
-    harvested_at: AwareDatetime
-    sell_by: AwareDatetime | None = None
+    harvested_at: Instant
+    sell_by: Instant | None = None
 
     @field_validator("sell_by")
     @classmethod
@@ -78,7 +79,7 @@ class Inspection(Body):
     did not."""
 
     result: Literal["pass", "fail"]
-    quantity: Annotated[int, Field(gt=0, le=1_000_000_000)] | None = None
+    quantity: Annotated[int, Strict(), Field(gt=0, le=1_000_000_000)] | None = None
     reason: RejectReason = "other"
     note: Note = ""
 
@@ -88,7 +89,7 @@ class AllotmentIn(SomeGoods):
 
     allotment_id: Id | None = None
     terminal: Slug
-    lease_until: AwareDatetime
+    lease_until: Instant
 
 
 class ReturnIn(Goods):
@@ -104,7 +105,7 @@ class MoveIn(SomeGoods):
     move_id: Id | None = None
     from_terminal: Slug
     to_terminal: Slug
-    lease_until: AwareDatetime
+    lease_until: Instant
 
     @model_validator(mode="after")
     def _two(self) -> Self:
@@ -119,7 +120,7 @@ class Renewal(Body):
     terminal: Slug
     pool: Pool
     item: Slug
-    lease_until: AwareDatetime
+    lease_until: Instant
 
 
 class CountIn(Body):
@@ -131,7 +132,7 @@ class CountIn(Body):
     item: Slug
     lot: Id | None = None
     counted: Amount
-    counted_at: AwareDatetime | None = None
+    counted_at: Instant | None = None
     reason: CountReason | None = None
     note: Note = ""
 

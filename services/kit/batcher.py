@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
 
 from services.kit.database import is_transient
 
 T = TypeVar("T")
 R = TypeVar("R")
+_Waiter = tuple[T, asyncio.Future[R]]
+_BESIDE = -1
+REMEMBERED = 1_000
+"""Failed items that are known by name; the oldest are forgotten first."""
 
 
 class Overloaded(Exception):
@@ -24,15 +28,26 @@ class GroupCommit(Generic[T, R]):
 
     `run(items)` answers with one result per item, in order, and all its effects are in one transaction: when it
     raises, none happened. An error that concerns the whole group (database away, outcome of COMMIT unknown) goes
-    to every waiter. Any other error is some item's own: the group is halved until that item stands alone, so its
+    to every waiter. Any other error is some item's own: the group is halved until that item is alone, so its
     neighbours succeed. A waiter that is cancelled cancels nothing: its item is run all the same.
+
+    Groups that failed are halved beside the lanes, one at a time, so the items that arrive meanwhile don't wait for
+    them. An item that failed alone is remembered by its `name`: sent again, it is run alone at once.
     """
 
     def __init__(
-        self, run: Callable[[list[T]], Awaitable[list[R]]], limit: int = 200, waiting: int = 5000, lanes: int = 1
+        self,
+        run: Callable[[list[T]], Awaitable[list[R]]],
+        name: Callable[[T], Hashable],
+        limit: int = 200,
+        waiting: int = 5000,
+        lanes: int = 1,
     ) -> None:
-        self._run, self._limit, self._waiting = run, limit, waiting
-        self._queue: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._run, self._name, self._limit, self._waiting = run, name, limit, waiting
+        self._queue: deque[_Waiter[T, R]] = deque()
+        self._suspects: deque[list[_Waiter[T, R]]] = deque()
+        self._suspected = 0
+        self._failed: dict[Hashable, None] = {}
         self._free = list(range(lanes))
         self._workers: dict[int, asyncio.Task[None]] = {}  # the loop itself would forget them
         # A group belongs to no request, so it must not inherit the ids of the one that happened to start it.
@@ -40,34 +55,56 @@ class GroupCommit(Generic[T, R]):
 
     async def submit(self, item: T) -> R:
         """The item's result after its group's commit, or the error that its run raised. Raises `Overloaded`."""
-        if len(self._queue) >= self._waiting:
-            raise Overloaded(f"{len(self._queue)} requests wait already")
+        waiting = len(self._queue) + self._suspected
+        if waiting >= self._waiting:
+            raise Overloaded(f"{waiting} requests wait already")
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._queue.append((item, future))
-        if self._free:
-            lane = self._free.pop()
-            self._workers[lane] = asyncio.create_task(self._work(lane), context=self._context.copy())
+        if self._name(item) in self._failed:
+            self._suspect([[(item, future)]])
+        else:
+            self._queue.append((item, future))
+            if self._free:
+                self._start(self._free.pop(), self._work)
         return await future
+
+    def _start(self, lane: int, work: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+        self._workers[lane] = asyncio.create_task(work(lane), context=self._context.copy())
+
+    def _suspect(self, groups: list[list[_Waiter[T, R]]]) -> None:
+        self._suspects.extend(groups)
+        self._suspected += sum(map(len, groups))
+        if self._suspects and _BESIDE not in self._workers:
+            self._start(_BESIDE, self._search)
 
     async def _work(self, lane: int) -> None:
         try:
             while self._queue:
                 group = [self._queue.popleft() for _ in range(min(self._limit, len(self._queue)))]
-                await self._commit(group)
+                self._suspect(await self._commit(group))
         finally:
             self._free.append(lane)
 
-    async def _commit(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
+    async def _search(self, lane: int) -> None:
+        try:
+            while self._suspects:
+                group = self._suspects.popleft()
+                self._suspected -= len(group)
+                self._suspect(await self._commit(group))
+        finally:
+            del self._workers[lane]
+
+    async def _commit(self, group: list[_Waiter[T, R]]) -> list[list[_Waiter[T, R]]]:
+        """Runs the group and answers its waiters. Where an item of it is at fault: its halves, to be run again."""
         try:
             results = await self._run([item for item, _ in group])
             if len(results) != len(group):
                 raise RuntimeError(f"{len(results)} results for {len(group)} items")
         except Exception as error:
-            if len(group) > 1 and not _concerns_all(error):
-                middle = len(group) // 2
-                await self._commit(group[:middle])
-                await self._commit(group[middle:])
-                return
+            if not _concerns_all(error):
+                if len(group) > 1:
+                    middle = len(group) // 2
+                    return [group[:middle], group[middle:]]
+                self._remember(group[0][0])
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)
@@ -76,9 +113,16 @@ class GroupCommit(Generic[T, R]):
                 future.cancel()
             raise
         else:
-            for (_, future), result in zip(group, results, strict=True):
+            for (item, future), result in zip(group, results, strict=True):
+                self._failed.pop(self._name(item), None)
                 if not future.done():
                     future.set_result(result)
+        return []
+
+    def _remember(self, item: T) -> None:
+        self._failed[self._name(item)] = None
+        if len(self._failed) > REMEMBERED:
+            del self._failed[next(iter(self._failed))]
 
 
 def _concerns_all(error: Exception) -> bool:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import structlog
 import uuid_utils
-from fastapi import APIRouter, FastAPI, Header, Request
+from fastapi import APIRouter, FastAPI, Header, Query, Request
 from fastapi.security import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.responses import FileResponse
@@ -52,6 +52,10 @@ IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_lengt
 """Parameter type for the header of every unsafe request that makes something."""
 
 
+After = Annotated[str, Query(max_length=64, pattern=r"^[A-Za-z0-9._~-]*$")]
+"""Parameter type of the cursor of a list in order of a readable id: the last id of the page before."""
+
+
 def create_app(context: Context, routers: Sequence[APIRouter], readiness: health.Readiness) -> FastAPI:
     """The service's HTTP application: its routers, `/live /ready /metrics`, `/openapi.json` and `/docs`, and
     the events of all services as `/asyncapi.yaml` and `/asyncapi`.
@@ -61,6 +65,7 @@ def create_app(context: Context, routers: Sequence[APIRouter], readiness: health
         version="1",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         max_body_size=BODY_LIMIT,
         responses=problems.RESPONSES,
     )

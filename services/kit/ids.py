@@ -27,6 +27,7 @@ class Namespace:
         return QuickUUID(uuid_utils.uuid5(self._id, name).bytes)
 
 
+_NO_IDS = {0, 2**128 - 1}  # RFC 9562, 5.9 and 5.10
 _KEYS = Namespace("idempotency-key")
 _CROCKFORD = {c: n for n, c in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")} | {"I": 1, "L": 1, "O": 0}
 
@@ -60,10 +61,11 @@ def new_id() -> UUID:
 def id_of_request(key: str | None, own: UUID | None) -> UUID:
     """The id of what a request makes: its own, else what its Idempotency-Key stands for, else a new one.
 
-    A key that is a UUID or ULID is the id itself. Raises a 422 problem where the key and the own id differ.
+    A key that is a UUID or ULID is the id itself. Raises a 422 problem where the key and the own id differ, and for
+    the nil and the max UUID, which stand for no id.
     """
     if key is None:
-        return own or new_id()
+        return _some(own or new_id())
     parsed = parse_id(key)
     try:
         named = parsed if isinstance(parsed, UUID) else UUID(key)
@@ -71,4 +73,10 @@ def id_of_request(key: str | None, own: UUID | None) -> UUID:
         named = _KEYS.id(key)
     if own is not None and own != named:
         raise problems.unprocessable("", "the Idempotency-Key differs from the id in the body, which is the key")
-    return named
+    return _some(named)
+
+
+def _some(id: UUID) -> UUID:
+    if id.int in _NO_IDS:
+        raise problems.unprocessable("", f"{id} stands for no id: make a UUIDv7 or ULID, or leave the id out")
+    return id

@@ -24,6 +24,7 @@ _failures = Repeats()
 _CODES = {400: "malformed", 401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}
 _CODES |= {409: "conflict", 413: "too-large", 415: "unsupported-media-type", 422: "unprocessable", 429: "too-many"}
 _CODES |= {500: "internal", 503: "unavailable"}
+_FAULTS = 100
 _TEXTS = ("type", "title", "detail", "instance", "code")
 _FAULT = {"type": "object", "properties": {"pointer": {"type": "string"}, "message": {"type": "string"}}}
 _SCHEMA = {
@@ -122,21 +123,66 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, _failed)
 
 
+def invalid(errors: Sequence[Any], content: Any) -> Problem:
+    """422: what pydantic found wrong with `content`, the body as JSON values; the first hundred errors are named."""
+    faults = [Fault(_in_body(_pointer(e, e["loc"], content)), _message(e)) for e in errors[:_FAULTS]]
+    return _unusable(faults)
+
+
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     if any(e["type"] == "json_invalid" for e in found):
         return Problem(400, "malformed", "Not JSON", str(found[0]["ctx"]["error"])).response(request.url.path)
-    faults = [Fault(_pointer(e["loc"]), e["msg"]) for e in found]
+    return _unusable([_fault(e, error.body) for e in found[:_FAULTS]]).response(request.url.path)
+
+
+def _unusable(faults: Sequence[Fault]) -> Problem:
     detail = f"{faults[0].pointer}: {faults[0].message}"
-    return Problem(422, "unprocessable", "Unusable content", detail, errors=faults).response(request.url.path)
+    return Problem(422, "unprocessable", "Unusable content", detail, errors=faults)
+
+
+def _fault(error: Any, content: Any) -> Fault:
+    origin, *path = error["loc"]
+    if origin == "body":
+        return Fault(_in_body(_pointer(error, path, content)), _message(error))
+    return Fault("/".join(map(str, error["loc"])), _message(error))
+
+
+def _pointer(error: Any, path: Sequence[int | str], content: Any) -> str:
+    """The JSON pointer of an error's place. Pydantic's place also names the branch of a union, which isn't in the
+    body: what can't be found there is left out, but for a field that is missing.
+    """
+    found, here = [], content
+    for n, part in enumerate(path):
+        if isinstance(here, dict | list) and (part in here if isinstance(here, dict) else isinstance(part, int)):
+            here = here[part]  # type: ignore[index]
+        elif content is not None and not (n == len(path) - 1 and error["type"] == "missing"):
+            continue
+        found.append(f"/{str(part).replace('~', '~0').replace('/', '~1')}")
+    return "".join(found)
+
+
+def _message(error: Any) -> str:
+    """What is wrong; of our own rules their words alone, without pydantic's "Value error, "."""
+    own = error["type"] in {"value_error", "assertion_error"}
+    return str(error["ctx"]["error"]) if own and error.get("ctx") else str(error["msg"])
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 405 and (verb := _unknown_verb(request)):
+        return not_found(f"the action :{verb}").response(request.url.path)
     code = _CODES.get(error.status_code, "error")
     problem = Problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
     return problem.response(request.url.path)
+
+
+def _unknown_verb(request: Request) -> str | None:
+    """The `verb` of a path that ends with `:verb` where no route has it."""
+    _, is_one, verb = request.url.path.rpartition("/")[2].rpartition(":")
+    known = any(path.endswith(f":{verb}") for path in request.app.openapi()["paths"])
+    return verb if is_one and not known else None
 
 
 async def _failed(request: Request, error: Exception) -> Response:
@@ -165,13 +211,6 @@ def of(error: Exception) -> Problem:
     elif is_told(times):
         _log.error("request failed again", error=type(error).__name__, times=times)
     return Problem(500, "internal", "Our fault", "Something here is broken; it was logged")
-
-
-def _pointer(place: Sequence[int | str]) -> str:
-    origin, *path = place
-    if origin == "body":
-        return _in_body("".join(f"/{str(p).replace('~', '~0').replace('/', '~1')}" for p in path))
-    return "/".join(map(str, place))
 
 
 def _in_body(pointer: str) -> str:

@@ -12,45 +12,51 @@ from pydantic_core import PydanticCustomError
 from contracts.events.dispatch import Quote
 from contracts.values import MOBILE, CancelReason, Channel, Fulfilment, Payment, Slug, Token
 from services.kit.body import Body
-from services.kit.bounded import VISIBLE
+from services.kit.bounded import VISIBLE, AmountFen, Grams, Instant, Latitude, Longitude, Name, Pieces
 from services.kit.idempotency import content_hash
 from services.kit.ids import Id
 from services.orders.domain.acceptance import Draft, Wanted
 from services.orders.domain.order import Cancel, Order, State, Terms
 from services.orders.repository.intake import Person
 
+PHONE = r"^\+?[0-9](?:[ -]?[0-9]){4,14}$"
+
 
 class Goods(Body):
     """An item and how much of it: pieces, or grams where the item is weighed."""
 
     item: Slug
-    quantity: int | None = Field(default=None, gt=0, le=1_000_000)
-    weight_g: int | None = Field(default=None, gt=0, le=100_000_000)
+    quantity: Pieces | None = None
+    weight_g: Grams | None = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.quantity is None) == (self.weight_g is None):
-            raise ValueError("say quantity (pieces) or weight_g (grams), one of them")
+            raise ValueError("exactly one of quantity (pieces) and weight_g (grams) is required")
         return self
 
 
 class RecipientIn(Body):
     """Who receives the order."""
 
-    name: str = Field(min_length=1, max_length=64)
-    phone: str = Field(pattern=r"^\+?[0-9][0-9 -]{4,19}$")
+    name: Name
+    phone: str = Field(max_length=30, pattern=PHONE, description="5 to 15 digits; single spaces or hyphens between")
 
 
 class Address(Body):
     """A door, and where it is (WGS-84)."""
 
-    text: str = Field(min_length=1, max_length=200)
-    lat: float = Field(ge=-90, le=90)
-    lon: float = Field(ge=-180, le=180)
+    text: Annotated[str, Field(min_length=1, max_length=200), VISIBLE]
+    lat: Latitude
+    lon: Longitude
 
 
 class QuoteIn(Quote, extra="forbid"):
-    """A quote exactly as dispatch gave it."""
+    """A quote exactly as `GET /v1/promises` gave it."""
+
+    slot_from: Instant
+    slot_until: Instant
+    until: Instant
 
 
 class Delivery(Body):
@@ -145,7 +151,7 @@ class PayIn(Body):
     """Money that came for an order: the payer's own id of the payment, and the order's total in fen."""
 
     payment_id: Annotated[Token, AfterValidator(_no_phone)]
-    amount_fen: int = Field(ge=0)
+    amount_fen: AmountFen
 
 
 class CollectIn(Body):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, SkipValidation, Strict, model_validator
 
 from contracts.events.campaign import CampaignGood, Measure, Rule, Threshold
 from contracts.values import Fulfilment, Payment, Slug, Unit
 from services.kit.body import Body
+from services.kit.bounded import Instant
 from services.kit.idempotency import content_hash
 from services.kit.ids import Id
 from services.orders.domain.acceptance import Wanted
@@ -24,7 +25,7 @@ class ThresholdIn(Body):
     """From where on the campaign forms: so many people, pieces, grams or fen pledged."""
 
     of: Literal["people", "quantity", "weight", "amount"]
-    at_least: int = Field(ge=1, le=10**12)
+    at_least: Annotated[int, Strict(), Field(ge=1, le=10**12)]
 
 
 class NewCampaign(Body):
@@ -33,7 +34,7 @@ class NewCampaign(Body):
     campaign_id: Id | None = None
     market_day: Slug
     community: Slug
-    closes_at: AwareDatetime
+    closes_at: Instant
     goods: list[Goods] = Field(min_length=1, max_length=100)
     threshold: ThresholdIn
     shortfall: Literal["first-come", "at-least-one-each"] = "first-come"
@@ -108,25 +109,26 @@ class NewJoin(Body):
         return Person(who.name, who.phone, how.address.text, how.address.lat, how.address.lon)
 
 
-class RelayIn(Body):
-    """A numbered list out of a chat group: each entry is a join with its number, `{"entry", ...}`."""
-
-    chat: Slug
-    entries: list[dict[str, Any]] = Field(min_length=1, max_length=500)
-
-
 class EntryIn(NewJoin):
     """A join with its number in the list."""
 
-    entry: int = Field(ge=1)
+    entry: Annotated[int, Strict(), Field(ge=1, le=2**31 - 1)]
     join_id: None = None
+
+
+class RelayIn(Body):
+    """A numbered list out of a chat group: each entry is a join with its number. Entries are judged one by one, so
+    what arrives here is any JSON."""
+
+    chat: Slug
+    entries: list[SkipValidation[EntryIn]] = Field(min_length=1, max_length=500)
 
 
 def _once(goods: list[Goods]) -> None:
     items = [one.item for one in goods]
     twice = next((item for item in items if items.count(item) > 1), None)
     if twice:
-        raise ValueError(f"{twice} stands on two lines: say it once")
+        raise ValueError(f"duplicate item {twice}: combine it into one line")
 
 
 def _wanted(goods: list[Goods]) -> tuple[Wanted, ...]:

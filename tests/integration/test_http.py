@@ -47,6 +47,16 @@ async def batch(orders: list[Order]) -> int:
     return len(orders)
 
 
+@router.post("/orders/{order}:cancel")
+async def cancel(order: str) -> str:
+    return order
+
+
+@router.get("/orders/{order}")
+async def one(order: str) -> str:
+    return order
+
+
 @router.get("/fails/{how}")
 async def fails(how: str) -> None:
     raise {
@@ -128,6 +138,19 @@ async def test_every_error_is_a_problem_document(http: httpx2.AsyncClient) -> No
         assert answer.headers["x-request-id"]
         assert "hunter2" not in answer.text
         assert ("retry-after" in answer.headers) == (status in {429, 503})
+
+
+async def test_an_action_that_is_not_there_does_not_exist(http: httpx2.AsyncClient) -> None:
+    assert (await http.post("/v1/orders/7:cancel")).status_code == 200
+    missing = await http.post("/v1/orders/7:explode")
+    assert (missing.status_code, missing.json()["detail"]) == (404, "the action :explode does not exist")
+    assert (await http.put("/v1/orders/7:cancel")).status_code == 405
+    assert (await http.post("/v1/orders/7")).status_code == 405
+
+
+async def test_a_slash_at_the_end_is_another_path(http: httpx2.AsyncClient) -> None:
+    answer = await http.post("/v1/orders/", json={}, headers=token("buyer"))
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
 
 async def test_what_is_wrong_is_pointed_at(http: httpx2.AsyncClient) -> None:

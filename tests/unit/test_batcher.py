@@ -41,7 +41,7 @@ async def submit_all(batcher: GroupCommit[int, int], items: list[int]) -> list[i
 
 async def test_what_arrives_during_a_commit_shares_the_next_one() -> None:
     database = Database()
-    batcher = GroupCommit(database.run)
+    batcher = GroupCommit(database.run, int)
     database.open.clear()
     first = asyncio.create_task(batcher.submit(1))
     while not database.groups:
@@ -55,7 +55,7 @@ async def test_what_arrives_during_a_commit_shares_the_next_one() -> None:
 
 async def test_two_lanes_run_two_groups_at_a_time() -> None:
     database = Database()
-    batcher = GroupCommit(database.run, lanes=2)
+    batcher = GroupCommit(database.run, int, lanes=2)
     database.open.clear()
     asked = []
     for n in (1, 2):  # each finds a lane free
@@ -72,16 +72,57 @@ async def test_two_lanes_run_two_groups_at_a_time() -> None:
 
 async def test_a_group_has_a_limit() -> None:
     database = Database()
-    assert await submit_all(GroupCommit(database.run, limit=3), list(range(7))) == [n * 10 for n in range(7)]
+    assert await submit_all(GroupCommit(database.run, int, limit=3), list(range(7))) == [n * 10 for n in range(7)]
     assert [len(group) for group in database.groups] == [3, 3, 1]
 
 
 async def test_only_the_bad_item_fails() -> None:
     database = Database(bad={5})
-    results = await submit_all(GroupCommit(database.run), list(range(16)))
+    results = await submit_all(GroupCommit(database.run, int), list(range(16)))
     assert str(results[5]) == "bad 5"
     assert [r for n, r in enumerate(results) if n != 5] == [n * 10 for n in range(16) if n != 5]
     assert len(database.groups) <= 1 + 2 * 4  # halving 16 four times
+
+
+async def test_the_search_for_a_bad_item_keeps_nobody_else_waiting() -> None:
+    database, searching, go_on = Database(bad={0}), asyncio.Event(), asyncio.Event()
+
+    async def run(items: list[int]) -> list[int]:
+        if database.groups and max(items) < 8:
+            searching.set()
+            await go_on.wait()
+        return await database.run(items)
+
+    batcher = GroupCommit(run, int)
+    searched = asyncio.create_task(submit_all(batcher, list(range(8))))
+    await searching.wait()
+    assert await asyncio.wait_for(batcher.submit(8), 20) == 80
+    go_on.set()
+    assert str((await searched)[0]) == "bad 0"
+
+
+async def test_a_bad_item_that_comes_again_shares_with_nobody() -> None:
+    database = Database(bad={5})
+    batcher = GroupCommit(database.run, int)
+    await submit_all(batcher, list(range(8)))
+    for _ in range(2):
+        database.groups.clear()
+        results = await submit_all(batcher, list(range(8)))
+        assert str(results[5]) == "bad 5"
+        assert sorted(database.groups) == [[0, 1, 2, 3, 4, 6, 7], [5]]
+    database.bad.clear()
+    assert await batcher.submit(5) == 50
+    database.groups.clear()
+    await submit_all(batcher, list(range(8)))
+    assert database.groups == [list(range(8))]
+
+
+async def test_suspects_count_as_waiting() -> None:
+    database = Database(bad=set(range(4)))
+    batcher = GroupCommit(database.run, int, waiting=4)
+    await submit_all(batcher, list(range(4)))
+    results = await submit_all(batcher, list(range(5)))
+    assert isinstance(results[4], Overloaded)
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError("gone"), CommitUnknown("lost at COMMIT")])
@@ -93,14 +134,14 @@ async def test_an_error_of_the_whole_group_is_not_searched_for(error: Exception)
         asked += 1
         raise error
 
-    batcher = GroupCommit(run)
+    batcher = GroupCommit(run, int)
     assert await submit_all(batcher, [1, 2, 3]) == [error] * 3
     assert asked == 1
 
 
 async def test_a_cancelled_waiter_cancels_nothing() -> None:
     database = Database()
-    batcher = GroupCommit(database.run)
+    batcher = GroupCommit(database.run, int)
     database.open.clear()
     waiters = [asyncio.create_task(batcher.submit(n)) for n in range(3)]
     while not database.groups:
@@ -116,7 +157,7 @@ async def test_a_cancelled_waiter_cancels_nothing() -> None:
 
 async def test_a_queue_that_is_too_long_refuses() -> None:
     database = Database()
-    batcher = GroupCommit(database.run, waiting=2)
+    batcher = GroupCommit(database.run, int, waiting=2)
     results = await submit_all(batcher, [1, 2, 3])
     assert isinstance(results[2], Overloaded)
     assert database.committed == [1, 2]
@@ -131,7 +172,7 @@ async def test_a_group_does_not_inherit_the_request_that_started_it() -> None:
         seen.append(request.get())
         return items
 
-    batcher = GroupCommit(run)
+    batcher = GroupCommit(run, int)
     request.set("mine")
     await batcher.submit(1)
     assert seen == ["none"]
@@ -142,7 +183,7 @@ async def test_too_few_results_are_an_error_not_a_silence() -> None:
         return []
 
     with pytest.raises(RuntimeError, match="0 results for 1"):
-        await GroupCommit(run).submit(1)
+        await GroupCommit(run, int).submit(1)
 
 
 @given(
@@ -153,13 +194,13 @@ async def test_too_few_results_are_an_error_not_a_silence() -> None:
 def test_every_waiter_gets_its_own_answer(items: list[int], bad: set[int], limit: int) -> None:
     async def go() -> None:
         database = Database(bad)
-        results = await submit_all(GroupCommit(database.run, limit=limit), items)
+        results = await submit_all(GroupCommit(database.run, int, limit=limit), items)
         for item, result in zip(items, results, strict=True):
             if item in bad:
                 assert str(result) == f"bad {item}"
             else:
                 assert result == item * 10
-        assert database.committed == [item for item in items if item not in bad]
+        assert sorted(database.committed) == sorted(item for item in items if item not in bad)
         assert all(len(group) <= limit for group in database.groups)
 
     asyncio.run(go())
@@ -175,7 +216,7 @@ def test_cancelling_any_waiters_changes_no_effect(items: list[int], data: st.Dat
     async def go() -> None:
         database = Database()
         database.open.clear()
-        batcher = GroupCommit(database.run, limit=4)
+        batcher = GroupCommit(database.run, int, limit=4)
         waiters = {item: asyncio.create_task(batcher.submit(item)) for item in items}
         while not database.groups:
             await asyncio.sleep(0)

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from contracts.events.catalog import CourierPut
+from contracts.values import Slug
 from services.dispatch.api.common import OPERATOR, Limit, Running
 from services.dispatch.domain.catalog import key_of
 from services.dispatch.domain.job import HANDED_OUT, State
@@ -23,8 +24,8 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[OPERATOR])
 async def listing(
     running: Running,
     order: Id | None = None,
-    wave: str | None = None,
-    courier: str | None = None,
+    wave: Slug | None = None,
+    courier: Slug | None = None,
     state: State | None = None,
     limit: Limit = 100,
     cursor: UUID | None = None,
@@ -49,7 +50,7 @@ async def reassign(running: Running, job: UUID, body: ReassignBody) -> JobHistor
     evidence. 409 when its epoch is not the expected one any more; the same request again is answered the same.
     """
     if not await views.knows(running.pool, key_of(CourierPut, body.courier)):
-        raise unavailable(1, f"Courier {body.courier} has not arrived here yet")
+        raise unavailable(1, f"Courier {body.courier} is not known here: it is on its way or does not exist")
     async with running.unit() as uow:
         book = DispatchBook(uow, None)
         await book.lock_jobs("id", [job])

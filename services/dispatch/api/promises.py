@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from contracts.events.dispatch import Quote
 from contracts.values import Slug
@@ -15,6 +14,7 @@ from services.dispatch.domain.job import Slot
 from services.dispatch.domain.wave import choose
 from services.dispatch.repository import views
 from services.dispatch.settings import quote_key
+from services.kit.bounded import Instant
 from services.kit.problems import Problem as Refusal
 from services.kit.problems import unavailable
 
@@ -26,9 +26,12 @@ async def promises(
     running: Running,
     community: Slug,
     market_day: Slug | None = None,
-    at: Annotated[AwareDatetime | None, Query(description="when the order will be placed; now when absent")] = None,
+    at: Annotated[Instant | None, Query(description="when the order will be placed; now when absent")] = None,
 ) -> Quote:
-    """A signed quote: the earliest slot that can still be kept, and until when.
+    """A signed quote: the earliest slot that can still be kept, and until when. Send it with the order, whole.
+
+    `at` is when the order will be placed, not when it is wanted; a time in the past counts as now. The slots are the
+    waves of the market days, which `GET /v1/catalog/market-days` of orders lists.
 
     404 `no-slot` says why there is none. Without `market_day`: the earliest of all that are known.
     """
@@ -39,9 +42,9 @@ async def promises(
     catalog, waves, taken = await views.promise_basis(running.pool, market_day, now)
     days = views.market_days(catalog)
     if market_day and not days:
-        raise unavailable(1, f"Market day {market_day} has not arrived here yet")
+        raise unavailable(1, f"Market day {market_day} is not known here: it is on its way or does not exist")
     slots: list[Slot] = []
-    reason = f"no market day serves {community}"
+    reason = f"no market day serves {community} then"
     for day in days:
         station = catalog.station_of(day.id, community)
         if station:

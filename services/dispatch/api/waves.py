@@ -10,6 +10,7 @@ from services.dispatch.api.common import OPERATOR, Limit, Running, polled
 from services.dispatch.domain.wave import State, Wave
 from services.dispatch.repository import DispatchBook, views
 from services.dispatch.schemas import WavePage, WaveView
+from services.kit.http import After
 from services.kit.problems import conflict, not_found
 
 router = APIRouter(prefix="/v1/waves", tags=["waves"], dependencies=[OPERATOR])
@@ -17,7 +18,7 @@ router = APIRouter(prefix="/v1/waves", tags=["waves"], dependencies=[OPERATOR])
 
 @router.get("")
 async def listing(
-    running: Running, market_day: Slug | None = None, state: State | None = None, limit: Limit = 100, cursor: str = ""
+    running: Running, market_day: Slug | None = None, state: State | None = None, limit: Limit = 100, cursor: After = ""
 ) -> WavePage:
     """Waves in order of id."""
     found = await views.waves(running.pool, market_day, state, cursor, limit)

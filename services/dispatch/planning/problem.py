@@ -1,6 +1,7 @@
 """A routing problem in our words: one station, its couriers on shift, the orders of a wave.
 
-Whole metres, seconds, grams, millilitres, fen. Instants are whole seconds of one clock (we use the Unix epoch).
+Whole metres, seconds, grams, millilitres, fen. Instants are whole seconds of one clock (we use the Unix epoch) up to
+the end of the year 2100.
 What the types can't say (a window upside down, two orders of one id) `problem_checks` finds and explains.
 """
 
@@ -8,14 +9,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, Strict
 from pydantic.dataclasses import dataclass
+
+from contracts.values import Latitude, Longitude
 
 _STRICT = ConfigDict(extra="forbid")
 MOST = 2**40
-"""The largest amount and the last instant that a problem can say."""
-Amount = Annotated[int, Field(ge=0, le=MOST)]
-Instant = Annotated[int, Field(ge=0, le=MOST)]
+"""The largest amount that a problem can say."""
+LAST = 4_133_980_799
+"""The last instant that a problem can say: the end of the year 2100."""
+Amount = Annotated[int, Strict(), Field(ge=0, le=MOST)]
+Instant = Annotated[int, Strict(), Field(ge=0, le=LAST)]
 Name = Annotated[str, Field(max_length=200)]
 NO_WAY = 10**9
 """Metres or seconds of a way that doesn't exist: longer than any shift and any tour."""
@@ -25,8 +30,8 @@ NO_WAY = 10**9
 class Place:
     """A point on the globe, WGS-84 degrees."""
 
-    lat: Annotated[float, Field(ge=-90, le=90)]
-    lon: Annotated[float, Field(ge=-180, le=180)]
+    lat: Annotated[Latitude, Strict()]
+    lon: Annotated[Longitude, Strict()]
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -98,7 +103,7 @@ class Order:
     out_of_cold_s: Amount | None = None
     skills: tuple[Name, ...] = ()
     zone: Name = ""
-    priority: Annotated[int, Field(ge=0, le=9)] = 0
+    priority: Annotated[int, Strict(), Field(ge=0, le=9)] = 0
     prize_fen: Amount | None = None
 
 

@@ -20,8 +20,8 @@ _MEND = {
     "unexpected_keyword_argument": "leave it out, or see the names in the documentation of the problem",
     "greater_than_equal": "give a number that is large enough",
     "less_than_equal": "give a number that is small enough",
-    "int_from_float": "give a whole number: metres, seconds, grams, millilitres, fen",
-    "int_parsing": "give a whole number without quotes",
+    "int_type": "give a whole number without quotes: metres, seconds, grams, millilitres, fen",
+    "float_type": "give a number without quotes: degrees",
     "json_invalid": "send JSON: an object with station, couriers and orders",
 }
 

@@ -10,7 +10,7 @@ import orjson
 from pydantic import ValidationError
 
 from services.dispatch.planning.plan import Unserved
-from services.dispatch.planning.problem import MOST, Courier, Order, Place, Window
+from services.dispatch.planning.problem import LAST, MOST, Courier, Order, Place, Window
 
 
 class Unusable(ValueError):
@@ -69,4 +69,4 @@ def _amount(text: str | None) -> int:
 
 
 def _second(moment: datetime) -> int:
-    return min(max(0, int(moment.timestamp())), MOST)
+    return min(max(0, int(moment.timestamp())), LAST)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -149,11 +149,15 @@ async def knows(pool: Pool, key: str) -> bool:
 
 
 async def promise_basis(pool: Pool, market_day: str | None, at: datetime) -> tuple[Catalog, list[Wave], Counter[str]]:
-    """What a promise is made from: sites and market days, the waves that take jobs at `at`, and how full they are."""
+    """What a promise is made from: sites and market days, their waves, and how full these are.
+
+    Without a market day: all whose slot ended less than a day before `at`; those past their cutoff say why there is
+    no slot.
+    """
     found = await pool.fetch(
         "select wave.*, (select count(*) from job where job.wave = wave.id) as taken from wave "
-        "where state = 'open' and cutoff > $1 and ($2::text is null or market_day = $2)",
-        at,
+        "where market_day = $2 or ($2::text is null and slot_until > $1)",
+        at - timedelta(days=1),
         market_day,
     )
     days = sorted({row["market_day"] for row in found} | ({market_day} if market_day else set()))

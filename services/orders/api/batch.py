@@ -1,9 +1,13 @@
-"""Many orders in one request: each is judged alone, so a bad one never spoils its neighbours."""
+"""Many orders in one request: each is judged alone, so a bad one never spoils its neighbours.
+
+A body is counted before it is parsed, and worked through in slices: whatever comes, other requests are answered
+meanwhile.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -13,37 +17,58 @@ from pydantic import ValidationError
 from services.kit import problems
 from services.kit.body import Body
 from services.kit.ids import id_of_request
-from services.kit.problems import Fault, Problem
+from services.kit.problems import Problem
 from services.orders.api.intake import Intake
 from services.orders.schemas import NewOrder, accepted
 
 B = TypeVar("B", bound=Body)
 LIMIT = 1_000
 BODY_LIMIT = 2 * 1024 * 1024
+PARTS = 200 * LIMIT
+"""Objects and arrays in a body; an order has at most 106, and the rest is room for brackets in its texts."""
+
+SLICE = 20
+"""Items between two looks at what else there is to do: about a millisecond's work."""
+
+_BOM = b"\xef\xbb\xbf"
 
 
 def split(content: bytes) -> list[Any]:
-    """The orders of a body as JSON values: an array, or one a line (NDJSON). A line that is not JSON is a `Problem`.
+    """The orders of a body: the values of a JSON array, or the lines of NDJSON as bytes that nobody has parsed yet.
 
     Raises a 400 or 422 problem for a body that is neither, or has none or more than 1 000 of them.
     """
+    content = content.removeprefix(_BOM)
+    found: list[Any]
     if content.lstrip().startswith(b"["):
-        try:
-            found: list[Any] = orjson.loads(content)
-        except orjson.JSONDecodeError as wrong:
-            raise Problem(400, "malformed", "Not JSON", str(wrong)) from None
+        if content.count(b"[") + content.count(b"{") > PARTS:
+            raise problems.unprocessable("", f"a batch has 1 to {LIMIT} orders, this one has more")
+        found = _parse(content)
     else:
-        found = [_line(line) for line in content.splitlines() if line.strip()]
+        if (lines := content.count(b"\n")) > 2 * LIMIT:  # as many empty lines as others are no reason to refuse
+            raise problems.unprocessable("", f"a batch has 1 to {LIMIT} orders, this one has {lines} lines")
+        found = [line for line in content.split(b"\n") if line.strip()]
     if not 0 < len(found) <= LIMIT:
         raise problems.unprocessable("", f"a batch has 1 to {LIMIT} orders, this one has {len(found)}")
     return found
 
 
-def _line(line: bytes) -> Any:
+def _parse(content: bytes) -> Any:
     try:
-        return orjson.loads(line)
+        return orjson.loads(content)
     except orjson.JSONDecodeError as wrong:
-        return Problem(400, "malformed", "Not JSON", str(wrong))
+        raise Problem(400, "malformed", "Not JSON", str(wrong)) from None
+
+
+async def each(items: Sequence[Any], answer: Callable[[int, Any], Coroutine[Any, Any, dict[str, Any]]]) -> list[Any]:
+    """What `answer(n, item)` gives for each, in order. They run at once, begun a slice at a time."""
+    begun = []
+    async with asyncio.TaskGroup() as group:
+        for n, item in enumerate(items):
+            begun.append(group.create_task(answer(n, item)))
+            if n % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+    return [task.result() for task in begun]
 
 
 async def take(intake: Intake, items: Sequence[Any], key: str | None, path: str) -> list[dict[str, Any]]:
@@ -51,13 +76,17 @@ async def take(intake: Intake, items: Sequence[Any], key: str | None, path: str)
 
     The request's idempotency key stands for the orders that bring no id: each gets one made of it and its place.
     """
-    return list(await asyncio.gather(*(_take(intake, n, item, key, path) for n, item in enumerate(items))))
+
+    async def answer(n: int, item: Any) -> dict[str, Any]:
+        return await _take(intake, n, item, key, path)
+
+    return await each(items, answer)
 
 
 async def _take(intake: Intake, n: int, item: Any, key: str | None, path: str) -> dict[str, Any]:
     id: UUID | None = None
     try:
-        body = read(NewOrder, item)
+        body = read(NewOrder, _parse(item) if isinstance(item, bytes) else item)
         own_key = f"{key}/{n}" if key and body.order_id is None else None
         id = id_of_request(own_key, body.order_id)
         order = await intake.submit(id, body)
@@ -69,13 +98,7 @@ async def _take(intake: Intake, n: int, item: Any, key: str | None, path: str) -
 
 def read(model: type[B], item: Any) -> B:
     """One item of a batch as a body. Raises a `Problem` with JSON pointers into the item."""
-    if isinstance(item, Problem):
-        raise item
     try:
         return model.model_validate(item)
     except ValidationError as wrong:
-        faults = [
-            Fault(f"#{''.join(f'/{part}' for part in e['loc'])}", e["msg"]) for e in wrong.errors(include_input=False)
-        ]
-        detail = f"{faults[0].pointer}: {faults[0].message}"
-        raise Problem(422, "unprocessable", "Unusable content", detail, errors=faults) from None
+        raise problems.invalid(wrong.errors(include_url=False, include_input=False), item) from None

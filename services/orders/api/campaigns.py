@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -30,6 +29,7 @@ from services.orders.repository.telling import CAMPAIGN, remind
 Leader = Annotated[str, Depends(require("leader", "operator"))]
 Buyer = Annotated[str, Depends(require("buyer", "leader", "operator"))]
 Reader = Annotated[str, Depends(require("buyer", "leader", "operator", "terminal", "courier"))]
+Limit = Annotated[int, Query(ge=1, le=500)]
 RELAY_LIMIT = 1024 * 1024
 _ENTRIES = Namespace("chat-entry")
 
@@ -89,11 +89,14 @@ def _joining(router: APIRouter, context: Context, joining: Joining) -> None:
     @router.post("/v1/campaigns/{campaign}/relay", max_body_size=RELAY_LIMIT)
     async def relay(request: Request, campaign: Id, body: s.RelayIn, _role: Leader) -> Response:
         """Takes a chat's numbered list: each entry is a join, once for its chat and number however often the list is
-        sent. One answer for each, in order; an entry with other content than before is a conflict.
+        sent. One answer for each, in order; an entry with other content than before is a conflict. `entry`
+        is null in the answer to one without a usable number.
         """
-        path = request.url.path
-        taken = (_entry(joining, campaign, body.chat, item, path) for item in body.entries)
-        return answers.json({"answers": await asyncio.gather(*taken)})
+
+        async def answer(_n: int, item: Any) -> dict[str, Any]:
+            return await _entry(joining, campaign, body.chat, item, request.url.path)
+
+        return answers.json({"answers": await batch.each(body.entries, answer)})
 
     @router.post("/v1/campaigns/{campaign}/joins/{join}:cancel")
     async def cancel(campaign: Id, join: Id, _role: Buyer) -> Response:
@@ -102,8 +105,8 @@ def _joining(router: APIRouter, context: Context, joining: Joining) -> None:
             return answers.json(await _withdraw(uow, campaign, join))
 
 
-async def _entry(joining: Joining, campaign: UUID, chat: str, item: dict[str, Any], path: str) -> dict[str, Any]:
-    answer: dict[str, Any] = {"entry": item.get("entry")}
+async def _entry(joining: Joining, campaign: UUID, chat: str, item: Any, path: str) -> dict[str, Any]:
+    answer: dict[str, Any] = {"entry": _number(item)}
     try:
         body = batch.read(s.EntryIn, item)
         answer["join_id"] = _ENTRIES.id(f"{campaign}/{chat}/{body.entry}")
@@ -112,6 +115,11 @@ async def _entry(joining: Joining, campaign: UUID, chat: str, item: dict[str, An
     except Exception as error:
         problem = problems.of(error)
         return answer | {"status": problem.status, "problem": problem.body(path)}
+
+
+def _number(item: Any) -> int | None:
+    number = item.get("entry") if isinstance(item, dict) else None
+    return number if type(number) is int and 0 < number < 2**31 else None
 
 
 async def _withdraw(uow: UnitOfWork, campaign: UUID, id: UUID) -> dict[str, Any]:
@@ -156,7 +164,7 @@ def _reading(router: APIRouter, context: Context) -> None:
 
     @router.get("/v1/campaigns/{campaign}/joins")
     async def joins(
-        campaign: Id, _role: Leader, limit: Annotated[int, Query(ge=1, le=500)] = 100, cursor: int = 0
+        campaign: Id, _role: Leader, limit: Limit = 100, cursor: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0
     ) -> Response:
         """The joins in log order, nobody named."""
         await _find(context, campaign)

@@ -71,7 +71,7 @@ class Joining:
 
     def __init__(self, context: Context, catalog: CatalogCache) -> None:
         self._context, self._catalog = context, catalog
-        self._group = GroupCommit(self._commit, GROUP)
+        self._group = GroupCommit(self._commit, lambda one: one.join, GROUP)
 
     async def submit(self, campaign: UUID, join: UUID, body: NewJoin) -> Join:
         """The join as it stands, taken by this or an earlier request. Raises a `Problem` where it is not taken;

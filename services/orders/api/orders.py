@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from contracts.values import Slug
 from services.kit import problems
 from services.kit.express import Lane
 from services.kit.http import IdempotencyKey, require
@@ -65,7 +66,7 @@ def _reading(router: APIRouter, context: Context, waiting: Waiting) -> None:
     async def orders(
         _role: Operator,
         state: State | None = None,
-        market_day: str | None = None,
+        market_day: Slug | None = None,
         limit: Limit = 100,
         cursor: Id = FIRST,
     ) -> Response:

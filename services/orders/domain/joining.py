@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -12,6 +13,7 @@ from services.orders.domain.acceptance import Draft, Refusal, Wanted, accept, la
 from services.orders.domain.campaign import Campaign, State, Tally, Terms
 from services.orders.domain.catalog import Catalog
 from services.orders.domain.join import Join
+from services.orders.domain.pricing import amount_fen
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +59,11 @@ def open_campaign(id: UUID, asked: Opening, catalog: Catalog, now: datetime) -> 
         return unusable("/closes_at", f"the cutoff must lie before the market day closes, {day.closes_at.isoformat()}")
     if asked.closes_at <= now:
         return Refusal(409, "campaign-closed", "/closes_at", "the cutoff has passed")
-    goods: list[CampaignGood] = []
-    for n, wanted in enumerate(asked.goods):
-        line = line_of(n, wanted, Channel.GROUP, catalog, now)
-        if isinstance(line, Refusal):
-            return replace(line, pointer=line.pointer.replace("/lines/", "/goods/"))
-        unit_g = catalog.items[line.item].unit_g
-        goods.append(CampaignGood(item=line.item, unit=line.unit, unit_g=unit_g, cap=line.quantity))
-    if asked.threshold.of is Measure.QUANTITY and any(good.unit is not Unit.PIECE for good in goods):
-        return unusable("/threshold/of", "a threshold of pieces needs goods that are all sold by the piece: say weight")
+    goods = _goods(asked, catalog, now)
+    if isinstance(goods, Refusal):
+        return goods
+    if wrong := _threshold(asked, goods, catalog):
+        return wrong
     return Campaign(
         Terms(
             campaign=id,
@@ -75,11 +73,43 @@ def open_campaign(id: UUID, asked: Opening, catalog: Catalog, now: datetime) -> 
             closes_at=asked.closes_at,
             day_closes_at=day.closes_at,
             opened_at=now,
-            goods=tuple(goods),
+            goods=goods,
             threshold=asked.threshold,
             shortfall=asked.shortfall,
         )
     )
+
+
+def _goods(asked: Opening, catalog: Catalog, now: datetime) -> tuple[CampaignGood, ...] | Refusal:
+    goods: list[CampaignGood] = []
+    for n, wanted in enumerate(asked.goods):
+        line = line_of(n, wanted, Channel.GROUP, catalog, now)
+        if isinstance(line, Refusal):
+            return replace(line, pointer=line.pointer.replace("/lines/", "/goods/"))
+        unit_g = catalog.items[line.item].unit_g
+        goods.append(CampaignGood(item=line.item, unit=line.unit, unit_g=unit_g, cap=line.quantity))
+    return tuple(goods)
+
+
+def _threshold(asked: Opening, goods: Sequence[CampaignGood], catalog: Catalog) -> Refusal | None:
+    """Why the campaign could never form: its threshold counts what is not sold, or lies above what its caps allow."""
+    of = asked.threshold.of
+    if of is Measure.QUANTITY and any(good.unit is not Unit.PIECE for good in goods):
+        return unusable("/threshold/of", "a threshold of pieces needs goods that are all sold by the piece: say weight")
+    most = sum(_most(of, good, catalog, asked.closes_at) for good in goods)
+    if asked.threshold.at_least <= most:
+        return None
+    return unusable("/threshold/at_least", f"the caps allow {most} at most ({of}), so the campaign could never form")
+
+
+def _most(of: Measure, good: CampaignGood, catalog: Catalog, closes_at: datetime) -> int:
+    """How far pledges of the good up to its cap reach."""
+    if of is Measure.WEIGHT and good.unit is Unit.PIECE:
+        return good.cap * good.unit_g
+    if of is Measure.AMOUNT:  # at the highest price that may come to hold before the cutoff
+        prices = catalog.prices[good.item, Channel.GROUP]
+        return max(amount_fen(p.price_fen, good.cap, good.unit) for p in prices if p.effective_from < closes_at)
+    return good.cap  # of people too: each pledges one piece or gram at least
 
 
 def pledge(
