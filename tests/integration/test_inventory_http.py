@@ -253,3 +253,16 @@ async def test_stock_is_paged(inventory: Inventory) -> None:
     assert [row["item"] for row in first["stock"] + rest["stock"]] == ["honey", "oil-tofu"]
     last = await inventory.get("/v1/stock", params={"limit": 1, "cursor": rest["next"]})
     assert last == {"stock": [], "next": None}
+
+
+@pytest.mark.parametrize("body", ["body - 'unit'", "'7'"])
+async def test_a_catalogue_entry_that_cannot_be_read_stops_only_its_own_item(inventory: Inventory, body: str) -> None:
+    query = f"update catalog set body = {body} where kind = 'item' and id = 'honey'"
+    assert await inventory.context.pool.execute(query) == "UPDATE 1"
+    answer = await inventory.post("/v1/lots", a_lot())
+    assert (answer.status_code, answer.json()["code"]) == (503, "catalogue-entry-unreadable")
+    assert "item/honey" in answer.json()["detail"]
+    tofu = a_lot(item="oil-tofu", quantity=None, weight_g=500)
+    assert (await inventory.post("/v1/lots", tofu)).status_code == 201
+    await inventory.hear(ItemPut(id="honey", name_zh="蜂蜜", unit=Unit.PIECE, unit_g=500))
+    assert (await inventory.post("/v1/lots", a_lot())).status_code == 201

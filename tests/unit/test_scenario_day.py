@@ -3,17 +3,23 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import date
+from itertools import chain
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from contracts.events.campaign import CampaignGood, Measure, Rule, Threshold
 from contracts.values import Unit
 from deploy.scenarios.day import Day, Fate
+from deploy.scenarios.drivers import catalogue
 from deploy.scenarios.expected import end_of, expected, outcome
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import _checked, load, names
 from deploy.scenarios.model import ScenarioError
+from services.orders.domain.catalog_rules import contradictions, references, too_far
 from services.orders.domain.verdict import Grant, Inputs, Pledge, decide
+from services.orders.schemas_catalog import BODIES
 
 SCENARIO = load("market-day")
 
@@ -205,3 +211,19 @@ def test_a_scenario_that_asks_for_more_than_it_can_have_is_refused():
     counts = SCENARIO.behaviour.model_copy(update={"never_pay": 10_000})
     with pytest.raises(ScenarioError, match="never_pay: 10000 orders wanted"):
         make_day(SCENARIO.model_copy(update={"behaviour": counts}), 1)
+
+
+@pytest.mark.parametrize("name", ["market-day", "busy-city"])
+def test_what_the_operator_puts_is_what_the_catalogue_takes(name: str):
+    day = make_day(load(name), 1)
+    world: Any = SimpleNamespace(
+        day=day, pace=SimpleNamespace(at=day.at), wave=lambda wave, station: f"{station}-{wave}"
+    )
+    groups = [*map(list, catalogue._groups(world)), list(catalogue._points(world))]
+    entries = [*chain(*groups), ("market-days", day.market_day, catalogue._market_day(world))]
+    entities = {(kind, id): BODIES[kind].model_validate(body).entity(kind, id) for kind, id, body in entries}
+    assert [wrong for entity in entities.values() for wrong in contradictions(entity)] == []
+    named = {(kind, id) for entity in entities.values() for _, kind, id in references(entity)}
+    assert named <= entities.keys()
+    sites: list[Any] = [entity for (kind, _), entity in entities.items() if kind == "sites"]
+    assert [why for site in sites if (why := too_far(site, entities["stations", site.station]))] == []  # type: ignore[arg-type]

@@ -10,7 +10,9 @@ from uuid import UUID
 
 import orjson
 from fastapi import Depends, Request, Response
+from pydantic import ValidationError
 
+from contracts.registry import MODELS
 from contracts.values import iso
 from services.inventory.repository import views
 from services.inventory.repository.book import InventoryBook
@@ -53,10 +55,17 @@ def book_of(uow: UnitOfWork, role: str) -> InventoryBook:
 
 
 async def known(conn: Connection, kind: str, id: str) -> dict[str, Any]:
-    """A catalogue entity. Raises 503 while its event has not arrived here, as it may be on its way."""
+    """A catalogue entity. Raises 503 while its event has not arrived here, as it may be on its way, and while what
+    arrived can't be read.
+    """
     found = await views.catalog(conn, kind, id)
     if found is None:
         raise problems.unavailable(1, f"{kind} {id} is not known here: it is on its way or does not exist", NOT_KNOWN)
+    try:
+        MODELS[f"market.orders.{kind}-put.v1"].model_validate(found)
+    except ValidationError:
+        why = f"catalogue entry {kind}/{id} can't be read here: put it again with a change"
+        raise problems.unavailable(30, why, "catalogue-entry-unreadable") from None
     return found
 
 

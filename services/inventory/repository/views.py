@@ -31,7 +31,8 @@ where 'on_hand' in (source, target) group by r.pool, r.item, code order by code
 async def catalog(conn: Connection, kind: str, id: str) -> dict[str, Any] | None:
     """A catalogue entity as it was last published; None while its event has not arrived."""
     body = await conn.fetchval("select body from catalog where kind = $1 and id = $2", kind, id)
-    return None if body is None else dict(orjson.loads(body))
+    found = orjson.loads(body) if body is not None else None
+    return found if found is None or isinstance(found, dict) else {}  # what is no object can't be read
 
 
 async def lot(conn: Connection, id: UUID) -> dict[str, Any] | None:
