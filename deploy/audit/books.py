@@ -34,6 +34,7 @@ _ORDERS = {
     "payment": "select order_id::text, payment_id, amount_fen from payment order by order_id, payment_id",
     "refund": "select order_id::text, payment_id, amount_fen from refund order by order_id, payment_id",
     "recipient": "select order_id::text, name, phone, address from recipient",
+    "erased": "select order_id::text from erased order by order_id",
     "campaign": "select campaign_id::text, pool, state, unsettled, settled from campaign order by campaign_id",
     "campaign_join": "select join_id::text, campaign_id::text, payment, total_fen, state, refunded_fen "
     "from campaign_join order by campaign_id, n",
@@ -57,6 +58,7 @@ _INVENTORY = {
     "sale": "select id::text, terminal, pool, voided from sale",
 }
 _DISPATCH = {
+    "recipient": 'select "order"::text as order_id from recipient where name is not null',
     "catalog": "select key, type, body::text from catalog order by key",
     "job": 'select id::text, "order"::text as order_id, reservation::text, state, lines::text, wave from job '
     "order by id",

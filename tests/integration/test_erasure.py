@@ -160,3 +160,14 @@ async def test_dispatch_forgets_what_couriers_wrote_also_when_it_comes_late(worl
     rows = await world.pool.fetch("select seq, body::text, erased_at, digest from sequenced order by seq")
     assert [(row["seq"], row["body"]) for row in rows] == [(n, "{}") for n in (1, 2, 3, 4)]
     assert all(row["erased_at"] and row["digest"] for row in rows)
+
+
+async def test_a_recipient_that_dispatch_could_not_read_is_forgotten_too(world: World):
+    order = Order(n=8)
+    (processor,) = (one for one in world.context.processors() if one.subscription.topic == TOPIC)
+    text = '{"name": "诸葛长乐", "phone": 13907312006}'
+    await processor.handle([world.record(order.recipient)._replace(value=text.encode())])
+    assert await world.pool.fetchval("select payload from parked") == text.encode()
+    await processor.handle([world.tombstone(order.id)])
+    assert await world.pool.fetchval("select count(*) from parked where payload is not null") == 0
+    assert await world.pool.fetchval('select erased from recipient where "order" = $1', order.id)

@@ -161,11 +161,19 @@ BREAKS: dict[str, Break] = {
         "inbox",
         "has taken effect but does not stand in orders.stall.v1",
     ),
-    "a person's name that is told": Break(
+    "a person's number that is told": Break(
         "orders",
         "update recipient set phone = '+86 139-0000-1234'",
         "person",
-        "the name of its recipient stands in a public topic",
+        "the phone of its recipient stands in a public topic",
+    ),
+    "an erased person whom dispatch still knows": Break(
+        "orders",
+        "insert into erased (order_id, erased_by, why) values ('{delivered}', 'operator', 'x');"
+        "delete from recipient where order_id = '{delivered}'",
+        "person",
+        "was erased and still has a recipient",
+        "{delivered}",
     ),
     "a sale that orders does not know": Break(
         "orders",

@@ -44,7 +44,7 @@ def catalogue() -> list[tuple[str, dict[str, Any]]]:
         ("villages/hill", place),
         ("communities/qifeng", place),
         ("sites/square", {**place, "station": "depot"}),
-        ("households/h1", {"village": "hill"}),
+        ("households/h1", {"village": "hill", "label": "139-0000-1234"}),
         ("points/gate", {"community": "qifeng", "name_zh": "东门"}),
         (f"terminals/{TILL}", {"site": "square"}),
         (f"couriers/{RIDER}", {"station": "depot", "capacity_g": 100_000}),

@@ -41,5 +41,6 @@ CHECKS = (
     Check("orders and stock agree", (crossings.reservations, crossings.claims), between=True),
     Check("orders and deliveries agree", (crossings.jobs, crossings.errands), between=True),
     Check("no person stands in a public topic", (person.absent,)),
+    Check("who was erased is known nowhere", (person.erased,)),
 )
 ENDED = Check("every order and group-buy has ended", (orders.ended, campaigns.settled), between=True)

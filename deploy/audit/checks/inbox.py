@@ -11,6 +11,9 @@ from contracts.topics import BY_NAME, ORDERS, SERVICES, TOPICS
 from deploy.audit.evidence import Evidence
 from deploy.audit.finding import Finding
 
+ERASED = "kit.erased"
+"""The type of a tombstone."""
+
 
 def dealt_with(evidence: Evidence) -> Iterator[Finding]:
     """Every record whose type a consumer handles is in that consumer's inbox, or parked."""
@@ -69,4 +72,6 @@ def _handled() -> dict[tuple[str, str], set[str]]:
         for name in reads:
             type = f"market.{name}"
             found[service, MODELS[type].TOPIC].add(type)
+            if BY_NAME[MODELS[type].TOPIC].private:
+                found[service, MODELS[type].TOPIC].add(ERASED)
     return found

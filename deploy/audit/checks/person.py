@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from contracts.registry import MODELS
 from contracts.texts import Text, strings_of, texts
-from contracts.topics import ORDERS
+from contracts.topics import DISPATCH, ORDERS
 from contracts.values import MOBILE
 from deploy.audit.evidence import Evidence
 from deploy.audit.finding import Finding
@@ -52,6 +52,15 @@ def absent(evidence: Evidence) -> Iterator[Finding]:
     others = (places for kind, places in found.items() if kind is not Text.OPERATOR)
     wordy = {text: record for places in others for text, record in places.items() if _could_name(text)}
     yield from _compared(evidence, numbers, wordy)
+
+
+def erased(evidence: Evidence) -> Iterator[Finding]:
+    """A person who was erased is known to no service any more."""
+    for service in (ORDERS, DISPATCH):
+        known = {row["order_id"] for row in evidence.rows(service, "recipient")}
+        for row in evidence.rows(ORDERS, "erased"):
+            if row["order_id"] in known:
+                yield Finding("person", row["order_id"], "was erased and still has a recipient", f"{service}.recipient")
 
 
 def _compared(evidence: Evidence, numbers: Places, wordy: Places) -> Iterator[Finding]:
