@@ -155,7 +155,8 @@ async def current_catalog(self: Any, conn: Reader) -> Catalog:
     version = conn.get("catalog_version", 0) or 0
     if self._known is None or self._known.version != version:
         self._known = index(version, [entity for entity, _ in conn.rows("catalog").values()])
-    return self._known
+    closed = frozenset(key for key, sold_out in conn.rows("item_sold_out").items() if sold_out)
+    return replace(self._known, sold_out=closed)  # type: ignore[no-any-return,type-var]
 
 
 async def lock_terminal(conn: Transaction, terminal: str) -> dict[str, Any] | None:

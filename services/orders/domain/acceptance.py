@@ -50,8 +50,8 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an order is not taken. 422: one thing in it is unusable (`pointer`); 409: it came too late; 503: it depends
-    on a catalogue entry that can't be read.
+    """Why an order is not taken. 422: one thing in it is unusable (`pointer`); 409: it came too late, or asks for
+    what is sold out; 503: it depends on a catalogue entry that can't be read.
     """
 
     status: int
@@ -74,6 +74,10 @@ def accept(order: UUID, code: str, draft: Draft, catalog: Catalog, now: datetime
         line = line_of(n, wanted, draft.channel, catalog, now)
         if isinstance(line, Refusal):
             return line
+        if (pool, line.item) in catalog.sold_out:
+            return Refusal(
+                409, "sold-out", f"/lines/{n}", f"{line.item} is sold out: order it when it is offered again"
+            )
         lines.append(line)
     if wrong := _too_much(lines, catalog):
         return wrong

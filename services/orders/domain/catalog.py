@@ -51,6 +51,7 @@ class Catalog:
 
     `unreadable` are the entries that can't be read, by path: what depends on one of them has to wait until it is put
     again, and nothing else. `barred` names such a price by the item and channel that it may be the price of.
+    `sold_out` are the items, by (pool, item), of which nothing more is promised until they are reopened.
     """
 
     version: int = 0
@@ -62,6 +63,7 @@ class Catalog:
     sites: Mapping[tuple[str, str], str] = field(default_factory=dict)
     unreadable: Mapping[str, Unreadable] = field(default_factory=dict)
     barred: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    sold_out: frozenset[tuple[str, str]] = frozenset()
 
     def pool(self, market_day: str, community: str) -> str | None:
         """The stock pool that serves a community on a market day, or None where no site does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from contracts.events.catalog import CatalogEvent, SitePut
 from services.kit.health import Finding
 from services.kit.unit_of_work import Pool
 from services.orders.domain.catalog import KINDS, Catalog, Unreadable, index
+from services.orders.repository.projections import sold_out
 from services.orders.repository.rows import Connection
 
 _log = structlog.get_logger("halfday.catalogue")
@@ -122,21 +124,33 @@ def _read(kind: str, id: str, text: str) -> CatalogEvent | Unreadable:
 
 
 class CatalogCache:
-    """The catalogue in this process: read again only when its version has grown."""
+    """The catalogue and what is sold out, in this process: each read again only when its version has grown."""
 
     def __init__(self) -> None:
         self._known: Catalog | None = None
+        self._sold_out_version = 0
 
     async def current(self, conn: Connection) -> Catalog:
-        """The catalogue as committed when this was called; one statement while nothing has changed."""
-        version = await conn.fetchval("select version from catalog_version")
+        """The catalogue and what is sold out as committed when this was called; one statement while nothing has
+        changed.
+        """
+        row = await conn.fetchrow("select version, sold_out_version from catalog_version")
+        assert row is not None  # the migration writes it
+        version, sold_out_version = row
+        known = await self._catalog(conn, version)
+        if self._sold_out_version != sold_out_version or known is not self._known:
+            known = replace(known, sold_out=await sold_out(conn))
+            self._known, self._sold_out_version = known, sold_out_version
+        return known
+
+    async def _catalog(self, conn: Connection, version: int) -> Catalog:
         if self._known is None or self._known.version != version:
             found = await conn.fetch("select kind, id, body from catalog")
             entries = [_read(row["kind"], row["id"], row["body"]) for row in found]
             broken = [entry for entry in entries if isinstance(entry, Unreadable)]
             for entry in broken:
                 _log.error("catalogue entry can't be read", entry=entry.path, why=entry.why)
-            self._known = index(version, [e for e in entries if isinstance(e, CatalogEvent)], broken)
+            return index(version, [e for e in entries if isinstance(e, CatalogEvent)], broken)
         return self._known
 
 

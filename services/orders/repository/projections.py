@@ -1,4 +1,4 @@
-"""What orders keep of inventory's events to tell the terminals: allotments and sold-outs."""
+"""Projections of inventory's events: allotments for the terminals; sold-outs for them and for whoever takes orders."""
 
 from __future__ import annotations
 
@@ -38,10 +38,13 @@ async def save_allotments(conn: Connection, allotments: Mapping[tuple[str, str, 
 
 
 async def save_sold_out(conn: Connection, sold_out: Mapping[tuple[str, str], bool]) -> None:
-    """Takes over which items of which pools are sold out."""
+    """Takes over which items of which pools are sold out, for whoever takes orders to see."""
+    if not sold_out:
+        return
     rows = [(*key, value) for key, value in sorted(sold_out.items())]
     tail = "on conflict (pool, item) do update set sold_out = excluded.sold_out"
     await insert(conn, "item_sold_out", _SOLD_OUT, rows, tail)
+    await conn.execute("update catalog_version set sold_out_version = sold_out_version + 1")
 
 
 async def allotment_of(conn: Connection, terminal: str, pool: str) -> list[dict[str, Any]]:
@@ -61,6 +64,12 @@ async def allotment_of(conn: Connection, terminal: str, pool: str) -> list[dict[
         pool,
     )
     return [dict(row) for row in found]
+
+
+async def sold_out(conn: Connection) -> frozenset[tuple[str, str]]:
+    """Every (pool, item) that is sold out."""
+    found = await conn.fetch("select pool, item from item_sold_out where sold_out")
+    return frozenset((row["pool"], row["item"]) for row in found)
 
 
 async def sold_out_in(conn: Connection, pool: str) -> list[str]:
