@@ -32,8 +32,9 @@ router = APIRouter(prefix="/v1/couriers", tags=["couriers"], dependencies=[COURI
 
 @router.post("/{courier}/shifts", status_code=201)
 async def shift(running: Running, courier: Slug, body: ShiftBody, idempotency_key: IdempotencyKey = None) -> ShiftView:
-    """Records a shift. The same again is answered the same; another one under its id is a 409. 503 while the courier,
-    the wave or the market day is not known here."""
+    """Records when a courier works, for one `wave` or for a whole `market_day`. The same again is answered the same;
+    another one under its id is a 409. 503 while the courier, the wave or the market day is not known here.
+    """
     id = id_of_request(idempotency_key, body.shift_id)
     await _known(running, courier, body)
     told = (courier, body.wave, body.market_day, body.from_at, body.until_at)

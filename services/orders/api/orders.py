@@ -48,7 +48,11 @@ def routes(context: Context, intake: Intake) -> APIRouter:
 def _taking(router: APIRouter, context: Context, intake: Intake) -> None:
     @router.post("/v1/orders", status_code=201)
     async def place(body: s.NewOrder, _role: Buyer, key: IdempotencyKey = None) -> Response:
-        """Takes an order: 201 once it is recorded durably, with its frozen prices. The same again: the same answer."""
+        """Takes an order: 201 once it is recorded durably, with its frozen prices. The same again: the same answer.
+
+        `code` is for the buyer alone, here and in `GET /v1/orders/{order}`: told to the courier at the door, or shown
+        at the pickup point.
+        """
         order = await intake.submit(id_of_request(key, body.order_id), body)
         return answers.json(s.accepted(order), 201, {"Location": f"/v1/orders/{order.id}"})
 
