@@ -53,6 +53,8 @@ LocalTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", des
 
 MOBILE = re.compile(r"(?<![0-9])(?:\+?86[ -]?)?(1[3-9][0-9](?:[ -]?[0-9]{4}){2})(?![0-9])")
 """A mobile number of mainland China in a text; its group is the number, perhaps with spaces or hyphens."""
+MOBILE_ID = re.compile(r"(?<![0-9A-Za-z])(?:86)?(1[3-9][0-9]{9})(?![0-9A-Za-z])")
+"""The same in an id: alone between marks, for hexadecimal digits hold eleven decimal ones in a row by chance."""
 
 _RESERVATIONS = uuid5(NAMESPACE_URL, "halfday:reservation")
 _JOBS = uuid5(NAMESPACE_URL, "halfday:job")

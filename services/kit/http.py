@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import contracts
+from contracts.values import MOBILE_ID
 from services.kit import health, problems, tracing
 from services.kit.body import Body as Body  # services take it from here
 from services.kit.express import Express
@@ -219,7 +220,9 @@ class Unforeseen:
 def _identify(scope: Scope) -> str:
     headers: dict[bytes, bytes] = dict(scope["headers"])
     given = headers.get(b"x-request-id", b"").decode("latin-1")
-    request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid_utils.uuid7())
+    # It goes with every event that follows, to whoever may read them.
+    usable = _REQUEST_ID.fullmatch(given) and not MOBILE_ID.search(given)
+    request_id = given if usable else str(uuid_utils.uuid7())
     trace = headers.get(b"traceparent", b"").decode("latin-1")
     CORRELATION.set(request_id)
     TRACEPARENT.set(trace if _TRACEPARENT.fullmatch(trace) else None)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from contracts.events.dispatch import Quote
-from contracts.values import MOBILE, CancelReason, Channel, Fulfilment, Payment, Slug, Token
+from contracts.values import MOBILE_ID, CancelReason, Channel, Fulfilment, Payment, Slug, Token
 from services.kit.body import Body
 from services.kit.bounded import VISIBLE, AmountFen, Grams, Instant, Latitude, Longitude, Name, Pieces
 from services.kit.idempotency import content_hash
@@ -136,7 +136,7 @@ class CancelIn(Body):
 
 def _no_phone(id: str) -> str:
     # It is told with the refund, to whoever may read orders.order.v1.
-    if MOBILE.search(id):
+    if MOBILE_ID.search(id):
         raise PydanticCustomError("phone", "must be the payer's own id of the payment, not a telephone number")
     return id
 

@@ -208,6 +208,8 @@ async def test_one_id_for_the_whole_flow(http: httpx2.AsyncClient) -> None:
     made = await http.get("/v1/whoami", headers={"X-Request-Id": "bad id\n".strip() + "!", "traceparent": "junk"})
     assert made.json()["trace"] is None
     assert made.json()["correlation"] == made.headers["x-request-id"] != "bad id!"
+    number = await http.get("/v1/whoami", headers={"X-Request-Id": "call-13907312006"})
+    assert "13907312006" not in number.json()["correlation"]
 
 
 async def test_docs_come_from_own_files(http: httpx2.AsyncClient) -> None:

@@ -107,6 +107,14 @@ def test_honest_books_hold_whatever_number_a_buyer_gives(number: str) -> None:
     assert not found(*HONEST, phone=number)
 
 
+@pytest.mark.parametrize("id", [f"abc{PHONE}", f"pay-0198f2c1-7139-7312-9061-a{PHONE}", f"{PHONE}0"])
+def test_an_id_that_a_buyer_chose_names_nobody_by_chance(id: str) -> None:
+    refunded = {"order": "o", "amount_fen": 1, "payment": id}
+    assert found(record("market.orders.order-refunded.v1", refunded, ce_correlationid=id)) == []
+    refunded["payment"] = f"pay-{PHONE}"
+    assert found(record("market.orders.order-refunded.v1", refunded)) == ["phone"]
+
+
 @given(name=st.text(max_size=12), address=st.text(alphabet="0123456789 aA栋-", max_size=12))
 def test_honest_books_hold_for_any_text(name: str, address: str) -> None:
     assert not found(*HONEST, name=name, address=address) or name in f"李姐{DOOR}"

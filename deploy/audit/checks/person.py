@@ -16,7 +16,7 @@ from itertools import pairwise
 from contracts.registry import MODELS
 from contracts.texts import Text, strings_of, texts
 from contracts.topics import DISPATCH, ORDERS
-from contracts.values import MOBILE
+from contracts.values import MOBILE, MOBILE_ID
 from deploy.audit.evidence import Evidence
 from deploy.audit.finding import Finding
 from deploy.audit.log import Record
@@ -43,8 +43,12 @@ def absent(evidence: Evidence) -> Iterator[Finding]:
     for record in evidence.log.records:
         for kind, text in _texts(record):
             found[kind].setdefault(_IDS.sub("", text), record)
-    everywhere = {text: record for places in found.values() for text, record in places.items()}
-    numbers = {digits: record for text, record in everywhere.items() for digits in _mobiles(text)}
+    numbers = {
+        digits: record
+        for kind, places in found.items()
+        for text, record in places.items()
+        for digits in _mobiles(text, MOBILE_ID if kind is Text.ID else MOBILE)
+    }
     # Ids, and the product's words about them, may hold numbers of all other shapes.
     unbound = found[Text.CODE] | found[Text.ANY]
     numbers |= {digits: record for text, record in unbound.items() for digits in _numbers(text)}
@@ -115,8 +119,8 @@ def _numbers(text: str) -> Iterator[str]:
         yield from {_plain(found), *re.split("[ -]", found)}
 
 
-def _mobiles(text: str) -> Iterator[str]:
-    return (_plain(found) for found in MOBILE.findall(_THRESHOLD.sub("", text)))
+def _mobiles(text: str, shape: re.Pattern[str]) -> Iterator[str]:
+    return (_plain(found) for found in shape.findall(_THRESHOLD.sub("", text)))
 
 
 def _plain(phone: str) -> str:
