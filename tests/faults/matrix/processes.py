@@ -71,20 +71,23 @@ async def new_types(fire: Fire) -> None:
         return await _parked(fire) == 0
 
     await eventually(redriven, 60, "all of the new type is handled")
-    for name in ("orders.api", "orders.worker"):
+    names = ("orders.api", "orders.worker")
+    for name in names:
         (marks / name).unlink()
-        await fire.end(name, signal.SIGTERM)
+    await asyncio.gather(*(fire.end(name, signal.SIGTERM) for name in names))
     new = {model.TYPE.split(".")[2] for model in (newer.OrderPacked, newer.OrderPraised)}
-    seen = [one for one in await asyncio.to_thread(fire.house.observer.catch_up) if one.type in new]
+    log = await asyncio.to_thread(fire.house.observer.catch_up)
+    seen = [one for one in log if one.type in new and one.topic == newer.OrderPacked.TOPIC]
     fire.did["events of new types"] += len(seen)
     first = {one.id: one for one in reversed(seen)}.values()
     fire.house.poison |= {f"{one.topic}/{one.partition}@{one.offset}" for one in first}  # this version can't read them
 
 
 async def _upgrade(fire: Fire, service: str) -> None:
-    for role in ("api", "worker"):
-        (fire.house.folder("newer") / f"{service}.{role}").write_text(newer.TYPES)
-        await fire.end(f"{service}.{role}", signal.SIGTERM)
+    names = [f"{service}.{role}" for role in ("api", "worker")]
+    for name in names:
+        (fire.house.folder("newer") / name).write_text(newer.TYPES)
+    await asyncio.gather(*(fire.end(name, signal.SIGTERM) for name in names))
 
 
 async def _parked(fire: Fire) -> int:
