@@ -9,12 +9,15 @@ from uuid import uuid4
 
 import pytest
 
+from services.dispatch.planning import greedy, planner
+from services.dispatch.planning.plan import Plan
+from services.dispatch.planning.problem import Problem
 from tests.integration import boundary
 from tests.integration.campaign_world import a_campaign, a_join, open_one
 from tests.integration.dispatch_world import CATALOGUE, World, hours, market_day, wave
 from tests.integration.dispatch_world import fresh_world as fresh_world
 from tests.integration.inventory_service import Inventory, open_inventory
-from tests.integration.orders_world import NOW, Orders, an_order, at, open_orders
+from tests.integration.orders_world import CATALOG, NOW, Orders, an_order, at, open_orders
 from tests.stack import TestStack
 from tests.unit.inventory_world import NOON, POOL
 
@@ -56,10 +59,12 @@ async def test_orders_survives_every_edge(stack: TestStack):
             f"/v1/orders/{placed}:cancel": {"reason": "changed my mind"},
             f"/v1/orders/{placed}:collect": {"code": "123456"},
         }
+        catalogue = {f"/v1/catalog/{path}": body for path, body in CATALOG.items()}
         ids = {"order": str(placed), "campaign": str(campaign.id), "join": str(uuid4()), "kind": "items", "id": "honey"}
         document = (await orders.client.get("/openapi.json")).json()
         await boundary.try_all(orders.call, boundary.bodies(good), 1, COUNT)
         await boundary.try_all(orders.call, boundary.parameters(document, ids), 2, COUNT)
+        await boundary.try_all(orders.call, boundary.bodies(catalogue), 7, COUNT)
 
 
 async def test_inventory_survives_every_edge(stack: TestStack):
@@ -83,7 +88,11 @@ async def test_inventory_survives_every_edge(stack: TestStack):
         await boundary.try_all(inventory.call, boundary.parameters(document, {"id": lot}), 4, COUNT)
 
 
-async def test_dispatch_survives_every_edge(world: World):
+async def test_dispatch_survives_every_edge(world: World, monkeypatch: pytest.MonkeyPatch):
+    async def plan(problem: Problem, _seconds: float, _seed: int) -> Plan:  # without a process for each
+        return greedy.solve(problem)
+
+    monkeypatch.setattr(planner, "plan", plan)
     await world.feed(*CATALOGUE, market_day())
     job = str(uuid4())
     shift = {"from": hours(3).isoformat(), "until": hours(9).isoformat()}
