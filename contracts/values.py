@@ -154,6 +154,16 @@ class Proof(OpenEnum):
     UNKNOWN = "unknown"
 
 
+class LateFact(OpenEnum):
+    """What came for a stall's session after it was closed and complete."""
+
+    OPEN = "open"
+    SALE = "sale"
+    VOID = "void"
+    CLOSE = "close"
+    UNKNOWN = "unknown"
+
+
 def pool_of(market_day: str, site: str) -> str:
     """The stock pool of a site on a market day: the key that its reservations meet under."""
     return f"{market_day}@{site}"

@@ -103,7 +103,8 @@ class JobDelivered(JobEvent):
     courier: Slug
     epoch: int
     proof: Proof = Proof.CODE
-    delivered_at: Instant = Field(description="device time")
+    delivered_at: Instant = Field(description="device time; with clock_invalid the time of receipt")
+    clock_invalid: bool = Field(default=False, description="the device gave no usable time")
 
 
 class AttemptFailed(JobEvent):

@@ -14,6 +14,7 @@ from contracts.values import (
     Fen,
     Fulfilment,
     Instant,
+    LateFact,
     Payment,
     Pool,
     Quantity,
@@ -194,6 +195,9 @@ class StallEvent(Event, topic="orders.stall.v1"):
     session: Token
     seq_no: int = Field(ge=1, description="the upload's number in its device and session")
     recorded_at: Instant
+    clock_invalid: bool = Field(
+        default=False, description="the device gave no usable time; recorded_at is when the upload was received"
+    )
 
     @property
     def key(self) -> str:
@@ -243,3 +247,16 @@ class SessionClosed(StallEvent):
     cash_fen: Fen = 0
     expected_fen: Fen = 0
     complete: bool = True
+
+
+class SessionAdjusted(StallEvent):
+    """A fact came for a session that was closed and complete; the closed figures stay as they were.
+
+    A sale or void is also published by its own event, which says what happened to the goods.
+    """
+
+    fact: LateFact
+    close_seq: int = Field(description="the number of the manifest that closed the session")
+    amount_fen: int = Field(description="what the fact adds to the cash that should be there; negative for a void")
+    sale: UUID | None = None
+    cash_fen: Fen | None = Field(default=None, description="of another close: the cash that it counted")

@@ -9,6 +9,7 @@ from contracts.events.dispatch import CancelDelivery, ScheduleDelivery
 from contracts.events.orders import RecipientPut
 from contracts.registry import MODELS
 from services.dispatch import api, desk, handlers
+from services.dispatch.api.couriers import redriven
 from services.dispatch.repository import DispatchBook, signals
 from services.dispatch.settings import quote_key
 from services.kit.consumer import Subscription
@@ -46,6 +47,7 @@ SERVICE = Service(
     models=MODELS,
     on_due=handlers.on_due,
     routes=api.ROUTERS,
+    on_upload=redriven,
     background=(desk.run,),
     signals=(signals.blocked,),
     checks={"waves": signals.waves},

@@ -4,39 +4,42 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 
 from contracts.events.dispatch import AttemptFailed, JobDelivered
 from services.dispatch.domain.delivery import Attempt, Evidence
-from services.dispatch.domain.life import Decision, Kind, Report, Verdict, decide
+from services.dispatch.domain.life import WRONG_CODES, Decision, Kind, Report, Verdict, decide
 from services.dispatch.repository import DispatchBook
 from services.dispatch.schemas import ReportBody
-from services.kit.sequenced import Upload
+from services.kit.metrics import CODES_LOCKED
+from services.kit.upload import Key, Upload
 
 Outcome = tuple[str, str]
 """The answer to an upload, and why."""
 
 
-async def take(book: DispatchBook, courier: str, uploads: Sequence[Upload]) -> list[Outcome]:
-    """Decides about fresh uploads in the order given: one outcome each. Locks their jobs first."""
-    bodies = [_body(upload) for upload in uploads]
-    await book.lock_jobs("id", {body.job for body in bodies if isinstance(body, ReportBody)})
-    await book.read_recipients({job.order for job in book.jobs.values()})
-    return [
-        (Verdict.REFUSED, body) if isinstance(body, str) else _one(book, courier, upload, body)
-        for upload, body in zip(uploads, bodies, strict=True)
-    ]
-
-
-def _body(upload: Upload) -> ReportBody | str:
+def judged(upload: Upload) -> Upload:
+    """The upload, with its fault where no report can be read from it."""
+    if upload.fault:
+        return upload
     if upload.kind not in set(Kind):
-        return f"{upload.kind!r} is no kind of report"
+        return replace(upload, fault=f"{upload.kind!r} is no kind of report; expected {', '.join(Kind)}")
     try:
-        return ReportBody.model_validate(upload.body)
+        ReportBody.model_validate(upload.body)
     except ValidationError as wrong:
         first = wrong.errors(include_input=False)[0]
-        return f"body/{'/'.join(map(str, first['loc']))}: {first['msg']}"
+        return replace(upload, fault=f"body/{'/'.join(map(str, first['loc']))}: {first['msg']}")
+    return upload
+
+
+async def take(book: DispatchBook, courier: str, uploads: Sequence[Upload]) -> dict[Key, Outcome]:
+    """Decides about fresh uploads without fault, in the order given: one outcome each. Locks their jobs first."""
+    bodies = [ReportBody.model_validate(upload.body) for upload in uploads]
+    await book.lock_jobs("id", {body.job for body in bodies})
+    await book.read_recipients({job.order for job in book.jobs.values()})
+    return {upload.key: _one(book, courier, upload, body) for upload, body in zip(uploads, bodies, strict=True)}
 
 
 def _one(book: DispatchBook, courier: str, upload: Upload, body: ReportBody) -> Outcome:
@@ -49,6 +52,7 @@ def _one(book: DispatchBook, courier: str, upload: Upload, body: ReportBody) -> 
         courier=courier,
         epoch=body.epoch,
         recorded_at=upload.recorded_at,
+        clock_invalid=upload.clock_invalid,
         code_right=right and bool(body.code),
         reason=reason,
     )
@@ -56,6 +60,8 @@ def _one(book: DispatchBook, courier: str, upload: Upload, body: ReportBody) -> 
     if job:
         decision = decide(job, report)
         book.take(decision)
+        if job.wrong_codes < WRONG_CODES == decision.job.wrong_codes:
+            CODES_LOCKED.inc()
         if known and known.erased:  # a report that was long on its way
             book.forget(job.order)
         _attempt(book, decision, report)
@@ -76,6 +82,7 @@ def _attempt(book: DispatchBook, decision: Decision, report: Report) -> None:
                     outcome="delivered" if isinstance(event, JobDelivered) else "failed",
                     reason=report.reason,
                     recorded_at=report.recorded_at,
+                    clock_invalid=report.clock_invalid,
                     received_at=book.uow.now,
                 )
             )
@@ -97,5 +104,6 @@ def _evidence(
         why=outcome[1],
         note=note,
         recorded_at=upload.recorded_at,
+        clock_invalid=upload.clock_invalid,
         received_at=book.uow.now,
     )

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, Strict, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, Strict, model_validator
 
 from contracts.events.orders import GoodsLine
-from contracts.values import Proof, Slug, UndeliveredReason
+from contracts.values import Proof, Slug, Token, UndeliveredReason
 from services.kit.body import Body
-from services.kit.bounded import Instant
+from services.kit.bounded import Instant, Int32
 from services.kit.ids import Id
-from services.kit.sequenced import Upload
+from services.kit.upload import UploadAnswer, UploadIn
 
 
 class ShiftBody(Body):
@@ -37,23 +37,21 @@ class ShiftBody(Body):
 class SyncBody(Body):
     """What a courier's device has recorded, in any order, any number of times. `device` may stand once for all."""
 
-    device: str | None = Field(default=None, min_length=1, max_length=64)
-    uploads: list[Upload] = Field(max_length=200)
+    device: Token | None = None
+    uploads: list[UploadIn] = Field(max_length=200)
 
-    @field_validator("uploads", mode="before")
-    @classmethod
-    def _one_device_for_all(cls, uploads: Any, info: ValidationInfo) -> Any:
-        device = info.data.get("device")
-        if device is None or not isinstance(uploads, list):
-            return uploads
-        return [{"device": device, **upload} if isinstance(upload, dict) else upload for upload in uploads]
+    @model_validator(mode="after")
+    def _each_has_a_device(self) -> Self:
+        if self.device is None and any(upload.device is None for upload in self.uploads):
+            raise ValueError("give device here or in each upload")
+        return self
 
 
 class ReportBody(Body):
     """The body of an upload: which job, in which epoch of its assignment, and what the kind of report needs."""
 
     job: Id
-    epoch: int
+    epoch: Int32
     code: str | None = Field(default=None, max_length=64)
     reason: str = Field(
         default=UndeliveredReason.OTHER,
@@ -79,16 +77,6 @@ class ReassignBody(Body):
     expected_epoch: Annotated[int, Strict(), Field(ge=1, le=2**31 - 2)]
 
 
-class Answer(BaseModel):
-    """What became of an upload: `applied`, `repeated`, `stale` (evidence only), `refused` or `conflict`, and why."""
-
-    device: str
-    session: str
-    seq: int
-    answer: str
-    reason: str = ""
-
-
 class SessionState(BaseModel):
     """1 up to `received_through` have arrived; the ranges in `gaps` (inclusive) are missing after it."""
 
@@ -99,9 +87,11 @@ class SessionState(BaseModel):
 
 
 class Synced(BaseModel):
-    """One answer per upload, in order, and the state of each session in the request."""
+    """One answer per upload, in order (`applied`, `repeated`, `conflict`, `kept`; `stale` and `refused` are evidence
+    only, and say why), and the state of each session in the request.
+    """
 
-    uploads: list[Answer]
+    uploads: list[UploadAnswer]
     sessions: list[SessionState]
 
 
@@ -142,7 +132,7 @@ class WavePage(BaseModel):
 
 
 class JobView(BaseModel):
-    """A job as it stands; `waits` says what an incomplete one lacks."""
+    """A job as it stands; `waits` says what an incomplete one lacks, `wrong_codes` counts in its epoch."""
 
     job: UUID
     order: UUID
@@ -163,6 +153,7 @@ class JobView(BaseModel):
     stop: int
     eta: datetime | None
     attempts: int
+    wrong_codes: int
     reason: str
 
 

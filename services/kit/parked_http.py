@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
-from services.kit import parking, problems, relay
+from services.kit import kept, parking, problems, relay
 from services.kit.http import Body, context_of, require
 from services.kit.service import Context
 
@@ -69,6 +69,9 @@ async def _redrive(context: Context, consumer: str, scope: str) -> dict[str, Any
         async with context.unit() as uow:
             done = await relay.release(uow.conn, context.service.name, scope)
         return {"consumer": consumer, "done": done, "error": None, "more": False}
+    if consumer == kept.consumer_of(context.service.name):
+        count, error = await kept.redrive(context, scope)
+        return {"consumer": consumer, "done": count, "error": error, "more": False}
     handling = context.consumers().get(consumer)
     if handling is None:
         return {"consumer": consumer, "done": 0, "error": "this version has no such consumer", "more": False}

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from services.kit import health, idempotency, inbox, numbering, parked_http, readiness, signals, tracing
+from services.kit import health, idempotency, inbox, numbering, parked_http, readiness, signals, tracing, uploads_http
 from services.kit.clock_feed import feed_of
 from services.kit.consumer import subscribe
 from services.kit.database import is_transient
@@ -97,7 +97,7 @@ class Runtime:
 
     async def _answer(self, context: Context) -> None:
         self._health.checks |= readiness.api_checks(context)
-        routers = [*context.routers(), parked_http.router]
+        routers = [*context.routers(), parked_http.router, uploads_http.router]
         await self._listen(create_app(context, routers, self._health), self._settings.http_port)
 
     def _waker(self) -> Callable[[], None]:

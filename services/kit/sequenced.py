@@ -1,219 +1,213 @@
-"""Uploads of a device that was away: in any order, split anyhow, any number of times; each takes effect once.
+"""Idempotent ingestion of offline device logs: batches may arrive in any order, split or repeated; each upload takes
+effect once.
 
 A device numbers what it records in a session from 1 without holes, so the numbers prove completeness, and nothing
-more: a fact takes effect when it arrives, whatever is missing before it.
+more: a fact takes effect when it arrives, whatever is missing before it. One that can't take effect is kept, counts as
+received, and waits for an operator in the dead letters; see `kept`.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from datetime import datetime, timedelta
 
-import orjson
-from pydantic import AwareDatetime, Field, field_validator
+from services.kit import kept, sequenced_table
+from services.kit.metrics import UPLOADS_FLAGGED
+from services.kit.problems import Problem
+from services.kit.sequenced_table import Known, Progress
+from services.kit.unit_of_work import UnitOfWork
+from services.kit.upload import Answer, Key, Session, Upload, UploadAnswer
 
-from contracts.values import Token
-from services.kit.body import Body
-from services.kit.idempotency import content_hash
-from services.kit.outbox import Connection, Reader
-
-Session = tuple[str, str]
-"""A device and its session."""
-Key = tuple[str, str, int]
+AHEAD = 100_000
+"""How far beyond the highest number of its session an upload may be."""
+OPEN_SESSIONS, OPEN_FOR = 32, timedelta(hours=24)
+"""How many sessions of an owner may get something new within that (business) time."""
+GAPS = 1_000
+"""How many ranges an owner's sessions may lack."""
 
 
-class Upload(Body):
-    """One recorded fact as the device sends it. `recorded_at` is the device's clock: evidence, never an order."""
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of each upload, in the order given. `stands` is what is stored under their numbers, `news` the
+    conflicts whose content is new, `broken` what does not follow from the number before, `sessions` all sessions of
+    the owner.
+    """
 
-    device: Token
-    session: Token
-    seq: int = Field(ge=1, lt=2**53)
-    recorded_at: AwareDatetime
-    kind: str = Field(min_length=1, max_length=64)
-    body: dict[str, Any]
-    body_hash: str | None = Field(default=None, max_length=128)
-    prev_hash: str | None = Field(default=None, max_length=128)
+    uploads: tuple[Upload, ...]
+    answers: tuple[Answer, ...]
+    stands: Mapping[Key, Known]
+    news: tuple[Upload, ...]
+    broken: frozenset[Key]
+    sessions: Mapping[Session, Progress]
+
+    def of(self, answer: Answer) -> list[Upload]:
+        """The uploads with this answer, by device, session and number."""
+        found = [upload for upload, one in zip(self.uploads, self.answers, strict=True) if one is answer]
+        return sorted(found, key=lambda upload: upload.key)
 
     @property
-    def key(self) -> Key:
-        """What the upload is known by, under its owner."""
-        return self.device, self.session, self.seq
+    def fresh(self) -> list[Upload]:
+        """Those to act on: new, and nothing wrong with them."""
+        return self.of(Answer.APPLIED)
 
-    @field_validator("body")
-    @classmethod
-    def _can_be_stored(cls, body: dict[str, Any]) -> dict[str, Any]:
-        try:
-            if b"\\u0000" not in orjson.dumps(body):
-                return body
-        except TypeError as error:
-            raise ValueError(str(error)) from error
-        raise ValueError("text may not hold a NUL character")
+    def told(self, effects: Mapping[Key, tuple[str, str]]) -> list[UploadAnswer]:
+        """The answers for the device; `effects` are word and reason where a fresh upload did not simply apply."""
+        return [self._told(upload, answer, effects) for upload, answer in zip(self.uploads, self.answers, strict=True)]
 
-    @cached_property
-    def digest(self) -> bytes:
-        """Digest of what takes effect, kind and body: two uploads of one key are the same if this is."""
-        return content_hash({"kind": self.kind, "body": self.body})
+    def _told(self, upload: Upload, answer: Answer, effects: Mapping[Key, tuple[str, str]]) -> UploadAnswer:
+        word, reason = str(answer), ""
+        if answer is Answer.APPLIED:
+            word, reason = effects.get(upload.key, (word, ""))
+        elif answer is Answer.KEPT:
+            reason = self.stands[upload.key].kept or ""
+        elif answer is Answer.CONFLICT:
+            reason = "this number has another content; what came first counts"
+        elif answer is Answer.REFUSED:
+            last = self.sessions[upload.device, upload.session].last
+            reason = (
+                f"{upload.seq} is more than {AHEAD} beyond {last}, the highest number of this session: not stored; "
+            )
+            reason += "send the numbers between first"
+        flags = ["clock-invalid"] * upload.clock_invalid + ["chain-broken"] * (upload.key in self.broken)
+        return UploadAnswer(
+            device=upload.device, session=upload.session, seq=upload.seq, answer=word, reason=reason, flags=flags
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """Uploads sorted by what they turned out to be; `fresh` in order of device, session and number."""
-
-    fresh: tuple[Upload, ...]
-    repeated: tuple[Upload, ...]
-    conflicts: tuple[Upload, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted(Judged):
-    """What an upload did, with the state of its sessions: 1 up to `received_through` have all arrived, and of what
-    came after that the `gaps` (first and last number, inclusive) are still missing.
+def judge(known: Mapping[Key, Known], last: Mapping[Session, int], uploads: Iterable[Upload]) -> list[Answer]:
+    """One answer per upload, from what is stored and how far each session has come; of two contents under one number
+    the first counts.
     """
-
-    received_through: dict[Session, int]
-    gaps: dict[Session, list[tuple[int, int]]]
-
-
-def judge(known: Mapping[Key, bytes], uploads: Iterable[Upload]) -> Judged:
-    """Sorts uploads against the digests that are known; of two in one call the first counts."""
     taken = dict(known)
-    fresh: list[Upload] = []
-    repeated: list[Upload] = []
-    conflicts: list[Upload] = []
+    answers: list[Answer] = []
     for upload in uploads:
-        digest = upload.digest
-        if upload.key not in taken:
-            taken[upload.key] = digest
-            fresh.append(upload)
+        stands = taken.get(upload.key)
+        if stands is not None and stands.digest != upload.digest:
+            answers.append(Answer.CONFLICT)
+        elif stands is not None:
+            answers.append(Answer.REPEATED if stands.kept is None else Answer.KEPT)
+        elif upload.seq > last.get((upload.device, upload.session), 0) + AHEAD:
+            answers.append(Answer.REFUSED)
         else:
-            (repeated if taken[upload.key] == digest else conflicts).append(upload)
-    return Judged(tuple(sorted(fresh, key=lambda u: u.key)), tuple(repeated), tuple(conflicts))
+            taken[upload.key] = Known.of(upload)
+            answers.append(Answer.KEPT if upload.fault else Answer.APPLIED)
+    return answers
 
 
-def advance(through: int, later: Iterable[int]) -> tuple[int, list[tuple[int, int]]]:
-    """The new `received_through` and the gaps after it, from the old one and the numbers that arrived beyond it."""
+def advance(before: Progress, arrived: Iterable[int], now: datetime) -> Progress:
+    """The session after these numbers have arrived."""
+    seqs = sorted(set(arrived))
     gaps: list[tuple[int, int]] = []
-    last = through
-    for seq in sorted(set(later)):
+    for first, end in before.gaps:
+        for seq in seqs[bisect_left(seqs, first) : bisect_right(seqs, end)]:
+            if seq > first:
+                gaps.append((first, seq - 1))
+            first = seq + 1
+        if first <= end:
+            gaps.append((first, end))
+    last = before.last
+    for seq in seqs[bisect_right(seqs, last) :]:
         if seq > last + 1:
             gaps.append((last + 1, seq - 1))
-        last = max(last, seq)
-        if not gaps:
-            through = last
-    return through, gaps
+        last = seq
+    return Progress(gaps[0][0] - 1 if gaps else last, last, tuple(gaps), now)
 
 
-async def accept(conn: Connection, owner: str, uploads: Sequence[Upload]) -> Accepted:
-    """Records the uploads of one owner (terminal, courier) in the caller's transaction; the caller acts on `fresh`.
+async def accept(
+    uow: UnitOfWork, owner: str, uploads: Sequence[Upload], about: Mapping[str, str] | None = None
+) -> Accepted:
+    """Stores the uploads of one owner (`terminal/ID`, `courier/ID`) in the caller's transaction; the caller acts on
+    `fresh`. `about` is what a later redrive of a kept upload has to know beside it.
 
     A constant number of statements. Locks the sessions first, in order, so two calls never see half of each other.
+    Raises a 409 problem, with nothing stored, where the owner would have too many open sessions or gaps.
     """
-    sessions = sorted({(upload.device, upload.session) for upload in uploads})
-    through = await _lock_sessions(conn, owner, sessions)
-    judged = judge(await _known(conn, owner, uploads), uploads)
-    await _insert(conn, "sequenced", owner, judged.fresh)
-    await _insert(conn, "sequenced_conflict", owner, judged.conflicts)
-    later = await _later(conn, owner, sessions)
-    states = {session: advance(through[session], later.get(session, [])) for session in sessions}
-    await _move(conn, owner, {s: new for s, (new, _) in states.items() if new != through[s]})
-    return Accepted(
-        judged.fresh,
-        judged.repeated,
-        judged.conflicts,
-        {session: state[0] for session, state in states.items()},
-        {session: state[1] for session, state in states.items()},
-    )
+    conn, named = uow.conn, sorted({(upload.device, upload.session) for upload in uploads})
+    if named:
+        await sequenced_table.lock(conn, owner, named, uow.now)
+    sessions = await sequenced_table.progress(conn, owner)
+    if not named:
+        return Accepted((), (), {}, (), frozenset(), sessions)
+    known = await sequenced_table.known(conn, owner, uploads)
+    answers = judge(known, {session: state.last for session, state in sessions.items()}, uploads)
+    new = _new(known, uploads, answers)
+    moved = {session: advance(sessions[session], seqs, uow.now) for session, seqs in _by_session(new).items()}
+    after = {**sessions, **moved}
+    _limit(owner, sessions, after, uow.now)
+    broken, late = _chain(known, new)
+    await sequenced_table.insert(conn, owner, new, broken)
+    conflicts = [upload for upload, answer in zip(uploads, answers, strict=True) if answer is Answer.CONFLICT]
+    news = await sequenced_table.insert_conflicts(conn, owner, conflicts)
+    await sequenced_table.move(conn, owner, moved, late)
+    await kept.park(uow, owner, [upload for upload in new if upload.fault], about or {})
+    stands = known | {upload.key: Known.of(upload) for upload in new}
+    _count(new, news, broken, late)
+    broken |= {*late, *(key for key, one in known.items() if one.chain_broken)}
+    return Accepted(tuple(uploads), tuple(answers), stands, tuple(news), frozenset(broken), after)
 
 
-async def progress(conn: Connection, owner: str) -> dict[Session, tuple[int, list[tuple[int, int]]]]:
-    """`received_through` and gaps of every session that the owner ever uploaded."""
-    rows = await conn.fetch("select device, session, received_through from sequenced_session where owner = $1", owner)
-    through = {(row["device"], row["session"]): row["received_through"] for row in rows}
-    later = await _later(conn, owner, sorted(through))
-    return {session: advance(known, later.get(session, [])) for session, known in through.items()}
+def _count(new: Sequence[Upload], news: Sequence[Upload], broken: set[Key], late: Sequence[Key]) -> None:
+    UPLOADS_FLAGGED.labels("kept").inc(sum(bool(upload.fault) for upload in new))
+    UPLOADS_FLAGGED.labels("clock-invalid").inc(sum(upload.clock_invalid for upload in new))
+    UPLOADS_FLAGGED.labels("chain-broken").inc(len(broken) + len(late))
+    UPLOADS_FLAGGED.labels("conflict").inc(len(news))
 
 
-async def missing(conn: Reader) -> dict[str, int]:
-    """By owner, how many numbers have not arrived though later ones have: what a device recorded and did not send."""
-    rows = await conn.fetch(
-        "select owner, sum(last - received_through - arrived)::bigint as n from sequenced_session q cross join lateral "
-        "(select count(*) as arrived, max(seq) as last from sequenced s where s.owner = q.owner "
-        "and s.device = q.device and s.session = q.session and s.seq > q.received_through) as later "
-        "where arrived > 0 group by owner"
-    )
-    return {row["owner"]: row["n"] for row in rows}
+def _new(known: Mapping[Key, Known], uploads: Sequence[Upload], answers: Sequence[Answer]) -> list[Upload]:
+    found: dict[Key, Upload] = {}
+    for upload, answer in zip(uploads, answers, strict=True):
+        if answer in {Answer.APPLIED, Answer.KEPT} and upload.key not in known:
+            found.setdefault(upload.key, upload)
+    return [found[key] for key in sorted(found)]
 
 
-async def _lock_sessions(conn: Connection, owner: str, sessions: Sequence[Session]) -> dict[Session, int]:
-    # The update changes nothing; it locks the row whether it was there or not, in one statement.
-    rows = await conn.fetch(
-        "insert into sequenced_session as old (owner, device, session) "
-        "select $1, d, s from unnest($2::text[], $3::text[]) as r(d, s) order by d, s "
-        "on conflict (owner, device, session) do update set received_through = old.received_through "
-        "returning device, session, received_through",
-        owner,
-        [device for device, _ in sessions],
-        [session for _, session in sessions],
-    )
-    return {(row["device"], row["session"]): row["received_through"] for row in rows}
+def _by_session(uploads: Iterable[Upload]) -> dict[Session, list[int]]:
+    found: dict[Session, list[int]] = {}
+    for upload in uploads:
+        found.setdefault((upload.device, upload.session), []).append(upload.seq)
+    return found
 
 
-async def _known(conn: Connection, owner: str, uploads: Sequence[Upload]) -> dict[Key, bytes]:
-    rows = await conn.fetch(
-        "select device, session, seq, digest from sequenced "
-        "join unnest($2::text[], $3::text[], $4::bigint[]) as r(device, session, seq) using (device, session, seq) "
-        "where owner = $1",
-        owner,
-        [upload.device for upload in uploads],
-        [upload.session for upload in uploads],
-        [upload.seq for upload in uploads],
-    )
-    return {(row["device"], row["session"], row["seq"]): row["digest"] for row in rows}
+def _limit(owner: str, before: Mapping[Session, Progress], after: Mapping[Session, Progress], now: datetime) -> None:
+    def live(states: Mapping[Session, Progress]) -> int:
+        return sum(bool(state.last) and state.touched_at > now - OPEN_FOR for state in states.values())
 
-
-async def _insert(conn: Connection, table: str, owner: str, uploads: Sequence[Upload]) -> None:
-    if not uploads:
-        return
-    await conn.execute(
-        f"insert into {table} (owner, device, session, seq, kind, body, digest, body_hash, prev_hash, recorded_at) "  # noqa: S608
-        "select $1, d, s, n, k, b::jsonb, g, h, p, t from unnest($2::text[], $3::text[], $4::bigint[], $5::text[], "
-        "$6::text[], $7::bytea[], $8::text[], $9::text[], $10::timestamptz[]) as r(d, s, n, k, b, g, h, p, t) "
-        + ("on conflict do nothing" if table == "sequenced_conflict" else ""),
-        owner,
-        [upload.device for upload in uploads],
-        [upload.session for upload in uploads],
-        [upload.seq for upload in uploads],
-        [upload.kind for upload in uploads],
-        [orjson.dumps(upload.body).decode() for upload in uploads],
-        [upload.digest for upload in uploads],
-        [upload.body_hash for upload in uploads],
-        [upload.prev_hash for upload in uploads],
-        [upload.recorded_at for upload in uploads],
-    )
-
-
-async def _later(conn: Connection, owner: str, sessions: Sequence[Session]) -> dict[Session, list[int]]:
-    rows = await conn.fetch(
-        "select device, session, array_agg(seq) as seqs from sequenced join sequenced_session using (owner, device, "
-        "session) join unnest($2::text[], $3::text[]) as r(device, session) using (device, session) "
-        "where owner = $1 and seq > received_through group by device, session",
-        owner,
-        [device for device, _ in sessions],
-        [session for _, session in sessions],
-    )
-    return {(row["device"], row["session"]): row["seqs"] for row in rows}
-
-
-async def _move(conn: Connection, owner: str, through: Mapping[Session, int]) -> None:
-    if through:
-        await conn.execute(
-            "update sequenced_session q set received_through = t "
-            "from unnest($2::text[], $3::text[], $4::bigint[]) as r(d, s, t) "
-            "where q.owner = $1 and q.device = d and q.session = s",
-            owner,
-            [device for device, _ in through],
-            [session for _, session in through],
-            list(through.values()),
+    if live(after) > max(OPEN_SESSIONS, live(before)):
+        raise _too_many(
+            "too-many-sessions",
+            f"{owner} would have {live(after)} open sessions, at most {OPEN_SESSIONS} may be: go on in one of them. A "
+            "session counts as open until nothing new has come in it for 24 hours",
         )
+    gaps = sum(len(state.gaps) for state in after.values())
+    if gaps > max(GAPS, sum(len(state.gaps) for state in before.values())):
+        raise _too_many(
+            "too-many-gaps",
+            f"the sessions of {owner} would have {gaps} gaps, at most {GAPS} may be: send what is missing first, each "
+            "session from its lowest missing number on",
+        )
+
+
+def _too_many(code: str, detail: str) -> Problem:
+    return Problem(409, code, "Too much is missing" if "gaps" in code else "Too many sessions", detail)
+
+
+def _chain(known: Mapping[Key, Known], new: Sequence[Upload]) -> tuple[set[Key], list[Key]]:
+    """Which of the new uploads do not follow from the number before, and which stored ones turn out not to."""
+    links = {key: one.link for key, one in known.items()} | {upload.key: upload.link for upload in new}
+    broken = {
+        upload.key
+        for upload in new
+        if upload.prev_hash is not None
+        and (before := links.get((upload.device, upload.session, upload.seq - 1))) is not None
+        and before != upload.prev_hash
+    }
+    late = [
+        key
+        for upload in new
+        if (after := known.get(key := (upload.device, upload.session, upload.seq + 1))) is not None
+        and after.prev_hash is not None
+        and after.prev_hash != upload.link
+    ]
+    return broken, late

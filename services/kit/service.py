@@ -21,13 +21,15 @@ from services.kit.health import Finding
 from services.kit.patience import wait_for
 from services.kit.settings import Settings
 from services.kit.unit_of_work import Pool, UnitOfWork, begin
+from services.kit.upload import Upload
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """A service as data. `models` are all types of the contracts, by name; `background` are endless tasks of the
     worker, such as a planner's loop; each of `signals` is asked every few seconds to read the database into a gauge of
-    its own; `checks` are lines of `/ready` by name, in the API and in the worker.
+    its own; `checks` are lines of `/ready` by name, in the API and in the worker. `on_upload` gives a kept upload of an
+    owner its effect, or says why it still has none; see `kept`.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Service:
     background: tuple[Callable[[Context], Awaitable[None]], ...] = ()
     signals: tuple[Callable[[Pool], Awaitable[None]], ...] = ()
     checks: Mapping[str, Callable[[Pool], Awaitable[Finding]]] = field(default_factory=dict)
+    on_upload: Callable[[UnitOfWork, str, Upload, Mapping[str, str]], Awaitable[str]] | None = None
 
 
 @dataclass(frozen=True)

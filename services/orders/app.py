@@ -7,6 +7,7 @@ from pathlib import Path
 from contracts.registry import MODELS
 from services.kit.service import Service
 from services.orders.api import routes
+from services.orders.api.terminals import redriven
 from services.orders.handlers import SUBSCRIPTIONS, on_due
 from services.orders.repository import catalog
 from services.orders.repository.orders import OrderBook
@@ -19,5 +20,6 @@ SERVICE = Service(
     models=MODELS,
     on_due=on_due,
     routes=routes,
+    on_upload=redriven,
     checks={"catalogue": catalog.CatalogCheck()},
 )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from contracts.events.catalog import ItemPut, PricePut
 from contracts.events.orders import SaleLine
 from contracts.values import Channel, Slug, Token, Unit
 from services.kit.body import Body
 from services.kit.ids import Id
-from services.kit.problems import Fault, Problem
-from services.kit.sequenced import Upload as Numbered
+from services.kit.upload import Upload, UploadIn
 from services.orders.domain import terminal as t
 from services.orders.domain.catalog import Catalog
 from services.orders.domain.pricing import price_at
@@ -71,19 +71,6 @@ class CloseIn(Body):
 KINDS: dict[str, type[Body]] = {"open": OpenIn, "sale": SaleIn, "void": VoidIn, "count": CountIn, "close": CloseIn}
 
 
-class UploadIn(Body):
-    """One numbered fact. `device` may be left out: it is that of the request."""
-
-    device: str | None = None
-    session: Token
-    seq: int = Field(ge=1, lt=2**53)
-    recorded_at: AwareDatetime
-    kind: Literal["open", "sale", "void", "count", "close"]
-    body: dict[str, Any]
-    body_hash: str | None = Field(default=None, max_length=128)
-    prev_hash: str | None = Field(default=None, max_length=128)
-
-
 class SyncIn(Body):
     """What a terminal has, in any order, any number of times; nothing at all is a question only."""
 
@@ -92,33 +79,35 @@ class SyncIn(Body):
     uploads: list[UploadIn] = Field(default=[], max_length=200)
 
 
-def numbered(device: str, one: UploadIn) -> Numbered:
-    """The upload as the kit counts it."""
-    return Numbered(**one.model_dump(exclude={"device"}), device=device)
+class ResetIn(Body):
+    """Which device is to be the terminal's from now on; left out, it is the next new one that syncs."""
+
+    device: Token | None = None
 
 
-def fact(one: Numbered, terminal: str, pool: str, catalog: Catalog, place: str) -> t.Upload:
-    """The upload as the domain sees it. `place` is its JSON pointer in the request.
-
-    Raises a 422 problem for a body that is not of its kind, or goods in the wrong unit.
+def fact(one: Upload, terminal: str, pool: str, catalog: Catalog) -> t.Upload | str:
+    """The upload as the domain sees it, or why it can have no effect: a body that is not of its kind, goods that the
+    catalogue lacks or that are in the wrong unit.
     """
+    if one.fault:
+        return one.fault
+    if one.kind not in KINDS:
+        return f"{one.kind!r} is no kind of upload; expected {', '.join(KINDS)}"
     try:
         body = KINDS[one.kind].model_validate(one.body)
     except ValidationError as wrong:
-        faults = [
-            Fault(f"#{place}/body{''.join(f'/{p}' for p in e['loc'])}", e["msg"])
-            for e in wrong.errors(include_input=False)
-        ]
-        raise _unusable(faults) from None
-    lines = body.lines if isinstance(body, SaleIn | CountIn) else []
-    faults = [
-        Fault(f"#{place}/body/lines/{n}/item", why)
-        for n, line in enumerate(lines)
-        if (why := _wrong_goods(line, catalog.items.get(line.item)))
-    ]
-    if faults:
-        raise _unusable(faults)
-    return t.Upload(terminal, pool, one.device, one.session, one.seq, one.recorded_at, _domain(body))
+        first = wrong.errors(include_input=False)[0]
+        return f"body/{'/'.join(map(str, first['loc']))}: {first['msg']}"
+    for n, line in enumerate(body.lines if isinstance(body, SaleIn | CountIn) else []):
+        if why := _wrong_goods(line, catalog.items.get(line.item)):
+            return f"body/lines/{n}/item: {why}"
+    return replace(place(one, terminal, pool), body=_domain(body))
+
+
+def place(one: Upload, terminal: str, pool: str) -> t.Upload:
+    """Where and when the upload was made, whatever it says."""
+    at = (one.device, one.session, one.seq, one.recorded_at)
+    return t.Upload(terminal, pool, *at, t.Count(), one.clock_invalid)
 
 
 def _domain(body: Body) -> t.Open | t.Sale | t.Void | t.Count | t.Close:
@@ -141,15 +130,10 @@ def _domain(body: Body) -> t.Open | t.Sale | t.Void | t.Count | t.Close:
 
 def _wrong_goods(line: Goods, item: ItemPut | None) -> str:
     if item is None:
-        return f"item {line.item} is not known"
+        return f"item {line.item} is not in the catalogue; put it there and redrive this upload"
     if (item.unit is Unit.GRAM) == (line.weight_g is None):
         return f"{item.id} is sold by {item.unit}"
     return ""
-
-
-def _unusable(faults: list[Fault]) -> Problem:
-    detail = f"{faults[0].pointer}: {faults[0].message}"
-    return Problem(422, "unprocessable", "Unusable content", detail, errors=faults)
 
 
 def stall_prices(catalog: Catalog, now: datetime) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from services.dispatch.app import SERVICE as DISPATCH
 from services.inventory.app import SERVICE as INVENTORY
-from services.kit import health, parked_http
+from services.kit import health, parked_http, uploads_http
 from services.kit.body import Body
 from services.kit.bounded import Instant
 from services.kit.clock import ManualClock
@@ -30,7 +30,9 @@ def document_of(service: Service) -> Schema:
     """The OpenAPI document of a service that has no database."""
     settings, clock = Settings(database_url="postgresql://nowhere"), ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
     context = Context(settings, clock, None, lambda: None, service)  # type: ignore[arg-type]
-    app: FastAPI = create_app(context, [*context.routers(), parked_http.router], health.Readiness())
+    app: FastAPI = create_app(
+        context, [*context.routers(), parked_http.router, uploads_http.router], health.Readiness()
+    )
     return app.openapi()
 
 

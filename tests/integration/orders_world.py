@@ -15,7 +15,7 @@ import orjson
 
 from contracts.envelope import Envelope, Event
 from contracts.registry import decode, encode
-from services.kit import health
+from services.kit import health, parked_http, uploads_http
 from services.kit.clock import ManualClock
 from services.kit.database import connect_pool
 from services.kit.http import create_app
@@ -161,7 +161,7 @@ async def open_orders(stack: TestStack, **settings: Any) -> AsyncIterator[Orders
     pool = await connect_pool(chosen)
     clock = ManualClock(NOW)
     context = Context(chosen, clock, pool, lambda: None, SERVICE)
-    app = create_app(context, context.routers(), health.Readiness())
+    app = create_app(context, [*context.routers(), parked_http.router, uploads_http.router], health.Readiness())
     transport = httpx2.ASGITransport(app=app)
     try:
         async with httpx2.AsyncClient(transport=transport, base_url="http://orders") as client:

@@ -1,11 +1,13 @@
 """A courier's day on a real database: uploads in any order, fenced by epochs; nothing reported is lost."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from contracts.events.dispatch import AttemptFailed, JobAssigned, JobDelivered, JobLoaded, JobReturned, WaveDone
+from services.dispatch import reports
 from tests.integration.dispatch_world import Order, World, hours, upload
 from tests.integration.dispatch_world import fresh_world as fresh_world
 
@@ -91,13 +93,7 @@ async def test_a_stale_couriers_proof_is_evidence_and_the_new_one_delivers(world
         assert (await world.call("operator", "POST", path, json=body))["epoch"] == 2
     assert (await world.call("operator", "POST", path, 409, json=body | {"courier": old}))["code"] == "epoch-moved"
     stale = await sync(world, old, upload(1, "deliver", order, code="4711"))
-    assert stale["uploads"][0] | {"reason": ""} == {
-        "device": "phone",
-        "session": "s1",
-        "seq": 1,
-        "answer": "stale",
-        "reason": "",
-    }
+    assert (stale["uploads"][0]["seq"], stale["uploads"][0]["answer"]) == (1, "stale")
     assert await world.told(JobDelivered) == []
     evidence = (await world.job(order))["evidence"]
     assert [(e["courier"], e["code_right"], e["verdict"]) for e in evidence] == [(old, True, "stale")]
@@ -126,24 +122,86 @@ async def test_a_failed_try_is_a_row_and_a_return_ends_the_job(world: World):
     assert [(event.delivered, event.returned) for event in await world.told(WaveDone)] == [(0, 1)]
 
 
-async def test_reports_that_make_no_sense_are_answered_and_their_numbers_count(world: World):
+async def test_reports_that_make_no_sense_are_kept_and_hold_up_no_other(world: World):
     order = Order()
     await world.released([order])
-    answer = await sync(
-        world,
-        "van-1",
+    courier = await courier_of(world, order)
+    bad = [
         upload(1, "dance", order),
         upload(2, "load", order, colour="red"),
-        upload(3, "load", Order()),
-    )
-    reasons = [told["reason"] for told in answer["uploads"]]
-    assert reasons == [
-        "'dance' is no kind of report",
-        "body/colour: Extra inputs are not permitted",
-        "there is no such job",
+        upload(3, "fail", order, reason="a\x00b"),
+        upload(4, "load", order, 2**70),
+        {**upload(5, "load", order), "body_hash": "A" * 43},
+        {**upload(6, "load", order), "body": "load"},
     ]
-    assert answer["sessions"][0]["received_through"] == 3
-    await world.call("courier", "POST", "/couriers/van-1/sync", 422, json={"uploads": [upload(1, "load", order)]})
+    answer = await sync(world, courier, *bad, upload(7, "load", Order()), upload(8, "load", order))
+    assert [told["answer"] for told in answer["uploads"]] == ["kept"] * 6 + ["refused", "applied"]
+    reasons = [told["reason"] for told in answer["uploads"]]
+    assert reasons[0] == "'dance' is no kind of report; expected accept, load, arrive, deliver, fail, return"
+    assert reasons[1] == "body/colour: Extra inputs are not permitted"
+    assert reasons[2] == "body: text may not hold a NUL character"
+    assert reasons[6] == "there is no such job"
+    assert answer["sessions"][0]["received_through"] == 8
+    assert len(await world.told(JobLoaded)) == 1
+    listed = (await world.call("operator", "GET", "/parked"))["parked"]
+    assert [one["scope"] for one in listed] == [f"courier/{courier}/phone/s1/{n}" for n in range(1, 7)]
+    await world.call("courier", "POST", f"/couriers/{courier}/sync", 422, json={"uploads": [upload(1, "load", order)]})
+
+
+async def test_a_kept_report_counts_when_a_later_version_can_read_it(world: World, monkeypatch: pytest.MonkeyPatch):
+    order = Order()
+    await world.released([order])
+    courier = await courier_of(world, order)
+    with monkeypatch.context() as older:
+        older.setattr(reports, "judged", lambda one: replace(one, fault="not of this version"))
+        await sync(world, courier, upload(1, "load", order))
+    assert await world.told(JobLoaded) == []
+    scope = {"scope": f"courier/{courier}/phone/s1/1"}
+    results = (await world.call("operator", "POST", "/parked:redrive", json=scope))["results"]
+    assert [(one["done"], one["error"]) for one in results] == [(1, None)]
+    assert len(await world.told(JobLoaded)) == 1
+    assert (await sync(world, courier, upload(1, "load", order)))["uploads"][0]["answer"] == "repeated"
+
+
+async def test_a_courier_that_nobody_knows_uploads_nothing(world: World):
+    body = {"device": "phone", "uploads": [upload(1, "load", Order())]}
+    refused = await world.call("courier", "POST", "/couriers/nobody/sync", 503, json=body)
+    assert refused["detail"] == "courier nobody is not known here: on its way, or it does not exist"
+    assert await world.pool.fetchval("select count(*) from sequenced_session") == 0
+
+
+async def test_a_phone_with_a_broken_clock_delivers(world: World):
+    order = Order()
+    await world.released([order])
+    courier = await courier_of(world, order)
+    at = "9999-12-31T23:59:59-12:00"
+    answer = await sync(world, courier, upload(1, "deliver", order, code="4711") | {"recorded_at": at})
+    assert (answer["uploads"][0]["answer"], answer["uploads"][0]["flags"]) == ("applied", ["clock-invalid"])
+    (delivered,) = await world.told(JobDelivered)
+    assert (delivered.clock_invalid, delivered.delivered_at) == (True, world.clock.now())
+    job = await world.job(order)
+    assert (job["tries"][0]["clock_invalid"], job["evidence"][0]["clock_invalid"]) == (True, True)
+
+
+async def test_five_wrong_codes_lock_an_epoch_within_one_sync(world: World):
+    order = Order()
+    await world.released([order])
+    courier = await courier_of(world, order)
+    tries = [upload(n, "deliver", order, code=f"{n:04}") for n in range(1, 8)]
+    answer = await sync(world, courier, *tries, upload(8, "deliver", order, code="4711"))
+    reasons = [told["reason"] for told in answer["uploads"]]
+    assert reasons[:5] == ["the code is not the receiver's"] * 5
+    assert all(reason.startswith("needs-desk: ") for reason in reasons[5:])
+    assert {told["answer"] for told in answer["uploads"]} == {"refused"}
+    assert await world.told(JobDelivered) == []
+    assert (await world.job(order))["wrong_codes"] == 5
+    again = await sync(world, courier, upload(9, "deliver", order, code="4711"))
+    assert again["uploads"][0]["reason"].startswith("needs-desk: "), "also in another sync"
+    body = {"courier": courier, "expected_epoch": 1}
+    await world.call("operator", "POST", f"/jobs/{order.job}:reassign", json=body)
+    assert (await sync(world, courier, upload(10, "deliver", order, 2, code="4711")))["uploads"][0][
+        "answer"
+    ] == "applied"
 
 
 async def test_a_route_shows_the_person_while_the_job_is_open(world: World):

@@ -148,15 +148,21 @@ async def test_dispatch_forgets_what_couriers_wrote_also_when_it_comes_late(worl
     unread = upload(3, "fail", order, **words)
     unread["body"]["epoch"] = "first"
     done = upload(2, "deliver", order, code="4711")
-    assert await sync(upload(1, "fail", order, **words), done, unread) == ["applied", "applied", "refused"]
-    assert await sync(upload(1, "fail", order, reason="3-302")) == ["conflict"]
+    assert await sync(upload(1, "fail", order, **words), done, unread) == ["applied", "applied", "kept"]
+    odd = upload(1, "fail", order, reason="3-302", note="\x00")
+    assert await sync(upload(1, "fail", order, reason="3-302"), odd) == ["conflict", "conflict"]
     assert await world.tables_with("3-302") == {"evidence", "sequenced", "sequenced_conflict"}
+    assert "给诸葛长乐".encode() in await world.pool.fetchval("select payload from parked")
     await world.feed(world.tombstone(order.id))
     for planted in ("3-302", "诸葛长乐", order.recipient.name, order.recipient.phone, order.code):
         assert await world.tables_with(planted) == set(), planted
     assert await sync(upload(1, "fail", order, **words), done) == ["repeated", "repeated"]
     assert await sync(upload(4, "fail", order, **words)) == ["stale"]
     assert await world.tables_with("3-302") == set()
+    assert await sync(unread) == ["kept"]
+    gone = await world.pool.fetchrow("select why, payload from parked")
+    assert tuple(gone) == ("the person in it was erased", None)
+    assert await world.pool.fetchval("select count(*) from parked_scope") == 0
     rows = await world.pool.fetch("select seq, body::text, erased_at, digest from sequenced order by seq")
     assert [(row["seq"], row["body"]) for row in rows] == [(n, "{}") for n in (1, 2, 3, 4)]
     assert all(row["erased_at"] and row["digest"] for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -122,6 +123,41 @@ async def test_a_pickup_with_its_code(orders: Orders):
     assert isinstance(collected, OrderCollected)
     assert [(line.item, line.quantity) for line in collected.lines] == [("honey", 2)]
     await check_books(orders)
+
+
+async def test_five_wrong_codes_close_a_pickup_for_an_hour(orders: Orders):
+    id, other = [await orders.place(fulfilment=PICKUP) for _ in range(2)]
+    codes = {one: (await orders.get(f"/v1/orders/{one}")).json()["code"] for one in (id, other)}
+    for one in (id, other):
+        await orders.hear(reserved(one))
+        await orders.post(f"/v1/orders/{one}:ready", role="leader")
+
+    async def collect(code: str, role: str = "leader", order: Any = id) -> tuple[int, str]:
+        answer = await orders.post(f"/v1/orders/{order}:collect", {"code": code}, role)
+        return answer.status_code, answer.json().get("code", "")
+
+    tries = await asyncio.gather(*(collect(f"no {n}") for n in range(8)))
+    assert sorted(tries) == [(409, "needs-desk")] * 3 + [(409, "wrong-code")] * 5
+    assert await collect(codes[id]) == (409, "needs-desk"), "the right one does not count either"
+    assert await orders.context.pool.fetchval("select n from code_try") == 5
+    orders.clock.set(NOW + timedelta(hours=3), wall=NOW + timedelta(minutes=59))
+    assert await collect(codes[id], "buyer") == (409, "needs-desk"), "an hour of real time, not of the market's"
+    assert (await collect(codes[other], order=other))[0] == 200, "only this order is closed"
+    orders.clock.set(NOW + timedelta(hours=3), wall=NOW + timedelta(minutes=61))
+    assert await collect("no again") == (409, "wrong-code")
+    assert (await collect(codes[id]))[0] == 200
+    await check_books(orders)
+
+
+async def test_an_operator_hands_over_what_needs_the_desk(orders: Orders):
+    id = await orders.place(fulfilment=PICKUP)
+    code = (await orders.get(f"/v1/orders/{id}")).json()["code"]
+    await orders.hear(reserved(id))
+    await orders.post(f"/v1/orders/{id}:ready", role="leader")
+    for _ in range(6):
+        await orders.post(f"/v1/orders/{id}:collect", {"code": "nope"}, "leader")
+    collected = await orders.post(f"/v1/orders/{id}:collect", {"code": code}, "operator")
+    assert collected.json()["state"] == "collected"
 
 
 async def test_a_pickup_that_nobody_fetches(orders: Orders):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -77,3 +78,27 @@ def test_a_void_never_comes_before_its_sale_and_the_session_closes_complete(
     kept = {u.body.sale: u.body.total_fen for u in whole if isinstance(u.body, Sale)}
     voided = {u.body.sale for u in whole if isinstance(u.body, Void)}
     assert closings[-1].expected_fen == 10_000 + sum(fen for sale, fen in kept.items() if sale not in voided)
+
+
+@given(uploaded(), st.lists(st.tuples(st.integers(0, 5000), st.booleans()), min_size=1, max_size=5))
+def test_what_comes_after_a_complete_manifest_changes_no_figure(
+    given: tuple[list[Upload], list[list[Upload]]], late: list[tuple[int, bool]]
+):
+    whole, batches = given
+    stall, _ = run(batches)
+    before = stall.sessions["d1", "s1"]
+    bodies: list[Any] = []
+    for n, (fen, undone) in enumerate(late, 100):
+        sale = Sale(UUID(int=n), (o.SaleLine(item="honey", quantity=1, amount_fen=fen),))
+        bodies += [sale, Void(sale.sale)] if undone else [sale]
+    more = [Upload("stall-1", "sat@square", "d1", "s1", n, AT, body) for n, body in enumerate(bodies, len(whole) + 1)]
+    after, events = fold(stall, more, {("d1", "s1"): len(whole) + len(more)})
+    adjusted = [event for event in events if isinstance(event, o.SessionAdjusted)]
+    assert len(adjusted) == len(bodies)
+    assert {event.close_seq for event in adjusted} == {len(whole)}
+    kept = sum(fen for fen, undone in late if not undone)
+    assert sum(event.amount_fen for event in adjusted) == kept
+    session = after.sessions["d1", "s1"]
+    assert replace(session, adjusted_fen=0) == before
+    assert session.adjusted_fen == kept
+    assert not any(isinstance(event, o.SessionClosed) for event in events)

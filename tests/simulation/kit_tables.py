@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.kit import deadlines_table, idempotency, inbox, outbox, parking, sequenced
+import orjson
+
+from services.kit import deadlines_table, idempotency, inbox, kept, outbox, parking, sequenced_table
 from services.kit.deadlines_table import Deadline
 from services.kit.delivery import Delivery
 from services.kit.outbox import Outgoing, Row
-from services.kit.sequenced import Key, Session, Upload, advance
+from services.kit.sequenced_table import Known, Progress
 from services.kit.unit_of_work import UnitOfWork
+from services.kit.upload import Key, Session, Upload
 from tests.simulation.memory import Reader, Transaction
 
 
@@ -115,52 +118,79 @@ async def park(uow: UnitOfWork, deliveries: Sequence[tuple[Delivery, str]]) -> N
         conn.put("parked", conn.db.next("parked"), (uow.consumer, scope, delivery))
 
 
-async def lock_sessions(conn: Transaction, owner: str, sessions: Sequence[Session]) -> dict[Session, int]:
+async def lock_sessions(conn: Transaction, owner: str, sessions: Sequence[Session], now: datetime) -> None:
     await conn.statement()
     for session in sessions:
         await conn.lock("sequenced_session", (owner, *session))
         if conn.get("sequenced_session", (owner, *session)) is None:
-            conn.put("sequenced_session", (owner, *session), 0)
-    return {session: conn.get("sequenced_session", (owner, *session)) for session in sessions}
+            conn.put("sequenced_session", (owner, *session), Progress(0, 0, (), now))
 
 
-async def known_uploads(conn: Transaction, owner: str, uploads: Sequence[Upload]) -> dict[Key, bytes]:
-    await conn.statement()
-    found = {upload.key: conn.get("sequenced", (owner, *upload.key)) for upload in uploads}
-    return {key: digest for key, digest in found.items() if digest is not None}
-
-
-async def insert_uploads(conn: Transaction, table: str, owner: str, uploads: Sequence[Upload]) -> None:
-    await conn.statement()
-    for upload in uploads:
-        if table == "sequenced_conflict":
-            conn.put(table, (owner, *upload.key, upload.digest), upload.digest)
-        else:
-            conn.insert(table, (owner, *upload.key), upload.digest)
-
-
-async def later_uploads(conn: Reader, owner: str, sessions: Sequence[Session]) -> dict[Session, list[int]]:
-    await conn.statement()
-    found: dict[Session, list[int]] = {}
-    for whose, device, session, seq in conn.rows("sequenced"):  # type: ignore[misc]
-        through = conn.get("sequenced_session", (owner, device, session))
-        if whose == owner and (device, session) in sessions and seq > through:
-            found.setdefault((device, session), []).append(seq)
-    return found
-
-
-async def move_sessions(conn: Transaction, owner: str, through: Mapping[Session, int]) -> None:
-    await conn.statement()
-    for session, seq in through.items():
-        conn.put("sequenced_session", (owner, *session), seq)
-
-
-async def progress(conn: Reader, owner: str) -> dict[Session, tuple[int, list[tuple[int, int]]]]:
+async def progress(conn: Reader, owner: str) -> dict[Session, Progress]:
     await conn.statement()
     rows: Any = conn.rows("sequenced_session").items()
-    through = {(device, session): known for (whose, device, session), known in rows if whose == owner}
-    later = await later_uploads(conn, owner, sorted(through))
-    return {session: advance(known, later.get(session, [])) for session, known in through.items()}
+    return {(device, session): state for (whose, device, session), state in sorted(rows) if whose == owner}
+
+
+async def known_uploads(conn: Transaction, owner: str, uploads: Sequence[Upload]) -> dict[Key, Known]:
+    await conn.statement()
+    keys = {(u.device, u.session, seq) for u in uploads for seq in (u.seq - 1, u.seq, u.seq + 1)}
+    found = {key: conn.get("sequenced", (owner, *key)) for key in sorted(keys)}
+    return {key: known for key, known in found.items() if known is not None}
+
+
+async def insert_uploads(conn: Transaction, owner: str, uploads: Sequence[Upload], broken: Collection[Key]) -> None:
+    if uploads:
+        await conn.statement()
+    for upload in uploads:
+        conn.insert("sequenced", (owner, *upload.key), Known.of(upload)._replace(chain_broken=upload.key in broken))
+
+
+async def insert_conflicts(conn: Transaction, owner: str, uploads: Sequence[Upload]) -> list[Upload]:
+    if uploads:
+        await conn.statement()
+    new = []
+    for upload in uploads:
+        key = (owner, *upload.key, upload.digest)
+        if not conn.get("sequenced_conflict", key):
+            conn.put("sequenced_conflict", key, True)
+            new.append(upload)
+    return new
+
+
+async def move_sessions(
+    conn: Transaction, owner: str, sessions: Mapping[Session, Progress], broken: Sequence[Key]
+) -> None:
+    await conn.statement()
+    for session, state in sessions.items():
+        conn.put("sequenced_session", (owner, *session), state)
+    for key in broken:
+        conn.put("sequenced", (owner, *key), conn.get("sequenced", (owner, *key))._replace(chain_broken=True))
+
+
+async def park_uploads(conn: Transaction, consumer: str, found: Sequence[tuple[Any, ...]]) -> None:
+    await conn.statement()
+    for scope, _event, _seq, headers, given, _fault in found:
+        conn.insert("kept", scope, (headers, given))
+
+
+async def kept_upload(conn: Transaction, _consumer: str, scope: str) -> tuple[Any, dict[str, str], bytes] | None:
+    await conn.statement()
+    await conn.lock("kept", scope)
+    row = conn.get("kept", scope)
+    return (scope, orjson.loads(row[0]), row[1]) if row else None
+
+
+async def settle_upload(conn: Transaction, owner: str, upload: Upload, fault: str) -> None:
+    await conn.statement()
+    key = (owner, *upload.key)
+    conn.put("sequenced", key, conn.get("sequenced", key)._replace(kept=fault or None))
+
+
+async def forget_uploads(conn: Transaction, scopes: Sequence[Any]) -> None:
+    await conn.statement()
+    for scope in scopes:
+        conn.delete("kept", scope)
 
 
 async def claim_keys(conn: Transaction, scope: str, hashes: Mapping[str, bytes]) -> set[str]:
@@ -190,7 +220,7 @@ async def remember(conn: Transaction, scope: str, answers: Mapping[str, tuple[in
         conn.put("idempotency", (scope, key), known | {"status": status, "response": response})
 
 
-async def nothing_to_do(_conn: Reader, _today: date | None = None) -> None:
+async def nothing_to_do(_conn: Reader, *_more: Any) -> None:
     """Upkeep of old rows; a run has none."""
 
 
@@ -205,12 +235,18 @@ SEAMS: tuple[tuple[Any, str, Any], ...] = (
     (deadlines_table, "claim", claim_deadlines),
     (parking, "blocked", blocked),
     (parking, "park", park),
-    (sequenced, "_lock_sessions", lock_sessions),
-    (sequenced, "_known", known_uploads),
-    (sequenced, "_insert", insert_uploads),
-    (sequenced, "_later", later_uploads),
-    (sequenced, "_move", move_sessions),
-    (sequenced, "progress", progress),
+    (sequenced_table, "lock", lock_sessions),
+    (sequenced_table, "progress", progress),
+    (sequenced_table, "known", known_uploads),
+    (sequenced_table, "insert", insert_uploads),
+    (sequenced_table, "insert_conflicts", insert_conflicts),
+    (sequenced_table, "move", move_sessions),
+    (sequenced_table, "settle", settle_upload),
+    (kept, "_insert", park_uploads),
+    (kept, "_waiting", kept_upload),
+    (parking, "remove", forget_uploads),
+    (parking, "failed_again", nothing_to_do),
+    (parking, "unblock", nothing_to_do),
     (idempotency, "_claim", claim_keys),
     (idempotency, "_known", known_keys),
     (idempotency, "_keep", keep_conflicts),

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from contracts.events import catalog as c
 from contracts.values import Channel, Unit, pool_of
 from services.orders.domain.catalog import LOCAL
@@ -97,3 +99,8 @@ class Market:
 def goods(item: str, amount: int) -> dict[str, Any]:
     """An amount as clients say it."""
     return {"item": item, "weight_g" if ITEMS[item] is Unit.GRAM else "quantity": amount}
+
+
+def as_sent(body: dict[str, Any]) -> Any:
+    """A request's body as JSON brings it: ids and times are texts."""
+    return orjson.loads(orjson.dumps(body))

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from contracts.events.catalog import CatalogEvent
 from contracts.events.inventory import AllotmentEvent
-from services.kit.sequenced import Key
 from services.orders.api import intake as api_intake
 from services.orders.api import orders as api_orders
 from services.orders.domain.catalog import Catalog, index
@@ -190,11 +189,11 @@ async def save_stall(conn: Transaction, terminal: str, before: Stall, after: Sta
             conn.put("stall_session", (terminal, key), session)
 
 
-async def conflicts_known(conn: Reader, owner: str, keys: Sequence[Key]) -> tuple[dict[Key, bytes], set[Any]]:
+async def bind_device(conn: Transaction, terminal: str, device: str) -> tuple[str | None, bool]:
     await conn.statement()
-    stands = {key: digest for key in keys if (digest := conn.get("sequenced", (owner, *key)))}
-    kept: Any = conn.rows("sequenced_conflict")
-    return stands, {(tuple(key), digest) for whose, *key, digest in kept if whose == owner and tuple(key) in keys}
+    active = conn.get("terminal_device", terminal) or device
+    conn.put("terminal_device", terminal, active)
+    return active, False
 
 
 SEAMS: tuple[tuple[Any, str, Any], ...] = (
@@ -216,5 +215,5 @@ SEAMS: tuple[tuple[Any, str, Any], ...] = (
     (stall, "lock_terminal", lock_terminal),
     (stall, "load_stall", load_stall),
     (stall, "save_stall", save_stall),
-    (stall, "conflicts_known", conflicts_known),
+    (stall, "bind_device", bind_device),
 )

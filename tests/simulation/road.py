@@ -16,7 +16,7 @@ from services.dispatch.repository import views
 from services.dispatch.schemas import ReassignBody, SyncBody
 from services.kit.problems import Problem
 from tests.simulation.buyers import Buyers
-from tests.simulation.market import COURIERS, WAVES, Market, hour
+from tests.simulation.market import COURIERS, WAVES, Market, as_sent, hour
 from tests.simulation.processes import Process, World, only_transient
 from tests.simulation.scheduler import pause
 
@@ -196,7 +196,7 @@ class Courier:
     def _send(self, uploads: list[dict[str, Any]]) -> None:
         if not uploads:
             return
-        body = SyncBody.model_validate({"device": f"dev-{self.courier}", "uploads": uploads})
+        body = SyncBody.model_validate(as_sent({"device": f"dev-{self.courier}", "uploads": uploads}))
 
         def heard(answer: Any) -> None:
             through = answer.sessions[0].received_through

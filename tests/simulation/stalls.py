@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from services.kit import kept
 from services.kit.problems import Problem
 from services.orders.schemas_terminal import SyncIn
 from tests.simulation.broken import hold
-from tests.simulation.market import DAY, ITEMS, OVER, TERMINALS, Market, goods
+from tests.simulation.market import DAY, ITEMS, OVER, TERMINALS, Market, as_sent, goods
 
 SESSION = "a"
+ANSWERS = {"applied", "repeated", "conflict", "kept"}
 
 
 class Stall:
@@ -65,18 +67,32 @@ class Stall:
         self._send(part)
 
     def _send(self, uploads: list[dict[str, Any]]) -> None:
-        body = SyncIn.model_validate({"device": f"dev-{self.terminal}", "market_day": DAY, "uploads": uploads})
+        body = SyncIn.model_validate(as_sent({"device": f"dev-{self.terminal}", "market_day": DAY, "uploads": uploads}))
 
         def heard(answer: Any) -> None:
             if isinstance(answer, Problem):
-                # the catalogue does not have the terminal or what it sells yet: the device keeps what it has
+                # the catalogue does not have the terminal or the market day yet: the device keeps what it has
                 hold(answer.status in {404, 422}, "a stall's facts are taken", f"{self.terminal}: {answer.detail}")
                 return
+            for told in answer["uploads"]:
+                hold(told["answer"] in ANSWERS, "every upload is answered", f"{self.terminal}: {told}")
+                if told["answer"] == "kept":  # the catalogue does not have the goods yet
+                    self.market.at(self.market.now + self.rng.uniform(0.1, 1), self._redrive, told["seq"])
             self.through = max(self.through, answer["received_through"].get(SESSION, 0))
             if self.rng.random() < 0.7:
                 self.queue = [one for one in self.queue if one["seq"] > self.through]
 
         self.market.client.sync(self.terminal, body, f"sync {self.terminal} ({len(uploads)})", heard)
+
+    def _redrive(self, seq: int) -> None:
+        """An operator tries a kept upload again, until it has its effect."""
+        scope = kept.scope_of(f"terminal/{self.terminal}", (f"dev-{self.terminal}", SESSION, seq))
+
+        def heard(answer: Any) -> None:
+            if answer[1]:
+                self.market.at(self.market.now + self.rng.uniform(0.1, 1), self._redrive, seq)
+
+        self.market.client.ask("orders", f"redrive {scope}", lambda p: kept.redrive(p.context, scope), heard)
 
     def finish(self) -> None:
         """Everything is uploaded in the end."""

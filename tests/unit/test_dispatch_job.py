@@ -1,5 +1,6 @@
 """The life of a delivery job, row by row."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from uuid import UUID, uuid4
@@ -164,7 +165,6 @@ def test_attempts_count_up_and_the_job_stays_with_the_courier():
 @pytest.mark.parametrize(
     ("state", "message", "verdict"),
     [
-        (State.ASSIGNED, report(Kind.DELIVER, right=False), Verdict.REFUSED),
         (State.ASSIGNED, report(Kind.DELIVER, epoch=0), Verdict.STALE),
         (State.ASSIGNED, report(Kind.LOAD, courier="van-2"), Verdict.STALE),
         (State.DELIVERED, report(Kind.DELIVER), Verdict.STALE),
@@ -178,6 +178,20 @@ def test_what_a_report_cannot_do_changes_nothing_and_says_why(state: State, mess
     decision = decide(before, message)
     assert (decision.job, decision.events, decision.verdict) == (before, (), verdict)
     assert decision.why
+
+
+def test_five_wrong_codes_close_an_epoch_and_a_new_one_begins_at_none():
+    job = after(*OUT)
+    for n in range(1, 6):
+        decision = decide(job, report(Kind.DELIVER, right=False))
+        assert (decision.events, decision.verdict, decision.job.wrong_codes) == ((), Verdict.REFUSED, n)
+        assert decision.job == replace(job, wrong_codes=n)
+        job = decision.job
+    locked = decide(job, report(Kind.DELIVER))
+    assert (locked.job, locked.verdict, locked.why.split(":")[0]) == (job, Verdict.REFUSED, "needs-desk")
+    assert decide(job, report(Kind.FAIL)).verdict is Verdict.APPLIED, "it can still be brought back"
+    again = decide(job, Assigned("van-1", 1, 1, NOON)).job
+    assert (again.wrong_codes, decide(again, report(Kind.DELIVER, epoch=2)).job.state) == (0, State.DELIVERED)
 
 
 def test_ids_need_nobody_to_make_them():

@@ -14,6 +14,7 @@ from deploy.scenarios.drivers.uploads import Recorder, in_pieces
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
 from services.kit.clock import ManualClock
+from services.kit.upload import UploadIn, read
 
 DAY = make_day(load("market-day"), 1)
 NOON = datetime(2026, 10, 24, 12, tzinfo=UTC)
@@ -93,7 +94,7 @@ async def test_people_are_woken_in_the_order_of_their_minutes_and_what_they_send
 
 
 def test_a_device_numbers_what_it_records_and_keeps_it_until_it_is_sent():
-    memory = Recorder("till-1", "s1")
+    memory = Recorder("terminal/t1", "till-1", "s1")
     for n in range(3):
         memory.record("sale", NOON + timedelta(minutes=n), {"n": n})
     assert [upload["seq"] for upload in memory.unsent()] == [1, 2, 3]
@@ -103,9 +104,18 @@ def test_a_device_numbers_what_it_records_and_keeps_it_until_it_is_sent():
     assert {upload["session"] for upload in memory.kept} == {"s1"}
 
 
+def test_a_device_chains_its_uploads_as_the_services_check_it():
+    memory = Recorder("terminal/t1", "till-1", "s1")
+    for n in range(3):
+        memory.record("sale", NOON, {"n": n, "蜂": ["\n"]})
+    taken = [read(UploadIn.model_validate(one), "terminal/t1", NOON, "till-1") for one in memory.unsent()]
+    assert [one.fault for one in taken] == [""] * 3
+    assert [one.prev_hash for one in taken] == [None, taken[0].link, taken[1].link]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_backlog_arrives_whole_and_partly_twice(seed: int):
-    memory = Recorder("till-1", "s1")
+    memory = Recorder("terminal/t1", "till-1", "s1")
     for n in range(20):
         memory.record("sale", NOON, {"n": n})
     pieces = in_pieces(Random(seed), memory.unsent(), 7)

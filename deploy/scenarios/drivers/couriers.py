@@ -12,14 +12,13 @@ from uuid import UUID
 
 from deploy.scenarios.day import Courier, Fate
 from deploy.scenarios.drivers.api import Unkept
-from deploy.scenarios.drivers.uploads import Recorder, Upload, in_pieces
+from deploy.scenarios.drivers.uploads import Recorder, Upload, in_pieces, unwanted
 from deploy.scenarios.drivers.world import World
 
 LOADED, DOORS = "loaded", "doors reached"
 PIECE = 9
 # Business minutes from loading to the first door, and from the last door to those who were out before.
 LOADING, SECOND_TRY = 15.0, 10.0
-DONE = {"applied", "repeated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ async def _work(world: World, courier: Courier) -> None:
         world.tally.stages[LOADED].total += len(stops)
         world.tally.stages[DOORS].total += len(stops)
         offline = bool(stops) and world.goes_offline(wave)
-        round_ = _Round(world, courier, Recorder(device, f"{wave}-s{world.day.seed}"), offline)
+        round_ = _Round(world, courier, Recorder(f"courier/{courier.id}", device, f"{wave}-s{world.day.seed}"), offline)
         for _, trip in groupby(stops, key=lambda stop: stop.trip):
             await round_.drive(list(trip))
         await round_.report()
@@ -129,6 +128,5 @@ class _Round:
         body = {"device": self._memory.device, "uploads": uploads}
         path = f"/v1/couriers/{self._courier.id}/sync"
         answer: dict[str, Any] = await self._world.api.post("courier", "dispatch", path, body)
-        unwanted = [upload for upload in answer["uploads"] if upload["answer"] not in DONE]
-        if unwanted:
-            raise Unkept(f"{self._courier.id}: a report was not taken: {unwanted[0]}")
+        if wrong := unwanted(answer["uploads"]):
+            raise Unkept(f"{self._courier.id}: a report was not taken: {wrong[0]}")

@@ -11,7 +11,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 from deploy.scenarios.day import Line, Sale, Stall
 from deploy.scenarios.drivers.api import Unkept
 from deploy.scenarios.drivers.catalogue import amount
-from deploy.scenarios.drivers.uploads import Recorder, Upload, in_pieces
+from deploy.scenarios.drivers.uploads import Recorder, Upload, in_pieces, unwanted
 from deploy.scenarios.drivers.world import World
 
 CUSTOMERS, CLOSED = "stall customers", "stalls closed"
@@ -40,7 +40,7 @@ class _Till:
         self._world = world
         self._stall = stall
         self._device = f"till-{stall.terminal}"
-        self._memory = Recorder(self._device, f"{world.day.market_day}-s{world.day.seed}")
+        self._memory = Recorder(f"terminal/{stall.terminal}", self._device, f"{world.day.market_day}-s{world.day.seed}")
         self._left: dict[str, int] = {}
         self._sold: set[UUID] = set()
         self._syncs = 0
@@ -132,8 +132,8 @@ class _Till:
         body = {"device": self._device, "market_day": self._world.day.market_day, "uploads": uploads}
         path = f"/v1/terminals/{self._stall.terminal}/sync"
         answer: dict[str, Any] = await self._world.api.post("terminal", "orders", path, body)
-        if answer["conflicts"]:
-            raise Unkept(f"{self._stall.terminal}: an upload was taken for another: {answer['conflicts'][:1]}")
+        if wrong := unwanted(answer["uploads"]):
+            raise Unkept(f"{self._stall.terminal}: an upload was not taken: {wrong[0]}")
         return answer
 
     async def _close(self) -> None:

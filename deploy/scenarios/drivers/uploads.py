@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -12,22 +15,24 @@ Upload = dict[str, Any]
 
 @dataclass(slots=True)
 class Recorder:
-    """The memory of one device in one session. Numbers start at 1 and have no holes."""
+    """The memory of one device in one session. Numbers start at 1 and have no holes; each upload is chained to the one
+    before by its hash. `owner` is `terminal/ID` or `courier/ID`.
+    """
 
+    owner: str
     device: str
     session: str
     kept: list[Upload] = field(default_factory=list)
     sent: int = 0
+    _link: str | None = None
 
     def record(self, kind: str, at: datetime, body: dict[str, Any]) -> Upload:
         """Keeps a fact; `at` is the device's time."""
-        upload = {
-            "session": self.session,
-            "seq": len(self.kept) + 1,
-            "recorded_at": at.isoformat(),
-            "kind": kind,
-            "body": body,
-        }
+        upload: Upload = {"session": self.session, "seq": len(self.kept) + 1, "recorded_at": at.isoformat()}
+        upload |= {"kind": kind, "body": body, "body_hash": _hash(body), "prev_hash": self._link}
+        role, _, id = self.owner.partition("/")
+        link = {name: value for name, value in upload.items() if name != "body"}
+        self._link = _hash({"v": 1, role: id, "device": self.device, **link})
         self.kept.append(upload)
         return upload
 
@@ -35,6 +40,16 @@ class Recorder:
         """What was recorded since the last call, now counted as sent."""
         fresh, self.sent = self.kept[self.sent :], len(self.kept)
         return fresh
+
+
+def unwanted(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Answers to uploads that neither applied nor had applied before, or that have a flag."""
+    return [one for one in answers if one["answer"] not in {"applied", "repeated"} or one["flags"]]
+
+
+def _hash(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
 def in_pieces(rng: Random, uploads: list[Upload], size: int) -> list[list[Upload]]:

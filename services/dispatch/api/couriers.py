@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter, Request, Response
 
 from contracts.events.catalog import CourierPut, MarketDayPut
@@ -12,7 +14,6 @@ from services.dispatch.domain.catalog import key_of
 from services.dispatch.domain.job import HANDED_OUT
 from services.dispatch.repository import DispatchBook, shifts, views
 from services.dispatch.schemas import (
-    Answer,
     CourierRoute,
     Person,
     RouteStop,
@@ -26,6 +27,9 @@ from services.kit import sequenced
 from services.kit.http import IdempotencyKey
 from services.kit.ids import id_of_request
 from services.kit.problems import conflict, unavailable
+from services.kit.service import Context
+from services.kit.unit_of_work import UnitOfWork
+from services.kit.upload import Upload, read
 
 router = APIRouter(prefix="/v1/couriers", tags=["couriers"], dependencies=[COURIER])
 
@@ -51,12 +55,12 @@ async def shift(running: Running, courier: Slug, body: ShiftBody, idempotency_ke
     )
 
 
-async def _known(running: Running, courier: str, body: ShiftBody) -> None:
+async def _known(running: Context, courier: str, body: ShiftBody | None = None) -> None:
     keys = {f"courier {courier}": key_of(CourierPut, courier)}
-    if body.market_day:
+    if body and body.market_day:
         keys[f"market day {body.market_day}"] = key_of(MarketDayPut, body.market_day)
     lacking = [what for what, key in keys.items() if not await views.knows(running.pool, key)]
-    if body.wave and await views.wave(running.pool, body.wave) is None:
+    if body and body.wave and await views.wave(running.pool, body.wave) is None:
         lacking.append(f"wave {body.wave}")
     if lacking:
         raise unavailable(1, f"{' and '.join(lacking)} is not known here: on its way, or it does not exist")
@@ -74,21 +78,29 @@ async def route(running: Running, request: Request, courier: Slug) -> Response:
 
 @router.post("/{courier}/sync")
 async def sync(running: Running, courier: Slug, body: SyncBody) -> Synced:
-    """Takes what the device has recorded; each upload counts once and everything is kept."""
+    """Takes what the device has recorded; each upload is judged on its own, counts once, and is kept."""
+    await _known(running, courier)
+    owner = f"courier/{courier}"
     async with running.unit() as uow:
-        accepted = await sequenced.accept(uow.conn, f"courier/{courier}", body.uploads)
+        facts = [read(one, owner, uow.now, body.device or "", f"/uploads/{n}") for n, one in enumerate(body.uploads)]
+        accepted = await sequenced.accept(uow, owner, [reports.judged(upload) for upload in facts])
         book = DispatchBook(uow, None)
-        outcomes = await reports.take(book, courier, accepted.fresh)
+        effects = await reports.take(book, courier, accepted.fresh)
         await book.save()
-    told = dict(zip(map(id, accepted.fresh), outcomes, strict=True))
-    told |= {id(upload): ("repeated", "") for upload in accepted.repeated}
-    taken = ("conflict", "another content came under this number before")
-    answers = [
-        Answer(device=u.device, session=u.session, seq=u.seq, answer=answer, reason=reason)
-        for u, (answer, reason) in ((u, told.get(id(u), taken)) for u in body.uploads)
-    ]
+    named = {(upload.device, upload.session) for upload in accepted.uploads}
     sessions = [
-        SessionState(device=device, session=session, received_through=through, gaps=accepted.gaps[device, session])
-        for (device, session), through in accepted.received_through.items()
+        SessionState(device=device, session=session, received_through=state.through, gaps=list(state.gaps))
+        for (device, session), state in accepted.sessions.items()
+        if (device, session) in named
     ]
-    return Synced(uploads=answers, sessions=sessions)
+    return Synced(uploads=accepted.told(effects), sessions=sessions)
+
+
+async def redriven(uow: UnitOfWork, owner: str, upload: Upload, _about: Mapping[str, str]) -> str:
+    """Gives a kept upload its effect, late; why it still has none, else nothing."""
+    upload = reports.judged(upload)
+    if not upload.fault:
+        book = DispatchBook(uow, None)
+        await reports.take(book, owner.partition("/")[2], [upload])
+        await book.save()
+    return upload.fault

@@ -44,6 +44,7 @@ class Attempt:
     outcome: str
     reason: str
     recorded_at: datetime
+    clock_invalid: bool
     received_at: datetime
 
 
@@ -66,4 +67,5 @@ class Evidence:
     why: str
     note: str
     recorded_at: datetime
+    clock_invalid: bool
     received_at: datetime

@@ -45,8 +45,8 @@ class Job:
     """One order's delivery under one reservation. `epoch` only grows and fences earlier couriers.
 
     `waits` are what an incomplete job still lacks: catalogue keys and `recipient`, or, once its `load_g` and `cold_ml`
-    are known, `wave/<id>`: an answer from that wave's plan. `trip` and `stop` count from 1. A cancelled job without
-    lines is a tombstone: the cancel came before the schedule.
+    are known, `wave/<id>`: an answer from that wave's plan. `trip` and `stop` count from 1, `wrong_codes` counts in
+    this epoch. A cancelled job without lines is a tombstone: the cancel came before the schedule.
     """
 
     id: UUID
@@ -68,6 +68,7 @@ class Job:
     stop: int = 0
     eta: datetime | None = None
     attempts: int = 0
+    wrong_codes: int = 0
     reason: str = ""
 
 

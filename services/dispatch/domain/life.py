@@ -26,6 +26,13 @@ from services.dispatch.domain.job import ENDED, HANDED_OUT, Job, Slot, State
 
 E = TypeVar("E", bound=Event)
 
+WRONG_CODES = 5
+"""How many wrong codes an epoch of a job takes; after them none counts, not even the right one."""
+NEEDS_DESK = (
+    f"needs-desk: {WRONG_CODES} wrong codes were given; the desk must reassign the job, to this courier or another, "
+    "before a code counts again"
+)
+
 
 class Kind(StrEnum):
     """What a courier reports about a job."""
@@ -80,6 +87,7 @@ class Report:
     recorded_at: datetime
     code_right: bool = False
     reason: UndeliveredReason = UndeliveredReason.OTHER
+    clock_invalid: bool = False
 
 
 Message = ScheduleDelivery | CancelDelivery | Placed | Unplaced | Assigned | Report
@@ -148,7 +156,8 @@ def _assign(job: Job, to: Assigned) -> Decision:
     if job.slot is None or job.state not in HANDED_OUT | {State.PLANNED}:
         return Decision(job)
     state = State.ASSIGNED if job.state is State.PLANNED else job.state
-    taken = replace(job, state=state, courier=to.courier, epoch=job.epoch + 1, trip=to.trip, stop=to.stop, eta=to.eta)
+    place: dict[str, Any] = {"courier": to.courier, "trip": to.trip, "stop": to.stop, "eta": to.eta}
+    taken = replace(job, state=state, epoch=job.epoch + 1, wrong_codes=0, **place)
     event = _fact(
         JobAssigned, taken, wave=job.slot.wave, courier=to.courier, epoch=taken.epoch, trip=to.trip, eta=to.eta
     )
@@ -164,8 +173,11 @@ def _report(job: Job, report: Report) -> Decision:
         return Decision(job)  # nothing left to do, perhaps because a later report came first and implied it
     if job.state in ENDED:
         return Decision(job, verdict=Verdict.STALE, why=f"the job is already {job.state}")
+    if report.kind is Kind.DELIVER and job.wrong_codes >= WRONG_CODES:
+        return Decision(job, verdict=Verdict.REFUSED, why=NEEDS_DESK)
     if report.kind is Kind.DELIVER and not report.code_right:
-        return Decision(job, verdict=Verdict.REFUSED, why="the code is not the receiver's")
+        tried = replace(job, wrong_codes=job.wrong_codes + 1)
+        return Decision(tried, verdict=Verdict.REFUSED, why="the code is not the receiver's")
     return _carry(job, report)
 
 
@@ -176,7 +188,8 @@ def _carry(job: Job, report: Report) -> Decision:
     after = replace(job, state=State.LOADED)
     if report.kind is Kind.DELIVER:
         after = replace(after, state=State.DELIVERED, attempts=job.attempts + 1)
-        events.append(_fact(JobDelivered, job, delivered_at=report.recorded_at, **who))
+        at: dict[str, Any] = {"delivered_at": report.recorded_at, "clock_invalid": report.clock_invalid}
+        events.append(_fact(JobDelivered, job, **at, **who))
     elif report.kind is Kind.FAIL:
         after = replace(after, attempts=job.attempts + 1, reason=report.reason)
         events.append(_fact(AttemptFailed, job, attempt=after.attempts, reason=report.reason, **who))

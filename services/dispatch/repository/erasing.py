@@ -6,7 +6,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from contracts.events.orders import RecipientPut
-from services.kit import erasure
+from services.kit import erasure, kept
 from services.kit.outbox import Connection
 
 _BLANK = """
@@ -28,4 +28,6 @@ async def forget(conn: Connection, orders: Collection[UUID]) -> None:
     )
     for table in ("sequenced", "sequenced_conflict"):
         await conn.execute(_BLANK.format(table=table), found)
+    jobs = await conn.fetch('select id::text from job where "order" = any($1::uuid[])', found)
+    await kept.forget(conn, "dispatch", [row["id"] for row in jobs])
     await erasure.forget(conn, RecipientPut.TOPIC, [str(order) for order in found])

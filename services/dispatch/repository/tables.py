@@ -6,10 +6,10 @@ JOBS = """
 insert into job select * from jsonb_populate_recordset(null::job, $1::text::jsonb)
 on conflict (id) do update set
   (state, waits, load_g, cold_ml, wave, slot_from, slot_until, as_promised, courier, epoch, trip, stop, eta, attempts,
-   reason) =
+   wrong_codes, reason) =
   (excluded.state, excluded.waits, excluded.load_g, excluded.cold_ml, excluded.wave, excluded.slot_from,
    excluded.slot_until, excluded.as_promised, excluded.courier, excluded.epoch, excluded.trip, excluded.stop,
-   excluded.eta, excluded.attempts, excluded.reason)
+   excluded.eta, excluded.attempts, excluded.wrong_codes, excluded.reason)
 """
 WAVES = """
 insert into wave select * from jsonb_populate_recordset(null::wave, $1::text::jsonb)

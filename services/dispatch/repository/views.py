@@ -125,13 +125,13 @@ async def job(pool: Pool, id: UUID) -> Row | None:
     if record is None:
         return None
     tries = await pool.fetch(
-        "select n, courier, epoch, outcome, reason, recorded_at, received_at from job_attempt "
+        "select n, courier, epoch, outcome, reason, recorded_at, clock_invalid, received_at from job_attempt "
         "where job = $1 order by n",
         id,
     )
     evidence = await pool.fetch(
-        "select courier, device, session, seq, kind, epoch, code_right, verdict, why, note, recorded_at, received_at "
-        "from evidence where job = $1 order by received_at, device, session, seq",
+        "select courier, device, session, seq, kind, epoch, code_right, verdict, why, note, recorded_at, "
+        "clock_invalid, received_at from evidence where job = $1 order by received_at, device, session, seq",
         id,
     )
     parts = {"job": id, "tries": list(map(dict, tries)), "evidence": list(map(dict, evidence))}

@@ -1,8 +1,9 @@
-"""The route of stall terminals: they upload what they have and are told what they need."""
+"""The routes of stall terminals: they upload what they have and learn what they need."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -10,10 +11,12 @@ from starlette.responses import Response
 
 from contracts.events.orders import SaleConflicted
 from contracts.values import Slug, pool_of
-from services.kit import problems, sequenced
+from services.kit import problems, sequenced, sequenced_table
 from services.kit.http import require
+from services.kit.sequenced import Accepted
 from services.kit.service import Context
 from services.kit.unit_of_work import UnitOfWork
+from services.kit.upload import Key, Session, Upload, UploadAnswer, read
 from services.orders import schemas_terminal as s
 from services.orders.api import answers
 from services.orders.api.intake import refused
@@ -24,6 +27,9 @@ from services.orders.repository import projections, stall
 from services.orders.repository.catalog import CatalogCache
 
 Terminal = Annotated[str, Depends(require("terminal", "operator"))]
+Operator = Annotated[str, Depends(require("operator"))]
+Effects = dict[Key, tuple[str, str]]
+_CLASH = ("conflict", "this sale id has another content, or is another terminal's")
 
 
 def routes(context: Context, cache: CatalogCache) -> APIRouter:
@@ -32,11 +38,38 @@ def routes(context: Context, cache: CatalogCache) -> APIRouter:
 
     @router.post("/v1/terminals/{id}/sync")
     async def sync(id: Slug, body: s.SyncIn, _role: Terminal) -> Response:
-        """Facts take effect when they arrive, each once; `received_through` and `gaps` say what is still missing."""
+        """Takes each upload on its own: it applies once, or is kept with the reason, and never holds up another.
+        `received_through` and `gaps` say what is still missing.
+        """
         async with context.unit() as uow:
             return answers.json(await _sync(uow, await cache.current(uow.conn), id, body))
 
+    @router.post("/v1/terminals/{id}:reset-device")
+    async def reset(id: Slug, _role: Operator, body: s.ResetIn | None = None) -> Response:
+        """Retires the terminal's device: it may still upload what it holds, and is lent nothing. The device that is
+        named, or else the next new one that syncs, takes its place.
+        """
+        async with context.unit() as uow:
+            if await stall.lock_terminal(uow.conn, id) is None:
+                raise problems.not_found(f"terminal {id}")
+            device = body.device if body else None
+            retired = await stall.reset_device(uow.conn, id, device)
+        return answers.json({"terminal": id, "device": device, "retired": retired})
+
     return router
+
+
+async def redriven(uow: UnitOfWork, owner: str, upload: Upload, about: Mapping[str, str]) -> str:
+    """Gives a kept upload its effect, late; why it still has none, else nothing."""
+    id = owner.partition("/")[2]
+    if await stall.lock_terminal(uow.conn, id) is None:
+        return f"terminal {id} is not in the catalogue"
+    fact = s.fact(upload, id, about["pool"], await CatalogCache().current(uow.conn))
+    if isinstance(fact, str):
+        return fact
+    sessions = await sequenced_table.progress(uow.conn, owner)
+    await _take(uow, id, [fact], {session: state.through for session, state in sessions.items()})
+    return ""
 
 
 async def _sync(uow: UnitOfWork, catalog: Catalog, id: str, body: s.SyncIn) -> dict[str, Any]:
@@ -48,73 +81,88 @@ async def _sync(uow: UnitOfWork, catalog: Catalog, id: str, body: s.SyncIn) -> d
         raise problems.not_found(f"terminal {id}")
     if body.market_day not in catalog.market_days:
         raise problems.unprocessable("/market_day", f"market day {body.market_day} is not known")
-    pool = pool_of(body.market_day, terminal["site"])
-    facts = _facts(body, id, pool, catalog)
-    owner = f"terminal/{id}"
-    conflicts: list[dict[str, Any]] = []
-    if facts:
-        uploads = [s.numbered(body.device, one) for one in body.uploads]
-        before = await stall.conflicts_known(uow.conn, owner, [upload.key for upload in uploads])
-        accepted = await sequenced.accept(uow.conn, owner, uploads)
-        conflicts += await _take(uow, id, [facts[one.key] for one in accepted.fresh], accepted.received_through)
-        conflicts += _report(uow, facts, accepted, before)
-    return await _answer(uow, catalog, id, body.device, pool, conflicts)
+    active = await _is_active(uow, id, body.device)
+    pool, owner = pool_of(body.market_day, terminal["site"]), f"terminal/{id}"
+    uploads = _read(uow, owner, body)
+    facts = [s.fact(upload, id, pool, catalog) for upload in uploads]
+    uploads = [
+        replace(upload, fault=fact) if isinstance(fact, str) else upload
+        for upload, fact in zip(uploads, facts, strict=True)
+    ]
+    accepted = await sequenced.accept(uow, owner, uploads, {"pool": pool})
+    effects: Effects = {}
+    if uploads:
+        by_key: dict[Key, domain.Upload] = {}
+        for upload, fact in zip(uploads, facts, strict=True):
+            if isinstance(fact, domain.Upload):  # of two contents under one number the first counts
+                by_key.setdefault(upload.key, fact)
+        received = {session: state.through for session, state in accepted.sessions.items()}
+        effects = await _take(uow, id, [by_key[upload.key] for upload in accepted.fresh], received)
+        _report(uow, id, pool, accepted)
+    return await _answer(uow, catalog, id, body.device, pool, accepted, effects, active=active)
 
 
-def _facts(body: s.SyncIn, id: str, pool: str, catalog: Catalog) -> dict[sequenced.Key, domain.Upload]:
-    """Every upload as a fact by its number; of two contents under one number the first stands."""
-    found: dict[sequenced.Key, domain.Upload] = {}
+async def _is_active(uow: UnitOfWork, id: str, device: str) -> bool:
+    active, retired = await stall.bind_device(uow.conn, id, device)
+    if active == device or retired:
+        return active == device
+    raise problems.conflict(
+        f"terminal {id} works with device {active}, so {device} can't sync for it. Use that device, or let an operator "
+        f"change it with POST /v1/terminals/{id}:reset-device",
+        "other-device",
+    )
+
+
+def _read(uow: UnitOfWork, owner: str, body: s.SyncIn) -> list[Upload]:
     for n, one in enumerate(body.uploads):
         if one.device not in {None, body.device}:
             raise problems.unprocessable(f"/uploads/{n}/device", "one terminal is one device")
-        upload = s.numbered(body.device, one)
-        found.setdefault(upload.key, s.fact(upload, id, pool, catalog, f"/uploads/{n}"))
-    return found
+    return [read(one, owner, uow.now, body.device, f"/uploads/{n}") for n, one in enumerate(body.uploads)]
 
 
-async def _take(
-    uow: UnitOfWork, id: str, fresh: Sequence[domain.Upload], received: dict[sequenced.Session, int]
-) -> list[dict[str, Any]]:
+async def _take(uow: UnitOfWork, id: str, fresh: Sequence[domain.Upload], received: Mapping[Session, int]) -> Effects:
     sales = {one.body.sale for one in fresh if isinstance(one.body, domain.Sale | domain.Void)}
     before = await stall.load_stall(uow.conn, id, sales)
     after, events = domain.fold(before, fresh, received)
     await stall.save_stall(uow.conn, id, before, after, uow.now)
     for event in events:
         uow.emit(event)
-    clashes = [event for event in events if isinstance(event, SaleConflicted)]
-    return [{"session": one.session, "seq": one.seq_no, "why": "this sale id has another content"} for one in clashes]
+    return {(e.device, e.session, e.seq_no): _CLASH for e in events if isinstance(e, SaleConflicted)}
 
 
-def _report(
-    uow: UnitOfWork,
-    facts: dict[sequenced.Key, domain.Upload],
-    accepted: sequenced.Accepted,
-    before: tuple[dict[sequenced.Key, bytes], set[Any]],
-) -> list[dict[str, Any]]:
-    """Numbers that came again with another content: kept and shown each time, told the world once each."""
-    stands, told = before
-    stands = {one.key: one.digest for one in accepted.fresh} | stands
-    for one in accepted.conflicts:
-        if (one.key, one.digest) not in told:
-            told.add((one.key, one.digest))
-            uow.emit(domain.conflicted(facts[one.key], stands[one.key].hex(), one.digest.hex()))
-    return [
-        {"session": one.session, "seq": one.seq, "why": "this number has another content"} for one in accepted.conflicts
-    ]
+def _report(uow: UnitOfWork, id: str, pool: str, accepted: Accepted) -> None:
+    """Publishes numbers that came again with another content, once for each content."""
+    for one in accepted.news:
+        first = accepted.stands[one.key].digest
+        uow.emit(domain.conflicted(s.place(one, id, pool), first.hex(), one.digest.hex()))
 
 
 async def _answer(
-    uow: UnitOfWork, catalog: Catalog, id: str, device: str, pool: str, conflicts: list[dict[str, Any]]
+    uow: UnitOfWork,
+    catalog: Catalog,
+    id: str,
+    device: str,
+    pool: str,
+    accepted: Accepted,
+    effects: Effects,
+    *,
+    active: bool,
 ) -> dict[str, Any]:
-    progress = await sequenced.progress(uow.conn, f"terminal/{id}")
-    mine = {session: state for (owner, session), state in progress.items() if owner == device}
+    mine = {session: state for (owner, session), state in accepted.sessions.items() if owner == device}
+    uploads = accepted.told(effects)
     return {
         "pool": pool,
-        "received_through": {session: through for session, (through, _) in mine.items()},
-        "gaps": {session: gaps for session, (_, gaps) in mine.items()},
-        "conflicts": conflicts,
+        "active": active,
+        "uploads": [one.model_dump() for one in uploads],
+        "received_through": {session: state.through for session, state in mine.items()},
+        "gaps": {session: state.gaps for session, state in mine.items()},
+        "conflicts": [_conflict(one) for one in uploads if one.answer == "conflict"],
         "prices": s.stall_prices(catalog, uow.now),
         "sold_out": await projections.sold_out_in(uow.conn, pool),
         "recalls": [],
-        "allotment": await projections.allotment_of(uow.conn, id, pool),
+        "allotment": await projections.allotment_of(uow.conn, id, pool) if active else [],
     }
+
+
+def _conflict(one: UploadAnswer) -> dict[str, Any]:
+    return {"session": one.session, "seq": one.seq, "why": one.reason}

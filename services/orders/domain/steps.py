@@ -13,6 +13,7 @@ from contracts.envelope import Event
 from contracts.events import dispatch, inventory, orders
 from contracts.values import CancelReason, UndeliveredReason
 from services.orders.domain.order import (
+    WRONG_CODE,
     Awaiting,
     Cancel,
     Collect,
@@ -173,8 +174,8 @@ def ready(order: Order, message: Any, now: datetime) -> Decision:
 
 def collect(order: Order, message: Collect, _now: datetime) -> Decision:
     """The right code takes the goods out; any other changes nothing. A repeat with the right code is fine."""
-    if message.code != order.terms.code:
-        return Decision(order, step=False, refused="the code is not that of this order")
+    if not order.terms.has_code(message.code):
+        return Decision(order, step=False, refused=WRONG_CODE)
     if order.state is State.COLLECTED:
         return Decision(order, step=False)
     terms = order.terms

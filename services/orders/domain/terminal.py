@@ -15,6 +15,7 @@ from uuid import UUID
 
 from contracts.envelope import Event
 from contracts.events import orders as o
+from contracts.values import LateFact
 
 SessionKey = tuple[str, str]
 """Device and session: what `seq` counts in."""
@@ -68,7 +69,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One numbered fact of a terminal. Device time is kept, never trusted."""
+    """One numbered fact of a terminal. Device time is kept, never trusted; with `clock_invalid` it is our own."""
 
     terminal: str
     pool: str
@@ -77,6 +78,7 @@ class Upload:
     seq: int
     recorded_at: datetime
     body: Open | Sale | Void | Count | Close
+    clock_invalid: bool = False
 
     @property
     def key(self) -> SessionKey:
@@ -92,16 +94,21 @@ class Upload:
             "session": self.session,
             "seq_no": self.seq,
             "recorded_at": self.recorded_at,
+            "clock_invalid": self.clock_invalid,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A cash session so far: float, what was taken less what was voided, and its manifest once it is closed."""
+    """A cash session so far: float, what was taken less what was voided, and its manifest once it is closed.
+
+    What comes once it is closed and complete counts in `adjusted_fen` and changes nothing else.
+    """
 
     pool: str
     float_fen: int = 0
     taken_fen: int = 0
+    adjusted_fen: int = 0
     manifest: Upload | None = None
     complete: bool = False
 
@@ -148,32 +155,38 @@ def take(stall: Stall, upload: Upload) -> tuple[Stall, list[Event]]:
     match upload.body:
         case Open(float_fen):
             opened = o.SessionOpened(**upload.origin(), float_fen=float_fen)
+            if session.complete:
+                stall, adjusted = _adjust(stall, upload, session, LateFact.OPEN, float_fen)
+                return stall, [opened, adjusted]
             return _with(stall, upload.key, replace(session, float_fen=float_fen)), [opened]
         case Sale():
-            return _sold(stall, upload, upload.body, session)
+            return _sold(stall, upload, upload.body)
         case Void():
             return _voided(stall, upload, upload.body)
         case Close():
-            return _with(stall, upload.key, replace(session, manifest=upload, complete=False)), []
+            if session.complete:
+                stall, adjusted = _adjust(stall, upload, session, LateFact.CLOSE, 0, cash_fen=upload.body.cash_fen)
+                return stall, [adjusted]
+            return _with(stall, upload.key, replace(session, manifest=upload)), []
         case Count():
             return stall, []
 
 
-def _sold(stall: Stall, upload: Upload, sale: Sale, session: Session) -> tuple[Stall, list[Event]]:
+def _sold(stall: Stall, upload: Upload, sale: Sale) -> tuple[Stall, list[Event]]:
     known = stall.sales.get(sale.sale)
     if known is not None and isinstance(known.body, Sale):
         same = known.body.hash == sale.hash and known.terminal == upload.terminal
         return stall, [] if same else [conflicted(upload, known.body.hash, sale.hash)]
     stall = replace(stall, sales={**stall.sales, sale.sale: upload})
-    stall = _with(stall, upload.key, replace(session, taken_fen=session.taken_fen + sale.total_fen))
     recorded: Event = o.SaleRecorded(
         **upload.origin(), sale=sale.sale, lines=list(sale.lines), total_fen=sale.total_fen
     )
+    stall, adjusted = _count(stall, upload, LateFact.SALE, sale.total_fen, sale.sale)
     waiting = stall.voids.get(sale.sale)
     if waiting is None or waiting.terminal != upload.terminal:
-        return stall, [recorded]
+        return stall, [recorded, *adjusted]
     stall, undone = _undo(stall, waiting, upload, sale)
-    return stall, [recorded, undone]
+    return stall, [recorded, *adjusted, *undone]
 
 
 def _voided(stall: Stall, upload: Upload, void: Void) -> tuple[Stall, list[Event]]:
@@ -185,15 +198,33 @@ def _voided(stall: Stall, upload: Upload, void: Void) -> tuple[Stall, list[Event
     stall = replace(stall, voids={**stall.voids, void.sale: upload})
     if known is None or not isinstance(known.body, Sale):
         return stall, []
-    stall, undone = _undo(stall, upload, known, known.body)
-    return stall, [undone]
+    return _undo(stall, upload, known, known.body)
 
 
-def _undo(stall: Stall, void: Upload, sold: Upload, sale: Sale) -> tuple[Stall, Event]:
+def _undo(stall: Stall, void: Upload, sold: Upload, sale: Sale) -> tuple[Stall, list[Event]]:
     # The money leaves the box of the session in which it was voided; the goods go back to the pool they came from.
-    session = stall.sessions.get(void.key) or Session(void.pool)
-    stall = _with(stall, void.key, replace(session, taken_fen=session.taken_fen - sale.total_fen))
-    return stall, o.SaleVoided(**void.origin(sold.pool), sale=sale.sale, lines=list(sale.lines))
+    stall, adjusted = _count(stall, void, LateFact.VOID, -sale.total_fen, sale.sale)
+    return stall, [o.SaleVoided(**void.origin(sold.pool), sale=sale.sale, lines=list(sale.lines)), *adjusted]
+
+
+def _count(stall: Stall, upload: Upload, fact: LateFact, amount_fen: int, sale: UUID) -> tuple[Stall, list[Event]]:
+    """Counts money in the upload's session: in its figures, or beside them once it is closed and complete."""
+    session = stall.sessions.get(upload.key) or Session(upload.pool)
+    if not session.complete:
+        return _with(stall, upload.key, replace(session, taken_fen=session.taken_fen + amount_fen)), []
+    stall, adjusted = _adjust(stall, upload, session, fact, amount_fen, sale=sale)
+    return stall, [adjusted]
+
+
+def _adjust(
+    stall: Stall, upload: Upload, session: Session, fact: LateFact, amount_fen: int, **more: Any
+) -> tuple[Stall, Event]:
+    assert session.manifest is not None
+    adjusted = replace(session, adjusted_fen=session.adjusted_fen + amount_fen)
+    event = o.SessionAdjusted(
+        **upload.origin(), fact=fact, close_seq=session.manifest.seq, amount_fen=amount_fen, **more
+    )
+    return _with(stall, upload.key, adjusted), event
 
 
 def conflicted(upload: Upload, kept: str, other: str) -> o.SaleConflicted:

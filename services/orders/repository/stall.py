@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,6 @@ import asyncpg
 import orjson
 
 from contracts.events.orders import SaleLine
-from services.kit.sequenced import Key
 from services.orders.domain.terminal import Close, Sale, Session, SessionKey, Stall, Upload, Void
 from services.orders.repository.rows import Connection, insert
 
@@ -23,6 +22,7 @@ _UPLOAD = {
     "session": "text",
     "seq": "bigint",
     "recorded_at": "timestamptz",
+    "clock_invalid": "boolean",
     "received_at": "timestamptz",
 }
 _SALE = {**_UPLOAD, "lines": "jsonb", "total_fen": "bigint"}
@@ -42,10 +42,12 @@ _SESSION = {
     "pool": "text",
     "float_fen": "bigint",
     "taken_fen": "bigint",
+    "adjusted_fen": "bigint",
     "last_seq": "bigint",
     "cash_fen": "bigint",
     "close_seq": "bigint",
     "closed_at": "timestamptz",
+    "close_clock_invalid": "boolean",
     "complete": "boolean",
 }
 
@@ -82,25 +84,36 @@ async def save_stall(conn: Connection, terminal: str, before: Stall, after: Stal
     await insert(conn, "stall_session", _SESSION, [_session_row(terminal, k, s) for k, s in moved], tail)
 
 
-async def conflicts_known(conn: Connection, owner: str, keys: Sequence[Key]) -> tuple[dict[Key, bytes], set[Any]]:
-    """By upload number: the digest that stands, and which other digests were kept as conflicts already."""
-    arrays = [[key[n] for key in keys] for n in range(3)]
-    wanted = "join unnest($2::text[], $3::text[], $4::bigint[]) as r(device, session, seq) using (device, session, seq)"
-    stands = await conn.fetch(
-        f"select device, session, seq, digest from sequenced {wanted} where owner = $1",  # noqa: S608
-        owner,
-        *arrays,
+async def bind_device(conn: Connection, terminal: str, device: str) -> tuple[str | None, bool]:
+    """Makes the device the terminal's active one if it has none; the active one (None after a reset), and whether this
+    device was the active one before a reset. Call it under `lock_terminal`.
+    """
+    row = await conn.fetchrow(
+        "insert into terminal_device as old (terminal, device) values ($1, $2) on conflict (terminal) do update "
+        "set device = coalesce(old.device, case when $2 = any(old.retired) then null else $2 end) "
+        "returning device, $2 = any(retired) as retired",
+        terminal,
+        device,
     )
-    kept = await conn.fetch(
-        f"select device, session, seq, digest from sequenced_conflict {wanted} where owner = $1",  # noqa: S608
-        owner,
-        *arrays,
+    assert row is not None
+    return row["device"], row["retired"]
+
+
+async def reset_device(conn: Connection, terminal: str, device: str | None) -> list[str]:
+    """Retires the active device, so that the next new one, or `device` alone, becomes active; all retired ones."""
+    row = await conn.fetchrow(
+        "insert into terminal_device as old (terminal, device) values ($1, $2) on conflict (terminal) do update "
+        "set device = $2, retired = array(select distinct r from unnest(array_append(old.retired, old.device)) as r "
+        "where r is distinct from $2 and r is not null order by r) returning retired",
+        terminal,
+        device,
     )
-    return {tuple(row)[:3]: row["digest"] for row in stands}, {(tuple(row)[:3], row["digest"]) for row in kept}
+    return list(row["retired"]) if row else []
 
 
 def _upload(row: asyncpg.Record, body: Sale | Void) -> Upload:
-    return Upload(row["terminal"], row["pool"], row["device"], row["session"], row["seq"], row["recorded_at"], body)
+    names = ("terminal", "pool", "device", "session", "seq", "recorded_at", "clock_invalid")
+    return Upload(**{name: row[name] for name in names}, body=body)
 
 
 def _lines(text: str) -> tuple[SaleLine, ...]:
@@ -108,7 +121,8 @@ def _lines(text: str) -> tuple[SaleLine, ...]:
 
 
 def _origin(upload: Upload, now: datetime) -> tuple[Any, ...]:
-    return upload.terminal, upload.pool, upload.device, upload.session, upload.seq, upload.recorded_at, now
+    place = (upload.terminal, upload.pool, upload.device, upload.session, upload.seq)
+    return *place, upload.recorded_at, upload.clock_invalid, now
 
 
 def _sale_row(upload: Upload, now: datetime) -> list[tuple[Any, ...]]:
@@ -126,14 +140,15 @@ def _line_rows(upload: Upload) -> list[tuple[Any, ...]]:
 
 
 def _session(row: asyncpg.Record) -> Session:
-    return Session(row["pool"], row["float_fen"], row["taken_fen"], _manifest(row), row["complete"])
+    figures = (row["float_fen"], row["taken_fen"], row["adjusted_fen"])
+    return Session(row["pool"], *figures, _manifest(row), row["complete"])
 
 
 def _manifest(row: asyncpg.Record) -> Upload | None:
     if row["last_seq"] is None:
         return None
     place = (row["terminal"], row["pool"], row["device"], row["session"], row["close_seq"], row["closed_at"])
-    return Upload(*place, Close(row["last_seq"], row["cash_fen"]))
+    return Upload(*place, Close(row["last_seq"], row["cash_fen"]), row["close_clock_invalid"])
 
 
 def _session_row(terminal: str, key: SessionKey, session: Session) -> tuple[Any, ...]:
@@ -145,9 +160,11 @@ def _session_row(terminal: str, key: SessionKey, session: Session) -> tuple[Any,
         session.pool,
         session.float_fen,
         session.taken_fen,
+        session.adjusted_fen,
         close.last_seq if close else None,
         close.cash_fen if close else None,
         closing.seq if closing else None,
         closing.recorded_at if closing else None,
+        closing.clock_invalid if closing else False,
         session.complete,
     )
