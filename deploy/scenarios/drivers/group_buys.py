@@ -46,7 +46,9 @@ async def _live(world: World, buy: GroupBuy) -> None:
 
 def _terms(world: World, buy: GroupBuy) -> dict[str, Any]:
     terms, scenario = buy.terms, world.day.scenario
-    cap = amount(scenario.good(terms.item), buy.line.quantity * len(buy.pledges))
+    # Enough for its threshold too, which some group-buys are meant to miss.
+    wanted = terms.threshold.at_least if terms.threshold.of == "people" else 0
+    cap = amount(scenario.good(terms.item), buy.line.quantity * max(len(buy.pledges), wanted))
     return {
         "campaign_id": str(buy.id),
         "market_day": world.day.market_day,
