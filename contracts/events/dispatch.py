@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from contracts.envelope import Event
 from contracts.events.orders import GoodsLine
-from contracts.values import Digest, Instant, Pool, Proof, Slug, Token, UndeliveredReason, Words
+from contracts.values import Digest, Instant, Pool, Proof, Slug, UndeliveredReason, Words
 
 
 class DispatchCommand(Event, topic="dispatch.command.v1"):
@@ -166,7 +166,7 @@ class WavePlanned(WaveEvent):
     higher version whenever its plan changes before the release; `unserved` counts what all its plans left out."""
 
     version: int
-    planner: Token
+    planner: Words
     routes: int
     stops: int
     metres: int
