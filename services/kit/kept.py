@@ -32,11 +32,11 @@ with gone as (
     select from unnest($1::text[]) as name where position(name in lower(convert_from(payload, 'UTF8'))) > 0)
   returning scope
 ), free as (delete from parked_scope where consumer = $2 and scope in (select scope from gone))
-update sequenced set body = '{}', erased_at = now()
+update sequenced set body = '{}', device_time = left(device_time, 0), erased_at = now()
 where concat_ws('/', owner, device, session, seq) in (select scope from gone)
 """
 _FORGET_CONFLICTS = """
-update sequenced_conflict set given = null, body = '{}', erased_at = now()
+update sequenced_conflict set given = null, body = '{}', device_time = left(device_time, 0), erased_at = now()
 where given is not null and exists (
   select from unnest($1::text[]) as name where position(name in lower(given)) > 0)
 """

@@ -139,6 +139,7 @@ async def test_dispatch_forgets_what_couriers_wrote_also_when_it_comes_late(worl
     await world.released([order])
     courier = str((await world.job(order))["courier"])
     words = {"reason": "给诸葛长乐", "note": "left at 3-302"}
+    first = upload(1, "fail", order, **words) | {"recorded_at": "诸葛长乐 at 9"}
 
     async def sync(*uploads: dict[str, Any]) -> list[str]:
         body = {"device": "phone", "uploads": list(uploads)}
@@ -148,7 +149,7 @@ async def test_dispatch_forgets_what_couriers_wrote_also_when_it_comes_late(worl
     unread = upload(3, "fail", order, **words)
     unread["body"]["epoch"] = "first"
     done = upload(2, "deliver", order, code="4711")
-    assert await sync(upload(1, "fail", order, **words), done, unread) == ["applied", "applied", "kept"]
+    assert await sync(first, done, unread) == ["applied", "applied", "kept"]
     odd = upload(1, "fail", order, reason="3-302", note="\x00")
     assert await sync(upload(1, "fail", order, reason="3-302"), odd) == ["conflict", "conflict"]
     assert await world.tables_with("3-302") == {"evidence", "sequenced", "sequenced_conflict"}
@@ -156,7 +157,7 @@ async def test_dispatch_forgets_what_couriers_wrote_also_when_it_comes_late(worl
     await world.feed(world.tombstone(order.id))
     for planted in ("3-302", "诸葛长乐", order.recipient.name, order.recipient.phone, order.code):
         assert await world.tables_with(planted) == set(), planted
-    assert await sync(upload(1, "fail", order, **words), done) == ["repeated", "repeated"]
+    assert await sync(first, done) == ["repeated", "repeated"]
     assert await sync(upload(4, "fail", order, **words)) == ["stale"]
     assert await world.tables_with("3-302") == set()
     assert await sync(unread) == ["kept"]

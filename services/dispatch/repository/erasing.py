@@ -15,7 +15,7 @@ told as (
   select 'courier/' || courier as owner, device, session, seq from evidence where job in (select id from about)
   union select owner, device, session, seq from sequenced where body->>'job' in (select id::text from about)
 )
-update {table} t set body = '{{}}', erased_at = now() from told
+update {table} t set body = '{{}}', device_time = left(device_time, 0), erased_at = now() from told
 where (t.owner, t.device, t.session, t.seq) = (told.owner, told.device, told.session, told.seq) and t.erased_at is null
 """
 
