@@ -29,12 +29,12 @@ CHECKS = {
 }
 WITHOUT_STACK = {"the tests without a stack": ["-m", "pytest", "-m", "not stack and not long"]}
 FAST = {
-    "the unit tests": ["-m", "pytest", "-m", "not stack and not long", "tests/unit"],
+    "the unit tests": ["-m", "pytest", "-m", "not stack and not long and not slow", "tests/unit"],
     "the property and contract tests": [
         "-m",
         "pytest",
         "-m",
-        "not stack and not long",
+        "not stack and not long and not slow",
         "tests/property",
         "tests/contract",
     ],

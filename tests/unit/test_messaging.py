@@ -149,6 +149,7 @@ def test_a_log_that_repeats_itself_is_thinned_out(monkeypatch: pytest.MonkeyPatc
     assert sparse.filter(line("gone: %s"))
 
 
+@pytest.mark.slow
 def test_the_memory_of_partitions_stays_small():
     """It grew a worker by 14 MB: one entry for each of the last 65 536 subjects."""
     publisher._hash.cache_clear()

@@ -72,6 +72,7 @@ def test_nobody_knows_an_order_or_an_arrival_before_its_time():
             assert one.release_s <= wave or one.release_s in {ask.announced_s, now.next_s}
 
 
+@pytest.mark.slow
 def test_ours_is_cheaper_than_greedy_never_later_and_above_hindsight():
     greedy, ours = Simulation(DAY, policy.greedy).run(), Simulation(DAY, Conditional(futures=3), OTHERS).run()
     floor = hindsight(DAY)
@@ -88,7 +89,9 @@ def test_ours_is_cheaper_than_greedy_never_later_and_above_hindsight():
     assert Simulation(DAY, policy.greedy).run().driven == greedy.driven
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 10])
+@pytest.mark.slow
 def test_nobody_is_late_on_days_whose_future_is_seen_only_by_many_examples(seed):
     market = Market()
     others = [market_day(market, KNOWN + n) for n in range(Conditional().futures)]
