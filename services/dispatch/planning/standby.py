@@ -44,11 +44,14 @@ class Standby:
     ) -> None:
         await asyncio.gather(*(child.stop() for child in self._children))
 
-    async def better(self, part: Part, budget_s: float = 0.1, seed: int = 0) -> Plan | None:
+    async def better(
+        self, part: Part, budget_s: float = 0.1, seed: int = 0, iterations: int | None = None
+    ) -> Plan | None:
         """The best plan of the part that keeps every rule, searched from its plan on by each process with a seed of
-        its own; None if there is none in time, as while a process still loads or is at what was asked before.
+        its own; None if there is none in time, as while a process still loads or is at what was asked before. Bounded
+        by `iterations`, and with time enough for them, equal calls give equal plans.
         """
-        job = Job(part.problem, budget_s, time.monotonic(), warm=part.plan, focus=part.order)
+        job = Job(part.problem, budget_s, time.monotonic(), warm=part.plan, focus=part.order, iterations=iterations)
         async with self._turn:
             seeds = range(seed * len(self._children), (seed + 1) * len(self._children))
             asked = zip(self._children, seeds, strict=True)
@@ -57,12 +60,14 @@ class Standby:
         best = min(plans, key=lambda plan: assemble.worth(part.problem, plan), default=None)
         return None if best is None or checker.faults(part.problem, best) else best
 
-    async def improve(self, engine: Engine, order: str, budget_s: float = 0.1) -> Diff | None:
+    async def improve(
+        self, engine: Engine, order: str, budget_s: float = 0.1, iterations: int | None = None
+    ) -> Diff | None:
         """Searches around an order that the engine has just taken up, and has it take what is better: all in that
         time. None where there is nothing better, or the plan has moved on meanwhile."""
         began = time.monotonic()
         part = engine.around(order)
-        found = await self.better(part, budget_s - TAKE_S - (time.monotonic() - began))
+        found = await self.better(part, budget_s - TAKE_S - (time.monotonic() - began), iterations=iterations)
         return engine.take(part, found) if found else None
 
 
