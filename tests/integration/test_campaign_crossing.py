@@ -51,7 +51,7 @@ class House:
 
     async def stocked(self, quantity: int) -> None:
         """So many jars of honey in the pool."""
-        await self.inventory.stocked("honey", quantity, pool=POOL)
+        await self.inventory.stocked("honey", quantity, pool=POOL, harvested_at=NOW.isoformat())
 
     async def figures(self) -> tuple[int, ...]:
         """Honey: on hand, allocated, shortfall, available"""

@@ -86,8 +86,12 @@ async def test_writers_and_pruning_at_once_leave_no_hole(world: World):
     done = asyncio.Event()
 
     async def write(subject: str) -> None:
-        for _ in range(40):
+        for n in range(40):
             taken.setdefault(subject, []).append(await speak(world, subject))
+            if n % 10 == 9:  # silent for long enough to be copied and to go
+                passes = len(gone)
+                while len(gone) < passes + 3:
+                    await asyncio.sleep(0.001)
 
     async def clean() -> None:
         while not done.is_set():
