@@ -105,7 +105,7 @@ async def test_dispatch_survives_every_edge(world: World, monkeypatch: pytest.Mo
         "/v1/waves/noon/plan:apply": {"version": 1, "moves": [{"jobs": [job], "courier": "van-1", "trip": 1}]},
         f"/v1/jobs/{job}:reassign": {"courier": "van-1", "expected_epoch": 1},
     }
-    ids = {"wave": "noon", "job": job, "courier": "van-1"}
+    ids = {"wave": "noon", "job": job, "courier": "van-1", "id": "1"}
     document = (await world.http.get("/openapi.json")).json()
 
     async def call(method: str, path: str, **more: Any) -> Any:

@@ -7,6 +7,7 @@ from services.kit.health import Finding, Readiness
 from tests.integration.probe.service import Add
 from tests.integration.probe.world import World
 from tests.integration.test_http import make_context
+from tests.stack import eventually
 
 pytestmark = pytest.mark.stack
 
@@ -30,7 +31,11 @@ async def test_readiness_sees_the_real_broker_and_the_backlog(world: World) -> N
     kafka = readiness.Kafka(here.settings, readiness.topics_of(here))
     state = Readiness()
     state.checks |= readiness.worker_checks(here, kafka)
-    assert (await state.report())[0]
+
+    async def ready() -> bool:
+        return (await state.report())[0]
+
+    await eventually(ready)
     await world.add(Add(account="a", n=1))
     await world.pool.execute("update outbox set created_at = created_at - interval '1 minute'")
     is_ready, found = await state.report()
