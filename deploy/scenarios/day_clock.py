@@ -115,7 +115,7 @@ class DayClock:
         pace, backlog = self._pace, self._backlog
         yield Limit(self._hard[-1] + AFTER_MIN, "the end of the day")
         yield Limit(backlog.since + SERVICES_MIN, "services")
-        if held := min((hold.since for hold in pace.holds), default=None):
+        if held := min((hold.due for hold in pace.holds), default=None):
             yield Limit(held + PEOPLE_MIN, "answers")
         if (due := pace.next()) is not None:
             yield Limit(due + PEOPLE_MIN, "people")
@@ -130,15 +130,15 @@ class DayClock:
         """Whether something is due before a hard time and not done, by people or services."""
         due = self._pace.next()
         return (
-            any(self._pace.holds)
+            any(hold.due < hard for hold in self._pace.holds)
             or (due is not None and due <= hard - EDGE_MIN)
             or self._backlog.quiet_at != self._pace.steps
         )
 
     def behind(self) -> list[str]:
         """What is behind, in words."""
-        held = sorted(self._pace.holds, key=lambda hold: hold.since)
-        people = [f"{hold.what}, due {self._pace.at(hold.since):%H:%M}" for hold in held[:3]]
+        held = sorted(self._pace.holds, key=lambda hold: hold.due)
+        people = [f"{hold.what}, due {self._pace.at(hold.due):%H:%M}" for hold in held[:3]]
         return people + list(self._backlog.behind) or ["nobody has anything to do"]
 
     def _speed(self) -> float:

@@ -77,7 +77,7 @@ async def test_people_are_woken_in_the_order_of_their_minutes_and_what_they_send
         await pace.until(minute)
         came.append(minute)
         with pace.holding("a request"):
-            sent.append(max(hold.since for hold in pace.holds))
+            sent.append(max(hold.due for hold in pace.holds))
 
     people = [asyncio.create_task(act(minute)) for minute in (602, 600, 601, 700)]
     await asyncio.sleep(0)  # pause: one turn of the loop, in which the tasks begin to wait

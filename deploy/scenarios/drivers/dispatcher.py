@@ -13,6 +13,8 @@ STAGE = "waves"
 # Real seconds between two looks at the desk's list, or at a wave that is being planned: the day waits for both.
 LOOK_EVERY_S = 0.1
 PLANNED = {"planned", "released", "done"}
+# Business minutes before its slot in which a wave is to be handed out: a plan that takes longer holds up the day.
+HANDED_OUT_BEFORE = 25.0
 
 
 async def run(world: World) -> None:
@@ -21,29 +23,35 @@ async def run(world: World) -> None:
     for wave in world.day.scenario.waves:
         await world.pace.until(wave.cut)
         await _slotted(world, wave)
-        await asyncio.gather(*(_wave(world, world.wave(wave.id, place.id)) for place in world.day.scenario.stations))
+        await asyncio.gather(
+            *(_wave(world, wave, world.wave(wave.id, place.id)) for place in world.day.scenario.stations)
+        )
 
 
 async def _slotted(world: World, wave: Wave) -> None:
     """Returns when no delivery that was ordered before the cut waits for its stock or its slot."""
     await world.settled(order for order in world.day.orders if order.way == "delivery" and order.at < wave.cut)
-    with world.pace.holding(f"deliveries without a slot before wave {wave.id} is cut"):
+    with world.pace.holding(f"deliveries without a slot before wave {wave.id} is cut", _due(wave)):
         for state in ("placed", "held", "reserved"):
             while any([_waits(order) async for order in desk.orders(world, state)]):  # noqa: ASYNC110 asked over HTTP
                 await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _due(wave: Wave) -> float:
+    return wave.slot[0] - HANDED_OUT_BEFORE
 
 
 def _waits(order: desk.Row) -> bool:
     return bool(order["fulfilment"] == "delivery" and (order["state"] != "held" or order["paid_fen"]))
 
 
-async def _wave(world: World, id: str) -> None:
+async def _wave(world: World, wave: Wave, id: str) -> None:
     try:
         await world.api.post("operator", "dispatch", f"/v1/waves/{id}:cut", key=f"{id}-cut")
     except Refused as refusal:
         if refusal.status != 409:  # its cutoff came first
             raise
-    with world.pace.holding(f"the plan of wave {id}"):
+    with world.pace.holding(f"the plan of wave {id}", _due(wave)):
         page = f"/v1/waves/{id}"
         while (await world.api.get("operator", "dispatch", page))["state"] not in PLANNED:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_EVERY_S)

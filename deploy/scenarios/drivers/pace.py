@@ -21,9 +21,9 @@ _due: ContextVar[float] = ContextVar("due")
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Something that was due at minute `since` and is not done yet."""
+    """Something that is due at minute `due` and is not done yet."""
 
-    since: float
+    due: float
     what: str
 
 
@@ -70,12 +70,12 @@ class Pace:
         await self.until(self.minute + minutes)
 
     @contextmanager
-    def holding(self, what: str) -> Iterator[None]:
-        """Keep the clock near the minute that the task's work was due at, until the block ends."""
+    def holding(self, what: str, due: float | None = None) -> Iterator[None]:
+        """Keep the clock near a minute until the block ends: that at which the task's work was due, if not given."""
         now = self.minute
         self._made += 1
         made = self._made
-        self._holds[made] = Hold(max(min(_due.get(now), now), now - FRESH), what)
+        self._holds[made] = Hold(max(min(_due.get(now), now), now - FRESH) if due is None else due, what)
         self.steps += 1
         try:
             yield
