@@ -144,9 +144,16 @@ async def test_a_day_in_which_nothing_gets_on_ends_with_the_name_of_what_is_behi
     real = Clock(Segment(Clock().real(), DAY.at(430), 1.0, DAY.at(430)))
     pace = Pace(real, DAY)
     clock = DayClock(real, Feed(), DAY, pace, Services(pace))  # type: ignore[arg-type]
-    with pytest.raises(ExceptionGroup) as ended, pace.holding("the plan of wave noon"):
-        async with clock.driving():
-            await asyncio.Event().wait()
+
+    async def ask_for_ever() -> None:  # whether the plan is there yet: asking is no progress
+        with pace.holding("the plan of wave noon", 430):
+            async with clock.driving():
+                while True:
+                    with pace.holding("GET dispatch /v1/waves/noon"):
+                        await asyncio.sleep(0.01)
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await ask_for_ever()
     stuck = ended.value.exceptions[0]
     assert isinstance(stuck, DayStuck)
     assert "the plan of wave noon, due 07:" in str(stuck)

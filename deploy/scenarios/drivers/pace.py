@@ -17,6 +17,7 @@ FRESH = 4.0
 """A request holds the clock from at most this many business minutes ago, however late whoever sends it is: it slows
 the clock before it stops it."""
 _due: ContextVar[float] = ContextVar("due")
+_waiting: ContextVar[bool] = ContextVar("waiting", default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +72,22 @@ class Pace:
 
     @contextmanager
     def holding(self, what: str, due: float | None = None) -> Iterator[None]:
-        """Keep the clock near a minute until the block ends: that at which the task's work was due, if not given."""
-        now = self.minute
+        """Keep the clock near a minute until the block ends: that at which the task's work was due, if not given.
+
+        Where it is given, the block waits for a service; asking it again and again is no step.
+        """
+        now, counts = self.minute, not _waiting.get()
+        waiting = _waiting.set(_waiting.get() or due is not None)
         self._made += 1
         made = self._made
         self._holds[made] = Hold(max(min(_due.get(now), now), now - FRESH) if due is None else due, what)
-        self.steps += 1
+        self.steps += counts
         try:
             yield
         finally:
+            _waiting.reset(waiting)
             del self._holds[made]
-            self.steps += 1
+            self.steps += counts
 
     def wake(self) -> None:
         """Let everybody go on whose minute has come."""
