@@ -23,8 +23,8 @@ def engine_missing() -> str | None:
 def embedded_missing() -> str | None:
     """What is in the way of the embedded pair, None when nothing is."""
     try:
-        from deploy.local.java import find_java
-        from deploy.local.postgres import binaries
+        from deploy.local.kafka.java import find_java
+        from deploy.local.postgres.server import binaries
 
         find_java()
         binaries()

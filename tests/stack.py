@@ -18,9 +18,9 @@ import asyncpg
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from contracts.topics import TOPICS
-from deploy.local.kafka import Kafka
-from deploy.local.postgres import Postgres
-from deploy.local.provision import provision
+from deploy.local.kafka.broker import Kafka
+from deploy.local.kafka.topics import provision
+from deploy.local.postgres.server import Postgres
 from services.kit.database import KIT_MIGRATIONS, migrate
 from services.kit.settings import Settings
 

@@ -9,10 +9,10 @@ from typing import Any
 import asyncpg
 
 from contracts.topics import BY_NAME, SERVICES
-from deploy.audit.books import read_books
-from deploy.audit.evidence import Evidence
-from deploy.audit.log import Place, read_log
-from services.kit.outbox import republish as send_again
+from deploy.audit.evidence.evidence import Evidence
+from deploy.audit.evidence.log import Place, read_log
+from deploy.audit.evidence.tables import read_books
+from services.kit.transaction.outbox import republish as send_again
 
 
 def republish(endpoints: Mapping[str, Any]) -> list[str]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.topics import DISPATCH, INVENTORY, ORDERS
-from deploy.audit import catalogue
 from deploy.audit.checks import CHECKS, ENDED, Check
 from deploy.audit.checks.records import repeats, replaced
-from deploy.audit.evidence import Evidence
+from deploy.audit.evidence import catalogue
+from deploy.audit.evidence.evidence import Evidence
 from deploy.audit.finding import Finding
 
 

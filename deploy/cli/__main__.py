@@ -20,7 +20,7 @@ COMMANDS = (
     ("backup", "deploy.cli.backup:backup", "Write a stopped data folder to one file."),
     ("restore", "deploy.cli.backup:restore", "Make a data folder from such a file."),
     ("audit", "deploy.cli.audit:audit", "Prove the books from the topics and the databases."),
-    ("parked", "deploy.cli.parked:app", "Dead letters: list, show, redrive, discard."),
+    ("parked", "deploy.cli.dead_letters:app", "Dead letters: list, show, redrive, discard."),
     ("erase", "deploy.cli.erase:erase", "Forget the person of an order that has ended."),
     ("plan", "deploy.cli.plan:plan", "Plan a routing problem: couriers, trips, times, reasons, a picture."),
     ("whatif", "deploy.cli.whatif:whatif", "Plan a wave of a finished day again under other conditions."),

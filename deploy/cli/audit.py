@@ -38,7 +38,7 @@ def audit(
     from deploy.audit import run
     from deploy.audit.republish import republish as send_again
     from deploy.local import endpoints
-    from deploy.local.holder import holder
+    from deploy.local.data.lock import holder
 
     data = data.absolute()
     found = endpoints.read(data)

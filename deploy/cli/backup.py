@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from deploy.local import backup as backups
-from deploy.local import restore as restores
-from deploy.local import signing
+from deploy.local.commands import backup as backups
+from deploy.local.commands import restore as restores
+from deploy.local.commands import signing
 
 DATA = Path(".halfday")
 AsJson = Annotated[bool, Parameter(name="--json", negative="")]

@@ -18,7 +18,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from deploy.scenarios.model import Scenario
-    from deploy.scenarios.rehearsal import Outcome
+    from deploy.scenarios.run.demo_run import Outcome
 
 _BEGAN = time.monotonic()
 
@@ -56,7 +56,7 @@ def demo(
     console = Console(stderr=as_json)
     from deploy.scenarios.load import load
     from deploy.scenarios.model import ScenarioError
-    from deploy.scenarios.rehearsal import DayFailed
+    from deploy.scenarios.run.demo_run import DayFailed
 
     try:
         plan = load(scenario)
@@ -70,7 +70,7 @@ def demo(
 def _run(
     console: Console, plan: Scenario, seed: int, speed: float | None, data: Path | None, keep: bool, as_json: bool
 ) -> int:
-    from deploy.scenarios.rehearsal import rehearse
+    from deploy.scenarios.run.demo_run import rehearse
 
     for number in (signal.SIGTERM, signal.SIGHUP):  # leaves by the way that stops the stack
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
@@ -98,7 +98,7 @@ def _folder(data: Path | None, keep: bool) -> Iterator[Path]:
 
 
 def _show(console: Console, outcome: Outcome, seconds: float, as_json: bool) -> None:
-    from deploy.scenarios.report import report
+    from deploy.scenarios.outcome.report import report
 
     report(console, outcome.figures, outcome.plan)
     for line in outcome.open_points:

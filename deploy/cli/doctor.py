@@ -8,9 +8,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from deploy.local.commands.doctor_data import CHECKS as DATA_CHECKS
+from deploy.local.commands.doctor_machine import CHECKS
 from deploy.local.errors import StackError
-from deploy.local.examine_data import CHECKS as DATA_CHECKS
-from deploy.local.examine_machine import CHECKS
 
 
 def doctor(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from contracts.topics import ORDERS
-from deploy.cli.parked import Desk
+from deploy.cli.dead_letters import Desk
 from deploy.local.errors import StackError
 
 Erasure = dict[str, Any]

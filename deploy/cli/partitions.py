@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deploy.local.partitions import grow
+from deploy.local.commands.partitions import grow
 
 
 def partitions(*, data: Path = Path(".halfday")) -> None:

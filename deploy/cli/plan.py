@@ -16,7 +16,7 @@ from deploy.local.errors import StackError
 
 if TYPE_CHECKING:
     from services.dispatch.planning.plan import Plan
-    from services.dispatch.planning.problem import Order, Problem
+    from services.dispatch.planning.problem import Order, RoutingProblem
 
 
 def plan(
@@ -60,9 +60,9 @@ def plan(
     as_json
         The whole plan as one JSON object.
     """
-    from services.dispatch.planning import planner
-    from services.dispatch.planning.matrix import narrowed
-    from services.dispatch.planning.solver import PLAN
+    from services.dispatch.planning.process import planner
+    from services.dispatch.planning.process.solver import PLAN
+    from services.dispatch.planning.travel.matrix import narrowed
 
     problem = measured(read(file), osrm, valhalla)
     asyncio.run(planner.prepare())
@@ -78,44 +78,44 @@ def plan(
     return 0
 
 
-def read(file: Path) -> Problem:
+def read(file: Path) -> RoutingProblem:
     """The problem in the file; raises StackError with a line for each thing that is wrong."""
-    from services.dispatch.planning import problem_checks
+    from services.dispatch.planning import validation
 
     try:
-        return problem_checks.read(file.read_bytes())
+        return validation.read(file.read_bytes())
     except OSError as wrong:
         raise StackError(f"{file} can't be read: {wrong.strerror}") from wrong
-    except problem_checks.Nonsense as wrong:
+    except validation.Nonsense as wrong:
         raise StackError(f"{file} is no problem that can be planned:\n{wrong}") from wrong
 
 
-def measured(problem: Problem, osrm: str | None, valhalla: str | None) -> Problem:
+def measured(problem: RoutingProblem, osrm: str | None, valhalla: str | None) -> RoutingProblem:
     """The problem with ways from the server that is named, else as it is. Raises StackError."""
     if not osrm and not valhalla:
         return problem
     import httpx2
 
-    from services.dispatch.planning import roads
+    from services.dispatch.planning.travel import engines
 
     with httpx2.Client(base_url=osrm or valhalla or "", timeout=30) as client:
         try:
-            return roads.Roads(roads.Osrm(client) if osrm else roads.Valhalla(client)).measured(problem)
-        except roads.RoadsError as wrong:
+            return engines.Roads(engines.Osrm(client) if osrm else engines.Valhalla(client)).measured(problem)
+        except engines.RoadsError as wrong:
             raise StackError(f"{wrong}\nLeave the server out to plan with estimated ways.") from wrong
 
 
-def _coming(problem: Problem, late: Sequence[str]) -> list[Order]:
+def _coming(problem: RoutingProblem, late: Sequence[str]) -> list[Order]:
     orders = {order.id: order for order in problem.orders}
     if unknown := [id for id in late if id not in orders]:
         raise StackError(f"there is no order {', '.join(unknown)} in the file")
     return [orders[id] for id in late]
 
 
-async def _taken_up(problem: Problem, made: Plan, late: Sequence[Order], threads: int) -> Plan:
+async def _taken_up(problem: RoutingProblem, made: Plan, late: Sequence[Order], threads: int) -> Plan:
     """The plan with the late orders, each told on stderr as it comes."""
-    from services.dispatch.planning.insertion import Engine, Offer
-    from services.dispatch.planning.standby import Standby
+    from services.dispatch.planning.construct.insertion import Engine, Offer
+    from services.dispatch.planning.process.warm_solver import Standby
 
     engine = Engine(problem, made)
     async with Standby(processes=threads) as standby:
@@ -132,9 +132,9 @@ async def _taken_up(problem: Problem, made: Plan, late: Sequence[Order], threads
     return engine.plan()
 
 
-def draw(problem: Problem, made: Plan, file: Path) -> None:
+def draw(problem: RoutingProblem, made: Plan, file: Path) -> None:
     """Writes the picture, a new file with mode 0600; raises StackError where that can't be."""
-    from services.dispatch.planning import picture
+    from deploy.cli import plan_picture as picture
 
     try:
         # It shows where people live.
@@ -147,7 +147,7 @@ def draw(problem: Problem, made: Plan, file: Path) -> None:
 
 def told(made: Plan) -> Iterator[str]:
     """The plan in lines for people."""
-    from services.dispatch.planning.reasons import clock
+    from services.dispatch.planning.construct.reasons import clock
 
     km, yuan = made.metres / 1000, made.cost_fen / 100
     yield f"{made.stops} stops, {len(made.unserved)} not served, {km:.1f} km, {yuan:.2f} yuan, by {made.planner}"

@@ -10,11 +10,12 @@ import psutil
 from cyclopts import Parameter, validators
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from deploy.local import endpoints, jars, supervisor
+from deploy.local import endpoints, supervisor
+from deploy.local.data.files import make_data_folder
+from deploy.local.data.lock import ask_to_stop, holder, refuse_second
+from deploy.local.data.options import Options, parse_workers
 from deploy.local.errors import StackError
-from deploy.local.files import make_data_folder
-from deploy.local.holder import ask_to_stop, holder, refuse_second
-from deploy.local.options import Options, parse_workers
+from deploy.local.kafka import jars
 from deploy.local.stack import Stack
 
 DATA = Path(".halfday")

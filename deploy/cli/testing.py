@@ -18,7 +18,7 @@ from deploy.local.services import ROOT
 Lane = tuple[IO[str], subprocess.Popen[bytes]]
 NICE = 5
 """So that the tests on the real stack, some of which wait for seconds only, go first."""
-COMPILER = ["-m", "services.dispatch.planning.compiled"]
+COMPILER = ["-m", "services.dispatch.planning.search.compile"]
 ON_THE_STACK = ["-m", "pytest", "-m", "stack and not long"]
 CHECKS = {
     "the format": ["-m", "ruff", "format", "--check", "."],

@@ -17,7 +17,7 @@ from deploy.local.errors import StackError
 
 if TYPE_CHECKING:
     from services.dispatch.planning.plan import Plan
-    from services.dispatch.planning.problem import Courier, Problem
+    from services.dispatch.planning.problem import Courier, RoutingProblem
 
 FIGURES = ("stops", "unserved", "couriers", "trips", "km", "yuan", "last stop")
 
@@ -75,7 +75,9 @@ def whatif(
     return 0
 
 
-def changed(was: Problem, add: int, without: Sequence[str], capacity: int, wider: int, later: int) -> Problem:
+def changed(
+    was: RoutingProblem, add: int, without: Sequence[str], capacity: int, wider: int, later: int
+) -> RoutingProblem:
     """The problem under the other conditions. Raises StackError for a courier who isn't there."""
     unknown = set(without) - {courier.id for courier in was.couriers}
     if unknown or (add and not was.couriers):
@@ -95,8 +97,8 @@ def changed(was: Problem, add: int, without: Sequence[str], capacity: int, wider
     return replace(was, couriers=tuple(_sized(courier, capacity) for courier in crew), orders=tuple(orders))
 
 
-def _problem(data: Path, wave: str) -> Problem:
-    from services.dispatch.planning import problem_checks
+def _problem(data: Path, wave: str) -> RoutingProblem:
+    from services.dispatch.planning import validation
 
     found = endpoints.read(data.absolute())
     url, token = found["http"]["dispatch"], found["tokens"]["operator"]
@@ -106,17 +108,17 @@ def _problem(data: Path, wave: str) -> Problem:
         raise StackError(f"dispatch can't be asked: {wrong}. Is the stack up? See: ./halfday status") from wrong
     if answer.status_code != 200:
         raise StackError(f"Wave {wave} can't be read: {answer.json().get('detail', answer.status_code)}")
-    return problem_checks.read(answer.content)
+    return validation.read(answer.content)
 
 
-def _plan(problem: Problem, seconds: float) -> Plan:
-    from services.dispatch.planning import planner
+def _plan(problem: RoutingProblem, seconds: float) -> Plan:
+    from services.dispatch.planning.process import planner
 
     return asyncio.run(planner.plan(problem, seconds))
 
 
 def _figures(plan: Plan) -> dict[str, Any]:
-    from services.dispatch.planning.reasons import clock
+    from services.dispatch.planning.construct.reasons import clock
 
     etas = [stop.eta_s for route in plan.routes for trip in route.trips for stop in trip.stops]
     return {

@@ -8,11 +8,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from deploy.local.data.files import write_private
+from deploy.local.data.secrets import Secrets
 from deploy.local.errors import StackError
-from deploy.local.files import write_private
-from deploy.local.kafka_config import ADMIN
-from deploy.local.provision import provision
-from deploy.local.secrets import Secrets
+from deploy.local.kafka.config import ADMIN
+from deploy.local.kafka.topics import provision
 
 ENV = Path(__file__).parents[1] / ".env"
 

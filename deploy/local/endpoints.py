@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from contracts.topics import OBSERVER, SERVICES
+from deploy.local.data.ports import Ports
+from deploy.local.data.secrets import Secrets
 from deploy.local.errors import StackError
-from deploy.local.kafka import Kafka
-from deploy.local.ports import Ports
-from deploy.local.postgres import Postgres
-from deploy.local.secrets import Secrets
+from deploy.local.kafka.broker import Kafka
+from deploy.local.postgres.server import Postgres
 
 FILE = "endpoints.json"
 # A machine's HTTP proxy has no business between us and 127.0.0.1.

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from contracts.topics import SERVICES
-from deploy.local import process
-from deploy.local.kafka import Kafka
-from deploy.local.options import Options
-from deploy.local.ports import Ports
-from deploy.local.postgres import Postgres
-from deploy.local.secrets import Secrets
+from deploy.local.data.options import Options
+from deploy.local.data.ports import Ports
+from deploy.local.data.secrets import Secrets
+from deploy.local.kafka.broker import Kafka
+from deploy.local.postgres.server import Postgres
+from deploy.local.processes import child
 
-ROOT = process.ROOT
+ROOT = child.ROOT
 # A service drains for at most 20 s before it gives up by itself.
 GRACE = 25.0
 
@@ -35,8 +35,8 @@ class Service:
         self._log = data / "logs" / f"{name}.log"
         self._pidfile = data / "pids" / name
         self._pidfile.parent.mkdir(exist_ok=True)
-        process.kill_leftover(self._pidfile)
-        self._child: process.Child | None = None
+        child.kill_leftover(self._pidfile)
+        self._child: child.Child | None = None
 
     @property
     def pid(self) -> int:
@@ -45,11 +45,11 @@ class Service:
 
     def start(self) -> None:
         """Returns as soon as the process exists."""
-        self._child = process.Child(
+        self._child = child.Child(
             self._command,
             log=self._log,
             pidfile=self._pidfile,
-            env={**process.with_our_code(os.environ), **self._environment},
+            env={**child.with_our_code(os.environ), **self._environment},
         )
 
     def wait(self) -> int | None:

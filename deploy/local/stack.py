@@ -8,20 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deploy.local import contract_record, endpoints, services
-from deploy.local.clock import clock_environment, run_on
+from deploy.local import endpoints, services
+from deploy.local.data import contract_record
+from deploy.local.data.clock import clock_environment, run_on
+from deploy.local.data.files import write_private
+from deploy.local.data.lock import DataLock
+from deploy.local.data.options import Options
+from deploy.local.data.ports import Ports
+from deploy.local.data.secrets import Secrets
 from deploy.local.errors import StackError
-from deploy.local.files import write_private
-from deploy.local.holder import Holder
-from deploy.local.kafka import Kafka
-from deploy.local.kafka_config import ADMIN
-from deploy.local.keeper import Keeper, Kept
-from deploy.local.log_rotation import LogRotation
-from deploy.local.options import Options
-from deploy.local.ports import Ports
-from deploy.local.postgres import Postgres
-from deploy.local.provision import provision
-from deploy.local.secrets import Secrets
+from deploy.local.kafka.broker import Kafka
+from deploy.local.kafka.config import ADMIN
+from deploy.local.kafka.topics import provision
+from deploy.local.postgres.server import Postgres
+from deploy.local.processes.log_rotation import LogRotation
+from deploy.local.processes.restart import Kept, Restarter
 
 
 class Interrupted(StackError):
@@ -73,9 +74,9 @@ class Stack:
         self._program = program
         self._interrupted = threading.Event()
         self._writing = threading.Lock()
-        self._services: list[Keeper] = []
-        self._stores: list[Keeper] = []
-        self._holder: Holder | None = None
+        self._services: list[Restarter] = []
+        self._stores: list[Restarter] = []
+        self._holder: DataLock | None = None
         self._logs: LogRotation | None = None
         self._describe: Callable[[dict[str, int]], dict[str, Any]] = lambda _: {}
 
@@ -85,7 +86,7 @@ class Stack:
         On any error everything is stopped again before it is raised. A folder with data of another contract state is
         a StackError.
         """
-        self._holder = Holder(self.data)
+        self._holder = DataLock(self.data)
         self._logs = LogRotation(self.data / "logs")
         (self.data / endpoints.FILE).unlink(missing_ok=True)  # of a run that crashed
         try:
@@ -168,10 +169,10 @@ class Stack:
         self._stores = [self._keeper(name, kept) for name, kept in stores]
         self._services = [self._keeper(name, kept) for name, kept in pending]
 
-    def _keeper(self, name: str, kept: Kept) -> Keeper:
-        return Keeper(name, kept, changed=self._publish, say=self.tell)
+    def _keeper(self, name: str, kept: Kept) -> Restarter:
+        return Restarter(name, kept, changed=self._publish, say=self.tell)
 
-    def _done(self, keeper: Keeper) -> bool:
+    def _done(self, keeper: Restarter) -> bool:
         """Whether its first start is over; raises what went wrong in it."""
         if self._interrupted.is_set():
             raise Interrupted("stopped while starting")

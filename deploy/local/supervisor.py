@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy.local import endpoints
+from deploy.local.data.files import make_data_folder
+from deploy.local.data.lock import refuse_second
+from deploy.local.data.options import Options, parse_workers
 from deploy.local.errors import StackError
-from deploy.local.files import make_data_folder
-from deploy.local.holder import refuse_second
-from deploy.local.options import Options, parse_workers
-from deploy.local.process import with_our_code
+from deploy.local.processes.child import with_our_code
 from deploy.local.stack import Interrupted, Stack
 
 PR_SET_PDEATHSIG = 1

@@ -8,19 +8,20 @@ from contracts.events.catalog import CourierPut, ItemPut, MarketDayPut, SitePut,
 from contracts.events.dispatch import CancelDelivery, ScheduleDelivery
 from contracts.events.orders import RecipientPut
 from contracts.registry import MODELS
-from services.dispatch import api, desk, handlers
-from services.dispatch.api.couriers import redriven
-from services.dispatch.repository import DispatchBook, signals
+from services.dispatch import background, handlers
+from services.dispatch.api.courier import redriven
+from services.dispatch.api.routes import ROUTERS
+from services.dispatch.repository import WaveRepository, gauges
 from services.dispatch.settings import quote_key
-from services.kit.consumer import Subscription
-from services.kit.message import Erased
-from services.kit.service import Service
-from services.kit.unit_of_work import UnitOfWork
+from services.kit.consumer.subscription import Subscription
+from services.kit.process.service import Service
+from services.kit.transaction.message import Erased
+from services.kit.transaction.unit_of_work import UnitOfWork
 
 
-def open_book(uow: UnitOfWork) -> DispatchBook:
+def open_repository(uow: UnitOfWork) -> WaveRepository:
     """A book that believes this deployment's promises."""
-    return DispatchBook(uow, quote_key())
+    return WaveRepository(uow, quote_key())
 
 
 SERVICE = Service(
@@ -43,12 +44,12 @@ SERVICE = Service(
         ),
         Subscription("orders.recipient.v1", {RecipientPut: handlers.on_recipient, Erased: handlers.on_erased}),
     ),
-    open_book=open_book,
+    open_repository=open_repository,
     models=MODELS,
     on_due=handlers.on_due,
-    routes=api.ROUTERS,
+    routes=ROUTERS,
     on_upload=redriven,
-    background=(desk.run,),
-    signals=(signals.blocked,),
-    checks={"waves": signals.waves},
+    background=(background.run,),
+    signals=(gauges.blocked,),
+    checks={"waves": gauges.waves},
 )

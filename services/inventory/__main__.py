@@ -3,7 +3,7 @@
 import sys
 
 from services.inventory.app import SERVICE
-from services.kit.process import main
+from services.kit.process.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main(SERVICE, sys.argv))

@@ -10,11 +10,11 @@ from contracts.events.dispatch import JobLoaded, JobReturned
 from contracts.events.inventory import CommitStock, ReleaseStock, ReserveStock
 from contracts.events.orders import OrderCollected, OrderReturned, SaleRecorded, SaleVoided, SessionClosed
 from services.inventory import handlers
-from services.inventory.api import routes
-from services.inventory.repository.book import InventoryBook
-from services.inventory.repository.signals import overdrawn
-from services.kit.consumer import Subscription
-from services.kit.service import Service
+from services.inventory.api.routes import ROUTERS
+from services.inventory.repository.gauges import overdrawn
+from services.inventory.repository.stock import StockRepository
+from services.kit.consumer.subscription import Subscription
+from services.kit.process.service import Service
 
 SUBSCRIPTIONS = (
     Subscription(
@@ -63,9 +63,9 @@ SERVICE = Service(
     name="inventory",
     migrations=Path(__file__).parent / "migrations",
     subscriptions=SUBSCRIPTIONS,
-    open_book=InventoryBook,
+    open_repository=StockRepository,
     models=registry.MODELS,
     on_due=handlers.on_due,
-    routes=routes,
+    routes=ROUTERS,
     signals=(overdrawn,),
 )

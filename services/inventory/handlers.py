@@ -18,14 +18,14 @@ from contracts.events.orders import (
 from contracts.values import Fulfilment
 from services.inventory.domain import allotment as lending
 from services.inventory.domain import reservation as reserving
-from services.inventory.domain.reservation import Decision, Reservation, State
+from services.inventory.domain.reservation import Reservation, ReservationDecision, ReservationState
 from services.inventory.domain.sale import Sale
-from services.inventory.needs import EXPIRE, expiry_of
-from services.inventory.repository.book import InventoryBook
-from services.kit.message import Due, Message, Unprocessable
+from services.inventory.repository.load_set import EXPIRE, expiry_of
+from services.inventory.repository.stock import StockRepository
+from services.kit.transaction.message import DeadlineReached, Message, Unprocessable
 
 
-def on_reserve(book: InventoryBook, message: Message[ReserveStock]) -> None:
+def on_reserve(book: StockRepository, message: Message[ReserveStock]) -> None:
     """Claims stock, or refuses with what there was."""
     command = message.data
     stock = {line.item: book.stock(command.pool, line.item) for line in command.lines}
@@ -34,61 +34,61 @@ def on_reserve(book: InventoryBook, message: Message[ReserveStock]) -> None:
     carry_out(book, reserving.reserve(known, command, stock, source, book.uow.now))
 
 
-def on_release(book: InventoryBook, message: Message[ReleaseStock]) -> None:
+def on_release(book: StockRepository, message: Message[ReleaseStock]) -> None:
     """Gives up a claim, or remembers that it was given up before it was made."""
     carry_out(book, reserving.release(book.reservations.get(message.data.reservation), message.data))
 
 
-def on_commit(book: InventoryBook, message: Message[CommitStock]) -> None:
+def on_commit(book: StockRepository, message: Message[CommitStock]) -> None:
     """Makes a hold firm."""
     carry_out(book, reserving.commit(book.reservations.get(message.data.reservation), message.data))
 
 
-def carry_out(book: InventoryBook, decision: Decision) -> None:
+def carry_out(book: StockRepository, decision: ReservationDecision) -> None:
     """Puts a decision into the book: reservations with the deadlines of holds, movements, the answer."""
     for after in decision.reservations:
         before = book.reservations.get(after.id)
-        if after.state is State.HELD and after.expires_at:
-            book.uow.due(EXPIRE, expiry_of(after.pool, after.id), after.expires_at)
-        elif before and before.state is State.HELD:
-            book.uow.undue(EXPIRE, expiry_of(after.pool, after.id))
+        if after.state is ReservationState.HELD and after.expires_at:
+            book.uow.set_deadline(EXPIRE, expiry_of(after.pool, after.id), after.expires_at)
+        elif before and before.state is ReservationState.HELD:
+            book.uow.clear_deadline(EXPIRE, expiry_of(after.pool, after.id))
         book.reservations.put(after)
     book.apply(decision.moves)
     if decision.answer:
         book.uow.emit(decision.answer)
 
 
-def on_loaded(book: InventoryBook, message: Message[JobLoaded]) -> None:
+def on_loaded(book: StockRepository, message: Message[JobLoaded]) -> None:
     """The goods are on a courier's vehicle."""
     _hand_out(book, message.data, Place.COURIER)
 
 
-def on_collected(book: InventoryBook, message: Message[OrderCollected]) -> None:
+def on_collected(book: StockRepository, message: Message[OrderCollected]) -> None:
     """The goods are in the buyer's hands."""
     _hand_out(book, message.data, Place.BUYER)
 
 
-def _hand_out(book: InventoryBook, fact: JobLoaded | OrderCollected, place: Place) -> None:
+def _hand_out(book: StockRepository, fact: JobLoaded | OrderCollected, place: Place) -> None:
     known = book.reservations.get(fact.reservation)
-    told = Reservation(fact.reservation, fact.pool, fact.order, State.TOMBSTONE, tuple(fact.lines))
+    told = Reservation(fact.reservation, fact.pool, fact.order, ReservationState.TOMBSTONE, tuple(fact.lines))
     lines = told.lines or (known.lines if known else ())
     lots = {line.item: book.lots_of(fact.pool, line.item) for line in lines}
     carry_out(book, reserving.hand_out(known, told, place, lots, book.uow.now))
 
 
-def on_job_returned(book: InventoryBook, message: Message[JobReturned]) -> None:
+def on_job_returned(book: StockRepository, message: Message[JobReturned]) -> None:
     """The goods are back from the courier."""
     known = book.reservations.get(message.data.reservation)
     carry_out(book, reserving.bring_back(known, book.history(known.cause) if known else ()))
 
 
-def on_order_returned(book: InventoryBook, message: Message[OrderReturned]) -> None:
+def on_order_returned(book: StockRepository, message: Message[OrderReturned]) -> None:
     """A pickup was not collected. A delivery's goods come back by `job-returned`."""
     if message.data.fulfilment is Fulfilment.PICKUP:
         carry_out(book, reserving.hand_back(book.reservations.get(message.data.reservation)))
 
 
-def on_sale(book: InventoryBook, message: Message[SaleRecorded]) -> None:
+def on_sale(book: StockRepository, message: Message[SaleRecorded]) -> None:
     """Goods left a stall's table. A sale whose void came first has no effect."""
     fact = message.data
     if book.sales.get(fact.sale):
@@ -105,7 +105,7 @@ def on_sale(book: InventoryBook, message: Message[SaleRecorded]) -> None:
         book.put_allotment(change)
 
 
-def on_void(book: InventoryBook, message: Message[SaleVoided]) -> None:
+def on_void(book: StockRepository, message: Message[SaleVoided]) -> None:
     """A sale was undone: its goods are on the table again."""
     fact = message.data
     known = book.sales.get(fact.sale) or Sale(fact.sale, fact.terminal, fact.pool)
@@ -119,7 +119,7 @@ def on_void(book: InventoryBook, message: Message[SaleVoided]) -> None:
         book.put_allotment(lending.void(was, moves, known.cause, book.uow.now, lots))
 
 
-def on_session_closed(book: InventoryBook, message: Message[SessionClosed]) -> None:
+def on_session_closed(book: StockRepository, message: Message[SessionClosed]) -> None:
     """A stall session whose every upload has arrived: with a counted return, what is left over is lost."""
     if message.data.complete:
         for allotment in book.allotments:
@@ -127,7 +127,7 @@ def on_session_closed(book: InventoryBook, message: Message[SessionClosed]) -> N
                 book.put_allotment(lending.close(allotment, book.lots_of(allotment.pool, allotment.item)))
 
 
-def on_due(book: InventoryBook, message: Message[Due]) -> None:
+def on_due(book: StockRepository, message: Message[DeadlineReached]) -> None:
     """A hold's time or a lease is over, if it still is so."""
     match message.data.kind, message.data.subject.split("/"):
         case "expire", [_pool, reservation]:
@@ -142,7 +142,7 @@ def on_due(book: InventoryBook, message: Message[Due]) -> None:
             raise Unprocessable(f"no deadline of this kind: {message.data.kind}")
 
 
-def on_catalog_put(book: InventoryBook, message: Message[CatalogEvent]) -> None:
+def on_catalog_put(book: StockRepository, message: Message[CatalogEvent]) -> None:
     """The catalogue entity as it stands now."""
     kind, _, id = message.data.key.partition("/")
     book.catalog[kind, id] = message.data.model_dump(mode="json")

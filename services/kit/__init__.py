@@ -2,7 +2,7 @@
 
 import structlog
 
-from services.kit import redaction
+from services.kit.telemetry import redaction
 
 # Until `telemetry.configure_logging` has run: structlog's own default prints the variables of every frame.
 structlog.configure(

@@ -13,7 +13,7 @@ import uuid_utils
 from asyncpg.pgproto.pgproto import UUID as QuickUUID
 from pydantic import AfterValidator, BeforeValidator
 
-from services.kit import problems
+from services.kit.http import problems
 
 
 class Namespace:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from services.kit.process import main
+from services.kit.process.main import main
 from services.orders.app import SERVICE
 
 if __name__ == "__main__":

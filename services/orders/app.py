@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from contracts.registry import MODELS
-from services.kit.service import Service
-from services.orders.api import routes
-from services.orders.api.terminals import redriven
+from services.kit.process.service import Service
+from services.orders.api.routes import routes
+from services.orders.api.stall import redriven
 from services.orders.handlers import SUBSCRIPTIONS, on_due
 from services.orders.repository import catalog
-from services.orders.repository.orders import OrderBook
+from services.orders.repository.order import OrderRepository
 
 SERVICE = Service(
     name="orders",
     migrations=Path(__file__).parent / "migrations",
     subscriptions=SUBSCRIPTIONS,
-    open_book=OrderBook,
+    open_repository=OrderRepository,
     models=MODELS,
     on_due=on_due,
     routes=routes,

@@ -9,19 +9,19 @@ from prometheus_client import Counter
 
 from contracts.events import dispatch as d
 from contracts.events import inventory as i
-from services.kit.consumer import Subscription
-from services.kit.delivery import Handler
-from services.kit.message import Due, Message
-from services.orders.domain import campaign as campaigns
-from services.orders.domain.order import Overdue, State
-from services.orders.repository.orders import OrderBook, named
-from services.orders.repository.telling import CAMPAIGN
+from services.kit.consumer.delivery import Handler
+from services.kit.consumer.subscription import Subscription
+from services.kit.transaction.message import DeadlineReached, Message
+from services.orders.commands.publish import CAMPAIGN
+from services.orders.domain.campaign import campaign as campaigns
+from services.orders.domain.order.order import OrderState, Timeout
+from services.orders.repository.order import OrderRepository, named
 
 _log = structlog.get_logger("halfday.orders")
 LATE = Counter("halfday_orders_late_total", "orders whose slot ended before they were delivered", ["state"])
 
 
-def on_answer(book: OrderBook, message: Message[i.ReservationEvent | d.JobEvent]) -> None:
+def on_answer(book: OrderRepository, message: Message[i.ReservationEvent | d.JobEvent]) -> None:
     """An answer of inventory or dispatch: the order's table decides, or, where it is about a campaign's reservation,
     the campaign. One about neither is passed over: a command of somebody else.
     """
@@ -32,13 +32,13 @@ def on_answer(book: OrderBook, message: Message[i.ReservationEvent | d.JobEvent]
         book.apply(message.data.order, message.data)
 
 
-def on_claims_exceeded(book: OrderBook, message: Message[i.ClaimsExceeded]) -> None:
+def on_claims_exceeded(book: OrderRepository, message: Message[i.ClaimsExceeded]) -> None:
     """More is claimed than there is: every order that is named goes the cancel path."""
     for order in sorted(set(named(message.data))):
         book.apply(order, message.data)
 
 
-def on_allotment(book: OrderBook, message: Message[i.AllotmentEvent]) -> None:
+def on_allotment(book: OrderRepository, message: Message[i.AllotmentEvent]) -> None:
     """What a terminal has been lent so far, kept for its next sync."""
     event = message.data
     key = (event.terminal, event.pool, event.item)
@@ -47,12 +47,12 @@ def on_allotment(book: OrderBook, message: Message[i.AllotmentEvent]) -> None:
         book.allotments[key] = event
 
 
-def on_sold_out(book: OrderBook, message: Message[i.SoldOut]) -> None:
+def on_sold_out(book: OrderRepository, message: Message[i.SoldOut]) -> None:
     """An item that is not to be promised any more, or is again."""
     book.sold_out[message.data.pool, message.data.item] = not message.data.reopened
 
 
-def on_due(book: OrderBook, message: Message[Due]) -> None:
+def on_due(book: OrderRepository, message: Message[DeadlineReached]) -> None:
     """A deadline of an order or campaign passed. For goods on their way that is an alarm only."""
     (id,) = named(message.data)
     campaign = book.campaigns.found.get(id)
@@ -61,10 +61,10 @@ def on_due(book: OrderBook, message: Message[Due]) -> None:
         known.keep(campaigns.overdue(campaign, known.tallies[id], known.joins[id], book.uow.now))
         return
     order = book.orders.get(id)
-    if order and order.state in {State.SCHEDULED, State.LOADED}:
+    if order and order.state in {OrderState.SCHEDULED, OrderState.LOADED}:
         LATE.labels(order.state).inc()
         _log.warning("late", order=str(id), state=order.state, wave=order.wave)
-    book.apply(id, Overdue())
+    book.apply(id, Timeout())
 
 
 _ANSWERS: tuple[type[Any], ...] = (

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import orjson
 
 from tests.bench import client, events, log, market
+from tests.bench.halfday_variant import Ours, service_environment
 from tests.bench.market import Wish
 from tests.bench.orders_bench import announce, reservations, settled
-from tests.bench.ours import Ours, service_environment
 from tests.bench.peers import aiokafka_consumer
 from tests.bench.peers.wire import OrderPlaced, Wanted
 from tests.bench.runs import Effort, Figures, take_turns
@@ -49,7 +49,7 @@ async def consumer(world: World, effort: Effort) -> list[Line]:
     told = service_environment(world, "orders", await world.stack.database("orders"), prefix, "")
     told |= {"HALFDAY_KAFKA_USERNAME": "admin", "HALFDAY_KAFKA_PASSWORD": world.stack.users["admin"]}
     readers = [
-        Reader(world, "ours", ["tests.bench.alone", "consumer"], topic, told),
+        Reader(world, "ours", ["tests.bench.isolate", "consumer"], topic, told),
         Reader(world, "aiokafka", [aiokafka_consumer.__name__], topic, world.kafka() | {"TOPIC": topic}),
     ]
     total = sum(market.PRICE_FEN * sum(wish.lines.values()) for wish in wishes)

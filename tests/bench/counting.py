@@ -19,17 +19,17 @@ from confluent_kafka import Consumer, TopicPartition
 from services.inventory.app import SERVICE as INVENTORY
 from services.kit import database
 from services.kit.clock import Clock
-from services.kit.consumer import MAX_RECORDS
-from services.kit.message import Record
-from services.kit.publisher import Publisher
-from services.kit.relay import Relay
-from services.kit.service import Context, Service
-from services.orders.api.intake import Intake
+from services.kit.consumer.subscription import MAX_RECORDS
+from services.kit.process.service import Context, Service
+from services.kit.relay.publisher import Publisher
+from services.kit.relay.relay import Relay
+from services.kit.transaction.message import Record
+from services.orders.api.schemas.order import NewOrder
 from services.orders.app import SERVICE as ORDERS
+from services.orders.commands.place_orders import Intake
 from services.orders.repository.catalog import CatalogCache
-from services.orders.schemas import NewOrder
 from tests.bench import market
-from tests.bench.ours import catalogued, stocked
+from tests.bench.halfday_variant import catalogued, stocked
 from tests.stack import TestStack
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.bench import market
 from tests.bench.consumer_bench import AskedOurs
-from tests.bench.ours import Ours
+from tests.bench.halfday_variant import Ours
 from tests.bench.peers import orders
 from tests.bench.runs import Effort, Figures, take_turns
 from tests.bench.score import Line, Rule, line

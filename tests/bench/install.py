@@ -1,8 +1,8 @@
 """Measures the launcher's installation beside pip's, in turns, from the same folder of wheels.
 
 `python -m tests.bench.install [LIST]` fetches the wheels once, then installs them into fresh environments with pip
-alone (what the launcher did before it used uv) and with `deploy/local/install.py`, which fetches uv first. Both check
-every hash. pip compiles the bytecode of every file unless told not to; uv leaves it to the first import. Prints
+alone (as the launcher did before it used uv) and with `deploy/local/setup/install.py`, which fetches uv first. Both
+check every hash. pip compiles the bytecode of every file unless told not to; uv leaves it to the first import. Prints
 seconds, those of the processor, megabytes fetched and megabytes on disk.
 """
 
@@ -17,8 +17,8 @@ import time
 import venv
 from pathlib import Path
 
-from deploy.local.install import CHECKED, UV_LIST
 from deploy.local.services import ROOT
+from deploy.local.setup.install import CHECKED, UV_LIST
 
 TURNS = 3
 
@@ -45,7 +45,7 @@ def main(name: str = "requirements.txt") -> None:
                 if who == "pip --no-compile":
                     command.append("--no-compile")
                 elif who != "pip":
-                    command = ["-I", ROOT / "deploy/local/install.py", name]
+                    command = ["-I", ROOT / "deploy/local/setup/install.py", name]
                 began, spent = time.monotonic(), _processor()
                 _run(python, *command, environment=offline | cache)
                 took.append(time.monotonic() - began)

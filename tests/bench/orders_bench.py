@@ -11,8 +11,8 @@ import orjson
 
 from tests.bench import client, market
 from tests.bench.client import Load
+from tests.bench.halfday_variant import Ours
 from tests.bench.market import Wish
-from tests.bench.ours import Ours
 from tests.bench.runs import Effort, Figures, Found, opened, take_turns
 from tests.bench.score import Line, Rule, line
 from tests.bench.shops import Monolith, Shop, TwoServices

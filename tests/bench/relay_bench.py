@@ -13,12 +13,12 @@ from uuid import UUID, uuid4
 from aiokafka import AIOKafkaConsumer
 
 from contracts.registry import encode
-from services.kit import outbox
-from services.kit.outbox import Outgoing, Waker
+from services.kit.transaction import outbox
+from services.kit.transaction.outbox import Outgoing, Waker
 from tests.bench import events, log
 from tests.bench.client import quantile
+from tests.bench.halfday_variant import service_environment
 from tests.bench.market import wishes
-from tests.bench.ours import service_environment
 from tests.bench.peers import one_by_one_relay
 from tests.bench.runs import Effort, Figures, Found, take_turns
 from tests.bench.score import Line, Rule, line
@@ -101,7 +101,7 @@ class Ours(Outbox):
         await eventually(lambda: self.db.fetchval("select to_regclass('outbox_sent') is not null"), 20)
 
     async def relay(self) -> None:
-        self.children.append(await self.world.start(["tests.bench.alone", "relay"], 0, self.told, ready=False))
+        self.children.append(await self.world.start(["tests.bench.isolate", "relay"], 0, self.told, ready=False))
 
     def _row(self, row: tuple[str, UUID, bytes]) -> Outgoing:
         key, id, payload = row

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.orders.api import intake
+from services.orders.commands import place_orders
 from tests.bench.counting import thousand
 from tests.stack import TestStack
 
@@ -35,7 +35,7 @@ async def test_a_thousand_orders_take_no_more_than_before(stack: TestStack, topi
 @pytest.mark.stack
 @pytest.mark.seeded
 async def test_smaller_groups_are_noticed(stack: TestStack, topics: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(intake, "GROUP", 10)
+    monkeypatch.setattr(place_orders, "GROUP", 10)
     counts = await thousand(stack, topics, 200)
     found = grown(counts, json.loads(BASELINE.read_text()))
     assert any(line.startswith("commits") for line in found), counts

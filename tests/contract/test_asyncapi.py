@@ -22,7 +22,7 @@ from contracts.registry import MODELS
 from contracts.tools import asyncapi, asyncapi_page
 from contracts.tools.schemas import SCHEMAS, stem
 from contracts.topics import TOPICS
-from deploy.local.cache import cache_dir
+from deploy.local.setup.cache import cache_dir
 
 HERE = Path(__file__).parent / "asyncapi"
 ERROR, WARNING = 0, 1

@@ -8,7 +8,7 @@ from contracts.tools.schemas import stem
 from contracts.topics import BY_NAME, SERVICES
 from services.dispatch.app import SERVICE as DISPATCH
 from services.inventory.app import SERVICE as INVENTORY
-from services.kit.service import Service
+from services.kit.process.service import Service
 from services.orders.app import SERVICE as ORDERS
 
 ALL = [ORDERS, INVENTORY, DISPATCH]

@@ -11,13 +11,15 @@ from fastapi import FastAPI
 
 from services.dispatch.app import SERVICE as DISPATCH
 from services.inventory.app import SERVICE as INVENTORY
-from services.kit import health, parked_http, uploads_http
-from services.kit.body import Body
-from services.kit.bounded import Instant
 from services.kit.clock import ManualClock
-from services.kit.http import create_app
-from services.kit.service import Context, Service
+from services.kit.http import health
+from services.kit.http.app import create_app
+from services.kit.http.body import Body
+from services.kit.http.bounded import Instant
+from services.kit.process import dead_letters_api
+from services.kit.process.service import Context, Service
 from services.kit.settings import Settings
+from services.kit.uploads import flags_api
 from services.orders.app import SERVICE as ORDERS
 
 Schema = dict[str, Any]
@@ -30,7 +32,7 @@ def document_of(service: Service) -> Schema:
     settings, clock = Settings(database_url="postgresql://nowhere"), ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
     context = Context(settings, clock, None, lambda: None, service)  # type: ignore[arg-type]
     app: FastAPI = create_app(
-        context, [*context.routers(), parked_http.router, uploads_http.router], health.Readiness()
+        context, [*context.routers(), dead_letters_api.router, flags_api.router], health.Readiness()
     )
     return app.openapi()
 

@@ -9,9 +9,11 @@ from dataclasses import replace
 import httpx2
 import pytest
 
-from services.dispatch.planning import checker, greedy, roads
-from services.dispatch.planning.matrix import Estimate
-from services.dispatch.planning.problem import NO_WAY, Courier, Order, Place, Problem, Ways, Window
+from services.dispatch.planning import checker
+from services.dispatch.planning.construct import greedy
+from services.dispatch.planning.problem import NO_WAY, Courier, Order, Place, RoutingProblem, TravelTimes, Window
+from services.dispatch.planning.travel import engines
+from services.dispatch.planning.travel.matrix import Estimate
 
 PLACES = [Place(28.226, 112.962), Place(28.237, 112.998), Place(28.221, 112.885), Place(28.201, 112.988)]
 ISLAND = Place(28.19, 112.95)  # no road leads there
@@ -64,25 +66,25 @@ def client(handler: Callable[[httpx2.Request], httpx2.Response]) -> httpx2.Clien
     return httpx2.Client(base_url="http://roads.test", transport=httpx2.MockTransport(handler))
 
 
-ENGINES: dict[str, Callable[[], roads.Engine]] = {
-    "recorded OSRM": lambda: roads.Osrm(client(recorded_osrm)),
-    "recorded Valhalla": lambda: roads.Valhalla(client(recorded_valhalla)),
+ENGINES: dict[str, Callable[[], engines.Engine]] = {
+    "recorded OSRM": lambda: engines.Osrm(client(recorded_osrm)),
+    "recorded Valhalla": lambda: engines.Valhalla(client(recorded_valhalla)),
 }
 if url := os.environ.get("HALFDAY_OSRM"):
-    ENGINES["OSRM"] = lambda: roads.Osrm(httpx2.Client(base_url=url))
+    ENGINES["OSRM"] = lambda: engines.Osrm(httpx2.Client(base_url=url))
 if url := os.environ.get("HALFDAY_VALHALLA"):
-    ENGINES["Valhalla"] = lambda: roads.Valhalla(httpx2.Client(base_url=url))
+    ENGINES["Valhalla"] = lambda: engines.Valhalla(httpx2.Client(base_url=url))
 
 
 @pytest.fixture(params=ENGINES.values(), ids=ENGINES.keys())
-def engine(request: pytest.FixtureRequest) -> roads.Engine:
+def engine(request: pytest.FixtureRequest) -> engines.Engine:
     return request.param()
 
 
 class Counted:
     """An engine that counts the cells it is asked for."""
 
-    def __init__(self, engine: roads.Engine, block: int) -> None:
+    def __init__(self, engine: engines.Engine, block: int) -> None:
         self.engine, self.block, self.cells = engine, block, 0
 
     def table(self, sources, targets, profile):
@@ -91,7 +93,7 @@ class Counted:
 
 
 def test_ways_are_whole_positive_and_zero_to_the_place_itself(engine):
-    ways = roads.Roads(engine).ways(PLACES, "van")
+    ways = engines.Roads(engine).ways(PLACES, "van")
     for rows in (ways.metres, ways.seconds):
         assert [rows[n][n] for n in range(4)] == [0] * 4
         assert all(
@@ -100,22 +102,22 @@ def test_ways_are_whole_positive_and_zero_to_the_place_itself(engine):
 
 
 def test_metres_are_metres_and_seconds_seconds(engine):
-    ways = roads.Roads(engine).ways(PLACES, "van")
+    ways = engines.Roads(engine).ways(PLACES, "van")
     assert 3_000 < ways.metres[0][1] < 12_000
     assert 200 < ways.seconds[0][1] < 3_000
 
 
 @pytest.mark.parametrize("block", [1, 2, 50])
 def test_blocks_make_the_same_table(engine, block):
-    whole = roads.Roads(engine).ways(PLACES, "van")
+    whole = engines.Roads(engine).ways(PLACES, "van")
     engine.block = block
-    assert roads.Roads(engine).ways(PLACES, "van") == whole
+    assert engines.Roads(engine).ways(PLACES, "van") == whole
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_what_is_known_is_not_asked_again(engine, symmetric):
     counted = Counted(engine, 50)
-    asked = roads.Roads(counted, symmetric)
+    asked = engines.Roads(counted, symmetric)
     asked.ways(PLACES[:3], "van")
     first = counted.cells
     asked.ways(PLACES[:3], "van")
@@ -130,22 +132,22 @@ def test_what_is_known_is_not_asked_again(engine, symmetric):
 def test_a_place_without_a_road_leaves_its_order_unserved_with_that_reason(name):
     window = (Window(0, 50_000),)
     orders = tuple(Order(f"o{n}", place, 1, 0, window) for n, place in enumerate([*PLACES[1:], ISLAND]))
-    problem = Problem(PLACES[0], (Courier("c", 10, 0, 0, 60_000),), orders)
-    measured = roads.Roads(ENGINES[name]()).measured(problem)
+    problem = RoutingProblem(PLACES[0], (Courier("c", 10, 0, 0, 60_000),), orders)
+    measured = engines.Roads(ENGINES[name]()).measured(problem)
     assert measured.ways[0].metres[0][4] == NO_WAY
     plan = greedy.solve(measured)
     assert [(gone.order, gone.reason) for gone in plan.unserved] == [("o3", "courier c: no road leads there")]
     assert checker.faults(measured, plan) == []
-    forced = replace(measured, ways=(Ways("van", [[1] * 5] * 5, [[1] * 5] * 5),))
+    forced = replace(measured, ways=(TravelTimes("van", [[1] * 5] * 5, [[1] * 5] * 5),))
     assert any("can't be reached" in fault for fault in checker.faults(measured, greedy.solve(forced)))
 
 
-@pytest.mark.parametrize("make", [roads.Osrm, roads.Valhalla])
+@pytest.mark.parametrize("make", [engines.Osrm, engines.Valhalla])
 @pytest.mark.parametrize(
     "answer",
     [httpx2.Response(500), httpx2.Response(200, text="no json"), httpx2.Response(200, json={"code": "Ok"})],
     ids=["fails", "is no JSON", "has no table"],
 )
 def test_a_broken_engine_says_so(make, answer):
-    with pytest.raises(roads.RoadsError, match=make.__name__ if make is roads.Valhalla else "OSRM"):
-        roads.Roads(make(client(lambda _: answer))).ways(PLACES, "van")
+    with pytest.raises(engines.RoadsError, match=make.__name__ if make is engines.Valhalla else "OSRM"):
+        engines.Roads(make(client(lambda _: answer))).ways(PLACES, "van")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from deploy import audit
-from deploy.local.options import Options
+from deploy.local.data.options import Options
 from deploy.local.stack import Stack
 from tests.faults import field as works
 from tests.faults import history, market

@@ -19,16 +19,17 @@ from contracts.events.dispatch import CancelDelivery, Quote, ScheduleDelivery
 from contracts.events.orders import GoodsLine, RecipientPut
 from contracts.registry import decode
 from contracts.values import job_of
-from services.dispatch import desk
+from services.dispatch import background
 from services.dispatch.app import SERVICE
 from services.dispatch.settings import settings as of_dispatch
-from services.kit import parked_http, uploads_http
 from services.kit.clock import ManualClock
-from services.kit.health import Readiness
-from services.kit.http import create_app
-from services.kit.message import ERASED, Record
-from services.kit.service import Context
+from services.kit.http.app import create_app
+from services.kit.http.health import Readiness
+from services.kit.process import dead_letters_api
+from services.kit.process.service import Context
 from services.kit.settings import Settings
+from services.kit.transaction.message import ERASED, Record
+from services.kit.uploads import flags_api
 
 MORNING = datetime(2026, 10, 24, 0, tzinfo=UTC)
 ROLES = ("operator", "terminal", "courier", "leader", "buyer")
@@ -108,7 +109,7 @@ class World:
         self.statements: list[int] = []
         self._offsets = count()
         self._processors = {p.subscription.topic: p for p in context.processors()}
-        app = create_app(context, [*context.routers(), parked_http.router, uploads_http.router], Readiness())
+        app = create_app(context, [*context.routers(), dead_letters_api.router, flags_api.router], Readiness())
         self.http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://dispatch")
 
     def record(self, event: Event, id: UUID | None = None) -> Record:
@@ -150,7 +151,7 @@ class World:
 
     async def desk(self) -> None:
         """Lets the desk work until it has nothing to do."""
-        steps = (desk.plan_next, desk.answer_next, desk.end_next)
+        steps = (background.plan_next, background.answer_next, background.end_next)
         while any([await step(self.context) for step in steps]):
             pass
 

@@ -19,13 +19,13 @@ from contracts.registry import decode, encode
 from contracts.values import Unit
 from services.inventory.app import SERVICE
 from services.inventory.domain.stock import Move, Stock, fold
-from services.inventory.repository.claims import move_of
-from services.kit import health
+from services.inventory.repository.reservations import move_of
 from services.kit.clock import ManualClock
 from services.kit.database import connect_pool
-from services.kit.http import create_app
-from services.kit.message import Record
-from services.kit.service import Context
+from services.kit.http import health
+from services.kit.http.app import create_app
+from services.kit.process.service import Context
+from services.kit.transaction.message import Record
 from tests.stack import TestStack
 from tests.unit.inventory_world import NOON, POOL
 

@@ -15,12 +15,14 @@ import orjson
 
 from contracts.envelope import Envelope, Event
 from contracts.registry import decode, encode
-from services.kit import health, parked_http, uploads_http
 from services.kit.clock import ManualClock
 from services.kit.database import connect_pool
-from services.kit.http import create_app
-from services.kit.message import Record
-from services.kit.service import Context
+from services.kit.http import health
+from services.kit.http.app import create_app
+from services.kit.process import dead_letters_api
+from services.kit.process.service import Context
+from services.kit.transaction.message import Record
+from services.kit.uploads import flags_api
 from services.orders.app import SERVICE
 from tests.stack import TestStack
 
@@ -161,7 +163,7 @@ async def open_orders(stack: TestStack, **settings: Any) -> AsyncIterator[Orders
     pool = await connect_pool(chosen)
     clock = ManualClock(NOW)
     context = Context(chosen, clock, pool, lambda: None, SERVICE)
-    app = create_app(context, [*context.routers(), parked_http.router, uploads_http.router], health.Readiness())
+    app = create_app(context, [*context.routers(), dead_letters_api.router, flags_api.router], health.Readiness())
     transport = httpx2.ASGITransport(app=app)
     try:
         async with httpx2.AsyncClient(transport=transport, base_url="http://orders") as client:

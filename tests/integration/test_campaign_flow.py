@@ -14,8 +14,8 @@ from contracts.events import campaign as c
 from contracts.events import inventory as i
 from contracts.events.orders import OrderPlaced, RecipientPut
 from services.kit.faults import armed
-from services.orders.domain.verdict import replay
-from services.orders.repository import campaign_book
+from services.orders.domain.campaign.verdict import replay
+from services.orders.repository import campaign as campaign_book
 from tests.integration.campaign_world import CLOSES, POOL, Campaigns, open_one
 from tests.integration.orders_world import NOW, Orders, an_order, open_orders
 from tests.stack import TestStack

@@ -13,9 +13,10 @@ import httpx2
 import pytest
 
 from contracts.events.campaign import CampaignCut, CampaignOpened, JoinAccepted, JoinRefunded
-from services.kit import health, unit_of_work
-from services.kit.http import create_app
-from services.kit.unit_of_work import CommitUnknown
+from services.kit.http import health
+from services.kit.http.app import create_app
+from services.kit.transaction import unit_of_work
+from services.kit.transaction.unit_of_work import CommitUnknown
 from tests.integration.campaign_world import CLOSES, a_campaign, a_join, open_one
 from tests.integration.orders_world import Orders, an_order, at, open_orders
 from tests.integration.test_orders_flow import counting

@@ -24,7 +24,7 @@ from contracts.events.inventory import ReservationReleased, StockReserved
 from contracts.events.orders import GoodsLine
 from contracts.registry import encode
 from contracts.values import reservation_of
-from services.orders.repository.campaign_book import PART
+from services.orders.repository.campaign import PART
 from tests.clock import run_from, stand_at
 from tests.integration.campaign_world import POOL, PRICES, a_campaign, a_join
 from tests.integration.orders_world import CATALOG, NOW, ROLES

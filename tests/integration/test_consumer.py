@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 from faststream.middlewares import AckPolicy
 
-from services.kit import consumer as kit_consumer
-from services.kit import handling as kit_handling
-from services.kit.consumer import Processor, Subscription
-from services.kit.message import Transient
+from services.kit.consumer import processor as kit_handling
+from services.kit.consumer import subscription as kit_consumer
+from services.kit.consumer.subscription import Processor, Subscription
+from services.kit.transaction.message import Transient
 from tests.integration.probe import service
 from tests.integration.probe.service import IN, Add, Echo, Noise
 from tests.integration.probe.world import World, broken, record
@@ -46,7 +46,7 @@ class Flaky(Processor):
 
 def flaky(world: World) -> Flaky:
     plain = world.processor()
-    return Flaky("probe", plain.subscription, pool=world.pool, clock=world.clock, open_book=plain._open_book,
+    return Flaky("probe", plain.subscription, pool=world.pool, clock=world.clock, open_repository=plain._open_book,
                  models=plain._models)  # fmt: skip
 
 
@@ -103,7 +103,7 @@ async def test_poison_of_every_kind_is_parked_while_the_partition_flows(world: W
 async def test_a_null_is_parked_where_nothing_is_ever_erased(world: World):
     only_add = Subscription(IN, {Add: service.on_add})
     plain = world.processor()
-    processor = Processor("probe", only_add, pool=world.pool, clock=world.clock, open_book=plain._open_book,
+    processor = Processor("probe", only_add, pool=world.pool, clock=world.clock, open_repository=plain._open_book,
                           models=plain._models)  # fmt: skip
     await processor.handle([record(Add(account="a", n=1), 0)._replace(value=None)])
     assert "null" in await world.pool.fetchval("select error from parked")
@@ -163,7 +163,7 @@ async def test_transient_errors_never_park_however_long(world: World, monkeypatc
         await other.execute("select from account where name = 'a' for update")
         for _ in range(2):
             with pytest.raises(Transient):
-                await world.processor(open_book=Impatient).handle([record(Add(account="a", n=1), 0)])
+                await world.processor(open_repository=Impatient).handle([record(Add(account="a", n=1), 0)])
     await world.processor().handle([record(Add(account="a", n=1), 0)])
     assert await world.effects() == {"a": [1]}
     assert await world.count("parked") == 0
@@ -208,7 +208,7 @@ async def test_a_stop_in_the_middle_of_a_batch_loses_nothing(world: World):
             await super().save()
 
     await produce(world, {0: [raw("a", n) for n in range(1, 11)]})
-    async with world.consumer(world.processor(open_book=Slow)):
+    async with world.consumer(world.processor(open_repository=Slow)):
         await asyncio.wait_for(inside.wait(), 20)
         asyncio.get_running_loop().call_later(0.3, go_on.set)
     await produce(world, {0: [raw("a", n) for n in range(11, 21)]})

@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from services.kit.message import Record
+from services.kit.transaction.message import Record
 from tests.integration.probe.service import BROKEN, Add
 from tests.integration.probe.world import World, record
 from tests.integration.test_http import make_client, make_context

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.kit.clock import ManualClock
-from services.kit.deadlines import Sweeper
+from services.kit.consumer.sweeper import Sweeper
 from tests.integration.probe import service
 from tests.integration.probe.service import ProbeBook, on_due
 from tests.integration.probe.world import World, lock_accounts
@@ -24,14 +24,14 @@ def clock(world: World) -> ManualClock:
 
 
 def sweeper(world: World, **more) -> Sweeper:
-    given = {"pool": world.pool, "clock": world.clock, "open_book": ProbeBook, "wake": world.wake.set}
+    given = {"pool": world.pool, "clock": world.clock, "open_repository": ProbeBook, "wake": world.wake.set}
     return Sweeper("probe", on_due, **(given | more))
 
 
 async def set_due(world: World, kind: str, subject: str, at: datetime, **more) -> None:
     async with world.unit() as uow:
         await lock_accounts(uow, [subject])
-        uow.due(kind, subject, at, **more)
+        uow.set_deadline(kind, subject, at, **more)
 
 
 async def test_fires_once_at_its_time_under_two_sweepers(world: World, clock: ManualClock):
@@ -61,8 +61,8 @@ async def test_a_replaced_or_removed_one_does_not_fire(world: World, clock: Manu
     await set_due(world, "pay", "replaced", NOON + 3 * MINUTE, version=2)
     await set_due(world, "pay", "removed", NOON + MINUTE)
     async with world.unit() as uow:
-        uow.undue("pay", "removed")
-        uow.undue("pay", "never set")
+        uow.clear_deadline("pay", "removed")
+        uow.clear_deadline("pay", "never set")
     clock.advance(2 * MINUTE)
     await sweeper(world).sweep()
     assert await world.effects("pay") == {}
@@ -79,8 +79,8 @@ async def test_a_command_that_holds_the_lock_decides(world: World, clock: Manual
         await lock_accounts(uow, ["removed", "replaced"])
         sweeping = asyncio.create_task(sweeper(world).sweep())
         await eventually(lambda: world.count("pg_locks", "not granted"))
-        uow.undue("pay", "removed")
-        uow.due("pay", "replaced", NOON, version=9)
+        uow.clear_deadline("pay", "removed")
+        uow.set_deadline("pay", "replaced", NOON, version=9)
     assert await sweeping == 2
     assert await world.effects("pay") == {}
     await sweeper(world).sweep()

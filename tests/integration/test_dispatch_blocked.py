@@ -8,9 +8,9 @@ import pytest
 
 from contracts.events.catalog import CatalogEvent, CourierPut, ItemPut, StationPut
 from contracts.events.dispatch import JobPlanned, JobRefused, WavePlanned
-from services.dispatch import desk
+from services.dispatch import background
 from services.dispatch.planning.problem import Place
-from services.dispatch.repository import planning, signals
+from services.dispatch.repository import gauges, planning
 from tests.integration.dispatch_world import CATALOGUE, PLACES, Order, World, market_day, wave
 from tests.integration.dispatch_world import fresh_world as fresh_world
 
@@ -35,7 +35,7 @@ async def noon(world: World) -> dict[str, Any]:
 
 
 async def ready(world: World) -> str:
-    finding = await signals.waves(world.pool)
+    finding = await gauges.waves(world.pool)
     assert finding.ok
     return str(finding.detail)
 
@@ -67,12 +67,12 @@ async def test_a_station_without_a_usable_position_blocks_its_wave_until_it_is_c
     refused = await world.call("operator", "POST", "/waves/noon:release", 409)
     assert (refused["code"], view["blocked"] in refused["detail"]) == ("not-planned", True)
     assert (await world.call("operator", "GET", "/waves/noon/problem", 409))["code"] == "blocked"
-    await signals.blocked(world.pool)
-    assert signals.BLOCKED.collect()[0].samples[0].value == 1
+    await gauges.blocked(world.pool)
+    assert gauges.BLOCKED.collect()[0].samples[0].value == 1
 
     await world.feed(station)
-    assert not await desk.plan_next(world.context)
-    world.clock.advance(desk.AGAIN)
+    assert not await background.plan_next(world.context)
+    world.clock.advance(background.AGAIN)
     await world.desk()
     view = await noon(world)
     assert (view["state"], view["blocked"], view["plan"]["stops"]) == ("planned", None, 3)
@@ -88,7 +88,7 @@ async def test_other_waves_are_planned_while_one_is_blocked_and_an_emptied_one_p
     await world.desk()
     assert [event.wave for event in await world.told(WavePlanned)] == ["evening"]
     await world.feed(order.cancel)
-    world.clock.advance(desk.AGAIN)
+    world.clock.advance(background.AGAIN)
     await world.desk()
     assert (await noon(world))["state"] == "done"
 
@@ -176,7 +176,7 @@ async def test_what_fails_unforeseen_blocks_the_wave_with_a_word(world: World, m
 
     await cut(world, Order())
     with monkeypatch.context() as seeded:
-        seeded.setattr(desk.planner, "search", broken)
+        seeded.setattr(background.planner, "search", broken)
         await world.desk()
     assert "ZeroDivisionError" in (await noon(world))["blocked"]
     world.clock.advance(timedelta(seconds=2))

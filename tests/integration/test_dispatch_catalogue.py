@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from contracts.events.catalog import StationPut
-from services.kit import parking
-from services.kit.message import Record
+from services.kit.consumer import dead_letters
+from services.kit.transaction.message import Record
 from tests.integration.dispatch_world import CATALOGUE, PLACES, Order, World, market_day
 from tests.integration.dispatch_world import fresh_world as fresh_world
 
@@ -44,7 +44,7 @@ async def test_it_is_parked_for_its_own_entry_and_the_next_record_of_its_key_end
     await schedule.handle([world.record(order.schedule())])
     assert (await world.job(order))["state"] == "incomplete"
     await handle(world, world.record(STATION))
-    assert await parked(world) == [(STATION.key, "lat: float_type", parking.REPLACED)]
+    assert await parked(world) == [(STATION.key, "lat: float_type", dead_letters.REPLACED)]
     assert await world.pool.fetchval("select count(*) from parked_scope") == 0
     assert (await world.job(order))["state"] == "planned"
 
@@ -52,8 +52,8 @@ async def test_it_is_parked_for_its_own_entry_and_the_next_record_of_its_key_end
 async def test_the_last_record_of_a_batch_counts(world: World):
     good, bad = world.record(STATION), unreadable(world)
     await handle(world, bad, good, unreadable(world))
-    assert [why for _, _, why in await parked(world)] == [parking.REPLACED, None]
+    assert [why for _, _, why in await parked(world)] == [dead_letters.REPLACED, None]
     assert await world.pool.fetchval("select count(*) from parked_scope") == 1
     await handle(world, world.record(STATION))
-    assert [why for _, _, why in await parked(world)] == [parking.REPLACED, parking.REPLACED]
+    assert [why for _, _, why in await parked(world)] == [dead_letters.REPLACED, dead_letters.REPLACED]
     assert await world.pool.fetchval("select count(*) from catalog where key = $1", STATION.key) == 1

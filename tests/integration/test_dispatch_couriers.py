@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.events.dispatch import AttemptFailed, JobAssigned, JobDelivered, JobLoaded, JobReturned, WaveDone
-from services.dispatch import reports
+from services.dispatch.commands import courier_reports
 from tests.integration.dispatch_world import Order, World, hours, upload
 from tests.integration.dispatch_world import fresh_world as fresh_world
 
@@ -153,7 +153,7 @@ async def test_a_kept_report_counts_when_a_later_version_can_read_it(world: Worl
     await world.released([order])
     courier = await courier_of(world, order)
     with monkeypatch.context() as older:
-        older.setattr(reports, "judged", lambda one: replace(one, fault="not of this version"))
+        older.setattr(courier_reports, "judged", lambda one: replace(one, fault="not of this version"))
         await sync(world, courier, upload(1, "load", order))
     assert await world.told(JobLoaded) == []
     scope = {"scope": f"courier/{courier}/phone/s1/1"}

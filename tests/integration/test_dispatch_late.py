@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from contracts.events.dispatch import JobAssigned, JobPlanned, JobRefused, Quote, WavePlanned, WaveReleased
-from services.dispatch import desk
-from services.dispatch import waves as commands
+from services.dispatch import background
+from services.dispatch.commands import waves as commands
 from services.dispatch.domain import wave as domain
 from services.dispatch.repository import planning
 from tests.integration.dispatch_world import CATALOGUE, Order, World, hours, market_day, wave
@@ -37,7 +37,7 @@ async def test_a_late_order_is_fitted_into_the_plan_that_stands(world: World):
     late = Order(n=2)
     early = await asked_after_the_cutoff(world, late)
     assert (await world.job(late))["waits"] == ["wave/noon"]
-    assert await desk.answer_next(world.context)
+    assert await background.answer_next(world.context)
     told = (await world.told(JobPlanned))[-1]
     assert (told.job, told.wave, told.as_promised) == (late.job, "noon", True)
     first, second = await world.told(WavePlanned)
@@ -45,7 +45,7 @@ async def test_a_late_order_is_fitted_into_the_plan_that_stands(world: World):
     plan = await world.call("operator", "GET", "/waves/noon/plan")
     change = next(change for change in plan["diff"]["changes"] if change["job"] == str(late.job))
     assert (change["was"], plan["diff"]["metres"]) == (None, second.metres - first.metres)
-    assert not await desk.answer_next(world.context)
+    assert not await background.answer_next(world.context)
     await world.call("operator", "POST", "/waves/noon:release")
     assert {event.job for event in await world.told(JobAssigned)} == {order.job for order in (*early, late)}
 
@@ -79,7 +79,7 @@ async def test_a_promise_is_kept_by_the_plan_before_a_later_wave_is_taken(world:
 async def test_a_wave_is_never_overfull_however_many_come_late_at_once(world: World):
     late = [Order(n=n) for n in range(2, 8)]
     await asked_after_the_cutoff(world, *late)
-    await asyncio.gather(*(desk.answer_next(world.context) for _ in range(3)))
+    await asyncio.gather(*(background.answer_next(world.context) for _ in range(3)))
     await world.desk()
     answers = Counter(type(event).__name__ for event in await world.told(JobPlanned, JobRefused))
     assert answers == {"JobPlanned": 4, "JobRefused": 4}
@@ -92,13 +92,13 @@ async def test_a_wave_is_never_overfull_however_many_come_late_at_once(world: Wo
 async def test_who_comes_while_the_wave_is_being_planned_is_in_its_first_plan_or_in_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    before, between, solve = Order(n=1), Order(n=2), desk.planner.search
+    before, between, solve = Order(n=1), Order(n=2), background.planner.search
 
     async def slow(*terms: Any) -> Any:
         await ask(world, between)
         return await solve(*terms)
 
-    monkeypatch.setattr(desk.planner, "search", slow)
+    monkeypatch.setattr(background.planner, "search", slow)
     await world.feed(*CATALOGUE, market_day(NOON))
     await ask(world, Order())
     await world.call("operator", "POST", "/waves/noon:cut")
@@ -144,10 +144,10 @@ async def test_a_cancel_crosses_the_answer_and_repeats_change_nothing(world: Wor
     await asked_after_the_cutoff(world, stays, goes)
     found = await planning.read_standing(world.pool, "noon")
     assert found is not None
-    plan = await desk._fitted(found, world.clock.now())
+    plan = await background._fitted(found, world.clock.now())
     await world.feed(goes.cancel, stays.recipient)
     for _ in range(2):
-        await desk._write(world.context, found.wave, plan, commands.answer)
+        await background._write(world.context, found.wave, plan, commands.answer)
     assert [event.job for event in await world.told(JobPlanned)][2:] == [stays.job]
     assert len(await world.told(WavePlanned)) == 2
     await world.call("operator", "POST", "/waves/noon:release")
@@ -159,11 +159,11 @@ async def test_a_plan_changed_by_hand_meanwhile_is_not_overwritten(world: World)
     early = await asked_after_the_cutoff(world, late)
     found = await planning.read_standing(world.pool, "noon")
     assert found is not None
-    plan = await desk._fitted(found, world.clock.now())
+    plan = await background._fitted(found, world.clock.now())
     move = {"jobs": [str(early[0].job)], "courier": "van-1", "trip": 1, "new_trip": True}
     body = {"version": found.wave.version, "moves": [move]}
     await world.call("operator", "POST", "/waves/noon/plan:apply", json=body)
-    assert not await desk._write(world.context, found.wave, plan, commands.answer)
+    assert not await background._write(world.context, found.wave, plan, commands.answer)
     assert (await world.job(late))["state"] == "incomplete"
     await world.desk()
     assert (await world.job(late))["state"] == "planned"
@@ -197,7 +197,7 @@ async def test_seeded_room_that_is_not_looked_at_is_seen(world: World, monkeypat
 
 @pytest.mark.seeded
 async def test_seeded_a_released_wave_that_is_asked_is_seen(world: World, monkeypatch: pytest.MonkeyPatch):
-    real, released, planned = domain.choose_late, domain.State.RELEASED, domain.State.PLANNED
+    real, released, planned = domain.choose_late, domain.WaveState.RELEASED, domain.WaveState.PLANNED
 
     def careless(waves: Iterable[domain.Wave], *terms: Any, **more: Any) -> domain.Wave | None:
         return real([replace(w, state=planned) if w.state is released else w for w in waves], *terms, **more)

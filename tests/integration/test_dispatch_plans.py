@@ -92,7 +92,7 @@ async def test_of_two_who_change_a_plan_at_once_one_is_told_to_look_again(world:
 @pytest.mark.seeded
 async def test_seeded_a_plan_for_any_version_is_seen(world: World, monkeypatch: pytest.MonkeyPatch):
     def careless(wave: domain.Wave, version: int) -> domain.Wave:
-        return replace(wave, state=domain.State.PLANNED, version=wave.version + 1)
+        return replace(wave, state=domain.WaveState.PLANNED, version=wave.version + 1)
 
     monkeypatch.setattr(domain, "planned", careless)
     with pytest.raises(AssertionError):

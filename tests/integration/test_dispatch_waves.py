@@ -15,8 +15,8 @@ from contracts.events.dispatch import (
     WavePlanned,
     WaveReleased,
 )
-from services.dispatch import desk
-from services.dispatch.planning import planner
+from services.dispatch import background
+from services.dispatch.planning.process import planner
 from services.dispatch.repository.planning import claim_wave
 from tests.integration.dispatch_world import CATALOGUE, Order, World, hours, market_day, upload, wave
 from tests.integration.dispatch_world import fresh_world as fresh_world
@@ -110,13 +110,13 @@ async def test_an_orphan_solve_is_taken_up_again_and_a_late_one_is_dropped(world
     order = Order()
     await world.feed(*CATALOGUE, market_day(), order.recipient, order.schedule())
     await world.call("operator", "POST", "/waves/noon:cut")
-    orphan = await claim_wave(world.pool, world.clock.real(), desk.LEASE)
+    orphan = await claim_wave(world.pool, world.clock.real(), background.LEASE)
     assert orphan is not None
-    assert not await desk.plan_next(world.context)
-    world.clock.advance(desk.LEASE + timedelta(seconds=1))
-    assert await desk.plan_next(world.context)
-    read = await desk.read_problem(world.pool, orphan)
-    await desk._apply(world.context, orphan, planner.Choice(await planner.plan(read.problem, 5), ""))
+    assert not await background.plan_next(world.context)
+    world.clock.advance(background.LEASE + timedelta(seconds=1))
+    assert await background.plan_next(world.context)
+    read = await background.read_problem(world.pool, orphan)
+    await background._apply(world.context, orphan, planner.Choice(await planner.plan(read.problem, 5), ""))
     assert (read.lost, len(await world.told(WavePlanned))) == ((), 1)
 
 

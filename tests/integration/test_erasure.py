@@ -11,8 +11,8 @@ import pytest
 from contracts.events import inventory as i
 from contracts.events.orders import RecipientPut
 from contracts.values import reservation_of
-from services.kit import outbox
-from services.kit.message import ERASED
+from services.kit.transaction import outbox
+from services.kit.transaction.message import ERASED
 from tests.integration.dispatch_world import Order, World, upload
 from tests.integration.dispatch_world import fresh_world as fresh_world
 from tests.integration.orders_world import Orders, an_order, open_orders

@@ -11,14 +11,14 @@ import pytest
 import structlog
 from fastapi import APIRouter, Depends
 
-from services.kit import parked_http, readiness
-from services.kit.batcher import Overloaded
 from services.kit.clock import Clock
-from services.kit.health import Readiness
-from services.kit.http import Body, IdempotencyKey, create_app, request_key, require
-from services.kit.service import Context, Service
+from services.kit.http.app import Body, IdempotencyKey, create_app, request_key, require
+from services.kit.http.group_commit import Overloaded
+from services.kit.http.health import Readiness
+from services.kit.process import dead_letters_api, readiness
+from services.kit.process.service import Context, Service
 from services.kit.settings import Settings
-from services.kit.unit_of_work import CORRELATION, TRACEPARENT, CommitUnknown
+from services.kit.transaction.unit_of_work import CORRELATION, TRACEPARENT, CommitUnknown
 from tests.integration.probe.service import MIGRATIONS, MODELS, ProbeBook, on_due, subscription
 
 ROLES = ("operator", "buyer")
@@ -78,7 +78,7 @@ def make_context(settings: Settings, pool: Any = None) -> Context:
         name="probe",
         migrations=MIGRATIONS,
         subscriptions=(subscription(),),
-        open_book=ProbeBook,
+        open_repository=ProbeBook,
         models=MODELS,
         on_due=on_due,
         routes=(router,),
@@ -91,7 +91,7 @@ def make_client(context: Context) -> httpx2.AsyncClient:
     """A client of the app, without a socket."""
     state = Readiness()
     state.checks |= readiness.api_checks(context)
-    app = create_app(context, [*context.routers(), parked_http.router], state)
+    app = create_app(context, [*context.routers(), dead_letters_api.router], state)
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test")
 
 

@@ -10,12 +10,12 @@ import asyncpg
 import pytest
 from pydantic import BaseModel
 
-from services.kit.idempotency import Seen, Verdict, content_hash, prune, remember, replay_or_claim
+from services.kit.http.idempotency import Replay, Seen, content_hash, prune, remember, replay_or_claim
 from services.kit.settings import Settings
 
 pytestmark = pytest.mark.stack
 ONE, TWO = b"1" * 32, b"2" * 32
-NEW, CONFLICT = Verdict(Seen.NEW), Verdict(Seen.CONFLICT)
+NEW, CONFLICT = Replay(Seen.NEW), Replay(Seen.CONFLICT)
 Pool = asyncpg.Pool
 MakePool = Callable[[Settings], Awaitable[Any]]
 
@@ -25,7 +25,7 @@ async def pool(database: Callable[[str], Awaitable[str]], make_pool: MakePool) -
     return await make_pool(Settings(database_url=await database("edge")))
 
 
-async def ask(pool: Any, keys: list[str], hashes: list[bytes], answer: bool = True) -> list[Verdict]:
+async def ask(pool: Any, keys: list[str], hashes: list[bytes], answer: bool = True) -> list[Replay]:
     """One call in a transaction of its own; what is new is answered with 201 and its key."""
     async with pool.acquire() as conn, conn.transaction():
         verdicts = await replay_or_claim(conn, "orders", keys, hashes)
@@ -37,8 +37,8 @@ async def ask(pool: Any, keys: list[str], hashes: list[bytes], answer: bool = Tr
 async def test_the_same_request_again_gets_the_same_answer(pool: Any) -> None:
     assert await ask(pool, ["a", "b"], [ONE, TWO]) == [NEW, NEW]
     assert await ask(pool, ["b", "a"], [TWO, ONE]) == [
-        Verdict(Seen.REPEAT, 201, b"b"),
-        Verdict(Seen.REPEAT, 201, b"a"),
+        Replay(Seen.REPEAT, 201, b"b"),
+        Replay(Seen.REPEAT, 201, b"a"),
     ]
 
 
@@ -52,8 +52,8 @@ async def test_another_request_under_the_key_is_a_conflict_and_is_kept(pool: Any
 
 async def test_duplicates_inside_one_call_are_folded(pool: Any) -> None:
     verdicts = await ask(pool, ["a", "b", "a", "a"], [ONE, ONE, ONE, TWO])
-    assert verdicts == [NEW, NEW, Verdict(Seen.TWIN, twin_of=0), CONFLICT]
-    assert await ask(pool, ["a", "a"], [ONE, TWO]) == [Verdict(Seen.REPEAT, 201, b"a"), CONFLICT]
+    assert verdicts == [NEW, NEW, Replay(Seen.TWIN, twin_of=0), CONFLICT]
+    assert await ask(pool, ["a", "a"], [ONE, TWO]) == [Replay(Seen.REPEAT, 201, b"a"), CONFLICT]
 
 
 async def test_scopes_are_apart(pool: Any) -> None:
@@ -64,7 +64,7 @@ async def test_scopes_are_apart(pool: Any) -> None:
 
 async def test_an_answer_may_be_left_to_the_thing_itself(pool: Any) -> None:
     await ask(pool, ["a"], [ONE], answer=False)
-    assert await ask(pool, ["a"], [ONE]) == [Verdict(Seen.REPEAT)]
+    assert await ask(pool, ["a"], [ONE]) == [Replay(Seen.REPEAT)]
 
 
 async def test_a_claim_that_was_rolled_back_never_was(pool: Any) -> None:

@@ -6,10 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from services.kit import inbox, runtime, unit_of_work
-from services.kit.consumer import Processor
+from services.kit.consumer.subscription import Processor
 from services.kit.faults import InjectedFault, armed
-from services.kit.unit_of_work import CommitUnknown
+from services.kit.process import runtime
+from services.kit.transaction import inbox, unit_of_work
+from services.kit.transaction.unit_of_work import CommitUnknown
 from tests.integration.probe.service import Add, Noise
 from tests.integration.probe.world import World, broken, record
 from tests.stack import eventually
@@ -129,7 +130,7 @@ class NoInbox(Processor):
 @pytest.mark.seeded
 async def test_seeded_a_missing_inbox_is_seen_to_double_effects(world: World):
     broken_one = NoInbox("probe", world.processor().subscription, pool=world.pool, clock=world.clock,
-                         open_book=world.processor()._open_book, models=world.processor()._models)  # fmt: skip
+                         open_repository=world.processor()._open_book, models=world.processor()._models)  # fmt: skip
     records = [record(Add(account="a", n=n), n) for n in range(1, 4)]
     await broken_one.handle(records)
     await broken_one.handle(records[1:])

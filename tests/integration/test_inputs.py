@@ -9,9 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from services.dispatch.planning import greedy, planner
+from services.dispatch.planning.construct import greedy
 from services.dispatch.planning.plan import Plan
-from services.dispatch.planning.problem import Problem
+from services.dispatch.planning.problem import RoutingProblem
+from services.dispatch.planning.process import planner
 from tests.integration import boundary
 from tests.integration.campaign_world import a_campaign, a_join, open_one
 from tests.integration.dispatch_world import CATALOGUE, World, hours, market_day, wave
@@ -89,7 +90,7 @@ async def test_inventory_survives_every_edge(stack: TestStack):
 
 
 async def test_dispatch_survives_every_edge(world: World, monkeypatch: pytest.MonkeyPatch):
-    async def plan(problem: Problem, _seconds: float, _seed: int) -> Plan:  # without a process for each
+    async def plan(problem: RoutingProblem, _seconds: float, _seed: int) -> Plan:  # without a process for each
         return greedy.solve(problem)
 
     monkeypatch.setattr(planner, "plan", plan)

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.kit import numbering
-from services.kit.numbering import advance, forget, keep
+from services.kit.transaction import numbering
+from services.kit.transaction.numbering import advance, forget, keep
 from tests.integration.probe.world import World
 from tests.stack import eventually
 

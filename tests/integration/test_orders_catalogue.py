@@ -10,10 +10,11 @@ import orjson
 import pytest
 import structlog
 
-from services.kit import health, readiness
+from services.kit.http import health
+from services.kit.process import readiness
+from services.orders.api.schemas.catalog import BODIES
 from services.orders.domain.catalog import KINDS
 from services.orders.repository import catalog as rows
-from services.orders.schemas_catalog import BODIES
 from tests.integration.campaign_world import a_campaign, a_join, open_one
 from tests.integration.orders_world import CATALOG, Orders, an_order, open_orders
 from tests.stack import TestStack
@@ -142,7 +143,7 @@ async def spoil(orders: Orders, path: str, change: str) -> None:
     await orders.context.pool.execute("update catalog_version set version = version + 1")
 
 
-async def ready(orders: Orders) -> tuple[bool, health.Finding]:
+async def ready(orders: Orders) -> tuple[bool, health.CheckResult]:
     state = health.Readiness()
     state.checks |= readiness.api_checks(orders.context)
     is_ready, found = await state.report()
@@ -196,7 +197,7 @@ async def test_what_depends_on_the_broken_entry_waits_until_it_is_put_again(fres
     assert (await fresh.get(f"/v1/catalog/{path.split('/')[0]}")).status_code == 200
     assert (await fresh.put(path, CATALOG[path])).status_code == 200
     assert (await fresh.post("/v1/orders", orders[1])).status_code == 201
-    assert (await ready(fresh))[1] == health.Finding(True, "all entries can be read")
+    assert (await ready(fresh))[1] == health.CheckResult(True, "all entries can be read")
 
 
 @pytest.mark.parametrize("path", ["terminals/stall-1", "market-days/sat"])

@@ -10,9 +10,10 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from services.kit import health, unit_of_work
-from services.kit.http import create_app
-from services.kit.unit_of_work import CommitUnknown
+from services.kit.http import health
+from services.kit.http.app import create_app
+from services.kit.transaction import unit_of_work
+from services.kit.transaction.unit_of_work import CommitUnknown
 from tests.integration.orders_world import Orders, an_order, open_orders
 from tests.stack import TestStack
 

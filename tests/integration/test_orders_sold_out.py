@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from contracts.events.inventory import SoldOut
-from services.orders.domain import acceptance
+from services.orders.domain.order import policy
 from tests.integration.campaign_world import a_join, open_one
 from tests.integration.orders_world import Orders, an_order, open_orders
 from tests.stack import TestStack
@@ -63,12 +63,12 @@ async def test_joins_and_a_relays_entries_are_asked_too(orders: Orders):
 @pytest.mark.seeded
 async def test_seeded_nobody_asks_what_is_sold_out(orders: Orders, monkeypatch: pytest.MonkeyPatch):
     """The bug as it was: the projection is there and nobody looks at it."""
-    real = acceptance.accept
+    real = policy.accept
 
     def blind(order: Any, code: str, draft: Any, catalog: Any, *rest: Any) -> Any:
         object.__setattr__(catalog, "sold_out", frozenset())
         return real(order, code, draft, catalog, *rest)
 
-    monkeypatch.setattr("services.orders.api.intake.accept", blind)
+    monkeypatch.setattr("services.orders.commands.place_orders.accept", blind)
     await orders.hear(SoldOut(**HONEY))
     assert (await orders.post("/v1/orders", an_order())).status_code == 201

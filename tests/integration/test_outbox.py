@@ -5,8 +5,8 @@ from datetime import date
 
 import pytest
 
-from services.kit import outbox
 from services.kit.database import connect
+from services.kit.transaction import outbox
 from tests.integration.probe.service import IN, OUT, Add, Echo
 from tests.integration.probe.world import World, header, lock_accounts, record
 from tests.stack import eventually

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.kit import readiness
-from services.kit.health import Finding, Readiness
+from services.kit.http.health import CheckResult, Readiness
+from services.kit.process import readiness
 from tests.integration.probe.service import Add
 from tests.integration.probe.world import World
 from tests.integration.test_http import make_context
@@ -23,7 +23,7 @@ async def test_a_worker_says_what_stands_in_its_way(world: World) -> None:
     for cause in ("nothing listens", "password is wrong", "expects a login"):
         assert cause in str(found["kafka"].detail)
     assert found["database"].ok
-    assert found["outbox"] == found["parked"] == Finding(True, 0.0)
+    assert found["outbox"] == found["parked"] == CheckResult(True, 0.0)
 
 
 async def test_readiness_sees_the_real_broker_and_the_backlog(world: World) -> None:

@@ -8,11 +8,12 @@ import signal
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 
-from services.kit import outbox, relay
 from services.kit.faults import armed
-from services.kit.outbox import Outgoing
-from services.kit.publisher import _hash
-from services.kit.relay import Relay
+from services.kit.relay import relay
+from services.kit.relay.publisher import _hash
+from services.kit.relay.relay import Relay
+from services.kit.transaction import outbox
+from services.kit.transaction.outbox import Outgoing
 from tests.integration.probe.service import IN, OUT, Add, Echo
 from tests.integration.probe.world import World, broken, first_occurrences, header, lock_accounts
 from tests.stack import eventually

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from services.kit.unit_of_work import UnitOfWork
+from services.kit.transaction.unit_of_work import UnitOfWork
+from services.orders.repository import campaign_intake as rows
 from services.orders.repository import campaign_rows
-from services.orders.repository import campaigns as rows
 from tests.integration import test_campaign_flow as flow
 from tests.integration import test_campaign_http as http
 from tests.integration.orders_world import Orders, open_orders

@@ -10,9 +10,9 @@ import pytest
 
 from contracts.events import dispatch as d
 from contracts.events import inventory as i
-from services.orders.domain import fulfilment, steps
-from services.orders.domain.fulfilment import Step, decide
-from services.orders.domain.order import Cancel, Decision, Order, State
+from services.orders.domain.order import state_machine, transitions
+from services.orders.domain.order.order import Cancel, Order, OrderDecision, OrderState
+from services.orders.domain.order.state_machine import Step, decide
 from tests.unit.orders_given import NOW, an_order, message
 
 
@@ -50,7 +50,7 @@ def play(yard: Yard) -> Order:
         order = decision.order
         for command in decision.commands:
             waiting += yard.answer(command, order)
-        if order.state is State.SCHEDULED and not waiting and not yard.released_wave:
+        if order.state is OrderState.SCHEDULED and not waiting and not yard.released_wave:
             yard.released_wave = True
             waiting.append(Cancel())
     return order
@@ -58,22 +58,22 @@ def play(yard: Yard) -> Order:
 
 def test_a_cancel_in_order_never_frees_what_is_on_the_road():
     yard = Yard()
-    assert play(yard).state is State.LOADED
+    assert play(yard).state is OrderState.LOADED
     assert not yard.free
     assert not yard.sold_twice
 
 
 @pytest.mark.seeded
 def test_a_cancel_out_of_order_is_caught(monkeypatch: pytest.MonkeyPatch):
-    def release_first(order: Order, asked: Any, now: Any) -> Decision:
-        good = steps.cancel(order, asked, now)
-        return Decision(good.order, good.events, (message_of_release(order), *good.commands))
+    def release_first(order: Order, asked: Any, now: Any) -> OrderDecision:
+        good = transitions.cancel(order, asked, now)
+        return OrderDecision(good.order, good.events, (message_of_release(order), *good.commands))
 
     def message_of_release(order: Order) -> i.ReleaseStock:
         return i.ReleaseStock(reservation=order.reservation, pool=order.terms.pool, order=order.id)
 
-    row = (State.SCHEDULED, Cancel)
-    monkeypatch.setitem(fulfilment.TRANSITIONS, row, Step(release_first, fulfilment.TRANSITIONS[row].to))
+    row = (OrderState.SCHEDULED, Cancel)
+    monkeypatch.setitem(state_machine.TRANSITIONS, row, Step(release_first, state_machine.TRANSITIONS[row].to))
     yard = Yard()
     play(yard)
     assert yard.sold_twice

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeGuard
 
-MODULE_LINES, TEST_MODULE_LINES, FUNCTION_LINES = 300, 400, 40
+MODULE_LINES, FUNCTION_LINES = 450, 60
 SQL = re.compile(
     r"^\s*(select\s.+\sfrom\s|insert\s+into\s|update\s+\w+\s.*set\s|delete\s+from\s|with\s+\w+\s+as\s)", re.I | re.S
 )
@@ -48,10 +48,9 @@ def functions(tree: ast.Module) -> Iterator[Def]:
 
 def small_modules(source: Source) -> Iterator[Finding]:
     """A module is read in one sitting."""
-    limit = TEST_MODULE_LINES if source.is_test else MODULE_LINES
     lines = source.text.count("\n")
-    if lines > limit:
-        yield 1, f"{lines} lines, more than {limit}: split it by subject"
+    if lines > MODULE_LINES:
+        yield 1, f"{lines} lines, more than {MODULE_LINES}: split it by subject"
 
 
 def small_functions(source: Source) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from services.dispatch.planning.problem import Break, Courier, Order, Place, Problem, Window
+from services.dispatch.planning.problem import Break, Courier, Order, Place, RoutingProblem, Window
 
 HOUR = 3600
 PLACES = st.builds(Place, st.floats(28.1, 28.4), st.floats(112.8, 113.2))
@@ -70,9 +70,9 @@ def couriers(draw: st.DrawFn) -> Courier:
     )
 
 
-def named(station: Place, crew: list[Courier], orders: list[Order], load_s: int) -> Problem:
+def named(station: Place, crew: list[Courier], orders: list[Order], load_s: int) -> RoutingProblem:
     """The problem, with ids given."""
-    return Problem(
+    return RoutingProblem(
         station,
         tuple(replace(courier, id=f"c{n}") for n, courier in enumerate(crew)),
         tuple(replace(order, id=f"o{n}") for n, order in enumerate(orders)),

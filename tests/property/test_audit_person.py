@@ -14,11 +14,11 @@ from contracts.registry import MODELS
 from contracts.texts import Text, strings_of
 from contracts.tools.schemas import EXAMPLES
 from contracts.topics import BY_NAME
-from deploy.audit.books import TABLES
 from deploy.audit.checks import person
-from deploy.audit.evidence import Evidence
-from deploy.audit.log import Log, Record
-from services.kit.parking import QUEUED
+from deploy.audit.evidence.evidence import Evidence
+from deploy.audit.evidence.log import Log, Record
+from deploy.audit.evidence.tables import TABLES
+from services.kit.consumer.dead_letters import QUEUED
 
 NAME, PHONE, DOOR = "欧阳锦绣", "13807314711", "梅溪湖路88号2栋"
 WHO = {"order_id": "o-1", "name": NAME, "phone": PHONE, "address": DOOR}

@@ -18,7 +18,7 @@ from contracts.events.dispatch import (
     ScheduleDelivery,
 )
 from services.dispatch.domain.job import Slot, new_job
-from services.dispatch.domain.life import Assigned, Kind, Placed, Report, Unplaced, decide
+from services.dispatch.domain.state_machine import Assigned, Kind, Placed, Report, Unplaced, decide
 
 NOON = datetime(2026, 10, 24, 4, tzinfo=UTC)
 ABOUT = {"order": uuid4(), "pool": "sat@simaochong", "reservation": uuid4()}

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.dispatch.planning import checker, greedy, standing
-from services.dispatch.planning.insertion import Engine, Offer
+from services.dispatch.planning import checker
+from services.dispatch.planning.construct import greedy
+from services.dispatch.planning.construct.insertion import Engine, Offer
 from services.dispatch.planning.plan import Plan
-from services.dispatch.planning.problem import Order, Problem, Window
+from services.dispatch.planning.problem import Order, RoutingProblem, Window
+from services.dispatch.planning.replanning import keep_plan
 from tests.property.planning_problems import HOUR, PROBLEMS
 from tests.unit.planning_given import courier, order
 from tests.unit.planning_given import problem as town
@@ -21,13 +23,15 @@ def stops(plan: Plan) -> set[str]:
 
 @settings(max_examples=150, deadline=None)
 @given(PROBLEMS, st.integers(0, 4), st.integers(0, 3), st.integers(6 * HOUR, 8 * HOUR))
-def test_late_orders_are_fitted_in_and_nobody_is_lost(problem: Problem, came_late: int, cancelled: int, now: int):
+def test_late_orders_are_fitted_in_and_nobody_is_lost(
+    problem: RoutingProblem, came_late: int, cancelled: int, now: int
+):
     early = replace(problem, orders=problem.orders[came_late:])
     plan = greedy.solve(early)
     kept = {order.id for order in problem.orders} - set(sorted(stops(plan))[:cancelled])
     wanted = replace(problem, orders=tuple(one for one in problem.orders if one.id in kept))
     late = [one.id for one in wanted.orders if one.id not in stops(plan)]
-    made, told = standing.fitted(wanted, plan, late, now)
+    made, told = keep_plan.fitted(wanted, plan, late, now)
     assert checker.faults(wanted, made) == []
     assert stops(plan) & kept <= stops(made)
     assert stops(made) | {gone.order for gone in made.unserved} == kept
@@ -43,11 +47,11 @@ def test_the_orders_of_a_courier_who_is_gone_go_with_others_or_get_a_reason():
     plan = greedy.solve(problem)
     assert len(plan.routes) == 2
     left = replace(problem, couriers=crew[1:])
-    made, _ = standing.fitted(left, plan, (), 0)
+    made, _ = keep_plan.fitted(left, plan, (), 0)
     assert checker.faults(left, made) == []
     assert stops(made) | {gone.order for gone in made.unserved} == {one.id for one in problem.orders}
     assert "courier b: vehicle has no 5000 g left on any trip before 11:15" in made.unserved[0].reason
-    assert [route.courier for route in standing.remaining(left, plan).routes] == ["b"]
+    assert [route.courier for route in keep_plan.remaining(left, plan).routes] == ["b"]
 
 
 @pytest.mark.seeded
@@ -60,4 +64,4 @@ def test_seeded_an_insertion_that_looks_at_no_rule_does_not_leave(monkeypatch: p
     problem = town([order("early"), order("late", load_g=10**6)])
     plan = greedy.solve(replace(problem, orders=problem.orders[:1]))
     with pytest.raises(RuntimeError, match="carries more than"):
-        standing.fitted(problem, plan, ["late"], 0)
+        keep_plan.fitted(problem, plan, ["late"], 0)

@@ -5,9 +5,10 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.dispatch.planning import checker, greedy
-from services.dispatch.planning.matrix import Estimate
-from services.dispatch.planning.problem import Courier, Order, Place, Problem, Window
+from services.dispatch.planning import checker
+from services.dispatch.planning.construct import greedy
+from services.dispatch.planning.problem import Courier, Order, Place, RoutingProblem, Window
+from services.dispatch.planning.travel.matrix import Estimate
 
 HOUR = 3600
 PLACES = st.builds(Place, st.floats(28.1, 28.4), st.floats(112.8, 113.2))
@@ -30,7 +31,7 @@ COURIERS = st.builds(
     st.integers(0, 8 * HOUR),
 )
 PROBLEMS = st.builds(
-    lambda station, couriers, orders, load_s: Problem(
+    lambda station, couriers, orders, load_s: RoutingProblem(
         station,
         tuple(replace(c, id=f"c{n}") for n, c in enumerate(couriers)),
         tuple(replace(o, id=f"o{n}") for n, o in enumerate(orders)),

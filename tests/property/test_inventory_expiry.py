@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from contracts.events.inventory import Place
 from contracts.events.orders import GoodsLine
 from services.inventory.domain import reservation as reserving
-from services.inventory.domain.lots import Lot, LotState, take
-from services.inventory.domain.reservation import Reservation, State
+from services.inventory.domain.lot import Lot, LotState, take
+from services.inventory.domain.reservation import Reservation, ReservationState
 from services.inventory.domain.stock import Move
 from tests.unit.inventory_world import NOON, POOL
 
@@ -37,7 +37,7 @@ def test_an_expired_lot_is_handed_out_only_when_nothing_else_is_left(
 ) -> None:
     lots, at = [lot(n, *one) for n, one in enumerate(made, 1)], NOON + timedelta(hours=now)
     line = GoodsLine(line=1, item="honey", quantity=quantity)
-    known = Reservation(uuid4(), POOL, uuid4(), State.FIRM, (line,))
+    known = Reservation(uuid4(), POOL, uuid4(), ReservationState.FIRM, (line,))
     out = taken(reserving.hand_out(known, known, place, {"honey": lots}, at).moves)
     assert sum(out.values()) == quantity  # a fact is never refused
     fresh = [one for one in lots if not one.expired(at)]

@@ -18,8 +18,8 @@ from services.inventory.domain import count as counting
 from services.inventory.domain.allocate import Grant, Request, allocate, demand
 from services.inventory.domain.allotment import NotAvailable
 from services.inventory.domain.claims import Claimant, cover
-from services.inventory.domain.lots import gone
-from services.inventory.domain.reservation import State
+from services.inventory.domain.lot import gone
+from services.inventory.domain.reservation import ReservationState
 from services.inventory.domain.stock import Stock, fold
 from tests.unit.inventory_world import (
     POOL,
@@ -145,7 +145,7 @@ class Market(RuleBasedStateMachine):
         id = self.reservation(pick)
         before = self.world.reservations.get(id)
         told = self.world.expire(id)
-        assert not told or (before is not None and before.state is State.HELD)
+        assert not told or (before is not None and before.state is ReservationState.HELD)
 
     @rule(pick=PICKS, goods=GOODS, told=st.booleans(), late=st.booleans())
     def courier_loads(self, pick: int, goods: Goods, told: bool, late: bool) -> None:
@@ -156,7 +156,7 @@ class Market(RuleBasedStateMachine):
 
     @rule(pick=PICKS)
     def courier_returns(self, pick: int) -> None:
-        out = [r.id for r in self.world.reservations if r.state is State.LOADED]
+        out = [r.id for r in self.world.reservations if r.state is ReservationState.LOADED]
         self.fact(returned(out[pick % len(out)] if out else self.reservation(pick)))
 
     @rule(pick=PICKS, goods=GOODS, collected=st.booleans())

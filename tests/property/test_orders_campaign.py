@@ -13,9 +13,18 @@ from contracts.events import inventory as i
 from contracts.events.campaign import JoinRefunded, Measure, Rule, Threshold
 from contracts.events.orders import GoodsLine
 from contracts.values import Unit
-from services.orders.domain.campaign import Campaign, State, answered, overdue
-from services.orders.domain.join import Join, JoinState
-from services.orders.domain.verdict import Grant, Inputs, Pledge, decide, inputs_text, measure, replay, verdict_text
+from services.orders.domain.campaign.campaign import Campaign, CampaignState, answered, overdue
+from services.orders.domain.campaign.join import Join, JoinState
+from services.orders.domain.campaign.verdict import (
+    Grant,
+    Inputs,
+    Pledge,
+    decide,
+    inputs_text,
+    measure,
+    replay,
+    verdict_text,
+)
 from tests.unit.test_orders_campaign import CUTOFF, HONEY, TOFU, a_campaign, a_join, tally
 
 GOODS = {"honey": HONEY, "tofu": TOFU}
@@ -105,7 +114,7 @@ def test_every_join_ends_once_and_every_fen_is_an_orders_or_goes_back(
     terms = replace(a_campaign().terms, threshold=Threshold(of=Measure.PEOPLE, at_least=at_least))
     answer = [GoodsLine(line=2, item="tofu", quantity=there)] if there else []
     campaign, decisions = play(Campaign(terms), joins, answer, part)
-    assert campaign.state is (State.FORMED if there and len(joins) >= at_least else State.FAILED)
+    assert campaign.state is (CampaignState.FORMED if there and len(joins) >= at_least else CampaignState.FAILED)
     ended = [join for decision in decisions[2:] for join in decision.joins]
     assert [join.id for join in ended] == [join.id for join in joins]
     assert all(join.state in {JoinState.ORDERED, JoinState.REFUNDED} for join in ended)
@@ -117,5 +126,5 @@ def test_every_join_ends_once_and_every_fen_is_an_orders_or_goes_back(
         kept = orders[join.id].paid_fen if join.id in orders else 0
         assert back + kept == join.paid_fen
     handed_on = sum(line.quantity for order in orders.values() for line in order.terms.lines)
-    assert handed_on == (there if campaign.state is State.FORMED else 0)
+    assert handed_on == (there if campaign.state is CampaignState.FORMED else 0)
     assert [type(c).__name__ for d in decisions for c in d.commands] == ["ReserveStock", "ReleaseStock"]

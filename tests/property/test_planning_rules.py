@@ -6,21 +6,15 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.dispatch.planning import (
-    assemble,
-    checker,
-    greedy,
-    insertion,
-    moves,
-    problem_checks,
-    replan,
-    rough,
-    solver,
-)
+from services.dispatch.planning import checker, validation
+from services.dispatch.planning.construct import greedy, insertion, seeding
+from services.dispatch.planning.construct.neighbours import Near
 from services.dispatch.planning.diff import difference
-from services.dispatch.planning.model import Model
-from services.dispatch.planning.near import Near
 from services.dispatch.planning.plan import Plan
+from services.dispatch.planning.process import solver
+from services.dispatch.planning.replanning import moves, replan
+from services.dispatch.planning.schedule import assemble
+from services.dispatch.planning.schedule.columns import Model
 from tests.property.planning_problems import HOUR, ORDERS, PROBLEMS
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,7 +27,7 @@ def served(plan: Plan) -> set[str]:
 @QUICK
 @given(PROBLEMS)
 def test_a_greedy_plan_keeps_every_rule(problem):
-    problem_checks.check(problem)
+    validation.check(problem)
     plan = greedy.solve(problem)
     assert checker.faults(problem, plan) == []
     assert plan.stops + len(plan.unserved) == len(problem.orders)
@@ -43,7 +37,7 @@ def test_a_greedy_plan_keeps_every_rule(problem):
 @QUICK
 @given(PROBLEMS)
 def test_a_searched_plan_keeps_every_rule(problem):
-    plan = solver.solve(solver.Job(problem, 60, time.monotonic(), iterations=40))
+    plan = solver.solve(solver.SolveJob(problem, 60, time.monotonic(), iterations=40))
     assert checker.faults(problem, plan) == []
     assert plan.stops + len(plan.unserved) == len(problem.orders)
 
@@ -52,7 +46,7 @@ def test_a_searched_plan_keeps_every_rule(problem):
 @given(PROBLEMS)
 def test_rough_trips_keep_every_rule(problem):
     model = Model(problem)
-    plan = assemble.plan(model, rough.trips(model, Near(model)), "rough")
+    plan = assemble.plan(model, seeding.trips(model, Near(model)), "rough")
     assert [fault for fault in checker.faults(problem, plan) if not fault.endswith("is lost")] == []
 
 

@@ -6,8 +6,8 @@ import argparse
 import sys
 import time
 
-from tests.simulation.many import play_many
 from tests.simulation.run import Outcome, play
+from tests.simulation.run_seeds import play_many
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,20 +9,20 @@ from uuid import UUID
 
 from contracts.events.inventory import ReleaseStock
 from services.inventory.domain import reservation
-from services.inventory.domain.reservation import Decision as Reserving
-from services.inventory.domain.reservation import Reservation, State
+from services.inventory.domain.reservation import Reservation, ReservationState
+from services.inventory.domain.reservation import ReservationDecision as Reserving
 from services.inventory.domain.stock import Stock
-from services.kit import outbox
-from services.kit.consumer import Processor
-from services.kit.outbox import Row
-from services.kit.unit_of_work import UnitOfWork
-from services.orders.api import joining
-from services.orders.api.joining import Counter, Joining, Submission
-from services.orders.domain import fulfilment, steps
-from services.orders.domain.campaign import Tally
-from services.orders.domain.join import Join, JoinState
-from services.orders.domain.order import Cancel, Decision, Order
-from services.orders.repository import campaign_rows, campaigns
+from services.kit.consumer.subscription import Processor
+from services.kit.transaction import outbox
+from services.kit.transaction.outbox import Row
+from services.kit.transaction.unit_of_work import UnitOfWork
+from services.orders.commands import join_campaign
+from services.orders.commands.join_campaign import Counter, Joining, Submission
+from services.orders.domain.campaign.campaign import Tally
+from services.orders.domain.campaign.join import Join, JoinState
+from services.orders.domain.order import state_machine, transitions
+from services.orders.domain.order.order import Cancel, Order, OrderDecision
+from services.orders.repository import campaign_intake, campaign_rows
 from tests.simulation import campaign_tables, kit_tables
 from tests.simulation.memory import Reader, Transaction
 from tests.simulation.processes import Consumer
@@ -72,18 +72,20 @@ def no_shortfall_rule() -> list[Seam]:
 def cancel_out_of_order() -> list[Seam]:
     """A cancelled order gives its stock up while its delivery is still on."""
 
-    def both(order: Order, message: Any, now: Any) -> Decision:
-        good = steps.cancel(order, message, now)
+    def both(order: Order, message: Any, now: Any) -> OrderDecision:
+        good = transitions.cancel(order, message, now)
         claim = {"reservation": order.reservation, "pool": order.terms.pool, "order": order.id}
         already = any(isinstance(command, ReleaseStock) for command in good.commands)
         commands = good.commands if already else (ReleaseStock(**claim), *good.commands)
-        return Decision(good.order, good.events, commands)
+        return OrderDecision(good.order, good.events, commands)
 
     table = {
-        (state, message): fulfilment.Step(both, step.to) if message is Cancel and step.act is steps.cancel else step
-        for (state, message), step in fulfilment.TRANSITIONS.items()
+        (state, message): state_machine.Step(both, step.to)
+        if message is Cancel and step.act is transitions.cancel
+        else step
+        for (state, message), step in state_machine.TRANSITIONS.items()
     }
-    return [(fulfilment, "TRANSITIONS", table)]
+    return [(state_machine, "TRANSITIONS", table)]
 
 
 def expiry_ignoring_commit() -> list[Seam]:
@@ -91,7 +93,7 @@ def expiry_ignoring_commit() -> list[Seam]:
     good = reservation.expire
 
     def expire(known: Reservation | None, now: Any) -> Reserving:
-        if known and known.state is State.FIRM and known.expires_at is None:
+        if known and known.state is ReservationState.FIRM and known.expires_at is None:
             return reservation._end(known)
         return good(known, now)
 
@@ -126,17 +128,17 @@ def cap_without_a_lock() -> list[Seam]:
     async def unlocked(conn: Transaction, ids: Collection[UUID]) -> dict[UUID, Tally]:
         return await campaign_tables.tallies(conn, ids)
 
-    return [(campaigns, "lock_tallies", unlocked)]
+    return [(campaign_intake, "lock_tallies", unlocked)]
 
 
 def cap_not_counted() -> list[Seam]:
     """Each join is measured against the whole cap, as if it were the first."""
-    good = joining.pledge
+    good = join_campaign.pledge
 
     def pledge(asked: Any, campaign: Any, tally: Tally, *more: Any) -> Any:
         return good(asked, campaign, replace(tally, pledged={}), *more)
 
-    return [(joining, "pledge", pledge)]
+    return [(join_campaign, "pledge", pledge)]
 
 
 BUGS: dict[str, Callable[[], list[Seam]]] = {

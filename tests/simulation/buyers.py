@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from services.kit.problems import Problem
-from services.orders.domain import order as o
-from services.orders.schemas import NewOrder
+from services.kit.http.problems import Problem
+from services.orders.api.schemas.order import NewOrder
+from services.orders.domain.order import order as o
 from tests.simulation.broken import hold
 from tests.simulation.market import CLOSES, DAY, ITEMS, OVER, POOLS, Market, goods
 

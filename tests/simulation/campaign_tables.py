@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from services.orders.domain.campaign import Campaign, Tally
-from services.orders.domain.join import Join, JoinState
-from services.orders.repository import campaign_book, campaign_rows, campaigns
-from services.orders.repository.campaigns import Caller
-from services.orders.repository.intake import Person
+from services.orders.domain.campaign.campaign import Campaign, Tally
+from services.orders.domain.campaign.join import Join, JoinState
+from services.orders.repository import campaign as campaign_book
+from services.orders.repository import campaign_intake, campaign_rows
+from services.orders.repository.campaign_intake import Caller
+from services.orders.repository.order_intake import Person
 from tests.simulation.memory import Reader, Transaction
 
 
@@ -132,15 +133,15 @@ async def lock_tallies(conn: Transaction, ids: Collection[UUID]) -> dict[UUID, T
 
 
 SEAMS: tuple[tuple[Any, str, Any], ...] = (
-    (campaigns, "insert_campaign", insert_campaign),
-    (campaigns, "find", find),
-    (campaigns, "lock_open", lock_open),
-    (campaigns, "lock_tallies", lock_tallies),
-    (campaigns, "save_tallies", save_tallies),
-    (campaigns, "find_joins", find_joins),
-    (campaigns, "members", members),
-    (campaigns, "insert_joins", insert_joins),
-    (campaigns, "keep_conflicts", keep_conflicts),
+    (campaign_intake, "insert_campaign", insert_campaign),
+    (campaign_intake, "find", find),
+    (campaign_intake, "lock_open", lock_open),
+    (campaign_intake, "lock_tallies", lock_tallies),
+    (campaign_intake, "save_tallies", save_tallies),
+    (campaign_intake, "find_joins", find_joins),
+    (campaign_intake, "members", members),
+    (campaign_intake, "insert_joins", insert_joins),
+    (campaign_intake, "keep_conflicts", keep_conflicts),
     (campaign_book, "_lock", lock),
     (campaign_book, "_pledged", pledged),
     (campaign_book, "_people", people),

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from services.orders.domain.campaign import State, Tally
-from services.orders.domain.join import Join, JoinState
-from services.orders.domain.verdict import replay
+from services.orders.domain.campaign.campaign import CampaignState, Tally
+from services.orders.domain.campaign.join import Join, JoinState
+from services.orders.domain.campaign.verdict import replay
 from tests.simulation.broken import hold
 from tests.simulation.memory import Database, Transaction
 
@@ -23,7 +23,7 @@ def committed(transaction: Transaction, clock: Any) -> None:
         if join.granted is None:  # just now it came, or was taken back: that counts from when it had the row
             since = transaction.locked_at.get(("campaign", join.campaign))
             held = since is not None and clock.business_at(since) < campaign.terms.closes_at
-            in_time = in_time and held and campaign.state is State.OPEN
+            in_time = in_time and held and campaign.state is CampaignState.OPEN
         hold(in_time, "nobody joins after the cutoff", f"{join} of {campaign}")
     for id in {join.campaign for join, _ in changed}:
         _within_caps(transaction, id)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from uuid import UUID
 
 from contracts.values import job_of
-from services.kit.message import Record
+from services.kit.transaction.message import Record
 from tests.simulation.broken import hold
 from tests.simulation.facts import Fact
 

@@ -6,10 +6,10 @@ from collections import Counter
 from typing import Any
 from uuid import UUID
 
-from services.dispatch.domain.job import State as JobState
+from services.dispatch.domain.job import JobState as JobState
 from services.inventory.domain.reservation import OUT
-from services.inventory.domain.reservation import State as Reserved
-from services.orders.domain.order import HANDED_OVER, TERMINAL, Order, State
+from services.inventory.domain.reservation import ReservationState as Reserved
+from services.orders.domain.order.order import HANDED_OVER, TERMINAL, Order, OrderState
 from tests.simulation.broken import hold
 from tests.simulation.memory import GONE, Database, Transaction
 
@@ -20,7 +20,7 @@ def committed(transaction: Transaction, dbs: Databases) -> None:
     """Orders committed a transaction."""
     for id, row in transaction.writes.get("orders", {}).items():
         order: Order = row[0]
-        if order.state in {State.RESERVED, State.SCHEDULED, State.READY, State.LOADED}:
+        if order.state in {OrderState.RESERVED, OrderState.SCHEDULED, OrderState.READY, OrderState.LOADED}:
             known = dbs["inventory"].tables["reservation"].get(order.reservation)
             stands = known and (known[0].state is Reserved.FIRM or known[0].state in OUT)
             hold(stands, "a reserved order has its stock", f"order {id} is {order.state}, {known and known[0]}")
@@ -58,11 +58,11 @@ def _agree(order: Order, reservations: list[Any], job: Any) -> None:
     active = [r for r in reservations if r.active]
     hold(not active, "an ended order claims nothing", seen)
     match order.state:
-        case State.DELIVERED:
+        case OrderState.DELIVERED:
             fine = current and current.state is Reserved.LOADED and job and job.state is JobState.DELIVERED
-        case State.COLLECTED:
+        case OrderState.COLLECTED:
             fine = current and current.state is Reserved.COLLECTED
-        case State.RETURNED if order.terms.is_delivery:
+        case OrderState.RETURNED if order.terms.is_delivery:
             fine = current and current.state is Reserved.RETURNED and job and job.state is JobState.RETURNED
         case _:
             fine = not current or current.state not in OUT

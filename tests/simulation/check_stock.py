@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import Any
 from uuid import UUID
 
-from services.inventory.domain.reservation import State
+from services.inventory.domain.reservation import ReservationState
 from tests.simulation.broken import hold
 from tests.simulation.facts import Fact
 from tests.simulation.memory import Database, Transaction
@@ -65,7 +65,7 @@ class StockChecks:
     def _claims(self, db: Database) -> None:
         claimed: dict[Key, Counter[str]] = defaultdict(Counter)
         for reservation, _ in db.tables["reservation"].values():
-            bucket = {State.HELD: "held", State.FIRM: "allocated"}.get(reservation.state)
+            bucket = {ReservationState.HELD: "held", ReservationState.FIRM: "allocated"}.get(reservation.state)
             for line in reservation.lines if bucket else ():
                 claimed[reservation.pool, line.item][bucket or ""] += line.quantity
         for lent in db.tables["allotment"].values():
@@ -100,7 +100,7 @@ class StockChecks:
     def at_end(self, db: Database, sales: dict[UUID, Any], voided: set[UUID]) -> None:
         """All facts have arrived: what left, left once, and for a reason."""
         for reservation, _ in db.tables["reservation"].values():
-            left = {State.LOADED: "courier", State.COLLECTED: "buyer"}.get(reservation.state)
+            left = {ReservationState.LOADED: "courier", ReservationState.COLLECTED: "buyer"}.get(reservation.state)
             for item in {line.item for line in reservation.lines}:
                 wanted = sum(line.quantity for line in reservation.lines if line.item == item)
                 for place in ("courier", "buyer"):

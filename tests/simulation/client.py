@@ -11,13 +11,14 @@ from uuid import UUID
 
 from contracts.events.catalog import CatalogEvent
 from services.kit.database import is_transient
-from services.kit.problems import Problem
-from services.orders.api import orders, terminals
-from services.orders.api.intake import Intake
+from services.kit.http.problems import Problem
+from services.orders.api import order as orders
+from services.orders.api import stall
+from services.orders.api.schemas.order import NewOrder
+from services.orders.api.schemas.stall import SyncIn
+from services.orders.commands.place_orders import Intake
 from services.orders.repository import catalog
 from services.orders.repository.catalog import CatalogCache
-from services.orders.schemas import NewOrder
-from services.orders.schemas_terminal import SyncIn
 from tests.simulation.broken import Broken, hold
 from tests.simulation.processes import Process, Work, World
 
@@ -91,6 +92,6 @@ class Client:
         async def ask(process: Process) -> Any:
             cache = process.memo.setdefault("catalog", CatalogCache())
             async with process.context.unit() as uow:
-                return await terminals._sync(uow, await cache.current(uow.conn), terminal, body)
+                return await stall._sync(uow, await cache.current(uow.conn), terminal, body)
 
         self.ask("orders", what, ask, heard)

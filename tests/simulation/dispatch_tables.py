@@ -8,29 +8,29 @@ from types import SimpleNamespace
 from typing import Any
 
 from contracts.events.catalog import CourierPut, ItemPut, MarketDayPut, SitePut, StationPut
-from services.dispatch import desk
-from services.dispatch.api import jobs
+from services.dispatch import background
+from services.dispatch.api import job as jobs
 from services.dispatch.domain.catalog import Catalog, key_of
 from services.dispatch.domain.delivery import Recipient
-from services.dispatch.domain.job import Job, State
-from services.dispatch.domain.wave import State as WaveState
+from services.dispatch.domain.job import Job, JobState
 from services.dispatch.domain.wave import Wave, plan_of
+from services.dispatch.domain.wave import WaveState as WaveState
 from services.dispatch.planning.plan import Plan, Unserved
-from services.dispatch.repository import DispatchBook, views
-from services.dispatch.repository.book import Need
+from services.dispatch.repository import WaveRepository, queries
 from services.dispatch.repository.planning import Standing, WaveProblem
-from services.kit.message import Message
+from services.dispatch.repository.wave import LoadSet
+from services.kit.transaction.message import Message
 from tests.simulation.memory import Reader, Transaction
 
 
 async def load(self: Any, messages: Sequence[Message[Any]]) -> None:
     """The book's own order of locks and reads, with the two reads that stand in it as statements."""
-    conn, need = self.uow.conn, Need.of(messages)
+    conn, need = self.uow.conn, LoadSet.of(messages)
     await self._lock_catalog(need.changed)
-    incomplete = [job for job in conn.rows("job").values() if job.state is State.INCOMPLETE]
+    incomplete = [job for job in conn.rows("job").values() if job.state is JobState.INCOMPLETE]
     need.orders.update(job.order for job in incomplete if need.changed & set(job.waits))
     await self.lock_orders(need.orders)
-    incomplete = [job for job in conn.rows("job").values() if job.state is State.INCOMPLETE]
+    incomplete = [job for job in conn.rows("job").values() if job.state is JobState.INCOMPLETE]
     need.market_days.update(job.market_day for job in incomplete if job.order in need.orders)
     await self.lock_waves(need.waves, need.market_days)
     await self.lock_jobs('"order"', need.orders)
@@ -91,7 +91,7 @@ def _is_in(job: Job, wave: str) -> bool:
 
 
 def _asks(job: Job, wave: str) -> bool:
-    return job.state is State.INCOMPLETE and job.waits == (plan_of(wave),)
+    return job.state is JobState.INCOMPLETE and job.waits == (plan_of(wave),)
 
 
 async def read_catalog(self: Any, keys: Collection[str], market_days: Collection[str]) -> None:
@@ -146,7 +146,7 @@ async def read_problem(pool: Reader, wave: Wave, crew: Collection[str] = (), *, 
     jobs = sorted(pool.rows("job").values(), key=lambda job: job.id)
     asking = [job for job in jobs if late and _asks(job, wave.id)]
     full = asking[max(wave.capacity - sum(_is_in(job, wave.id) for job in jobs), 0) :]
-    found = [j for j in jobs if (_is_in(j, wave.id) and j.state is State.PLANNED) or (j in asking and j not in full)]
+    found = [j for j in jobs if (_is_in(j, wave.id) and j.state is JobState.PLANNED) or (j in asking and j not in full)]
     lost = [str(j.id) for j in found if pool.get("recipient", j.order).lat is None]
     crew = [e for e in pool.rows("catalog").values() if isinstance(e, CourierPut) and e.station == wave.station]
     problem: Any = SimpleNamespace(
@@ -171,7 +171,7 @@ async def read_standing(pool: Reader, id: str) -> Standing | None:
 
 async def waited_for(pool: Reader) -> str | None:
     await pool.statement()
-    waits = {job.waits for job in pool.rows("job").values() if job.state is State.INCOMPLETE}
+    waits = {job.waits for job in pool.rows("job").values() if job.state is JobState.INCOMPLETE}
     ready = [w for w in pool.rows("wave").values() if w.state not in {WaveState.OPEN, WaveState.CUT}]
     asked = [wave for wave in ready if (plan_of(wave.id),) in waits]
     return min(((wave.slot_from, wave.id) for wave in asked), default=(None, None))[1]
@@ -182,7 +182,7 @@ async def ended_waves(pool: Reader) -> list[str]:
     busy = {
         job.slot.wave
         for job in pool.rows("job").values()
-        if job.slot and job.state not in {State.DELIVERED, State.RETURNED}
+        if job.slot and job.state not in {JobState.DELIVERED, JobState.RETURNED}
     }
     return sorted(w.id for w in pool.rows("wave").values() if w.state is WaveState.RELEASED and w.id not in busy)
 
@@ -206,7 +206,8 @@ async def route(pool: Reader, courier: str) -> list[dict[str, Any]]:
     under_way = [
         job
         for job in mine
-        if job.state in {State.ASSIGNED, State.LOADED} or pool.get("wave", job.slot.wave).state is WaveState.RELEASED
+        if job.state in {JobState.ASSIGNED, JobState.LOADED}
+        or pool.get("wave", job.slot.wave).state is WaveState.RELEASED
     ]
     ordered = sorted(under_way, key=lambda job: (job.eta, job.trip, job.stop, job.id))
     return [{"job": job.id, "order": job.order, "state": job.state, "epoch": job.epoch} for job in ordered]
@@ -224,24 +225,24 @@ async def knows(pool: Reader, key: str) -> bool:
 
 
 SEAMS: tuple[tuple[Any, str, Any], ...] = (
-    (DispatchBook, "load", load),
-    (DispatchBook, "_lock_catalog", lock_catalog),
-    (DispatchBook, "lock_orders", lock_orders),
-    (DispatchBook, "lock_waves", lock_waves),
-    (DispatchBook, "lock_jobs", lock_jobs),
-    (DispatchBook, "lock_jobs_of", lock_jobs_of),
-    (DispatchBook, "read_catalog", read_catalog),
-    (DispatchBook, "read_recipients", read_recipients),
-    (DispatchBook, "save", save),
-    (desk, "block_wave", block_wave),
-    (desk, "claim_wave", claim_wave),
-    (desk, "read_problem", read_problem),
-    (desk, "read_standing", read_standing),
-    (desk, "waited_for", waited_for),
-    (desk, "ended_waves", ended_waves),
-    (views, "plan", plan),
-    (views, "wave", one_wave),
-    (views, "route", route),
+    (WaveRepository, "load", load),
+    (WaveRepository, "_lock_catalog", lock_catalog),
+    (WaveRepository, "lock_orders", lock_orders),
+    (WaveRepository, "lock_waves", lock_waves),
+    (WaveRepository, "lock_jobs", lock_jobs),
+    (WaveRepository, "lock_jobs_of", lock_jobs_of),
+    (WaveRepository, "read_catalog", read_catalog),
+    (WaveRepository, "read_recipients", read_recipients),
+    (WaveRepository, "save", save),
+    (background, "block_wave", block_wave),
+    (background, "claim_wave", claim_wave),
+    (background, "read_problem", read_problem),
+    (background, "read_standing", read_standing),
+    (background, "waited_for", waited_for),
+    (background, "ended_waves", ended_waves),
+    (queries, "plan", plan),
+    (queries, "wave", one_wave),
+    (queries, "route", route),
     (jobs, "one", one_job),
-    (views, "knows", knows),
+    (queries, "knows", knows),
 )

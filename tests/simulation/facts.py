@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 
-from services.kit.outbox import Row
+from services.kit.transaction.outbox import Row
 from tests.simulation.memory import GONE, Transaction
 
 

@@ -13,12 +13,13 @@ import asyncpg
 
 from services.inventory.domain.allotment import Allotment
 from services.inventory.domain.claims import Claimant
-from services.inventory.domain.lots import Lot
-from services.inventory.domain.reservation import Reservation, State
+from services.inventory.domain.lot import Lot
+from services.inventory.domain.reservation import Reservation, ReservationState
 from services.inventory.domain.sale import Sale
 from services.inventory.domain.stock import Move, Stock
-from services.inventory.needs import Key
-from services.inventory.repository import claims, rows, views
+from services.inventory.repository import queries, rows
+from services.inventory.repository import reservations as claims
+from services.inventory.repository.load_set import Key
 from tests.simulation.memory import Reader, Transaction
 
 
@@ -116,8 +117,8 @@ async def claimants(conn: Reader, upto: Mapping[Key, int]) -> dict[Key, list[Cla
     await conn.statement()
     claimed: dict[Key, list[tuple[bool, int, int, Claimant]]] = defaultdict(list)
     for reservation, no in conn.rows("reservation").values():
-        held = reservation.state is State.HELD
-        for line in reservation.lines if held or reservation.state is State.FIRM else ():
+        held = reservation.state is ReservationState.HELD
+        for line in reservation.lines if held or reservation.state is ReservationState.FIRM else ():
             claimant = Claimant(reservation.id, reservation.order, held, no, line.quantity)
             claimed[reservation.pool, line.item].append((not held, -no, line.line, claimant))
     found: dict[Key, list[Claimant]] = {}
@@ -199,6 +200,6 @@ SEAMS: tuple[tuple[Any, str, Any], ...] = (
     (claims, "inferred", inferred),
     (claims, "moved_since", moved_since),
     (claims, "save_entries", save_entries),
-    (views, "catalog", catalog_entity),
-    (views, "lot", one_lot),
+    (queries, "catalog", catalog_entity),
+    (queries, "lot", one_lot),
 )

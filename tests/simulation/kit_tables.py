@@ -11,13 +11,17 @@ from uuid import UUID
 
 import orjson
 
-from services.kit import deadlines_table, idempotency, inbox, kept, outbox, parking, sequenced_table
-from services.kit.deadlines_table import Deadline
-from services.kit.delivery import Delivery
-from services.kit.outbox import Outgoing, Row
-from services.kit.sequenced_table import Known, Progress
-from services.kit.unit_of_work import UnitOfWork
-from services.kit.upload import Key, Session, Upload
+from services.kit.consumer import dead_letters
+from services.kit.consumer.delivery import Delivery
+from services.kit.http import idempotency
+from services.kit.transaction import deadlines, inbox, outbox
+from services.kit.transaction.deadlines import Deadline
+from services.kit.transaction.outbox import Outgoing, Row
+from services.kit.transaction.unit_of_work import UnitOfWork
+from services.kit.uploads import kept
+from services.kit.uploads import sessions as sequenced_table
+from services.kit.uploads.sessions import Known, Progress
+from services.kit.uploads.upload import Key, Session, Upload
 from tests.simulation.memory import Reader, Transaction
 
 
@@ -114,7 +118,7 @@ async def park(uow: UnitOfWork, deliveries: Sequence[tuple[Delivery, str]]) -> N
     for delivery, scope in deliveries:
         if not conn.get("parked_scope", (uow.consumer, scope)):
             conn.put("parked_scope", (uow.consumer, scope), True)
-            uow.report(parking.notice(uow.consumer, delivery, scope))
+            uow.report(dead_letters.notice(uow.consumer, delivery, scope))
         conn.put("parked", conn.db.next("parked"), (uow.consumer, scope, delivery))
 
 
@@ -230,11 +234,11 @@ SEAMS: tuple[tuple[Any, str, Any], ...] = (
     (outbox, "page", page),
     (outbox, "archive", archive),
     (outbox, "prepare_archive", nothing_to_do),
-    (deadlines_table, "save", save_deadlines),
-    (deadlines_table, "overdue", overdue),
-    (deadlines_table, "claim", claim_deadlines),
-    (parking, "blocked", blocked),
-    (parking, "park", park),
+    (deadlines, "save", save_deadlines),
+    (deadlines, "overdue", overdue),
+    (deadlines, "claim", claim_deadlines),
+    (dead_letters, "blocked", blocked),
+    (dead_letters, "park", park),
     (sequenced_table, "lock", lock_sessions),
     (sequenced_table, "progress", progress),
     (sequenced_table, "known", known_uploads),
@@ -244,9 +248,9 @@ SEAMS: tuple[tuple[Any, str, Any], ...] = (
     (sequenced_table, "settle", settle_upload),
     (kept, "_insert", park_uploads),
     (kept, "_waiting", kept_upload),
-    (parking, "remove", forget_uploads),
-    (parking, "failed_again", nothing_to_do),
-    (parking, "unblock", nothing_to_do),
+    (dead_letters, "remove", forget_uploads),
+    (dead_letters, "failed_again", nothing_to_do),
+    (dead_letters, "unblock", nothing_to_do),
     (idempotency, "_claim", claim_keys),
     (idempotency, "_known", known_keys),
     (idempotency, "_keep", keep_conflicts),

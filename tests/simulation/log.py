@@ -10,9 +10,9 @@ from typing import Any, Self
 from zlib import crc32
 
 from contracts.topics import BY_NAME
-from services.kit.message import Record
-from services.kit.outbox import Row
-from services.kit.publisher import Acked, PublishFailed
+from services.kit.relay.publisher import Acked, PublishFailed
+from services.kit.transaction.message import Record
+from services.kit.transaction.outbox import Row
 from tests.simulation.scheduler import Killed, Scheduler, pause
 
 PARTITIONS = 3

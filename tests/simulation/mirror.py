@@ -11,19 +11,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from services.dispatch.repository import DispatchBook
-from services.inventory.repository import claims, rows
-from services.kit import deadlines_table, outbox
-from services.kit.batcher import GroupCommit
-from services.kit.deadlines_table import Deadline
-from services.kit.outbox import Row
-from services.kit.problems import Problem
-from services.kit.service import Context
-from services.kit.unit_of_work import begin
-from services.orders.domain.join import Join
-from services.orders.domain.order import Order
-from services.orders.repository import campaigns
-from services.orders.repository.orders import find
+from services.dispatch.repository import WaveRepository
+from services.inventory.repository import reservations, rows
+from services.kit.http.group_commit import GroupCommit
+from services.kit.http.problems import Problem
+from services.kit.process.service import Context
+from services.kit.transaction import deadlines, outbox
+from services.kit.transaction.deadlines import Deadline
+from services.kit.transaction.outbox import Row
+from services.kit.transaction.unit_of_work import begin
+from services.orders.domain.campaign.join import Join
+from services.orders.domain.order.order import Order
+from services.orders.repository import campaign_intake
+from services.orders.repository.order import find
 from tests.simulation import seams
 from tests.simulation.broken import hold
 from tests.simulation.memory import GONE, Database, Transaction
@@ -131,8 +131,8 @@ class Mirror:
         db = self.run.dbs["orders"]
         found = await find(self.pools["orders"], list(db.tables["orders"]))
         same(found, db.tables["orders"])
-        same(await campaigns.find(self.pools["orders"], list(db.tables["campaign"])), db.tables["campaign"])
-        joins = await campaigns.find_joins(self.pools["orders"], list(db.tables["campaign_join"]))
+        same(await campaign_intake.find(self.pools["orders"], list(db.tables["campaign"])), db.tables["campaign"])
+        joins = await campaign_intake.find_joins(self.pools["orders"], list(db.tables["campaign_join"]))
         same(joins, db.tables["campaign_join"])
 
     async def _inventory(self) -> None:
@@ -140,16 +140,19 @@ class Mirror:
         same(_sorted(await rows.stock(pool, list(db.tables["stock"]))), _sorted(db.tables["stock"].values()))
         same(_sorted(await rows.lots(pool, [], list(db.tables["lot"]))), _sorted(db.tables["lot"].values()))
         ids = list(db.tables["reservation"])
-        same(_sorted(await claims.reservations(pool, ids)), _sorted(r for r, _ in db.tables["reservation"].values()))
+        same(
+            _sorted(await reservations.reservations(pool, ids)),
+            _sorted(r for r, _ in db.tables["reservation"].values()),
+        )
         lent = {(terminal, where) for terminal, where, _ in db.tables["allotment"]}  # type: ignore[misc]
         same(_sorted(await rows.allotments(pool, lent)), _sorted(db.tables["allotment"].values()))
         moves = {cause: [entry.move for entry in entries] for cause, entries in db.tables["movement"].items()}
-        same(await claims.history(pool, list(moves)), moves)  # type: ignore[arg-type]
+        same(await reservations.history(pool, list(moves)), moves)  # type: ignore[arg-type]
 
     async def _dispatch(self) -> None:
         db = self.run.dbs["dispatch"]
         async with begin(self.pools["dispatch"], self.run.world.clock, consumer="test") as uow:
-            book = DispatchBook(uow, None)
+            book = WaveRepository(uow, None)
             await book.lock_waves(list(db.tables["wave"]))
             await book.lock_jobs("id", list(db.tables["job"]))
             await book.read_recipients(list(db.tables["recipient"]))
@@ -159,7 +162,7 @@ class Mirror:
 
     async def _deadlines(self, service: str) -> None:
         db: Database = self.run.dbs[service]
-        found = await deadlines_table.overdue(self.pools[service], FAR, FAR, 10**6)
+        found = await deadlines.overdue(self.pools[service], FAR, FAR, 10**6)
         same(_sorted(map(_unnumbered, found)), _sorted(map(_unnumbered, db.tables["deadline"].values())))
 
 

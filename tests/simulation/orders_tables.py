@@ -11,13 +11,14 @@ from uuid import UUID
 
 from contracts.events.catalog import CatalogEvent
 from contracts.events.inventory import AllotmentEvent
-from services.orders.api import intake as api_intake
-from services.orders.api import orders as api_orders
+from services.orders.api import order as api_orders
+from services.orders.commands import place_orders as api_intake
 from services.orders.domain.catalog import Catalog, index
-from services.orders.domain.order import Order
-from services.orders.domain.terminal import Sale, Stall
-from services.orders.repository import catalog, intake, orders, projections, rows, stall
-from services.orders.repository.intake import Person
+from services.orders.domain.order.order import Order
+from services.orders.domain.stall import Sale, Stall
+from services.orders.repository import catalog, order_intake, order_rows, projections, stall
+from services.orders.repository import order as orders
+from services.orders.repository.order_intake import Person
 from tests.simulation.memory import Reader, Transaction
 
 KEYS = {"order_history": 2, "order_note": 2, "payment": 2, "refund": 2, "recipient": 1, "campaign_verdict": 1}
@@ -60,11 +61,11 @@ async def insert_details(
     now: datetime,
 ) -> None:
     history = [(o.id, o.version, None, o.state, "accepted", causes[o.id], "", now) for o in found]
-    await insert_rows(conn, "order_history", rows.HISTORY, history)
+    await insert_rows(conn, "order_history", order_rows.HISTORY, history)
     money = [(o.id, m.payment, m.amount_fen, now) for o in found for m in o.money]
-    await insert_rows(conn, "payment", rows.MONEY, money)
+    await insert_rows(conn, "payment", order_rows.MONEY, money)
     persons = [(id, p.name, p.phone, p.address, p.lat, p.lon) for id, p in people.items()]
-    await insert_rows(conn, "recipient", rows.RECIPIENT, persons)
+    await insert_rows(conn, "recipient", order_rows.RECIPIENT, persons)
 
 
 async def keep_conflicts(
@@ -197,10 +198,10 @@ async def bind_device(conn: Transaction, terminal: str, device: str) -> tuple[st
 
 
 SEAMS: tuple[tuple[Any, str, Any], ...] = (
-    (rows, "insert", insert_rows),
-    (intake, "insert_orders", insert_orders),
-    (intake, "insert_details", insert_details),
-    (intake, "keep_conflicts", keep_conflicts),
+    (order_rows, "insert", insert_rows),
+    (order_intake, "insert_orders", insert_orders),
+    (order_intake, "insert_details", insert_details),
+    (order_intake, "keep_conflicts", keep_conflicts),
     (orders, "lock_rows", lock_orders),
     (orders, "_whole", whole_orders),
     (api_intake, "find", find_orders),

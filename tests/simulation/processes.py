@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.kit.clock import Clock
-from services.kit.consumer import Processor
+from services.kit.consumer.subscription import Processor
 from services.kit.database import is_transient
-from services.kit.message import Record, Transient
-from services.kit.relay import Relay
-from services.kit.service import Context, Service
+from services.kit.process.service import Context, Service
+from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
+from services.kit.transaction.message import Record, Transient
 from tests.simulation.log import Log
 from tests.simulation.memory import Reader
 from tests.simulation.scheduler import Killed, Scheduler, Task, Then, pause

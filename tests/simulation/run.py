@@ -12,28 +12,28 @@ from uuid import UUID
 
 from services.dispatch.app import SERVICE as DISPATCH
 from services.inventory.app import SERVICE as INVENTORY
-from services.kit.message import Erased, Record
-from services.kit.relay import POLL_S
+from services.kit.relay.relay import POLL_S
+from services.kit.transaction.message import Erased, Record
 from services.orders.app import SERVICE as ORDERS
-from services.orders.domain.order import TERMINAL
+from services.orders.domain.order.order import TERMINAL
 from tests.simulation import check_campaigns, check_orders, seams
 from tests.simulation.broken import Broken, hold
 from tests.simulation.buyers import Buyers
+from tests.simulation.campaign_actors import Groups
 from tests.simulation.check_events import EventChecks
 from tests.simulation.check_stock import StockChecks
 from tests.simulation.client import Client
+from tests.simulation.dispatch_actors import Courier, Desk, Dispatcher
 from tests.simulation.facts import facts_of
-from tests.simulation.groups import Groups
+from tests.simulation.inventory_actors import Yard
 from tests.simulation.log import Log
 from tests.simulation.market import OVER, Market, hour
 from tests.simulation.memory import Database, Reader, Transaction, Weather
 from tests.simulation.processes import Faults, Process, Sweeping, World
-from tests.simulation.road import Courier, Desk, Dispatcher
 from tests.simulation.scheduler import Scheduler, SimClock, Stuck
 from tests.simulation.shims import Ids
 from tests.simulation.stalls import open_stalls
 from tests.simulation.trace import Trace
-from tests.simulation.yard import Yard
 
 ANCHOR = datetime(2030, 1, 1, tzinfo=UTC)
 SERVICES = (ORDERS, INVENTORY, DISPATCH)

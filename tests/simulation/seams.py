@@ -11,16 +11,20 @@ from typing import Any
 
 import structlog
 
-from services.dispatch import desk
-from services.dispatch.planning import standing
-from services.kit import batcher, consumer, deadlines, handling, ids, relay, unit_of_work
-from services.orders.api import intake, joining
-from services.orders.repository import campaign_book
+from services.dispatch import background
+from services.dispatch.planning.replanning import keep_plan
+from services.kit import ids
+from services.kit.consumer import processor, subscription, sweeper
+from services.kit.http import group_commit
+from services.kit.relay import relay
+from services.kit.transaction import unit_of_work
+from services.orders.commands import join_campaign, place_orders
+from services.orders.repository import campaign
 from tests.simulation import campaign_tables, dispatch_tables, inventory_tables, kit_tables, orders_tables
+from tests.simulation.dispatch_actors import Planner, fitted
 from tests.simulation.log import Publisher, RelayConnection
 from tests.simulation.memory import Database
 from tests.simulation.processes import World
-from tests.simulation.road import Planner, fitted
 from tests.simulation.shims import Asyncio, Ids, Time
 
 Seam = tuple[Any, str, Any]
@@ -33,7 +37,7 @@ TABLES: tuple[Seam, ...] = (
 )
 
 
-POINTS = (consumer, deadlines, handling, intake, joining, campaign_book, relay, unit_of_work)
+POINTS = (subscription, sweeper, processor, place_orders, join_campaign, campaign, relay, unit_of_work)
 """Modules with named crash points."""
 
 
@@ -49,17 +53,17 @@ def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.
         return Publisher(world.log, world.scheduler, lambda: world.faults.unsent)
 
     return (
-        *((module, "asyncio", asyncio) for module in (handling, relay, batcher, desk)),
-        *((module, "random", world.rng) for module in (handling, relay)),
-        *((module, "time", time) for module in (handling, relay)),
+        *((module, "asyncio", asyncio) for module in (processor, relay, group_commit, background)),
+        *((module, "random", world.rng) for module in (processor, relay)),
+        *((module, "time", time) for module in (processor, relay)),
         *((module, "point", world.point) for module in POINTS),
         (ids, "uuid_utils", new_ids),
-        (intake, "secrets", SimpleNamespace(randbelow=made.randrange, token_bytes=made.randbytes)),
-        (campaign_book, "PART", 3),  # so that settling has a middle
+        (place_orders, "secrets", SimpleNamespace(randbelow=made.randrange, token_bytes=made.randbytes)),
+        (campaign, "PART", 3),  # so that settling has a middle
         (relay, "connect", connect),
         (relay, "Publisher", publisher),
-        (desk, "planner", Planner(world)),
-        (standing, "fitted", fitted),
+        (background, "planner", Planner(world)),
+        (keep_plan, "fitted", fitted),
     )
 
 

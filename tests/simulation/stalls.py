@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.kit import kept
-from services.kit.problems import Problem
-from services.orders.schemas_terminal import SyncIn
+from services.kit.http.problems import Problem
+from services.kit.uploads import kept
+from services.orders.api.schemas.stall import SyncIn
 from tests.simulation.broken import hold
 from tests.simulation.market import DAY, ITEMS, OVER, TERMINALS, Market, as_sent, goods
 

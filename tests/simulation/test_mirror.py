@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from services.kit.batcher import GroupCommit
 from services.kit.database import connect_pool
+from services.kit.http.group_commit import GroupCommit
 from services.kit.settings import Settings
 from tests.simulation.mirror import Mirror, direct_submit
 from tests.simulation.run import SERVICES, Run

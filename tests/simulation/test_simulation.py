@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from services.orders.domain.join import JoinState
-from services.orders.domain.order import TERMINAL
-from tests.simulation.many import play_many
+from services.orders.domain.campaign.join import JoinState
+from services.orders.domain.order.order import TERMINAL
 from tests.simulation.run import Run, play
+from tests.simulation.run_seeds import play_many
 
 GATE = 500
 

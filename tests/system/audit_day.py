@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import httpx2
 
-from deploy.audit.evidence import Evidence
-from deploy.local.process import wait_until
+from deploy.audit.evidence.evidence import Evidence
+from deploy.local.processes.child import wait_until
 from deploy.local.stack import Stack
 
 DAY, POOL, TILL, RIDER, WAVE = "sat", "sat@square", "till-1", "rider-1", "sat-1"

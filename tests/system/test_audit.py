@@ -19,16 +19,16 @@ from contracts.envelope import Envelope, Event
 from contracts.events.inventory import ReleaseStock
 from contracts.events.orders import OrderDelivered, OrderFailed, SessionOpened
 from deploy.audit import Finding, Verdict, run
-from deploy.audit.books import read_tables
-from deploy.audit.evidence import Evidence
-from deploy.audit.gather import gather
-from deploy.audit.log import Log, Record
+from deploy.audit.evidence.evidence import Evidence
+from deploy.audit.evidence.gather import gather
+from deploy.audit.evidence.log import Log, Record
+from deploy.audit.evidence.tables import read_tables
 from deploy.audit.verdict import judge
 from deploy.cli.__main__ import main
-from deploy.local.process import wait_until
-from deploy.local.secrets import Secrets
+from deploy.local.data.secrets import Secrets
+from deploy.local.processes.child import wait_until
 from deploy.local.stack import Stack
-from services.kit import outbox
+from services.kit.transaction import outbox
 from tests.system.audit_breaks import BREAKS
 from tests.system.audit_day import NOW, PHONE, POOL, TILL, SmallDay
 

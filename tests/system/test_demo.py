@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.local.process import wait_until
+from deploy.local.processes.child import wait_until
 from deploy.local.services import ROOT
-from deploy.scenarios.expected import expected
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
+from deploy.scenarios.outcome.expected_outcome import expected
 
 Start = Callable[..., subprocess.Popen[str]]
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]

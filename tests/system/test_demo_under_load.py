@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from deploy.local.services import ROOT
-from deploy.scenarios.expected import expected
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
+from deploy.scenarios.outcome.expected_outcome import expected
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_200)]
 SPIN = [sys.executable, "-c", "while True: pass"]

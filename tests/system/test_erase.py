@@ -15,8 +15,8 @@ from confluent_kafka import Consumer, TopicPartition
 from contracts.events.orders import RecipientPut
 from contracts.topics import BY_NAME, SERVICES
 from deploy.cli.__main__ import main
-from deploy.local.process import wait_until
-from deploy.local.secrets import Secrets
+from deploy.local.data.secrets import Secrets
+from deploy.local.processes.child import wait_until
 from deploy.local.stack import Stack
 from tests.system.audit_day import HE, SHE, SmallDay
 

@@ -11,9 +11,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from deploy.local import identity, postgres, process
 from deploy.local.errors import StackError
-from deploy.local.postgres import Postgres
+from deploy.local.postgres import run_as
+from deploy.local.postgres import server as postgres
+from deploy.local.postgres.server import Postgres
+from deploy.local.processes import child
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 OTHERS = "user:65534:65534"
@@ -22,8 +24,8 @@ OTHERS = "user:65534:65534"
 @pytest.fixture
 def data(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A data folder, and root's programs, where another user can come to both, as in a container."""
-    monkeypatch.setattr(identity, "_possible", lambda _: False)
-    identity.for_postgres.cache_clear()
+    monkeypatch.setattr(run_as, "_possible", lambda _: False)
+    run_as.for_postgres.cache_clear()
     folder = Path(tempfile.mkdtemp(prefix="halfday-identity-"))
     if os.geteuid() == 0:
         folder.chmod(0o711)
@@ -35,7 +37,7 @@ def data(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setitem(postgres.SETTINGS, "hba_file", str(rules))
     (folder / "data").mkdir(0o700)
     yield folder / "data"
-    identity.for_postgres.cache_clear()
+    run_as.for_postgres.cache_clear()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -46,11 +48,11 @@ async def test_postgresql_runs_as_a_user_of_its_own_and_follows_no_rules_of_the_
         cluster = data / "postgres" / "data"
         owner = (data / "postgres/data/PG_VERSION").stat().st_uid
         if os.geteuid() == 0:
-            assert identity.for_postgres() == f"user:{owner}:{owner}"
+            assert run_as.for_postgres() == f"user:{owner}:{owner}"
             assert {path.lstat().st_uid for path in cluster.rglob("*")} == {owner}
             assert {path.lstat().st_uid for path in (data, *(data / "postgres").iterdir()) if path != cluster} == {0}
             for path in (data, data / "postgres", data / "postgres/password", cluster, cluster / "PG_VERSION"):
-                assert process.run(["test", "-r", path], who=OTHERS).returncode != 0, path
+                assert child.run(["test", "-r", path], who=OTHERS).returncode != 0, path
         else:
             assert owner == os.geteuid()
         # Whoever gets in without a password, and a command that an administrator of a forged folder would have run.

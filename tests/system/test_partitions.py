@@ -11,14 +11,14 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from contracts.topics import TOPICS, Topic
-from deploy.local import partitions
+from deploy.local.commands import partitions
+from deploy.local.data.lock import DataLock
+from deploy.local.data.ports import Ports
+from deploy.local.data.secrets import Secrets
 from deploy.local.errors import StackError
-from deploy.local.holder import Holder
-from deploy.local.kafka import Kafka
-from deploy.local.ports import Ports
-from deploy.local.postgres import Postgres
-from deploy.local.provision import provision
-from deploy.local.secrets import Secrets
+from deploy.local.kafka.broker import Kafka
+from deploy.local.kafka.topics import provision
+from deploy.local.postgres.server import Postgres
 from services.kit.database import KIT_MIGRATIONS, migrate
 from services.kit.settings import Settings
 
@@ -65,7 +65,7 @@ def test_grows_only_what_is_stopped_drained_and_not_compacted(tmp_path: Path, mo
         producer = Producer(kafka.client())
         producer.produce(NAME, b"x", b"k", partition=2)
         assert producer.flush(20) == 0
-    held = Holder(data)
+    held = DataLock(data)
     with pytest.raises(StackError, match="already runs"):
         partitions.grow(data)
     held.release()

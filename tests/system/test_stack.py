@@ -18,9 +18,9 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from contracts.topics import TOPICS
+from deploy.local.data.options import Options
 from deploy.local.errors import StackError
-from deploy.local.options import Options
-from deploy.local.process import wait_until
+from deploy.local.processes.child import wait_until
 from deploy.local.services import ROOT
 from deploy.local.stack import Stack
 from tests.system.standin import command

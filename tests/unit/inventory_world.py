@@ -14,22 +14,22 @@ from contracts.events.orders import GoodsLine, SaleLine, SaleRecorded, SaleVoide
 from services.inventory import handlers
 from services.inventory.app import SUBSCRIPTIONS
 from services.inventory.domain import allotment as lending
-from services.inventory.domain import lots as lotting
+from services.inventory.domain import lot as lotting
 from services.inventory.domain.allocate import demand
 from services.inventory.domain.claims import Claimant
-from services.inventory.domain.lots import Lot
+from services.inventory.domain.lot import Lot
 from services.inventory.domain.stock import Move
-from services.inventory.needs import expiry_of, lapse_of
-from services.inventory.repository.book import InventoryBook
-from services.kit.message import Due, Message, Record
-from services.kit.unit_of_work import UnitOfWork
+from services.inventory.repository.load_set import expiry_of, lapse_of
+from services.inventory.repository.stock import StockRepository
+from services.kit.transaction.message import DeadlineReached, Message, Record
+from services.kit.transaction.unit_of_work import UnitOfWork
 
 POOL = "2026-05-16@simaochong"
 NOON = datetime(2026, 5, 16, 4, 0, tzinfo=UTC)
 IDS = uuid5(UUID(int=0), "inventory tests")
 RECORD = Record("test", 0, 0, None, None, {})
 HANDLERS = {type_: handler for found in SUBSCRIPTIONS for type_, handler in found.handlers.items()}
-HANDLERS[Due] = handlers.on_due
+HANDLERS[DeadlineReached] = handlers.on_due
 E = TypeVar("E", bound=Event)
 
 
@@ -120,16 +120,16 @@ class FakeUnit:
         self.told.append(event)
         return uuid4()
 
-    def due(self, kind: str, subject: str, at: datetime, **_: Any) -> None:
+    def set_deadline(self, kind: str, subject: str, at: datetime, **_: Any) -> None:
         """Sets a deadline."""
         self.deadlines[kind, subject] = at
 
-    def undue(self, kind: str, subject: str) -> None:
+    def clear_deadline(self, kind: str, subject: str) -> None:
         """Removes a deadline."""
         self.deadlines.pop((kind, subject), None)
 
 
-class World(InventoryBook):
+class World(StockRepository):
     """A book that was loaded with everything and is never saved; a message's handler runs when it is sent."""
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ class World(InventoryBook):
         """Every movement so far."""
         return [entry.move for entry in self._entries]
 
-    def send(self, data: Event | Due) -> list[Event]:
+    def send(self, data: Event | DeadlineReached) -> list[Event]:
         """What the message's handler tells."""
         kind = getattr(data, "TYPE", "kit.due")
         envelope = Envelope(uuid4(), kind, "test", data.subject, self.unit.now)
@@ -166,11 +166,11 @@ class World(InventoryBook):
 
     def expire(self, reservation: UUID) -> list[Event]:
         """A hold's deadline fires, rightly or not."""
-        return self.send(Due("expire", expiry_of(POOL, reservation), 0, self.unit.now))
+        return self.send(DeadlineReached("expire", expiry_of(POOL, reservation), 0, self.unit.now))
 
     def lapse(self, terminal: str, item: str) -> list[Event]:
         """A lease's deadline fires, rightly or not."""
-        return self.send(Due("lapse", lapse_of(POOL, terminal, item), 0, self.unit.now))
+        return self.send(DeadlineReached("lapse", lapse_of(POOL, terminal, item), 0, self.unit.now))
 
     def receive(self, lot: UUID, item: str, quantity: int, passed: int | None = None, hours: int = 8) -> None:
         """A lot is weighed in and inspected; it can be sold for so many hours."""

@@ -12,8 +12,8 @@ from contracts.events import dispatch as d
 from contracts.events import inventory as i
 from contracts.events.orders import OrderLine
 from contracts.values import Channel, Fulfilment, Payment
-from services.orders.domain.fulfilment import decide, placed
-from services.orders.domain.order import Decision, Money, Order, State, Terms
+from services.orders.domain.order.order import Money, Order, OrderDecision, OrderState, Terms
+from services.orders.domain.order.state_machine import decide, placed
 
 NOW = datetime(2024, 11, 2, 1, 0, tzinfo=UTC)
 SLOT = NOW + timedelta(hours=4)
@@ -61,13 +61,13 @@ class Case:
 
     order: Order
     now: datetime = NOW
-    decisions: list[Decision] = field(default_factory=list)
+    decisions: list[OrderDecision] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     commands: list[Event] = field(default_factory=list)
 
     @classmethod
     def given(
-        cls, state: State = State.PLACED, payment: str = "on_account", *, pickup: bool = False, **more: Any
+        cls, state: OrderState = OrderState.PLACED, payment: str = "on_account", *, pickup: bool = False, **more: Any
     ) -> Case:
         """An order that stands in `state`; nothing of how it came there is remembered."""
         return cls(replace(an_order(payment, pickup=pickup), state=state, **more))
@@ -81,7 +81,7 @@ class Case:
         made = message(what, self.order, **more) if isinstance(what, type) and issubclass(what, Event) else what
         return self._keep(decide(self.order, made, self.now))
 
-    def then(self, state: State, *told: str) -> Case:
+    def then(self, state: OrderState, *told: str) -> Case:
         """The state now, and the names of the last message's events and commands, in order."""
         last = self.decisions[-1]
         assert self.order.state is state
@@ -89,11 +89,11 @@ class Case:
         return self
 
     @property
-    def last(self) -> Decision:
+    def last(self) -> OrderDecision:
         """What the last message led to."""
         return self.decisions[-1]
 
-    def _keep(self, decision: Decision) -> Case:
+    def _keep(self, decision: OrderDecision) -> Case:
         self.order = decision.order
         self.decisions.append(decision)
         self.events += decision.events

@@ -2,7 +2,7 @@
 
 import random
 
-from services.dispatch.planning.problem import Break, Courier, Order, Place, Problem, Window
+from services.dispatch.planning.problem import Break, Courier, Order, Place, RoutingProblem, Window
 
 HOUR = 3600
 STATION = Place(28.226, 112.962)
@@ -18,11 +18,11 @@ def courier(id: str = "van-1", **changes) -> Courier:
     return Courier(id, **given)
 
 
-def problem(orders: list[Order], couriers: list[Courier] | None = None) -> Problem:
-    return Problem(STATION, tuple([courier()] if couriers is None else couriers), tuple(orders))
+def problem(orders: list[Order], couriers: list[Courier] | None = None) -> RoutingProblem:
+    return RoutingProblem(STATION, tuple([courier()] if couriers is None else couriers), tuple(orders))
 
 
-def town(orders: int, couriers: int, seed: int = 1) -> Problem:
+def town(orders: int, couriers: int, seed: int = 1) -> RoutingProblem:
     """A town with every kind of rule in it; most orders can be served."""
     r = random.Random(seed)
     made = []
@@ -58,4 +58,4 @@ def town(orders: int, couriers: int, seed: int = 1) -> Problem:
         )
         for n in range(couriers)
     ]
-    return Problem(STATION, tuple(crew), tuple(made))
+    return RoutingProblem(STATION, tuple(crew), tuple(made))

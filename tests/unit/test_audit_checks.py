@@ -13,13 +13,13 @@ from contracts.envelope import Event
 from contracts.events.catalog import StationPut
 from contracts.events.dispatch import CancelDelivery, JobCancelled
 from contracts.events.orders import OrderReserved
-from deploy.audit.books import TABLES, Row
-from deploy.audit.checks import archive, crossings, inbox, records
-from deploy.audit.evidence import Evidence
-from deploy.audit.log import Log, Record
+from deploy.audit.checks import archive, cross_service, inbox, records
+from deploy.audit.evidence.evidence import Evidence
+from deploy.audit.evidence.log import Log, Record
+from deploy.audit.evidence.tables import TABLES, Row
 from deploy.audit.republish import lost
 from deploy.audit.verdict import judge
-from deploy.cli.parked import split
+from deploy.cli.dead_letters import split
 from deploy.local.errors import StackError
 
 ORDER = uuid5(NAMESPACE_OID, "order")
@@ -162,7 +162,7 @@ def test_a_wave_differs_only_for_an_order_that_listened(went_by: str, said: list
     found = evidence(orders=[order], order_history=steps)
     job = {"id": "j", "order_id": "o", "state": "loaded", "wave": "w2", "lines": "[]"}
     found.books["dispatch", "job"].append(job)
-    assert words(crossings.jobs(found)) == said
+    assert words(cross_service.jobs(found)) == said
 
 
 def test_a_blocked_wave_is_named_and_the_books_hold() -> None:
@@ -254,6 +254,6 @@ class Walked(frozenset[str]):
 def test_answers_are_looked_up_and_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     """A set that is made for each command is quadratic: hours at a million orders."""
     asked, told = ([of_dispatch(n, told=told) for n in range(200 - told)] for told in (False, True))
-    monkeypatch.setattr(crossings, "_incomplete", lambda _: Walked())
-    assert words(crossings.answers(evidence(*asked, *told))) == ["cancel-delivery was never answered"]
+    monkeypatch.setattr(cross_service, "_incomplete", lambda _: Walked())
+    assert words(cross_service.answers(evidence(*asked, *told))) == ["cancel-delivery was never answered"]
     assert Walked.times <= 1

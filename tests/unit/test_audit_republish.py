@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from deploy.audit.books import TABLES, Row
-from deploy.audit.evidence import Evidence
-from deploy.audit.log import Log, Place, Record
+from deploy.audit.evidence.evidence import Evidence
+from deploy.audit.evidence.log import Log, Place, Record
+from deploy.audit.evidence.tables import TABLES, Row
 from deploy.audit.republish import lost
 
 OPEN, COMPACTED, PRIVATE = ("orders.order.v1", 0), ("orders.catalog.v1", 0), ("orders.recipient.v1", 3)

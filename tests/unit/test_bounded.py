@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from services.kit import bounded as b
+from services.kit.http import bounded as b
 
 
 def takes(kind: Any, value: Any) -> bool:

@@ -16,9 +16,9 @@ from ruamel.yaml import YAML
 
 from contracts.topics import SERVICES
 from deploy.containers import __main__ as containers
-from deploy.local import postgres
 from deploy.local.errors import StackError
-from deploy.local.kafka_config import Listeners, properties
+from deploy.local.kafka.config import Listeners, properties
+from deploy.local.postgres import server
 from services.dispatch.settings import DispatchSettings
 from services.kit.settings import Settings
 
@@ -109,7 +109,7 @@ def test_the_broker_and_the_database_are_set_up_as_the_embedded_ones(compose: An
     )
     told = compose["services"]["postgres"]["command"]
     for name in ("max_connections", "shared_buffers", "max_wal_size", "jit"):
-        assert f"{name}={postgres.SETTINGS[name]}" in told
+        assert f"{name}={server.SETTINGS[name]}" in told
 
 
 def test_prometheus_scrapes_every_process(compose: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from contracts import state
 from contracts.state import TopicState, contract_state, differing
-from deploy.local import contract_record
+from deploy.local.data import contract_record
 from deploy.local.errors import StackError
 from deploy.local.stack import Stack
 

@@ -13,13 +13,13 @@ import pytest
 from starlette.applications import Starlette
 
 from deploy.local import endpoints
-from services.kit import health
+from services.kit.http import health
 
 BROKEN = "1 entry can't be read: stations/town"
 
 
-async def _ready(finding: health.Finding) -> httpx2.Response:
-    async def check() -> health.Finding:
+async def _ready(finding: health.CheckResult) -> httpx2.Response:
+    async def check() -> health.CheckResult:
         return finding
 
     readiness = health.Readiness()
@@ -30,9 +30,9 @@ async def _ready(finding: health.Finding) -> httpx2.Response:
 
 
 async def test_degraded_is_ready_and_says_what():
-    answer = await _ready(health.Finding(True, BROKEN, degraded=True))
+    answer = await _ready(health.CheckResult(True, BROKEN, degraded=True))
     assert (answer.status_code, answer.json()["degraded"]) == (200, [f"catalogue: {BROKEN}"])
-    fine = await _ready(health.Finding(True, "40 entries"))
+    fine = await _ready(health.CheckResult(True, "40 entries"))
     assert (fine.status_code, fine.json()["degraded"]) == (200, [])
 
 

@@ -22,8 +22,8 @@ from contracts.events.dispatch import (
 )
 from contracts.events.orders import GoodsLine
 from contracts.values import job_of
-from services.dispatch.domain.job import Job, Slot, State, new_job
-from services.dispatch.domain.life import Assigned, Kind, Placed, Report, Unplaced, Verdict, decide
+from services.dispatch.domain.job import Job, JobState, Slot, new_job
+from services.dispatch.domain.state_machine import Assigned, Kind, Placed, Report, Unplaced, Verdict, decide
 
 ORDER, RESERVATION = uuid4(), uuid4()
 NOON = datetime(2026, 10, 24, 4, tzinfo=UTC)
@@ -53,30 +53,30 @@ def after(*messages: object) -> Job:
 
 
 OUT = (SCHEDULE, Placed(SLOT), ASSIGNED)
-PATHS: dict[State, tuple[object, ...]] = {
-    State.NEW: (),
-    State.INCOMPLETE: (SCHEDULE,),
-    State.PLANNED: (SCHEDULE, Placed(SLOT)),
-    State.ASSIGNED: OUT,
-    State.LOADED: (*OUT, report(Kind.LOAD)),
-    State.DELIVERED: (*OUT, report(Kind.DELIVER)),
-    State.RETURNED: (*OUT, report(Kind.RETURN)),
-    State.REFUSED: (SCHEDULE, Unplaced("full")),
-    State.CANCELLED: (SCHEDULE, CANCEL),
+PATHS: dict[JobState, tuple[object, ...]] = {
+    JobState.NEW: (),
+    JobState.INCOMPLETE: (SCHEDULE,),
+    JobState.PLANNED: (SCHEDULE, Placed(SLOT)),
+    JobState.ASSIGNED: OUT,
+    JobState.LOADED: (*OUT, report(Kind.LOAD)),
+    JobState.DELIVERED: (*OUT, report(Kind.DELIVER)),
+    JobState.RETURNED: (*OUT, report(Kind.RETURN)),
+    JobState.REFUSED: (SCHEDULE, Unplaced("full")),
+    JobState.CANCELLED: (SCHEDULE, CANCEL),
 }
 MESSAGES: tuple[object, ...] = (SCHEDULE, CANCEL, Placed(SLOT), Unplaced("full"), ASSIGNED, *map(report, Kind))
 
 
-def told(state: State, message: object) -> list[type]:
+def told(state: JobState, message: object) -> list[type]:
     return [type(event) for event in decide(after(*PATHS[state]), message).events]
 
 
 def test_every_state_is_reached_by_its_path():
-    assert {state: after(*path).state for state, path in PATHS.items()} == {state: state for state in State}
+    assert {state: after(*path).state for state, path in PATHS.items()} == {state: state for state in JobState}
 
 
-@pytest.mark.parametrize(("state", "message"), list(product(State, MESSAGES)))
-def test_every_pair_of_state_and_message_has_an_answer(state: State, message: object):
+@pytest.mark.parametrize(("state", "message"), list(product(JobState, MESSAGES)))
+def test_every_pair_of_state_and_message_has_an_answer(state: JobState, message: object):
     before = after(*PATHS[state])
     decision = decide(before, message)
     assert decision.job.id == job_of(ORDER, RESERVATION)
@@ -88,14 +88,14 @@ def test_every_pair_of_state_and_message_has_an_answer(state: State, message: ob
 @pytest.mark.parametrize(
     ("state", "answer"),
     [
-        (State.INCOMPLETE, []),
-        (State.PLANNED, [JobPlanned]),
-        (State.LOADED, [JobPlanned]),
-        (State.REFUSED, [JobRefused]),
-        (State.CANCELLED, [JobCancelled]),
+        (JobState.INCOMPLETE, []),
+        (JobState.PLANNED, [JobPlanned]),
+        (JobState.LOADED, [JobPlanned]),
+        (JobState.REFUSED, [JobRefused]),
+        (JobState.CANCELLED, [JobCancelled]),
     ],
 )
-def test_a_repeated_schedule_is_answered_by_what_the_job_is(state: State, answer: list[type]):
+def test_a_repeated_schedule_is_answered_by_what_the_job_is(state: JobState, answer: list[type]):
     assert told(state, SCHEDULE) == answer
     assert decide(after(*PATHS[state]), SCHEDULE).job == after(*PATHS[state])
 
@@ -103,24 +103,24 @@ def test_a_repeated_schedule_is_answered_by_what_the_job_is(state: State, answer
 @pytest.mark.parametrize(
     ("state", "answer"),
     [
-        (State.NEW, JobCancelled),
-        (State.INCOMPLETE, JobCancelled),
-        (State.PLANNED, JobCancelled),
-        (State.REFUSED, JobCancelled),
-        (State.CANCELLED, JobCancelled),
-        (State.ASSIGNED, CancelRefused),
-        (State.LOADED, CancelRefused),
-        (State.DELIVERED, CancelRefused),
-        (State.RETURNED, CancelRefused),
+        (JobState.NEW, JobCancelled),
+        (JobState.INCOMPLETE, JobCancelled),
+        (JobState.PLANNED, JobCancelled),
+        (JobState.REFUSED, JobCancelled),
+        (JobState.CANCELLED, JobCancelled),
+        (JobState.ASSIGNED, CancelRefused),
+        (JobState.LOADED, CancelRefused),
+        (JobState.DELIVERED, CancelRefused),
+        (JobState.RETURNED, CancelRefused),
     ],
 )
-def test_a_cancel_is_granted_until_the_routes_are_handed_out(state: State, answer: type):
+def test_a_cancel_is_granted_until_the_routes_are_handed_out(state: JobState, answer: type):
     assert told(state, CANCEL) == [answer]
 
 
 def test_a_cancel_before_its_schedule_leaves_a_tombstone():
     tombstone = decide(FRESH, CANCEL)
-    assert tombstone.job.state is State.CANCELLED
+    assert tombstone.job.state is JobState.CANCELLED
     assert tombstone.events[0].job == job_of(ORDER, RESERVATION)
     late = decide(tombstone.job, SCHEDULE)
     assert (late.job, [type(event) for event in late.events]) == (tombstone.job, [JobCancelled])
@@ -128,29 +128,29 @@ def test_a_cancel_before_its_schedule_leaves_a_tombstone():
 
 def test_a_job_moves_to_a_later_wave_and_says_so():
     later = Slot("afternoon", NOON + timedelta(hours=3), NOON + timedelta(hours=6), as_promised=False)
-    decision = decide(after(*PATHS[State.PLANNED]), Placed(later))
+    decision = decide(after(*PATHS[JobState.PLANNED]), Placed(later))
     assert (decision.job.slot, decision.events[0].as_promised) == (later, False)
     assert decide(after(*OUT), Placed(later)).job.slot == SLOT
 
 
 def test_each_assignment_has_the_next_epoch():
-    first = decide(after(*PATHS[State.PLANNED]), ASSIGNED)
+    first = decide(after(*PATHS[JobState.PLANNED]), ASSIGNED)
     second = decide(first.job, Assigned("van-2", 1, 1, NOON))
     assert [first.job.epoch, second.job.epoch, second.events[0].epoch] == [1, 2, 2]
     assert isinstance(second.events[0], JobAssigned)
 
 
 def test_goods_on_the_way_were_loaded_also_when_that_report_is_missing():
-    assert told(State.ASSIGNED, report(Kind.DELIVER)) == [JobLoaded, JobDelivered]
-    assert told(State.ASSIGNED, report(Kind.FAIL)) == [JobLoaded, AttemptFailed]
-    assert told(State.ASSIGNED, report(Kind.RETURN)) == [JobLoaded, JobReturned]
-    assert told(State.LOADED, report(Kind.DELIVER)) == [JobDelivered]
-    assert told(State.LOADED, report(Kind.LOAD)) == []
+    assert told(JobState.ASSIGNED, report(Kind.DELIVER)) == [JobLoaded, JobDelivered]
+    assert told(JobState.ASSIGNED, report(Kind.FAIL)) == [JobLoaded, AttemptFailed]
+    assert told(JobState.ASSIGNED, report(Kind.RETURN)) == [JobLoaded, JobReturned]
+    assert told(JobState.LOADED, report(Kind.DELIVER)) == [JobDelivered]
+    assert told(JobState.LOADED, report(Kind.LOAD)) == []
 
 
-@pytest.mark.parametrize("state", [State.LOADED, State.DELIVERED, State.RETURNED])
+@pytest.mark.parametrize("state", [JobState.LOADED, JobState.DELIVERED, JobState.RETURNED])
 @pytest.mark.parametrize("kind", [Kind.ACCEPT, Kind.LOAD, Kind.ARRIVE])
-def test_a_report_that_a_later_one_implied_is_taken_and_does_nothing(state: State, kind: Kind):
+def test_a_report_that_a_later_one_implied_is_taken_and_does_nothing(state: JobState, kind: Kind):
     before = after(*PATHS[state])
     decision = decide(before, report(kind))
     assert (decision.job, decision.events, decision.verdict) == (before, (), Verdict.APPLIED)
@@ -158,22 +158,22 @@ def test_a_report_that_a_later_one_implied_is_taken_and_does_nothing(state: Stat
 
 def test_attempts_count_up_and_the_job_stays_with_the_courier():
     job = after(*OUT, report(Kind.FAIL), report(Kind.FAIL))
-    assert (job.state, job.attempts, job.courier) == (State.LOADED, 2, "van-1")
+    assert (job.state, job.attempts, job.courier) == (JobState.LOADED, 2, "van-1")
     assert decide(job, report(Kind.DELIVER)).job.attempts == 3
 
 
 @pytest.mark.parametrize(
     ("state", "message", "verdict"),
     [
-        (State.ASSIGNED, report(Kind.DELIVER, epoch=0), Verdict.STALE),
-        (State.ASSIGNED, report(Kind.LOAD, courier="van-2"), Verdict.STALE),
-        (State.DELIVERED, report(Kind.DELIVER), Verdict.STALE),
-        (State.RETURNED, report(Kind.DELIVER), Verdict.STALE),
-        (State.PLANNED, report(Kind.LOAD), Verdict.REFUSED),
-        (State.CANCELLED, report(Kind.LOAD), Verdict.REFUSED),
+        (JobState.ASSIGNED, report(Kind.DELIVER, epoch=0), Verdict.STALE),
+        (JobState.ASSIGNED, report(Kind.LOAD, courier="van-2"), Verdict.STALE),
+        (JobState.DELIVERED, report(Kind.DELIVER), Verdict.STALE),
+        (JobState.RETURNED, report(Kind.DELIVER), Verdict.STALE),
+        (JobState.PLANNED, report(Kind.LOAD), Verdict.REFUSED),
+        (JobState.CANCELLED, report(Kind.LOAD), Verdict.REFUSED),
     ],
 )
-def test_what_a_report_cannot_do_changes_nothing_and_says_why(state: State, message: Report, verdict: Verdict):
+def test_what_a_report_cannot_do_changes_nothing_and_says_why(state: JobState, message: Report, verdict: Verdict):
     before = after(*PATHS[state])
     decision = decide(before, message)
     assert (decision.job, decision.events, decision.verdict) == (before, (), verdict)
@@ -191,7 +191,7 @@ def test_five_wrong_codes_close_an_epoch_and_a_new_one_begins_at_none():
     assert (locked.job, locked.verdict, locked.why.split(":")[0]) == (job, Verdict.REFUSED, "needs-desk")
     assert decide(job, report(Kind.FAIL)).verdict is Verdict.APPLIED, "it can still be brought back"
     again = decide(job, Assigned("van-1", 1, 1, NOON)).job
-    assert (again.wrong_codes, decide(again, report(Kind.DELIVER, epoch=2)).job.state) == (0, State.DELIVERED)
+    assert (again.wrong_codes, decide(again, report(Kind.DELIVER, epoch=2)).job.state) == (0, JobState.DELIVERED)
 
 
 def test_ids_need_nobody_to_make_them():

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from services.dispatch.planning import assemble, checker, greedy, planner, solver
-from services.dispatch.planning.model import Model
+from services.dispatch.planning import checker
+from services.dispatch.planning.construct import greedy
 from services.dispatch.planning.plan import Plan, Route, Stop, Trip, Unserved
-from services.dispatch.planning.planner import Choice
-from services.dispatch.planning.problem import Courier, Order, Place, Problem, Window
+from services.dispatch.planning.problem import Courier, Order, Place, RoutingProblem, Window
+from services.dispatch.planning.process import planner, solver
+from services.dispatch.planning.process.planner import Choice
+from services.dispatch.planning.schedule import assemble
+from services.dispatch.planning.schedule.columns import Model
 
 HOUR = 3600
 STATION = Place(28.226, 112.962)
@@ -26,8 +29,8 @@ def courier(id: str = "van-1", capacity_g: int = 100_000, until_s: int = 16 * HO
     return Courier(id, capacity_g, 20_000, 9 * HOUR, until_s)
 
 
-def problem(orders: list[Order], couriers: list[Courier] | None = None) -> Problem:
-    return Problem(STATION, tuple([courier()] if couriers is None else couriers), tuple(orders))
+def problem(orders: list[Order], couriers: list[Courier] | None = None) -> RoutingProblem:
+    return RoutingProblem(STATION, tuple([courier()] if couriers is None else couriers), tuple(orders))
 
 
 def test_a_wave_of_a_city_is_planned_in_well_under_two_seconds():
@@ -107,7 +110,7 @@ def with_trip(**changes: object) -> Plan:
         (TWO, with_trip(stops=tuple(Stop(s.order, TRIP.stops[0].eta_s) for s in TRIP.stops)), "sooner than it can"),
     ],
 )
-def test_the_checker_names_each_broken_rule(made: Problem, plan: Plan, fault: str):
+def test_the_checker_names_each_broken_rule(made: RoutingProblem, plan: Plan, fault: str):
     assert checker.faults(TWO, GOOD) == []
     assert any(fault in found for found in checker.faults(made, plan)), checker.faults(made, plan)
 
@@ -133,8 +136,8 @@ def test_the_budget_runs_from_the_start_of_the_search_within_the_allowance():
     assert solver.begun(job, 109.0).began_s == 105.0
 
 
-def asked(problem: Problem, budget_s: float, **more: Any) -> solver.Job:
-    return solver.Job(problem, budget_s, time.monotonic(), **{"start_s": 60.0, **more})
+def asked(problem: RoutingProblem, budget_s: float, **more: Any) -> solver.SolveJob:
+    return solver.SolveJob(problem, budget_s, time.monotonic(), **{"start_s": 60.0, **more})
 
 
 def answering(plan: Plan) -> tuple[str, ...]:

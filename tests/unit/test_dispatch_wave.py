@@ -12,7 +12,7 @@ from services.dispatch.domain import promise
 from services.dispatch.domain import wave as waves
 from services.dispatch.domain.catalog import Catalog
 from services.dispatch.domain.job import Job, Slot
-from services.dispatch.domain.wave import State, Wave, choose
+from services.dispatch.domain.wave import Wave, WaveState, choose
 
 NOW = datetime(2026, 10, 24, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -43,7 +43,7 @@ def test_the_earliest_wave_that_takes_jobs_is_chosen():
     assert chosen() == Slot("noon", NOON.slot_from, NOON.slot_until)
     assert chosen({"noon": 2}).wave == "evening"
     assert chosen(now=NOON.cutoff).wave == "evening"
-    assert choose([wave("x", 1, 1, state=State.CUT), EVENING], {}, "guandu", NOW).wave == "evening"
+    assert choose([wave("x", 1, 1, state=WaveState.CUT), EVENING], {}, "guandu", NOW).wave == "evening"
 
 
 def test_the_quoted_wave_goes_first_and_a_later_slot_is_told():
@@ -86,15 +86,15 @@ def test_a_late_job_asks_the_quoted_wave_else_the_earliest_that_is_not_handed_ou
     assert late(AFTERNOON.cutoff, noon, {"noon": 2}, as_promised=True) is None
 
 
-@pytest.mark.parametrize(("state", "asked"), [(s, s in {State.CUT, State.PLANNED}) for s in State])
-def test_a_wave_is_asked_between_its_cutoff_and_its_release(state: State, asked: bool):
+@pytest.mark.parametrize(("state", "asked"), [(s, s in {WaveState.CUT, WaveState.PLANNED}) for s in WaveState])
+def test_a_wave_is_asked_between_its_cutoff_and_its_release(state: WaveState, asked: bool):
     found = waves.choose_late([wave("noon", 4, 2, state=state)], {}, "guandu", NOW)
     assert bool(found) is asked
 
 
 def test_a_wave_goes_one_way_and_a_plan_fits_one_version():
     cut = waves.cut(NOON)
-    assert (cut.state, waves.cut(cut)) == (State.CUT, cut)
+    assert (cut.state, waves.cut(cut)) == (WaveState.CUT, cut)
     assert waves.planned(cut, cut.version - 1) is None
     assert waves.planned(NOON, NOON.version) is None
     planned = waves.planned(cut, cut.version)
@@ -102,7 +102,7 @@ def test_a_wave_goes_one_way_and_a_plan_fits_one_version():
     assert waves.planned(planned, planned.version).version == planned.version + 1
     assert waves.planned(waves.released(planned), planned.version) is None
     done = waves.done(waves.released(planned))
-    assert (done.state, waves.released(cut), waves.done(planned)) == (State.DONE, cut, planned)
+    assert (done.state, waves.released(cut), waves.done(planned)) == (WaveState.DONE, cut, planned)
 
 
 def test_terms_change_only_while_the_wave_is_open():

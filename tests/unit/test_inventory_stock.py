@@ -21,7 +21,7 @@ from contracts.values import Fulfilment
 from services.inventory.domain import count as counting
 from services.inventory.domain import reservation as reserving
 from services.inventory.domain.allotment import NotAvailable
-from services.inventory.domain.lots import gone
+from services.inventory.domain.lot import gone
 from services.inventory.domain.stock import Stock, fold
 from tests.unit.inventory_world import (
     POOL,
@@ -314,7 +314,7 @@ def test_seeded_no_shortfall_rule(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_seeded_expiry_that_ignores_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A deadline that is taken at its word gives away goods that were paid for."""
 
-    def careless(known: reserving.Reservation, _now: object) -> reserving.Decision:
+    def careless(known: reserving.Reservation, _now: object) -> reserving.ReservationDecision:
         return reserving._end(known)
 
     monkeypatch.setattr(reserving, "expire", careless)

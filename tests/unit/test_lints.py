@@ -6,7 +6,7 @@ from tests.lints.rules import check
 
 DOC = '"""Text."""\n'
 CASES = {
-    "small_modules": ("services/kit/x.py", DOC + "a = 1\n" * 301, DOC + "a = 1\n" * 200),
+    "small_modules": ("services/kit/x.py", DOC + "a = 1\n" * 451, DOC + "a = 1\n" * 200),
     "small_functions": (
         "services/kit/x.py",
         DOC + "def _f():\n" + "    a = 1\n" * 41,

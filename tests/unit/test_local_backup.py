@@ -14,18 +14,20 @@ from pathlib import Path
 import pytest
 
 from contracts.state import TopicState, contract_state
-from deploy.local import backup, contract_record, manifest, postgres, signing
-from deploy.local import restore as module
+from deploy.local.commands import backup, manifest, signing
+from deploy.local.commands import restore as module
+from deploy.local.commands.restore import restore
+from deploy.local.data import contract_record
+from deploy.local.data.lock import DataLock
 from deploy.local.errors import StackError
-from deploy.local.holder import Holder
-from deploy.local.restore import restore
+from deploy.local.postgres import server
 
 STATE = {
     contract_record.FILE: json.dumps(contract_state()).encode(),
     "secrets.json": b'{"tokens": "secret"}',
     "kafka/data/formatted": b"",
     "kafka/data/orders.order.v1-0/00000000000000000000.log": b"\x00records" * 40_000,
-    "postgres/data/PG_VERSION": f"{postgres.version()}\n".encode(),
+    "postgres/data/PG_VERSION": f"{server.version()}\n".encode(),
     "postgres/data/base/1/1259": bytes(range(256)) * 500,
 }
 OF_A_RUN = ("lock", "endpoints.json", "pids/orders.api", "logs/kafka.log", "kafka/pid", "postgres/data/postmaster.pid")
@@ -73,7 +75,7 @@ def test_any_tar_can_list_it(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_running_stack_is_not_backed_up(data: Path, tmp_path: Path) -> None:
-    holder = Holder(data)
+    holder = DataLock(data)
     with pytest.raises(StackError, match=r"already runs on .*halfday down"):
         backup.write(data, tmp_path / "b.tar.gz")
     holder.release()

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import clock, holder, ports
+from deploy.local.data import clock, lock, ports
+from deploy.local.data.options import parse_workers
+from deploy.local.data.ports import Ports
+from deploy.local.data.secrets import Secrets
 from deploy.local.errors import StackError
-from deploy.local.options import parse_workers
-from deploy.local.ports import Ports
-from deploy.local.secrets import Secrets
 from services.kit.clock import Clock
 
 
@@ -89,37 +89,37 @@ def test_a_damaged_clock_is_named(tmp_path: Path) -> None:
 
 
 def test_a_held_folder_refuses_a_second_stack_in_words(tmp_path: Path) -> None:
-    first = holder.Holder(tmp_path / "data")
-    assert holder.holder(tmp_path / "data") == os.getpid()
+    first = lock.DataLock(tmp_path / "data")
+    assert lock.holder(tmp_path / "data") == os.getpid()
     with pytest.raises(StackError, match=rf"already runs on .*process {os.getpid()}.*halfday down"):
-        holder.Holder(tmp_path / "data")
+        lock.DataLock(tmp_path / "data")
     first.release()
-    assert holder.holder(tmp_path / "data") is None
-    holder.Holder(tmp_path / "data").release()
+    assert lock.holder(tmp_path / "data") is None
+    lock.DataLock(tmp_path / "data").release()
 
 
 def test_a_killed_holder_leaves_the_folder_free(tmp_path: Path) -> None:
-    code = "import sys, pathlib; from deploy.local.holder import Holder; h = Holder(pathlib.Path(sys.argv[1]))"
+    code = "import sys, pathlib; from deploy.local.data.lock import Holder; h = Holder(pathlib.Path(sys.argv[1]))"
     code += "; print('held', flush=True); sys.stdin.read()"
     other = subprocess.Popen(
         [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert other.stdout is not None
     assert other.stdout.readline() == "held\n"
-    assert holder.holder(tmp_path) == other.pid
+    assert lock.holder(tmp_path) == other.pid
     other.kill()
     other.communicate()
-    assert holder.holder(tmp_path) is None
+    assert lock.holder(tmp_path) is None
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StackError, match="can't be used for data"):
-        holder.Holder(tmp_path / "file" / "data")
+        lock.DataLock(tmp_path / "file" / "data")
 
 
 def test_nobody_to_stop_is_no_error(tmp_path: Path) -> None:
-    assert holder.ask_to_stop(tmp_path / "never made") is False
+    assert lock.ask_to_stop(tmp_path / "never made") is False
 
 
 def test_workers_are_counted_by_service() -> None:

@@ -16,10 +16,12 @@ import psutil
 import pytest
 
 from contracts.state import contract_state
-from deploy.local import contract_record, examine_data, examine_machine, postgres
+from deploy.local.commands import doctor_data, doctor_machine
+from deploy.local.data import contract_record
+from deploy.local.data.files import write_private
+from deploy.local.data.lock import DataLock
 from deploy.local.errors import StackError
-from deploy.local.files import write_private
-from deploy.local.holder import Holder
+from deploy.local.postgres import server
 from services.kit.clock import Segment
 
 
@@ -28,7 +30,7 @@ def data(tmp_path: Path) -> Path:
     """The folder of a stopped stack, as far as the doctor looks at it."""
     for name in ("kafka/data/formatted", "postgres/data/PG_VERSION"):
         (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).write_text(postgres.version() + "\n")
+        (tmp_path / name).write_text(server.version() + "\n")
         for folder in list((tmp_path / name).parents)[: name.count("/")]:
             folder.chmod(0o700)
     write_private(tmp_path / contract_record.FILE, json.dumps(contract_state()))
@@ -37,9 +39,9 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_a_machine_that_has_everything() -> None:
-    said = {what: check() for what, check in examine_machine.CHECKS.items() if what not in ("memory", "disk")}
+    said = {what: check() for what, check in doctor_machine.CHECKS.items() if what not in ("memory", "disk")}
     assert "packages" in said["wheels"]
-    assert said["postgresql"].startswith(postgres.version())
+    assert said["postgresql"].startswith(server.version())
 
 
 @pytest.mark.parametrize(
@@ -53,9 +55,9 @@ def test_a_machine_that_has_everything() -> None:
         ),
         ("disk", (shutil, "disk_usage"), lambda _: type("D", (), {"free": 1e9}), "make room"),
         ("open files", (resource, "getrlimit"), lambda _: (256, 256), "may open 256 files"),
-        ("ports", (examine_machine, "is_free"), lambda _: False, "is the loopback interface up"),
+        ("ports", (doctor_machine, "is_free"), lambda _: False, "is the loopback interface up"),
         ("clock", (time, "time"), lambda: 0.0, "in the past"),
-        ("wheels", (examine_machine, "version"), lambda _: "0.0.1", "not as locked, such as"),
+        ("wheels", (doctor_machine, "version"), lambda _: "0.0.1", "not as locked, such as"),
         ("cache", (os, "access"), lambda *_: False, "set HALFDAY_CACHE"),
     ],
 )
@@ -64,13 +66,13 @@ def test_what_a_machine_lacks_is_a_sentence(
 ) -> None:
     monkeypatch.setattr(*place, value)
     with pytest.raises(StackError, match=words):
-        examine_machine.CHECKS[check]()
+        doctor_machine.CHECKS[check]()
 
 
 def test_a_healthy_folder_and_that_nothing_is_changed(data: Path) -> None:
     before = sorted((path, path.stat().st_mtime_ns) for path in data.rglob("*"))
-    said = {what: check(data) for what, check in examine_data.CHECKS.items()}
-    assert said["state"].startswith(f"secrets, topics and databases (PostgreSQL {postgres.version()}) are there")
+    said = {what: check(data) for what, check in doctor_data.CHECKS.items()}
+    assert said["state"].startswith(f"secrets, topics and databases (PostgreSQL {server.version()}) are there")
     assert said["data clock"] == "real time"
     assert "none runs; start one with: ./halfday up --data" in said["stack"]
     assert sorted((path, path.stat().st_mtime_ns) for path in data.rglob("*")) == before
@@ -79,7 +81,7 @@ def test_a_healthy_folder_and_that_nothing_is_changed(data: Path) -> None:
 def broken(check: str, data: Path) -> str:
     """What the check says is lacking."""
     with pytest.raises(StackError) as lacking:
-        examine_data.CHECKS[check](data)
+        doctor_data.CHECKS[check](data)
     return str(lacking.value)
 
 
@@ -97,7 +99,7 @@ def test_what_others_can_read(name: str, bits: int, closed: str, data: Path) -> 
         write_private(path, "{}")
     else:
         path.mkdir(0o700, exist_ok=True)
-    examine_data.folder(data)
+    doctor_data.folder(data)
     path.chmod(bits)
     assert f"run: chmod {closed} '{path}'" in broken("data", data)
 
@@ -118,7 +120,7 @@ def test_parts_that_are_lost(data: Path) -> None:
     (data / "secrets.json").unlink()
     assert "secrets and topics are not there; restore a backup" in broken("state", data)
     (data / "postgres/data/PG_VERSION").unlink()
-    assert examine_data.state(data) == "empty; the first start makes it"
+    assert doctor_data.state(data) == "empty; the first start makes it"
 
 
 def test_databases_of_another_version(data: Path) -> None:
@@ -129,7 +131,7 @@ def test_databases_of_another_version(data: Path) -> None:
 def test_a_clock_that_went_back_and_one_that_runs_fast(data: Path) -> None:
     morning = datetime(2026, 11, 7, 4, 30, tzinfo=UTC)
     (data / "clock.json").write_bytes(Segment(morning, morning, 600, latest=morning).to_json())
-    assert examine_data.times(data) == "business time, 2026-11-07 04:30 UTC, driven by a played day"
+    assert doctor_data.times(data) == "business time, 2026-11-07 04:30 UTC, driven by a played day"
     os.utime(data / "secrets.json", (time.time() + 3600,) * 2)
     assert "the clock went back" in broken("data clock", data)
 
@@ -139,12 +141,12 @@ def test_ports_that_another_program_took(data: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         (data / "ports.json").write_text(json.dumps({"kafka": other.getsockname()[1]}))
-        assert "other programs use those of kafka (" in examine_data.kept_ports(data)
-    assert examine_data.kept_ports(data) == "1 kept and free"
+        assert "other programs use those of kafka (" in doctor_data.kept_ports(data)
+    assert doctor_data.kept_ports(data) == "1 kept and free"
 
 
 def test_a_stack_that_is_not_ready_says_why(data: Path) -> None:
-    holder = Holder(data)
+    holder = DataLock(data)
     assert "Kafka and PostgreSQL are starting (logs:" in broken("stack", data)
     (data / "ports.json").write_text(json.dumps({"orders.api": 1}))
     (data / "endpoints.json").write_text(json.dumps({"processes": [{"name": "orders.api", "pid": 1}]}))

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from deploy.local import download, jars
 from deploy.local.errors import StackError
+from deploy.local.kafka import jars
+from deploy.local.setup import download
 
 BODY = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(BODY).hexdigest()

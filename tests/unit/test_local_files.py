@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import endpoints, files
-from deploy.local.cache import cache_dir
+from deploy.local import endpoints
+from deploy.local.data import files
+from deploy.local.data.lock import DataLock
 from deploy.local.errors import StackError
-from deploy.local.holder import Holder
-from services.dispatch.planning import compiled
-from services.dispatch.planning.kernel import jit
+from deploy.local.setup.cache import cache_dir
+from services.dispatch.planning.search import compile
+from services.dispatch.planning.search.kernel import jit
 
 
 def mode(path: Path) -> int:
@@ -52,7 +53,7 @@ def test_a_private_file_is_no_longer_written_through_a_planted_link(
 def test_an_open_folder_is_closed_when_it_is_taken(tmp_path: Path) -> None:
     for folder in (tmp_path / "data", tmp_path / "data" / "logs"):
         folder.mkdir(0o755)
-    Holder(tmp_path / "data").release()
+    DataLock(tmp_path / "data").release()
     assert (mode(tmp_path / "data"), mode(tmp_path / "data" / "logs")) == (0o700, 0o700)
 
 
@@ -108,13 +109,13 @@ def test_compiled_code_that_others_could_have_written_is_neither_loaded_nor_made
     monkeypatch.setattr(jit, "root", lambda: tmp_path / "cache")
     monkeypatch.setattr(jit, "folder", lambda: tmp_path / "cache/kernel")
     monkeypatch.setattr(sys, "argv", ["compiled"])
-    monkeypatch.setattr(compiled, "_compile", lambda: (jit.folder() / jit.READY).touch() or 0)
-    assert compiled.main() == 0
+    monkeypatch.setattr(compile, "_compile", lambda: (jit.folder() / jit.READY).touch() or 0)
+    assert compile.main() == 0
     assert mode(tmp_path / "cache") == mode(tmp_path / "cache/kernel") == 0o700
     assert jit.ready()
     (tmp_path / opened).chmod(0o777)
     assert not jit.ready()
-    assert compiled.main() == 1
+    assert compile.main() == 1
     assert "Others can write in" in capsys.readouterr().err
     (tmp_path / opened).chmod(0o1777)  # as /tmp: nobody can replace what is ours in it
     assert jit.ready() == (opened == "cache")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import install
+from deploy.local.setup import install
 
 
 def test_settings_of_pip_are_read_as_pip_ranks_them() -> None:
@@ -120,7 +120,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pip_installs_where_uv_cannot(
     uv: str | None, says: str, tiny_there: bool, tmp_path: Path, python: Path
 ) -> None:
-    wheels, script = tmp_path / "wheels", tmp_path / "deploy" / "local" / "install.py"
+    wheels, script = tmp_path / "wheels", tmp_path / "deploy" / "local" / "setup" / "install.py"
     script.parent.mkdir(parents=True)
     shutil.copy(install.__file__, script)
     (tmp_path / "requirements.txt").write_text(wheel(wheels, "tiny", {"tiny.py": ""}))
@@ -141,7 +141,7 @@ def test_pip_installs_where_uv_cannot(
 
 
 def test_a_package_that_differs_from_its_hash_is_not_installed(tmp_path: Path, python: Path) -> None:
-    wheels, script = tmp_path / "wheels", tmp_path / "deploy" / "local" / "install.py"
+    wheels, script = tmp_path / "wheels", tmp_path / "deploy" / "local" / "setup" / "install.py"
     script.parent.mkdir(parents=True)
     shutil.copy(install.__file__, script)
     line = wheel(wheels, "other", {"other.py": ""})

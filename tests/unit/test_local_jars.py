@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import download, jars
 from deploy.local.errors import StackError
+from deploy.local.kafka import jars
+from deploy.local.setup import download
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.local import keeper, process
 from deploy.local.errors import StackError
-from deploy.local.keeper import Keeper
+from deploy.local.processes import child as process
+from deploy.local.processes import restart
+from deploy.local.processes.restart import Restarter
 
 SLEEP = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(600)"]
 
@@ -65,7 +66,7 @@ def test_a_child_made_in_a_short_thread_outlives_the_thread(tmp_path: Path) -> N
 
 def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from deploy.local.process import Child; d = pathlib.Path(sys.argv[1]);"
+        "import sys, pathlib; from deploy.local.processes.child import Child; d = pathlib.Path(sys.argv[1]);"
         f"c = Child({SLEEP!r}, log=d / 'log', pidfile=d / 'pid'); print(c.pid, flush=True); sys.stdin.read()"
     )
     parent = subprocess.Popen(
@@ -133,10 +134,10 @@ class Flaky:
         self._ended.set()
 
 
-def keep(kept: Flaky) -> tuple[Keeper, list[str], list[int]]:
+def keep(kept: Flaky) -> tuple[Restarter, list[str], list[int]]:
     said: list[str] = []
     changes: list[int] = []
-    return Keeper("it", kept, changed=lambda: changes.append(kept.pid), say=said.append), said, changes
+    return Restarter("it", kept, changed=lambda: changes.append(kept.pid), say=said.append), said, changes
 
 
 def test_what_ends_is_started_again_after_a_growing_pause() -> None:
@@ -154,7 +155,7 @@ def test_what_ends_is_started_again_after_a_growing_pause() -> None:
 
 
 def test_health_makes_the_pause_short_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper, "HEALTHY_AFTER", 0.05)
+    monkeypatch.setattr(restart, "HEALTHY_AFTER", 0.05)
     kept = Flaky(0.0, 0.0, 0.1, 600.0)
     it, said, _ = keep(kept)
     assert process.wait_until(lambda: len(kept.starts) == 4, 20)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import log_rotation
-from deploy.local.log_rotation import LogRotation, rotate
-from deploy.local.process import Child, wait_until
+from deploy.local.processes import log_rotation
+from deploy.local.processes.child import Child, wait_until
+from deploy.local.processes.log_rotation import LogRotation, rotate
 
 LIMIT = 20_000
 

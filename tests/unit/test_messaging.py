@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from contracts.envelope import Envelope
 from contracts.events.orders import OrderCollected, OrderExpired
-from services.kit import publisher
 from services.kit.clock import ManualClock
-from services.kit.consumer import Processor, Subscription
-from services.kit.delivery import Delivery, clean, unreadable
-from services.kit.handling import _sort
+from services.kit.consumer.delivery import Delivery, clean, unreadable
+from services.kit.consumer.processor import _sort
+from services.kit.consumer.subscription import Processor, Subscription
 from services.kit.kafka import Sparse
-from services.kit.message import Message, Record
-from services.kit.unit_of_work import CORRELATION, UnitOfWork
+from services.kit.relay import publisher
+from services.kit.transaction.message import Message, Record
+from services.kit.transaction.unit_of_work import CORRELATION, UnitOfWork
 from tests.integration.probe.service import OUT, Echo
 
 NOW = datetime(2026, 5, 1, 6, tzinfo=UTC)
@@ -165,7 +165,7 @@ def test_the_memory_of_partitions_stays_small():
     ("topic", "scope"), [("orders.order.v1", "market.orders.order-lent.v1"), ("orders.catalog.v1", "offer/1")]
 )
 def test_an_unknown_type_waits_under_its_type_or_where_its_key_replaces_it(topic: str, scope: str):
-    given: Any = {"pool": None, "clock": None, "open_book": None, "models": {}}
+    given: Any = {"pool": None, "clock": None, "open_repository": None, "models": {}}
     processor = Processor("inventory", Subscription(topic, {}), **given)
     headers = {"ce_id": str(uuid4()), "ce_type": "market.orders.order-lent.v1", "ce_subject": "offer/1"}
     record = Record(topic, 0, 0, b"offer/1", b"{}", headers | {"ce_time": "2026-05-01T06:00:00Z"})

@@ -15,12 +15,12 @@ from contracts.events import inventory as i
 from contracts.events.campaign import CampaignGood, Measure, Rule, Threshold
 from contracts.events.orders import GoodsLine, OrderLine
 from contracts.values import Channel, Fulfilment, Payment, Unit
-from services.orders.domain import verdict as judging
-from services.orders.domain.campaign import Campaign, State, Tally, Terms, answered, judged, overdue
-from services.orders.domain.join import Join, JoinState, ordered, withdraw
-from services.orders.domain.order import Deadline
-from services.orders.domain.order import Terms as OrderTerms
-from services.orders.domain.verdict import Grant, Inputs, Pledge, decide, inputs_text, replay, verdict_text
+from services.orders.domain.campaign import verdict as judging
+from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally, Terms, answered, judged, overdue
+from services.orders.domain.campaign.join import Join, JoinState, ordered, withdraw
+from services.orders.domain.campaign.verdict import Grant, Inputs, Pledge, decide, inputs_text, replay, verdict_text
+from services.orders.domain.order.order import OrderDeadline
+from services.orders.domain.order.order import Terms as OrderTerms
 from tests.unit.orders_given import CLOSES, NOW, SLOT
 
 CUTOFF = NOW + timedelta(hours=2)
@@ -186,12 +186,12 @@ def test_a_tally_counts_joins_and_makes_room_again():
 def test_a_deadline_that_fires_too_early_waits_for_the_cutoff():
     campaign = a_campaign()
     decision = overdue(campaign, tally(a_join()), (), CUTOFF - timedelta(microseconds=1))
-    assert (decision.campaign, decision.events, decision.deadline) == (campaign, (), Deadline(at=CUTOFF))
+    assert (decision.campaign, decision.events, decision.deadline) == (campaign, (), OrderDeadline(at=CUTOFF))
 
 
 def test_the_cut_asks_once_for_all_that_is_pledged():
     decision = overdue(a_campaign(), tally(a_join(1), a_join(2, 250)), (), CUTOFF)
-    assert decision.campaign.state is State.CUT
+    assert decision.campaign.state is CampaignState.CUT
     (ask,) = decision.commands
     assert isinstance(ask, i.ReserveStock)
     assert [(line.line, line.item, line.quantity) for line in ask.lines] == [(2, "tofu", 1000)]
@@ -199,8 +199,8 @@ def test_the_cut_asks_once_for_all_that_is_pledged():
     assert (again.campaign, again.events, again.commands) == (decision.campaign, (), (ask,))
 
 
-@pytest.mark.parametrize("state", list(State))
-def test_only_the_awaited_answer_changes_anything(state: State):
+@pytest.mark.parametrize("state", list(CampaignState))
+def test_only_the_awaited_answer_changes_anything(state: CampaignState):
     campaign = a_campaign(state=state)
     claim: dict[str, Any] = {"pool": "sat@square", "order": campaign.id}
     mine, other = campaign.terms.reservation, UUID(int=1)
@@ -215,13 +215,13 @@ def test_only_the_awaited_answer_changes_anything(state: State):
             "other released": i.ReservationReleased(**claim, reservation=other, quantity=0),
         }.items()
     }
-    ended = state in {State.FORMED, State.FAILED}
-    expected = {"reserved": state is State.CUT, "refused": state is State.CUT, "released": ended}
+    ended = state in {CampaignState.FORMED, CampaignState.FAILED}
+    expected = {"reserved": state is CampaignState.CUT, "refused": state is CampaignState.CUT, "released": ended}
     assert moved == dict.fromkeys(moved, False) | expected
 
 
 def test_a_release_that_comes_while_joins_are_left_is_not_the_end():
-    campaign = a_campaign(state=State.FORMED, left=1)
+    campaign = a_campaign(state=CampaignState.FORMED, left=1)
     claim: dict[str, Any] = {"pool": "sat@square", "order": campaign.id, "reservation": campaign.terms.reservation}
     assert answered(campaign, (), i.ReservationReleased(**claim, quantity=0)).campaign is campaign
 
@@ -229,7 +229,7 @@ def test_a_release_that_comes_while_joins_are_left_is_not_the_end():
 def test_a_share_is_paid_for_at_the_frozen_price_and_the_rest_goes_back_to_the_fen():
     join = a_join(1, 750)
     granted = [GoodsLine(line=1, item="tofu", quantity=500)]
-    verdict = judged(a_campaign(state=State.CUT), (join,), granted)
+    verdict = judged(a_campaign(state=CampaignState.CUT), (join,), granted)
     decision = overdue(verdict.campaign, Tally(), verdict.joins, CUTOFF)
     (order,), (settled,), (refund,) = decision.orders, decision.joins, decision.events
     assert (order.terms.total_fen, order.paid_fen, order.terms.lines[0].quantity) == (901, 901, 500)
@@ -250,7 +250,7 @@ def test_a_join_on_account_has_nothing_to_get_back():
 
 def test_the_rest_is_released_with_the_last_join_and_again_until_that_is_answered():
     joins = tuple(a_join(n, granted=(750,)) for n in (1, 2))
-    campaign = a_campaign(state=State.FORMED, left=2)
+    campaign = a_campaign(state=CampaignState.FORMED, left=2)
     first = overdue(campaign, Tally(), joins[:1], CUTOFF)
     assert (first.campaign.left, first.commands) == (1, ())
     nothing_loaded = overdue(first.campaign, Tally(), (), CUTOFF)

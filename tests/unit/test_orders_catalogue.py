@@ -13,11 +13,11 @@ from pydantic import ValidationError
 
 from contracts.events.catalog import SitePut, StationPut
 from contracts.values import Fulfilment
-from services.orders.domain.acceptance import MOST_FEN, Refusal, Wanted, accept
+from services.orders.api.schemas.catalog import BODIES
 from services.orders.domain.catalog import KINDS, Catalog, Unreadable, index
 from services.orders.domain.catalog_rules import contradictions, too_far
-from services.orders.domain.order import Order
-from services.orders.schemas_catalog import BODIES
+from services.orders.domain.order.order import Order
+from services.orders.domain.order.policy import MOST_FEN, Refusal, Wanted, accept
 from tests.integration.orders_world import CATALOG, NOW, at
 from tests.unit.test_orders_terms import DRAFT
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from services.orders.domain.diagram import mermaid
-from services.orders.schemas_catalog import BODIES
+from services.orders.api.schemas.catalog import BODIES
+from services.orders.domain.order.diagram import mermaid
 
 
 def test_the_diagram_is_current(root: Path):
     text = (root / "services/orders/README.md").read_text(encoding="utf-8")
     begin, end = "<!-- the life of an order: begin -->", "<!-- the life of an order: end -->"
     drawn = text.split(begin)[1].split(end)[0].strip()
-    assert drawn == f"```mermaid\n{mermaid()}\n```", "paste the output of services/orders/domain/diagram.py"
+    assert drawn == f"```mermaid\n{mermaid()}\n```", "paste the output of services/orders/domain/order/diagram.py"
 
 
 def test_the_fields_of_the_catalogue_are_current(root: Path):

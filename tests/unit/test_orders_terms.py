@@ -12,11 +12,11 @@ import pytest
 from contracts.events import catalog as o
 from contracts.events.dispatch import Quote
 from contracts.values import Channel, Fulfilment, Payment, Unit
-from services.orders.domain.acceptance import Draft, Refusal, Wanted, accept
 from services.orders.domain.catalog import KINDS, Catalog, index
 from services.orders.domain.catalog_rules import contradictions, references
-from services.orders.domain.order import Order
-from services.orders.domain.pricing import amount_fen, price_at, round_fen
+from services.orders.domain.order.order import Order
+from services.orders.domain.order.policy import Draft, Refusal, Wanted, accept
+from services.orders.domain.order.pricing import amount_fen, price_at, round_fen
 from tests.integration.orders_world import CATALOG, NOW, at
 
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from services.dispatch.planning import checker, greedy
+from services.dispatch.planning import checker
+from services.dispatch.planning.construct import greedy
 from services.dispatch.planning.plan import Plan, Rest
-from services.dispatch.planning.problem import Break, Place, Problem, Window
+from services.dispatch.planning.problem import Break, Place, RoutingProblem, Window
 from tests.unit.planning_given import HOUR, courier, order, problem
 
 LUNCH = Break(12 * HOUR, 15 * HOUR, 1800)
@@ -17,11 +18,11 @@ PLAN = greedy.solve(GIVEN)
 ROUTE = PLAN.routes[0]
 
 
-def with_courier(**changes) -> Problem:
+def with_courier(**changes) -> RoutingProblem:
     return replace(GIVEN, couriers=(replace(GIVEN.couriers[0], **changes),))
 
 
-def with_order(**changes) -> Problem:
+def with_order(**changes) -> RoutingProblem:
     return replace(GIVEN, orders=(replace(GIVEN.orders[0], **changes), GIVEN.orders[1]))
 
 
@@ -54,7 +55,7 @@ TRIP = ROUTE.trips[0]
         (GIVEN, resting(TRIP.end_s - 600, TRIP.end_s + 1200), "a break during a trip"),
     ],
 )
-def test_each_broken_rule_is_named(given: Problem, plan: Plan, fault: str):
+def test_each_broken_rule_is_named(given: RoutingProblem, plan: Plan, fault: str):
     assert checker.faults(GIVEN, PLAN) == []
     found = checker.faults(given, plan)
     assert any(fault in one for one in found), found

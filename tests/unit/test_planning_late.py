@@ -10,19 +10,22 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from services.dispatch.planning import assemble, checker, greedy, insertion, moves
-from services.dispatch.planning.insertion import Engine, Offer
+from services.dispatch.planning import checker
+from services.dispatch.planning.construct import greedy, insertion
+from services.dispatch.planning.construct.insertion import Engine, Offer
 from services.dispatch.planning.plan import Plan
-from services.dispatch.planning.problem import Problem
-from services.dispatch.planning.solver import PLAN
-from services.dispatch.planning.standby import Standby
+from services.dispatch.planning.problem import RoutingProblem
+from services.dispatch.planning.process.solver import PLAN
+from services.dispatch.planning.process.warm_solver import Standby
+from services.dispatch.planning.replanning import moves
+from services.dispatch.planning.schedule import assemble
 from tests.stack import eventually
 from tests.unit.planning_given import courier, order, problem, town
 
 GIVEN = problem([order(f"o{n}", 28.24 + n / 500) for n in range(8)], [courier("a"), courier("b")])
 GOOD = greedy.solve(GIVEN)
 CLUMSY = moves.move(GIVEN, GOOD, ["o7", "o3"], "b", 1).plan
-ANSWERS_GREEDILY = (sys.executable, "-m", "services.dispatch.planning.solver")
+ANSWERS_GREEDILY = (sys.executable, "-m", "services.dispatch.planning.process.solver")
 
 
 def test_a_part_is_a_problem_and_a_plan_of_its_own():
@@ -135,7 +138,7 @@ def test_an_order_that_no_courier_may_serve_changes_no_part():
 def test_halfday_plan_tells_late_orders_at_once_who_brings_them(tmp_path: Path):
     late = [order("late", 28.245), order("odd", skills=("stairs",))]
     file = tmp_path / "day.json"
-    file.write_bytes(TypeAdapter(Problem).dump_json(replace(GIVEN, orders=(*GIVEN.orders, *late))))
+    file.write_bytes(TypeAdapter(RoutingProblem).dump_json(replace(GIVEN, orders=(*GIVEN.orders, *late))))
     command = [sys.executable, "-m", "deploy.cli", "plan", str(file), "--seconds", "0.5", "--json"]
     done = subprocess.run([*command, "--late", "late", "--late", "odd"], capture_output=True, text=True, check=True)
     plan = TypeAdapter(Plan).validate_json(done.stdout)

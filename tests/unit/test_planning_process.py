@@ -10,7 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.dispatch.planning import checker, compiled, greedy, planner, solver
+from services.dispatch.planning import checker
+from services.dispatch.planning.construct import greedy
+from services.dispatch.planning.process import planner, solver
+from services.dispatch.planning.search import compile
 from tests.unit.planning_given import town
 
 SMALL = town(30, 4)
@@ -65,7 +68,7 @@ def test_the_compiler_is_nice_only_where_nobody_waits_for_it(monkeypatch, capsys
     monkeypatch.setattr(os, "nice", asked.append)
     for words in ([], ["19"]):
         monkeypatch.setattr(sys, "argv", ["compiled", *words])
-        assert compiled.main() == 1
+        assert compile.main() == 1
     assert asked == [0, 19]
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from services.dispatch.planning import checker, greedy, insertion, problem_checks
-from services.dispatch.planning.problem import Break, Courier, Order, Place, Problem, Window
+from services.dispatch.planning import checker, validation
+from services.dispatch.planning.construct import greedy, insertion
+from services.dispatch.planning.problem import Break, Courier, Order, Place, RoutingProblem, Window
 from tests.unit.planning_given import HOUR, STATION, courier, order, problem
 
 
@@ -131,19 +132,23 @@ BREAK = {"from_s": 2, "until_s": 4, "length_s": 3}
     ],
 )
 def test_nonsense_is_told_where_what_and_how_to_mend(text: str, pointer: str, mend: str):
-    with pytest.raises(problem_checks.Nonsense) as told:
-        problem_checks.read(text)
+    with pytest.raises(validation.Nonsense) as told:
+        validation.read(text)
     flaw = told.value.flaws[0]
     assert (flaw.pointer, mend in flaw.mend) == (pointer, True), flaw
 
 
 def test_a_good_problem_is_read():
-    assert problem_checks.read(json.dumps(GOOD)).orders[0].service_s == 120
+    assert validation.read(json.dumps(GOOD)).orders[0].service_s == 120
 
 
 def test_nobody_to_drive_and_nothing_to_bring_are_good_problems():
-    for given in (Problem(STATION, (), (order(),)), Problem(STATION, (courier(),), ()), Problem(STATION, (), ())):
-        problem_checks.check(given)
+    for given in (
+        RoutingProblem(STATION, (), (order(),)),
+        RoutingProblem(STATION, (courier(),), ()),
+        RoutingProblem(STATION, (), ()),
+    ):
+        validation.check(given)
         assert checker.faults(given, greedy.solve(given)) == []
 
 

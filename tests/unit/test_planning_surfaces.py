@@ -12,12 +12,14 @@ from xml.etree import ElementTree
 import pytest
 from pydantic import TypeAdapter
 
-from deploy.cli import whatif
+from deploy.cli import plan_picture, whatif
 from deploy.local.errors import StackError
-from services.dispatch.planning import checker, greedy, moves, picture, replan
-from services.dispatch.planning.arrays import arrays, estimate
-from services.dispatch.planning.matrix import SPEEDS, Estimate, layout, narrowed
-from services.dispatch.planning.problem import Place, Problem, Ways
+from services.dispatch.planning import checker
+from services.dispatch.planning.construct import greedy
+from services.dispatch.planning.problem import Place, RoutingProblem, TravelTimes
+from services.dispatch.planning.replanning import moves, replan
+from services.dispatch.planning.travel.arrays import arrays, estimate
+from services.dispatch.planning.travel.matrix import SPEEDS, Estimate, layout, narrowed
 from tests.unit.planning_given import HOUR, courier, order, problem, town
 
 TOWN = town(60, 5)
@@ -32,7 +34,7 @@ def halfday(*args: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_picture_has_every_trip_stop_and_unserved_order():
-    drawn = ElementTree.fromstring(picture.svg(TOWN, PLAN))
+    drawn = ElementTree.fromstring(plan_picture.svg(TOWN, PLAN))
     assert len(drawn.findall(f"{SVG}polyline")) == sum(len(route.trips) for route in PLAN.routes)
     assert len(drawn.findall(f"{SVG}circle")) == PLAN.stops
     assert len(drawn.findall(f"{SVG}path[{SVG}title]")) == len(PLAN.unserved)
@@ -43,12 +45,12 @@ def test_the_picture_has_every_trip_stop_and_unserved_order():
 
 def test_a_name_can_t_break_the_picture():
     given = problem([order("<b>&\"'")], [courier("<script>")])
-    assert ElementTree.fromstring(picture.svg(given, greedy.solve(given))) is not None
+    assert ElementTree.fromstring(plan_picture.svg(given, greedy.solve(given))) is not None
 
 
 def test_plan_prints_draws_and_says_what_it_left_out(tmp_path: Path):
     file, drawn = tmp_path / "morning.json", tmp_path / "plan.svg"
-    file.write_bytes(TypeAdapter(Problem).dump_json(problem([order("li"), order("far", 31.0)])))
+    file.write_bytes(TypeAdapter(RoutingProblem).dump_json(problem([order("li"), order("far", 31.0)])))
     told = halfday("plan", file, "--picture", drawn, "--seconds", "2")
     assert told.returncode == 0, told.stderr
     assert "trip 1" in told.stdout
@@ -144,7 +146,7 @@ def test_given_ways_are_cut_with_the_problem():
     lazy = Estimate(where)
     size = range(len(where))
     metres = [[lazy.metres(a, b) for b in size] for a in size]
-    given = replace(TOWN, ways=(Ways("van", metres, [[lazy.seconds(a, b) for b in size] for a in size]),))
+    given = replace(TOWN, ways=(TravelTimes("van", metres, [[lazy.seconds(a, b) for b in size] for a in size]),))
     assert greedy.solve(given).stops > 0
     half, crew = TOWN.orders[::2], TOWN.couriers[1:3]
     small = narrowed(given, half, crew)

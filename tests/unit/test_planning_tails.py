@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.dispatch.planning import fleets
-from services.dispatch.planning.instances import read
-from services.dispatch.planning.kernel.ruin import fill
-from services.dispatch.planning.kernel.tails import tails
-from services.dispatch.planning.kernel.tours import HEAD, NEXT, ROOM, SIZE, TAIL, empty
-from services.dispatch.planning.ruin_recreate import Search, days_of
+from services.dispatch.planning.search import fleets
+from services.dispatch.planning.search.kernel.ruin import fill
+from services.dispatch.planning.search.kernel.tails import tails
+from services.dispatch.planning.search.kernel.tours import HEAD, NEXT, ROOM, SIZE, TAIL, empty
+from services.dispatch.planning.search.ruin_recreate import Search, days_of
+from tests.bench.routing.literature import read
 
 INSTANCES = Path(__file__).parents[1] / "bench/routing/instances"
 ENDLESS = 1e9

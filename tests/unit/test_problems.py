@@ -7,11 +7,11 @@ import orjson
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
-from services.kit import problems
-from services.kit.batcher import Overloaded
-from services.kit.body import Body
-from services.kit.outbox import TooLarge
-from services.kit.unit_of_work import CommitUnknown
+from services.kit.http import problems
+from services.kit.http.body import Body
+from services.kit.http.group_commit import Overloaded
+from services.kit.transaction.outbox import TooLarge
+from services.kit.transaction.unit_of_work import CommitUnknown
 
 
 def test_a_problem_has_all_members() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.dispatch.planning.instances import Instance, Stop
+from tests.bench.routing.literature import Instance, Stop
 from tests.bench.routing.score import Run, completed, scores
 from tests.bench.routing.solvers import Answer
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.kit.runtime import Runtime
+from services.kit.process.runtime import Runtime
 from services.kit.settings import Settings
 from services.orders.app import SERVICE
 

@@ -12,8 +12,9 @@ import pytest
 import structlog
 import uvicorn
 
-from services.kit import problems, sampling
-from services.kit.sampling import Repeats, Sampled, is_told, kind_of
+from services.kit.http import problems
+from services.kit.telemetry import sampling
+from services.kit.telemetry.sampling import Repeats, Sampled, is_told, kind_of
 from tests.stack import eventually
 
 

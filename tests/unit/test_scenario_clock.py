@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from deploy.scenarios import day_clock
-from deploy.scenarios.day_clock import EDGE_MIN, PEOPLE_MIN, SERVICES_MIN, DayClock, DayStuck, hard_times
 from deploy.scenarios.drivers.pace import Pace
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
+from deploy.scenarios.run import day_clock
+from deploy.scenarios.run.day_clock import EDGE_MIN, PEOPLE_MIN, SERVICES_MIN, DayClock, DayStuck, hard_times
 from services.kit.clock import Clock, ManualClock, Segment
 
 DAY = make_day(load("market-day"), 1)

@@ -11,15 +11,15 @@ import pytest
 
 from contracts.events.campaign import CampaignGood, Measure, Rule, Threshold
 from contracts.values import Unit
-from deploy.scenarios.day import Day, Fate
 from deploy.scenarios.drivers import catalogue
-from deploy.scenarios.expected import end_of, expected, outcome
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import _checked, load, names
 from deploy.scenarios.model import ScenarioError
+from deploy.scenarios.outcome.expected_outcome import end_of, expected, outcome
+from deploy.scenarios.schedule import Day, Fate
+from services.orders.api.schemas.catalog import BODIES
+from services.orders.domain.campaign.verdict import Grant, Inputs, Pledge, decide
 from services.orders.domain.catalog_rules import contradictions, references, too_far
-from services.orders.domain.verdict import Grant, Inputs, Pledge, decide
-from services.orders.schemas_catalog import BODIES
 
 SCENARIO = load("market-day")
 

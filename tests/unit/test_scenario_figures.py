@@ -7,12 +7,12 @@ from uuid import uuid4
 
 import orjson
 
-from deploy.scenarios.day import Expected, Outcome
 from deploy.scenarios.drivers.tally import Tally
-from deploy.scenarios.figures import BurstFigures, Figures, GroupBuyFigures, WaveFigures, differences, figures
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
-from deploy.scenarios.seen import Seen
+from deploy.scenarios.outcome.figures import BurstFigures, Figures, GroupBuyFigures, WaveFigures, differences, figures
+from deploy.scenarios.outcome.observed import Seen
+from deploy.scenarios.schedule import Expected, Outcome
 
 DAY = make_day(load("market-day"), 1)
 AT = datetime(2026, 10, 24, 1, tzinfo=UTC)

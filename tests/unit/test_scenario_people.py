@@ -14,7 +14,7 @@ from deploy.scenarios.drivers.uploads import Recorder, in_pieces
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
 from services.kit.clock import ManualClock
-from services.kit.upload import UploadIn, read
+from services.kit.uploads.upload import UploadIn, read
 
 DAY = make_day(load("market-day"), 1)
 NOON = datetime(2026, 10, 24, 12, tzinfo=UTC)

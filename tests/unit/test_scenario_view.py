@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from deploy.scenarios import view
 from deploy.scenarios.drivers.pace import Pace
 from deploy.scenarios.drivers.tally import Tally
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
-from deploy.scenarios.seen import Seen
+from deploy.scenarios.outcome.observed import Seen
+from deploy.scenarios.run import view
 from services.kit.clock import ManualClock
 
 DAY = make_day(load("market-day"), 1)

@@ -11,12 +11,12 @@ import asyncpg
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from services.kit.redaction import REDACTED, exception, hidden, redact, trace
+from services.kit.telemetry.redaction import REDACTED, exception, hidden, redact, trace
 
 PROGRAM = """
 import logging, structlog
 from services.kit.settings import Settings
-from services.kit.telemetry import configure_logging
+from services.kit.telemetry.logs import configure_logging
 configure_logging(Settings(database_url="x", log=KIND), "orders", "api")
 structlog.get_logger("ours").info("placed", order="o-1", recipient={"phone": "13800000000"})
 logging.getLogger("theirs").warning("lost %s", "postgresql://orders:hunter2@h/d")
@@ -43,7 +43,7 @@ def test_what_the_consumer_library_says_is_json_too() -> None:
 import logging
 from services.kit.kafka import make_broker
 from services.kit.settings import Settings
-from services.kit.telemetry import configure_logging
+from services.kit.telemetry.logs import configure_logging
 settings = Settings(database_url="x", log="json")
 configure_logging(settings, "orders", "api")
 make_broker(settings)
@@ -142,7 +142,7 @@ def test_ids_and_other_numbers_are_left(text: str) -> None:
 
 def test_nothing_is_told_before_logging_is_configured() -> None:
     program = f"""
-from services.kit import problems
+from services.kit.http import problems
 from tests.unit.test_telemetry import failed
 def handle(request):
     raise failed()

@@ -12,9 +12,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from contracts.envelope import Envelope
-from services.kit import tracing
-from services.kit.message import Message, Record
-from services.kit.outbox import Row
+from services.kit.telemetry import tracing
+from services.kit.transaction.message import Message, Record
+from services.kit.transaction.outbox import Row
 from tests.collector import Collector, collector
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -37,7 +37,7 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[tracing.Tracing, Colle
 
 def test_off_it_imports_nothing_and_passes_the_parent_on() -> None:
     code = (
-        "import sys; from services.kit import tracing, runtime\n"
+        "import sys; from services.kit.process import runtime; from services.kit.telemetry import tracing\n"
         "assert type(tracing.start('orders', 'x')) is tracing.Tracing\n"
         "print([name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))])"
     )

@@ -6,7 +6,7 @@ from contextlib import suppress
 import asyncpg
 import pytest
 
-from services.kit import outbox
+from services.kit.transaction import outbox
 
 
 class Connection:

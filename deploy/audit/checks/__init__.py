@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from deploy.audit.checks import archive, campaigns, crossings, inbox, lots, money, orders, person, records, sales, stock
-from deploy.audit.evidence import Evidence
+from deploy.audit.checks import (
+    archive,
+    campaigns,
+    cross_service,
+    inbox,
+    lots,
+    money,
+    orders,
+    person,
+    records,
+    sales,
+    stock,
+)
+from deploy.audit.evidence.evidence import Evidence
 from deploy.audit.finding import Finding
 
 
@@ -37,9 +49,9 @@ CHECKS = (
     Check("nothing was promised that was not there", (stock.promises,)),
     Check("per lot, in = out + on hand", (lots.balance, lots.unattributed)),
     Check("every stall sale took effect once", (sales.once, sales.allotments), between=True),
-    Check("every command was answered", (crossings.answers,), between=True),
-    Check("orders and stock agree", (crossings.reservations, crossings.claims), between=True),
-    Check("orders and deliveries agree", (crossings.jobs, crossings.errands), between=True),
+    Check("every command was answered", (cross_service.answers,), between=True),
+    Check("orders and stock agree", (cross_service.reservations, cross_service.claims), between=True),
+    Check("orders and deliveries agree", (cross_service.jobs, cross_service.errands), between=True),
     Check("no person stands in a public topic", (person.absent,)),
     Check("who was erased is known nowhere", (person.erased,)),
 )

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 from contracts.topics import BY_NAME, SERVICES
-from deploy.audit.books import Row
-from deploy.audit.evidence import Evidence
+from deploy.audit.evidence.evidence import Evidence
+from deploy.audit.evidence.log import Record
+from deploy.audit.evidence.tables import Row
 from deploy.audit.finding import Finding
-from deploy.audit.log import Record
 
 
 def waiting(evidence: Evidence) -> Iterator[Finding]:

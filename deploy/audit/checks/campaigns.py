@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from contracts.topics import ORDERS
-from deploy.audit.books import Row
-from deploy.audit.evidence import Evidence
+from deploy.audit.evidence.evidence import Evidence
+from deploy.audit.evidence.tables import Row
 from deploy.audit.finding import Finding
 
 TOPIC = "orders.campaign.v1"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contracts.readers import listed
 from contracts.registry import MODELS
 from contracts.topics import BY_NAME, ORDERS, SERVICES, TOPICS
-from deploy.audit.evidence import Evidence
+from deploy.audit.evidence.evidence import Evidence
 from deploy.audit.finding import Finding
 
 ERASED = "kit.erased"

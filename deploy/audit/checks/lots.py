@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from contracts.topics import INVENTORY
-from deploy.audit.evidence import Evidence
+from deploy.audit.evidence.evidence import Evidence
+from deploy.audit.evidence.stock_log import TOPIC
 from deploy.audit.finding import Finding
-from deploy.audit.stocklog import TOPIC
 
 _LOT_TOPIC = "inventory.lot.v1"
 

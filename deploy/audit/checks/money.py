@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from contracts.topics import ORDERS
 from deploy.audit.checks.orders import TOPIC, UNKEPT
-from deploy.audit.evidence import Evidence
+from deploy.audit.evidence.evidence import Evidence
 from deploy.audit.finding import Finding
 
 

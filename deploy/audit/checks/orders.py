@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from contracts.topics import ORDERS
-from deploy.audit.books import Row
-from deploy.audit.evidence import Evidence, Fact
+from deploy.audit.evidence.evidence import Evidence, Fact
+from deploy.audit.evidence.tables import Row
 from deploy.audit.finding import Finding
 
 TOPIC = "orders.order.v1"

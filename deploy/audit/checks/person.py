@@ -17,9 +17,9 @@ from contracts.registry import MODELS
 from contracts.texts import Text, strings_of, texts
 from contracts.topics import DISPATCH, ORDERS
 from contracts.values import MOBILE, MOBILE_ID
-from deploy.audit.evidence import Evidence
+from deploy.audit.evidence.evidence import Evidence
+from deploy.audit.evidence.log import Record
 from deploy.audit.finding import Finding
-from deploy.audit.log import Record
 
 _IDS = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-][\d:]+)?"

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from contracts.topics import BY_NAME
-from deploy.audit.evidence import Evidence, Told
+from deploy.audit.evidence.evidence import Evidence, Told
+from deploy.audit.evidence.log import Record
 from deploy.audit.finding import Finding
-from deploy.audit.log import Record
 
 
 def complete(evidence: Evidence) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from contracts.topics import INVENTORY, ORDERS
-from deploy.audit.evidence import Evidence
+from deploy.audit.evidence.evidence import Evidence
 from deploy.audit.finding import Finding
 
 TOPIC = "orders.stall.v1"

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from contracts.topics import INVENTORY
-from deploy.audit.books import Row
-from deploy.audit.evidence import Evidence, Fact
+from deploy.audit.evidence.evidence import Evidence, Fact
+from deploy.audit.evidence.stock_log import TOPIC, Pool, replay, sources
+from deploy.audit.evidence.tables import Row
 from deploy.audit.finding import Finding
-from deploy.audit.stocklog import TOPIC, Pool, replay, sources
 
 _CLAIMS = ("held", "allocated", "allotted", "unconfirmed")
 _PLACES = frozenset({"intake", "on_hand", "sold", "courier", "buyer", "waste", "found", "lost"})

@@ -6,10 +6,10 @@ import asyncio
 from itertools import groupby
 from typing import Any
 
-from deploy.scenarios.day import Fate, Order
 from deploy.scenarios.drivers.api import Refused, Unkept
 from deploy.scenarios.drivers.catalogue import amount, point_of
 from deploy.scenarios.drivers.world import ENDED, World
+from deploy.scenarios.schedule import Fate, Order
 
 ORDERS, PAYMENTS, CANCELS = "orders", "payments", "cancels"
 # Business minutes between two looks at an order.

@@ -10,10 +10,10 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from deploy.scenarios.day import Courier, Fate
 from deploy.scenarios.drivers.api import Unkept
 from deploy.scenarios.drivers.uploads import Recorder, Upload, in_pieces, unwanted
 from deploy.scenarios.drivers.world import World
+from deploy.scenarios.schedule import Courier, Fate
 
 LOADED, DOORS = "loaded", "doors reached"
 PIECE = 9

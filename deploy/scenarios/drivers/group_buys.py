@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from deploy.scenarios.day import GroupBuy, Pledge
 from deploy.scenarios.drivers import points
 from deploy.scenarios.drivers.api import Unkept
 from deploy.scenarios.drivers.catalogue import amount, point_of
 from deploy.scenarios.drivers.world import World
+from deploy.scenarios.schedule import GroupBuy, Pledge
 
 PLEDGES, SETTLED = "pledges", "group-buys settled"
 # Business minutes between a leader's looks at a group-buy that is cut.

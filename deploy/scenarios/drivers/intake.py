@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from uuid import NAMESPACE_OID, uuid5
 
-from deploy.scenarios.day import Lot, Stall
 from deploy.scenarios.drivers.world import World
+from deploy.scenarios.schedule import Lot, Stall
 
 LOTS, LOANS = "lots", "loans"
 PICKED_BEFORE_MIN = 60.0

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 
-from deploy.scenarios.day import Day
+from deploy.scenarios.schedule import Day
 from services.kit.clock import Clock
 
 FRESH = 4.0

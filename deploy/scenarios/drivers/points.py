@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Iterable
 from uuid import UUID
 
-from deploy.scenarios.day import Fate, Order
 from deploy.scenarios.drivers.api import Refused
 from deploy.scenarios.drivers.world import ENDED, World
+from deploy.scenarios.schedule import Fate, Order
 
 READY, FETCHED = "set out", "fetched"
 # Business minutes between a leader's rounds, and between a buyer's tries.

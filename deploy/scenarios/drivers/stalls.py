@@ -8,11 +8,11 @@ from random import Random
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from deploy.scenarios.day import Line, Sale, Stall
 from deploy.scenarios.drivers.api import Unkept
 from deploy.scenarios.drivers.catalogue import amount
 from deploy.scenarios.drivers.uploads import Recorder, Upload, in_pieces, unwanted
 from deploy.scenarios.drivers.world import World
+from deploy.scenarios.schedule import Line, Sale, Stall
 
 CUSTOMERS, CLOSED = "stall customers", "stalls closed"
 FLOAT_FEN = 20_000

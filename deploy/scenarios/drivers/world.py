@@ -10,10 +10,10 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from deploy.scenarios.day import Day, Fate, Order
 from deploy.scenarios.drivers.api import Api
 from deploy.scenarios.drivers.pace import Pace
 from deploy.scenarios.drivers.tally import Tally
+from deploy.scenarios.schedule import Day, Fate, Order
 
 ENDED = frozenset({"rejected", "expired", "cancelled", "failed", "delivered", "collected", "returned"})
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
-from deploy.scenarios.day import Courier, Day, Household
 from deploy.scenarios.generator.chance import Chance
 from deploy.scenarios.generator.group_buys import make_group_buys
 from deploy.scenarios.generator.orders import make_orders
 from deploy.scenarios.generator.stalls import make_stalls
 from deploy.scenarios.generator.stock import make_lots, wanted
 from deploy.scenarios.model import Scenario
+from deploy.scenarios.schedule import Courier, Day, Household
 
 
 def make_day(scenario: Scenario, seed: int, on: date | None = None) -> Day:

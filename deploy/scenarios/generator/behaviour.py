@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from deploy.scenarios.day import Fate, Order
 from deploy.scenarios.model import Scenario, ScenarioError
+from deploy.scenarios.schedule import Fate, Order
 
 # Business minutes between a hold's end and its release as the order sees it, plus room for a look at it.
 AFTER_HOLD = 20.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
-from deploy.scenarios.day import GroupBuy, Line, Pledge
 from deploy.scenarios.generator import people
 from deploy.scenarios.generator.chance import Chance
 from deploy.scenarios.model import GroupBuy as Terms
 from deploy.scenarios.model import Scenario
+from deploy.scenarios.schedule import GroupBuy, Line, Pledge
 
 # Minutes from the opening to the first join, and from the last one to the cutoff.
 BEFORE, AFTER = 5.0, 45.0

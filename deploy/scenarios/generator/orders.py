@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
-from deploy.scenarios.day import Line, Order
 from deploy.scenarios.generator import people
 from deploy.scenarios.generator.behaviour import with_behaviour
 from deploy.scenarios.generator.chance import Chance
 from deploy.scenarios.model import Burst, Channel, Community, Good, Scarce, Scenario, Way
+from deploy.scenarios.schedule import Line, Order
 
 PAYMENTS: dict[Channel, tuple[str, ...]] = {
     "app": ("prepaid", "prepaid", "on_account"),

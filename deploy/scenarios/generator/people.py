@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from deploy.scenarios.day import Address
 from deploy.scenarios.model import Community
+from deploy.scenarios.schedule import Address
 
 SURNAMES = "李王张刘陈杨黄周吴彭谭罗邓曾肖唐何龙"
 FORMS = ("姐", "哥", "阿姨", "叔", "伟", "敏", "芳", "军", "娟", "强")

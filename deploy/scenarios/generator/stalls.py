@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import replace
 from random import Random
 
-from deploy.scenarios.day import Line, Sale, Stall
 from deploy.scenarios.generator.chance import Chance
 from deploy.scenarios.model import Good, Scenario, SiteTerminals
+from deploy.scenarios.schedule import Line, Sale, Stall
 
 # Lent above what a stall will sell of a usual good, in percent.
 SPARE = 20

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from deploy.scenarios.day import GroupBuy, Household, Lot, Order, Stall
 from deploy.scenarios.generator.chance import Chance
 from deploy.scenarios.model import Scenario
+from deploy.scenarios.schedule import GroupBuy, Household, Lot, Order, Stall
 
 # Brought above what is wanted of a usual good, in percent; every so many lots a part fails inspection.
 SPARE = 25

@@ -10,11 +10,11 @@ from uuid import UUID
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
 
-from services.kit import idempotency
-from services.kit.http import require
-from services.kit.problems import conflict
-from services.kit.service import Context
-from services.kit.unit_of_work import UnitOfWork
+from services.kit.http import idempotency
+from services.kit.http.app import require
+from services.kit.http.problems import conflict
+from services.kit.process.service import Context
+from services.kit.transaction.unit_of_work import UnitOfWork
 
 
 def context(request: Request) -> Context:

@@ -12,7 +12,7 @@ from contracts.events.orders import GoodsLine
 from contracts.values import job_of
 
 
-class State(StrEnum):
+class JobState(StrEnum):
     """Where a job is. `NEW` is a job that nobody asked for yet; it is never stored."""
 
     NEW = "new"
@@ -26,8 +26,8 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-HANDED_OUT = frozenset({State.ASSIGNED, State.LOADED})
-ENDED = frozenset({State.DELIVERED, State.RETURNED, State.REFUSED, State.CANCELLED})
+HANDED_OUT = frozenset({JobState.ASSIGNED, JobState.LOADED})
+ENDED = frozenset({JobState.DELIVERED, JobState.RETURNED, JobState.REFUSED, JobState.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Job:
     order: UUID
     pool: str
     reservation: UUID
-    state: State = State.NEW
+    state: JobState = JobState.NEW
     market_day: str = ""
     community: str = ""
     lines: tuple[GoodsLine, ...] = ()

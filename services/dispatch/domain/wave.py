@@ -13,7 +13,7 @@ from contracts.events.dispatch import Quote
 from services.dispatch.domain.job import Slot
 
 
-class State(StrEnum):
+class WaveState(StrEnum):
     """open: takes jobs; cut: is being planned; planned: has routes, which may still change; released: handed out;
     done: all jobs ended."""
 
@@ -35,7 +35,7 @@ class Wave:
     slot_until: datetime
     cutoff: datetime
     capacity: int
-    state: State = State.OPEN
+    state: WaveState = WaveState.OPEN
     version: int = 1
 
 
@@ -46,31 +46,31 @@ def opened(market_day: str, terms: WaveTerms) -> Wave:
 
 def retold(wave: Wave, terms: WaveTerms) -> Wave:
     """The wave on the market day's newer terms. Once it is cut the terms stand as they were."""
-    if wave.state is not State.OPEN:
+    if wave.state is not WaveState.OPEN:
         return wave
     return replace(wave, **terms.model_dump(exclude={"id"}))
 
 
 def cut(wave: Wave) -> Wave:
     """Promised to nobody any more. Only an open wave changes."""
-    return replace(wave, state=State.CUT, version=wave.version + 1) if wave.state is State.OPEN else wave
+    return replace(wave, state=WaveState.CUT, version=wave.version + 1) if wave.state is WaveState.OPEN else wave
 
 
 def planned(wave: Wave, version: int) -> Wave | None:
     """The wave with a plan, its first or another one, made on `version`; None where it has moved on since."""
-    if wave.state not in {State.CUT, State.PLANNED} or wave.version != version:
+    if wave.state not in {WaveState.CUT, WaveState.PLANNED} or wave.version != version:
         return None
-    return replace(wave, state=State.PLANNED, version=version + 1)
+    return replace(wave, state=WaveState.PLANNED, version=version + 1)
 
 
 def released(wave: Wave) -> Wave:
     """Its routes are handed out. Only a planned wave changes."""
-    return replace(wave, state=State.RELEASED) if wave.state is State.PLANNED else wave
+    return replace(wave, state=WaveState.RELEASED) if wave.state is WaveState.PLANNED else wave
 
 
 def done(wave: Wave) -> Wave:
     """Every job of it has ended. Only a released wave changes."""
-    return replace(wave, state=State.DONE) if wave.state is State.RELEASED else wave
+    return replace(wave, state=WaveState.DONE) if wave.state is WaveState.RELEASED else wave
 
 
 def choose(
@@ -83,7 +83,7 @@ def choose(
     here = [wave for wave in waves if wave.station == station]
     if not here:
         return f"no wave starts at station {station}"
-    running = [wave for wave in here if wave.state is State.OPEN and wave.cutoff > now]
+    running = [wave for wave in here if wave.state is WaveState.OPEN and wave.cutoff > now]
     if not running:
         return "every wave is past its cutoff"
     free = [wave for wave in running if taken.get(wave.id, 0) < wave.capacity]
@@ -111,7 +111,7 @@ def choose_late(
         wave
         for wave in waves
         if wave.station == station
-        and (wave.state in {State.CUT, State.PLANNED} or (wave.state is State.OPEN and wave.cutoff <= now))
+        and (wave.state in {WaveState.CUT, WaveState.PLANNED} or (wave.state is WaveState.OPEN and wave.cutoff <= now))
         and now < wave.slot_from
         and taken.get(wave.id, 0) < wave.capacity
         and (slot_in(wave, quote).as_promised or not as_promised)

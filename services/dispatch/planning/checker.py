@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from itertools import pairwise
 
-from services.dispatch.planning.matrix import Layout, Matrix, layout, matrices
 from services.dispatch.planning.plan import Plan, Route, Trip
-from services.dispatch.planning.problem import NO_WAY, Courier, Order, Problem
+from services.dispatch.planning.problem import NO_WAY, Courier, Order, RoutingProblem
+from services.dispatch.planning.travel.matrix import Layout, Matrix, layout, matrices
 
 
-def faults(problem: Problem, plan: Plan, begun: Collection[str] = ()) -> list[str]:
+def faults(problem: RoutingProblem, plan: Plan, begun: Collection[str] = ()) -> list[str]:
     """Every broken rule in words; empty for a plan that may be driven.
 
     Each order once, planned or unserved with a reason; couriers known and once; skills and zones; loads of each trip,
@@ -24,7 +24,7 @@ def faults(problem: Problem, plan: Plan, begun: Collection[str] = ()) -> list[st
     return [*_census(problem, plan), *_Check(problem, begun).plan(plan)]
 
 
-def _census(problem: Problem, plan: Plan) -> Iterator[str]:
+def _census(problem: RoutingProblem, plan: Plan) -> Iterator[str]:
     served = [stop.order for route in plan.routes for trip in route.trips for stop in trip.stops]
     seen = Counter([*served, *(left.order for left in plan.unserved)])
     known = {order.id for order in problem.orders}
@@ -37,7 +37,7 @@ def _census(problem: Problem, plan: Plan) -> Iterator[str]:
 
 
 class _Check:
-    def __init__(self, problem: Problem, begun: Collection[str]) -> None:
+    def __init__(self, problem: RoutingProblem, begun: Collection[str]) -> None:
         self.problem, self.begun = problem, frozenset(begun)
         self.where: Layout = layout(problem)
         self.matrices = matrices(problem, self.where.places)

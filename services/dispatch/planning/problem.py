@@ -108,7 +108,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
-class Ways:
+class TravelTimes:
     """Given metres and seconds for one profile, n x n, from each place of `matrix.layout` to each; `NO_WAY` where
     there is no road. Where a profile has none, they are estimated."""
 
@@ -118,11 +118,11 @@ class Ways:
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
-class Problem:
+class RoutingProblem:
     """Carry the orders from the station; loading takes `load_s` before each trip. Ids are unique."""
 
     station: Place
     couriers: tuple[Courier, ...]
     orders: tuple[Order, ...]
     load_s: Amount = 300
-    ways: tuple[Ways, ...] = ()
+    ways: tuple[TravelTimes, ...] = ()

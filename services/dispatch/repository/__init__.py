@@ -1,5 +1,5 @@
 """Everything of dispatch that knows SQL."""
 
-from services.dispatch.repository.book import DispatchBook
+from services.dispatch.repository.wave import WaveRepository
 
-__all__ = ["DispatchBook"]
+__all__ = ["WaveRepository"]

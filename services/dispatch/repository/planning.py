@@ -10,20 +10,20 @@ import asyncpg
 
 from contracts.events.catalog import CourierPut, StationPut
 from services.dispatch.domain.catalog import key_of
-from services.dispatch.domain.job import HANDED_OUT, State
+from services.dispatch.domain.job import HANDED_OUT, JobState
 from services.dispatch.domain.wave import Wave, plan_of
 from services.dispatch.planning.plan import Plan, Unserved
-from services.dispatch.planning.problem import Order, Problem
-from services.dispatch.planning.standing import carried, served
+from services.dispatch.planning.problem import Order, RoutingProblem
+from services.dispatch.planning.replanning.keep_plan import carried, served
 from services.dispatch.repository import rows as of
 from services.dispatch.repository.problem_rows import Unusable, courier_of, order_of, station_of
 from services.dispatch.repository.tables import LATE
-from services.kit.unit_of_work import Pool
+from services.kit.transaction.unit_of_work import Pool
 
 SHIFT_MARGIN = timedelta(hours=2)
 """Without any recorded shift a station's couriers come this long before the slot and are back this long after it."""
 
-CARRIED = (State.DELIVERED, State.RETURNED)
+CARRIED = (JobState.DELIVERED, JobState.RETURNED)
 _CLAIM = """
 update wave set solving_until = $2 where id = (
   select id from wave where state = 'cut' and coalesce(solving_until, $1) <= $1
@@ -71,7 +71,7 @@ class WaveProblem:
     """The jobs of a wave as a routing problem; `lost` are those that can't be part of it, with the reason. Where the
     station can't be used there is no problem: `obstacle` says why, and all jobs are lost."""
 
-    problem: Problem | None
+    problem: RoutingProblem | None
     lost: tuple[Unserved, ...]
     obstacle: str = ""
 
@@ -84,7 +84,7 @@ class Standing:
 
     wave: Wave
     plan: Plan | None
-    problem: Problem | None
+    problem: RoutingProblem | None
     lost: tuple[Unserved, ...]
     obstacle: str = ""
 
@@ -120,7 +120,7 @@ async def blocked_waves(pool: Pool) -> dict[str, str]:
 async def read_problem(
     pool: Pool,
     wave: Wave,
-    states: Sequence[State] = (State.PLANNED,),
+    states: Sequence[JobState] = (JobState.PLANNED,),
     crew: Collection[str] = (),
     *,
     late: bool = False,
@@ -150,7 +150,7 @@ async def read_problem(
         list(crew),
     )
     orders = tuple(order for order in made if isinstance(order, Order))
-    return WaveProblem(Problem(station, tuple(map(courier_of, couriers)), orders), lost)
+    return WaveProblem(RoutingProblem(station, tuple(map(courier_of, couriers)), orders), lost)
 
 
 async def _seated(
@@ -166,7 +166,7 @@ async def problem_of(pool: Pool, wave: str) -> WaveProblem | None:
     """The problem of all that the wave has carried or will, for a second look at it; None where there is no such wave.
     Jobs of recipients who were erased can't be part of it."""
     row = await pool.fetchrow("select * from wave where id = $1", wave)
-    return await read_problem(pool, of.wave_of(row), (State.PLANNED, *HANDED_OUT, *CARRIED)) if row else None
+    return await read_problem(pool, of.wave_of(row), (JobState.PLANNED, *HANDED_OUT, *CARRIED)) if row else None
 
 
 async def read_standing(pool: Pool, id: str) -> Standing | None:

@@ -16,9 +16,9 @@ from contracts.events.orders import GoodsLine
 from contracts.registry import UnknownType, decode
 from services.dispatch.domain.catalog import Catalog
 from services.dispatch.domain.delivery import Recipient
-from services.dispatch.domain.job import Job, Slot, State
-from services.dispatch.domain.wave import State as WaveState
+from services.dispatch.domain.job import Job, JobState, Slot
 from services.dispatch.domain.wave import Wave
+from services.dispatch.domain.wave import WaveState as WaveState
 from services.dispatch.planning.plan import Plan
 
 _SLOT = ("wave", "slot_from", "slot_until", "as_promised")
@@ -45,7 +45,7 @@ def _entry_of(row: asyncpg.Record) -> CatalogEvent | None:
 def job_of(row: asyncpg.Record) -> Job:
     """The job in a whole row of `job`."""
     plain = {name: row[name] for name in _JOB}
-    plain["state"] = State(row["state"])
+    plain["state"] = JobState(row["state"])
     plain["lines"] = tuple(GoodsLine.model_validate(line) for line in orjson.loads(row["lines"]))
     plain["quote"] = Quote.model_validate_json(row["quote"]) if row["quote"] else None
     plain["waits"] = tuple(row["waits"])

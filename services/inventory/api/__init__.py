@@ -1,5 +1,1 @@
-"""The service's HTTP routes."""
-
-from services.inventory.api import allotments, lots, stock
-
-routes = (lots.router, stock.router, allotments.router)
+"""HTTP API of the service."""

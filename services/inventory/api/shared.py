@@ -14,14 +14,14 @@ from pydantic import ValidationError
 
 from contracts.registry import MODELS
 from contracts.values import iso
-from services.inventory.repository import views
-from services.inventory.repository.book import InventoryBook
-from services.inventory.schemas import AHEAD, Goods
-from services.kit import idempotency, problems
-from services.kit.http import context_of, require
-from services.kit.outbox import Connection
-from services.kit.service import Context
-from services.kit.unit_of_work import UnitOfWork
+from services.inventory.api.schemas.stock import AHEAD, Goods
+from services.inventory.repository import queries
+from services.inventory.repository.stock import StockRepository
+from services.kit.http import idempotency, problems
+from services.kit.http.app import context_of, require
+from services.kit.process.service import Context
+from services.kit.transaction.outbox import Connection
+from services.kit.transaction.unit_of_work import UnitOfWork
 
 Here = Annotated[Context, Depends(context_of)]
 Operator = Annotated[str, Depends(require("operator"))]
@@ -29,7 +29,7 @@ Stallholder = Annotated[str, Depends(require("operator", "terminal"))]
 Anyone = Annotated[str, Depends(require("operator", "terminal", "courier", "leader", "buyer"))]
 
 NOT_KNOWN = "not-known-yet"
-Work = Callable[[InventoryBook], Awaitable[Mapping[str, Any]]]
+Work = Callable[[StockRepository], Awaitable[Mapping[str, Any]]]
 
 
 async def once(context: Context, role: str, scope: str, id: UUID, content: Mapping[str, Any], work: Work) -> Response:
@@ -49,16 +49,16 @@ async def once(context: Context, role: str, scope: str, id: UUID, content: Mappi
     raise problems.conflict(f"{scope} {id} was used for another request", "id-reused")
 
 
-def book_of(uow: UnitOfWork, role: str) -> InventoryBook:
+def book_of(uow: UnitOfWork, role: str) -> StockRepository:
     """The book of a request; movements are written down as made by the role."""
-    return InventoryBook(uow, f"{uow.consumer}/{role}")
+    return StockRepository(uow, f"{uow.consumer}/{role}")
 
 
 async def known(conn: Connection, kind: str, id: str) -> dict[str, Any]:
     """A catalogue entity. Raises 503 while its event has not arrived here, as it may be on its way, and while what
     arrived can't be read.
     """
-    found = await views.catalog(conn, kind, id)
+    found = await queries.catalog(conn, kind, id)
     if found is None:
         raise problems.unavailable(1, f"{kind} {id} is not known here: it is on its way or does not exist", NOT_KNOWN)
     try:

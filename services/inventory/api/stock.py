@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from contracts.events.inventory import Place, Reason, SoldOut, StockRecounted
 from contracts.values import Pool, Slug
+from services.inventory.api.schemas.stock import CountIn, WasteIn
 from services.inventory.api.shared import (
     Anyone,
     Here,
@@ -23,13 +24,12 @@ from services.inventory.api.shared import (
     tagged,
 )
 from services.inventory.domain import count as counting
-from services.inventory.domain.lots import Lot, take, take_named
-from services.inventory.needs import Needs
-from services.inventory.repository import claims, views
-from services.inventory.repository.book import InventoryBook
-from services.inventory.schemas import CountIn, WasteIn
-from services.kit import problems
-from services.kit.http import IdempotencyKey
+from services.inventory.domain.lot import Lot, take, take_named
+from services.inventory.repository import queries, reservations
+from services.inventory.repository.load_set import LoadSet
+from services.inventory.repository.stock import StockRepository
+from services.kit.http import problems
+from services.kit.http.app import IdempotencyKey
 from services.kit.ids import Id, id_of_request
 
 router = APIRouter(prefix="/v1", tags=["stock"])
@@ -50,7 +50,7 @@ async def stock(
     """
     after_pool, _, after_item = cursor.partition("/")
     async with context.unit() as uow:
-        found = await views.stock(uow.conn, pool, item, (after_pool, after_item), limit)
+        found = await queries.stock(uow.conn, pool, item, (after_pool, after_item), limit)
     following = f"{found[-1]['pool']}/{found[-1]['item']}" if len(found) == limit else None
     return tagged(request, {"stock": found, "next": following})
 
@@ -60,16 +60,16 @@ async def count(context: Here, role: Operator, body: CountIn, key: IdempotencyKe
     """Compares what was found with what the books said at count time, and takes the difference over."""
     id = id_of_request(key, body.count_id)
 
-    async def work(book: InventoryBook) -> Mapping[str, Any]:
+    async def work(book: StockRepository) -> Mapping[str, Any]:
         conn, names = book.uow.conn, (body.pool, body.item)
         not_ahead(body.counted_at, book.uow.now, "/counted_at")
         await known_pool(conn, body.pool)
         await known(conn, "item", body.item)
-        await book.open(Needs(pools={body.pool}, goods={names}, lots={body.lot} if body.lot else set()))
+        await book.open(LoadSet(pools={body.pool}, goods={names}, lots={body.lot} if body.lot else set()))
         lot = _named(book, body.lot, *names)
         had = lot.on_hand if lot else book.stock(*names).on_hand
-        expected = had - await claims.moved_since(conn, *names, body.lot, body.at(book.uow.now))
-        inferred = await claims.inferred(conn, *names, body.lot)
+        expected = had - await reservations.moved_since(conn, *names, body.lot, body.at(book.uow.now))
+        inferred = await reservations.inferred(conn, *names, body.lot)
         await book.foresee({names: max(0, expected - body.counted)})
         _counted(book, body, lot, expected, f"count/{id}", inferred)
         await book.save()
@@ -78,7 +78,7 @@ async def count(context: Here, role: Operator, body: CountIn, key: IdempotencyKe
     return await once(context, role, "count", id, body.content(), work)
 
 
-def _named(book: InventoryBook, lot: Id | None, pool: str, item: str) -> Lot | None:
+def _named(book: StockRepository, lot: Id | None, pool: str, item: str) -> Lot | None:
     if lot is None:
         return None
     found = book.lots.get(lot)
@@ -88,7 +88,7 @@ def _named(book: InventoryBook, lot: Id | None, pool: str, item: str) -> Lot | N
 
 
 def _counted(
-    book: InventoryBook, body: CountIn, lot: Lot | None, expected: int, cause: str, inferred: list[Any]
+    book: StockRepository, body: CountIn, lot: Lot | None, expected: int, cause: str, inferred: list[Any]
 ) -> None:
     difference = body.counted - expected
     if body.reason or body.note:
@@ -116,16 +116,16 @@ async def waste(context: Here, role: Operator, body: WasteIn, key: IdempotencyKe
     """Records goods that are gone for good: a fact, never refused."""
     id = id_of_request(key, body.waste_id)
 
-    async def work(book: InventoryBook) -> Mapping[str, Any]:
+    async def work(book: StockRepository) -> Mapping[str, Any]:
         names = (body.pool, body.item)
         await known_goods(book.uow.conn, body)
-        needs = Needs(pools={body.pool}, lots={body.lot} if body.lot else set())
+        needs = LoadSet(pools={body.pool}, lots={body.lot} if body.lot else set())
         needs.out[names] = body.amount
         await book.open(needs)
         lot, lots, cause = _named(book, body.lot, *names), book.lots_of(*names), f"waste/{id}"
         book.explain(cause, *names, Reason(body.reason), body.note)
         if lot:
-            inferred = await claims.inferred(book.uow.conn, *names, lot.id)
+            inferred = await reservations.inferred(book.uow.conn, *names, lot.id)
             book.apply(take_named(lot, body.amount, Place.WASTE, cause, inferred, lots))
         else:
             book.apply(take(*names, body.amount, Place.WASTE, cause, lots))
@@ -158,7 +158,7 @@ async def _close(context: Here, role: str, pool: str, item: str, *, closed: bool
         await known_pool(uow.conn, pool)
         await known(uow.conn, "item", item)
         book = book_of(uow, role)
-        await book.open(Needs(pools={pool}, stock={(pool, item)}))
+        await book.open(LoadSet(pools={pool}, stock={(pool, item)}))
         if book.close(pool, item, closed=closed):
             uow.emit(SoldOut(pool=pool, item=item, reopened=not closed))
             await book.save()

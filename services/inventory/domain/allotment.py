@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from contracts.events.inventory import AllotmentEvent, Place
-from services.inventory.domain.lots import Lot, after, put_back, take
+from services.inventory.domain.lot import Lot, after, put_back, take
 from services.inventory.domain.stock import Claim, Move, Stock
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from contracts.events.inventory import Place
-from services.inventory.domain.lots import Lot, after, reattribute, take, take_named
+from services.inventory.domain.lot import Lot, after, reattribute, take, take_named
 from services.inventory.domain.stock import Move, Stock
 
 

@@ -29,11 +29,11 @@ from contracts.events.inventory import (
 )
 from contracts.events.orders import GoodsLine
 from services.inventory.domain.allocate import Refusal, Request, allocate, demand, grant
-from services.inventory.domain.lots import Lot, put_back, take
+from services.inventory.domain.lot import Lot, put_back, take
 from services.inventory.domain.stock import Claim, Move, Stock
 
 
-class State(StrEnum):
+class ReservationState(StrEnum):
     """Where a reservation stands; only held and firm ones claim anything."""
 
     HELD = "held"
@@ -47,8 +47,8 @@ class State(StrEnum):
     TOMBSTONE = "tombstone"
 
 
-_BUCKET = {State.HELD: Claim.HELD, State.FIRM: Claim.ALLOCATED}
-OUT = frozenset({State.LOADED, State.COLLECTED, State.RETURNED})
+_BUCKET = {ReservationState.HELD: Claim.HELD, ReservationState.FIRM: Claim.ALLOCATED}
+OUT = frozenset({ReservationState.LOADED, ReservationState.COLLECTED, ReservationState.RETURNED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Reservation:
     id: UUID
     pool: str
     order: UUID
-    state: State
+    state: ReservationState
     lines: tuple[GoodsLine, ...] = ()
     expires_at: datetime | None = None
 
@@ -79,7 +79,7 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ReservationDecision:
     """What a message does: the reservations as they stand after it, the movements, and the answer to publish."""
 
     reservations: tuple[Reservation, ...] = ()
@@ -93,14 +93,16 @@ def reserve(
     stock: Mapping[str, Stock],
     source: Reservation | None,
     now: datetime,
-) -> Decision:
+) -> ReservationDecision:
     """Grants out of the pool, or out of the `source` reservation where the command names one. Asked again, a
     reservation that stands is confirmed and any other is refused: the same id never claims twice.
     """
     if known:
-        return Decision(answer=_reserved(known) if known.active else _refused(command, f"it is {known.state} already"))
+        return ReservationDecision(
+            answer=_reserved(known) if known.active else _refused(command, f"it is {known.state} already")
+        )
     expires_at = None if command.firm else now + timedelta(seconds=command.ttl_s or 0)
-    state = State.FIRM if command.firm else State.HELD
+    state = ReservationState.FIRM if command.firm else ReservationState.HELD
     wanted = Reservation(command.reservation, command.pool, command.order, state, (), expires_at)
     request = Request(command.reservation, tuple(command.lines), command.mode == "partial")
     if command.source:
@@ -109,7 +111,7 @@ def reserve(
     if isinstance(answer, Refusal):
         return _refusal(wanted, command, answer.reason, answer.short)
     after = replace(wanted, lines=answer.lines)
-    return Decision((after,), _claims(after, Claim.FREE, after.bucket), _reserved(after))
+    return ReservationDecision((after,), _claims(after, Claim.FREE, after.bucket), _reserved(after))
 
 
 def _reserve_from(
@@ -118,7 +120,7 @@ def _reserve_from(
     request: Request,
     command: ReserveStock,
     stock: Mapping[str, Stock],
-) -> Decision:
+) -> ReservationDecision:
     if source is None or not source.active:
         return _refusal(wanted, command, "the source claims nothing")
     # What a fact took away is not handed on: it falls on those who come last, and goes with the source's rest.
@@ -130,7 +132,7 @@ def _reserve_from(
     after = replace(wanted, lines=answer.lines)
     rest = replace(source, lines=_without(source.lines, answer.lines))
     moves = _claims(after, source.bucket, after.bucket) if source.bucket is not after.bucket else ()
-    return Decision((rest, after), moves, _reserved(after))
+    return ReservationDecision((rest, after), moves, _reserved(after))
 
 
 def _without(lines: Iterable[GoodsLine], taken: Iterable[GoodsLine]) -> tuple[GoodsLine, ...]:
@@ -148,15 +150,17 @@ def _reserved(known: Reservation) -> StockReserved:
         reservation=known.id,
         pool=known.pool,
         order=known.order,
-        firm=known.state is State.FIRM,
-        expires_at=known.expires_at if known.state is State.HELD else None,
+        firm=known.state is ReservationState.FIRM,
+        expires_at=known.expires_at if known.state is ReservationState.HELD else None,
         lines=list(known.lines),
     )
 
 
-def _refusal(wanted: Reservation, command: ReserveStock, reason: str, short: Sequence[ShortLine] = ()) -> Decision:
-    refused = replace(wanted, state=State.REFUSED, lines=(), expires_at=None)
-    return Decision((refused,), (), _refused(command, reason, short))
+def _refusal(
+    wanted: Reservation, command: ReserveStock, reason: str, short: Sequence[ShortLine] = ()
+) -> ReservationDecision:
+    refused = replace(wanted, state=ReservationState.REFUSED, lines=(), expires_at=None)
+    return ReservationDecision((refused,), (), _refused(command, reason, short))
 
 
 def _refused(command: ReserveStock, reason: str, short: Sequence[ShortLine] = ()) -> StockRefused:
@@ -173,24 +177,24 @@ def _claims(reservation: Reservation, source: Claim, target: Claim) -> tuple[Mov
     )
 
 
-def release(known: Reservation | None, command: ReleaseStock) -> Decision:
+def release(known: Reservation | None, command: ReleaseStock) -> ReservationDecision:
     """Ends the claim; `quantity` is what it still claimed, 0 where that was nothing."""
     if known is None:
-        gone = Reservation(command.reservation, command.pool, command.order, State.TOMBSTONE)
-        return Decision((gone,), (), _released(gone))
+        gone = Reservation(command.reservation, command.pool, command.order, ReservationState.TOMBSTONE)
+        return ReservationDecision((gone,), (), _released(gone))
     if not known.active:
-        return Decision(answer=_released(replace(known, lines=())))
+        return ReservationDecision(answer=_released(replace(known, lines=())))
     return _end(known)
 
 
-def hand_back(known: Reservation | None) -> Decision:
+def hand_back(known: Reservation | None) -> ReservationDecision:
     """A pickup that nobody collected: the claim ends; nothing where there is none."""
-    return _end(known) if known and known.active else Decision()
+    return _end(known) if known and known.active else ReservationDecision()
 
 
-def _end(known: Reservation) -> Decision:
-    after = replace(known, state=State.RELEASED)
-    return Decision((after,), _claims(known, known.bucket, Claim.FREE), _released(known))
+def _end(known: Reservation) -> ReservationDecision:
+    after = replace(known, state=ReservationState.RELEASED)
+    return ReservationDecision((after,), _claims(known, known.bucket, Claim.FREE), _released(known))
 
 
 def _released(known: Reservation) -> ReservationReleased:
@@ -200,49 +204,55 @@ def _released(known: Reservation) -> ReservationReleased:
     )
 
 
-def commit(known: Reservation | None, command: CommitStock) -> Decision:
+def commit(known: Reservation | None, command: CommitStock) -> ReservationDecision:
     """Makes a hold firm, also an overdue one that has not expired yet: the row decides, and so exactly one wins."""
     names = {"reservation": command.reservation, "pool": command.pool, "order": command.order}
-    if known and known.state is State.HELD:
-        after = replace(known, state=State.FIRM, expires_at=None)
-        return Decision((after,), _claims(known, Claim.HELD, Claim.ALLOCATED), StockCommitted(**names))
-    if known and (known.state is State.FIRM or known.state in OUT):
-        return Decision(answer=StockCommitted(**names))
-    return Decision(answer=CommitRefused(**names, reason=f"it is {known.state}" if known else "it is unknown"))
+    if known and known.state is ReservationState.HELD:
+        after = replace(known, state=ReservationState.FIRM, expires_at=None)
+        return ReservationDecision((after,), _claims(known, Claim.HELD, Claim.ALLOCATED), StockCommitted(**names))
+    if known and (known.state is ReservationState.FIRM or known.state in OUT):
+        return ReservationDecision(answer=StockCommitted(**names))
+    return ReservationDecision(
+        answer=CommitRefused(**names, reason=f"it is {known.state}" if known else "it is unknown")
+    )
 
 
-def expire(known: Reservation | None, now: datetime) -> Decision:
+def expire(known: Reservation | None, now: datetime) -> ReservationDecision:
     """Ends a hold that is due; nothing where it was committed, ended or is not due."""
-    if known is None or known.state is not State.HELD or known.expires_at is None or known.expires_at > now:
-        return Decision()
+    if known is None or known.state is not ReservationState.HELD or known.expires_at is None or known.expires_at > now:
+        return ReservationDecision()
     answer = ReservationExpired(
         reservation=known.id, pool=known.pool, order=known.order, lines=[line for line in known.lines if line.quantity]
     )
-    return Decision((replace(known, state=State.EXPIRED),), _claims(known, Claim.HELD, Claim.FREE), answer)
+    return ReservationDecision(
+        (replace(known, state=ReservationState.EXPIRED),), _claims(known, Claim.HELD, Claim.FREE), answer
+    )
 
 
 def hand_out(
     known: Reservation | None, unknown: Reservation, place: Place, lots: Mapping[str, Iterable[Lot]], now: datetime
-) -> Decision:
+) -> ReservationDecision:
     """Takes the goods out of on hand to a courier or buyer, once. A fact: it also happens when the claim had been
     given up, or was never heard of (then as `unknown`, which carries the lines that the message tells).
     """
     if known and known.state in OUT:
-        return Decision()
+        return ReservationDecision()
     was = known or unknown
     lines = unknown.lines or was.lines
-    state = State.COLLECTED if place is Place.BUYER else State.LOADED
+    state = ReservationState.COLLECTED if place is Place.BUYER else ReservationState.LOADED
     claims = _claims(was, was.bucket, Claim.FREE) if was.active else ()
     out = tuple(
         move
         for item, quantity in demand(lines).items()
         for move in take(was.pool, item, quantity, place, was.cause, lots.get(item, ()), now)
     )
-    return Decision((replace(was, state=state, lines=lines, expires_at=None),), claims + out)
+    return ReservationDecision((replace(was, state=state, lines=lines, expires_at=None),), claims + out)
 
 
-def bring_back(known: Reservation | None, history: Iterable[Move]) -> Decision:
+def bring_back(known: Reservation | None, history: Iterable[Move]) -> ReservationDecision:
     """Puts loaded goods back on hand in the lots that they came from, once; nothing where none are out."""
-    if known is None or known.state is not State.LOADED:
-        return Decision()
-    return Decision((replace(known, state=State.RETURNED),), put_back(history, Place.COURIER, known.cause))
+    if known is None or known.state is not ReservationState.LOADED:
+        return ReservationDecision()
+    return ReservationDecision(
+        (replace(known, state=ReservationState.RETURNED),), put_back(history, Place.COURIER, known.cause)
+    )

@@ -14,12 +14,12 @@ import orjson
 
 from contracts.events.inventory import Reason
 from services.inventory.domain.allotment import Allotment
-from services.inventory.domain.lots import Lot, LotState
+from services.inventory.domain.lot import Lot, LotState
 from services.inventory.domain.sale import Sale
 from services.inventory.domain.stock import Stock
-from services.inventory.needs import Key
+from services.inventory.repository.load_set import Key
 from services.kit.database import lock_rows
-from services.kit.outbox import Connection
+from services.kit.transaction.outbox import Connection
 
 _STOCK = "pool, item, on_hand, held, allocated, allotted, unconfirmed, closed"
 _LOT = "id, pool, item, household, received, harvested_at, sell_by, state, released, rejected, on_hand"

@@ -14,12 +14,12 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
-from services.kit import problems
-from services.kit.body import Body
+from services.kit.http import problems
+from services.kit.http.body import Body
+from services.kit.http.problems import Problem
 from services.kit.ids import id_of_request
-from services.kit.problems import Problem
-from services.orders.api.intake import Intake
-from services.orders.schemas import NewOrder, accepted
+from services.orders.api.schemas.order import NewOrder, accepted
+from services.orders.commands.place_orders import Intake
 
 B = TypeVar("B", bound=Body)
 LIMIT = 1_000

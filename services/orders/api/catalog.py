@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from contracts.events.catalog import CatalogEvent, MarketDayPut, SitePut, StationPut
 from contracts.values import Slug
-from services.kit import problems
-from services.kit.http import require
-from services.kit.problems import Fault, Problem
-from services.kit.service import Context
-from services.kit.unit_of_work import UnitOfWork
-from services.orders import schemas_catalog as s
+from services.kit.http import problems
+from services.kit.http.app import require
+from services.kit.http.problems import InputError, Problem
+from services.kit.process.service import Context
+from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.api import answers
+from services.orders.api.schemas import catalog as s
 from services.orders.domain.catalog_rules import Wrong, contradictions, references, too_far
 from services.orders.repository import catalog as rows
 
@@ -123,7 +123,7 @@ async def _distances(uow: UnitOfWork, entity: CatalogEvent) -> list[str | None]:
 
 def _refuse(wrong: Iterator[Wrong] | list[Wrong]) -> None:
     """Raises a 422 with everything that is wrong, if anything is."""
-    faults = [Fault(f"#{pointer}", message) for pointer, message in wrong]
+    faults = [InputError(f"#{pointer}", message) for pointer, message in wrong]
     if faults:
         detail = f"{faults[0].pointer}: {faults[0].message}"
         raise Problem(422, "unprocessable", "Unusable content", detail, errors=faults)

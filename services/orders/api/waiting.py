@@ -6,8 +6,8 @@ import asyncio
 from collections import defaultdict
 from uuid import UUID
 
-from services.kit.unit_of_work import Pool
-from services.orders.repository.reads import answered
+from services.kit.transaction.unit_of_work import Pool
+from services.orders.repository.queries import answered
 
 EVERY_S = 0.04
 

@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 
 from contracts.events.campaign import CampaignGood, Rule, Threshold
 from contracts.events.orders import OrderLine
-from services.orders.domain.campaign import Campaign, State, Tally, Terms
-from services.orders.domain.join import Join, JoinState
-from services.orders.repository import rows
-from services.orders.repository.rows import Connection
+from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally, Terms
+from services.orders.domain.campaign.join import Join, JoinState
+from services.orders.repository import order_rows
+from services.orders.repository.order_rows import Connection
 
 TERMS = {
     "campaign_id": "uuid",
@@ -81,7 +81,7 @@ def campaign_of(row: asyncpg.Record) -> Campaign:
         threshold=Threshold.model_validate_json(row["threshold"]),
         shortfall=Rule(row["shortfall"]),
     )
-    where = State(row["state"]), row["version"], row["unsettled"], row["settled"], row["reached"], row["reason"]
+    where = CampaignState(row["state"]), row["version"], row["unsettled"], row["settled"], row["reached"], row["reason"]
     return Campaign(terms, *where)
 
 
@@ -93,7 +93,7 @@ def tally_row(campaign: UUID, tally: Tally) -> tuple[Any, ...]:
 def join_row(join: Join, digest: bytes) -> tuple[Any, ...]:
     """The values of the columns of an order's terms, then of `JOIN`, then of `JOIN_STANDING`."""
     lines = _LINES.dump_json(list(join.terms.lines)).decode()
-    return *rows.terms_row(join.terms), join.n, join.member, lines, digest, *_join_standing(join)
+    return *order_rows.terms_row(join.terms), join.n, join.member, lines, digest, *_join_standing(join)
 
 
 def _join_standing(join: Join) -> tuple[Any, ...]:
@@ -104,7 +104,7 @@ def _join_standing(join: Join) -> tuple[Any, ...]:
 def join_of(row: asyncpg.Record) -> Join:
     """The join that a row is."""
     granted = None if row["granted"] is None else tuple(orjson.loads(row["granted"]))
-    terms = rows.terms_of(row, _LINES.validate_json(row["lines"]))
+    terms = order_rows.terms_of(row, _LINES.validate_json(row["lines"]))
     where = JoinState(row["state"]), granted, row["refunded_fen"]
     return Join(row["join_id"], row["campaign_id"], row["n"], row["member"], terms, *where)
 
@@ -123,7 +123,7 @@ async def save_joins(conn: Connection, joins: Collection[Join]) -> None:
     columns = {"join_id": "uuid", **JOIN_STANDING}
     changes = ", ".join(f"{name} = r.{name}" for name in JOIN_STANDING)
     await conn.execute(
-        f"update campaign_join set {changes} from {rows.unnest(columns)} as r({', '.join(columns)}) "  # noqa: S608
+        f"update campaign_join set {changes} from {order_rows.unnest(columns)} as r({', '.join(columns)}) "  # noqa: S608
         "where campaign_join.join_id = r.join_id",
         *map(list, zip(*((join.id, *_join_standing(join)) for join in joins), strict=True)),
     )

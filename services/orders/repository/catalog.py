@@ -12,11 +12,11 @@ import structlog
 from pydantic import ValidationError
 
 from contracts.events.catalog import CatalogEvent, SitePut
-from services.kit.health import Finding
-from services.kit.unit_of_work import Pool
+from services.kit.http.health import CheckResult
+from services.kit.transaction.unit_of_work import Pool
 from services.orders.domain.catalog import KINDS, Catalog, Unreadable, index
+from services.orders.repository.order_rows import Connection
 from services.orders.repository.projections import sold_out
-from services.orders.repository.rows import Connection
 
 _log = structlog.get_logger("halfday.catalogue")
 
@@ -163,11 +163,11 @@ class CatalogCheck:
         self._pool: Pool | None = None
         self._cache = CatalogCache()
 
-    async def __call__(self, pool: Pool) -> Finding:
+    async def __call__(self, pool: Pool) -> CheckResult:
         """Looks at the catalogue of the database behind `pool`."""
         if pool is not self._pool:
             self._pool, self._cache = pool, CatalogCache()
         broken = sorted((await self._cache.current(pool)).unreadable.items())
         found = [f"{path} can't be read ({entry.why}): put it again" for path, entry in broken]
         more = [f"and {len(found) - 10} more"] if len(found) > 10 else []
-        return Finding(True, "; ".join(found[:10] + more) or "all entries can be read", degraded=bool(found))
+        return CheckResult(True, "; ".join(found[:10] + more) or "all entries can be read", degraded=bool(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from services.orders.repository.rows import Connection
+from services.orders.repository.order_rows import Connection
 
 _ADD = """
 insert into code_try ("order", n, since) values ($1, 1, $2) on conflict ("order") do update set

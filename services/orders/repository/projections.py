@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts.events.inventory import AllotmentEvent
-from services.orders.repository.rows import Connection, insert
+from services.orders.repository.order_rows import Connection, insert
 
 _ALLOTMENT = {
     "terminal": "text",

@@ -11,8 +11,8 @@ import asyncpg
 import orjson
 
 from contracts.events.orders import SaleLine
-from services.orders.domain.terminal import Close, Sale, Session, SessionKey, Stall, Upload, Void
-from services.orders.repository.rows import Connection, insert
+from services.orders.domain.stall import Close, Sale, Session, SessionKey, Stall, StallUpload, Void
+from services.orders.repository.order_rows import Connection, insert
 
 _UPLOAD = {
     "sale": "uuid",
@@ -111,28 +111,28 @@ async def reset_device(conn: Connection, terminal: str, device: str | None) -> l
     return list(row["retired"]) if row else []
 
 
-def _upload(row: asyncpg.Record, body: Sale | Void) -> Upload:
+def _upload(row: asyncpg.Record, body: Sale | Void) -> StallUpload:
     names = ("terminal", "pool", "device", "session", "seq", "recorded_at", "clock_invalid")
-    return Upload(**{name: row[name] for name in names}, body=body)
+    return StallUpload(**{name: row[name] for name in names}, body=body)
 
 
 def _lines(text: str) -> tuple[SaleLine, ...]:
     return tuple(SaleLine.model_validate(line) for line in orjson.loads(text))
 
 
-def _origin(upload: Upload, now: datetime) -> tuple[Any, ...]:
+def _origin(upload: StallUpload, now: datetime) -> tuple[Any, ...]:
     place = (upload.terminal, upload.pool, upload.device, upload.session, upload.seq)
     return *place, upload.recorded_at, upload.clock_invalid, now
 
 
-def _sale_row(upload: Upload, now: datetime) -> list[tuple[Any, ...]]:
+def _sale_row(upload: StallUpload, now: datetime) -> list[tuple[Any, ...]]:
     if not isinstance(upload.body, Sale):
         return []
     lines = orjson.dumps([line.model_dump() for line in upload.body.lines]).decode()
     return [(upload.body.sale, *_origin(upload, now), lines, upload.body.total_fen)]
 
 
-def _line_rows(upload: Upload) -> list[tuple[Any, ...]]:
+def _line_rows(upload: StallUpload) -> list[tuple[Any, ...]]:
     if not isinstance(upload.body, Sale):
         return []
     sale, lines = upload.body.sale, enumerate(upload.body.lines, 1)
@@ -144,11 +144,11 @@ def _session(row: asyncpg.Record) -> Session:
     return Session(row["pool"], *figures, _manifest(row), row["complete"])
 
 
-def _manifest(row: asyncpg.Record) -> Upload | None:
+def _manifest(row: asyncpg.Record) -> StallUpload | None:
     if row["last_seq"] is None:
         return None
     place = (row["terminal"], row["pool"], row["device"], row["session"], row["close_seq"], row["closed_at"])
-    return Upload(*place, Close(row["last_seq"], row["cash_fen"]), row["close_clock_invalid"])
+    return StallUpload(*place, Close(row["last_seq"], row["cash_fen"]), row["close_clock_invalid"])
 
 
 def _session_row(terminal: str, key: SessionKey, session: Session) -> tuple[Any, ...]:

@@ -13,12 +13,13 @@ from statistics import mean, quantiles
 
 import orjson
 
-from services.dispatch.planning import checker, planner
-from services.dispatch.planning.insertion import Engine, Offer
+from services.dispatch.planning import checker
+from services.dispatch.planning.construct.insertion import Engine, Offer
 from services.dispatch.planning.plan import Plan
-from services.dispatch.planning.problem import Problem
-from services.dispatch.planning.solver import PLAN
-from services.dispatch.planning.standby import Standby
+from services.dispatch.planning.problem import RoutingProblem
+from services.dispatch.planning.process import planner
+from services.dispatch.planning.process.solver import PLAN
+from services.dispatch.planning.process.warm_solver import Standby
 from tests.unit.planning_given import town
 
 OFFER_MS, IMPROVE_S, SHARE = 5.0, 0.1, 0.40
@@ -71,7 +72,7 @@ async def measure(given: argparse.Namespace) -> dict[str, float]:
     }  # fmt: skip
 
 
-async def _plan(problem: Problem, given: argparse.Namespace) -> Plan:
+async def _plan(problem: RoutingProblem, given: argparse.Namespace) -> Plan:
     if given.plan and given.plan.exists():
         return PLAN.validate_json(given.plan.read_bytes())
     plan = await planner.plan(problem, given.seconds, given.seed, threads=2)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from math import inf
 from pathlib import Path
 
-from services.dispatch.planning.instances import Instance, read_all
-from services.dispatch.planning.planner import COMPILER
+from services.dispatch.planning.process.planner import COMPILER
+from tests.bench.routing.literature import Instance, read_all
 
 GENERATED = Path(__file__).parent / "instances"
 

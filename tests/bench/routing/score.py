@@ -8,7 +8,7 @@ from statistics import mean, median
 
 import orjson
 
-from services.dispatch.planning.instances import Instance, faults
+from tests.bench.routing.literature import Instance, faults
 from tests.bench.routing.solvers import Answer
 
 BARS = {

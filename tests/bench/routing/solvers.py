@@ -12,8 +12,8 @@ import numpy as np
 from pyvrp import Client, Depot, Location, ProblemData, VehicleType, solve
 from pyvrp.stop import MaxRuntime
 
-from services.dispatch.planning import fleets, search
-from services.dispatch.planning.instances import SCALE, Instance
+from services.dispatch.planning.search import fleets, search
+from tests.bench.routing.literature import SCALE, Instance
 
 Routes = list[list[int]]
 

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 from services.dispatch.planning import checker
-from services.dispatch.planning.planner import COMPILER
-from services.dispatch.planning.problem import Problem
-from services.dispatch.planning.solver import Job, solve
+from services.dispatch.planning.problem import RoutingProblem
+from services.dispatch.planning.process.planner import COMPILER
+from services.dispatch.planning.process.solver import SolveJob, solve
 from tests.unit.planning_given import town
 
 PROCESSES, LONGER, BAR_PCT = 2, 10, 2.0
@@ -25,9 +25,9 @@ Found = tuple[int, int]
 """Required orders left out, cost in fen."""
 
 
-def planned(problem: Problem, seconds: float, threads: int) -> Found:
+def planned(problem: RoutingProblem, seconds: float, threads: int) -> Found:
     """What the solver makes of it; raises AssertionError where the checker finds a fault."""
-    plan = solve(Job(problem, seconds, time.monotonic(), seed=1, threads=threads))
+    plan = solve(SolveJob(problem, seconds, time.monotonic(), seed=1, threads=threads))
     assert checker.faults(problem, plan) == []
     required = {order.id for order in problem.orders if order.prize_fen is None}
     return len(required & {gone.order for gone in plan.unserved}), plan.cost_fen

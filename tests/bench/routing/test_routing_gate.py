@@ -11,11 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.dispatch.planning import checker, fleets, planner, search, solver
-from services.dispatch.planning.insertion import Engine, Offer
-from services.dispatch.planning.instances import faults, read
-from services.dispatch.planning.ruin_recreate import Search, days_of
-from services.dispatch.planning.standby import Standby
+from services.dispatch.planning import checker
+from services.dispatch.planning.construct.insertion import Engine, Offer
+from services.dispatch.planning.process import planner, solver
+from services.dispatch.planning.process.warm_solver import Standby
+from services.dispatch.planning.search import fleets, search
+from services.dispatch.planning.search.ruin_recreate import Search, days_of
+from tests.bench.routing.literature import faults, read
 from tests.unit.planning_given import town
 
 FOLDER = Path(__file__).parent / "instances"

@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 
 import orjson
 
-from services.dispatch.planning import planner, policy
+from services.dispatch.planning.process import planner
+from tests.bench.waves import policy
 from tests.bench.waves.market import Market, market_day
 from tests.bench.waves.simulate import Outcome, Simulation, hindsight
 

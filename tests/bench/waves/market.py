@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import cos, radians
 from random import Random
 
-from services.dispatch.planning.problem import Courier, Order, Place, Problem, Window
+from services.dispatch.planning.problem import Courier, Order, Place, RoutingProblem, Window
 
 HOUR, MINUTE = 3600, 60
 STATION = Place(28.226, 112.962)
@@ -83,9 +83,9 @@ class MarketDay:
         return range(int(market.shift_from_h * HOUR), int(market.shift_until_h * HOUR), step)
 
     @property
-    def problem(self) -> Problem:
+    def problem(self) -> RoutingProblem:
         """The whole day as if all of it were known in the morning."""
-        return Problem(STATION, crew(self.market), tuple(ask.order for ask in self.asks))
+        return RoutingProblem(STATION, crew(self.market), tuple(ask.order for ask in self.asks))
 
 
 def crew(market: Market) -> tuple[Courier, ...]:

@@ -10,16 +10,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from services.dispatch.planning import timing
-from services.dispatch.planning.matrix import Estimate
-from services.dispatch.planning.model import Model
 from services.dispatch.planning.plan import Plan, Trip
-from services.dispatch.planning.policy import Moment, Policy
-from services.dispatch.planning.problem import Courier, Order, Problem, Window
-from services.dispatch.planning.solver import Job, solve
+from services.dispatch.planning.problem import Courier, Order, RoutingProblem, Window
+from services.dispatch.planning.process.solver import SolveJob, solve
+from services.dispatch.planning.schedule import timing
+from services.dispatch.planning.schedule.columns import Model
+from services.dispatch.planning.travel.matrix import Estimate
 from tests.bench.waves.market import STATION, Ask, MarketDay, crew
+from tests.bench.waves.policy import Moment, Policy
 
-LOAD_S = Problem(STATION, (), ()).load_s
+LOAD_S = RoutingProblem(STATION, (), ()).load_s
 ROUNDS = 2000
 """What the planner of a wave searches; rounds and no clock, so that a day can be replayed."""
 
@@ -78,7 +78,7 @@ class Simulation:
         known = [self._known(ask, now, after) for ask in self.left.values() if ask.placed_s <= now]
         couriers = tuple(replace(courier, from_s=max(now, courier.from_s)) for courier in self.couriers.values())
         futures = tuple(_coming(other, now) for other in self.others)
-        return Moment(now, after, Problem(STATION, couriers, tuple(known)), futures, now, self.delay_s)
+        return Moment(now, after, RoutingProblem(STATION, couriers, tuple(known)), futures, now, self.delay_s)
 
     def _known(self, ask: Ask, now: int, after: int) -> Order:
         """The order as it looks now: goods that are overdue are expected for the next wave, and where the window can't
@@ -100,9 +100,9 @@ class Simulation:
                 del self.left[stop.order]
 
 
-def planned(problem: Problem, seed: int, rounds: int) -> Plan:
+def planned(problem: RoutingProblem, seed: int, rounds: int) -> Plan:
     """The planner's answer, in so many rounds."""
-    return solve(Job(problem, 1e6, time.monotonic(), seed, iterations=rounds))
+    return solve(SolveJob(problem, 1e6, time.monotonic(), seed, iterations=rounds))
 
 
 def handed_out(moment: Moment, plan: Plan) -> list[tuple[Courier, Trip]]:
@@ -119,7 +119,7 @@ def handed_out(moment: Moment, plan: Plan) -> list[tuple[Courier, Trip]]:
     return found
 
 
-def drive(problem: Problem, courier: Courier, trip: Trip) -> Driven:
+def drive(problem: RoutingProblem, courier: Courier, trip: Trip) -> Driven:
     """The trip with its cost."""
     model = Model(replace(problem, couriers=(courier,)))
     metres = timing.metres(model, 0, [[model.number[stop.order] for stop in trip.stops]])

@@ -12,8 +12,8 @@ from uuid import UUID
 from tests.faults.client import Ask
 from tests.faults.load import Order
 from tests.faults.market import BURST, SITES, bring
-from tests.faults.matrix import processes, stores
-from tests.faults.matrix.fire import Fire
+from tests.faults.matrix import processes, storage_faults
+from tests.faults.matrix.injection import Fire
 
 ASKS, UNITS = 5000, 200
 
@@ -24,7 +24,7 @@ async def scarce(fire: Fire) -> None:
     """
     await _offer(fire)
     fire.house.scarce.add(BURST)
-    shots = [asyncio.create_task(act(fire)) for act in (processes.killed, stores.backends_killed)]
+    shots = [asyncio.create_task(act(fire)) for act in (processes.killed, storage_faults.backends_killed)]
     fire.shift.crowd.resting = True  # the burst is the load
     fire.did["taken"] = await _ask(fire, [Order(body["order_id"], body) for body in _bodies(fire)])
     fire.shift.crowd.resting = False
@@ -49,7 +49,7 @@ async def _ask(fire: Fire, orders: list[Order]) -> int:
     data, shift = fire.house.data, fire.shift
     bodies, told = data / f"asks-{shift.house.shifts}.jsonl", data / f"asked-{shift.house.shifts}.jsonl"
     bodies.write_text("".join(f"{json.dumps(order.body)}\n" for order in orders))
-    words = ["-m", "tests.faults.matrix.asks", str(data), str(bodies), str(told)]
+    words = ["-m", "tests.faults.matrix.burst_client", str(data), str(bodies), str(told)]
     with (data / f"taken-{shift.house.shifts}.json").open("w+") as said:
         asking = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=said)
         await asking.wait()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.faults.chaos import WORKERS
-from tests.faults.matrix import burst, processes, records, stores, wires
-from tests.faults.matrix.fire import Fire
+from tests.faults.matrix import burst, message_faults, network_faults, processes, storage_faults
+from tests.faults.matrix.injection import Fire
 from tests.faults.matrix.judge import INVARIANTS
 
 Act = Callable[[Fire], Awaitable[None]]
@@ -34,7 +34,7 @@ RELAY = ("relay.after_claim", "relay.mid_batch", "relay.after_send", "relay.befo
 EFFECT = ("inbox.after_insert", "effect.before_commit", "effect.after_commit_before_ack")
 ACCEPT = ("accept.before_commit", "accept.after_commit")
 SAGA = ("saga.before_step",)
-POINTS = (*ACCEPT, *RELAY, *EFFECT, *SAGA, *records.POINTS)
+POINTS = (*ACCEPT, *RELAY, *EFFECT, *SAGA, *message_faults.POINTS)
 # At least ten deaths at each point, over all processes.
 OUT = {"orders.api": dict.fromkeys(ACCEPT, 10)} | dict.fromkeys(WORKERS, dict.fromkeys(RELAY, 4))
 IN = {
@@ -49,24 +49,24 @@ FAULTS = (
           partial(processes.crash_points, plan=OUT)),
     Fault("2-in", "killed at each crash point of consumers and deadlines", "I1 I2 I3 I5 I6 I8", 15,
           partial(processes.crash_points, plan=IN)),
-    Fault("2-park", "killed while a record is being parked", "I10", 15, records.killed_at_parking),
-    Fault("2-campaign", "killed half-way through the orders of a group-buy", "I1 I3", 15, records.killed_half_way),
+    Fault("2-park", "killed while a record is being parked", "I10", 15, message_faults.killed_at_parking),
+    Fault("2-campaign", "killed midway through the orders of a group-buy", "I1 I3", 15, message_faults.killed_half_way),
     Fault("3", "a zombie: stopped beyond its session, back beside its successor", "I2 I3 I5 I6", 30, processes.zombies),
     Fault("4", "rolling SIGTERM deploy, two versions mixed", "I1 I6 I10", 10, processes.deployed),
     Fault("4-types", "rolling deploy, writers first: types that older readers do not know", "I1 I5 I6 I10", 10,
           processes.new_types),
     Fault("5", "rebalance storm, 1 to 4 to 1 consumers", "I3 I5 I6", 30, processes.storm),
     Fault("6", "a handler slower than the poll interval", "I3 I5", 60, processes.slow),
-    Fault("7", "poison payloads, unknown type, wrong schema, 2 MB", "I5 I6 I8 I10", 5, records.poisoned),
-    Fault("8", "broker kill -9, again and again", "I1 I3 I5 I6 I10", 45, stores.broker_killed),
-    Fault("9", "broker paused for longer than a request waits", "I1 I3 I5 I6", 45, stores.broker_paused, LONG_WAIT_S),
-    Fault("12", "backend of the database kill -9", "I1 I2 I4 I5 I8", 10, stores.backends_killed),
-    Fault("13", "database server kill -9 at a COMMIT", "I1 I2 I4 I5 I8", 15, stores.server_killed),
-    Fault("14", "database paused for up to 30 s", "I1 I3 I5", 20, stores.database_paused),
-    Fault("16", "the reply to a COMMIT is lost", "I1 I2 I3 I4 I7 I8", 5, wires.commit_reply_lost),
-    Fault("17", "the acknowledgement of what was published is lost", "I3 I6", 5, wires.ack_lost),
-    Fault("18", "HTTP answers are lost, the same comes again, out of order", "I1 I2 I3 I4 I7", 15, wires.answer_lost),
-    Fault("24", "all topics are read again from their beginning", "I2 I3 I4 I6 I7 I10", 60, stores.replayed),
+    Fault("7", "poison payloads, unknown type, wrong schema, 2 MB", "I5 I6 I8 I10", 5, message_faults.poisoned),
+    Fault("8", "broker kill -9, again and again", "I1 I3 I5 I6 I10", 45, storage_faults.broker_killed),
+    Fault("9", "broker paused beyond the timeout", "I1 I3 I5 I6", 45, storage_faults.broker_paused, LONG_WAIT_S),
+    Fault("12", "backend of the database kill -9", "I1 I2 I4 I5 I8", 10, storage_faults.backends_killed),
+    Fault("13", "database server kill -9 at a COMMIT", "I1 I2 I4 I5 I8", 15, storage_faults.server_killed),
+    Fault("14", "database paused for up to 30 s", "I1 I3 I5", 20, storage_faults.database_paused),
+    Fault("16", "the reply to a COMMIT is lost", "I1 I2 I3 I4 I7 I8", 5, network_faults.commit_reply_lost),
+    Fault("17", "the acknowledgement of what was published is lost", "I3 I6", 5, network_faults.ack_lost),
+    Fault("18", "HTTP answers are lost; repeats come out of order", "I1 I2 I3 I4 I7", 15, network_faults.answer_lost),
+    Fault("24", "all topics are read again from their beginning", "I2 I3 I4 I6 I7 I10", 60, storage_faults.replayed),
     Fault("28", "5 000 asks for 200 units, while processes and backends are killed", "I1 I2 I5", 60, burst.scarce),
 )  # fmt: skip
 BY_NAME = {fault.name: fault for fault in FAULTS}
@@ -74,12 +74,12 @@ BY_NAME = {fault.name: fault for fault in FAULTS}
 
 async def _in_short(fire: Fire) -> None:
     """Those that no other test of the gate injects, each for seconds."""
-    await asyncio.gather(wires.commit_reply_lost(fire.part(5)), wires.answer_lost(fire.part(5)))
-    await asyncio.gather(wires.ack_lost(fire.part(4)), records.poisoned(fire.part(2)))
-    await stores.backends_killed(fire.part(2))
-    await stores.server_killed(fire.part(2))
+    await asyncio.gather(network_faults.commit_reply_lost(fire.part(5)), network_faults.answer_lost(fire.part(5)))
+    await asyncio.gather(network_faults.ack_lost(fire.part(4)), message_faults.poisoned(fire.part(2)))
+    await storage_faults.backends_killed(fire.part(2))
+    await storage_faults.server_killed(fire.part(2))
     # Half a minute, twice as long as a request to the broker waits.
-    await asyncio.gather(stores.broker_paused(fire.part(30)), stores.database_paused(fire.part(35)))
+    await asyncio.gather(storage_faults.broker_paused(fire.part(30)), storage_faults.database_paused(fire.part(35)))
     await processes.zombies(fire.part(5))
 
 

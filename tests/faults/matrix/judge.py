@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.faults.evidence import Finding
-from tests.faults.matrix.fire import Fire
-from tests.faults.matrix.shift import ENDED_WITHIN_S, Outcome
+from tests.faults.matrix.injection import Fire
+from tests.faults.matrix.workload import ENDED_WITHIN_S, Outcome
 
 INVARIANTS = {
     "I1": "an accepted order is never lost",

@@ -11,8 +11,8 @@ import psutil
 
 from tests.faults.chaos import SERVICES
 from tests.faults.client import Ask
-from tests.faults.matrix import newer
-from tests.faults.matrix.fire import Fire
+from tests.faults.matrix import next_version
+from tests.faults.matrix.injection import Fire
 from tests.stack import eventually
 
 OURS = tuple(f"{service}.{role}" for service in SERVICES for role in ("api", "worker"))
@@ -49,7 +49,7 @@ async def deployed(fire: Fire) -> None:
         mark.unlink()
         await fire.end(mark.name, signal.SIGTERM)
     log = await asyncio.to_thread(fire.house.observer.catch_up)
-    fire.did["events with a newer field"] += sum(newer.FIELD in seen.data for seen in log)
+    fire.did["events with a newer field"] += sum(next_version.FIELD in seen.data for seen in log)
 
 
 async def new_types(fire: Fire) -> None:
@@ -58,8 +58,8 @@ async def new_types(fire: Fire) -> None:
     """
     marks, client = fire.house.folder("newer"), fire.shift.client
     await _upgrade(fire, "orders")
-    redrive = {"scope": newer.OrderPacked.TYPE}
-    fire.house.foreign.add(newer.OrderPacked.TYPE)  # the subject of the notice on the dead letter topic
+    redrive = {"scope": next_version.OrderPacked.TYPE}
+    fire.house.foreign.add(next_version.OrderPacked.TYPE)  # the subject of the notice on the dead letter topic
     await eventually(lambda: _parked(fire), 30, "a record of the new type is parked")
     await fire.last()
     fire.did["parked beside their subjects"] += await _parked(fire)
@@ -75,9 +75,9 @@ async def new_types(fire: Fire) -> None:
     for name in names:
         (marks / name).unlink()
     await asyncio.gather(*(fire.end(name, signal.SIGTERM) for name in names))
-    new = {model.TYPE.split(".")[2] for model in (newer.OrderPacked, newer.OrderPraised)}
+    new = {model.TYPE.split(".")[2] for model in (next_version.OrderPacked, next_version.OrderPraised)}
     log = await asyncio.to_thread(fire.house.observer.catch_up)
-    seen = [one for one in log if one.type in new and one.topic == newer.OrderPacked.TOPIC]
+    seen = [one for one in log if one.type in new and one.topic == next_version.OrderPacked.TOPIC]
     fire.did["events of new types"] += len(seen)
     first = {one.id: one for one in reversed(seen)}.values()
     fire.house.poison |= {f"{one.topic}/{one.partition}@{one.offset}" for one in first}  # this version can't read them
@@ -86,7 +86,7 @@ async def new_types(fire: Fire) -> None:
 async def _upgrade(fire: Fire, service: str) -> None:
     names = [f"{service}.{role}" for role in ("api", "worker")]
     for name in names:
-        (fire.house.folder("newer") / name).write_text(newer.TYPES)
+        (fire.house.folder("newer") / name).write_text(next_version.TYPES)
     await asyncio.gather(*(fire.end(name, signal.SIGTERM) for name in names))
 
 

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from contracts.topics import BY_NAME
 from tests.faults.chaos import WORKERS
-from tests.faults.matrix.fire import Fire
+from tests.faults.matrix.injection import Fire
 
 EMPTY_WITHIN_S = 30.0
 

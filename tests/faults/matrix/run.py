@@ -19,10 +19,10 @@ from tests.faults.evidence import Finding
 from tests.faults.history import History
 from tests.faults.market import new_market, open_market
 from tests.faults.matrix.catalogue import Fault
-from tests.faults.matrix.fire import Fire
-from tests.faults.matrix.house import House, open_house
+from tests.faults.matrix.environment import House, open_house
+from tests.faults.matrix.injection import Fire
 from tests.faults.matrix.judge import Row, row
-from tests.faults.matrix.shift import Shift
+from tests.faults.matrix.workload import Shift
 
 A_STACK = 4
 """So many faults share a stack: its evidence is read from the beginning for each."""

@@ -22,7 +22,7 @@ from uuid import UUID
 import httpx2
 from confluent_kafka import KafkaException
 
-from deploy.local.options import Options
+from deploy.local.data.options import Options
 from deploy.local.stack import Stack
 from tests.faults import field as works
 from tests.faults.chaos import PROCESSES, Chaos

@@ -9,9 +9,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from services.kit.http import Body, context_of, require
-from services.kit.process import main
-from services.kit.service import Context, Service
+from services.kit.http.app import Body, context_of, require
+from services.kit.process.main import main
+from services.kit.process.service import Context, Service
 from tests.integration.probe.service import MIGRATIONS, MODELS, Add, ProbeBook, on_due, subscription
 from tests.integration.probe.world import lock_accounts
 
@@ -51,7 +51,7 @@ SERVICE = Service(
     name="probe",
     migrations=MIGRATIONS,
     subscriptions=(subscription(),),
-    open_book=ProbeBook,
+    open_repository=ProbeBook,
     models=MODELS,
     on_due=on_due,
     routes=(router,),

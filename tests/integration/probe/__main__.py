@@ -7,11 +7,11 @@ import signal
 import sys
 
 from services.kit.clock import Clock
-from services.kit.consumer import Processor, subscribe
+from services.kit.consumer.subscription import Processor, subscribe
+from services.kit.consumer.sweeper import Sweeper
 from services.kit.database import connect_pool
-from services.kit.deadlines import Sweeper
 from services.kit.kafka import make_broker
-from services.kit.relay import Relay
+from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
 from tests.integration.probe.service import MODELS, ProbeBook, on_due, subscription
 
@@ -26,7 +26,7 @@ async def main(parts: set[str]) -> None:
     if "relay" in parts:
         tasks.append(asyncio.create_task(Relay("probe", settings, wake).run()))
     if "consumer" in parts:
-        shared = {"pool": pool, "clock": clock, "open_book": ProbeBook, "wake": wake.set}
+        shared = {"pool": pool, "clock": clock, "open_repository": ProbeBook, "wake": wake.set}
         subscribe(broker, Processor("probe", subscription(), models=MODELS, **shared), settings)  # type: ignore[arg-type]
         await broker.start()
         tasks.append(asyncio.create_task(Sweeper("probe", on_due, **shared).run()))  # type: ignore[arg-type]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from contracts.envelope import Event
-from services.kit.consumer import Subscription
-from services.kit.message import Due, Erased, Message, Unprocessable
-from services.kit.unit_of_work import UnitOfWork
+from services.kit.consumer.subscription import Subscription
+from services.kit.transaction.message import DeadlineReached, Erased, Message, Unprocessable
+from services.kit.transaction.unit_of_work import UnitOfWork
 
 IN, OUT = "probe.in.v1", "probe.out.v1"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -110,7 +110,7 @@ def on_add(book: ProbeBook, message: Message[Add]) -> None:
     book.uow.emit(Echo(account=add.account, n=add.n), part=str(add.n))
 
 
-def on_due(book: ProbeBook, message: Message[Due]) -> None:
+def on_due(book: ProbeBook, message: Message[DeadlineReached]) -> None:
     """Notes that a deadline fired."""
     due = message.data
     if due.kind in BROKEN:

@@ -17,13 +17,13 @@ import asyncpg
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from services.kit.clock import Clock
-from services.kit.consumer import Processor, subscribe
+from services.kit.consumer.subscription import Processor, subscribe
 from services.kit.database import connect_pool
 from services.kit.kafka import make_broker
-from services.kit.message import Record
-from services.kit.relay import Relay
+from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
-from services.kit.unit_of_work import UnitOfWork, begin
+from services.kit.transaction.message import Record
+from services.kit.transaction.unit_of_work import UnitOfWork, begin
 from tests.integration.probe.service import IN, MIGRATIONS, MODELS, OUT, Add, ProbeBook, subscription
 from tests.stack import TestStack
 
@@ -58,7 +58,7 @@ class World:
         given = {
             "pool": self.pool,
             "clock": self.clock,
-            "open_book": ProbeBook,
+            "open_repository": ProbeBook,
             "models": MODELS,
             "wake": self.wake.set,
         }

@@ -1,0 +1,144 @@
+"""Log and books side by side, prepared for the checks."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+from pydantic import ValidationError
+
+from contracts.registry import MODELS
+from contracts.topics import SERVICES
+from deploy.audit.evidence.log import Log, Record
+from deploy.audit.evidence.tables import Books, Row
+
+# Fields of an event that name a thing whose books may differ while a record about it is parked.
+_NAMES = ("order", "reservation", "job", "sale", "lot", "terminal")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """An event by its short name, such as `order-placed`, with its fields; `cause` is the record that led to it."""
+
+    id: str
+    type: str
+    topic: str
+    subject: str
+    time: str
+    cause: str
+    data: Mapping[str, Any]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A record, in the log or about to be."""
+
+    topic: str
+    headers: Mapping[str, str]
+    value: bytes | None
+    where: str
+
+    @property
+    def id(self) -> str:
+        """The event's id; the place of a record that has none."""
+        return self.headers.get("ce_id") or self.where
+
+    @property
+    def subject(self) -> str:
+        """What it is about."""
+        return self.headers.get("ce_subject", "")
+
+    @property
+    def seq(self) -> int:
+        """Its number among those about its subject on its topic; 0 where it has none."""
+        text = self.headers.get("ce_seq", "")
+        return int(text) if text.isdecimal() else 0
+
+    def read(self) -> Fact | None:
+        """The event as the contracts read it; None for what they can't, such as a dead letter."""
+        model = MODELS.get(self.headers.get("ce_type", ""))
+        if model is None or self.value is None or self.topic != model.TOPIC:
+            return None
+        try:
+            model.model_validate_json(self.value)
+        except ValidationError:
+            return None
+        time, cause = self.headers.get("ce_time", ""), self.headers.get("ce_causationid", "")
+        name, data = model.TYPE.split(".")[2], json.loads(self.value)
+        return Fact(self.id, name, self.topic, self.subject, time, cause, data, self.where)
+
+
+class Evidence:
+    """What the audit judges: the log, the books, and the facts that both together tell."""
+
+    def __init__(self, log: Log, books: Books) -> None:
+        self.log = log
+        self.books = books
+
+    def rows(self, service: str, table: str) -> list[Row]:
+        """The rows of a service's table."""
+        return self.books[service, table]
+
+    def grouped(self, service: str, table: str, column: str) -> Mapping[str, list[Row]]:
+        """The rows of a table by one of its columns; nothing for a value that it hasn't."""
+        found: dict[str, list[Row]] = defaultdict(list)
+        for row in self.rows(service, table):
+            found[row[column]].append(row)
+        return found
+
+    @cached_property
+    def told(self) -> list[Told]:
+        """Each event once: in order of the log, then those that still wait in an outbox, in its order."""
+        logged = (Told(r.topic, r.headers, r.value, r.where) for r in self.log.records)
+        waiting = (
+            Told(row["topic"], json.loads(row["headers"]), row["payload"], f"{service}.outbox {row['id']}")
+            for service in SERVICES
+            for row in self.rows(service, "outbox")
+        )
+        found: dict[tuple[str, str], Told] = {}
+        for told in chain(logged, waiting):
+            found.setdefault((told.topic, told.id), told)
+        return list(found.values())
+
+    @cached_property
+    def facts(self) -> Mapping[str, list[Fact]]:
+        """By topic: what was told, as far as the contracts can read it."""
+        found: dict[str, list[Fact]] = defaultdict(list)
+        for told in self.told:
+            if (fact := told.read()) is not None:
+                found[fact.topic].append(fact)
+        return found
+
+    @cached_property
+    def by_place(self) -> Mapping[tuple[str, int, int], Record]:
+        """The record at each topic, partition and offset."""
+        return {(record.topic, record.partition, record.offset): record for record in self.log.records}
+
+    @cached_property
+    def parked(self) -> list[tuple[str, Row]]:
+        """The service and row of every parked record, those that were given up too."""
+        return [(service, row) for service in SERVICES for row in self.rows(service, "parked")]
+
+    @cached_property
+    def accounted(self) -> frozenset[str]:
+        """Ids of things that a parked record is about: that services disagree about them is explained by it."""
+        found: set[str] = set()
+        for _, row in self.parked:
+            data = _data(row["payload"]) or {}
+            found |= {row["scope"], json.loads(row["headers"]).get("ce_subject", "")}
+            found |= {str(data[name]) for name in _NAMES if name in data}
+        return frozenset(found - {""})
+
+
+def _data(value: bytes | None) -> dict[str, Any] | None:
+    try:
+        found = json.loads(value or b"null")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

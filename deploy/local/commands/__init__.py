@@ -1,0 +1,1 @@
+"""Work on a data folder as a whole: backup, restore, doctor, partitions."""

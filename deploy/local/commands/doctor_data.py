@@ -1,0 +1,128 @@
+"""How a data folder and its stack are: each check returns a sentence, or raises `StackError` with what to do."""
+
+import contextlib
+import json
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deploy.local import endpoints
+from deploy.local.commands.doctor_machine import disk
+from deploy.local.data import contract_record
+from deploy.local.data.clock import kept_segment
+from deploy.local.data.files import refuse_shared
+from deploy.local.data.lock import holder
+from deploy.local.data.ports import is_free
+from deploy.local.errors import StackError
+from deploy.local.postgres import server
+from services.kit.clock import Clock
+
+_SKEW_S = 120.0
+# PostgreSQL's own group may pass through some folders where root runs it as another user.
+_CLOSED = {
+    ".": 0o710,
+    "logs": 0o700,
+    "kafka": 0o700,
+    "postgres": 0o710,
+    "postgres/data": 0o700,
+    "secrets.json": 0o600,
+    "endpoints.json": 0o600,
+    "kafka/server.properties": 0o600,
+    "postgres/password": 0o600,
+}
+"""The most that each of them may allow."""
+
+
+def folder(data: Path) -> str:
+    """Where it is, how much it holds, and that only its owner may look into it."""
+    refuse_shared(data, "move it to a folder of yours")
+    for name, most in _CLOSED.items():
+        path = data / name
+        if path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & ~most:
+            raise StackError(f"other users have access to {path} (mode {mode:03o}); run: chmod {most:03o} '{path}'")
+    size = sum(found.st_blocks * 512 for found in _stats(data))
+    return f"{data}, {size / 1e6:.0f} MB; {disk(data)}"
+
+
+def state(data: Path) -> str:
+    """Whether Kafka and PostgreSQL have their state in it, of a version that runs here."""
+    has = {
+        "secrets": (data / "secrets.json").exists(),
+        "topics": (data / "kafka/data/formatted").exists(),
+        "databases": (data / "postgres/data/PG_VERSION").exists(),
+    }
+    if not any(has.values()):
+        return "empty; the first start makes it"
+    if not all(has.values()):
+        # Without secrets.json new passwords would be made, which fit neither broker nor databases.
+        lost = [what for what, there in has.items() if not there]
+        mend = "restore a backup, or begin with a new folder" if "secrets" in lost else _mend(lost)
+        raise StackError(f"{' and '.join(lost)} are not there; {mend}")
+    made = (data / "postgres/data/PG_VERSION").read_text().strip()
+    if made != server.version():
+        raise StackError(f"its databases are of PostgreSQL {made}, this Halfday has {server.version()}; use that one")
+    contract_record.check(data)
+    return f"secrets, topics and databases (PostgreSQL {made}) are there, of this version's contracts"
+
+
+def _mend(lost: list[str]) -> str:
+    if lost == ["topics"]:
+        return "start the stack, then send them again: ./halfday audit --republish"
+    return "restore a backup, or go on if this folder was just begun"
+
+
+def times(data: Path) -> str:
+    """Whether the clock went back since the folder was last written, and what business time runs on."""
+    newest = max((found.st_mtime for found in _stats(data)), default=0.0)
+    if newest > time.time() + _SKEW_S:
+        then = datetime.fromtimestamp(newest, UTC)
+        raise StackError(f"it was written at {then:%F %R} UTC, later than now: the clock went back; set it")
+    kept = kept_segment(data)
+    if kept is None:
+        return "real time"
+    return f"business time, {Clock(kept).now():%F %R} UTC" + ("" if kept.latest is None else ", driven by a played day")
+
+
+def kept_ports(data: Path) -> str:
+    """Whether the ports that the folder keeps are free while no stack runs on it."""
+    file = data / "ports.json"
+    known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+    if holder(data):
+        return f"{len(known)} in use by its stack"
+    taken = [f"{name} ({port})" for name, port in known.items() if not is_free(port)]
+    if taken:
+        return f"other programs use those of {', '.join(taken)}; the next start takes others"
+    return f"{len(known)} kept and free"
+
+
+def stack(data: Path) -> str:
+    """Whether a stack runs on it, and is ready in all its parts."""
+    pid = holder(data)
+    if pid is None:
+        return f"none runs; start one with: ./halfday up --data '{data}'"
+    if waiting := endpoints.waiting(data):
+        raise StackError(f"process {pid} runs it, not ready: {waiting} (logs: {data / 'logs'})")
+    if degraded := endpoints.degraded(data):
+        raise StackError(f"process {pid} runs it, and something needs an operator: {degraded}")
+    return f"process {pid} runs it, all parts ready"
+
+
+def _stats(data: Path) -> Iterator[os.stat_result]:
+    """Of each of its files; a running stack makes and removes some while we look."""
+    for path in data.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            found = path.stat()
+            if stat.S_ISREG(found.st_mode):
+                yield found
+
+
+CHECKS: dict[str, Callable[[Path], str]] = {
+    "data": folder,
+    "state": state,
+    "data clock": times,
+    "data ports": kept_ports,
+    "stack": stack,
+}

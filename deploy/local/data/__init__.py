@@ -1,0 +1,1 @@
+"""The data folder: lock, files, secrets, ports, clock, options."""

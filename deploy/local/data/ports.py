@@ -1,0 +1,65 @@
+"""Ports that stay the same for a data folder."""
+
+import json
+import random
+import socket
+from pathlib import Path
+
+from deploy.local.data.files import write_private
+from deploy.local.errors import StackError
+
+# Below the range from which Linux takes the ports of outgoing connections: a client that retries a dead
+# server inside that range can connect to itself, and then the server can't have its port back.
+LOWEST, HIGHEST = 15_000, 32_000
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of 127.0.0.1 now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+class Ports:
+    """Names to port numbers, kept in `ports.json` of a data folder.
+
+    Without `base`, a number is random, and kept as long as it is free when the name is first asked for in
+    this process. With `base`, names get base, base + 1, ... in the order in which they are asked for.
+    """
+
+    def __init__(self, data: Path, base: int | None = None) -> None:
+        self._file = data / "ports.json"
+        self._base = base
+        self._given: dict[str, int] = {}
+        self._kept: dict[str, int] = json.loads(self._file.read_text()) if self._file.exists() else {}
+
+    def get(self, name: str) -> int:
+        """The port of `name`, the same on every call; StackError if a port counted from `base` is in use."""
+        if name not in self._given:
+            self._given[name] = self._counted() if self._base is not None else self._picked(name)
+            self._kept[name] = self._given[name]
+            write_private(self._file, json.dumps(self._kept, indent=1))
+        return self._given[name]
+
+    def _counted(self) -> int:
+        port = (self._base or 0) + len(self._given)
+        if not 0 < port < 65_536:
+            raise StackError(f"there is no port {port}; choose another --port-base")
+        if not is_free(port):
+            raise StackError(f"port {port} is in use; choose another --port-base")
+        return port
+
+    def _picked(self, name: str) -> int:
+        taken = set(self._given.values()) | {port for key, port in self._kept.items() if key != name}
+        kept = self._kept.get(name)
+        if kept and kept not in self._given.values() and is_free(kept):
+            return kept
+        for _ in range(1000):
+            port = random.randrange(LOWEST, HIGHEST)
+            if port not in taken and is_free(port):
+                return port
+        raise StackError(f"no free port between {LOWEST} and {HIGHEST}")

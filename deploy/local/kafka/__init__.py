@@ -1,0 +1,1 @@
+"""The embedded broker: configuration, jars, Java, topics."""

@@ -1,0 +1,1 @@
+"""Child processes: started, restarted, ended with their parent."""

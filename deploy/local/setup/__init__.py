@@ -1,0 +1,1 @@
+"""Installation: packages and downloads, checked by digest."""

@@ -1,0 +1,1 @@
+"""Results of a played day: expected, observed, figures, report."""

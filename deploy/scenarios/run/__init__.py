@@ -1,0 +1,1 @@
+"""Playing a day: stack, actors, clock, progress."""

@@ -1,0 +1,123 @@
+"""One demo from start to verdict: stack, day, figures, audit, stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from confluent_kafka import KafkaException
+from rich.console import Console
+
+from deploy import audit
+from deploy.local.kafka.jars import Progress
+from deploy.scenarios.drivers import catalogue
+from deploy.scenarios.drivers.api import Api, Busy, Refused, Unkept
+from deploy.scenarios.drivers.pace import Pace
+from deploy.scenarios.drivers.world import World
+from deploy.scenarios.generator import make_day
+from deploy.scenarios.model import Scenario
+from deploy.scenarios.outcome.expected_outcome import expected
+from deploy.scenarios.outcome.figures import Figures, differences, figures
+from deploy.scenarios.run import demo_stack
+from deploy.scenarios.run.actors import play, quiet, states
+from deploy.scenarios.run.backlog import Backlog, Consumers
+from deploy.scenarios.run.day_clock import DayClock, DayStuck
+from deploy.scenarios.run.observer import Observer
+from deploy.scenarios.run.view import View
+from deploy.scenarios.schedule import Day, Expected
+
+
+class DayFailed(Exception):
+    """An actor could not do what it had to; the text says what and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a day came to. `open_points`: what is not as it should be; `audit`: the audit's lines."""
+
+    figures: Figures
+    plan: Expected
+    open_points: list[str]
+    audit: list[str]
+    audit_ok: bool
+
+    @property
+    def ok(self) -> bool:
+        """Every order ended as planned, nothing is parked or unread, and the books hold."""
+        return self.audit_ok and not self.open_points
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for `--json`."""
+        return {"figures": self.figures.as_json(), "open_points": self.open_points, "audit": self.audit}
+
+
+def rehearse(
+    console: Console, data: Path, scenario: Scenario, seed: int, most: float | None = None, keep: bool = False
+) -> Outcome:
+    """Play a day in a folder, at most so many times as fast as life, and judge it. Raises StackError or DayFailed."""
+    on = demo_stack.next_date(data, scenario)
+    day = make_day(scenario, seed, on)
+    plan = expected(day)
+    with demo_stack.running(data, scenario, on, keep=keep, progress=_fetching(console)) as stack:
+        sales = sum(len(stall.sales) for stall in day.stalls)
+        pledges = sum(len(buy.pledges) for buy in day.group_buys)
+        console.print(
+            f"Ready. Playing {on}: {len(day.orders)} orders, {pledges} pledges in {len(day.group_buys)} group-buys, "
+            f"{sales} customers at {len(day.stalls)} stalls."
+        )
+        with Observer(stack.endpoints["kafka"]) as observer:
+            world, still, by_desk = asyncio.run(_play(console, stack, day, plan, observer, most))
+        found = figures(day, observer.seen, world.tally)
+        console.print("The day is over. Proving the books ...")
+        verdict = audit.run(stack.endpoints, require_terminal=True)
+    points = still + differences(found, plan, by_desk)
+    if found.parked:
+        points.append(f"{found.parked} records are parked")
+    return Outcome(found, plan, points, list(verdict.lines), verdict.ok)
+
+
+async def _play(
+    console: Console, stack: demo_stack.Stage, day: Day, plan: Expected, observer: Observer, most: float | None
+) -> tuple[World, list[str], Counter[str]]:
+    """The day played to its end: its world, what is still open, and the orders by state as the desk lists them."""
+    consumers = await asyncio.to_thread(Consumers, stack.endpoints["kafka"], stack.admin_password)
+    pace = Pace(stack.clock, day)
+    backlog = Backlog(consumers, stack.endpoints["postgres"], pace)
+    clock = DayClock(stack.clock, stack.feed, day, pace, backlog, most)
+    async with Api(stack.endpoints["http"], stack.endpoints["tokens"], holding=pace.holding) as api:
+        world = World(day, api, pace)
+        try:
+            async with View(console, world, observer.seen):
+                await catalogue.write(world)  # before the clock runs: the day begins when its market can
+                async with clock.driving():
+                    await play(world)
+                    still = await quiet(world, observer.seen, sum(plan.ends.values()), backlog)
+                    by_desk = await states(world)
+        except* (Refused, Unkept, Busy, DayStuck, httpx2.TransportError, KafkaException) as group:
+            raise DayFailed(_first(group)) from group
+        observer.check()
+        world.tally.absorbed["requests repeated after no answer"] += api.counts["repeats"]
+        world.tally.played_s, world.tally.waited_s = clock.played_s, clock.waited_s
+    return world, still, by_desk
+
+
+def _first(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
+
+
+def _fetching(console: Console) -> Progress:
+    shown = -1
+
+    def progress(done: int, total: int) -> None:
+        nonlocal shown
+        if total and (tenth := 10 * done // total) != shown:
+            shown = tenth
+            console.print(f"Fetching Kafka, once: {done} of {total}")
+
+    return progress

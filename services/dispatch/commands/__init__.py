@@ -1,0 +1,1 @@
+"""Use cases of dispatch, called by routes, handlers and the planning loop alike."""

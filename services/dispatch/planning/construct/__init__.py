@@ -1,0 +1,1 @@
+"""Construction heuristics: plans built from nothing, insertions, reasons."""

@@ -1,0 +1,222 @@
+"""A late order into a running plan, in milliseconds: which courier, which trip, when, at what cost; or why not.
+
+Every rule of the problem counts: trips, releases, both loads, windows, skills and zones, breaks, cold minutes, shifts,
+prizes. The arrays of all days are kept between orders: an offer looks at every position, cheapest first.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from heapq import heapify, heappop
+
+from services.dispatch.planning.construct import reasons
+from services.dispatch.planning.diff import Diff, difference
+from services.dispatch.planning.plan import Plan, Unserved
+from services.dispatch.planning.problem import Order, RoutingProblem
+from services.dispatch.planning.schedule import assemble, timing
+from services.dispatch.planning.schedule.columns import FEN, FOREVER, Model
+from services.dispatch.planning.schedule.day import Day
+from services.dispatch.planning.travel.matrix import Estimate, Row, narrowed
+
+BAND_S = 900
+"""A time of arrival is told to people as a quarter of an hour."""
+NEARBY = 400
+"""Stops that are searched again around a late order."""
+COURIER, POSITION = 16, 20
+"""Bits of a courier's number and of a position in its day."""
+_TRIPS = ("first", "second", "third", "fourth", "fifth")
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Has Python's search for garbage, which takes 10 ms among the objects of a plan, wait until this is done."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Where a late order fits best. `trip` counts the courier's trips from 1; `alone`: it is the only stop of it."""
+
+    order: str
+    courier: str
+    trip: int
+    alone: bool
+    eta_s: int
+    metres: int
+    cost_fen: int
+    before: str | None = None
+    """The order whose stop comes next; None when it is the trip's last."""
+
+    def __str__(self) -> str:
+        trip = _TRIPS[self.trip - 1] if self.trip <= len(_TRIPS) else f"{self.trip}th"
+        when = f"{reasons.clock(self.eta_s)}-{reasons.clock(self.eta_s + BAND_S)}"
+        return f"yes: courier {self.courier}, {trip} trip, {when}, {self.metres / 1000:+.1f} km"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some couriers' days of a plan, as a problem and a plan of their own; `order` is the one they were chosen for."""
+
+    problem: RoutingProblem
+    plan: Plan
+    order: str
+
+
+class Engine:
+    """Keeps a plan ready for late orders. Where couriers are on their way already, give it the `replan.future`."""
+
+    def __init__(self, problem: RoutingProblem, plan: Plan) -> None:
+        self.model = Model(problem)
+        days = assemble.days_of(self.model, plan)
+        self.days = [Day(self.model, c, days.get(c, ())) for c in range(len(problem.couriers))]
+        self.left = {gone.order: gone for gone in plan.unserved}
+        self.planner = plan.planner
+
+    @_uninterrupted()
+    def offer(self, order: Order) -> Offer | Unserved:
+        """The cheapest place for the order, or why there is none; changes nothing in the plan."""
+        x = self.model.add(order)
+        found = self._best(x)
+        if found is None:
+            return reasons.explain(self.model, self.days, x)
+        added, c, k, alone = found
+        if order.prize_fen is not None and added > order.prize_fen * FEN:
+            return reasons.left_for_prize(order, -(-added // FEN))
+        return self._offer(x, c, k, alone)
+
+    @_uninterrupted()
+    def accept(self, offer: Offer) -> None:
+        """Takes up what was just offered. Raises ValueError if it no longer fits."""
+        x, c = self.model.number[offer.order], self.model.courier[offer.courier]
+        day = self.days[c]
+        if offer.alone:
+            spots = [k for k in day.seams if day.before[k] == offer.trip - 1]
+        else:
+            stops = day.trips[offer.trip - 1] if offer.trip <= len(day.trips) else []
+            at = stops.index(self.model.number[offer.before]) if offer.before else len(stops)
+            spots = [day.loads[offer.trip - 1] + 1 + at] if stops else []
+        for k in spots:
+            if day.able(x) and day.fits(x, k, offer.alone):
+                day.insert(x, k, offer.alone)
+                self.left.pop(offer.order, None)
+                return
+        raise ValueError(f"order {offer.order} no longer fits there")
+
+    def take_up(self, order: Order) -> Offer | Unserved:
+        """Offers and accepts at once; what can't be served stays in the plan as unserved."""
+        found = self.offer(order)
+        if isinstance(found, Offer):
+            self.accept(found)
+        else:
+            self.left[order.id] = found
+        return found
+
+    def plan(self) -> Plan:
+        """The plan as it stands now."""
+        days = {day.c: day.trips for day in self.days}
+        return assemble.plan(self.model, days, self.planner, self.left.values())
+
+    def around(self, order: str, stops: int = NEARBY) -> Part:
+        """The days that the order, which must be in the plan, would go best with if there were time and room, its own
+        first, until they have so many stops: few enough to be searched in no time."""
+        x = self.model.number[order]
+        own = next(day for day in self.days if any(x in trip for trip in day.trips))
+        near = self._metres(x)
+        others = [(_beside(day, x, near), day.c) for day in self.days if day.trips and day is not own]
+        chosen, left = [own], sorted(others)[::-1]
+        while left and sum(len(trip) for day in chosen for trip in day.trips) < stops:
+            chosen.append(self.days[left.pop()[1]])
+        return self._part(sorted(chosen, key=lambda day: day.c), order)
+
+    @_uninterrupted()
+    def take(self, part: Part, better: Plan) -> Diff | None:
+        """Puts a better plan of a part of the days in their place and says what changes. None, and nothing is
+        changed, if it isn't better or those days are no longer what they were."""
+        couriers = [self.model.courier[courier.id] for courier in part.problem.couriers]
+        were = assemble.days_of(self.model, part.plan)
+        if any(self.days[c].trips != were.get(c, []) for c in couriers):
+            return None
+        if assemble.worth(part.problem, better) >= assemble.worth(part.problem, part.plan):
+            return None
+        days = assemble.days_of(self.model, better)
+        for c in couriers:
+            self.days[c] = Day(self.model, c, days.get(c, ()))
+        return difference(part.plan, better)
+
+    def _part(self, days: list[Day], order: str) -> Part:
+        orders = [self.model.orders[n] for day in days for trip in day.trips for n in trip]
+        problem = narrowed(self.model.problem, orders, [self.model.couriers[day.c] for day in days])
+        return Part(problem, assemble.plan(self.model, {day.c: day.trips for day in days}, self.planner), order)
+
+    def _best(self, x: int) -> tuple[int, int, int, bool] | None:
+        near = self._metres(x)
+        options: list[int] = []  # numbers sort sooner than tuples, and are nothing that Python would later clean up
+        for day in self._lively(x):
+            base = day.c << POSITION + 1
+            for added, k, alone in day.options(x, *(near or (day.ways.out(x), day.ways.into(x)))):
+                options.append(added << COURIER + POSITION + 1 | base | k << 1 | alone)
+        heapify(options)
+        while options:
+            code = heappop(options)
+            added, c = code >> COURIER + POSITION + 1, code >> POSITION + 1 & (1 << COURIER) - 1
+            k, alone = code >> 1 & (1 << POSITION) - 1, bool(code & 1)
+            if self.days[c].fits(x, k, alone):
+                return added, c, k, alone
+        return None
+
+    def _metres(self, x: int) -> tuple[Row, Row] | None:
+        """From x and to it, where that is the same for all profiles."""
+        if not isinstance(self.model.base, Estimate):
+            return None
+        row = self.model.base.row(x)
+        return row, row
+
+    def _lively(self, x: int) -> Iterator[Day]:
+        """The days that may take the order; of those alike that have nothing to do only one."""
+        idle: set[int] = set()
+        for day in self.days:
+            if not day.trips:
+                if day.kind in idle:
+                    continue
+                idle.add(day.kind)
+            if day.able(x):
+                yield day
+
+    def _offer(self, x: int, c: int, k: int, alone: bool) -> Offer:
+        model, day = self.model, self.days[c]
+        trips, n = day.with_order(x, k, alone)
+        made, was = timing.times(model, c, trips), timing.times(model, c, day.trips)
+        if made is None or was is None:
+            raise RuntimeError(f"courier {model.couriers[c].id} can't keep times that fitted")
+        at = trips[n].index(x)
+        follower = trips[n][at + 1] if at + 1 < len(trips[n]) else None
+        after = timing.cost(model, c, trips, made.leave_s, made.end_s)
+        added = after - timing.cost(model, c, day.trips, was.leave_s, was.end_s)
+        return Offer(
+            model.orders[x].id,
+            model.couriers[c].id,
+            n + 1,
+            alone,
+            made.trips[n][2][at],
+            timing.metres(model, c, trips) - timing.metres(model, c, day.trips),
+            -(-added // FEN),
+            model.orders[follower].id if follower else None,
+        )
+
+
+def _beside(day: Day, x: int, near: tuple[Row, Row] | None) -> int:
+    """What x would add beside a stop of the day whose time it could be, if nothing else forbade it."""
+    if not day.able(x):
+        return FOREVER
+    options = day.options(x, *(near or (day.ways.out(x), day.ways.into(x))))
+    return min((added for added, _, alone in options if not alone), default=FOREVER)

@@ -1,0 +1,53 @@
+"""Which orders are near an order: a grid over the places, or the given distances."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from heapq import nsmallest
+from math import cos, radians, sqrt
+
+from services.dispatch.planning.schedule.columns import Model
+from services.dispatch.planning.travel.matrix import Table
+
+NEAREST = 24
+CELL = 6  # orders in a cell of the grid on average
+
+
+class Near:
+    """Asked for the orders of the model as they were when it was made."""
+
+    def __init__(self, model: Model) -> None:
+        self.table = model.base if isinstance(model.base, Table) else None
+        self.orders = list(model.orders)
+        self._known: dict[int, list[int]] = {}
+        places = {n: order.place for n, order in model.orders.items()}
+        squeeze = cos(radians(model.problem.station.lat))
+        self.points = {n: (place.lat, place.lon * squeeze) for n, place in places.items()}
+        lats, lons = [p[0] for p in self.points.values()], [p[1] for p in self.points.values()]
+        area = max((max(lats) - min(lats)) * (max(lons) - min(lons)), 1e-6) if lats else 1
+        self.side = sqrt(area * CELL / max(len(lats), 1))
+        self.cells: dict[tuple[int, int], list[tuple[float, float, int]]] = defaultdict(list)
+        for n, (lat, lon) in self.points.items():
+            self.cells[int(lat // self.side), int(lon // self.side)].append((lat, lon, n))
+
+    def of(self, x: int) -> list[int]:
+        """At most `NEAREST` other orders, the nearest first; in a thin corner of the grid fewer."""
+        found = self._known.get(x)
+        if found is None:
+            found = self._known[x] = self._found(x)
+        return found
+
+    def _found(self, x: int) -> list[int]:
+        if self.table:
+            row = self.table.rows_m[x]
+            return nsmallest(NEAREST, (n for n in self.orders if n != x), key=row.__getitem__)
+        lat, lon = self.points[x]
+        i, j = int(lat // self.side), int(lon // self.side)
+        found = [
+            ((u - lat) * (u - lat) + (v - lon) * (v - lon), n)
+            for a in (i - 1, i, i + 1)
+            for b in (j - 1, j, j + 1)
+            for u, v, n in self.cells.get((a, b), ())
+        ]
+        found.sort()
+        return [n for _, n in found[: NEAREST + 1] if n != x]

@@ -1,0 +1,1 @@
+"""Solver processes and the port that calls them."""

@@ -1,0 +1,1 @@
+"""Plans changed while couriers drive."""

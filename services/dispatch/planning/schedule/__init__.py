@@ -1,0 +1,1 @@
+"""Timetables of couriers: trips, stops, times."""

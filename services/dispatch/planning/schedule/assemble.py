@@ -1,0 +1,62 @@
+"""Makes a plan of sequences: who drives which orders in which trips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from services.dispatch.planning.plan import Plan, Route, Unserved
+from services.dispatch.planning.problem import RoutingProblem
+from services.dispatch.planning.schedule import timing
+from services.dispatch.planning.schedule.columns import FEN, Model
+
+
+def plan(
+    model: Model, days: Mapping[int, timing.Trips], planner: str, unserved: Iterable[Unserved] = (), strict: bool = True
+) -> Plan:
+    """The plan in which courier number `c` drives `days[c]`; trips without stops are left out.
+
+    Raises ValueError naming the courier whose day can't be timed; loads, skills and zones are not looked at. Not
+    `strict`: such a day is timed as it would come, for the checker to say what is wrong.
+    """
+    routes = []
+    for c, trips in sorted(days.items()):
+        driven = [trip for trip in trips if trip]
+        if not driven:
+            continue
+        made = timing.times(model, c, driven)
+        if made is None:
+            if strict:
+                raise ValueError(f"courier {model.couriers[c].id} can't keep its times")
+            made = timing.earliest(model, c, driven)
+        routes.append(timing.route(model, c, driven, made))
+    return priced(model, routes, planner, unserved)
+
+
+def priced(model: Model, routes: Iterable[Route], planner: str, unserved: Iterable[Unserved] = ()) -> Plan:
+    """The plan of these routes with its metres and cost."""
+    rows, left = tuple(routes), tuple(unserved)
+    days = days_of(model, Plan(rows, (), 0, ""))
+    metres = cost = 0
+    for route in rows:
+        c = model.courier[route.courier]
+        metres += timing.metres(model, c, days[c])
+        if route.trips:
+            leave = route.trips[0].start_s - model.ways[c].seconds(model.starts[c], 0)
+            cost += timing.cost(model, c, days[c], leave, route.trips[-1].end_s)
+    prizes = sum(model.orders[model.number[gone.order]].prize_fen or 0 for gone in left)
+    return Plan(rows, left, metres, planner, -(-cost // FEN) + prizes)
+
+
+def worth(problem: RoutingProblem, plan: Plan) -> tuple[int, ...]:
+    """What plans are compared by, less is better: required orders left out, the most urgent first; then the cost."""
+    left = {gone.order for gone in plan.unserved}
+    missed = [order.priority for order in problem.orders if order.id in left and order.prize_fen is None]
+    return *(missed.count(level) for level in range(9, -1, -1)), plan.cost_fen
+
+
+def days_of(model: Model, plan: Plan) -> dict[int, list[list[int]]]:
+    """The sequences of a plan, by courier number."""
+    return {
+        model.courier[route.courier]: [[model.number[stop.order] for stop in trip.stops] for trip in route.trips]
+        for route in plan.routes
+    }

@@ -1,0 +1,257 @@
+"""One courier's day while a plan is built: what an insertion would add, and in constant time whether it fits.
+
+The day is one walk: START, then LOAD and its stops for each trip, RESTs between trips, END. `begin[k]` is when step k
+can begin at the soonest, `free[k]` when it is over, `latest[k]` when it must begin; a delay on an early trip is thus
+felt on the later ones. `bare[k]` is the time since the trip's loading without any waiting, `spare[k]` how much later
+the goods from step k to the trip's end may come. Breaks stay where `timing` puts them for the present trips.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from services.dispatch.planning.schedule import timing
+from services.dispatch.planning.schedule.columns import FEN, FOREVER, HOUR, KM, Model
+from services.dispatch.planning.travel.matrix import Row
+
+START, LOAD, REST, END = -1, 0, -2, -3  # orders are their places, from 1
+Option = tuple[int, int, bool]
+"""(added cost in 1/18 000 fen, hours by estimate; before which step; on a trip of its own)"""
+
+
+class Day:
+    """The walk of courier `c`; only `insert` and `remove` change it. The trips given must keep their times."""
+
+    def __init__(self, model: Model, c: int, trips: Sequence[Sequence[int]] = ()) -> None:
+        self.model, self.c, self.ways = model, c, model.ways[c]
+        courier = model.couriers[c]
+        self.per_s = courier.fen_per_hour * HOUR
+        self.per_m = courier.fen_per_km * KM + int(self.per_s / model.speed(c))  # hours of a detour by its metres
+        self.start, self.end = model.starts[c], model.ends[c]
+        self.kind = model.alike[c]
+        self.ready = courier.from_s + self.ways.seconds(self.start, 0)
+        self.trips = [list(trip) for trip in trips]
+        self.lay()
+
+    def able(self, x: int) -> bool:
+        """Whether skills, zones and an empty vehicle allow order `x`."""
+        model, courier = self.model, self.model.couriers[self.c]
+        roomy = model.grams[x] <= courier.capacity_g and model.cold[x] <= courier.cold_ml
+        return roomy and courier.may_serve(model.orders[x])
+
+    def options(self, x: int, out: Row, into: Row) -> Iterator[Option]:
+        """What each position would add, unless it is plainly too early or late; ask `fits` of the rest. `out` and
+        `into` are the metres from and to `x`."""
+        windows = self.model.windows[x]
+        if not windows:
+            return
+        (first, _), (_, last), per_m, service = windows[0], windows[-1], self.per_m, self._service(x)
+        for k, a, b, gap, free, latest in self.spots:
+            if free <= last and latest >= first:
+                yield (into[a] + out[b] - gap) * per_m + service, k, False
+        for k in self.seams:
+            yield self.alone(x, k, out, into), k, True
+
+    def between(self, x: int, k: int, out: Row, into: Row) -> int:
+        """What `x` before step k of a trip would add."""
+        metres = into[self.at[k - 1]] + out[self.at[k]] - self.gap[k]
+        return metres * self.per_m + self._service(x)
+
+    def alone(self, x: int, k: int, out: Row, into: Row) -> int:
+        """What a trip of its own before step k would add."""
+        metres, fixed = into[0] + out[0], 0
+        if not self._more(k):
+            last = self.trips[-1][-1] if self.trips else self.start
+            metres = self.ways.metres(last, 0) + into[0] + out[self.end]
+            if self.trips:
+                metres -= self.ways.metres(last, self.end)
+            else:
+                fixed = self.model.couriers[self.c].fen_fixed * FEN
+        return metres * self.per_m + fixed + self._service(x)
+
+    def fits(self, x: int, k: int, alone: bool) -> bool:
+        """Whether `x` fits before step k and every rule is kept; `able` has been asked."""
+        return self._fits_alone(x, k) if alone else self._fits_in(x, k)
+
+    def soonest(self, x: int) -> int:
+        """When `x` could be reached by a trip of its own after all others."""
+        return max(self.over, self.model.release[x]) + self.model.problem.load_s + self.ways.seconds(0, x)
+
+    def room(self, moment: int) -> tuple[int, int]:
+        """The most grams and millilitres that are left on one of the trips that begin by the moment; endless if there
+        is none."""
+        begun = bisect_right(self.loads, moment, key=self.begin.__getitem__)
+        return (self._most_g[begun - 1], self._most_ml[begun - 1]) if begun else (FOREVER, FOREVER)
+
+    def with_order(self, x: int, k: int, alone: bool) -> tuple[list[list[int]], int]:
+        """The trips with order `x` before step k, and the number of its trip; the day itself stays as it is."""
+        trips = list(self.trips)
+        if alone:
+            trips.insert(self.before[k], [x])
+            return trips, self.before[k]
+        trip = self.trip[k - 1]
+        at = k - 1 - self.loads[trip]
+        trips[trip] = [*trips[trip][:at], x, *trips[trip][at:]]
+        return trips, trip
+
+    def insert(self, x: int, k: int, alone: bool) -> None:
+        """Takes order `x` up where it fits."""
+        self.trips, _ = self.with_order(x, k, alone)
+        self.lay()
+
+    def remove(self, x: int) -> None:
+        """Leaves order `x` out; a trip without stops goes."""
+        self.trips = [kept for trip in self.trips if (kept := [n for n in trip if n != x])]
+        self.lay()
+
+    def lay(self) -> None:
+        """Works the walk out of the trips."""
+        self._walk()
+        self._forward()
+        self._backward()
+        self.spots = [
+            (k, self.at[k - 1], self.at[k], self.gap[k], self.free[k - 1], self.latest[k])
+            for k in range(1, len(self.walk))
+            if self.walk[k - 1] >= LOAD
+        ]
+        self._late: dict[tuple[int, int], list[int]] = {}
+        self.over = self.free[-2] + self.ways.seconds(self.at[-2], 0)
+        self._most_g, self._most_ml = list(accumulate(self.room_g, max)), list(accumulate(self.room_ml, max))
+
+    def _walk(self) -> None:
+        courier, model = self.model.couriers[self.c], self.model
+        made = timing.times(model, self.c, self.trips) if courier.breaks else None
+        placing = [before for before, _, _ in made.breaks] if made else [0] * len(courier.breaks)
+        self.walk, self.at, self.trip, self.before, self.loads = [START], [self.start], [-1], [0], []
+        rests = iter(zip(placing, courier.breaks, strict=True))
+        due = next(rests, None)
+        self.rest_at = {}
+        for n in range(len(self.trips) + 1):
+            while due and due[0] == n:
+                self.rest_at[len(self.walk)] = due[1]
+                where = self.start if n == 0 else 0 if n < len(self.trips) else self.end
+                self._step(REST, where, -1, n)
+                due = next(rests, None)
+            if n < len(self.trips):
+                self.loads.append(len(self.walk))
+                self._step(LOAD, 0, n, n)
+                for place in self.trips[n]:
+                    self._step(place, place, n, n + 1)
+        self._step(END, self.end if self.trips else self.start, -1, len(self.trips))
+        pairs = list(zip(self.at, self.at[1:], strict=False))
+        self.leg = [0, *(self.ways.seconds(a, b) if a != b else 0 for a, b in pairs)]
+        self.gap = [0, *(self.ways.metres(a, b) if a != b else 0 for a, b in pairs)]
+        self.seams = [k for k, step in enumerate(self.walk) if k and step <= LOAD]
+        self.room_g = [courier.capacity_g - sum(model.grams[n] for n in trip) for trip in self.trips]
+        self.room_ml = [courier.cold_ml - sum(model.cold[n] for n in trip) for trip in self.trips]
+
+    def _step(self, step: int, place: int, trip: int, before: int) -> None:
+        self.walk.append(step)
+        self.at.append(place)
+        self.trip.append(trip)
+        self.before.append(before)
+
+    def _forward(self) -> None:
+        model, leg = self.model, self.leg
+        self.begin, self.free, self.bare = [], [], []
+        clock = model.couriers[self.c].from_s
+        bare = 0
+        for k, step in enumerate(self.walk):
+            clock += leg[k]
+            if step > LOAD:
+                clock = model.opening(step, clock)
+                bare += leg[k]
+                lasts = model.service[step]
+            elif step == LOAD:
+                clock = max([clock, *(model.release[n] for n in self.trips[self.trip[k]])])
+                bare, lasts = 0, model.problem.load_s
+            elif step == REST:
+                clock, lasts = max(clock, self.rest_at[k].from_s), self.rest_at[k].length_s
+            else:
+                lasts = 0
+            self.begin.append(clock)
+            self.bare.append(bare)
+            bare += lasts if step > LOAD else 0
+            clock += lasts
+            self.free.append(clock)
+
+    def _backward(self) -> None:
+        model, leg, size = self.model, self.leg, len(self.walk)
+        self.latest, self.spare = [0] * size, [FOREVER] * size
+        bound = spare = FOREVER
+        for k in range(size - 1, -1, -1):
+            step = self.walk[k]
+            if step > LOAD:
+                bound = model.closing(step, bound - model.service[step])
+                spare = min(spare, model.limit[step] - self.bare[k])
+            elif step == LOAD:
+                bound -= model.problem.load_s
+            elif step == REST:
+                bound = min(bound, self.rest_at[k].until_s) - self.rest_at[k].length_s
+            elif step == END:
+                bound = model.couriers[self.c].until_s
+            self.latest[k], self.spare[k] = bound, spare
+            spare = spare if step > LOAD else FOREVER
+            bound -= leg[k]
+
+    def _more(self, k: int) -> bool:
+        return self.before[k] < len(self.trips)
+
+    def _service(self, x: int) -> int:
+        return self.per_s * self.model.service[x]
+
+    def _fits_in(self, x: int, k: int) -> bool:
+        model, trip, seconds = self.model, self.trip[k - 1], self.ways.seconds
+        if model.grams[x] > self.room_g[trip] or model.cold[x] > self.room_ml[trip]:
+            return False
+        windows = model.windows[x]
+        if not windows or self.free[k - 1] > windows[-1][1] or self.latest[k] < windows[0][0]:
+            return False
+        load, to, on, service = self.loads[trip], seconds(self.at[k - 1], x), seconds(x, self.at[k]), model.service[x]
+        free = self.free[k - 1]
+        if model.release[x] > self.begin[load]:
+            free = self._delayed(trip, model.release[x])[k - 1 - load]
+        moment = model.opening(x, free + to) + service + on
+        if moment > self.latest[k]:
+            return False
+        spare = self.spare[k] if self.trip[k] == trip else FOREVER
+        if spare == FOREVER == model.limit[x] and self.spare[load + 1] == FOREVER:
+            return True
+        before = self.walk[k - 1]
+        on_way = self.bare[k - 1] + model.service[before] if before > LOAD else 0  # at least, after loading
+        if to + service + on - self.leg[k] > spare or on_way + to > model.limit[x]:
+            return False
+        stops = self.trips[trip]
+        at = k - 1 - load
+        return self._cold_enough([*stops[:at], x, *stops[at:]], load, trip + 1 < len(self.trips))
+
+    def _fits_alone(self, x: int, k: int) -> bool:
+        model, seconds = self.model, self.ways.seconds
+        ready = max(self.free[k - 1] + seconds(self.at[k - 1], 0), model.release[x]) + model.problem.load_s
+        more = self._more(k)
+        moment = model.opening(x, ready + seconds(0, x)) + model.service[x] + seconds(x, 0 if more else self.end)
+        if moment > self.latest[k]:
+            return False
+        if model.couriers[self.c].breaks and (self.start or self.end):
+            # the break may move from or to the courier's own place
+            n = self.before[k]
+            return timing.times(model, self.c, [*self.trips[:n], [x], *self.trips[n:]]) is not None
+        return model.limit[x] == FOREVER or self._cold_enough([x], k, more)
+
+    def _cold_enough(self, trip: list[int], load: int, more: bool) -> bool:
+        clock = self.free[load - 1] + self.ways.seconds(self.at[load - 1], 0)
+        return timing.trip_times(self.model, self.c, trip, clock, 0 if more else self.end) is not None
+
+    def _delayed(self, trip: int, release: int) -> list[int]:
+        """When the steps of the trip are over if its loading begins at `release`."""
+        found = self._late.get((trip, release))
+        if found is None:
+            clock, load, model = release + self.model.problem.load_s, self.loads[trip], self.model
+            found = [clock]
+            for k, place in enumerate(self.trips[trip], load + 1):
+                clock = model.opening(place, clock + self.leg[k]) + model.service[place]
+                found.append(clock)
+            self._late[trip, release] = found
+        return found

@@ -1,0 +1,1 @@
+"""Improvement search: ruin and recreate, fleets, PyVRP, the compiled kernel."""

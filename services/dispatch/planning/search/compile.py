@@ -1,0 +1,71 @@
+"""Compile the inner loops of the search, once, in half a minute.
+
+Usage: `python -m services.dispatch.planning.search.compile [NICE]`.
+
+Until then, and where it can't be done, PyVRP searches. Processes that ask at the same time wait for the one at work.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sys
+import time
+
+from services.dispatch.planning.search.kernel import jit
+
+OLD_S = 30 * 86_400
+"""Code of other versions that was compiled so long ago goes."""
+
+
+def main() -> int:
+    """Compiles unless that is done, at the niceness given. Says what it does on stderr; code 1 where it can't be done.
+
+    Give one only where nobody waits: beside other work a process at nice 19 may take an hour for half a minute's work.
+    """
+    if jit.ready():
+        return 0
+    if not jit.PRESENT:
+        return _told("numba is not installed: plans are searched with PyVRP.", 1)
+    os.nice(int(sys.argv[1]) if sys.argv[1:] else 0)
+    try:
+        jit.root().mkdir(parents=True, exist_ok=True, mode=0o700)
+        jit.folder().mkdir(exist_ok=True, mode=0o700)
+        if jit.shared(jit.folder()):
+            return _told(
+                f"Others can write in {jit.folder()} or its parent, so no code is kept there: PyVRP searches.", 1
+            )
+        with (jit.folder() / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return 0 if jit.ready() else _compile()
+    except (OSError, RuntimeError) as wrong:
+        return _told(f"Compiled code can't be kept ({wrong}): plans are searched with PyVRP.", 1)
+    except ImportError as wrong:
+        return _told(f"numba can't be loaded ({wrong}): plans are searched with PyVRP.", 1)
+
+
+def _compile() -> int:
+    _told("Compiling the planner's inner loops, once (half a minute) ...")
+    began = time.monotonic()
+    jit.use()
+    from services.dispatch.planning.search import fleets
+    from services.dispatch.planning.search.ruin_recreate import Search
+    from tests.bench.routing.literature import Instance, Stop
+
+    stops = tuple(Stop(n, n, 1 if n else 0, 0, 999, 0, 0) for n in range(4))
+    Search(fleets.of_instance(Instance("", 2, 2, stops, True, 1)), 1, {0: [[1, 2]]}).cool_rounds(1.0, 0.5, 10)
+    (jit.folder() / jit.READY).touch()
+    for old in jit.root().glob("kernel-*"):
+        if old.stat().st_mtime < time.time() - OLD_S:
+            shutil.rmtree(old, ignore_errors=True)
+    return _told(f"Compiled in {time.monotonic() - began:.0f} s into {jit.folder()}")
+
+
+def _told(text: str, code: int = 0) -> int:
+    print(text, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

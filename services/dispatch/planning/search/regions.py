@@ -1,0 +1,40 @@
+"""A large fleet annealed in parts: vehicles that drive near each other together, cut along another line each time."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+
+from services.dispatch.planning.search.kernel.fleet import Fleet
+from services.dispatch.planning.search.ruin_recreate import Days
+
+
+def cut(fleet: Fleet, days: Days, parts: int, random: Random) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Vehicles and orders of each part, with about as many orders each. Empty vehicles and orders left out are dealt.
+
+    The line lies between two random orders far from each other: vehicles are sorted by how much nearer the one is.
+    """
+    n = fleet.orders
+    near = random.randint(1, n)
+    row = fleet.cost[0, near, 1 : n + 1]
+    far = 1 + int(random.choice(np.argsort(row)[-max(1, n // 10) :]))
+    tilt = fleet.cost[0, : n + 1, near].astype(np.float64) - fleet.cost[0, : n + 1, far]
+    served = {v: [order for trip in trips for order in trip] for v, trips in days.items()}
+    line = sorted(served, key=lambda v: (tilt[served[v]].mean(), v))
+    total = sum(len(orders) for orders in served.values())
+    vehicles: list[list[int]] = [[] for _ in range(parts)]
+    orders: list[list[int]] = [[] for _ in range(parts)]
+    seen = 0
+    for v in line:
+        part = min(parts - 1, parts * seen // max(1, total))
+        vehicles[part].append(v)
+        orders[part].extend(served[v])
+        seen += len(served[v])
+    idle = [v for v in range(len(fleet.kind)) if v not in served]
+    random.shuffle(idle)
+    for n_th, v in enumerate(idle):
+        vehicles[n_th % parts].append(v)
+    for order in sorted(set(range(1, n + 1)).difference(*orders)):
+        orders[random.randrange(parts)].append(order)
+    return [(tuple(v), tuple(o)) for v, o in zip(vehicles, orders, strict=True)]

@@ -1,0 +1,174 @@
+"""What the API reads: single statements, no locks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from contracts.events.catalog import MarketDayPut, SitePut
+from services.dispatch.domain.catalog import Catalog
+from services.dispatch.domain.wave import Wave
+from services.dispatch.planning.plan import Plan
+from services.dispatch.repository.rows import catalog_of, plan_of, wave_of
+from services.kit.transaction.outbox import Connection
+from services.kit.transaction.unit_of_work import Pool
+
+Row = dict[str, Any]
+_WAVES = """
+select w.*, coalesce(j.jobs, '{}') as jobs, p.version as plan_version, p.body as plan
+from wave w
+left join lateral (select jsonb_object_agg(state, n) as jobs from (
+  select state, count(*) as n from job where wave = w.id group by state) s) j on true
+left join lateral (select version, body from plan where wave = w.id order by version desc limit 1) p on true
+"""
+_ROUTE = """
+select job.*, r.name, r.phone, r.address, r.lat, r.lon
+from job join wave on wave.id = job.wave left join recipient r on r."order" = job."order"
+where courier = $1 and (job.state in ('assigned', 'loaded') or wave.state = 'released')
+order by eta, trip, stop, job.id
+"""
+_JOBS = """
+select * from job
+where ($1::uuid is null or "order" = $1) and ($2::text is null or wave = $2) and ($3::text is null or courier = $3)
+  and ($4::text is null or state = $4) and ($5::uuid is null or id > $5)
+order by id limit $6
+"""
+
+
+def _row(record: asyncpg.Record, *json: str) -> Row:
+    return dict(record) | {name: orjson.loads(record[name]) for name in json if record[name] is not None}
+
+
+def _wave(record: asyncpg.Record) -> Row:
+    row = _row(record, "jobs")
+    plan = plan_of(record["plan"]) if record["plan"] else None
+    figures = plan and {
+        "version": row["plan_version"],
+        "planner": plan.planner,
+        "routes": len(plan.routes),
+        "stops": plan.stops,
+        "metres": plan.metres,
+        "unserved": len(plan.unserved),
+    }
+    return row | {"wave": row["id"], "plan": figures}
+
+
+async def wave(pool: Pool, id: str) -> Row | None:
+    """A wave with its counts and the figures of its plan."""
+    record = await pool.fetchrow(f"{_WAVES} where w.id = $1", id)
+    return _wave(record) if record else None
+
+
+async def waves(pool: Pool, market_day: str | None, state: str | None, after: str, limit: int) -> list[Row]:
+    """Waves in order of id, those after `after`."""
+    where = "where ($1::text is null or market_day = $1) and ($2::text is null or state = $2) and w.id > $3"
+    found = await pool.fetch(f"{_WAVES} {where} order by w.id limit $4", market_day, state, after, limit)
+    return [_wave(record) for record in found]
+
+
+async def plan(reader: Pool | Connection, wave: str) -> tuple[int, Plan] | None:
+    """The plan that a wave goes by, and its version."""
+    return next(iter(await plans(reader, wave, 1)), None)
+
+
+async def plans(reader: Pool | Connection, wave: str, limit: int) -> list[tuple[int, Plan]]:
+    """The latest plans of a wave with their versions, the newest first."""
+    rows = await reader.fetch(
+        "select version, body from plan where wave = $1 order by version desc limit $2", wave, limit
+    )
+    return [(row["version"], plan_of(row["body"])) for row in rows]
+
+
+async def stops(pool: Pool, jobs: Sequence[UUID]) -> dict[UUID, Row]:
+    """What a plan's drawing needs of its jobs, with positions as far as they may be known."""
+    found = await pool.fetch(
+        'select job.id as job, "order", state, load_g, cold_ml, lat, lon '
+        'from job left join recipient using ("order") where job.id = any($1::uuid[])',
+        list(jobs),
+    )
+    return {row["job"]: dict(row) for row in found}
+
+
+async def station(pool: Pool, wave: str) -> tuple[float, float] | None:
+    """Where a wave starts: latitude and longitude."""
+    row = await pool.fetchrow(
+        "select (body->>'lat')::float as lat, (body->>'lon')::float as lon "
+        "from catalog join wave on key = 'station/' || station where wave.id = $1",
+        wave,
+    )
+    return (row["lat"], row["lon"]) if row else None
+
+
+async def jobs(
+    pool: Pool,
+    order: UUID | None,
+    wave: str | None,
+    courier: str | None,
+    state: str | None,
+    after: UUID | None,
+    limit: int,
+) -> list[Row]:
+    """Jobs in order of id, those after `after`."""
+    found = await pool.fetch(_JOBS, order, wave, courier, state, after, limit)
+    return [_row(record, "lines") | {"job": record["id"]} for record in found]
+
+
+async def job(pool: Pool, id: UUID) -> Row | None:
+    """A job with its tries and the evidence about it."""
+    record = await pool.fetchrow("select * from job where id = $1", id)
+    if record is None:
+        return None
+    tries = await pool.fetch(
+        "select n, courier, epoch, outcome, reason, recorded_at, clock_invalid, received_at from job_attempt "
+        "where job = $1 order by n",
+        id,
+    )
+    evidence = await pool.fetch(
+        "select courier, device, session, seq, kind, epoch, code_right, verdict, why, note, recorded_at, "
+        "clock_invalid, received_at from evidence where job = $1 order by received_at, device, session, seq",
+        id,
+    )
+    parts = {"job": id, "tries": list(map(dict, tries)), "evidence": list(map(dict, evidence))}
+    return _row(record, "lines") | parts
+
+
+async def route(pool: Pool, courier: str) -> list[Row]:
+    """A courier's jobs of the waves under way, with their recipients."""
+    return [_row(record, "lines") | {"job": record["id"]} for record in await pool.fetch(_ROUTE, courier)]
+
+
+async def knows(pool: Pool, key: str) -> bool:
+    """Whether a catalogue entry has arrived."""
+    return bool(await pool.fetchval("select exists (select from catalog where key = $1)", key))
+
+
+async def promise_basis(pool: Pool, market_day: str | None, at: datetime) -> tuple[Catalog, list[Wave], Counter[str]]:
+    """What a promise is made from: sites and market days, their waves, and how full these are.
+
+    Without a market day: all whose slot ended less than a day before `at`; those past their cutoff say why there is
+    no slot.
+    """
+    found = await pool.fetch(
+        "select wave.*, (select count(*) from job where job.wave = wave.id) as taken from wave "
+        "where market_day = $2 or ($2::text is null and slot_until > $1)",
+        at - timedelta(days=1),
+        market_day,
+    )
+    days = sorted({row["market_day"] for row in found} | ({market_day} if market_day else set()))
+    entries = await pool.fetch(
+        "select type, body from catalog where type = $1 or key = any($2::text[])",
+        SitePut.TYPE,
+        [f"market-day/{day}" for day in days],
+    )
+    return catalog_of(entries), [wave_of(row) for row in found], Counter({row["id"]: row["taken"] for row in found})
+
+
+def market_days(catalog: Catalog) -> list[MarketDayPut]:
+    """The market days among the entries, by date."""
+    return sorted((e for e in catalog.entries.values() if isinstance(e, MarketDayPut)), key=lambda day: day.date)

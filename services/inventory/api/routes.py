@@ -1,0 +1,5 @@
+"""The service's HTTP routes."""
+
+from services.inventory.api import allotment, lot, stock
+
+ROUTERS = (lot.router, stock.router, allotment.router)

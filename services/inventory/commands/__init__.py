@@ -1,0 +1,1 @@
+"""Use cases of inventory, called by routes and handlers alike."""

@@ -1,0 +1,14 @@
+"""What inventory alone can measure of its health."""
+
+from __future__ import annotations
+
+from prometheus_client import Gauge
+
+from services.kit.transaction.outbox import Reader
+
+OVERDRAWN = Gauge("halfday_overdrawn", "Units that terminals sold beyond what they were lent, in open allotments")
+
+
+async def overdrawn(pool: Reader) -> None:
+    """Reads `OVERDRAWN`."""
+    OVERDRAWN.set(await pool.fetchval("select coalesce(sum(overdrawn), 0)::float from allotment where not closed"))

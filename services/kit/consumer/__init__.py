@@ -1,0 +1,1 @@
+"""Consuming topics: subscriptions, batches in one transaction, dead letters."""

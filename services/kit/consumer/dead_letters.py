@@ -1,0 +1,246 @@
+"""Parking: what can't be handled waits in the database, in order, and blocks only its own scope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from contracts.topics import TOPICS
+from services.kit.consumer.delivery import Delivery, is_private
+from services.kit.faults import point
+from services.kit.telemetry.metrics import PARKED
+from services.kit.transaction import outbox
+from services.kit.transaction.message import Record
+from services.kit.transaction.outbox import LIMIT, Connection, Outgoing, Reader
+from services.kit.transaction.unit_of_work import CAUSED, UnitOfWork
+
+QUEUED = "queued behind a parked record of its scope"
+REPLACED = "replaced by a later record of its key"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One parked record as an operator sees it; `attempts` 0 means that it only queues behind another."""
+
+    id: int
+    consumer: str
+    scope: str
+    event_id: UUID
+    topic: str
+    partition: int
+    offset: int
+    headers: dict[str, str]
+    error: str
+    attempts: int
+    parked_at: datetime
+    discarded_at: datetime | None
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The parked record whose turn it is."""
+
+    id: int
+    record: Record
+
+
+async def blocked(conn: Connection, consumer: str, scopes: Iterable[str]) -> set[str]:
+    """Those of the scopes that are blocked, locked until the transaction ends: a redrive waits, or is waited for."""
+    rows = await conn.fetch(
+        "select scope from parked_scope where consumer = $1 and scope = any($2::text[]) order by scope for update",
+        consumer,
+        list(scopes),
+    )
+    return {row["scope"] for row in rows}
+
+
+async def park(uow: UnitOfWork, deliveries: Sequence[tuple[Delivery, str]]) -> None:
+    """Parks each delivery under the scope given with it, in order, and reports the first of a newly blocked scope."""
+    new = await uow.conn.fetch(
+        "insert into parked_scope (consumer, scope) select $1, s from unnest($2::text[]) as s "
+        "on conflict do nothing returning scope",
+        uow.consumer,
+        sorted({scope for _, scope in deliveries}),
+    )
+    await _insert(uow, deliveries)
+    unreported = {row["scope"] for row in new}
+    for delivery, scope in deliveries:
+        PARKED.labels(uow.consumer).inc()
+        if scope in unreported:
+            unreported.remove(scope)
+            uow.report(notice(uow.consumer, delivery, scope))
+    point("park.before_commit")
+
+
+async def _insert(uow: UnitOfWork, deliveries: Sequence[tuple[Delivery, str]]) -> None:
+    records = [delivery.record for delivery, _ in deliveries]
+    await uow.conn.execute(
+        'insert into parked (consumer, scope, event_id, topic, partition, "offset", key, headers, payload, error, '
+        "attempts) select $1, s, i, t, p, o, k, h::jsonb, v, e, a from unnest($2::text[], $3::uuid[], $4::text[], "
+        "$5::int[], $6::bigint[], $7::bytea[], $8::text[], $9::bytea[], $10::text[], $11::int[]) "
+        "with ordinality as r(s, i, t, p, o, k, h, v, e, a, n) order by n",
+        uow.consumer,
+        [scope for _, scope in deliveries],
+        [delivery.id for delivery, _ in deliveries],
+        [record.topic for record in records],
+        [record.partition for record in records],
+        [record.offset for record in records],
+        [record.key for record in records],
+        [orjson.dumps(record.headers).decode() for record in records],
+        [record.value for record in records],
+        [delivery.fault or QUEUED for delivery, _ in deliveries],
+        [delivery.attempts for delivery, _ in deliveries],
+    )
+
+
+def notice(consumer: str, delivery: Delivery, scope: str) -> Outgoing:
+    """The dead letter: the record's own bytes and type, with who parked it, why and whence in headers.
+
+    Empty for a private topic, and for a record that is as large as the broker allows.
+    """
+    record, topic = delivery.record, f"{consumer.partition('.')[0]}.dlq.v1"
+    id = CAUSED.id("\n".join((consumer, str(delivery.id), "kit.parked")))
+    value = b"" if is_private(record.topic) or len(record.value or b"") > LIMIT // 2 else record.value or b""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": str(id),
+        "ce_type": record.headers.get("ce_type", "unreadable"),
+        "ce_source": consumer.partition(".")[0],
+        "ce_subject": scope,
+        "ce_time": record.headers.get("ce_time", ""),
+        "ce_partitionkey": scope,
+        "ce_causationid": str(delivery.id),
+        "parked_consumer": consumer,
+        "parked_reason": delivery.fault or QUEUED,
+        "parked_topic": record.topic,
+        "parked_partition": str(record.partition),
+        "parked_offset": str(record.offset),
+    }
+    ascii_only = {name: text.encode("ascii", "replace").decode()[:1000] for name, text in headers.items()}
+    return Outgoing(topic, scope, scope, id, ascii_only, value)
+
+
+async def lock(conn: Connection, consumer: str, scope: str) -> bool:
+    """Locks the scope against arrivals; False when it is not blocked."""
+    return bool(await blocked(conn, consumer, [scope]))
+
+
+async def first(conn: Connection, consumer: str, scope: str, limit: int = 1) -> list[Head]:
+    """The first records of the scope's queue, in order; none when nothing waits."""
+    rows = await conn.fetch(
+        'select id, topic, partition, "offset", key, payload, headers from parked '
+        "where consumer = $1 and scope = $2 and discarded_at is null order by id limit $3",
+        consumer,
+        scope,
+        limit,
+    )
+    return [
+        Head(id, Record(topic, partition, offset, key, payload, orjson.loads(headers)))
+        for id, topic, partition, offset, key, payload, headers in rows
+    ]
+
+
+async def remove(conn: Connection, ids: Sequence[int]) -> None:
+    """Forgets parked records that were handled after all."""
+    await conn.execute("delete from parked where id = any($1::bigint[])", ids)
+
+
+async def unblock(conn: Connection, consumer: str, scope: str) -> None:
+    """Lets the scope flow again, unless something of it is still parked. Call it under `lock`."""
+    await conn.execute(
+        "delete from parked_scope where consumer = $1 and scope = $2 and not exists (select from parked p "
+        "where p.consumer = $1 and p.scope = $2 and p.discarded_at is null)",
+        consumer,
+        scope,
+    )
+
+
+async def clear(conn: Connection, consumer: str, scope: str) -> None:
+    """Forgets all that is parked under the scope and unblocks it. Call it under `lock`."""
+    await conn.execute(
+        "delete from parked where consumer = $1 and scope = $2 and discarded_at is null", consumer, scope
+    )
+    await unblock(conn, consumer, scope)
+
+
+async def failed_again(conn: Connection, id: int, error: str) -> None:
+    """Notes a redrive that did not help."""
+    await conn.execute("update parked set attempts = attempts + 1, error = $2 where id = $1", id, error)
+
+
+async def discard(conn: Connection, id: int, why: str) -> bool:
+    """Gives a parked record up for ever and keeps the reason; its scope flows when nothing else of it is parked.
+
+    Once more for the same reason is the same; False when there is no such parked record, or it was given up for
+    another one. A private record's content is deleted.
+    """
+    row = await conn.fetchrow("select consumer, scope, topic, event_id, why from parked where id = $1", id)
+    if row is None or row["why"] is not None:
+        return row is not None and row["why"] == why
+    if not await lock(conn, row["consumer"], row["scope"]):
+        return False
+    done: str = await conn.execute(
+        "update parked set discarded_at = now(), why = $2, payload = case when $3 then null else payload end "
+        "where id = $1 and discarded_at is null",
+        id,
+        why,
+        is_private(row["topic"]),
+    )
+    await outbox.drop(conn, row["event_id"])  # what the relay holds stands there too
+    await unblock(conn, row["consumer"], row["scope"])
+    return done == "UPDATE 1"
+
+
+async def replaced(conn: Connection, consumer: str, scopes: Sequence[str]) -> None:
+    """Gives up all that is parked under the scopes, for a later record of the key says all; they flow again.
+
+    Call it while the scopes are locked, by `blocked` or because this transaction blocked them.
+    """
+    await conn.execute(
+        "update parked set discarded_at = now(), why = $3, payload = case when topic = any($4::text[]) then null "
+        "else payload end where consumer = $1 and scope = any($2::text[]) and discarded_at is null",
+        consumer,
+        scopes,
+        REPLACED,
+        [topic.name for topic in TOPICS if topic.private],
+    )
+    await conn.execute("delete from parked_scope where consumer = $1 and scope = any($2::text[])", consumer, scopes)
+
+
+async def waiting(conn: Reader) -> tuple[int, float]:
+    """How many records are parked, and for how many seconds the oldest is (0 when none is)."""
+    ((n, age),) = await conn.fetch(
+        "select count(*), coalesce(extract(epoch from clock_timestamp() - min(parked_at)), 0)::float "
+        "from parked where discarded_at is null"
+    )
+    return n, age
+
+
+async def listing(conn: Connection, *, after: int = 0, limit: int = 100, id: int | None = None) -> list[DeadLetter]:
+    """What waits, oldest first, from `after` on; with `id` that one record, discarded or not."""
+    rows = await conn.fetch(
+        'select id, consumer, scope, event_id, topic, partition, "offset", headers, error, attempts, parked_at, '
+        "discarded_at, why from parked where id > $1 and case when $3::bigint is null then discarded_at is null "
+        "else id = $3 end order by id limit $2",
+        after,
+        limit,
+        id,
+    )
+    return [DeadLetter(**{**dict(row), "headers": orjson.loads(row["headers"])}) for row in rows]
+
+
+async def consumers_of(conn: Connection, scope: str) -> list[str]:
+    """The consumers for which the scope is blocked."""
+    rows = await conn.fetch("select consumer from parked_scope where scope = $1 order by consumer", scope)
+    return [row["consumer"] for row in rows]
+
+
+def fields(parked: DeadLetter) -> dict[str, Any]:
+    """A parked record as JSON."""
+    return {name: getattr(parked, name) for name in DeadLetter.__slots__}

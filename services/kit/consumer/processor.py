@@ -1,0 +1,243 @@
+"""Running deliveries through a book: one transaction for a run of them, transient errors retried, culprits parked."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import structlog
+
+from services.kit.clock import Clock
+from services.kit.consumer import dead_letters
+from services.kit.consumer.delivery import Delivery, reason
+from services.kit.database import is_transient
+from services.kit.faults import point
+from services.kit.telemetry import tracing
+from services.kit.telemetry.metrics import BATCH_SECONDS, HANDLED, LAST_BATCH
+from services.kit.transaction.message import Message, Record, Transient, Unprocessable
+from services.kit.transaction.unit_of_work import Pool, UnitOfWork, begin
+
+BUDGET_S = 20.0
+TRIES = 3
+REDRIVE_BATCH, REDRIVE_S = 100, 3.0
+"""A redrive is one request of an operator, and a scope may hold thousands of records."""
+_log = structlog.get_logger("halfday.handling")
+
+
+class Repository(Protocol):
+    """A service's identity map of the aggregates that one transaction touches; the only thing that knows its SQL."""
+
+    uow: UnitOfWork
+
+    async def load(self, messages: Sequence[Message[Any]]) -> None:
+        """Locks every head row that the messages need, sorted, then reads what hangs on them."""
+
+    async def save(self) -> None:
+        """Writes every change, set-based."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """How many parked records a redrive handled, the error of the one that stopped it, and whether time ran out."""
+
+    done: int
+    error: str | None = None
+    more: bool = False
+
+
+class BatchProcessor(ABC):
+    """How one consumer of a service deals with deliveries. `consumer` names it in inbox, parking and event ids."""
+
+    def __init__(
+        self,
+        consumer: str,
+        *,
+        pool: Pool,
+        clock: Clock,
+        open_repository: Callable[[UnitOfWork], Repository],
+        wake: Callable[[], None] | None,
+    ) -> None:
+        self.consumer = consumer
+        self.pool = pool
+        self.clock = clock
+        self._open_book = open_repository
+        self._wake = wake
+
+    @abstractmethod
+    def read(self, record: Record) -> Delivery | None:
+        """The record as a delivery, or None for one that this consumer has no use for. Never raises."""
+
+    async def _take(self, _uow: UnitOfWork, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Those still to be dealt with, decided before the head rows are locked."""
+        return list(deliveries)
+
+    async def _confirm(self, _uow: UnitOfWork, deliveries: Sequence[Delivery]) -> set[Any]:
+        """Ids of those still to be dealt with, decided after the head rows are locked."""
+        return {delivery.id for delivery in deliveries}
+
+    async def settle(self, deliveries: Sequence[Delivery], until: float | None = None) -> None:
+        """Each delivery's effect is committed or it is parked, in order, before this returns.
+
+        Raises `Transient` after about 20 s of trying (or at `until` on the monotonic clock): what was committed
+        stays, and the whole may be handed in again.
+        """
+        if not deliveries:
+            return
+        until = until or time.monotonic() + BUDGET_S
+        failures = 0
+        while True:
+            if failures and time.monotonic() > until:
+                raise Transient(f"{self.consumer} could not settle its batch in {BUDGET_S:.0f} s")
+            try:
+                await self._attempt(deliveries)
+                return
+            except Exception as error:
+                if is_transient(error):
+                    _log.warning("retry", consumer=self.consumer, error=type(error).__name__, failures=failures)
+                elif len(deliveries) > 1:
+                    await self._halve(deliveries, until)
+                    return
+                else:
+                    deliveries = [self._count(deliveries[0], error)]
+                failures += 1
+                await asyncio.sleep(min(5.0, 0.05 * 2**failures) * random.uniform(0.5, 1))
+
+    async def _halve(self, deliveries: Sequence[Delivery], until: float) -> None:
+        middle = len(deliveries) // 2
+        await self.settle(deliveries[:middle], until)
+        await self.settle(deliveries[middle:], until)
+
+    def _count(self, delivery: Delivery, error: Exception) -> Delivery:
+        """One more failed try; at the last one (the first, when no try can help) the delivery becomes a fault."""
+        if delivery.fault is not None:
+            raise error
+        attempts = delivery.attempts + 1
+        given_up = isinstance(error, Unprocessable) or attempts >= TRIES
+        text = reason(error, delivery.record.topic)
+        _log.warning("failed", consumer=self.consumer, id=str(delivery.id), error=text, attempts=attempts)
+        return delivery._replace(attempts=attempts, fault=text if given_up else None)
+
+    async def _attempt(self, deliveries: Sequence[Delivery]) -> None:
+        with BATCH_SECONDS.labels(self.consumer).time(), tracing.get().batch(self.consumer) as spans:
+            async with begin(self.pool, self.clock, consumer=self.consumer, wake=self._wake) as uow:
+                uow.spans = spans
+                fresh = await self._take(uow, deliveries)
+                handled = await self._deal(uow, fresh) if fresh else 0
+        point("effect.after_commit_before_ack")
+        HANDLED.labels(self.consumer).inc(handled)
+        LAST_BATCH.labels(self.consumer).set_to_current_time()
+
+    async def _deal(self, uow: UnitOfWork, fresh: Sequence[Delivery]) -> int:
+        scopes = {scope for delivery in fresh for scope in delivery.behind}
+        runs, parks, obsolete = _sort(fresh, await dead_letters.blocked(uow.conn, self.consumer, sorted(scopes)))
+        book = self._open_book(uow)
+        if runs:
+            await book.load([delivery.message for delivery in runs if delivery.message])
+        confirmed = await self._confirm(uow, fresh)
+        runs = [delivery for delivery in runs if delivery.id in confirmed]
+        parks = [(delivery, scope) for delivery, scope in parks if delivery.id in confirmed]
+        if runs:
+            await self._run(uow, book, runs)
+        if obsolete.scopes:
+            shown = [(delivery, scope) for delivery, scope in obsolete.parks if delivery.id in confirmed]
+            if shown:
+                await dead_letters.park(uow, shown)
+            await dead_letters.replaced(uow.conn, self.consumer, sorted(obsolete.scopes))
+        if parks:
+            await dead_letters.park(uow, parks)
+        return len(runs)
+
+    async def _run(self, uow: UnitOfWork, book: Repository, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            if delivery.handler and delivery.message:
+                uow.cause = delivery.message
+                uow.spans.parent_of(delivery.message)  # its span begins here, also when it causes nothing
+                delivery.handler(book, delivery.message)
+        uow.cause = None
+        await book.save()
+
+    async def redrive(self, scope: str) -> Redriven:
+        """Handles what is parked under the scope, in order, in batches; unblocks it when all is done.
+
+        Stops at the first that fails again, and after about 3 s. Nothing parked: does nothing. Transient errors are
+        raised.
+        """
+        done, size, until = 0, REDRIVE_BATCH, time.monotonic() + REDRIVE_S
+        while True:
+            if done and time.monotonic() > until:
+                return Redriven(done, more=True)
+            heads: list[dead_letters.Head] = []
+            try:
+                with tracing.get().batch(self.consumer) as spans:
+                    async with begin(self.pool, self.clock, consumer=self.consumer, wake=self._wake) as uow:
+                        uow.spans = spans
+                        heads = await self._heads(uow, scope, size)
+                        await self._again(uow, heads)
+            except Exception as error:
+                if is_transient(error) or not heads:
+                    raise
+                if len(heads) > 1:
+                    size = 1  # finds the one that fails
+                    continue
+                text = reason(error, heads[0].record.topic)
+                async with begin(self.pool, self.clock, consumer=self.consumer) as uow:
+                    await dead_letters.failed_again(uow.conn, heads[0].id, text)
+                return Redriven(done, text)
+            if not heads:
+                return Redriven(done)
+            done += len(heads)
+
+    async def _heads(self, uow: UnitOfWork, scope: str, limit: int) -> list[dead_letters.Head]:
+        """The first of the scope's queue under the scope's lock; an empty queue is unblocked."""
+        if not await dead_letters.lock(uow.conn, self.consumer, scope):
+            return []
+        heads = await dead_letters.first(uow.conn, self.consumer, scope, limit)
+        if not heads:
+            await dead_letters.unblock(uow.conn, self.consumer, scope)
+        return heads
+
+    async def _again(self, uow: UnitOfWork, heads: Sequence[dead_letters.Head]) -> None:
+        deliveries = [found for head in heads if (found := self.read(head.record))]
+        if faults := [found.fault for found in deliveries if found.message is None]:
+            raise Unprocessable(faults[0])
+        if deliveries:
+            book = self._open_book(uow)
+            await book.load([delivery.message for delivery in deliveries if delivery.message])
+            await self._run(uow, book, deliveries)
+        if heads:
+            await dead_letters.remove(uow.conn, [head.id for head in heads])
+
+
+class _Obsolete(NamedTuple):
+    """Scopes of which a later delivery replaces all that is parked, and what this batch parked there before it."""
+
+    scopes: set[str]
+    parks: list[tuple[Delivery, str]]
+
+
+def _sort(fresh: Sequence[Delivery], blocked: set[str]) -> tuple[list[Delivery], list[tuple[Delivery, str]], _Obsolete]:
+    """What can run, and what must be parked under which scope: faults, and all behind a blocked scope, in order."""
+    runs: list[Delivery] = []
+    parks: list[tuple[Delivery, str]] = []
+    obsolete = _Obsolete(set(), [])
+    for delivery in fresh:
+        hit = delivery.behind & blocked
+        if hit and delivery.replaces:
+            blocked -= hit
+            obsolete.scopes.update(hit)
+            obsolete.parks.extend(park for park in parks if park[1] in hit)
+            parks = [park for park in parks if park[1] not in hit]
+            runs.append(delivery)
+        elif hit:
+            parks.append((delivery._replace(fault=None), delivery.scope if delivery.scope in hit else min(hit)))
+        elif delivery.fault is not None:
+            parks.append((delivery, delivery.scope))
+            blocked.add(delivery.scope)
+        else:
+            runs.append(delivery)
+    return runs, parks, obsolete

@@ -1,0 +1,200 @@
+"""Consuming a topic: a batch is one transaction, each event's effect comes once, whatever comes in."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+from faststream.exceptions import NackMessage
+from faststream.kafka import KafkaBroker
+from faststream.middlewares import AckPolicy
+
+from contracts.envelope import Envelope, Event, Unreadable, read_envelope
+from services.kit.clock import Clock
+from services.kit.consumer.delivery import SCOPE_LIMIT, Delivery, Handler, clean, is_compacted, reason, unreadable
+from services.kit.consumer.processor import BatchProcessor, Repository
+from services.kit.faults import point
+from services.kit.ids import quick
+from services.kit.settings import Settings
+from services.kit.telemetry.metrics import DUPLICATES, UNKNOWN
+from services.kit.transaction import inbox
+from services.kit.transaction.message import ERASED, DeadlineReached, Erased, Message, Record, Transient
+from services.kit.transaction.unit_of_work import Pool, UnitOfWork
+
+MAX_RECORDS = 500
+Models = Mapping[str, type[Event]]
+"""Every type that there is, by its name in `ce_type`."""
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """A topic (without prefix) and what a service does with it, by the class of the data.
+
+    Records of the topic's other types are passed over unread, from the first. A type that this version does not know is
+    passed over when its sender says that this service does not read it, else parked without blocking its subject.
+    `blocking_by_key`: a record without a readable subject blocks its key; False where many subjects share a
+    key (a stock pool), there it blocks nothing.
+    """
+
+    topic: str
+    handlers: Mapping[type[Event] | type[DeadlineReached] | type[Erased], Handler] = field(hash=False)
+    blocking_by_key: bool = True
+
+
+class Processor(BatchProcessor):
+    """Handles a service's batches of one topic; works without a broker, so tests hand records in directly."""
+
+    def __init__(
+        self,
+        service: str,
+        subscription: Subscription,
+        *,
+        pool: Pool,
+        clock: Clock,
+        open_repository: Callable[[UnitOfWork], Repository],
+        models: Models,
+        wake: Callable[[], None] | None = None,
+    ) -> None:
+        consumer = f"{service}.{subscription.topic}"
+        super().__init__(consumer, pool=pool, clock=clock, open_repository=open_repository, wake=wake)
+        self.subscription = subscription
+        self._service = service
+        self._models = {type: model for type, model in models.items() if subscription.topic == model.TOPIC}
+        self._passed_over = {type for type, model in self._models.items() if model not in subscription.handlers}
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """The effect of every record is committed, or the record is parked, before this returns.
+
+        Records of a partition take effect in the order of their offsets. Raises `Transient` when the world stays
+        away for about 20 s; then the same batch may come again.
+        """
+        ordered = sorted(records, key=lambda record: (record.partition, record.offset))
+        await self.settle([found for record in ordered if (found := self.read(record))])
+
+    def read(self, record: Record) -> Delivery | None:
+        """The record as a delivery: ready to run, or with its fault; None when its type is none of our business."""
+        if record.headers.get("ce_type") in self._passed_over and record.value is not None:
+            return None
+        by_key = self.subscription.blocking_by_key
+        try:
+            envelope = read_envelope(record.headers)
+            if not 0 < len(envelope.subject) <= SCOPE_LIMIT:
+                raise Unreadable(f"ce_subject has {len(envelope.subject)} characters")
+        except Unreadable as wrong:
+            return unreadable(record, str(wrong)[:300], by_key=by_key)
+        envelope = envelope._replace(id=quick(envelope.id))
+        if record.value is not None and envelope.type not in self._models:
+            return self._unknown(envelope, record)
+        key = clean(record.key) if by_key and record.key else envelope.subject
+        waits = frozenset((envelope.subject, key))
+        try:
+            data = self._data(envelope, record)
+        except Exception as wrong:  # whatever the decoder dislikes
+            fault = reason(wrong, record.topic)
+            return Delivery(record, envelope.id, envelope.subject, waits, fault=fault)
+        handler = self.subscription.handlers.get(type(data))
+        if handler is None:  # erased, and nobody here ever kept it
+            return None
+        message = Message(envelope, data, record)
+        return Delivery(record, envelope.id, envelope.subject, waits, message, handler)
+
+    def _unknown(self, envelope: Envelope, record: Record) -> Delivery | None:
+        """A type of a newer version. Parked, it waits under the name of the type, so its subject flows on.
+
+        On a compacted topic it waits under its subject, where the next record that can be read replaces it: handled
+        later, it would bring an older state back.
+        """
+        is_ours = envelope.readers is None or self._service in envelope.readers.split(",")
+        UNKNOWN.labels(self.consumer, "parked" if is_ours else "passed over").inc()
+        if not is_ours:
+            return None
+        scope = envelope.type[:SCOPE_LIMIT] or "no type"
+        fault = f"no type {envelope.type!r} is known on this topic; upgrade this service, then redrive the scope"[:300]
+        if is_compacted(record.topic):
+            scope = envelope.subject
+        return Delivery(record, envelope.id, scope, frozenset({scope}), fault=fault)
+
+    def _data(self, envelope: Envelope, record: Record) -> Event | Erased:
+        if record.value is not None:
+            return self._models[envelope.type].model_validate_json(record.value)
+        if envelope.type != ERASED and Erased not in self.subscription.handlers:
+            raise ValueError("the value is null, and nothing is ever erased from this topic")
+        return Erased(clean(record.key or b""))
+
+    async def _take(self, _uow: UnitOfWork, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        fresh = await inbox.claim(_uow.conn, self.consumer, (delivery.id for delivery in deliveries))
+        point("inbox.after_insert")
+        taken: list[Delivery] = []
+        for delivery in deliveries:
+            if delivery.id in fresh:
+                fresh.remove(delivery.id)  # a batch may hold the same event twice: only the first counts
+                taken.append(delivery)
+        DUPLICATES.labels(self.consumer).inc(len(deliveries) - len(taken))
+        return taken
+
+
+def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> Any:
+    """Lets the broker feed the processor: positions are committed only after `handle` returned, and an error brings
+    the whole batch again. One subscriber, one group, one topic; returned for those who ask how far it is.
+    """
+    topic = processor.subscription.topic
+    subscriber = broker.subscriber(
+        settings.prefix + topic,
+        batch=True,
+        group_id=settings.prefix + processor.consumer,
+        group_instance_id=settings.instance or None,
+        auto_offset_reset="earliest",
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        session_timeout_ms=10_000,
+        max_poll_interval_ms=60_000,
+        no_reply=True,
+        parser=_parse,
+        decoder=_decode,
+    )
+
+    subscriber.get_msg = _poll  # type: ignore[method-assign]
+
+    @subscriber
+    async def on_batch(records: Sequence[Any]) -> None:
+        try:
+            await processor.handle([_record(topic, record) for record in records])
+        except Transient as away:
+            # FastStream has no delay of its own: a bare nack comes back over a thousand times a second.
+            await asyncio.sleep(random.uniform(0.5, 1.0))
+            raise NackMessage from away
+        except Exception:
+            await asyncio.sleep(random.uniform(0.5, 1.0))
+            raise
+
+    return subscriber
+
+
+async def _poll(consumer: Any) -> tuple[Any, ...]:
+    """Waits for records and returns at once when there are any. FastStream's own polls for a few milliseconds and is
+    blind for as long again: latency when long, a hundred wake-ups a second when short.
+    """
+    found = await consumer.getmany(timeout_ms=1000, max_records=MAX_RECORDS)
+    return tuple(chain.from_iterable(found.values()))
+
+
+async def _parse(records: tuple[Any, ...], original: Any) -> Any:
+    """FastStream's own message around the raw records. Its parser decodes header bytes and dies of bad ones, so it
+    never sees them (https://github.com/ag2ai/faststream/issues/2458).
+    """
+    bare = type(records[0])(**{**vars(records[0]), "headers": ()})
+    message = await original((bare,))
+    message.raw_message = records
+    return message
+
+
+async def _decode(message: Any, _original: Any) -> Any:
+    return message.raw_message
+
+
+def _record(topic: str, raw: Any) -> Record:
+    headers = {name: clean(value or b"") for name, value in raw.headers}
+    return Record(topic, raw.partition, raw.offset, raw.key, raw.value, headers)

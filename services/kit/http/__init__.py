@@ -1,0 +1,1 @@
+"""The HTTP edge: application, problems, idempotency keys, group commit, fast path."""

@@ -1,0 +1,140 @@
+"""Idempotency keys: the same request again gets the same answer, another request under its key is a conflict."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+import asyncpg
+import orjson
+from pydantic import BaseModel
+
+from services.kit.transaction.outbox import Connection
+
+# We promise that a request may be repeated for 14 days, plus a margin.
+KEEP_DAYS = 15
+
+
+class Seen(Enum):
+    """What a key turned out to be."""
+
+    NEW = "new"
+    REPEAT = "repeat"
+    TWIN = "twin"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """One request's fate: NEW must be done now; REPEAT was answered with `status` and `response` before (None when
+    the answer was not remembered); TWIN is the same as the request at index `twin_of` of this very call; CONFLICT
+    has the key of another request.
+    """
+
+    seen: Seen
+    status: int | None = None
+    response: bytes | None = None
+    twin_of: int | None = None
+
+
+def content_hash(content: BaseModel | Mapping[str, Any]) -> bytes:
+    """SHA-256 of the parsed content: the same for any spelling, order of fields, or offset of an instant."""
+    data = content.model_dump() if isinstance(content, BaseModel) else content
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+    return hashlib.sha256(orjson.dumps(data, option=options, default=_plain)).digest()
+
+
+def _plain(value: object) -> str:
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) and value.tzinfo else str(value)
+
+
+async def replay_or_claim(conn: Connection, scope: str, keys: Sequence[str], hashes: Sequence[bytes]) -> list[Replay]:
+    """One verdict per key, in order; what is NEW is claimed until the transaction ends. Two statements, three when
+    there are conflicts, which are kept.
+
+    Waits for a concurrent transaction that has claimed one of the keys, and then sees its answer.
+    """
+    first: dict[str, int] = {}
+    for index, key in enumerate(keys):
+        first.setdefault(key, index)
+    claimed = await _claim(conn, scope, {key: hashes[index] for key, index in first.items()})
+    known = await _known(conn, scope, [key for key in first if key not in claimed])
+    verdicts = [
+        _judge(hashes[index], first[key], index, hashes[first[key]], known.get(key)) for index, key in enumerate(keys)
+    ]
+    conflicts = [(k, h) for k, h, v in zip(keys, hashes, verdicts, strict=True) if v.seen is Seen.CONFLICT]
+    if conflicts:
+        await _keep(conn, scope, conflicts)
+    return verdicts
+
+
+def _judge(mine: bytes, first: int, index: int, firsts: bytes, known: asyncpg.Record | None) -> Replay:
+    if known is not None:
+        same = mine == known["body_hash"]
+        return Replay(Seen.REPEAT, known["status"], known["response"]) if same else Replay(Seen.CONFLICT)
+    if first == index:
+        return Replay(Seen.NEW)
+    return Replay(Seen.TWIN, twin_of=first) if mine == firsts else Replay(Seen.CONFLICT)
+
+
+async def _claim(conn: Connection, scope: str, hashes: Mapping[str, bytes]) -> set[str]:
+    # In key order, so that two transactions with the same keys can't wait in a circle.
+    rows = await conn.fetch(
+        "insert into idempotency (scope, key, body_hash) "
+        "select $1, k, h from unnest($2::text[], $3::bytea[]) as r(k, h) order by k "
+        "on conflict do nothing returning key",
+        scope,
+        list(hashes),
+        list(hashes.values()),
+    )
+    return {row["key"] for row in rows}
+
+
+async def _known(conn: Connection, scope: str, keys: Sequence[str]) -> dict[str, asyncpg.Record]:
+    if not keys:
+        return {}
+    rows = await conn.fetch(
+        "select key, body_hash, status, response from idempotency where scope = $1 and key = any($2::text[])",
+        scope,
+        keys,
+    )
+    return {row["key"]: row for row in rows}
+
+
+async def _keep(conn: Connection, scope: str, conflicts: Sequence[tuple[str, bytes]]) -> None:
+    await conn.execute(
+        "insert into idempotency_conflict as old (scope, key, body_hash) "
+        "select distinct $1, k, h from unnest($2::text[], $3::bytea[]) as r(k, h) order by k, h "
+        "on conflict (scope, key, body_hash) do update set seen = old.seen + 1, last_at = now()",
+        scope,
+        [key for key, _ in conflicts],
+        [content for _, content in conflicts],
+    )
+
+
+async def remember(conn: Connection, scope: str, answers: Mapping[str, tuple[int, bytes]]) -> None:
+    """Stores the status and body that were answered under each key, in the transaction that claimed it."""
+    if answers:
+        await conn.execute(
+            "update idempotency i set status = s, response = r "
+            "from unnest($2::text[], $3::smallint[], $4::bytea[]) as a(k, s, r) where i.scope = $1 and i.key = k",
+            scope,
+            list(answers),
+            [status for status, _ in answers.values()],
+            [response for _, response in answers.values()],
+        )
+
+
+async def prune(conn: Connection, limit: int = 5_000) -> int:
+    """Forgets up to `limit` requests older than 15 days; how many."""
+    done: str = await conn.execute(
+        "delete from idempotency where ctid = any(array(select ctid from idempotency "
+        "where created_at < now() - make_interval(days => $1) limit $2))",
+        KEEP_DAYS,
+        limit,
+    )
+    return int(done.split()[-1])

@@ -1,0 +1,217 @@
+"""Errors as RFC 9457 `application/problem+json`: raise a `Problem` anywhere below a route."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from services.kit.database import is_transient
+from services.kit.http.group_commit import Overloaded
+from services.kit.telemetry.sampling import Repeats, is_told, kind_of
+from services.kit.transaction.outbox import TooLarge
+
+_log = structlog.get_logger("halfday.http")
+_failures = Repeats()
+_CODES = {400: "malformed", 401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}
+_CODES |= {409: "conflict", 413: "too-large", 415: "unsupported-media-type", 422: "unprocessable", 429: "too-many"}
+_CODES |= {500: "internal", 503: "unavailable"}
+_FAULTS = 100
+_TEXTS = ("type", "title", "detail", "instance", "code")
+_FAULT = {"type": "object", "properties": {"pointer": {"type": "string"}, "message": {"type": "string"}}}
+_SCHEMA = {
+    "type": "object",
+    "required": [*_TEXTS, "status", "errors"],
+    "properties": {name: {"type": "string"} for name in _TEXTS}
+    | {"status": {"type": "integer"}, "errors": {"type": "array", "items": _FAULT}},
+}
+_CONTENT = {"content": {"application/problem+json": {"schema": _SCHEMA}}}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "The request can't be done as it is", **_CONTENT},
+    "5XX": {"description": "Not now, or our fault; 503 may be repeated with the same key", **_CONTENT},
+}
+"""What OpenAPI says about errors, for every route."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputError:
+    """One thing wrong with a request: where (`#/lines/0/item` in the body, `query/limit` elsewhere) and what."""
+
+    pointer: str
+    message: str
+
+
+class Problem(Exception):
+    """An answer that is an error. `code` is stable and for programs, `title` and `detail` are for people."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str = "",
+        *,
+        errors: Sequence[InputError] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {code}: {detail or title}")
+        self.status, self.code, self.title, self.detail = status, code, title, detail
+        self.errors, self.headers = tuple(errors), dict(headers or {})
+
+    def body(self, instance: str) -> dict[str, Any]:
+        """The members of the problem document for the request path `instance`."""
+        return {
+            "type": f"urn:halfday:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail or self.title,
+            "instance": instance,
+            "code": self.code,
+            "errors": [{"pointer": e.pointer, "message": e.message} for e in self.errors],
+        }
+
+    def response(self, instance: str) -> Response:
+        """The HTTP response that carries this problem."""
+        content = orjson.dumps(self.body(instance))
+        return Response(content, self.status, self.headers, media_type="application/problem+json")
+
+
+def not_found(what: str) -> Problem:
+    """404: `what` doesn't exist."""
+    return Problem(404, "not-found", "Not found", f"{what} does not exist")
+
+
+def conflict(detail: str, code: str = "conflict") -> Problem:
+    """409: the request is well formed and contradicts what is already so."""
+    return Problem(409, code, "Conflict", detail)
+
+
+def unprocessable(pointer: str, message: str, code: str = "unprocessable") -> Problem:
+    """422: one value is unusable; `pointer` is a JSON pointer into the body (`/lines/0/item`)."""
+    return Problem(422, code, "Unusable content", message, errors=[InputError(_in_body(pointer), message)])
+
+
+def unavailable(retry_after: int = 1, detail: str = "", code: str = "unavailable") -> Problem:
+    """503: the outcome is unknown or a dependency is away; the same request again, with its key, is safe."""
+    detail = detail or "The outcome is not known; repeat the same request with the same key"
+    return Problem(503, code, "Try again", detail, headers={"Retry-After": str(retry_after)})
+
+
+def unauthorized(detail: str) -> Problem:
+    """401: no bearer token, or one that nobody here knows."""
+    return Problem(401, "unauthorized", "Not logged in", detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+def forbidden(detail: str) -> Problem:
+    """403: known, but not allowed to do this."""
+    return Problem(403, "forbidden", "Not allowed", detail)
+
+
+def install(app: FastAPI) -> None:
+    """The errors that routes are expected to raise become problem documents; `http.Unforeseen` answers the others."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    for kind in (Problem, Overloaded, TooLarge, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        app.add_exception_handler(kind, _failed)
+
+
+def invalid(errors: Sequence[Any], content: Any) -> Problem:
+    """422: what pydantic found wrong with `content`, the body as JSON values; the first hundred errors are named."""
+    faults = [InputError(_in_body(_pointer(e, e["loc"], content)), _message(e)) for e in errors[:_FAULTS]]
+    return _unusable(faults)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(e["type"] == "json_invalid" for e in found):
+        return Problem(400, "malformed", "Not JSON", str(found[0]["ctx"]["error"])).response(request.url.path)
+    return _unusable([_fault(e, error.body) for e in found[:_FAULTS]]).response(request.url.path)
+
+
+def _unusable(faults: Sequence[InputError]) -> Problem:
+    detail = f"{faults[0].pointer}: {faults[0].message}"
+    return Problem(422, "unprocessable", "Unusable content", detail, errors=faults)
+
+
+def _fault(error: Any, content: Any) -> InputError:
+    origin, *path = error["loc"]
+    if origin == "body":
+        return InputError(_in_body(_pointer(error, path, content)), _message(error))
+    return InputError("/".join(map(str, error["loc"])), _message(error))
+
+
+def _pointer(error: Any, path: Sequence[int | str], content: Any) -> str:
+    """The JSON pointer of an error's place. Pydantic's place also names the branch of a union, which isn't in the
+    body: what can't be found there is left out, but for a field that is missing.
+    """
+    found, here = [], content
+    for n, part in enumerate(path):
+        if isinstance(here, dict | list) and (part in here if isinstance(here, dict) else isinstance(part, int)):
+            here = here[part]  # type: ignore[index]
+        elif content is not None and not (n == len(path) - 1 and error["type"] == "missing"):
+            continue
+        found.append(f"/{str(part).replace('~', '~0').replace('/', '~1')}")
+    return "".join(found)
+
+
+def _message(error: Any) -> str:
+    """What is wrong; of our own rules their words alone, without pydantic's "Value error, "."""
+    own = error["type"] in {"value_error", "assertion_error"}
+    return str(error["ctx"]["error"]) if own and error.get("ctx") else str(error["msg"])
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405 and (verb := _unknown_verb(request)):
+        return not_found(f"the action :{verb}").response(request.url.path)
+    code = _CODES.get(error.status_code, "error")
+    problem = Problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+    return problem.response(request.url.path)
+
+
+def _unknown_verb(request: Request) -> str | None:
+    """The `verb` of a path that ends with `:verb` where no route has it."""
+    _, is_one, verb = request.url.path.rpartition("/")[2].rpartition(":")
+    known = any(path.endswith(f":{verb}") for path in request.app.openapi()["paths"])
+    return verb if is_one and not known else None
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return of(error).response(request.url.path)
+
+
+def of(error: Exception) -> Problem:
+    """The problem that an exception means: transient is 503, overload 429, the unforeseen 500 and a log line.
+
+    The first of a kind in an hour is logged with its traceback, then its count at each doubling: a log must not grow
+    with what strangers send.
+    """
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, Overloaded):
+        return Problem(429, "too-many", "Too many requests", str(error), headers={"Retry-After": "1"})
+    if isinstance(error, TooLarge):
+        return Problem(413, "too-large", "Too large", str(error))
+    if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
+        return Problem(422, "unprocessable", "Unusable content", "Text may not hold a NUL character")
+    if is_transient(error):  # CommitUnknown too: it is a ConnectionError
+        return unavailable()
+    times = _failures.count(kind_of(error))
+    if times == 1:
+        _log.error("request failed", exc_info=error)
+    elif is_told(times):
+        _log.error("request failed again", error=type(error).__name__, times=times)
+    return Problem(500, "internal", "Our fault", "Something here is broken; it was logged")
+
+
+def _in_body(pointer: str) -> str:
+    return pointer if pointer.startswith("#") else f"#{pointer}"

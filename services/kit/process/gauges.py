@@ -1,0 +1,84 @@
+"""The golden signals that no message passes by: measured every few seconds in the worker, for `/metrics`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+import structlog
+
+from services.kit.clock import Clock
+from services.kit.consumer import dead_letters
+from services.kit.process.service import Context
+from services.kit.telemetry.metrics import LAG, MISSING, OUTBOX_AGE, OVERDUE, PARKED_AGE, PARKED_NOW, SIGNALS_FAILED
+from services.kit.transaction import deadlines, outbox
+from services.kit.transaction.unit_of_work import Pool
+from services.kit.uploads import sessions
+
+EVERY_S = 5.0
+KAFKA_S = 3.0
+_log = structlog.get_logger("halfday.signals")
+
+
+async def watch(context: Context, subscribers: Mapping[str, Any]) -> None:
+    """Measures until cancelled; `subscribers` are FastStream's, by consumer. Each value is measured on its own: one
+    that can't be stays as it was and counts in `SIGNALS_FAILED`, the others go on.
+    """
+    while True:
+        await measure(context)
+        for consumer, subscriber in subscribers.items():
+            if subscriber.consumer is not None:
+                await _try(f"lag of {consumer}", _set_lag(consumer, subscriber.consumer))
+        await asyncio.sleep(EVERY_S)
+
+
+async def measure(context: Context) -> None:
+    """Reads once what the service's database says, a few short statements, into the gauges."""
+    pool, clock = context.pool, context.clock
+    await _try("outbox", _outbox(pool))
+    await _try("parked", _parked(pool))
+    await _try("deadlines", _overdue(pool, clock))
+    await _try("missing uploads", _missing(pool))
+    for signal in context.service.signals:
+        await _try(signal.__name__, signal(pool))
+
+
+async def _try(name: str, measuring: Awaitable[None]) -> None:
+    try:
+        await measuring
+    except Exception as error:  # whatever it is, work goes on unmeasured
+        SIGNALS_FAILED.inc()
+        _log.warning("not measured", signal=name, error=type(error).__name__)
+
+
+async def _outbox(pool: Pool) -> None:
+    OUTBOX_AGE.set(await outbox.oldest(pool))
+
+
+async def _parked(pool: Pool) -> None:
+    parked, age = await dead_letters.waiting(pool)
+    PARKED_NOW.set(parked)
+    PARKED_AGE.set(age)
+
+
+async def _overdue(pool: Pool, clock: Clock) -> None:
+    OVERDUE.set(await deadlines.lateness(pool, clock.now(), clock.real()))
+
+
+async def _missing(pool: Pool) -> None:
+    found = await sessions.missing(pool)
+    MISSING.clear()
+    for owner, missing in found.items():
+        MISSING.labels(owner).set(missing)
+
+
+async def _set_lag(consumer: str, reader: Any) -> None:
+    LAG.labels(consumer).set(await _lag(reader))
+
+
+async def _lag(consumer: Any) -> int:
+    """How far the end of the log is ahead of what was taken, over the partitions that this process has."""
+    async with asyncio.timeout(KAFKA_S):
+        ends = await consumer.end_offsets(consumer.assignment())
+        return sum([max(0, end - await consumer.position(partition)) for partition, end in ends.items()])

@@ -1,0 +1,191 @@
+"""One running process: what a role consists of, in which order it starts, and in which it stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from services.kit.clock_feed import feed_of
+from services.kit.consumer.subscription import subscribe
+from services.kit.database import is_transient
+from services.kit.http import health, idempotency
+from services.kit.http.app import create_app
+from services.kit.kafka import make_broker
+from services.kit.process import dead_letters_api, gauges, readiness
+from services.kit.process.service import Context, Service, boot
+from services.kit.relay.relay import Relay
+from services.kit.settings import Settings
+from services.kit.startup_retry import wait_for
+from services.kit.telemetry import tracing
+from services.kit.telemetry.logs import watch_loop
+from services.kit.transaction import inbox, numbering
+from services.kit.transaction.outbox import Waker
+from services.kit.transaction.unit_of_work import Pool
+from services.kit.uploads import flags_api
+
+UPKEEP_SECONDS = 3600.0
+FLUSH_SECONDS = 2.0
+_log = structlog.get_logger("halfday.process")
+
+
+class Runtime:
+    """Starts a role and keeps it running; when any essential part ends, so does `run`, with that part's error.
+
+    `stop` ends what was started, last first: the API stops accepting, consumers finish the batch in hand, the relay
+    publishes what they left, then the rest. Nothing is lost where it is cut short: all of it comes again.
+    """
+
+    def __init__(self, service: Service, role: str, settings: Settings) -> None:
+        self._service, self._role, self._settings = service, role, settings
+        self._health = health.Readiness()
+        self._ending = AsyncExitStack()
+        self._essential: list[asyncio.Task[None]] = []
+
+    async def run(self) -> None:
+        """Runs until cancelled. Raises what the first part that ended raised."""
+        works = self._role in {"worker", "all"}
+        self._ending.push_async_callback(tracing.start(self._service.name, self._settings.instance).stop)
+        self._health.waiting_for = "PostgreSQL and migrations"
+        if works:
+            # First of all, so that /ready can say what the process waits for.
+            app = Starlette(routes=health.routes(self._service.name, self._health))
+            await self._listen(app, self._settings.health_port)
+        context = await boot(self._service, self._settings)
+        self._ending.push_async_callback(_close, context.pool)
+        wake = asyncio.Event()
+        context = replace(context, wake=wake.set if works else self._waker())
+        self._start("loop watch", watch_loop())
+        if feed := feed_of(self._settings):
+            self._start("clock", feed.follow(context.clock))
+        if works:
+            await self._work(context, wake)
+        if self._role in {"api", "all"}:
+            await self._answer(context)
+        self._health.waiting_for = None
+        _log.info("serving", instance=self._settings.instance)
+        done, _ = await asyncio.wait(self._essential, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+            raise RuntimeError(f"{task.get_name()} ended by itself")
+
+    async def stop(self) -> None:
+        """Ends everything that `run` started, also when it had only begun."""
+        await self._ending.aclose()
+
+    async def _work(self, context: Context, wake: asyncio.Event) -> None:
+        kafka = readiness.Kafka(self._settings, readiness.topics_of(context))
+        self._ending.push_async_callback(kafka.close)
+        self._health.checks |= readiness.worker_checks(context, kafka)
+        self._health.waiting_for = "Kafka and its topics"
+        await wait_for("Kafka", kafka.require)
+        self._start("relay", Relay(self._service.name, self._settings, wake).run())
+        self._ending.push_async_callback(_flush, context.pool)
+        self._start("upkeep", _upkeep(context))
+        if sweeper := context.sweeper():
+            self._start("deadlines", sweeper.run())
+        for task in self._service.background:
+            self._start(task.__name__, _forever(task, context))
+        broker = make_broker(self._settings)
+        subscribers = {one.consumer: subscribe(broker, one, self._settings) for one in context.processors()}
+        self._ending.push_async_callback(broker.stop)
+        await broker.start()
+        self._start("signals", gauges.watch(context, subscribers))
+
+    async def _answer(self, context: Context) -> None:
+        self._health.checks |= readiness.api_checks(context)
+        routers = [*context.routers(), dead_letters_api.router, flags_api.router]
+        await self._listen(create_app(context, routers, self._health), self._settings.http_port)
+
+    def _waker(self) -> Callable[[], None]:
+        waker = Waker(self._settings.database_url)
+        self._start("waker", waker.run())
+        return waker
+
+    def _start(self, name: str, part: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(part, name=name)
+        self._essential.append(task)
+        self._ending.push_async_callback(_cancel, task)
+        return task
+
+    async def _listen(self, app: ASGIApp, port: int) -> None:
+        config = uvicorn.Config(
+            app,
+            host=self._settings.http_host,
+            port=port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+        server = _Server(config)
+        task = asyncio.create_task(server.serve(), name=f"http on {port}")
+        self._essential.append(task)
+        self._ending.push_async_callback(_end, server, task)
+        while not server.started and not task.done():  # noqa: ASYNC110 uvicorn has no event for it
+            await asyncio.sleep(0.01)
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to the process."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _end(server: uvicorn.Server, task: asyncio.Task[None]) -> None:
+    server.should_exit = True
+    await asyncio.wait({task})
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def _close(pool: Pool) -> None:
+    try:
+        async with asyncio.timeout(2):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
+async def _flush(pool: Pool) -> None:
+    """Gives the relay a moment to publish the last events; what stays is published after the next start."""
+    try:
+        async with asyncio.timeout(FLUSH_SECONDS):
+            while await pool.fetchval("select exists (select from outbox where not held)"):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    except Exception as error:  # Kafka or the database is away, and rows are safe where they are
+        _log.info("events stay in the outbox", reason=type(error).__name__)
+
+
+async def _upkeep(context: Context) -> None:
+    """Forgets what is old, once an hour, in small batches until there is no more."""
+    while True:
+        for prune in (idempotency.prune, inbox.prune, numbering.forget, numbering.keep):
+            try:
+                more = 1
+                while more:
+                    async with context.unit() as uow:
+                        more = await prune(uow.conn)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+        await asyncio.sleep(UPKEEP_SECONDS)
+
+
+async def _forever(task: Callable[[Context], Awaitable[None]], context: Context) -> None:
+    await task(context)

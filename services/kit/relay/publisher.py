@@ -1,0 +1,155 @@
+"""Sending rows to Kafka: one batch per partition at a time, every wait under a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Self
+
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
+from aiokafka.partitioner import murmur2
+
+from services.kit.faults import point
+from services.kit.kafka import UNREACHABLE, make_producer
+from services.kit.settings import Settings
+from services.kit.transaction.outbox import Row
+
+START_S, SEND_S, STOP_S = 10.0, 10.0, 3.0
+Acked = tuple[int, int, int]
+"""(row id, partition, offset)"""
+
+
+class PublishFailed(Exception):
+    """Not every row was acknowledged in time; `acked` are those that were. The rest may or may not stand in the log.
+
+    The publisher is of no more use: after a failed batch its partition answers out of sequence for ever
+    (https://github.com/aio-libs/aiokafka/issues/1017).
+    """
+
+    def __init__(self, text: str, acked: Sequence[Acked] = (), *, too_large: bool = False) -> None:
+        super().__init__(text)
+        self.acked = list(acked)
+        self.too_large = too_large
+
+
+class Publisher:
+    """A producer for as long as nothing goes wrong with it; an async context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer = make_producer(settings)
+
+    async def __aenter__(self) -> Self:
+        """Connects. Raises `PublishFailed` with the possible causes when Kafka can't be reached."""
+        try:
+            await asyncio.wait_for(self._producer.start(), START_S)
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._stop()
+            raise PublishFailed(UNREACHABLE.format(self._settings.kafka_bootstrap)) from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Disconnects within a few seconds, also when the broker is gone."""
+        await self._stop()
+
+    async def send(self, rows: Sequence[Row]) -> list[Acked]:
+        """Sends the rows, per partition in their order, and returns when Kafka has acknowledged all of them.
+
+        Raises `PublishFailed` after 10 s or with the first error.
+        """
+        acked: list[Acked] = []
+        try:
+            async with asyncio.timeout(SEND_S):
+                queues = await self._by_partition(rows)
+                while queues:
+                    await self._round(queues, acked)
+        except MessageSizeTooLargeError as error:
+            raise PublishFailed("Kafka finds a record too large", acked, too_large=True) from error
+        except (KafkaError, OSError, AssertionError) as error:
+            raise PublishFailed(f"{type(error).__name__}: {error}", acked) from error
+        except TimeoutError:
+            raise PublishFailed(f"Kafka did not acknowledge within {SEND_S:.0f} s", acked) from None
+        return acked
+
+    async def _by_partition(self, rows: Sequence[Row]) -> dict[tuple[str, int], deque[Row]]:
+        queues: dict[tuple[str, int], deque[Row]] = defaultdict(deque)
+        counts = {topic: await self._partitions(topic) for topic in {row.topic for row in rows}}
+        for row in rows:
+            queues[row.topic, _hash(row.key) % counts[row.topic]].append(row)
+        return queues
+
+    async def _partitions(self, topic: str) -> int:
+        """How many partitions the topic has. Asked before anything is sent: a send to a topic that does not exist
+        spins on the metadata for as long as the request may take.
+        """
+        name, client = self._settings.prefix + topic, self._producer.client
+        found = client.cluster.partitions_for_topic(name)
+        if found is None:
+            client.add_topic(name)
+            await client.force_metadata_update()
+            found = client.cluster.partitions_for_topic(name)
+        if found is None:
+            raise PublishFailed(f"topic {name} does not exist, or {self._settings.kafka_username} may not see it")
+        return len(found)
+
+    async def _round(self, queues: dict[tuple[str, int], deque[Row]], acked: list[Acked]) -> None:
+        """One batch of each partition. The next follows only when all are acknowledged, so that a later batch of a
+        partition can't arrive without an earlier one.
+        """
+        sent: dict[asyncio.Future[Any], tuple[int, list[Row]]] = {}
+        for (topic, partition), queue in list(queues.items()):
+            batch, taken = self._fill(queue)
+            future = await self._producer.send_batch(batch, self._settings.prefix + topic, partition=partition)
+            future.add_done_callback(_retrieve)
+            sent[future] = (partition, taken)
+            if not queue:
+                del queues[topic, partition]
+            point("relay.mid_batch")
+        try:
+            await asyncio.wait(sent)
+        finally:
+            for future, (partition, taken) in sent.items():
+                if future.done() and not future.cancelled() and future.exception() is None:
+                    first = future.result().offset  # -1 when the broker only says that it has them already
+                    acked.extend((row.id, partition, first + n if first >= 0 else -1) for n, row in enumerate(taken))
+        for future in sent:
+            future.result()
+
+    def _fill(self, queue: deque[Row]) -> tuple[Any, list[Row]]:
+        batch, taken = self._producer.create_batch(), []
+        while queue:
+            row = queue[0]
+            headers = [(name, value.encode()) for name, value in row.headers.items()]
+            if batch.append(key=row.key.encode(), value=row.payload, timestamp=None, headers=headers) is None:
+                break
+            taken.append(queue.popleft())
+        batch.close()
+        return batch, taken
+
+    async def _stop(self) -> None:
+        try:
+            await asyncio.wait_for(self._producer.stop(), STOP_S)
+        except (TimeoutError, KafkaError, OSError):
+            # With the broker gone stop() waits for its batches for ever, and cancelling it leaves the sender alive.
+            sender, accumulator = self._producer._sender, self._producer._message_accumulator
+            accumulator.fail_all(ProducerClosed())
+            for _ in range(2):  # the first cancel lets it wait for the requests in flight
+                if sender.sender_task is not None and not sender.sender_task.done():
+                    sender.sender_task.cancel()
+                    await asyncio.wait([sender.sender_task], timeout=0.2)
+            with contextlib.suppress(TimeoutError, KafkaError, OSError):
+                await asyncio.wait_for(self._producer.client.close(), STOP_S)
+
+
+@lru_cache(maxsize=4_096)  # about 1 MB; the records of one subject come close together
+def _hash(key: str) -> int:
+    """The positive hash by which Java's default partitioner picks a partition; slow in Python, so remembered."""
+    return int(murmur2(key.encode())) & 0x7FFFFFFF
+
+
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,1 @@
+"""One transaction of a service: unit of work, outbox, inbox, deadlines."""

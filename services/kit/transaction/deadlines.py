@@ -1,0 +1,81 @@
+"""The table of durable deadlines: set and removed in the business transaction, claimed by the sweeper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from services.kit.transaction.outbox import Connection, Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """What `UnitOfWork.due` sets; `n` is given by the table and differs at every setting."""
+
+    kind: str
+    subject: str
+    due_at: datetime
+    version: int
+    real: bool
+    n: int = 0
+
+
+async def save(conn: Connection, changes: Mapping[tuple[str, str], Deadline | None]) -> None:
+    """Sets and removes deadlines by (kind, subject), in sorted order, one statement for each."""
+    removed = sorted(key for key, deadline in changes.items() if deadline is None)
+    if removed:
+        await conn.execute(
+            "delete from deadline using unnest($1::text[], $2::text[]) as r(kind, subject) "
+            "where deadline.kind = r.kind and deadline.subject = r.subject",
+            *map(list, zip(*removed, strict=True)),
+        )
+    found = sorted((d for d in changes.values() if d is not None), key=lambda d: (d.kind, d.subject))
+    if found:
+        await conn.execute(
+            "insert into deadline (kind, subject, due_at, version, real) "
+            "select * from unnest($1::text[], $2::text[], $3::timestamptz[], $4::bigint[], $5::boolean[]) "
+            "on conflict (kind, subject) do update set due_at = excluded.due_at, version = excluded.version, "
+            "real = excluded.real, n = default",
+            [d.kind for d in found],
+            [d.subject for d in found],
+            [d.due_at for d in found],
+            [d.version for d in found],
+            [d.real for d in found],
+        )
+
+
+async def overdue(pool: asyncpg.Pool[asyncpg.Record], business: datetime, real: datetime, limit: int) -> list[Deadline]:
+    """The oldest that are due on their own clock, unlocked: only `claim` decides."""
+    rows = await pool.fetch(
+        "(select kind, subject, due_at, version, real, n from deadline where not real and due_at <= $1 "
+        "order by due_at limit $3) union all "
+        "(select kind, subject, due_at, version, real, n from deadline where real and due_at <= $2 "
+        "order by due_at limit $3)",
+        business,
+        real,
+        limit,
+    )
+    return [Deadline(**dict(row)) for row in rows]
+
+
+async def lateness(conn: Reader, business: datetime, real: datetime) -> float:
+    """For how many seconds, of its own clock, the longest overdue deadline has waited to fire; 0 when none is due."""
+    late: float = await conn.fetchval(
+        "select coalesce(greatest(0, extract(epoch from $1 - (select min(due_at) from deadline where not real)), "
+        "extract(epoch from $2 - (select min(due_at) from deadline where real))), 0)::float",
+        business,
+        real,
+    )
+    return late
+
+
+async def claim(conn: Connection, numbers: Sequence[int]) -> set[int]:
+    """Removes these deadlines and returns the `n` of those that still stood; another sweeper gets none of them.
+
+    Call it after the head rows are locked: commands remove deadlines under those locks.
+    """
+    rows = await conn.fetch("delete from deadline where n = any($1::bigint[]) returning n", list(numbers))
+    return {row["n"] for row in rows}

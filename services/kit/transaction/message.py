@@ -1,0 +1,82 @@
+"""What reaches a handler: a record as it stood in the log, its envelope, and its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, NamedTuple, TypeVar
+from uuid import UUID
+
+from contracts.envelope import Envelope
+
+E = TypeVar("E", covariant=True)
+DEADLINE_REACHED, ERASED = "kit.due", "kit.erased"
+
+
+class Record(NamedTuple):
+    """One record of a topic named without the deployment's prefix; header bytes that are not UTF-8 are repaired."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    """The data of a deadline that fired. It may be late and the world may have moved on: compare `version`."""
+
+    kind: str
+    subject: str
+    version: int
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The data of a tombstone: what stood under this key of a compacted topic is to be forgotten."""
+
+    key: str
+
+
+class Message(NamedTuple, Generic[E]):
+    """A record that could be read. `id` is the same at every delivery of the same event."""
+
+    envelope: Envelope
+    data: E
+    record: Record
+
+    @property
+    def id(self) -> UUID:
+        """The event's id, the one that the inbox counts by."""
+        return self.envelope.id
+
+    @property
+    def type(self) -> str:
+        """The full type, e.g. `market.orders.order-placed.v1`."""
+        return self.envelope.type
+
+    @property
+    def subject(self) -> str:
+        """What the record is about, and the scope that is blocked if it can't be handled."""
+        return self.envelope.subject
+
+    @property
+    def key(self) -> str:
+        """The Kafka key as text: records with the same key arrive in order."""
+        return (self.record.key or b"").decode(errors="replace")
+
+    @property
+    def time(self) -> datetime:
+        """Business time at which the sender's transaction decided."""
+        return self.envelope.time
+
+
+class Unprocessable(Exception):
+    """Raised by a handler for a record that no retry can help: it is parked at once with this text as the reason."""
+
+
+class Transient(Exception):
+    """The world is away (database, lock, network) for longer than one delivery may take: the records come again."""

@@ -1,0 +1,226 @@
+"""The outbox: events as rows of the business transaction, and the archive of what Kafka acknowledged.
+
+Order: a row's id is taken after the lock on its subject's number (and after the head row of its key, which the
+writer locked first), so per key the order of ids is the order of commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple, TypeAlias
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from contracts.envelope import Headers
+from services.kit.transaction import numbering
+from services.kit.transaction.message import Unprocessable
+
+# The broker's default max.message.bytes (1 048 588) less 10 %, for framing and a codec's bad day.
+LIMIT = 943_000
+CHANNEL = "outbox"
+KEEP_DAYS = 60
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Reader: TypeAlias = "Connection | asyncpg.Pool[asyncpg.Record]"
+"""What a single statement that only reads may run on."""
+
+
+class TooLarge(Unprocessable):
+    """An event whose record the broker would refuse; its transaction wrote nothing."""
+
+
+class Outgoing(NamedTuple):
+    """A row to be: headers still without `ce_seq`, which only `write` can know. A payload of None is a tombstone."""
+
+    topic: str
+    key: str
+    subject: str
+    event_id: UUID
+    headers: Headers
+    payload: bytes | None
+
+
+async def write(conn: Connection, rows: Sequence[Outgoing]) -> None:
+    """Queues rows in order and numbers them per topic and subject, in two statements however many there are.
+
+    Call it last in a transaction. Raises `TooLarge` before writing anything.
+    """
+    if not rows:
+        return
+    for row in rows:
+        # Headers are short: the subject is part of an index key.
+        if len(row.payload or b"") > LIMIT // 2:
+            _check_size(row)
+    counts = Counter((row.topic, row.subject) for row in rows)
+    lasts = await numbering.advance(conn, counts)
+    numbers = {pair: iter(range(lasts[pair] - count + 1, lasts[pair] + 1)) for pair, count in counts.items()}
+    seqs = [next(numbers[row.topic, row.subject]) for row in rows]
+    await conn.execute(
+        "insert into outbox (topic, key, subject, seq, event_id, headers, payload) "
+        "select t, k, s, q, e, h::jsonb, p from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], "
+        "$5::uuid[], $6::text[], $7::bytea[]) with ordinality as r(t, k, s, q, e, h, p, n) order by n",
+        [row.topic for row in rows],
+        [row.key for row in rows],
+        [row.subject for row in rows],
+        seqs,
+        [row.event_id for row in rows],
+        [orjson.dumps(row.headers | {"ce_seq": str(seq)}).decode() for row, seq in zip(rows, seqs, strict=True)],
+        [row.payload for row in rows],
+    )
+
+
+def _check_size(row: Outgoing) -> None:
+    size = len(row.key) + len(row.payload or b"") + sum(len(k) + len(v) + 4 for k, v in row.headers.items())
+    if size > LIMIT:
+        raise TooLarge(f"{row.headers.get('ce_type')} about {row.subject} is {size} bytes; the limit is {LIMIT}")
+
+
+class Row(NamedTuple):
+    """A queued row as the relay sends it; `waited_s` is its age when it was read."""
+
+    id: int
+    topic: str
+    key: str
+    subject: str
+    event_id: UUID
+    headers: Headers
+    payload: bytes | None
+    waited_s: float
+
+
+async def page(conn: Connection, lane: int, limit: int, but: Sequence[Row] = ()) -> list[Row]:
+    """The rows at the head of a lane, in order; without held rows and what waits behind one, and without `but`.
+
+    What is on its way is left out by its ids: rows before the last of them may have been committed since.
+    """
+    rows = await conn.fetch(
+        "select id, topic, key, subject, event_id, headers, payload, "
+        "extract(epoch from clock_timestamp() - created_at)::float as waited_s from outbox o "
+        "where lane = $1 and not held and id <> all($3::bigint[]) and not exists (select from outbox h "
+        "where h.held and h.topic = o.topic and h.subject = o.subject) order by id limit $2",
+        lane,
+        limit,
+        [row.id for row in but],
+    )
+    return [
+        Row(id, topic, key, subject, event_id, orjson.loads(headers), payload, waited_s)
+        for id, topic, key, subject, event_id, headers, payload, waited_s in rows
+    ]
+
+
+async def oldest(conn: Reader) -> float:
+    """Age in seconds of the oldest row that Kafka has not acknowledged; 0 when none waits."""
+    # By id, not by the least time: a backlog of hours must not be scanned each time.
+    age = await conn.fetchval(
+        "select extract(epoch from clock_timestamp() - created_at)::float from outbox order by id limit 1"
+    )
+    return age or 0.0
+
+
+async def hold(conn: Connection, id: int) -> None:
+    """Keeps a row that the broker refuses where it stands; later rows of its subject wait behind it."""
+    await conn.execute("update outbox set held = true where id = $1", id)
+
+
+async def release(conn: Connection, subject: str) -> int:
+    """Lets the subject's held rows be tried again, in their old order; how many."""
+    done: str = await conn.execute("update outbox set held = false where held and subject = $1", subject)
+    return int(done.split()[-1])
+
+
+async def drop(conn: Connection, event_id: UUID) -> None:
+    """Gives a held row up."""
+    await conn.execute("delete from outbox where held and event_id = $1", event_id)
+
+
+async def prepare_archive(conn: Connection, today: date | None = None) -> None:
+    """Makes the archive's days up to the day after tomorrow (UTC) and drops those older than 60 days. Repeatable."""
+    today = today or datetime.now(UTC).date()
+    for day in (today + timedelta(days=n) for n in range(-1, 3)):
+        await conn.execute(
+            f"create table if not exists {_partition(day)} partition of outbox_sent "
+            f"for values from ('{day} 00:00+00') to ('{day + timedelta(days=1)} 00:00+00')"
+        )
+    oldest = _partition(today - timedelta(days=KEEP_DAYS))
+    for row in await conn.fetch(
+        "select inhrelid::regclass::text as name from pg_inherits where inhparent = 'outbox_sent'::regclass"
+    ):
+        if row["name"] < oldest:
+            await conn.execute(f"drop table {row['name']}")
+
+
+def _partition(day: date) -> str:
+    return f"outbox_sent_{day:%Y%m%d}"
+
+
+async def archive(conn: Connection, acked: Sequence[tuple[int, int, int]]) -> None:
+    """Moves the rows with these (id, partition, offset) to the archive in one statement."""
+    await conn.execute(
+        "with gone as (delete from outbox o using unnest($1::bigint[], $2::int[], $3::bigint[]) "
+        "as a(id, partition, position) where o.id = a.id returning o.*, a.partition, a.position) "
+        "insert into outbox_sent (id, lane, topic, key, subject, seq, event_id, headers, payload, created_at, "
+        'partition, "offset") select id, lane, topic, key, subject, seq, event_id, headers, payload, created_at, '
+        "partition, position from gone",
+        *map(list, zip(*acked, strict=True)),
+    )
+
+
+async def republish(conn: Connection, topic: str, partition: int, offset: int) -> int:
+    """Puts what the archive has of a partition from `offset` on back at the head of the lane; how many rows.
+
+    For a log that lost its tail or its disk: readers drop what they know by event id.
+    """
+    done: str = await conn.execute(
+        'with back as (delete from outbox_sent where topic = $1 and partition = $2 and "offset" >= $3 returning *) '
+        "insert into outbox (id, lane, topic, key, subject, seq, event_id, headers, payload, created_at) "
+        "overriding system value select id, lane, topic, key, subject, seq, event_id, headers, payload, created_at "
+        "from back on conflict (id) do nothing",
+        topic,
+        partition,
+        offset,
+    )
+    return int(done.split()[-1])
+
+
+# The internal error: the server died at a moment at which the driver's connection does not know that it is lost.
+_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+class Waker:
+    """Wakes the relay of another process: call it after a commit. The first call notifies at once, then at most one
+    NOTIFY per 5 ms follows, on a connection of its own: a NOTIFY in the business transaction would make commits
+    wait for each other. A lost one costs the relay's poll interval, nothing else.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._asked = asyncio.Event()
+
+    def __call__(self) -> None:
+        """Asks for a wake-up; never blocks, never raises."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Serves the calls until cancelled; reconnects for as long as it takes."""
+        while True:
+            with contextlib.suppress(*_LOST):
+                await self._serve()
+            await asyncio.sleep(1)
+
+    async def _serve(self) -> None:
+        # A notification is a transaction with a number, whose commit would wait for the disk.
+        conn = await asyncpg.connect(self._dsn, timeout=5, server_settings={"synchronous_commit": "off"})
+        try:
+            while True:
+                await self._asked.wait()
+                self._asked.clear()
+                await conn.execute(f"notify {CHANNEL}")
+                await asyncio.sleep(0.005)
+        finally:
+            conn.terminate()

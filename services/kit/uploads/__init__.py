@@ -1,0 +1,1 @@
+"""Uploads of devices that were offline: each entry takes effect once."""

@@ -1,0 +1,214 @@
+"""Idempotent ingestion of offline device logs: batches may arrive in any order, split or repeated; each upload takes
+effect once.
+
+A device numbers what it records in a session from 1 without holes, so the numbers prove completeness, and nothing
+more: a fact takes effect when it arrives, whatever is missing before it. One that can't take effect is kept, counts as
+received, and waits for an operator in the dead letters; see `kept`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.kit.http.problems import Problem
+from services.kit.telemetry.metrics import UPLOADS_FLAGGED
+from services.kit.transaction.unit_of_work import UnitOfWork
+from services.kit.uploads import kept
+from services.kit.uploads import sessions as sequenced_table
+from services.kit.uploads.sessions import Known, Progress
+from services.kit.uploads.upload import Answer, Key, Session, Upload, UploadAnswer
+
+AHEAD = 100_000
+"""How far beyond the highest number of its session an upload may be."""
+OPEN_SESSIONS, OPEN_FOR = 32, timedelta(hours=24)
+"""How many sessions of an owner may get something new within that (business) time."""
+GAPS = 1_000
+"""How many ranges an owner's sessions may lack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of each upload, in the order given. `stands` is what is stored under their numbers, `news` the
+    conflicts whose content is new, `broken` what does not follow from the number before, `sessions` all sessions of
+    the owner.
+    """
+
+    uploads: tuple[Upload, ...]
+    answers: tuple[Answer, ...]
+    stands: Mapping[Key, Known]
+    news: tuple[Upload, ...]
+    broken: frozenset[Key]
+    sessions: Mapping[Session, Progress]
+
+    def of(self, answer: Answer) -> list[Upload]:
+        """The uploads with this answer, by device, session and number."""
+        found = [upload for upload, one in zip(self.uploads, self.answers, strict=True) if one is answer]
+        return sorted(found, key=lambda upload: upload.key)
+
+    @property
+    def fresh(self) -> list[Upload]:
+        """Those to act on: new, and nothing wrong with them."""
+        return self.of(Answer.APPLIED)
+
+    def told(self, effects: Mapping[Key, tuple[str, str]]) -> list[UploadAnswer]:
+        """The answers for the device; `effects` are word and reason where a fresh upload did not simply apply."""
+        return [self._told(upload, answer, effects) for upload, answer in zip(self.uploads, self.answers, strict=True)]
+
+    def _told(self, upload: Upload, answer: Answer, effects: Mapping[Key, tuple[str, str]]) -> UploadAnswer:
+        word, reason = str(answer), ""
+        if answer is Answer.APPLIED:
+            word, reason = effects.get(upload.key, (word, ""))
+        elif answer is Answer.KEPT:
+            reason = self.stands[upload.key].kept or ""
+        elif answer is Answer.CONFLICT:
+            reason = "this number has another content; what came first counts"
+        elif answer is Answer.REFUSED:
+            last = self.sessions[upload.device, upload.session].last
+            reason = (
+                f"{upload.seq} is more than {AHEAD} beyond {last}, the highest number of this session: not stored; "
+            )
+            reason += "send the numbers between first"
+        flags = ["clock-invalid"] * upload.clock_invalid + ["chain-broken"] * (upload.key in self.broken)
+        return UploadAnswer(
+            device=upload.device, session=upload.session, seq=upload.seq, answer=word, reason=reason, flags=flags
+        )
+
+
+def judge(known: Mapping[Key, Known], last: Mapping[Session, int], uploads: Iterable[Upload]) -> list[Answer]:
+    """One answer per upload, from what is stored and how far each session has come; of two contents under one number
+    the first counts.
+    """
+    taken = dict(known)
+    answers: list[Answer] = []
+    for upload in uploads:
+        stands = taken.get(upload.key)
+        if stands is not None and stands.digest != upload.digest:
+            answers.append(Answer.CONFLICT)
+        elif stands is not None:
+            answers.append(Answer.REPEATED if stands.kept is None else Answer.KEPT)
+        elif upload.seq > last.get((upload.device, upload.session), 0) + AHEAD:
+            answers.append(Answer.REFUSED)
+        else:
+            taken[upload.key] = Known.of(upload)
+            answers.append(Answer.KEPT if upload.fault else Answer.APPLIED)
+    return answers
+
+
+def advance(before: Progress, arrived: Iterable[int], now: datetime) -> Progress:
+    """The session after these numbers have arrived."""
+    seqs = sorted(set(arrived))
+    gaps: list[tuple[int, int]] = []
+    for first, end in before.gaps:
+        for seq in seqs[bisect_left(seqs, first) : bisect_right(seqs, end)]:
+            if seq > first:
+                gaps.append((first, seq - 1))
+            first = seq + 1
+        if first <= end:
+            gaps.append((first, end))
+    last = before.last
+    for seq in seqs[bisect_right(seqs, last) :]:
+        if seq > last + 1:
+            gaps.append((last + 1, seq - 1))
+        last = seq
+    return Progress(gaps[0][0] - 1 if gaps else last, last, tuple(gaps), now)
+
+
+async def accept(
+    uow: UnitOfWork, owner: str, uploads: Sequence[Upload], about: Mapping[str, str] | None = None
+) -> Accepted:
+    """Stores the uploads of one owner (`terminal/ID`, `courier/ID`) in the caller's transaction; the caller acts on
+    `fresh`. `about` is what a later redrive of a kept upload has to know beside it.
+
+    A constant number of statements. Locks the sessions first, in order, so two calls never see half of each other.
+    Raises a 409 problem, with nothing stored, where the owner would have too many open sessions or gaps.
+    """
+    conn, named = uow.conn, sorted({(upload.device, upload.session) for upload in uploads})
+    if named:
+        await sequenced_table.lock(conn, owner, named, uow.now)
+    sessions = await sequenced_table.progress(conn, owner)
+    if not named:
+        return Accepted((), (), {}, (), frozenset(), sessions)
+    known = await sequenced_table.known(conn, owner, uploads)
+    answers = judge(known, {session: state.last for session, state in sessions.items()}, uploads)
+    new = _new(known, uploads, answers)
+    moved = {session: advance(sessions[session], seqs, uow.now) for session, seqs in _by_session(new).items()}
+    after = {**sessions, **moved}
+    _limit(owner, sessions, after, uow.now)
+    broken, late = _chain(known, new)
+    await sequenced_table.insert(conn, owner, new, broken)
+    conflicts = [upload for upload, answer in zip(uploads, answers, strict=True) if answer is Answer.CONFLICT]
+    news = await sequenced_table.insert_conflicts(conn, owner, conflicts)
+    await sequenced_table.move(conn, owner, moved, late)
+    await kept.park(uow, owner, [upload for upload in new if upload.fault], about or {})
+    stands = known | {upload.key: Known.of(upload) for upload in new}
+    _count(new, news, broken, late)
+    broken |= {*late, *(key for key, one in known.items() if one.chain_broken)}
+    return Accepted(tuple(uploads), tuple(answers), stands, tuple(news), frozenset(broken), after)
+
+
+def _count(new: Sequence[Upload], news: Sequence[Upload], broken: set[Key], late: Sequence[Key]) -> None:
+    UPLOADS_FLAGGED.labels("kept").inc(sum(bool(upload.fault) for upload in new))
+    UPLOADS_FLAGGED.labels("clock-invalid").inc(sum(upload.clock_invalid for upload in new))
+    UPLOADS_FLAGGED.labels("chain-broken").inc(len(broken) + len(late))
+    UPLOADS_FLAGGED.labels("conflict").inc(len(news))
+
+
+def _new(known: Mapping[Key, Known], uploads: Sequence[Upload], answers: Sequence[Answer]) -> list[Upload]:
+    found: dict[Key, Upload] = {}
+    for upload, answer in zip(uploads, answers, strict=True):
+        if answer in {Answer.APPLIED, Answer.KEPT} and upload.key not in known:
+            found.setdefault(upload.key, upload)
+    return [found[key] for key in sorted(found)]
+
+
+def _by_session(uploads: Iterable[Upload]) -> dict[Session, list[int]]:
+    found: dict[Session, list[int]] = {}
+    for upload in uploads:
+        found.setdefault((upload.device, upload.session), []).append(upload.seq)
+    return found
+
+
+def _limit(owner: str, before: Mapping[Session, Progress], after: Mapping[Session, Progress], now: datetime) -> None:
+    def live(states: Mapping[Session, Progress]) -> int:
+        return sum(bool(state.last) and state.touched_at > now - OPEN_FOR for state in states.values())
+
+    if live(after) > max(OPEN_SESSIONS, live(before)):
+        raise _too_many(
+            "too-many-sessions",
+            f"{owner} would have {live(after)} open sessions, at most {OPEN_SESSIONS} may be: go on in one of them. A "
+            "session counts as open until nothing new has come in it for 24 hours",
+        )
+    gaps = sum(len(state.gaps) for state in after.values())
+    if gaps > max(GAPS, sum(len(state.gaps) for state in before.values())):
+        raise _too_many(
+            "too-many-gaps",
+            f"the sessions of {owner} would have {gaps} gaps, at most {GAPS} may be: send what is missing first, each "
+            "session from its lowest missing number on",
+        )
+
+
+def _too_many(code: str, detail: str) -> Problem:
+    return Problem(409, code, "Too much is missing" if "gaps" in code else "Too many sessions", detail)
+
+
+def _chain(known: Mapping[Key, Known], new: Sequence[Upload]) -> tuple[set[Key], list[Key]]:
+    """Which of the new uploads do not follow from the number before, and which stored ones turn out not to."""
+    links = {key: one.link for key, one in known.items()} | {upload.key: upload.link for upload in new}
+    broken = {
+        upload.key
+        for upload in new
+        if upload.prev_hash is not None
+        and (before := links.get((upload.device, upload.session, upload.seq - 1))) is not None
+        and before != upload.prev_hash
+    }
+    late = [
+        key
+        for upload in new
+        if (after := known.get(key := (upload.device, upload.session, upload.seq + 1))) is not None
+        and after.prev_hash is not None
+        and after.prev_hash != upload.link
+    ]
+    return broken, late

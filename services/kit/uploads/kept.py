@@ -1,0 +1,119 @@
+"""Kept uploads: facts of a device that can't take effect (yet), among the dead letters.
+
+Each is a scope of its own, so none blocks another. `halfday parked` lists, redrives and discards them; they are not
+published, as an upload may hold anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from services.kit.consumer import dead_letters
+from services.kit.ids import Namespace
+from services.kit.telemetry.metrics import PARKED
+from services.kit.transaction.outbox import Connection
+from services.kit.transaction.unit_of_work import UnitOfWork
+from services.kit.uploads import sessions
+from services.kit.uploads.upload import Key, Upload, UploadIn, read
+
+if TYPE_CHECKING:
+    from services.kit.process.service import Context
+
+_IDS = Namespace("kept-upload")
+_FORGET = """
+with gone as (
+  update parked set payload = null, discarded_at = coalesce(discarded_at, now()),
+    why = coalesce(why, 'the person in it was erased')
+  where consumer = $2 and payload is not null and exists (
+    select from unnest($1::text[]) as name where position(name in lower(convert_from(payload, 'UTF8'))) > 0)
+  returning scope
+), free as (delete from parked_scope where consumer = $2 and scope in (select scope from gone))
+update sequenced set body = '{}', device_time = left(device_time, 0), erased_at = now()
+where concat_ws('/', owner, device, session, seq) in (select scope from gone)
+"""
+_FORGET_CONFLICTS = """
+update sequenced_conflict set given = null, body = '{}', device_time = left(device_time, 0), erased_at = now()
+where given is not null and exists (
+  select from unnest($1::text[]) as name where position(name in lower(given)) > 0)
+"""
+
+
+def consumer_of(service: str) -> str:
+    """Under which consumer a service's kept uploads are listed."""
+    return f"{service}.uploads"
+
+
+def scope_of(owner: str, key: Key) -> str:
+    """A kept upload's scope: `terminal/ID/DEVICE/SESSION/SEQ`."""
+    return "/".join((owner, *map(str, key)))
+
+
+async def park(uow: UnitOfWork, owner: str, uploads: Sequence[Upload], about: Mapping[str, str]) -> None:
+    """Keeps new uploads that can't take effect, as given."""
+    if uploads:
+        consumer = consumer_of(uow.consumer.partition(".")[0])
+        PARKED.labels(consumer).inc(len(uploads))
+        await _insert(uow.conn, consumer, [_row(owner, upload, about, uow.now) for upload in uploads])
+
+
+def _row(owner: str, upload: Upload, about: Mapping[str, str], now: datetime) -> tuple[Any, ...]:
+    scope = scope_of(owner, upload.key)
+    headers = {**about, "owner": owner, "received_at": now.isoformat()}
+    return scope, _IDS.id(scope), upload.seq, orjson.dumps(headers).decode(), upload.given.encode(), upload.fault
+
+
+async def _insert(conn: Connection, consumer: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    await conn.execute(
+        "with scopes as (insert into parked_scope (consumer, scope) select $1, unnest($2::text[]) "
+        "on conflict do nothing) "
+        'insert into parked (consumer, scope, event_id, topic, partition, "offset", headers, payload, error, attempts) '
+        "select $1, s, i, '', 0, n, h::jsonb, p, e, 1 from unnest($2::text[], $3::uuid[], $4::bigint[], $5::text[], "
+        "$6::bytea[], $7::text[]) as r(s, i, n, h, p, e)",
+        consumer,
+        *map(list, zip(*rows, strict=True)),
+    )
+
+
+async def redrive(context: Context, scope: str) -> tuple[int, str | None]:
+    """Tries a kept upload again: how many took effect (0 or 1), and why it did not. Harmless to repeat."""
+    consumer, apply = consumer_of(context.service.name), context.service.on_upload
+    if apply is None:
+        return 0, f"{context.service.name} takes no uploads"
+    async with context.unit() as uow:
+        waiting = await _waiting(uow.conn, consumer, scope)
+        if waiting is None:
+            return 0, None
+        id, about, given = waiting
+        owner, received = about["owner"], datetime.fromisoformat(about["received_at"])
+        upload = read(UploadIn.model_validate(json.loads(given)), owner, received)
+        fault = upload.fault or await apply(uow, owner, upload, about)
+        await sessions.settle(uow.conn, owner, upload, fault)
+        if fault:
+            await dead_letters.failed_again(uow.conn, id, fault)
+            return 0, fault
+        await dead_letters.remove(uow.conn, [id])
+        await dead_letters.unblock(uow.conn, consumer, scope)
+    return 1, None
+
+
+async def forget(conn: Connection, service: str, names: Collection[str]) -> None:
+    """Blanks and gives up kept uploads whose text has one of the names (ids), and conflicts that can't be read."""
+    await conn.execute(_FORGET, list(names), consumer_of(service))
+    await conn.execute(_FORGET_CONFLICTS, list(names))
+
+
+async def _waiting(conn: Connection, consumer: str, scope: str) -> tuple[int, dict[str, str], bytes] | None:
+    """Id, headers and text of the upload that is kept under the scope, locked."""
+    if not await dead_letters.lock(conn, consumer, scope):
+        return None
+    row = await conn.fetchrow(
+        "select id, headers, payload from parked where consumer = $1 and scope = $2 and discarded_at is null",
+        consumer,
+        scope,
+    )
+    return (row["id"], orjson.loads(row["headers"]), row["payload"]) if row else None

@@ -1,0 +1,1 @@
+"""A group-buy: campaign, joins, opening and verdict."""

@@ -1,0 +1,86 @@
+"""A join of a group-buy: a pledge, and the order that it may become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from contracts.events.campaign import JoinAccepted, JoinRefunded
+from contracts.values import Payment
+from services.orders.domain.order.order import Money, Order, Terms
+from services.orders.domain.order.policy import PREPAID
+from services.orders.domain.order.pricing import amount_fen
+
+
+class JoinState(StrEnum):
+    """Where a join stands: it ends as an order, or goes back whole."""
+
+    PLEDGED = "pledged"
+    WITHDRAWN = "withdrawn"
+    ORDERED = "ordered"
+    REFUNDED = "refunded"
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A pledge: the terms of the order that it may become, as the `n`-th join, by the `member`-th person.
+
+    `granted` is each line's share once the verdict is there; `refunded_fen` what went back.
+    """
+
+    id: UUID
+    campaign: UUID
+    n: int
+    member: int
+    terms: Terms
+    state: JoinState = JoinState.PLEDGED
+    granted: tuple[int, ...] | None = None
+    refunded_fen: int = 0
+
+    @property
+    def paid_fen(self) -> int:
+        """What was paid with it, in fen."""
+        return self.terms.total_fen if self.terms.payment is Payment.PREPAID else 0
+
+
+def accepted(join: Join) -> JoinAccepted:
+    """What the world is told of a join."""
+    terms = join.terms
+    return JoinAccepted(
+        campaign=join.campaign,
+        join=join.id,
+        n=join.n,
+        member=join.member,
+        lines=list(terms.lines),
+        total_fen=terms.total_fen,
+        fulfilment=terms.fulfilment,
+        point=terms.point,
+        payment=terms.payment,
+    )
+
+
+def withdraw(join: Join) -> tuple[Join, JoinRefunded]:
+    """Its buyer takes it back before the cutoff: all of it goes back."""
+    return give_back(join, JoinState.WITHDRAWN, join.paid_fen, "withdrawn")
+
+
+def ordered(join: Join, now: datetime) -> Order | None:
+    """The order that a judged join becomes: what it was granted, at its frozen prices; None where that is nothing."""
+    shares = zip(join.terms.lines, join.granted or (), strict=False)
+    lines = tuple(
+        line.model_copy(update={"quantity": share, "amount_fen": amount_fen(line.price_fen, share, line.unit)})
+        for line, share in shares
+        if share
+    )
+    if not lines:
+        return None
+    terms = replace(join.terms, lines=lines, placed_at=now)
+    return Order(terms, money=(Money(PREPAID, terms.total_fen),) if join.paid_fen else ())
+
+
+def give_back(join: Join, state: JoinState, amount: int, reason: str) -> tuple[Join, JoinRefunded]:
+    """What a join was not given ends, and so much money goes back, once: in this state it is not asked again."""
+    event = JoinRefunded(campaign=join.campaign, join=join.id, amount_fen=amount, reason=reason)
+    return replace(join, state=state, refunded_fen=amount), event

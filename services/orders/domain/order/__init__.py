@@ -1,0 +1,1 @@
+"""An order: its value, its state machine, its policy and its prices."""

@@ -1,0 +1,228 @@
+"""An order as a value: its terms, which never change, and where it stands. Also what people may ask of it."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from contracts.envelope import Event
+from contracts.events.dispatch import Quote
+from contracts.events.orders import GoodsLine, OrderLine
+from contracts.values import CancelReason, Channel, Fulfilment, Payment, job_of, reservation_of
+
+
+class OrderState(StrEnum):
+    """Where an order stands. Only late money leaves a terminal state, and only `expired`."""
+
+    PLACED = "placed"
+    HELD = "held"
+    RESERVED = "reserved"
+    SCHEDULED = "scheduled"
+    READY = "ready"
+    LOADED = "loaded"
+    CANCELLING = "cancelling"
+    FAILING = "failing"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    DELIVERED = "delivered"
+    COLLECTED = "collected"
+    RETURNED = "returned"
+
+
+HANDED_OVER = frozenset({OrderState.DELIVERED, OrderState.COLLECTED})
+UNKEPT = frozenset(
+    {OrderState.REJECTED, OrderState.EXPIRED, OrderState.CANCELLED, OrderState.FAILED, OrderState.RETURNED}
+)
+TERMINAL = HANDED_OVER | UNKEPT
+
+
+class Awaiting(StrEnum):
+    """The command whose answer decides how a cancelling or failing order goes on."""
+
+    NOTHING = ""
+    JOB_CANCELLED = "cancel-delivery"
+    STOCK_RELEASED = "release-stock"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What was agreed at acceptance. Prices are frozen in the lines; `code` is what the receiver tells or shows.
+
+    `due_by` (business time): for a delivery the start of the day's last slot, by which a job must have been planned,
+    for a pickup the closing time of the point. `closes_at`: when the market day takes no more orders. `campaign` and
+    `join`: the group-buy, and the pledge in it, that became this order.
+    """
+
+    order: UUID
+    channel: Channel
+    market_day: str
+    community: str
+    pool: str
+    lines: tuple[OrderLine, ...]
+    fulfilment: Fulfilment
+    payment: Payment
+    code: str
+    due_by: datetime
+    closes_at: datetime
+    placed_at: datetime
+    point: str | None = None
+    quote: Quote | None = None
+    basket: UUID | None = None
+    hold_ttl_s: int = 900
+    campaign: UUID | None = None
+    join: UUID | None = None
+
+    @property
+    def total_fen(self) -> int:
+        """The sum of the lines, in fen."""
+        return sum(line.amount_fen for line in self.lines)
+
+    @property
+    def goods(self) -> list[GoodsLine]:
+        """The lines as quantities only: what inventory and dispatch are told."""
+        return [GoodsLine(line=one.line, item=one.item, quantity=one.quantity) for one in self.lines]
+
+    @property
+    def is_delivery(self) -> bool:
+        """Whether a courier brings it; else it is picked up."""
+        return self.fulfilment is Fulfilment.DELIVERY
+
+    def has_code(self, code: str) -> bool:
+        """Whether this is the order's code; how long that takes says nothing about it."""
+        return hmac.compare_digest(code.encode(), self.code.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """One payment of an order, by the id that the payer's side gave it; it is refunded at most once, whole."""
+
+    payment: str
+    amount_fen: int
+    refunded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as it stands. `version` counts its steps; `job` is the delivery job of the current reservation."""
+
+    terms: Terms
+    state: OrderState = OrderState.PLACED
+    attempt: int = 1
+    version: int = 1
+    awaiting: Awaiting = Awaiting.NOTHING
+    reason: str = ""
+    hold_until: datetime | None = None
+    wave: str | None = None
+    slot_from: datetime | None = None
+    slot_until: datetime | None = None
+    as_promised: bool = True
+    money: tuple[Money, ...] = ()
+
+    @property
+    def id(self) -> UUID:
+        """The order's id."""
+        return self.terms.order
+
+    @property
+    def reservation(self) -> UUID:
+        """The reservation of the current attempt; answers about another one are ignored."""
+        return reservation_of(self.terms.order, self.terms.pool, self.attempt)
+
+    @property
+    def source(self) -> UUID | None:
+        """The reservation of its group-buy, which the first attempt takes its stock from; None where there is none."""
+        campaign = self.terms.campaign if self.attempt == 1 else None
+        return reservation_of(campaign, self.terms.pool, 1) if campaign else None
+
+    @property
+    def job(self) -> UUID:
+        """The delivery job of the current reservation, whether dispatch has heard of it or not."""
+        return job_of(self.terms.order, self.reservation)
+
+    @property
+    def paid_fen(self) -> int:
+        """All money that came, in fen."""
+        return sum(one.amount_fen for one in self.money)
+
+    @property
+    def refunded_fen(self) -> int:
+        """All money that was given back, in fen."""
+        return sum(one.amount_fen for one in self.money if one.refunded)
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether money of a payment is here that was not given back."""
+        return any(not one.refunded for one in self.money)
+
+    def with_money(self, payment: str, amount_fen: int) -> Order:
+        """The order with one more payment."""
+        return replace(self, money=(*self.money, Money(payment, amount_fen)))
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """The buyer or an operator wants it ended. The `note` is kept with the step and told to nobody."""
+
+    reason: CancelReason = CancelReason.OTHER
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """Money came, under the payer's id of the payment."""
+
+    payment: str
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A pickup lies at its point."""
+
+
+WRONG_CODE = "the code is not that of this order"
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Somebody at the point shows a code."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """An operator gives back what was paid for an order that has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """The order's deadline passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDeadline:
+    """When to be told `Timeout`: `at` in business time, or after `wait` of real time; with neither, not at all."""
+
+    at: datetime | None = None
+    wait: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDecision:
+    """What follows from a message. `step` tells whether anything happened at all; `refused` why an ask was refused.
+
+    `deadlines` is empty where the order's deadline stays as it is, else the one that replaces it.
+    """
+
+    order: Order
+    events: tuple[Event, ...] = ()
+    commands: tuple[Event, ...] = ()
+    deadlines: tuple[OrderDeadline, ...] = ()
+    step: bool = True
+    refused: str = field(default="", kw_only=True)

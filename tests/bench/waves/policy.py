@@ -1,0 +1,161 @@
+"""Send now or keep for the next wave: pure functions of a `Moment`, which is stored with the answer to give it again.
+
+A job whose goods have not come yet can't be sent, but it is known: it may share a trip with one that waits for it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from random import Random
+
+from pydantic.dataclasses import dataclass
+
+from services.dispatch.planning.problem import Order, RoutingProblem
+from services.dispatch.planning.schedule.columns import FOREVER, Model
+from services.dispatch.planning.schedule.day import Day
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """All that a decision is made from, at a wave.
+
+    `problem` has the couriers from when each is free at the station, and every known order that is not on its way;
+    `release_s` is when its goods are expected, or up to `now_s` if they are here. `futures` are examples of what else
+    may be asked for from now on: what other days brought after this hour.
+    """
+
+    now_s: int
+    next_s: int
+    problem: RoutingProblem
+    futures: tuple[tuple[Order, ...], ...] = ()
+    seed: int = 0
+    delay_s: int = 0
+    """What line-hauls have been late on average on other days."""
+
+    @property
+    def waiting(self) -> list[Order]:
+        """The orders that can be sent."""
+        return [order for order in self.problem.orders if order.release_s <= self.now_s]
+
+
+HOUR_S = 3600
+Policy = Callable[[Moment], frozenset[str]]
+"""The ids of the waiting orders that go now."""
+
+
+def greedy(moment: Moment) -> frozenset[str]:
+    """All that waits, but for what would wait at its door longer than until the next wave."""
+    model, found = Model(moment.problem), set()
+    wait = moment.next_s - moment.now_s
+    for order in moment.waiting:
+        n = model.number[order.id]
+        there = moment.now_s + moment.problem.load_s + _way_s(model, n)
+        opens = model.opening(n, there)
+        if opens <= there + wait or opens == FOREVER:
+            found.add(order.id)
+    return frozenset(found)
+
+
+def lazy(moment: Moment, margin_s: int = 0) -> frozenset[str]:
+    """What would come too late, were it sent alone with the next wave or `margin_s` after it; nothing else."""
+    model, found = Model(moment.problem), set()
+    for order in moment.waiting:
+        n = model.number[order.id]
+        latest = max((last for _, last in model.windows[n]), default=0)
+        if moment.next_s + margin_s + moment.problem.load_s + _way_s(model, n) > latest:
+            found.add(order.id)
+    return frozenset(found)
+
+
+def _way_s(model: Model, n: int) -> int:
+    """Seconds to the order for the slowest courier."""
+    return max((ways.seconds(0, n) for ways in model.ways), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """Plans examples of the future as if each were certain and sends what must go now in some of them, after "Dynamic
+    vehicle routing with time windows: iterative conditional dispatch" (arXiv 2308.14476).
+
+    In one example an order must go if all of its trip is here and the trip, begun with the next wave, would make it or
+    a later one of its courier late. What must go in less than `share` of the examples is kept, and the rest is asked
+    again with that settled, until nothing changes. Where in more than `short` of them the couriers can't be in time
+    for all, waiting is dangerous: then it is `greedy`.
+    """
+
+    share: float = 0.2
+    short: float = 0.2
+    futures: int = 10
+    horizon_s: int = 4 * 3600
+    """What comes later than this is not looked at."""
+    rounds: int = 600
+    """Of the search for each future."""
+    turns: int = 3
+    margin_s: int = 600
+    """So much earlier than it must an order goes: the future brings what no example had."""
+
+    def __call__(self, moment: Moment) -> frozenset[str]:
+        """Loads what searching needs: not for the service processes."""
+        must = lazy(moment, self.margin_s)
+        going = {order.id for order in moment.waiting}
+        futures = moment.futures[: self.futures] or ((),)
+        for turn in range(self.turns):
+            if going == must:
+                break
+            plans = [self._planned(moment, going, future, 97 * turn + n) for n, future in enumerate(futures)]
+            if sum(plan.short for plan in plans) > self.short * len(plans):
+                return greedy(moment) | must
+            votes = Counter(id for plan in plans for id in plan.must_go(moment, self.margin_s))
+            kept = {id for id in going - must if votes[id] < self.share * len(plans)}
+            going -= kept
+            if not kept:
+                break
+        return frozenset(going)
+
+    def _planned(self, moment: Moment, may: set[str], future: tuple[Order, ...], seed: int) -> _Days:
+        from services.dispatch.planning.search import fleets, search
+
+        near, delays = moment.now_s + self.horizon_s, _delays(moment, seed)
+        known = [_expected(order, moment, may, delays) for order in moment.problem.orders if order.release_s <= near]
+        coming = [replace(order, id=f"~{order.id}") for order in future if order.release_s <= near]
+        problem = replace(moment.problem, orders=(*known, *coming))
+        crew = fleets.crew(problem)
+        found = search.search(crew.fleet, 0, moment.seed + seed, {}, self.rounds)
+        return _Days(Model(problem), crew.by_courier(found))
+
+
+class _Days:
+    """What couriers would do in one future."""
+
+    def __init__(self, model: Model, days: dict[int, list[list[int]]]) -> None:
+        self.model, self.days = model, days
+
+    @property
+    def short(self) -> bool:
+        """Whether orders are left out."""
+        return sum(len(trip) for trips in self.days.values() for trip in trips) < len(self.model.orders)
+
+    def must_go(self, moment: Moment, margin_s: int) -> Iterator[str]:
+        """Orders of first trips that are complete and can't begin with the next wave and the margin."""
+        for c, trips in self.days.items():
+            here = all(self.model.release[n] <= moment.now_s for n in trips[0])
+            if here and Day(self.model, c, trips).latest[1] < moment.next_s + margin_s:
+                yield from (self.model.orders[n].id for n in trips[0])
+
+
+def _delays(moment: Moment, seed: int) -> dict[int, int]:
+    """By how much each line-haul is late in an example: what is announced for one time comes together."""
+    random = Random(moment.seed + seed)
+    announced = sorted({order.release_s for order in moment.problem.orders if order.release_s > moment.now_s})
+    return {release: int(random.expovariate(1) * moment.delay_s) for release in announced}
+
+
+def _expected(order: Order, moment: Moment, may: set[str], delays: dict[int, int]) -> Order:
+    """The order in an example: one that is kept goes with the next wave at the soonest, one that is not here comes
+    with its line-haul, though not too late for its window."""
+    if order.release_s <= moment.now_s:
+        return order if order.id in may else replace(order, release_s=moment.next_s)
+    latest = max(order.release_s, order.windows[-1].until_s - HOUR_S)
+    return replace(order, release_s=min(order.release_s + delays[order.release_s], latest))

@@ -1,0 +1,81 @@
+"""Many buyers at once in a process of their own, so that what they cost slows nobody else in the house down.
+
+Usage: `python -m tests.faults.matrix.burst_client DATA ORDERS HISTORY`. Each line of ORDERS is an order as JSON, sent
+to the stack on DATA until it is answered. Writes HISTORY as other clients do. Prints the orders that were taken, with
+code and total, and the seconds until the last answer, as one JSON object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import uvloop
+
+from deploy.local import endpoints
+from tests.faults.client import ANSWER_S, Ask, Client
+from tests.faults.history import Deed, History
+from tests.faults.load import Order
+
+AT_ONCE = 200
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Lean(Client):
+    """Speaks just enough HTTP for requests and answers that state their length: it costs the house little."""
+
+    def __init__(self, found: dict[str, Any], history: History) -> None:
+        super().__init__(found, history)
+        self._ports = {service: urlsplit(url).port for service, url in found["http"].items()}
+        self._free: list[Connection] = []
+
+    async def _exchange(self, ask: Ask, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        async with asyncio.timeout(ANSWER_S):
+            reader, writer = self._free.pop() if self._free else await self._open(ask.service)
+            body = orjson.dumps(ask.body)
+            lines = [f"{ask.method} {ask.path} HTTP/1.1", "Host: orders", f"Content-Length: {len(body)}"]
+            lines += [f"{name}: {value}" for name, value in headers.items()]
+            writer.write("\r\n".join([*lines, "Content-Type: application/json", "\r\n"]).encode() + body)
+            try:
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+                content = await reader.readexactly(length)
+            except BaseException:
+                writer.close()
+                raise
+            self._free.append((reader, writer))
+            return int(head[9:12]), content
+
+    async def _open(self, service: str) -> Connection:
+        return await asyncio.open_connection("127.0.0.1", self._ports[service])
+
+
+async def _buyer(client: Client, orders: Iterator[Order], taken: dict[str, tuple[str, int]]) -> None:
+    for order in orders:
+        deed = Deed(f"ask-{order.id}", "place", order.id, order.facts)
+        answer = await client.send(Ask("buyer", "orders", "POST", "/v1/orders", order.body), [deed])
+        if answer.ok:
+            taken[order.id] = answer.body["code"], answer.body["total_fen"]
+
+
+async def main(data: Path, orders: Path, told: Path) -> dict[str, Any]:
+    """What is printed."""
+    history = History(told)
+    client = Lean(endpoints.read(data), history)
+    bodies = map(json.loads, orders.read_text().splitlines())
+    asks, taken = (Order(body["order_id"], body) for body in bodies), dict[str, tuple[str, int]]()
+    began = time.monotonic()
+    await asyncio.gather(*(_buyer(client, asks, taken) for _ in range(AT_ONCE)))
+    history.close()
+    return {"taken": taken, "seconds": round(time.monotonic() - began, 1), "broken": client.broken}
+
+
+if __name__ == "__main__":
+    print(json.dumps(uvloop.run(main(*map(Path, sys.argv[1:])))))

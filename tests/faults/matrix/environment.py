@@ -1,0 +1,143 @@
+"""A stack behind a bad network: its services, its market, and what a fault needs to get at them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from deploy.local.data.options import Options
+from deploy.local.data.ports import Ports
+from deploy.local.data.secrets import Secrets
+from deploy.local.kafka import broker
+from deploy.local.kafka.config import ADMIN, properties
+from deploy.local.processes import restart
+from deploy.local.stack import Stack
+from tests.faults.chaos import SERVICES, Chaos
+from tests.faults.history import Op
+from tests.faults.load import HOLD_S
+from tests.faults.market import LENT, Market
+from tests.faults.matrix.network import APIS, STORES, Network
+from tests.faults.observer import Observer
+
+INSIDE = "kafka-internal"
+"""The listener by which the broker knows itself: the way of those who judge leads round the proxies."""
+LONGEST_DELAY_S = 0.5
+"""How long a process that died stays away: here they die on purpose, so a restart is not to be held back."""
+
+
+@dataclass
+class House:
+    """What one stack keeps from shift to shift. `outside` is its endpoints.json with the clients' ways through the
+    network; `ops` what all clients did so far; `twice` how many records stood in the topics before; `left` what the
+    stalls still have; `scarce` the items that must find buyers to the last piece; `foreign` the subjects of which the
+    checks know nothing; `poison` where records stand that nobody sent.
+    """
+
+    data: Path
+    stack: Stack
+    network: Network
+    chaos: Chaos
+    observer: Observer
+    market: Market
+    outside: Mapping[str, Any]
+    admin: Mapping[str, Any]
+    ops: list[Op] = field(default_factory=list)
+    left: dict[str, dict[str, int]] = field(default_factory=dict)
+    scarce: set[str] = field(default_factory=set)
+    foreign: set[str] = field(default_factory=set)
+    poison: set[str] = field(default_factory=set)
+    shifts: int = 0
+    twice: int = 0
+
+    def __post_init__(self) -> None:
+        self.left = {terminal: dict(LENT) for terminal in self.market.terminals}
+
+    def folder(self, kind: str) -> Path:
+        """Where the service processes look for their orders: `armed`, `held`, `newer`, `lives`."""
+        return self.data / "matrix" / kind
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Where each process listens."""
+        found: dict[str, int] = json.loads((self.data / "ports.json").read_text())
+        return found
+
+    def lives(self, name: str) -> list[str]:
+        """The fault with which each life of a process began, the running one last; empty where there was none."""
+        return (self.folder("lives") / name).read_text().splitlines()
+
+
+@contextmanager
+def open_house(data: Path, market: Market) -> Iterator[House]:
+    """A stack of its own, ready, nothing wrong with it yet."""
+    for kind in ("armed", "held", "newer", "lives"):
+        (data / "matrix" / kind).mkdir(parents=True)
+    known = Ports(data)
+    ports = {name: known.get(name) for name in (*STORES, *APIS, INSIDE)}
+    with Network({name: ports[name] for name in (*STORES, *APIS)}) as network:
+        orders = {"replace": _ways(ports, network), "settings": {"HALFDAY_HOLD_TTL_S": str(HOLD_S)}}
+        (data / "matrix" / "network.json").write_text(json.dumps(orders))
+        advertised = _advertising(network.ports["kafka"])
+        with (
+            patch.object(broker, "properties", advertised),
+            patch.object(restart, "LONGEST_DELAY", LONGEST_DELAY_S),
+            Stack(data, Options(), program=lambda *who: _program(data, *who)) as stack,
+        ):
+            stack.wait_ready(90)
+            found = stack.endpoints()
+            observer = Observer(_inside(found["kafka"], ports))
+            try:
+                admin = _librdkafka(found["kafka"], ports, data)
+                outside = _outside(found, network)
+                yield House(data, stack, network, Chaos(data), observer, market, outside, admin)
+            finally:
+                observer.close()
+
+
+def _program(data: Path, service: str, role: str) -> list[str]:
+    return [sys.executable, "-m", "tests.faults.matrix.launcher", str(data), service, role]
+
+
+def _ways(ports: Mapping[str, int], network: Network) -> list[list[str]]:
+    """For each variable, which address in it is replaced by which."""
+    return [
+        [variable, f"127.0.0.1:{ports[name]}", f"127.0.0.1:{network.ports[name]}"]
+        for variable, name in (("HALFDAY_DATABASE_URL", "postgres"), ("HALFDAY_KAFKA_BOOTSTRAP", "kafka"))
+    ]
+
+
+def _advertising(port: int) -> Any:
+    """The broker's configuration, in which it sends its clients to the proxy: of a key given twice the last counts."""
+
+    def told(logs: Path, listeners: Any, password: str) -> str:
+        inside = f"INTERNAL://127.0.0.1:{listeners.internal}"
+        return properties(logs, listeners, password) + f"advertised.listeners=CLIENT://127.0.0.1:{port},{inside}\n"
+
+    return told
+
+
+def _inside(found: Mapping[str, Any], ports: Mapping[str, int]) -> dict[str, Any]:
+    return {**found, "bootstrap": f"127.0.0.1:{ports[INSIDE]}"}
+
+
+def _librdkafka(found: Mapping[str, Any], ports: Mapping[str, int], data: Path) -> dict[str, Any]:
+    """How the broker's admin connects, round the network too."""
+    return {
+        "bootstrap.servers": _inside(found, ports)["bootstrap"],
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": ADMIN,
+        "sasl.password": Secrets.load(data).kafka[ADMIN],
+        "log_level": 0,
+    }
+
+
+def _outside(found: Mapping[str, Any], network: Network) -> dict[str, Any]:
+    http = {service: f"http://127.0.0.1:{network.ports[f'{service}.api']}" for service in SERVICES}
+    return {**found, "http": http}

@@ -1,0 +1,135 @@
+"""What every fault is given: the house, how long to last, and the tools to break things with."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from random import Random
+
+import httpx2
+import psutil
+
+from deploy.local.processes.child import Child
+from tests.faults.matrix.environment import House
+from tests.faults.matrix.workload import Shift
+from tests.stack import eventually
+
+
+@dataclass
+class Fire:
+    """One fault at work. `did` counts what it really did: a fault that did nothing proves nothing."""
+
+    house: House
+    shift: Shift
+    seconds: float
+    rng: Random
+    did: Counter[str] = field(default_factory=Counter)
+    _began: float = field(default_factory=time.monotonic)
+    _extra: int = 0
+
+    def part(self, seconds: float) -> Fire:
+        """The same fire for so long from now."""
+        return replace(self, seconds=seconds, _began=time.monotonic())
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether its time is not over yet. Raises what made anybody on the market stop."""
+        self.shift.check_people()
+        return time.monotonic() - self._began < self.seconds
+
+    async def last(self) -> None:
+        """Returns when its time is over."""
+        while self.goes_on:
+            await asyncio.sleep(0.1)  # pause: the fault itself
+
+    async def kill(self, name: str) -> None:
+        """kill -9; returns when it is back."""
+        await self.house.chaos.kill(name)
+        self.did["kill -9"] += 1
+
+    async def end(self, name: str, sign: signal.Signals) -> None:
+        """Sends a signal that ends the process; returns when it is back."""
+        pid = self.pid(name)
+        os.kill(pid, sign)
+        await self.house.chaos.back(name, pid)
+        self.did[sign.name] += 1
+
+    def pid(self, name: str) -> int:
+        """Who has this name now."""
+        return self.house.chaos.pids()[name]
+
+    async def is_ready(self, name: str) -> bool:
+        """Whether the process says so, within two seconds."""
+        return await _ready(self.house.ports[name])
+
+    async def is_mute(self, name: str) -> bool:
+        """Whether the process takes a connection and then says nothing for two seconds: its event loop stands still."""
+        async with httpx2.AsyncClient(timeout=2, trust_env=False) as client:
+            try:
+                await client.get(f"http://127.0.0.1:{self.house.ports[name]}/live")
+            except httpx2.TransportError as error:
+                return isinstance(error, httpx2.ReadTimeout)
+        return False
+
+    def arm(self, name: str, faults: Iterable[str]) -> None:
+        """Each of the process's next lives begins with one of these faults."""
+        (self.house.folder("armed") / name).write_text("".join(f"{fault}\n" for fault in faults))
+
+    async def freeze(self, family: Iterable[psutil.Process], seconds: float) -> None:
+        """SIGSTOP for so long, for all of them."""
+        processes = list(family)
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        try:
+            await asyncio.sleep(seconds)  # pause: the fault itself
+        finally:
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+        self.did[f"SIGSTOP {seconds:.0f} s"] += 1
+
+    def postgres(self) -> list[psutil.Process]:
+        """The server and its backends."""
+        server = psutil.Process(self.pid("postgres"))
+        return [server, *server.children(recursive=True)]
+
+    @asynccontextmanager
+    async def one_more(self, service: str) -> AsyncIterator[int]:
+        """A second worker of the service inside the block, ready; its pid."""
+        self._extra += 1
+        name = f"{service}.worker.extra{self._extra}"
+        child = await asyncio.to_thread(self._spawn, service, name, port := _free_port())
+        try:
+            await eventually(lambda: _ready(port), 30, f"{name} is ready")
+            yield child.pid
+        finally:
+            await asyncio.to_thread(child.stop)
+
+    def _spawn(self, service: str, name: str, port: int) -> Child:
+        told = psutil.Process(self.pid(f"{service}.worker")).environ()
+        told |= {"HALFDAY_INSTANCE": name, "HALFDAY_HEALTH_PORT": str(port), "FAULT": ""}
+        data = self.house.data
+        command = [sys.executable, "-m", f"services.{service}", "worker"]
+        return Child(command, log=data / "logs" / f"{name}.log", pidfile=data / "pids" / name, env=told)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+async def _ready(port: int) -> bool:
+    async with httpx2.AsyncClient(timeout=2, trust_env=False) as client:
+        with suppress(httpx2.TransportError):
+            return (await client.get(f"http://127.0.0.1:{port}/ready")).status_code == 200
+    return False

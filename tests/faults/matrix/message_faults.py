@@ -1,0 +1,171 @@
+"""Faults of what is read: records that nobody can read, and crash points that need special business."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from contracts.events.inventory import StockReserved
+from contracts.events.orders import OrderCollected
+from contracts.values import reservation_of
+from tests.faults.chaos import SERVICES
+from tests.faults.client import Ask
+from tests.faults.matrix.injection import Fire
+from tests.stack import eventually
+
+POINTS = ("park.before_commit", "campaign.half_way")
+KILLS = 10
+TOO_LARGE = 2_000_000
+Place = tuple[str, int, int]
+"""Topic, partition and offset."""
+_KNOWN = {"inventory.stock.v1": StockReserved.TYPE, "orders.order.v1": OrderCollected.TYPE}
+"""Topics that are poisoned, with a type that their reader handles: of one that is orders, of the other inventory."""
+
+
+async def poisoned(fire: Fire) -> None:
+    """F7: bad records among the good ones; each is parked by itself, and blocks nothing else."""
+    sent: list[Place] = []
+    while fire.goes_on:
+        sent += await asyncio.to_thread(_poison, fire)
+        await asyncio.sleep(1)  # pause: business as usual between
+    await _give_up(fire, sent)
+
+
+async def killed_at_parking(fire: Fire) -> None:
+    """F2: the reader of a bad record dies each time before the parking is committed; at last it is parked."""
+    name = "inventory.worker"
+    before = len(fire.house.lives(name))
+    fire.arm(name, ["park.before_commit:kill"] * KILLS)
+    await fire.kill(name)
+    sent = await asyncio.to_thread(_poison, fire)
+    await eventually(lambda: not fire.house.lives(name)[-1], 180, "every life is over")
+    fire.did["park.before_commit"] += sum(map(bool, fire.house.lives(name)[before:]))
+    await _give_up(fire, sent)
+    await fire.last()
+
+
+def _poison(fire: Fire) -> list[Place]:
+    """Sends one bad record of each kind to each topic; where they stand."""
+    producer = Producer({**fire.house.admin, "message.max.bytes": 2 * TOO_LARGE, "acks": "all"})
+    sent: list[Place] = []
+    for topic, known in _KNOWN.items():
+        for kind, value, headers in _bad(known):
+            name = f"poison-{kind}-{uuid4().hex[:12]}"
+            fire.house.foreign.add(name)
+            told = {**headers, "ce_id": str(uuid4()), "ce_subject": name, "ce_partitionkey": name} if headers else {}
+            producer.produce(
+                topic,
+                value,
+                name.encode(),
+                headers=[(k, v.encode()) for k, v in told.items()],
+                on_delivery=lambda _, record: sent.append((record.topic(), record.partition(), record.offset())),
+            )
+    fire.house.foreign.add("")  # what has no headers has no subject
+    assert producer.flush(20) == 0
+    fire.did["bad records"] += len(sent)
+    _refused(fire, producer)
+    return sent
+
+
+def _bad(known: str) -> list[tuple[str, bytes, Mapping[str, str]]]:
+    headers = {"ce_specversion": "1.0", "ce_source": "poison", "ce_time": datetime.now(UTC).isoformat()}
+    return [
+        ("bytes", b"\x00\xff\xfe not json", {}),
+        ("unknown-type", b"{}", {**headers, "ce_type": "market.orders.never-heard-of.v9"}),
+        ("wrong-schema", json.dumps({"order": 7}).encode(), {**headers, "ce_type": known}),
+        ("large", b"x" * 900_000, {**headers, "ce_type": known}),
+    ]
+
+
+def _refused(fire: Fire, producer: Producer) -> None:
+    """2 MB are more than the broker takes: it must say so."""
+    answers: list[KafkaError | None] = []
+    producer.produce("orders.order.v1", b"x" * TOO_LARGE, b"large", on_delivery=lambda error, _: answers.append(error))
+    producer.flush(20)
+    error = answers[0]
+    if error is None or error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
+        raise KafkaException(error)
+    fire.did["2 MB refused"] += 1
+
+
+async def _give_up(fire: Fire, sent: list[Place]) -> None:
+    """The operator discards what nobody can read once all of it is parked, so that the next shift begins clean."""
+    client, parked = fire.shift.client, dict[Place, tuple[str, dict[str, Any]]]()
+
+    async def all_parked() -> bool:
+        for service in SERVICES:
+            page = await client.get("operator", service, "/v1/parked", limit=500)
+            for row in (page or {"parked": []})["parked"]:
+                parked[row["topic"], row["partition"], row["offset"]] = service, row
+        return set(sent) <= parked.keys()
+
+    await eventually(all_parked, 30, "every bad record is parked")
+    for place in sent:
+        service, row = parked[place]
+        fire.house.poison.add("{}/{}@{}".format(*place))
+        fire.house.foreign.add(row["scope"])
+        ask = Ask("operator", service, "POST", f"/v1/parked/{row['id']}:discard", {"why": "poison of a fault test"})
+        assert (await client.send(ask)).ok
+        fire.did["parked and given up"] += 1
+
+
+async def killed_half_way(fire: Fire) -> None:
+    """F2: the settling of a formed group-buy dies each time between its orders and the note of it; at last each join
+    is an order, once.
+    """
+    name, joins = "orders.worker", 20
+    campaign = await _open(fire)
+    asked = dict([await _join(fire, campaign, n) for n in range(joins)])
+    before = len(fire.house.lives(name))
+    fire.arm(name, ["campaign.half_way:kill"] * KILLS)
+    await fire.kill(name)
+    await eventually(lambda: not fire.house.lives(name)[-1], 180, "every life is over")
+    fire.did["campaign.half_way"] += sum(map(bool, fire.house.lives(name)[before:]))
+    await eventually(lambda: _settled(fire, campaign), 60, "the group-buy is settled")
+    page = await fire.shift.client.get("operator", "orders", f"/v1/campaigns/{campaign}/joins", limit=500)
+    for row in page["items"]:
+        fire.shift.joined(row["order_id"], asked[row["join_id"]])
+        fire.did["joins that are orders"] += 1
+    await fire.last()
+
+
+async def _settled(fire: Fire, campaign: str) -> bool:
+    shown = await fire.shift.client.get("operator", "orders", f"/v1/campaigns/{campaign}")
+    return bool(shown and shown["state"] == "formed" and shown["settled"])
+
+
+async def _open(fire: Fire) -> str:
+    """A group-buy that closes soon and forms."""
+    body: dict[str, Any] = {
+        "campaign_id": str(uuid4()),
+        "market_day": fire.house.market.day,
+        "community": "north-side",
+        "closes_at": (datetime.now(UTC) + timedelta(seconds=8)).isoformat(),
+        "goods": [{"item": "tea", "quantity": 100}],
+        "threshold": {"of": "people", "at_least": 2},
+    }
+    opened = await fire.shift.client.send(Ask("operator", "orders", "POST", "/v1/campaigns", body))
+    assert opened.ok, opened
+    # The checks know orders' reservations only, which are taken out of this one.
+    pool = fire.house.market.pool("north")
+    fire.house.foreign.add(str(reservation_of(UUID(body["campaign_id"]), pool, 1)))
+    return str(body["campaign_id"])
+
+
+async def _join(fire: Fire, campaign: str, number: int) -> tuple[str, dict[str, Any]]:
+    join: dict[str, Any] = {
+        "join_id": str(uuid4()),
+        "recipient": {"name": "某人", "phone": f"139{number:08}"},
+        "lines": [{"item": "tea", "quantity": 2}],
+        "fulfilment": {"kind": "pickup", "point": "north-point"},
+        "payment": "on_account",
+    }
+    answer = await fire.shift.client.send(Ask("buyer", "orders", "POST", f"/v1/campaigns/{campaign}/joins", join))
+    assert answer.ok, answer
+    return join["join_id"], join

@@ -1,0 +1,84 @@
+"""A service of the next version: more fields, as a minor change may add, or more types.
+
+`python -m tests.faults.matrix.next_version SERVICE ROLE`; with `NEWER=types` in the environment it has more types.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+from typing import Any
+from uuid import UUID
+
+from pydantic.fields import FieldInfo
+
+from contracts.envelope import Event
+from contracts.events.dispatch import JobDelivered
+from contracts.events.inventory import StockReserved
+from contracts.events.orders import OrderPlaced
+from contracts.readers import NOBODY, READERS
+from contracts.registry import MODELS
+from services.kit.transaction.unit_of_work import UnitOfWork
+
+FIELD, VALUE = "since_next_version", "a field that older readers do not know"
+TYPES = "types"
+
+
+class _OfOrder(Event):
+    order: UUID
+
+    @property
+    def key(self) -> str:
+        return str(self.order)
+
+
+class OrderPacked(_OfOrder, topic="orders.order.v1"):
+    """A new type that the next version of inventory reads."""
+
+
+class OrderPraised(_OfOrder, topic="orders.order.v1"):
+    """A new type that nobody reads."""
+
+
+def add_field(model: type[Event]) -> None:
+    """Gives the model an optional field more."""
+    model.__pydantic_fields__[FIELD] = FieldInfo(annotation=str | None, default=VALUE)  # type: ignore[arg-type]
+    model.model_rebuild(force=True)
+
+
+def add_types(service: str) -> None:
+    """Orders publishes both new types with each placed order; inventory reads one of them."""
+    MODELS.update({model.TYPE: model for model in (OrderPacked, OrderPraised)})
+    READERS.update({OrderPacked.TYPE: "inventory", OrderPraised.TYPE: NOBODY})
+    emit = UnitOfWork.emit
+
+    def emit_more(self: UnitOfWork, event: Event, *, part: str = "") -> UUID:
+        id = emit(self, event, part=part)
+        if isinstance(event, OrderPlaced):
+            for model in (OrderPacked, OrderPraised):
+                emit(self, model(order=event.order), part=part)
+        return id
+
+    UnitOfWork.emit = emit_more  # type: ignore[method-assign]
+    if service == "inventory":
+        from services.inventory.app import SUBSCRIPTIONS
+
+        handlers: Any = next(one.handlers for one in SUBSCRIPTIONS if one.topic == OrderPacked.TOPIC)
+        handlers[OrderPacked] = lambda _book, _message: None
+
+
+def main() -> None:
+    """Runs the service as it would run itself."""
+    _, service, role = sys.argv
+    if os.environ.get("NEWER") == TYPES:
+        add_types(service)
+    else:
+        for model in (OrderPlaced, StockReserved, JobDelivered):
+            add_field(model)
+    sys.argv = [service, role]
+    runpy.run_module(f"services.{service}", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

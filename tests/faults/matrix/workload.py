@@ -1,0 +1,177 @@
+"""One shift on the market: everybody at work from its opening until the last order has ended, and the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from tests.faults import field as works
+from tests.faults import history
+from tests.faults.checker import check
+from tests.faults.client import Client
+from tests.faults.evidence import Evidence, Finding
+from tests.faults.load import Crowd, Order
+from tests.faults.market import bring
+from tests.faults.matrix.environment import House
+from tests.faults.views import ended, look
+
+BUYERS, POINTS, WAVE_EVERY_S = 12, 1, 8.0
+EGGS = 150
+ENDED_WITHIN_S = 60.0
+PROBES = 6
+
+
+class Stall(works.Till):
+    """A terminal for one shift; the next one goes on with what it has left."""
+
+    async def run(self, crowd: Crowd) -> None:
+        """Sells and uploads until the shift ends; then closes its session."""
+        self.device.record("open", {"float_fen": 1000})
+        while not crowd.closing:
+            for _ in range(self.rng.choice([0, 0, 1, 2])):
+                self._sell()
+            await self._sync()
+            await asyncio.sleep(0.1)
+        self.device.record("close", {"last_seq": len(self.device.kept) + 1, "cash_fen": 0})
+        while self.device.sent < len(self.device.kept):
+            await self._sync()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a shift ended: what is to be judged, what is wrong with it, and the seconds after the fault until fresh
+    orders went through behind all that had waited, and until every order had ended. `records` of the topics are new,
+    `twice` of them not for the first time; inboxes said that they `absorbed` so many.
+    """
+
+    evidence: Evidence
+    findings: list[Finding]
+    caught_up_s: float
+    ended_s: float
+    records: int
+    twice: int
+    absorbed: int
+
+
+class Shift:
+    """The people of one shift. `client` counts their answers, `history` what is unknown."""
+
+    def __init__(self, house: House, seed: int) -> None:
+        house.shifts += 1
+        self.house, self._name = house, f"shift{house.shifts}"
+        self._path = house.data / f"history-{house.shifts}.jsonl"
+        self.history = history.History(self._path)
+        self.client = Client(house.outside, self.history)
+        self.rng = Random(seed)
+        self.crowd = Crowd(self.client, house.market, self.rng)
+        self._records, self._twice, self._absorbed = len(house.observer.log), house.twice, house.chaos.duplicates
+        self._tasks: dict[str, list[asyncio.Task[Any]]] = {}
+
+    async def begin(self) -> None:
+        """Sets everybody to work; there are new eggs."""
+        client, crowd, market = self.client, self.crowd, self.house.market
+        await bring(client, market, {"eggs": EGGS}, self._name)
+        stalls = [self._stall(id, site) for id, site in market.terminals.items()]
+        riders = [works.Rider(client, market, Random(self.rng.random()), id) for id in market.couriers]
+        for rider in riders:
+            rider.device = works.Device(f"phone-{rider.courier}-{self._name}", market)
+        self._start("buyers", *(crowd.buyer() for _ in range(BUYERS)))
+        self._start("stalls", *(stall.run(crowd) for stall in stalls))
+        self._start("riders", *(rider.run(crowd) for rider in riders))
+        self._start("points", *(works.keep_point(client, crowd, n, POINTS) for n in range(POINTS)))
+        self._start("dispatcher", works.direct(client, crowd, WAVE_EVERY_S))
+
+    def _stall(self, terminal: str, site: str) -> Stall:
+        left = self.house.left[terminal]
+        stall = Stall(self.client, self.house.market, Random(self.rng.random()), terminal, site, left=left)
+        stall.device = works.Device(f"device-{terminal}-{self._name}", self.house.market)
+        return stall
+
+    def _start(self, who: str, *what: Coroutine[Any, Any, None]) -> None:
+        self._tasks[who] = [asyncio.create_task(one, name=who) for one in what]
+
+    def check_people(self) -> None:
+        """Raises what made anybody stop."""
+        for task in [task for tasks in self._tasks.values() for task in tasks]:
+            if task.done():
+                task.result()
+
+    def joined(self, order: str, join: Mapping[str, Any]) -> None:
+        """A pledge to a group-buy became an order: it was accepted like any other."""
+        body = {"order_id": order, **join}
+        deed = history.Deed(f"join-{order}", "place", order, Order(order, body).facts)
+        self.history.invoke(deed, 1, body)
+        self.history.ok(deed, 1, {"hash": ""})
+
+    async def finish(self) -> Outcome:
+        """No new business; returns when all is well, or as it is after a minute."""
+        over = time.monotonic()
+        self.crowd.closing = True
+        caught_up_s = await self._probe() - over
+        await asyncio.gather(*self._tasks["buyers"], *self._tasks["stalls"])
+        while True:
+            after = time.monotonic() - over
+            self.check_people()
+            if after > ENDED_WITHIN_S or await ended(self.client):
+                evidence = await self._evidence()
+                findings = await asyncio.to_thread(check, evidence)
+                if after > ENDED_WITHIN_S or not findings:
+                    break
+            await asyncio.sleep(0.3)
+        findings += [Finding("broken answer", "client", answer) for answer in self.client.broken]
+        self.house.twice = evidence.duplicates
+        return Outcome(
+            evidence,
+            findings,
+            caught_up_s,
+            after,
+            len(self.house.observer.log) - self._records,
+            evidence.duplicates - self._twice,
+            self.house.chaos.duplicates - self._absorbed,
+        )
+
+    async def _probe(self) -> float:
+        """When orders that were placed now, behind everything that waits, had got their stock."""
+        orders = [self._probe_order() for _ in range(PROBES)]
+        await asyncio.gather(*(self.crowd.place(order) for order in orders))
+        for order in orders:
+            state = "placed"
+            while state == "placed":
+                shown = await self.client.get("buyer", "orders", f"/v1/orders/{order.id}", wait=2)
+                state = shown["state"] if shown else "placed"
+        return time.monotonic()
+
+    def _probe_order(self) -> Order:
+        site = self.rng.choice(list(self.house.market.terminals.values()))
+        body = {
+            "order_id": str(UUID(int=self.rng.getrandbits(128), version=4)),
+            "channel": "app",
+            "market_day": self.house.market.day,
+            "community": f"{site}-side",
+            "recipient": {"name": "某人", "phone": "13800000000"},
+            "lines": [{"item": "tea", "quantity": 1}],
+            "fulfilment": {"kind": "pickup", "point": f"{site}-point"},
+            "payment": "on_account",
+        }
+        return Order(body["order_id"], body)  # type: ignore[arg-type]
+
+    async def _evidence(self) -> Evidence:
+        log = await asyncio.to_thread(self.house.observer.catch_up)
+        ops = await asyncio.to_thread(history.read, self._path)
+        ours = [seen for seen in log if seen.subject not in self.house.foreign]
+        return Evidence([*self.house.ops, *ops], ours, await look(self.client), frozenset(self.house.scarce))
+
+    async def go_home(self) -> None:
+        """Ends who works without end. What this shift did belongs to the house from now on."""
+        everybody = [task for tasks in self._tasks.values() for task in tasks]
+        for task in everybody:
+            task.cancel()
+        await asyncio.gather(*everybody, return_exceptions=True)
+        await self.client.close()
+        self.history.close()
+        self.house.ops += history.read(self._path)

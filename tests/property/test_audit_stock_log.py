@@ -1,0 +1,102 @@
+"""The audit's own fold of the stock topic comes to what the inventory domain kept, whatever happened in the pool."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+from hypothesis import settings
+from hypothesis.stateful import invariant
+
+from contracts.envelope import Event
+from contracts.events.inventory import AllotmentGranted, AllotmentReturned, ClaimsExceeded, ReserveStock
+from contracts.events.orders import SaleRecorded
+from deploy.audit.evidence.evidence import Fact
+from deploy.audit.evidence.stock_log import TOPIC, Pool, Sources, replay
+from services.inventory.domain.allotment import told
+from services.inventory.repository.stock import StockRepository
+from services.kit.transaction.message import DeadlineReached
+from services.kit.transaction.unit_of_work import UnitOfWork
+from tests.property.test_inventory_stock import Market
+from tests.unit.inventory_world import POOL, FakeUnit, World
+
+
+class Publishing(FakeUnit):
+    """Keeps what is told as the audit would read it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.facts: list[Fact] = []
+
+    def emit(self, event: Event, *, part: str = "") -> UUID:
+        id, cause, data = uuid4(), str(self.cause.id) if self.cause else "", json.loads(event.model_dump_json())
+        name = event.TYPE.split(".")[2]
+        self.facts.append(Fact(str(id), name, event.TOPIC, event.subject, self.now.isoformat(), cause, data, ""))
+        self.told.append(event)
+        return id
+
+
+class PublishingWorld(World):
+    """Tells what the HTTP routes tell, too."""
+
+    def __init__(self) -> None:
+        self.unit: Publishing = Publishing()
+        StockRepository.__init__(self, cast(UnitOfWork, self.unit))
+        self.terminals: dict[str, str] = {}
+        self.origins: dict[str, str] = {}
+
+    def send(self, data: Event | DeadlineReached) -> list[Event]:
+        if isinstance(data, SaleRecorded):
+            self.terminals[str(data.sale)] = data.terminal
+        if isinstance(data, ReserveStock) and data.source:
+            self.origins[str(data.reservation)] = str(data.source)
+        found = super().send(data)
+        self.unit.cause = None
+        return found
+
+    def lend(self, terminal: str, item: str, quantity: int, minutes: int = 60) -> None:
+        super().lend(terminal, item, quantity, minutes)
+        self.unit.emit(told(AllotmentGranted, self.allotment(terminal, POOL, item), quantity))
+
+    def give_back(self, terminal: str, item: str, quantity: int, **more: Any) -> None:
+        super().give_back(terminal, item, quantity, **more)
+        self.unit.emit(told(AllotmentReturned, self.allotment(terminal, POOL, item), quantity))
+
+    def renew(self, terminal: str, item: str, minutes: int = 60) -> None:
+        super().renew(terminal, item, minutes)
+        self.unit.emit(told(AllotmentGranted, self.allotment(terminal, POOL, item), 0))
+
+
+class Audited(Market):
+    """The market of inventory's own tests, with the audit reading along."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world: PublishingWorld = PublishingWorld()
+
+    def read(self) -> Pool:
+        """The pool as the topic tells it; every shortfall on the way was told as the topic has it."""
+        pool = Pool()
+        facts = [fact for fact in self.world.unit.facts if fact.topic == TOPIC]
+        for _, pool, fact in replay(facts, Sources(self.world.terminals, self.world.origins)):
+            assert not pool.risen, fact
+            if fact.type == ClaimsExceeded.TYPE.split(".")[2]:
+                assert pool.figures(fact.data["item"])["shortfall"] == fact.data["shortfall"]
+        return pool
+
+    @invariant()
+    def the_topic_says_the_same(self) -> None:
+        pool = self.read()
+        for stock in self.world.stocks:
+            figures = pool.figures(stock.item)
+            assert figures == {name: getattr(stock, name) for name in figures}
+        for allotment in self.world.allotments:
+            table = pool.tables[allotment.terminal, allotment.item]
+            assert (table.allotted, table.unconfirmed) == (allotment.allotted, allotment.unconfirmed)
+        for lot in self.world.lots:
+            assert pool.lots[lot.item, str(lot.id)] == lot.on_hand
+
+
+TestAudited = Audited.TestCase
+TestAudited.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

@@ -1,0 +1,131 @@
+"""Group-buys: leaders open them, neighbours join once, twice, too late or not for good, and fetch what it came to."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from services.kit.http.problems import Problem
+from services.orders.api import campaign as routes
+from services.orders.api import order
+from services.orders.api.schemas.campaign import NewCampaign, NewJoin
+from services.orders.commands.join_campaign import Joining
+from services.orders.domain.campaign.join import Join, JoinState
+from services.orders.repository import campaign_intake
+from services.orders.repository.catalog import CatalogCache
+from tests.simulation.broken import hold
+from tests.simulation.buyers import Buyers
+from tests.simulation.market import DAY, ITEMS, POOLS, Market, goods, hour
+from tests.simulation.memory import Weather
+from tests.simulation.processes import Process
+
+LATEST = 15.0
+"""The last hour of a cutoff."""
+RUSH = 0.002
+"""Hours before a cutoff in which many come at once."""
+
+
+class Groups:
+    """`accepted` has every join whose 201 was heard, by its id."""
+
+    def __init__(self, market: Market, buyers: Buyers, weather: Weather, count: int) -> None:
+        self.market, self.rng, self._buyers, self._weather = market, market.rng, buyers, weather
+        self.accepted: dict[UUID, Join] = {}
+        self._told: set[UUID] = set()
+        for n in range(1, count + 1):
+            market.at(self.rng.uniform(6.3, 12), self._open, f"g{n}")
+
+    def _open(self, name: str) -> None:
+        market, rng = self.market, self.rng
+        id, community = market.id(name), rng.choice(sorted(POOLS))
+        items = rng.sample(sorted(ITEMS), rng.choice((1, 1, 2)))
+        closes = rng.uniform(max(7.5, market.now + 0.3), LATEST)
+        of = rng.choice(("people", "weight", "amount"))
+        asked = NewCampaign.model_validate({
+            "campaign_id": id,
+            "market_day": DAY,
+            "community": community,
+            "closes_at": hour(closes),
+            "goods": [goods(item, rng.choice((10, 40))) for item in items],
+            "threshold": {"of": of, "at_least": {"people": 2, "weight": 1000, "amount": 900}[of]},
+            "shortfall": rng.choice(("first-come", "at-least-one-each")),
+        })  # fmt: skip
+
+        async def ask(process: Process) -> Any:
+            async with process.context.unit() as uow:
+                cache = process.memo.setdefault("catalog", CatalogCache())
+                return await routes._open(uow, id, asked, asked.digest(), cache)
+
+        def heard(answer: Any) -> None:
+            if isinstance(answer, Problem):  # a slow day: its cutoff has passed
+                return
+            rush = closes - rng.uniform(0, RUSH)
+            if market.chance(market.world.faults.jam):
+                market.at(rush, self._weather.jam, market.clock.second_of(hour(closes)) + 1)
+            for k in range(1, rng.randint(3, 13)):
+                hours = rng.uniform(market.now, closes + 0.1) if market.chance(0.5) else rush
+                market.at(hours, self._join, id, f"{name}.{k}", community, items)
+            for hours in (0.5, 1.5, 3):
+                market.at(closes + hours, self.look)
+
+        market.client.ask("orders", f"open {name}", ask, heard)
+        if market.chance(0.2):
+            market.client.ask("orders", f"open {name} again", ask)
+
+    def _join(self, campaign: UUID, name: str, community: str, items: list[str]) -> None:
+        market, rng, id = self.market, self.rng, self.market.id(name)
+        delivery = {"kind": "delivery", "address": {"text": "door", "lat": 30.1, "lon": 120.1}}
+        asked = NewJoin.model_validate({
+            "recipient": {"name": "n", "phone": f"1380000000{rng.randint(0, 9)}"},
+            "lines": [goods(item, rng.randint(1, 6)) for item in rng.sample(items, rng.randint(1, len(items)))],
+            "fulfilment": delivery if market.chance(0.5) else {"kind": "pickup", "point": f"p{community}"},
+            "payment": rng.choice(("on_account", "prepaid", "prepaid")),
+        })  # fmt: skip
+
+        door = f"joining {rng.randint(1, 2)}"  # of the api's two processes
+
+        async def ask(process: Process) -> Any:
+            joining = process.memo.get(door)
+            if joining is None:
+                joining = process.memo[door] = Joining(process.context, CatalogCache())
+            return await joining.submit(campaign, id, asked)
+
+        def heard(answer: Join | Problem) -> None:
+            if isinstance(answer, Problem):  # closed, its cap is reached, or its pickup point is not put yet
+                hold(answer.status in {409, 422}, "a join is taken or refused", f"{name}: {answer}")
+                return
+            known = self.accepted.setdefault(id, answer)
+            hold(known.terms == answer.terms, "the same request has the same answer", f"{known}, {answer}")
+
+        market.client.ask("orders", f"join {name}", ask, heard)
+        if market.chance(0.2):
+            market.at(market.now + rng.expovariate(2), market.client.ask, "orders", f"join {name} again", ask, heard)
+        if market.chance(0.2):
+            market.at(market.now + rng.expovariate(2), self._withdraw, campaign, id, name)
+
+    def _withdraw(self, campaign: UUID, id: UUID, name: str) -> None:
+        async def ask(process: Process) -> Any:
+            async with process.context.unit() as uow:
+                return await routes._withdraw(uow, campaign, id)
+
+        self.market.client.ask("orders", f"withdraw {name}", ask)
+
+    def look(self) -> None:
+        """Who has joined looks what has become of it; a new order then lives like any other."""
+
+        async def ask(process: Process) -> Any:
+            joins = await campaign_intake.find_joins(process.context.pool, sorted(self.accepted))  # type: ignore[arg-type]
+            made = [join.terms.order for join, _ in joins.values() if join.state is JoinState.ORDERED]
+            return await order.find(process.context.pool, made)  # type: ignore[arg-type]
+
+        def heard(found: dict[UUID, Any]) -> None:
+            for n, id in enumerate(sorted(found.keys() - self._told), 1):
+                self._told.add(id)
+                self._buyers.live(id, f"j{len(self._told)}.{n}", found[id][0])
+
+        if self.accepted:
+            self.market.client.ask("orders", "look at the joins", ask, heard)
+
+    def finish(self) -> None:
+        """They look once more."""
+        self.look()

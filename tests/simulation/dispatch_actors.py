@@ -1,0 +1,218 @@
+"""The desk that plans, the dispatcher who cuts, hands out and reassigns, couriers with and without a network."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from services.dispatch import background
+from services.dispatch.api import courier as couriers
+from services.dispatch.api import job as jobs
+from services.dispatch.api import wave as waves
+from services.dispatch.api.schemas.delivery import ReassignBody, SyncBody
+from services.dispatch.planning.plan import Plan, Route, Stop, Trip, Unserved
+from services.dispatch.planning.process.planner import Choice
+from services.dispatch.repository import queries
+from services.kit.http.problems import Problem
+from tests.simulation.buyers import Buyers
+from tests.simulation.market import COURIERS, WAVES, Market, as_sent, hour
+from tests.simulation.processes import Process, World, only_transient
+from tests.simulation.scheduler import pause
+
+
+class Planner:
+    """Stands behind the planner's port: takes its time, and leaves a job out now and then."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def search(self, problem: Any, budget_s: float) -> Choice:
+        orders, crew = [order.id for order in problem.orders], [courier.id for courier in problem.couriers]
+        chance = random.Random(" ".join(orders))  # the same problem has the same plan, on whichever database
+        left = {order for order in orders if chance.random() < 0.08 or not crew}
+        served = [order for order in orders if order not in left]
+        start = int(hour(11).timestamp())
+        routes = []
+        for n, courier in enumerate(crew):
+            stops = tuple(Stop(order, start + 60 * i) for i, order in enumerate(served[n :: len(crew)]))
+            if stops:
+                routes.append(Route(courier, (Trip(start, start + 3600, stops),)))
+        if not self.world.mirror:
+            await pause(self.world.rng.uniform(0, budget_s))
+        unserved = tuple(Unserved(order, "no room") for order in orders if order in left)
+        return Choice(Plan(tuple(routes), unserved, 0, "sim"), "the only one")
+
+
+def fitted(problem: Any, plan: Plan, late: Collection[str], now_s: int) -> tuple[Plan, tuple[()]]:
+    """In place of the insertion engine: late orders come last in a route of their own; now and then there is none."""
+    known = {order.id for order in problem.orders} - set(late)
+    chance = random.Random(" ".join(late))
+    taken = [order for order in late if problem.couriers and chance.random() < 0.7]
+    left = tuple(Unserved(order, "no room") for order in late if order not in taken)
+    routes = [replace(route, trips=tuple(_kept(trip, known) for trip in route.trips)) for route in plan.routes]
+    if taken:
+        stops = tuple(Stop(order, now_s + 60 * i) for i, order in enumerate(taken))
+        routes.append(Route(problem.couriers[0].id, (Trip(now_s, now_s + 3600, stops),)))
+    return Plan(tuple(routes), left, 0, "late"), ()
+
+
+def _kept(trip: Trip, known: Collection[str]) -> Trip:
+    return replace(trip, stops=tuple(stop for stop in trip.stops if stop.order in known))
+
+
+class Desk:
+    """The worker's planning loop, one step whenever something may be there to do."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self._waiting = world, False
+
+    def poke(self, after: float = 0.0) -> None:
+        if not self._waiting:
+            self._waiting = True
+            self.world.scheduler.after(after + self.world.delay(), self._look)
+
+    def _look(self) -> None:
+        self._waiting = False
+        process = self.world.processes["dispatch.worker"]
+        if not process.up or process.frozen > self.world.scheduler.now:
+            return self.poke(5)
+
+        async def work(process: Process) -> bool:
+            context = process.context
+            return (
+                await background.plan_next(context)
+                or await background.answer_next(context)
+                or await background.end_next(context)
+            )
+
+        if self.world.rng.random() < self.world.faults.twin:
+            process.run(work(process), "another worker's desk", only_transient)
+        process.run(process.do(work), "desk", lambda more, error: self.poke(1) if more or error else None, self._lost)
+        return None
+
+    def _lost(self) -> None:
+        self.poke(18)  # by then its lease on the wave has run out
+
+
+class Dispatcher:
+    """Cuts some waves early, hands every planned one out, and gives some jobs to another courier."""
+
+    def __init__(self, market: Market) -> None:
+        self.market, self.rng = market, market.rng
+        for wave, (cutoff, _, until) in WAVES.items():
+            if market.chance(0.3):
+                market.at(cutoff - self.rng.uniform(0, 2), self._ask, wave, f"cut {wave}", waves.cut)
+            market.at(cutoff + self.rng.uniform(0, 0.6), self.release, wave)
+            if market.chance(0.4):
+                market.at(self.rng.uniform(cutoff + 0.3, until), self._reassign)
+
+    def _ask(self, wave: str, what: str, route: Any, heard: Any = None) -> None:
+        self.market.client.ask("dispatch", what, lambda p: route(p.context, wave), heard)
+
+    def release(self, wave: str) -> None:
+        """Until it is out."""
+
+        def heard(answer: Any) -> None:
+            if isinstance(answer, Problem):
+                self.market.at(self.market.now + self.rng.uniform(0.05, 0.3), self.release, wave)
+
+        self._ask(wave, f"release {wave}", waves.release, heard)
+
+    def _reassign(self) -> None:
+        rng, client = self.rng, self.market.client
+        one, other = rng.sample(COURIERS, 2)
+
+        def heard(stops: Any) -> None:
+            out = [stop for stop in stops if stop["state"] in {"assigned", "loaded"}]
+            for stop in out[: rng.randint(0, 2)]:
+                body = ReassignBody(courier=other, expected_epoch=stop["epoch"])
+                reassign = _reassigned(stop["job"], body)
+                client.ask("dispatch", f"give {stop['job']} to {other}", reassign)
+
+        client.ask("dispatch", f"look at {one}'s route", lambda p: queries.route(p.context.pool, one), heard)
+
+
+def _reassigned(job: UUID, body: ReassignBody) -> Any:
+    async def ask(process: Process) -> Any:
+        try:
+            return await jobs.reassign(process.context, job, body)
+        except Problem as refused:
+            return refused
+
+    return ask
+
+
+class Courier:
+    """One device with one session; every job of its route gets a story the first time that it is seen in an epoch."""
+
+    def __init__(self, market: Market, courier: str, buyers: Buyers) -> None:
+        self.market, self.rng, self.courier, self._buyers = market, market.rng, courier, buyers
+        self._told: set[tuple[UUID, int]] = set()
+        self._queue: list[dict[str, Any]] = []
+        self._seq = 0
+        rng = self.rng
+        for n in range(9):
+            market.at(10 + n + rng.uniform(0, 0.9), self.look)
+            market.at(10 + n + rng.uniform(0, 0.9), self._sync)
+
+    def look(self) -> None:
+        """Reads the route and works through what is new on it."""
+        read = lambda p: queries.route(p.context.pool, self.courier)  # noqa: E731
+        self.market.client.ask("dispatch", f"route of {self.courier}", read, self._go)
+
+    def _go(self, stops: list[dict[str, Any]]) -> None:
+        for stop in stops:
+            key = (stop["job"], stop["epoch"])
+            if stop["state"] in {"assigned", "loaded"} and key not in self._told:
+                self._told.add(key)
+                self._story(stop)
+
+    def _story(self, stop: dict[str, Any]) -> None:
+        rng = self.rng
+        about = {"job": stop["job"], "epoch": stop["epoch"]}
+        order = self._buyers.accepted.get(stop["order"])
+        code = order.terms.code if order else None
+        if rng.random() < 0.8:
+            self._record("load", about)
+        if rng.random() < 0.2:
+            self._record("fail", about | {"reason": "not-home"})
+        if rng.random() < 0.15:
+            self._record("deliver", about | {"code": "no code"})
+        if code and rng.random() < 0.85:
+            self._record("deliver", about | {"code": code})
+        else:
+            self._record("return", about | {"reason": "refused"})
+
+    def _record(self, kind: str, body: dict[str, Any]) -> None:
+        self._seq += 1
+        recorded = self.market.clock.now()
+        upload = {"session": "a", "seq": self._seq, "recorded_at": recorded, "kind": kind, "body": body}
+        self._queue.append(upload)
+
+    def _sync(self) -> None:
+        rng, queue = self.rng, list(self._queue)
+        if rng.random() < 0.5:
+            rng.shuffle(queue)
+            queue = queue[: rng.randint(0, len(queue))]
+        self._send(queue)
+
+    def _send(self, uploads: list[dict[str, Any]]) -> None:
+        if not uploads:
+            return
+        body = SyncBody.model_validate(as_sent({"device": f"dev-{self.courier}", "uploads": uploads}))
+
+        def heard(answer: Any) -> None:
+            through = answer.sessions[0].received_through
+            if self.rng.random() < 0.8:
+                self._queue = [one for one in self._queue if one["seq"] > through]
+
+        what = f"sync {self.courier} ({len(uploads)})"
+        self.market.client.ask("dispatch", what, lambda p: couriers.sync(p.context, self.courier, body), heard)
+
+    def finish(self) -> None:
+        """Goes on until nothing is on the way any more."""
+        self.look()
+        self._send(list(self._queue))
