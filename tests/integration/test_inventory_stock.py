@@ -244,6 +244,6 @@ async def test_seeded_no_shortfall_rule(inventory: Inventory, monkeypatch: pytes
 async def test_seeded_expiry_that_ignores_the_commit(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sweeper that takes its deadline at its word gives away what was paid for."""
     monkeypatch.setattr(reserving, "expire", lambda known, _now: reserving._end(known))
-    monkeypatch.setattr("services.kit.transaction.unit_of_work.UnitOfWork.undue", lambda *_: None)
+    monkeypatch.setattr("services.kit.transaction.unit_of_work.UnitOfWork.clear_deadline", lambda *_: None)
     with pytest.raises(AssertionError):
         await test_a_hold_expires_by_itself_and_a_committed_one_does_not(inventory)

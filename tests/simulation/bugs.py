@@ -97,7 +97,7 @@ def expiry_ignoring_commit() -> list[Seam]:
             return reservation._end(known)
         return good(known, now)
 
-    return [(reservation, "expire", expire), (UnitOfWork, "undue", lambda *_: None)]
+    return [(reservation, "expire", expire), (UnitOfWork, "clear_deadline", lambda *_: None)]
 
 
 def joins_settled_twice() -> list[Seam]:

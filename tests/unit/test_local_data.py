@@ -99,7 +99,7 @@ def test_a_held_folder_refuses_a_second_stack_in_words(tmp_path: Path) -> None:
 
 
 def test_a_killed_holder_leaves_the_folder_free(tmp_path: Path) -> None:
-    code = "import sys, pathlib; from deploy.local.data.lock import Holder; h = Holder(pathlib.Path(sys.argv[1]))"
+    code = "import sys, pathlib; from deploy.local.data.lock import DataLock; h = DataLock(pathlib.Path(sys.argv[1]))"
     code += "; print('held', flush=True); sys.stdin.read()"
     other = subprocess.Popen(
         [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
