@@ -9,7 +9,7 @@ CASES = {
     "small_modules": ("services/kit/x.py", DOC + "a = 1\n" * 451, DOC + "a = 1\n" * 200),
     "small_functions": (
         "services/kit/x.py",
-        DOC + "def _f():\n" + "    a = 1\n" * 41,
+        DOC + "def _f():\n" + "    a = 1\n" * 61,
         DOC + "def _f():\n" + "    a = 1\n" * 20,
     ),
     "public_docstrings": ("deploy/x.py", DOC + "def f(): ...\n", DOC + 'def f():\n    """Does."""\n'),
