@@ -122,7 +122,7 @@ def on_void(book: StockRepository, message: Message[SaleVoided]) -> None:
 def on_session_closed(book: StockRepository, message: Message[SessionClosed]) -> None:
     """A stall session whose every upload has arrived: with a counted return, what is left over is lost."""
     if message.data.complete:
-        for allotment in book.allotments:
+        for allotment in tuple(book.allotments.values()):
             if (allotment.terminal, allotment.pool) == (message.data.terminal, message.data.pool):
                 book.put_allotment(lending.close(allotment, book.lots_of(allotment.pool, allotment.item)))
 

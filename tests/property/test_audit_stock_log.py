@@ -88,13 +88,13 @@ class Audited(Market):
     @invariant()
     def the_topic_says_the_same(self) -> None:
         pool = self.read()
-        for stock in self.world.stocks:
+        for stock in self.world.stocks.values():
             figures = pool.figures(stock.item)
             assert figures == {name: getattr(stock, name) for name in figures}
-        for allotment in self.world.allotments:
+        for allotment in self.world.allotments.values():
             table = pool.tables[allotment.terminal, allotment.item]
             assert (table.allotted, table.unconfirmed) == (allotment.allotted, allotment.unconfirmed)
-        for lot in self.world.lots:
+        for lot in self.world.lots.values():
             assert pool.lots[lot.item, str(lot.id)] == lot.on_hand
 
 

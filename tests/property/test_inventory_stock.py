@@ -59,7 +59,7 @@ class Market(RuleBasedStateMachine):
 
     def reservation(self, pick: int, *, active: bool = True) -> UUID:
         """Mostly one that is active, sometimes any, sometimes one that nobody has heard of."""
-        known = [r.id for r in self.world.reservations if r.active or not active or pick % 5 == 1]
+        known = [r.id for r in self.world.reservations.values() if r.active or not active or pick % 5 == 1]
         return name(f"unheard of {pick % 3}") if not known or pick % 11 == 0 else known[pick % len(known)]
 
     def new_reservation(self) -> UUID:
@@ -74,7 +74,7 @@ class Market(RuleBasedStateMachine):
         return self.sales[pick % len(self.sales)]
 
     def shortfalls(self) -> dict[str, int]:
-        return {stock.item: stock.shortfall for stock in self.world.stocks}
+        return {stock.item: stock.shortfall for stock in self.world.stocks.values()}
 
     def promise(self, command: Event) -> list[Event]:
         """A command is answered once and never breaks another promise."""
@@ -97,7 +97,9 @@ class Market(RuleBasedStateMachine):
         self.sent.append(event)
 
     def names_enough(self, item: str, exceeded: ClaimsExceeded) -> None:
-        standing = {r.id: demand(r.lines)[item] for r in self.world.reservations if r.active and demand(r.lines)[item]}
+        standing = {
+            r.id: demand(r.lines)[item] for r in self.world.reservations.values() if r.active and demand(r.lines)[item]
+        }
         assert standing.keys() >= set(exceeded.reservations)
         named = sum(standing[id] for id in exceeded.reservations)
         assert named >= exceeded.shortfall or standing.keys() == set(exceeded.reservations)
@@ -156,7 +158,7 @@ class Market(RuleBasedStateMachine):
 
     @rule(pick=PICKS)
     def courier_returns(self, pick: int) -> None:
-        out = [r.id for r in self.world.reservations if r.state is ReservationState.LOADED]
+        out = [r.id for r in self.world.reservations.values() if r.state is ReservationState.LOADED]
         self.fact(returned(out[pick % len(out)] if out else self.reservation(pick)))
 
     @rule(pick=PICKS, goods=GOODS, collected=st.booleans())
@@ -230,14 +232,14 @@ class Market(RuleBasedStateMachine):
         """Even past the inbox, under another id, a fact or an ended claim does nothing twice."""
         event = self.sent[pick % len(self.sent)]
         self.world.send(event)
-        before = {stock.item: stock for stock in self.world.stocks}
+        before = {stock.item: stock for stock in self.world.stocks.values()}
         self.world.send(event)
-        assert {stock.item: stock for stock in self.world.stocks} == before
+        assert {stock.item: stock for stock in self.world.stocks.values()} == before
 
     @invariant()
     def stock_is_the_fold_of_its_movements(self) -> None:
         folded = fold(self.world.moves)
-        assert folded == {(stock.pool, stock.item): stock for stock in self.world.stocks}
+        assert folded == {(stock.pool, stock.item): stock for stock in self.world.stocks.values()}
         for stock in folded.values():
             assert stock.available >= 0
             assert stock.available == 0 or stock.shortfall == 0
@@ -252,7 +254,7 @@ class Market(RuleBasedStateMachine):
         for move in self.world.moves:
             if move.source is Place.FOUND:
                 found[move.lot] += move.quantity
-        for lot in self.world.lots:
+        for lot in self.world.lots.values():
             assert lot.on_hand >= 0
             assert lot.released + found[lot.id] == lot.on_hand + out[lot.pool, lot.item, lot.id]
             assert lot.released + lot.rejected == lot.received
@@ -260,14 +262,14 @@ class Market(RuleBasedStateMachine):
     @invariant()
     def claims_are_what_they_are_made_of(self) -> None:
         sums: dict[str, Counter[str]] = {}
-        for r in self.world.reservations:
+        for r in self.world.reservations.values():
             for item, quantity in demand(r.lines).items() if r.active else ():
                 sums.setdefault(item, Counter())[r.bucket] += quantity
-        for a in self.world.allotments:
+        for a in self.world.allotments.values():
             sums.setdefault(a.item, Counter()).update({"allotted": a.allotted, "unconfirmed": a.unconfirmed})
             assert a.granted - a.returned - (a.sold - a.overdrawn) - a.lost == a.lent
             assert min(a.lost, a.overdrawn, a.allotted, a.unconfirmed) >= 0
-        for stock in self.world.stocks:
+        for stock in self.world.stocks.values():
             have = sums.get(stock.item, Counter())
             assert (stock.held, stock.allocated) == (have["held"], have["allocated"])
             assert (stock.allotted, stock.unconfirmed) == (have["allotted"], have["unconfirmed"])

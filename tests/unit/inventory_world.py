@@ -147,7 +147,7 @@ class World(StockRepository):
         envelope = Envelope(uuid4(), kind, "test", data.subject, self.unit.now)
         self.unit.cause = Message(envelope, data, RECORD)
         self._claimants.clear()
-        for item in {stock.item for stock in self.stocks}:
+        for item in {stock.item for stock in self.stocks.values()}:
             self._claimants[POOL, item] = self._everyone(item)
         before = len(self.unit.told)
         HANDLERS[type(data)](self, self.unit.cause)
@@ -156,7 +156,7 @@ class World(StockRepository):
     def _everyone(self, item: str) -> list[Claimant]:
         return [
             Claimant(r.id, r.order, r.state == "held", no, demand(r.lines)[item])
-            for no, r in enumerate(self.reservations)
+            for no, r in enumerate(self.reservations.values())
             if r.active and demand(r.lines)[item]
         ]
 

@@ -163,7 +163,7 @@ def test_returned_goods_come_back_once_in_their_lots() -> None:
     world.receive(name("later"), TOFU, 10, hours=20)
     world.send(reserve(FIRM, (TOFU, 5)))
     world.send(loaded(FIRM, (TOFU, 5)))
-    assert {lot.id: lot.on_hand for lot in world.lots} == {LOT: 0, name("later"): 8}
+    assert {lot.id: lot.on_hand for lot in world.lots.values()} == {LOT: 0, name("later"): 8}
     moved = of(StockMoved, world.send(returned(FIRM, (TOFU, 5))))
     assert [(m.lot, m.quantity) for m in moved] == [(LOT, 3), (name("later"), 2)]
     assert not world.send(returned(FIRM, (TOFU, 5)))
@@ -256,11 +256,11 @@ def test_a_named_lot_corrects_what_was_inferred() -> None:
     assert lot is not None
     assert lot.on_hand == 0
     world.waste(TOFU, 2, lot)
-    assert {found.id: found.on_hand for found in world.lots} == {LOT: 0, later: 3}
+    assert {found.id: found.on_hand for found in world.lots.values()} == {LOT: 0, later: 3}
     assert gone(world.moves, Place.SOLD) == {(POOL, TOFU, LOT): 3, (POOL, TOFU, later): 2}
     assert gone(world.moves, Place.WASTE) == {(POOL, TOFU, LOT): 2}
     world.send(void(name("s"), "t1", (TOFU, 5)))
-    assert {found.id: found.on_hand for found in world.lots} == {LOT: 3, later: 5}
+    assert {found.id: found.on_hand for found in world.lots.values()} == {LOT: 3, later: 5}
 
 
 def test_several_sales_are_corrected_newest_first_as_far_as_others_can_bear() -> None:
@@ -271,7 +271,7 @@ def test_several_sales_are_corrected_newest_first_as_far_as_others_can_bear() ->
     lot = world.lots.get(LOT)
     assert lot is not None
     world.waste(TOFU, 6, lot)
-    assert {found.id: found.on_hand for found in world.lots} == {LOT: 0, later: 0}
+    assert {found.id: found.on_hand for found in world.lots.values()} == {LOT: 0, later: 0}
     assert gone(world.history(f"sale/{name('s1')}"), Place.SOLD) == {(POOL, TOFU, later): 3}
     assert gone(world.history(f"sale/{name('s0')}"), Place.SOLD) == {(POOL, TOFU, later): 1, (POOL, TOFU, None): 2}
 
@@ -298,7 +298,7 @@ def test_what_no_lot_can_bear_is_unattributed_until_a_count() -> None:
     )
     world.apply(moves)
     # 8 were expected and 9 found: the unattributed lot stood at -2 + 1, which the new lot takes over
-    assert [lot.on_hand for lot in world.lots] == [0, 9]
+    assert [lot.on_hand for lot in world.lots.values()] == [0, 9]
     assert world.figures(TOFU)[0] == 9
 
 

@@ -61,30 +61,30 @@ class StockRepository:
             return
         await rows.lock_pools(conn, needs.pools)
         if needs.reservations:
-            self.reservations.fill(await claims.reservations(conn, needs.reservations))
+            self.reservations.load(await claims.reservations(conn, needs.reservations))
         if needs.terminals:
-            self.allotments.fill(await rows.allotments(conn, needs.terminals))
+            self.allotments.load(await rows.allotments(conn, needs.terminals))
         if needs.sales:
-            self.sales.fill(await rows.sales(conn, needs.sales))
+            self.sales.load(await rows.sales(conn, needs.sales))
         self._widen(needs)
         if needs.causes:
             self._history.update(await claims.history(conn, needs.causes))
         moves = [move for history in self._history.values() for move in history]
         needs.goods |= needs.out.keys() | {(move.pool, move.item) for move in moves}
         needs.lots |= {move.lot for move in moves if move.lot}
-        self.stocks.fill(await rows.stock(conn, needs.stock | needs.goods))
+        self.stocks.load(await rows.stock(conn, needs.stock | needs.goods))
         if needs.goods or needs.lots:
-            self.lots.fill(await rows.lots(conn, needs.goods, needs.lots))
+            self.lots.load(await rows.lots(conn, needs.goods, needs.lots))
         await self.foresee(needs.out)
 
     def _widen(self, needs: LoadSet) -> None:
         """What only the rows that were read so far can tell."""
-        for reservation in self.reservations:
+        for reservation in self.reservations.values():
             for line in reservation.lines:
                 needs.stock.add((reservation.pool, line.item))
                 if reservation.id in needs.going:
                     needs.out[reservation.pool, line.item] += line.quantity
-        for allotment in self.allotments:
+        for allotment in self.allotments.values():
             needs.goods.add((allotment.pool, allotment.item))
             if allotment.lost:
                 needs.causes.add(allotment.loss_cause)
@@ -103,7 +103,7 @@ class StockRepository:
 
     def lots_of(self, pool: str, item: str) -> list[Lot]:
         """The item's lots with goods, and those that this transaction has to do with."""
-        return [lot for lot in self.lots if (lot.pool, lot.item) == (pool, item)]
+        return [lot for lot in self.lots.values() if (lot.pool, lot.item) == (pool, item)]
 
     def allotment(self, terminal: str, pool: str, item: str) -> Allotment:
         """What the terminal was lent of the item; all zero where nothing was."""
