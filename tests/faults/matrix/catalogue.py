@@ -9,10 +9,10 @@ from functools import partial
 
 from tests.faults.chaos import WORKERS
 from tests.faults.matrix import burst, message_faults, network_faults, processes, storage_faults
-from tests.faults.matrix.injection import Fire
+from tests.faults.matrix.injection import Injection
 from tests.faults.matrix.judge import INVARIANTS
 
-Act = Callable[[Fire], Awaitable[None]]
+Act = Callable[[Injection], Awaitable[None]]
 LONG_WAIT_S = 60.0
 
 
@@ -72,15 +72,19 @@ FAULTS = (
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
 
-async def _in_short(fire: Fire) -> None:
+async def _in_short(injection: Injection) -> None:
     """Those that no other test of the gate injects, each for seconds."""
-    await asyncio.gather(network_faults.commit_reply_lost(fire.part(5)), network_faults.answer_lost(fire.part(5)))
-    await asyncio.gather(network_faults.ack_lost(fire.part(4)), message_faults.poisoned(fire.part(2)))
-    await storage_faults.backends_killed(fire.part(2))
-    await storage_faults.server_killed(fire.part(2))
+    await asyncio.gather(
+        network_faults.commit_reply_lost(injection.part(5)), network_faults.answer_lost(injection.part(5))
+    )
+    await asyncio.gather(network_faults.ack_lost(injection.part(4)), message_faults.poisoned(injection.part(2)))
+    await storage_faults.backends_killed(injection.part(2))
+    await storage_faults.server_killed(injection.part(2))
     # Half a minute, twice as long as a request to the broker waits.
-    await asyncio.gather(storage_faults.broker_paused(fire.part(30)), storage_faults.database_paused(fire.part(35)))
-    await processes.zombies(fire.part(5))
+    await asyncio.gather(
+        storage_faults.broker_paused(injection.part(30)), storage_faults.database_paused(injection.part(35))
+    )
+    await processes.zombies(injection.part(5))
 
 
 SHORT = Fault("short", "3, 7, 9, 12, 13, 14, 16, 17 and 18 in short", " ".join(INVARIANTS), 45, _in_short)

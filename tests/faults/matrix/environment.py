@@ -32,7 +32,7 @@ LONGEST_DELAY_S = 0.5
 
 
 @dataclass
-class House:
+class Environment:
     """What one stack keeps from shift to shift. `outside` is its endpoints.json with the clients' ways through the
     network; `ops` what all clients did so far; `twice` how many records stood in the topics before; `left` what the
     stalls still have; `scarce` the items that must find buyers to the last piece; `foreign` the subjects of which the
@@ -52,7 +52,7 @@ class House:
     scarce: set[str] = field(default_factory=set)
     foreign: set[str] = field(default_factory=set)
     poison: set[str] = field(default_factory=set)
-    shifts: int = 0
+    workloads: int = 0
     twice: int = 0
 
     def __post_init__(self) -> None:
@@ -74,7 +74,7 @@ class House:
 
 
 @contextmanager
-def open_house(data: Path, market: Market) -> Iterator[House]:
+def open_environment(data: Path, market: Market) -> Iterator[Environment]:
     """A stack of its own, ready, nothing wrong with it yet."""
     for kind in ("armed", "held", "newer", "lives"):
         (data / "matrix" / kind).mkdir(parents=True)
@@ -95,7 +95,7 @@ def open_house(data: Path, market: Market) -> Iterator[House]:
             try:
                 admin = _librdkafka(found["kafka"], ports, data)
                 outside = _outside(found, network)
-                yield House(data, stack, network, Chaos(data), observer, market, outside, admin)
+                yield Environment(data, stack, network, Chaos(data), observer, market, outside, admin)
             finally:
                 observer.close()
 

@@ -18,31 +18,31 @@ import httpx2
 import psutil
 
 from deploy.local.processes.child import Child
-from tests.faults.matrix.environment import House
-from tests.faults.matrix.workload import Shift
+from tests.faults.matrix.environment import Environment
+from tests.faults.matrix.workload import Workload
 from tests.stack import eventually
 
 
 @dataclass
-class Fire:
+class Injection:
     """One fault at work. `did` counts what it really did: a fault that did nothing proves nothing."""
 
-    house: House
-    shift: Shift
+    environment: Environment
+    workload: Workload
     seconds: float
     rng: Random
     did: Counter[str] = field(default_factory=Counter)
     _began: float = field(default_factory=time.monotonic)
     _extra: int = 0
 
-    def part(self, seconds: float) -> Fire:
+    def part(self, seconds: float) -> Injection:
         """The same fire for so long from now."""
         return replace(self, seconds=seconds, _began=time.monotonic())
 
     @property
     def goes_on(self) -> bool:
         """Whether its time is not over yet. Raises what made anybody on the market stop."""
-        self.shift.check_people()
+        self.workload.check_actors()
         return time.monotonic() - self._began < self.seconds
 
     async def last(self) -> None:
@@ -52,36 +52,36 @@ class Fire:
 
     async def kill(self, name: str) -> None:
         """kill -9; returns when it is back."""
-        await self.house.chaos.kill(name)
+        await self.environment.chaos.kill(name)
         self.did["kill -9"] += 1
 
     async def end(self, name: str, sign: signal.Signals) -> None:
         """Sends a signal that ends the process; returns when it is back."""
         pid = self.pid(name)
         os.kill(pid, sign)
-        await self.house.chaos.back(name, pid)
+        await self.environment.chaos.back(name, pid)
         self.did[sign.name] += 1
 
     def pid(self, name: str) -> int:
         """Who has this name now."""
-        return self.house.chaos.pids()[name]
+        return self.environment.chaos.pids()[name]
 
     async def is_ready(self, name: str) -> bool:
         """Whether the process says so, within two seconds."""
-        return await _ready(self.house.ports[name])
+        return await _ready(self.environment.ports[name])
 
     async def is_mute(self, name: str) -> bool:
         """Whether the process takes a connection and then says nothing for two seconds: its event loop stands still."""
         async with httpx2.AsyncClient(timeout=2, trust_env=False) as client:
             try:
-                await client.get(f"http://127.0.0.1:{self.house.ports[name]}/live")
+                await client.get(f"http://127.0.0.1:{self.environment.ports[name]}/live")
             except httpx2.TransportError as error:
                 return isinstance(error, httpx2.ReadTimeout)
         return False
 
     def arm(self, name: str, faults: Iterable[str]) -> None:
         """Each of the process's next lives begins with one of these faults."""
-        (self.house.folder("armed") / name).write_text("".join(f"{fault}\n" for fault in faults))
+        (self.environment.folder("armed") / name).write_text("".join(f"{fault}\n" for fault in faults))
 
     async def freeze(self, family: Iterable[psutil.Process], seconds: float) -> None:
         """SIGSTOP for so long, for all of them."""
@@ -117,7 +117,7 @@ class Fire:
     def _spawn(self, service: str, name: str, port: int) -> Child:
         told = psutil.Process(self.pid(f"{service}.worker")).environ()
         told |= {"HALFDAY_INSTANCE": name, "HALFDAY_HEALTH_PORT": str(port), "FAULT": ""}
-        data = self.house.data
+        data = self.environment.data
         command = [sys.executable, "-m", f"services.{service}", "worker"]
         return Child(command, log=data / "logs" / f"{name}.log", pidfile=data / "pids" / name, env=told)
 

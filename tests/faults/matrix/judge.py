@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.faults.evidence import Finding
-from tests.faults.matrix.injection import Fire
+from tests.faults.matrix.injection import Injection
 from tests.faults.matrix.workload import ENDED_WITHIN_S, Outcome
 
 INVARIANTS = {
@@ -80,7 +80,7 @@ class Row:
         return asdict(self)
 
 
-def row(fault: str, what: str, bound_s: float, fire: Fire, seconds: float, outcome: Outcome) -> Row:
+def row(fault: str, what: str, bound_s: float, injection: Injection, seconds: float, outcome: Outcome) -> Row:
     """The line of a shift that has ended."""
     broken = defaultdict(list)
     found = [*outcome.findings]
@@ -95,10 +95,10 @@ def row(fault: str, what: str, bound_s: float, fire: Fire, seconds: float, outco
         what,
         datetime.now(UTC).isoformat(timespec="minutes"),
         round(seconds, 1),
-        dict(fire.did),
-        len(fire.shift.crowd.taken),
-        len(outcome.evidence.ops) - len(fire.house.ops),
-        fire.shift.history.unknowns,
+        dict(injection.did),
+        len(injection.workload.crowd.taken),
+        len(outcome.evidence.ops) - len(injection.environment.ops),
+        injection.workload.history.unknowns,
         outcome.records,
         outcome.twice,
         outcome.absorbed,

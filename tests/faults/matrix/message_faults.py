@@ -16,7 +16,7 @@ from contracts.events.orders import OrderCollected
 from contracts.values import reservation_of
 from tests.faults.chaos import SERVICES
 from tests.faults.client import Ask
-from tests.faults.matrix.injection import Fire
+from tests.faults.matrix.injection import Injection
 from tests.stack import eventually
 
 POINTS = ("park.before_commit", "campaign.half_way")
@@ -28,36 +28,36 @@ _KNOWN = {"inventory.stock.v1": StockReserved.TYPE, "orders.order.v1": OrderColl
 """Topics that are poisoned, with a type that their reader handles: of one that is orders, of the other inventory."""
 
 
-async def poisoned(fire: Fire) -> None:
+async def poisoned(injection: Injection) -> None:
     """F7: bad records among the good ones; each is parked by itself, and blocks nothing else."""
     sent: list[Place] = []
-    while fire.goes_on:
-        sent += await asyncio.to_thread(_poison, fire)
+    while injection.goes_on:
+        sent += await asyncio.to_thread(_poison, injection)
         await asyncio.sleep(1)  # pause: business as usual between
-    await _give_up(fire, sent)
+    await _give_up(injection, sent)
 
 
-async def killed_at_parking(fire: Fire) -> None:
+async def killed_at_parking(injection: Injection) -> None:
     """F2: the reader of a bad record dies each time before the parking is committed; at last it is parked."""
     name = "inventory.worker"
-    before = len(fire.house.lives(name))
-    fire.arm(name, ["park.before_commit:kill"] * KILLS)
-    await fire.kill(name)
-    sent = await asyncio.to_thread(_poison, fire)
-    await eventually(lambda: not fire.house.lives(name)[-1], 180, "every life is over")
-    fire.did["park.before_commit"] += sum(map(bool, fire.house.lives(name)[before:]))
-    await _give_up(fire, sent)
-    await fire.last()
+    before = len(injection.environment.lives(name))
+    injection.arm(name, ["park.before_commit:kill"] * KILLS)
+    await injection.kill(name)
+    sent = await asyncio.to_thread(_poison, injection)
+    await eventually(lambda: not injection.environment.lives(name)[-1], 180, "every life is over")
+    injection.did["park.before_commit"] += sum(map(bool, injection.environment.lives(name)[before:]))
+    await _give_up(injection, sent)
+    await injection.last()
 
 
-def _poison(fire: Fire) -> list[Place]:
+def _poison(injection: Injection) -> list[Place]:
     """Sends one bad record of each kind to each topic; where they stand."""
-    producer = Producer({**fire.house.admin, "message.max.bytes": 2 * TOO_LARGE, "acks": "all"})
+    producer = Producer({**injection.environment.admin, "message.max.bytes": 2 * TOO_LARGE, "acks": "all"})
     sent: list[Place] = []
     for topic, known in _KNOWN.items():
         for kind, value, headers in _bad(known):
             name = f"poison-{kind}-{uuid4().hex[:12]}"
-            fire.house.foreign.add(name)
+            injection.environment.foreign.add(name)
             told = {**headers, "ce_id": str(uuid4()), "ce_subject": name, "ce_partitionkey": name} if headers else {}
             producer.produce(
                 topic,
@@ -66,10 +66,10 @@ def _poison(fire: Fire) -> list[Place]:
                 headers=[(k, v.encode()) for k, v in told.items()],
                 on_delivery=lambda _, record: sent.append((record.topic(), record.partition(), record.offset())),
             )
-    fire.house.foreign.add("")  # what has no headers has no subject
+    injection.environment.foreign.add("")  # what has no headers has no subject
     assert producer.flush(20) == 0
-    fire.did["bad records"] += len(sent)
-    _refused(fire, producer)
+    injection.did["bad records"] += len(sent)
+    _refused(injection, producer)
     return sent
 
 
@@ -83,7 +83,7 @@ def _bad(known: str) -> list[tuple[str, bytes, Mapping[str, str]]]:
     ]
 
 
-def _refused(fire: Fire, producer: Producer) -> None:
+def _refused(injection: Injection, producer: Producer) -> None:
     """2 MB are more than the broker takes: it must say so."""
     answers: list[KafkaError | None] = []
     producer.produce("orders.order.v1", b"x" * TOO_LARGE, b"large", on_delivery=lambda error, _: answers.append(error))
@@ -91,12 +91,12 @@ def _refused(fire: Fire, producer: Producer) -> None:
     error = answers[0]
     if error is None or error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
         raise KafkaException(error)
-    fire.did["2 MB refused"] += 1
+    injection.did["2 MB refused"] += 1
 
 
-async def _give_up(fire: Fire, sent: list[Place]) -> None:
+async def _give_up(injection: Injection, sent: list[Place]) -> None:
     """The operator discards what nobody can read once all of it is parked, so that the next shift begins clean."""
-    client, parked = fire.shift.client, dict[Place, tuple[str, dict[str, Any]]]()
+    client, parked = injection.workload.client, dict[Place, tuple[str, dict[str, Any]]]()
 
     async def all_parked() -> bool:
         for service in SERVICES:
@@ -108,57 +108,57 @@ async def _give_up(fire: Fire, sent: list[Place]) -> None:
     await eventually(all_parked, 30, "every bad record is parked")
     for place in sent:
         service, row = parked[place]
-        fire.house.poison.add("{}/{}@{}".format(*place))
-        fire.house.foreign.add(row["scope"])
+        injection.environment.poison.add("{}/{}@{}".format(*place))
+        injection.environment.foreign.add(row["scope"])
         ask = Ask("operator", service, "POST", f"/v1/parked/{row['id']}:discard", {"why": "poison of a fault test"})
         assert (await client.send(ask)).ok
-        fire.did["parked and given up"] += 1
+        injection.did["parked and given up"] += 1
 
 
-async def killed_half_way(fire: Fire) -> None:
+async def killed_half_way(injection: Injection) -> None:
     """F2: the settling of a formed group-buy dies each time between its orders and the note of it; at last each join
     is an order, once.
     """
     name, joins = "orders.worker", 20
-    campaign = await _open(fire)
-    asked = dict([await _join(fire, campaign, n) for n in range(joins)])
-    before = len(fire.house.lives(name))
-    fire.arm(name, ["campaign.half_way:kill"] * KILLS)
-    await fire.kill(name)
-    await eventually(lambda: not fire.house.lives(name)[-1], 180, "every life is over")
-    fire.did["campaign.half_way"] += sum(map(bool, fire.house.lives(name)[before:]))
-    await eventually(lambda: _settled(fire, campaign), 60, "the group-buy is settled")
-    page = await fire.shift.client.get("operator", "orders", f"/v1/campaigns/{campaign}/joins", limit=500)
+    campaign = await _open(injection)
+    asked = dict([await _join(injection, campaign, n) for n in range(joins)])
+    before = len(injection.environment.lives(name))
+    injection.arm(name, ["campaign.half_way:kill"] * KILLS)
+    await injection.kill(name)
+    await eventually(lambda: not injection.environment.lives(name)[-1], 180, "every life is over")
+    injection.did["campaign.half_way"] += sum(map(bool, injection.environment.lives(name)[before:]))
+    await eventually(lambda: _settled(injection, campaign), 60, "the group-buy is settled")
+    page = await injection.workload.client.get("operator", "orders", f"/v1/campaigns/{campaign}/joins", limit=500)
     for row in page["items"]:
-        fire.shift.joined(row["order_id"], asked[row["join_id"]])
-        fire.did["joins that are orders"] += 1
-    await fire.last()
+        injection.workload.joined(row["order_id"], asked[row["join_id"]])
+        injection.did["joins that are orders"] += 1
+    await injection.last()
 
 
-async def _settled(fire: Fire, campaign: str) -> bool:
-    shown = await fire.shift.client.get("operator", "orders", f"/v1/campaigns/{campaign}")
+async def _settled(injection: Injection, campaign: str) -> bool:
+    shown = await injection.workload.client.get("operator", "orders", f"/v1/campaigns/{campaign}")
     return bool(shown and shown["state"] == "formed" and shown["settled"])
 
 
-async def _open(fire: Fire) -> str:
+async def _open(injection: Injection) -> str:
     """A group-buy that closes soon and forms."""
     body: dict[str, Any] = {
         "campaign_id": str(uuid4()),
-        "market_day": fire.house.market.day,
+        "market_day": injection.environment.market.day,
         "community": "north-side",
         "closes_at": (datetime.now(UTC) + timedelta(seconds=8)).isoformat(),
         "goods": [{"item": "tea", "quantity": 100}],
         "threshold": {"of": "people", "at_least": 2},
     }
-    opened = await fire.shift.client.send(Ask("operator", "orders", "POST", "/v1/campaigns", body))
+    opened = await injection.workload.client.send(Ask("operator", "orders", "POST", "/v1/campaigns", body))
     assert opened.ok, opened
     # The checks know orders' reservations only, which are taken out of this one.
-    pool = fire.house.market.pool("north")
-    fire.house.foreign.add(str(reservation_of(UUID(body["campaign_id"]), pool, 1)))
+    pool = injection.environment.market.pool("north")
+    injection.environment.foreign.add(str(reservation_of(UUID(body["campaign_id"]), pool, 1)))
     return str(body["campaign_id"])
 
 
-async def _join(fire: Fire, campaign: str, number: int) -> tuple[str, dict[str, Any]]:
+async def _join(injection: Injection, campaign: str, number: int) -> tuple[str, dict[str, Any]]:
     join: dict[str, Any] = {
         "join_id": str(uuid4()),
         "recipient": {"name": "某人", "phone": f"139{number:08}"},
@@ -166,6 +166,8 @@ async def _join(fire: Fire, campaign: str, number: int) -> tuple[str, dict[str, 
         "fulfilment": {"kind": "pickup", "point": "north-point"},
         "payment": "on_account",
     }
-    answer = await fire.shift.client.send(Ask("buyer", "orders", "POST", f"/v1/campaigns/{campaign}/joins", join))
+    answer = await injection.workload.client.send(
+        Ask("buyer", "orders", "POST", f"/v1/campaigns/{campaign}/joins", join)
+    )
     assert answer.ok, answer
     return join["join_id"], join

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.faults.matrix.injection import Fire
+from tests.faults.matrix.injection import Injection
 from tests.faults.matrix.network import APIS
 from tests.faults.matrix.storage_faults import COMMIT
 from tests.faults.proxy import Match, Proxy
@@ -13,31 +13,31 @@ PRODUCE = b"\x00\x00"
 """Kafka's first kind of request, after four bytes of length."""
 
 
-async def commit_reply_lost(fire: Fire) -> None:
+async def commit_reply_lost(injection: Injection) -> None:
     """F16: the database commits, and nobody hears of it."""
-    rng = Random(fire.rng.random())
-    await _eat(fire, lambda request: COMMIT in request and rng.random() < 0.08, "postgres")
+    rng = Random(injection.rng.random())
+    await _eat(injection, lambda request: COMMIT in request and rng.random() < 0.08, "postgres")
 
 
-async def ack_lost(fire: Fire) -> None:
+async def ack_lost(injection: Injection) -> None:
     """F17: the broker appends, and the relay does not hear of it."""
-    rng = Random(fire.rng.random())
-    await _eat(fire, lambda request: request[4:6] == PRODUCE and rng.random() < 0.15, "kafka")
+    rng = Random(injection.rng.random())
+    await _eat(injection, lambda request: request[4:6] == PRODUCE and rng.random() < 0.15, "kafka")
 
 
-async def answer_lost(fire: Fire) -> None:
+async def answer_lost(injection: Injection) -> None:
     """F18: the service answers, nobody hears it, and the same request comes again and again, in any order."""
-    rng = Random(fire.rng.random())
-    fire.house.network.change(lambda proxy: setattr(proxy, "delay", (0.0, 0.15)), *APIS)
-    await _eat(fire, lambda request: request.startswith(b"POST") and rng.random() < 0.6, *APIS)
+    rng = Random(injection.rng.random())
+    injection.environment.network.change(lambda proxy: setattr(proxy, "delay", (0.0, 0.15)), *APIS)
+    await _eat(injection, lambda request: request.startswith(b"POST") and rng.random() < 0.6, *APIS)
 
 
-async def _eat(fire: Fire, match: Match, *names: str) -> None:
-    network = fire.house.network
+async def _eat(injection: Injection, match: Match, *names: str) -> None:
+    network = injection.environment.network
     before = {name: network.done(name)["eaten"] for name in names}
     network.change(lambda proxy: setattr(proxy, "eat", match), *names)
     try:
-        await fire.last()
+        await injection.last()
     finally:
         network.change(Proxy.heal, *names)
-    fire.did["replies eaten"] += sum(network.done(name)["eaten"] - before[name] for name in names)
+    injection.did["replies eaten"] += sum(network.done(name)["eaten"] - before[name] for name in names)

@@ -13,24 +13,24 @@ from confluent_kafka.admin import AdminClient
 
 from contracts.topics import BY_NAME
 from tests.faults.chaos import WORKERS
-from tests.faults.matrix.injection import Fire
+from tests.faults.matrix.injection import Injection
 
 EMPTY_WITHIN_S = 30.0
 
 
-async def replay(fire: Fire) -> int:
+async def replay(injection: Injection) -> int:
     """Ends all workers, sets their groups back, lets them work again; how many records they were set back by."""
-    held, pids = fire.house.folder("held"), fire.house.chaos.pids()
+    held, pids = injection.environment.folder("held"), injection.environment.chaos.pids()
     for name in WORKERS:
         (held / name).touch()
         os.kill(pids[name], signal.SIGTERM)
     try:
-        count = await asyncio.to_thread(_set_back, AdminClient(dict(fire.house.admin)))
+        count = await asyncio.to_thread(_set_back, AdminClient(dict(injection.environment.admin)))
     finally:
         for name in WORKERS:
             (held / name).unlink()
     for name in WORKERS:
-        await fire.house.chaos.back(name, pids[name])
+        await injection.environment.chaos.back(name, pids[name])
     return count
 
 

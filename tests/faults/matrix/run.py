@@ -19,10 +19,10 @@ from tests.faults.evidence import Finding
 from tests.faults.history import History
 from tests.faults.market import new_market, open_market
 from tests.faults.matrix.catalogue import Fault
-from tests.faults.matrix.environment import House, open_house
-from tests.faults.matrix.injection import Fire
+from tests.faults.matrix.environment import Environment, open_environment
+from tests.faults.matrix.injection import Injection
 from tests.faults.matrix.judge import Row, row
-from tests.faults.matrix.workload import Shift
+from tests.faults.matrix.workload import Workload
 
 A_STACK = 4
 """So many faults share a stack: its evidence is read from the beginning for each."""
@@ -37,9 +37,9 @@ def run(faults: Sequence[Fault], seconds: float, seed: int, say: Say, tell: Call
     for n in range(0, len(faults), A_STACK):
         some = faults[n : n + A_STACK]
         data = Path(tempfile.mkdtemp(prefix="halfday-faults-"))
-        with open_house(data, new_market()) as house, ThreadPoolExecutor(1) as apart:
-            rows = apart.submit(asyncio.run, _play(house, some, seconds, seed, say, tell)).result()
-            found = _books(house)
+        with open_environment(data, new_market()) as environment, ThreadPoolExecutor(1) as apart:
+            rows = apart.submit(asyncio.run, _play(environment, some, seconds, seed, say, tell)).result()
+            found = _books(environment)
         say("The books hold." if not found else "\n".join(["The books do not hold:", *found]))
         wrong += found
         if not found and all(one.ok for one in rows):
@@ -49,31 +49,31 @@ def run(faults: Sequence[Fault], seconds: float, seed: int, say: Say, tell: Call
     return wrong
 
 
-def _books(house: House) -> list[str]:
+def _books(environment: Environment) -> list[str]:
     """What the audit says against the books of the stack. It must name the poison, which no outbox has sent, and
     nothing else.
     """
-    findings = audit.run(house.data / "endpoints.json", require_terminal=True).findings
+    findings = audit.run(environment.data / "endpoints.json", require_terminal=True).findings
     named = {finding.where for finding in findings}
-    unseen = [f"the audit does not name the poison at {place}" for place in house.poison - named]
-    return [str(finding) for finding in findings if finding.where not in house.poison] + unseen
+    unseen = [f"the audit does not name the poison at {place}" for place in environment.poison - named]
+    return [str(finding) for finding in findings if finding.where not in environment.poison] + unseen
 
 
 async def _play(
-    house: House, faults: Sequence[Fault], seconds: float, seed: int, say: Say, tell: Callable[[Row], None]
+    environment: Environment, faults: Sequence[Fault], seconds: float, seed: int, say: Say, tell: Callable[[Row], None]
 ) -> list[Row]:
     """All faults of a stack, one after another."""
     rows = []
-    opening = History(house.data / "history-0.jsonl")
-    client = Client(house.outside, opening)
-    await open_market(client, house.market)
+    opening = History(environment.data / "history-0.jsonl")
+    client = Client(environment.outside, opening)
+    await open_market(client, environment.market)
     await client.close()
     opening.close()
-    counting = asyncio.create_task(house.chaos.count_duplicates())
+    counting = asyncio.create_task(environment.chaos.count_duplicates())
     try:
         for number, fault in enumerate(faults):
             say(f"{fault.name}: {fault.what} ...")
-            rows.append(await one(house, fault, seconds, seed + number))
+            rows.append(await one(environment, fault, seconds, seed + number))
             tell(rows[-1])
     finally:
         counting.cancel()
@@ -82,22 +82,23 @@ async def _play(
     return rows
 
 
-async def one(house: House, fault: Fault, seconds: float, seed: int) -> Row:
+async def one(environment: Environment, fault: Fault, seconds: float, seed: int) -> Row:
     """One fault in one shift, from its first shot to its verdict. An error on the way is part of the verdict."""
-    shift = Shift(house, seed)
+    workload = Workload(environment, seed)
     try:
-        await shift.begin()
-        fire = Fire(house, shift, max(seconds, fault.least_s), Random(f"fault {seed}"))  # other ids than the crowd's
+        await workload.begin()
+        rng = Random(f"fault {seed}")  # its own, so that its ids differ from the buyers'
+        injection = Injection(environment, workload, max(seconds, fault.least_s), rng)
         began, errors = time.monotonic(), []
         try:
-            await fault.act(fire)
+            await fault.act(injection)
         except Exception as error:
             errors.append(Finding("went wrong", fault.name, "".join(traceback.format_exception(error)[-3:])))
         finally:
-            house.network.heal()
+            environment.network.heal()
         lasted = time.monotonic() - began
-        outcome = await shift.finish()
+        outcome = await workload.finish()
         outcome.findings.extend(errors)
-        return row(fault.name, fault.what, fault.bound_s, fire, lasted, outcome)
+        return row(fault.name, fault.what, fault.bound_s, injection, lasted, outcome)
     finally:
-        await shift.go_home()
+        await workload.stop()

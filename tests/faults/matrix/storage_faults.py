@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import psutil
 
-from tests.faults.matrix.injection import Fire
+from tests.faults.matrix.injection import Injection
 from tests.faults.matrix.replay import replay
 from tests.faults.proxy import Proxy
 from tests.stack import eventually
@@ -18,25 +18,25 @@ COMMIT = b"COMMIT;"
 """How the driver's commit looks on the wire."""
 
 
-async def broker_killed(fire: Fire) -> None:
+async def broker_killed(injection: Injection) -> None:
     """F8: kill -9 five times and more, again as soon as everybody is at work."""
-    while fire.goes_on or fire.did["kill -9"] < 5:
-        await fire.kill("kafka")
+    while injection.goes_on or injection.did["kill -9"] < 5:
+        await injection.kill("kafka")
 
 
-async def broker_paused(fire: Fire) -> None:
+async def broker_paused(injection: Injection) -> None:
     """F9: silent for longer than any request waits."""
-    await fire.freeze([psutil.Process(fire.pid("kafka"))], fire.seconds)
+    await injection.freeze([psutil.Process(injection.pid("kafka"))], injection.seconds)
 
 
-async def backends_killed(fire: Fire) -> None:
+async def backends_killed(injection: Injection) -> None:
     """F12: one backend is killed, so the server throws all sessions out and recovers."""
-    while fire.goes_on:
-        backends = [process for process in fire.postgres()[1:] if _serves(process)]
+    while injection.goes_on:
+        backends = [process for process in injection.postgres()[1:] if _serves(process)]
         if backends:
             with suppress(psutil.NoSuchProcess):
-                fire.rng.choice(backends).kill()
-                fire.did["backend kill -9"] += 1
+                injection.rng.choice(backends).kill()
+                injection.did["backend kill -9"] += 1
         await asyncio.sleep(4)  # pause: it recovers, and works for a while
 
 
@@ -46,19 +46,19 @@ def _serves(process: psutil.Process) -> bool:
     return False
 
 
-async def server_killed(fire: Fire) -> None:
+async def server_killed(injection: Injection) -> None:
     """F13: the whole server is killed at the moment in which a COMMIT reaches it."""
-    while fire.goes_on:
-        await asyncio.sleep(fire.rng.uniform(1, 3))  # pause: work for a while
-        pid = fire.pid("postgres")
-        hit = _kill_at_commit(fire, pid)
+    while injection.goes_on:
+        await asyncio.sleep(injection.rng.uniform(1, 3))  # pause: work for a while
+        pid = injection.pid("postgres")
+        hit = _kill_at_commit(injection, pid)
         await asyncio.wait_for(hit.wait(), 30)
-        fire.house.network.change(Proxy.heal, "postgres")
-        await fire.house.chaos.back("postgres", pid)
-        fire.did["kill -9 at COMMIT"] += 1
+        injection.environment.network.change(Proxy.heal, "postgres")
+        await injection.environment.chaos.back("postgres", pid)
+        injection.did["kill -9 at COMMIT"] += 1
 
 
-def _kill_at_commit(fire: Fire, pid: int) -> asyncio.Event:
+def _kill_at_commit(injection: Injection, pid: int) -> asyncio.Event:
     """Lies in wait for the next COMMIT; the event is set once it has struck."""
     hit, loop = asyncio.Event(), asyncio.get_running_loop()
 
@@ -68,20 +68,20 @@ def _kill_at_commit(fire: Fire, pid: int) -> asyncio.Event:
                 os.kill(pid, signal.SIGKILL)
             loop.call_soon_threadsafe(hit.set)
 
-    fire.house.network.change(lambda proxy: setattr(proxy, "watch", strike), "postgres")
+    injection.environment.network.change(lambda proxy: setattr(proxy, "watch", strike), "postgres")
     return hit
 
 
-async def database_paused(fire: Fire) -> None:
+async def database_paused(injection: Injection) -> None:
     """F14: the server and its backends stand still."""
-    await fire.freeze(fire.postgres(), max(5.0, min(30.0, fire.seconds - 5)))
-    await fire.last()
+    await injection.freeze(injection.postgres(), max(5.0, min(30.0, injection.seconds - 5)))
+    await injection.last()
 
 
-async def replayed(fire: Fire) -> None:
+async def replayed(injection: Injection) -> None:
     """F24: every group of every service begins at the first record again, under load."""
-    chaos = fire.house.chaos
+    chaos = injection.environment.chaos
     before = chaos.duplicates
-    while fire.goes_on:
-        fire.did["records again"] += await replay(fire)
+    while injection.goes_on:
+        injection.did["records again"] += await replay(injection)
     await eventually(lambda: chaos.duplicates > before, 30, "something is absorbed")

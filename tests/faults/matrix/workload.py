@@ -17,7 +17,7 @@ from tests.faults.client import Client
 from tests.faults.evidence import Evidence, Finding
 from tests.faults.load import Crowd, Order
 from tests.faults.market import bring
-from tests.faults.matrix.environment import House
+from tests.faults.matrix.environment import Environment
 from tests.faults.views import ended, look
 
 BUYERS, POINTS, WAVE_EVERY_S = 12, 1, 8.0
@@ -58,23 +58,27 @@ class Outcome:
     absorbed: int
 
 
-class Shift:
+class Workload:
     """The people of one shift. `client` counts their answers, `history` what is unknown."""
 
-    def __init__(self, house: House, seed: int) -> None:
-        house.shifts += 1
-        self.house, self._name = house, f"shift{house.shifts}"
-        self._path = house.data / f"history-{house.shifts}.jsonl"
+    def __init__(self, environment: Environment, seed: int) -> None:
+        environment.workloads += 1
+        self.environment, self._name = environment, f"shift{environment.workloads}"
+        self._path = environment.data / f"history-{environment.workloads}.jsonl"
         self.history = history.History(self._path)
-        self.client = Client(house.outside, self.history)
+        self.client = Client(environment.outside, self.history)
         self.rng = Random(seed)
-        self.crowd = Crowd(self.client, house.market, self.rng)
-        self._records, self._twice, self._absorbed = len(house.observer.log), house.twice, house.chaos.duplicates
+        self.crowd = Crowd(self.client, environment.market, self.rng)
+        self._records, self._twice, self._absorbed = (
+            len(environment.observer.log),
+            environment.twice,
+            environment.chaos.duplicates,
+        )
         self._tasks: dict[str, list[asyncio.Task[Any]]] = {}
 
     async def begin(self) -> None:
         """Sets everybody to work; there are new eggs."""
-        client, crowd, market = self.client, self.crowd, self.house.market
+        client, crowd, market = self.client, self.crowd, self.environment.market
         await bring(client, market, {"eggs": EGGS}, self._name)
         stalls = [self._stall(id, site) for id, site in market.terminals.items()]
         riders = [works.Rider(client, market, Random(self.rng.random()), id) for id in market.couriers]
@@ -87,15 +91,15 @@ class Shift:
         self._start("dispatcher", works.direct(client, crowd, WAVE_EVERY_S))
 
     def _stall(self, terminal: str, site: str) -> Stall:
-        left = self.house.left[terminal]
-        stall = Stall(self.client, self.house.market, Random(self.rng.random()), terminal, site, left=left)
-        stall.device = works.Device(f"device-{terminal}-{self._name}", self.house.market)
+        left = self.environment.left[terminal]
+        stall = Stall(self.client, self.environment.market, Random(self.rng.random()), terminal, site, left=left)
+        stall.device = works.Device(f"device-{terminal}-{self._name}", self.environment.market)
         return stall
 
     def _start(self, who: str, *what: Coroutine[Any, Any, None]) -> None:
         self._tasks[who] = [asyncio.create_task(one, name=who) for one in what]
 
-    def check_people(self) -> None:
+    def check_actors(self) -> None:
         """Raises what made anybody stop."""
         for task in [task for tasks in self._tasks.values() for task in tasks]:
             if task.done():
@@ -116,7 +120,7 @@ class Shift:
         await asyncio.gather(*self._tasks["buyers"], *self._tasks["stalls"])
         while True:
             after = time.monotonic() - over
-            self.check_people()
+            self.check_actors()
             if after > ENDED_WITHIN_S or await ended(self.client):
                 evidence = await self._evidence()
                 findings = await asyncio.to_thread(check, evidence)
@@ -124,15 +128,15 @@ class Shift:
                     break
             await asyncio.sleep(0.3)
         findings += [Finding("broken answer", "client", answer) for answer in self.client.broken]
-        self.house.twice = evidence.duplicates
+        self.environment.twice = evidence.duplicates
         return Outcome(
             evidence,
             findings,
             caught_up_s,
             after,
-            len(self.house.observer.log) - self._records,
+            len(self.environment.observer.log) - self._records,
             evidence.duplicates - self._twice,
-            self.house.chaos.duplicates - self._absorbed,
+            self.environment.chaos.duplicates - self._absorbed,
         )
 
     async def _probe(self) -> float:
@@ -147,11 +151,11 @@ class Shift:
         return time.monotonic()
 
     def _probe_order(self) -> Order:
-        site = self.rng.choice(list(self.house.market.terminals.values()))
+        site = self.rng.choice(list(self.environment.market.terminals.values()))
         body = {
             "order_id": str(UUID(int=self.rng.getrandbits(128), version=4)),
             "channel": "app",
-            "market_day": self.house.market.day,
+            "market_day": self.environment.market.day,
             "community": f"{site}-side",
             "recipient": {"name": "某人", "phone": "13800000000"},
             "lines": [{"item": "tea", "quantity": 1}],
@@ -161,12 +165,14 @@ class Shift:
         return Order(body["order_id"], body)  # type: ignore[arg-type]
 
     async def _evidence(self) -> Evidence:
-        log = await asyncio.to_thread(self.house.observer.catch_up)
+        log = await asyncio.to_thread(self.environment.observer.catch_up)
         ops = await asyncio.to_thread(history.read, self._path)
-        ours = [seen for seen in log if seen.subject not in self.house.foreign]
-        return Evidence([*self.house.ops, *ops], ours, await look(self.client), frozenset(self.house.scarce))
+        ours = [seen for seen in log if seen.subject not in self.environment.foreign]
+        return Evidence(
+            [*self.environment.ops, *ops], ours, await look(self.client), frozenset(self.environment.scarce)
+        )
 
-    async def go_home(self) -> None:
+    async def stop(self) -> None:
         """Ends who works without end. What this shift did belongs to the house from now on."""
         everybody = [task for tasks in self._tasks.values() for task in tasks]
         for task in everybody:
@@ -174,4 +180,4 @@ class Shift:
         await asyncio.gather(*everybody, return_exceptions=True)
         await self.client.close()
         self.history.close()
-        self.house.ops += history.read(self._path)
+        self.environment.ops += history.read(self._path)
