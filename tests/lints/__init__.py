@@ -1,1 +1,1 @@
-"""Our own lints: the rules of this house that no off-the-shelf tool knows. Run with `python -m tests.lints`."""
+"""Lints for the project's own rules, which no ready-made linter knows. Run with `python -m tests.lints`."""

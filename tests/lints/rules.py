@@ -1,4 +1,4 @@
-"""The rules, one function each: given a parsed file, yield (line, what is wrong and how to mend it)."""
+"""The rules, one function each: given a parsed file, yield (line, what is wrong and how to fix it)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TypeGuard
 
 MODULE_LINES, FUNCTION_LINES = 450, 60
+MODULE_ASKED, FUNCTION_ASKED = 300, 40
 SQL = re.compile(
     r"^\s*(select\s.+\sfrom\s|insert\s+into\s|update\s+\w+\s.*set\s|delete\s+from\s|with\s+\w+\s+as\s)", re.I | re.S
 )
@@ -27,7 +28,7 @@ class Source:
 
     @property
     def is_test(self) -> bool:
-        """Whether the file belongs to the tests."""
+        """True for a file of the tests."""
         return self.path.startswith("tests/")
 
 
@@ -46,21 +47,21 @@ def functions(tree: ast.Module) -> Iterator[Def]:
     return (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
-def small_modules(source: Source) -> Iterator[Finding]:
-    """A module is read in one sitting."""
+def small_modules(source: Source, limit: int = MODULE_LINES) -> Iterator[Finding]:
+    """A module can be read in one sitting."""
     lines = source.text.count("\n")
-    if lines > MODULE_LINES:
-        yield 1, f"{lines} lines, more than {MODULE_LINES}: split it by subject"
+    if lines > limit:
+        yield 1, f"{lines} lines, more than {limit}: split it by subject"
 
 
-def small_functions(source: Source) -> Iterator[Finding]:
-    """A function fits a screen."""
+def small_functions(source: Source, limit: int = FUNCTION_LINES) -> Iterator[Finding]:
+    """A function fits on a screen; its docstring does not count."""
     if source.is_test:
         return
     for node in functions(source.tree):
         size = (node.end_lineno or node.lineno) - node.lineno + 1 - _docstring_lines(node)
-        if size > FUNCTION_LINES:
-            yield node.lineno, f"{node.name} has {size} lines, more than {FUNCTION_LINES}: take a step out of it"
+        if size > limit:
+            yield node.lineno, f"{node.name} has {size} lines, more than {limit}: move a step out of it"
 
 
 def _docstring_lines(node: Def) -> int:
@@ -70,7 +71,7 @@ def _docstring_lines(node: Def) -> int:
 
 
 def public_docstrings(source: Source) -> Iterator[Finding]:
-    """What others may call says what it guarantees."""
+    """Everything public has a docstring, which states its guarantee."""
     if source.is_test:
         return
     if not ast.get_docstring(source.tree) and source.text.strip():
@@ -90,8 +91,8 @@ def _undocumented(body: list[ast.stmt], said: set[str]) -> Iterator[Finding]:
 
 
 def _said_once(tree: ast.Module) -> set[str]:
-    """Methods that are documented in one place: an event's key and subject on `contracts.envelope.Event`, and what a
-    protocol of the same module asks for.
+    """Names of methods documented in one place: an event's key and subject on `contracts.envelope.Event`, and the
+    methods of a protocol in the same module.
     """
     protocols = (n for n in tree.body if isinstance(n, ast.ClassDef) and "Protocol" in map(_name, n.bases))
     methods = (m for p in protocols for m in p.body if isinstance(m, ast.FunctionDef) and ast.get_docstring(m))
@@ -112,7 +113,7 @@ def sql_in_repositories(source: Source) -> Iterator[Finding]:
 
 
 def ack_policy(source: Source) -> Iterator[Finding]:
-    """Every other policy of the consumer library loses records on an error (tests/integration shows it)."""
+    """Subscribers use NACK_ON_ERROR; other policies lose records on an error (tests/integration)."""
     for node in ast.walk(source.tree):
         if (
             isinstance(node, ast.Attribute)
@@ -180,7 +181,18 @@ RULES: tuple[Rule, ...] = (
 
 
 def check(path: str, text: str) -> list[str]:
-    """What is wrong with one file: `path:line: text (rule)`, in line order."""
-    source = Source(str(PurePosixPath(path)), text, ast.parse(text))
+    """Return the breaches of one file as `path:line: text (rule)`, in line order."""
+    source = _parsed(path, text)
     found = [(line, what, rule.__name__) for rule in RULES for line, what in rule(source)]
     return [f"{path}:{line}: {what} ({rule})" for line, what, rule in sorted(found)]
+
+
+def size_warnings(path: str, text: str) -> list[str]:
+    """Return the modules and functions large enough for a second look, as `path:line: text`; not a breach."""
+    source = _parsed(path, text)
+    found = (*small_modules(source, MODULE_ASKED), *small_functions(source, FUNCTION_ASKED))
+    return [f"{path}:{line}: {what}" for line, what in sorted(found)]
+
+
+def _parsed(path: str, text: str) -> Source:
+    return Source(str(PurePosixPath(path)), text, ast.parse(text))
