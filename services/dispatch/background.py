@@ -32,8 +32,8 @@ from services.dispatch.repository.planning import (
     waited_for,
 )
 from services.dispatch.travel_times import PATIENCE_S, measured
+from services.kit.context import Context
 from services.kit.database import is_transient
-from services.kit.process.service import Context
 
 LEAST_S, JOB_S, MOST_S = 0.5, 0.05, 5.0
 """What a search may take: at least this, more for each job, and never more than that. The start comes on top."""
@@ -142,7 +142,7 @@ async def _write(
     context: Context, wave: Wave, plan: Plan, change: Callable[[WaveRepository, str, int, Plan], bool]
 ) -> bool:
     """Changes the wave under the locks, if it is still the one that the plan was made for."""
-    async with context.unit(f"{context.service.name}.desk") as uow:
+    async with context.unit(f"{context.service}.desk") as uow:
         book = WaveRepository(uow, None)
         await book.lock_plan(wave)
         changed = change(book, wave.id, wave.version, plan)
@@ -154,7 +154,7 @@ async def end_next(context: Context) -> bool:
     """Ends the released waves whose jobs have all ended, if there are any."""
     ended = await ended_waves(context.pool)
     if ended:
-        async with context.unit(f"{context.service.name}.desk") as uow:
+        async with context.unit(f"{context.service}.desk") as uow:
             book = WaveRepository(uow, None)
             await book.lock_waves(ended)
             await book.lock_jobs_of(ended)

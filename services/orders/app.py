@@ -6,7 +6,8 @@ from pathlib import Path
 
 from contracts.registry import MODELS
 from services.kit.process.service import Service
-from services.orders.api.routes import routes
+from services.orders.api.order import FAST_PATH
+from services.orders.api.routes import UseCases, routes
 from services.orders.api.stall import redriven
 from services.orders.handlers import SUBSCRIPTIONS, on_due
 from services.orders.repository import catalog
@@ -19,7 +20,9 @@ SERVICE = Service(
     open_repository=OrderRepository,
     models=MODELS,
     on_due=on_due,
+    use_cases=UseCases,
     routes=routes,
+    fast_paths=(FAST_PATH,),
     on_upload=redriven,
     checks={"catalogue": catalog.CatalogCheck()},
 )

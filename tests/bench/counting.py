@@ -20,7 +20,8 @@ from services.inventory.app import SERVICE as INVENTORY
 from services.kit import database
 from services.kit.clock import Clock
 from services.kit.consumer.subscription import MAX_RECORDS
-from services.kit.process.service import Context, Service
+from services.kit.context import Context
+from services.kit.process.service import Service
 from services.kit.relay.publisher import Publisher
 from services.kit.relay.relay import Relay
 from services.kit.transaction.message import Record
@@ -67,6 +68,7 @@ class Half:
     """A service in this process, driven by hand."""
 
     context: Context
+    service: Service
     tally: Tally
     stack: TestStack
 
@@ -75,7 +77,7 @@ class Half:
         conn, looking = [await database.connect(self.context.settings) for _ in range(2)]
         await conn.execute("set enable_sort = off")  # as the relay does for itself
         await self.tally.watch(conn)
-        relay = Relay(self.context.service.name, self.context.settings, asyncio.Event())
+        relay = Relay(self.context.service, self.context.settings, asyncio.Event())
         async with Publisher(self.context.settings) as publisher:
             while await looking.fetchval("select exists (select from outbox)"):
                 await relay._step(conn, publisher)
@@ -84,7 +86,7 @@ class Half:
 
     async def hear(self, topic: str) -> None:
         """Handles all that stands in the topic, in batches as large as a consumer's."""
-        (processor,) = (one for one in self.context.processors() if one.subscription.topic == topic)
+        (processor,) = (one for one in self.service.processors(self.context) if one.subscription.topic == topic)
         records = await asyncio.to_thread(_records, self.stack, self.context.settings.prefix, topic)
         for at in range(0, len(records), MAX_RECORDS):
             await processor.handle(records[at : at + MAX_RECORDS])
@@ -97,7 +99,7 @@ async def _half(stack: TestStack, service: Service, prefix: str, tally: Tally) -
     with patch.object(asyncpg, "create_pool", partial(asyncpg.create_pool, setup=tally.watch)):
         pool = await database.connect_pool(settings)
     try:
-        yield Half(Context(settings, Clock(), pool, lambda: None, service), tally, stack)
+        yield Half(Context(settings, Clock(), pool, lambda: None, service.name), service, tally, stack)
     finally:
         pool.terminate()
 

@@ -12,14 +12,12 @@ from fastapi import FastAPI
 from services.dispatch.app import SERVICE as DISPATCH
 from services.inventory.app import SERVICE as INVENTORY
 from services.kit.clock import ManualClock
-from services.kit.http import health
-from services.kit.http.app import create_app
+from services.kit.context import Context
 from services.kit.http.body import Body
 from services.kit.http.bounded import Instant
-from services.kit.process import dead_letters_api
-from services.kit.process.service import Context, Service
+from services.kit.process.api import create_api
+from services.kit.process.service import Service
 from services.kit.settings import Settings
-from services.kit.uploads import flags_api
 from services.orders.app import SERVICE as ORDERS
 
 Schema = dict[str, Any]
@@ -30,11 +28,8 @@ FACTS = ("uploads/*/recorded_at", "uploads/*/body")
 def document_of(service: Service) -> Schema:
     """The OpenAPI document of a service that has no database."""
     settings, clock = Settings(database_url="postgresql://nowhere"), ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
-    context = Context(settings, clock, None, lambda: None, service)  # type: ignore[arg-type]
-    app: FastAPI = create_app(
-        context, [*context.routers(), dead_letters_api.router, flags_api.router], health.Readiness()
-    )
-    return app.openapi()
+    context = Context(settings, clock, None, lambda: None, service.name)  # type: ignore[arg-type]
+    return create_api(service, context).openapi()
 
 
 def unbounded(document: Schema) -> Iterator[str]:

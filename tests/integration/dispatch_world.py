@@ -23,13 +23,10 @@ from services.dispatch import background
 from services.dispatch.app import SERVICE
 from services.dispatch.settings import settings as of_dispatch
 from services.kit.clock import ManualClock
-from services.kit.http.app import create_app
-from services.kit.http.health import Readiness
-from services.kit.process import dead_letters_api
-from services.kit.process.service import Context
+from services.kit.context import Context
+from services.kit.process.api import create_api
 from services.kit.settings import Settings
 from services.kit.transaction.message import ERASED, Record
-from services.kit.uploads import flags_api
 
 MORNING = datetime(2026, 10, 24, 0, tzinfo=UTC)
 ROLES = ("operator", "terminal", "courier", "leader", "buyer")
@@ -108,8 +105,8 @@ class World:
         self.context, self.pool, self.clock = context, context.pool, clock
         self.statements: list[int] = []
         self._offsets = count()
-        self._processors = {p.subscription.topic: p for p in context.processors()}
-        app = create_app(context, [*context.routers(), dead_letters_api.router, flags_api.router], Readiness())
+        self._processors = {p.subscription.topic: p for p in SERVICE.processors(context)}
+        app = create_api(SERVICE, context)
         self.http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://dispatch")
 
     def record(self, event: Event, id: UUID | None = None) -> Record:
@@ -157,7 +154,7 @@ class World:
 
     async def sweep(self) -> None:
         """Fires what is due."""
-        sweeper = self.context.sweeper()
+        sweeper = SERVICE.sweeper(self.context)
         assert sweeper
         await sweeper.sweep()
 
@@ -220,7 +217,7 @@ async def fresh_world(
     monkeypatch.setenv("HALFDAY_QUOTE_KEY", "a key of the test")
     of_dispatch.cache_clear()
     settings, clock = Settings(database_url=await database("dispatch"), tokens=TOKENS), ManualClock(hours(0))
-    world = World(Context(settings, clock, await make_pool(settings), lambda: None, SERVICE), clock)
+    world = World(Context(settings, clock, await make_pool(settings), lambda: None, SERVICE.name), clock)
     yield world
     await world.http.aclose()
     of_dispatch.cache_clear()

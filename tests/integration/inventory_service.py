@@ -21,10 +21,9 @@ from services.inventory.app import SERVICE
 from services.inventory.domain.stock import Move, Stock, fold
 from services.inventory.repository.reservations import move_of
 from services.kit.clock import ManualClock
+from services.kit.context import Context
 from services.kit.database import connect_pool
-from services.kit.http import health
-from services.kit.http.app import create_app
-from services.kit.process.service import Context
+from services.kit.process.api import create_api
 from services.kit.transaction.message import Record
 from tests.stack import TestStack
 from tests.unit.inventory_world import NOON, POOL
@@ -73,7 +72,7 @@ class Inventory:
 
     async def hear(self, *events: Event, ids: list[UUID] | None = None) -> None:
         """Records of one topic, handled as one batch."""
-        (processor,) = (p for p in self.context.processors() if p.subscription.topic == events[0].TOPIC)
+        (processor,) = (p for p in SERVICE.processors(self.context) if p.subscription.topic == events[0].TOPIC)
         ids = ids or [uuid4() for _ in events]
         await processor.handle([self.record(event, id) for event, id in zip(events, ids, strict=True)])
 
@@ -87,7 +86,7 @@ class Inventory:
     async def wait(self, minutes: float) -> None:
         """Business time passes, and what is due fires."""
         self.clock.advance(timedelta(minutes=minutes))
-        sweeper = self.context.sweeper()
+        sweeper = SERVICE.sweeper(self.context)
         assert sweeper
         await sweeper.sweep()
 
@@ -150,8 +149,8 @@ async def open_inventory(stack: TestStack) -> AsyncIterator[Inventory]:
     settings = stack.settings("inventory", url, "", tokens=tokens)
     pool = await connect_pool(settings)
     clock = ManualClock(NOON)
-    context = Context(settings, clock, pool, lambda: None, SERVICE)
-    app = create_app(context, context.routers(), health.Readiness())
+    context = Context(settings, clock, pool, lambda: None, SERVICE.name)
+    app = create_api(SERVICE, context)
     try:
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://inventory") as client:

@@ -16,13 +16,10 @@ import orjson
 from contracts.envelope import Envelope, Event
 from contracts.registry import decode, encode
 from services.kit.clock import ManualClock
+from services.kit.context import Context
 from services.kit.database import connect_pool
-from services.kit.http import health
-from services.kit.http.app import create_app
-from services.kit.process import dead_letters_api
-from services.kit.process.service import Context
+from services.kit.process.api import create_api
 from services.kit.transaction.message import Record
-from services.kit.uploads import flags_api
 from services.orders.app import SERVICE
 from tests.stack import TestStack
 
@@ -116,7 +113,7 @@ class Orders:
     async def hear(self, *events: Event, id: UUID | None = None) -> None:
         """Records of one topic, handled as one batch."""
         topic = events[0].TOPIC
-        (processor,) = (p for p in self.context.processors() if p.subscription.topic == topic)
+        (processor,) = (p for p in SERVICE.processors(self.context) if p.subscription.topic == topic)
         await processor.handle([self.record(event, id or uuid4()) for event in events])
 
     def record(self, event: Event, id: UUID) -> Record:
@@ -128,7 +125,7 @@ class Orders:
 
     async def sweep(self) -> None:
         """Fires what is due."""
-        sweeper = self.context.sweeper()
+        sweeper = SERVICE.sweeper(self.context)
         assert sweeper
         await sweeper.sweep()
 
@@ -162,8 +159,8 @@ async def open_orders(stack: TestStack, **settings: Any) -> AsyncIterator[Orders
     chosen = stack.settings("orders", url, "", tokens=tokens, **settings)
     pool = await connect_pool(chosen)
     clock = ManualClock(NOW)
-    context = Context(chosen, clock, pool, lambda: None, SERVICE)
-    app = create_app(context, [*context.routers(), dead_letters_api.router, flags_api.router], health.Readiness())
+    context = Context(chosen, clock, pool, lambda: None, SERVICE.name)
+    app = create_api(SERVICE, context)
     transport = httpx2.ASGITransport(app=app)
     try:
         async with httpx2.AsyncClient(transport=transport, base_url="http://orders") as client:

@@ -12,7 +12,7 @@ import pytest
 
 from contracts.envelope import Event
 from contracts.registry import decode
-from services.kit.process.service import Context
+from services.kit.context import Context
 from tests.integration.campaign_world import CLOSES, POOL, Campaigns, open_one
 from tests.integration.inventory_service import Inventory, open_inventory
 from tests.integration.orders_world import CATALOG, NOW, Orders, open_orders

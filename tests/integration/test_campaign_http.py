@@ -13,10 +13,10 @@ import httpx2
 import pytest
 
 from contracts.events.campaign import CampaignCut, CampaignOpened, JoinAccepted, JoinRefunded
-from services.kit.http import health
-from services.kit.http.app import create_app
+from services.kit.process.api import create_api
 from services.kit.transaction import unit_of_work
 from services.kit.transaction.unit_of_work import CommitUnknown
+from services.orders.app import SERVICE
 from tests.integration.campaign_world import CLOSES, a_campaign, a_join, open_one
 from tests.integration.orders_world import Orders, an_order, at, open_orders
 from tests.integration.test_orders_flow import counting
@@ -169,7 +169,7 @@ async def test_the_cut_waits_for_the_joins_before_it_and_counts_them(orders: Ord
 
 async def test_a_cap_holds_under_load_from_two_processes_and_numbers_are_the_log(orders: Orders):
     campaign = await open_one(orders, goods=[{"item": "honey", "quantity": 50}, {"item": "tofu", "weight_g": 10_000}])
-    app = create_app(orders.context, orders.context.routers(), health.Readiness())
+    app = create_api(SERVICE, orders.context)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://orders") as client:
         worlds = (orders, Orders(orders.context, orders.clock, client))
         path = f"/v1/campaigns/{campaign.id}/joins"

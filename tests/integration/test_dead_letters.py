@@ -12,7 +12,7 @@ import pytest
 from services.kit.transaction.message import Record
 from tests.integration.probe.service import BROKEN, Add
 from tests.integration.probe.world import World, record
-from tests.integration.test_http import make_client, make_context
+from tests.integration.test_http import SERVICE, make_client, make_context
 
 pytestmark = pytest.mark.stack
 
@@ -29,7 +29,7 @@ async def parked(world: World, count: int = 2) -> None:
     """Parks records of account a: the first fails, the others queue behind it."""
     adds = [Add(account="a", n=n, fail="unprocessable" if n == 1 else "") for n in range(1, count + 1)]
     records: list[Record] = [record(add, n, id=str(uuid4())) for n, add in enumerate(adds)]
-    await make_context(world.settings, world.pool).processors()[0].handle(records)
+    await SERVICE.processors(make_context(world.settings, world.pool))[0].handle(records)
 
 
 async def test_dead_letters_are_seen_and_tried_again(operator: httpx2.AsyncClient, world: World) -> None:

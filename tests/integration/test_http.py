@@ -12,11 +12,14 @@ import structlog
 from fastapi import APIRouter, Depends
 
 from services.kit.clock import Clock
-from services.kit.http.app import Body, IdempotencyKey, create_app, request_key, require
+from services.kit.context import Context
+from services.kit.http.body import Body
+from services.kit.http.dependencies import IdempotencyKey, require
 from services.kit.http.group_commit import Overloaded
 from services.kit.http.health import Readiness
-from services.kit.process import dead_letters_api, readiness
-from services.kit.process.service import Context, Service
+from services.kit.process import readiness
+from services.kit.process.api import create_api
+from services.kit.process.service import Service
 from services.kit.settings import Settings
 from services.kit.transaction.unit_of_work import CORRELATION, TRACEPARENT, CommitUnknown
 from tests.integration.probe.service import MIGRATIONS, MODELS, ProbeBook, on_due, subscription
@@ -39,7 +42,7 @@ class Order(Body):
 async def place(
     order: Order, key: IdempotencyKey = None, role: Annotated[str, Depends(require("buyer"))] = ""
 ) -> dict[str, Any]:
-    return {"role": role, "key": request_key(key, order.order_id)}
+    return {"role": role, "key": key, "lines": len(order.lines)}
 
 
 @router.post("/orders:batch", max_body_size=2_000_000)
@@ -72,26 +75,28 @@ async def whoami() -> dict[str, str | None]:
     return {"correlation": CORRELATION.get(), "trace": TRACEPARENT.get(), "log": bound}
 
 
+SERVICE = Service(
+    name="probe",
+    migrations=MIGRATIONS,
+    subscriptions=(subscription(),),
+    open_repository=ProbeBook,
+    models=MODELS,
+    on_due=on_due,
+    routes=(router,),
+)
+
+
 def make_context(settings: Settings, pool: Any = None) -> Context:
-    """A context of the probe service with these routes; without a pool, what needs a database fails."""
-    service = Service(
-        name="probe",
-        migrations=MIGRATIONS,
-        subscriptions=(subscription(),),
-        open_repository=ProbeBook,
-        models=MODELS,
-        on_due=on_due,
-        routes=(router,),
-    )
+    """A context of the probe service; without a pool, whatever needs a database fails."""
     tokens = {role: hashlib.sha256(role.encode()).hexdigest() for role in ROLES}
-    return Context(settings.model_copy(update={"tokens": tokens}), Clock(), pool, lambda: None, service)
+    return Context(settings.model_copy(update={"tokens": tokens}), Clock(), pool, lambda: None, SERVICE.name)
 
 
 def make_client(context: Context) -> httpx2.AsyncClient:
     """A client of the app, without a socket."""
     state = Readiness()
-    state.checks |= readiness.api_checks(context)
-    app = create_app(context, [*context.routers(), dead_letters_api.router], state)
+    state.checks |= readiness.api_checks(SERVICE, context)
+    app = create_api(SERVICE, context, state)
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test")
 
 
@@ -190,14 +195,12 @@ async def test_limits_are_per_route_and_hold_without_a_length(http: httpx2.Async
     assert answer.json()["code"] == "too-large"
 
 
-async def test_the_id_in_the_body_is_the_key(http: httpx2.AsyncClient) -> None:
-    async def post(body: dict[str, Any], **headers: str) -> httpx2.Response:
-        return await http.post("/v1/orders", json=body, headers=token("buyer") | headers)
+async def test_the_idempotency_key_is_bounded(http: httpx2.AsyncClient) -> None:
+    async def post(key: str) -> httpx2.Response:
+        return await http.post("/v1/orders", json={}, headers=token("buyer") | {"Idempotency-Key": key})
 
-    assert (await post({"order_id": "o-1"})).json()["key"] == "o-1"
-    assert (await post({}, **{"Idempotency-Key": "k"})).json()["key"] == "k"
-    assert (await post({"order_id": "o-1"}, **{"Idempotency-Key": "o-1"})).status_code == 201
-    assert (await post({"order_id": "o-1"}, **{"Idempotency-Key": "k"})).status_code == 422
+    assert (await post("k")).json()["key"] == "k"
+    assert [(await post(key)).status_code for key in ("", "k" * 128, "k" * 129)] == [422, 201, 422]
 
 
 async def test_one_id_for_the_whole_flow(http: httpx2.AsyncClient) -> None:

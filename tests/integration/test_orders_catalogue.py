@@ -13,6 +13,7 @@ import structlog
 from services.kit.http import health
 from services.kit.process import readiness
 from services.orders.api.schemas.catalog import BODIES
+from services.orders.app import SERVICE
 from services.orders.domain.catalog import KINDS
 from services.orders.repository import catalog as rows
 from tests.integration.campaign_world import a_campaign, a_join, open_one
@@ -145,7 +146,7 @@ async def spoil(orders: Orders, path: str, change: str) -> None:
 
 async def ready(orders: Orders) -> tuple[bool, health.CheckResult]:
     state = health.Readiness()
-    state.checks |= readiness.api_checks(orders.context)
+    state.checks |= readiness.api_checks(SERVICE, orders.context)
     is_ready, found = await state.report()
     return is_ready, found["catalogue"]
 

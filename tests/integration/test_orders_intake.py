@@ -10,10 +10,10 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from services.kit.http import health
-from services.kit.http.app import create_app
+from services.kit.process.api import create_api
 from services.kit.transaction import unit_of_work
 from services.kit.transaction.unit_of_work import CommitUnknown
+from services.orders.app import SERVICE
 from tests.integration.orders_world import Orders, an_order, open_orders
 from tests.stack import TestStack
 
@@ -48,7 +48,7 @@ async def test_an_unknown_outcome_is_said_and_the_repeat_is_safe(
 
 
 async def test_two_processes_take_the_same_orders_once(orders: Orders):
-    app = create_app(orders.context, orders.context.routers(), health.Readiness())
+    app = create_api(SERVICE, orders.context)
     bodies = [an_order(order_id=str(uuid4())) for _ in range(20)]
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://orders") as client:
         other = Orders(orders.context, orders.clock, client)

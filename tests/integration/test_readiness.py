@@ -6,7 +6,7 @@ from services.kit.http.health import CheckResult, Readiness
 from services.kit.process import readiness
 from tests.integration.probe.service import Add
 from tests.integration.probe.world import World
-from tests.integration.test_http import make_context
+from tests.integration.test_http import SERVICE, make_context
 from tests.stack import eventually
 
 pytestmark = pytest.mark.stack
@@ -17,7 +17,7 @@ async def test_a_worker_says_what_stands_in_its_way(world: World) -> None:
     wrong = here.settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"})
     state = Readiness()
     kafka = readiness.Kafka(wrong, ["probe.in.v1"])
-    state.checks |= readiness.worker_checks(here, kafka)
+    state.checks |= readiness.worker_checks(SERVICE, here, kafka)
     is_ready, found = await state.report()
     assert not is_ready
     for cause in ("nothing listens", "password is wrong", "expects a login"):
@@ -28,9 +28,9 @@ async def test_a_worker_says_what_stands_in_its_way(world: World) -> None:
 
 async def test_readiness_sees_the_real_broker_and_the_backlog(world: World) -> None:
     here = make_context(world.settings, world.pool)
-    kafka = readiness.Kafka(here.settings, readiness.topics_of(here))
+    kafka = readiness.Kafka(here.settings, readiness.topics_of(SERVICE))
     state = Readiness()
-    state.checks |= readiness.worker_checks(here, kafka)
+    state.checks |= readiness.worker_checks(SERVICE, here, kafka)
 
     async def ready() -> bool:
         return (await state.report())[0]

@@ -205,9 +205,9 @@ async def test_one_value_that_cant_be_measured_blinds_no_other(pool: Any) -> Non
     async def also(_: Any) -> None:
         MISSING.labels("also").set(1)
 
-    context: Any = SimpleNamespace(pool=pool, clock=ManualClock(AT), service=SimpleNamespace(signals=(also,)))
+    context: Any = SimpleNamespace(pool=pool, clock=ManualClock(AT))
     before, late = SIGNALS_FAILED._value.get(), OVERDUE._value.get()
-    await gauges.measure(context)
+    await gauges.measure(context, (also,))
     assert SIGNALS_FAILED._value.get() == before + 1
     assert (MISSING.labels("terminal/t-1")._value.get(), MISSING.labels("also")._value.get()) == (2**31, 1)
     assert OVERDUE._value.get() == late

@@ -13,9 +13,9 @@ from typing import Any
 
 from services.dispatch.repository import WaveRepository
 from services.inventory.repository import reservations, rows
+from services.kit.context import Context
 from services.kit.http.group_commit import GroupCommit
 from services.kit.http.problems import Problem
-from services.kit.process.service import Context
 from services.kit.transaction import deadlines, outbox
 from services.kit.transaction.deadlines import Deadline
 from services.kit.transaction.outbox import Row
@@ -48,8 +48,8 @@ class Twin:
 
     def __init__(self, process: Process, pool: Any) -> None:
         self.service, self.memo = process.service, dict[str, Any]()
-        self.context = Context(SETTINGS, process.world.clock, pool, lambda: None, process.service)
-        self.processors = self.context.processors()
+        self.context = Context(SETTINGS, process.world.clock, pool, lambda: None, process.service.name)
+        self.processors = self.service.processors(self.context)
 
     def part(self, n: int) -> Any:
         return self.processors[n]

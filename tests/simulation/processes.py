@@ -8,8 +8,9 @@ from typing import Any
 
 from services.kit.clock import Clock
 from services.kit.consumer.subscription import Processor
+from services.kit.context import Context
 from services.kit.database import is_transient
-from services.kit.process.service import Context, Service
+from services.kit.process.service import Service
 from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
 from services.kit.transaction.message import Record, Transient
@@ -84,14 +85,14 @@ class Process:
         world = self.world
         wake = Event(world.scheduler)
         tell = wake.set if self.role == "worker" else self._notify
-        self.context = Context(SETTINGS, world.clock, self.pool, tell, self.service)  # type: ignore[arg-type]
+        self.context = Context(SETTINGS, world.clock, self.pool, tell, self.service.name)  # type: ignore[arg-type]
         self.wake = wake
         if self.role != "worker":
             return
         self.run(Relay(self.service.name, SETTINGS, wake).run(), "relay")  # type: ignore[arg-type]
-        self.memo["processors"] = self.context.processors()
+        self.memo["processors"] = self.service.processors(self.context)
         self.parts = [Consumer(self, n, found) for n, found in enumerate(self.memo["processors"])]
-        if self.context.sweeper():
+        if self.service.sweeper(self.context):
             self.parts.append(Sweeping(self))
         for part in self.parts:
             part.poke()
@@ -268,10 +269,10 @@ class Sweeping:
         if process.frozen > process.world.scheduler.now:
             self.poke()
             return
-        sweep = process.do(lambda process: process.context.sweeper().sweep())  # type: ignore[union-attr]
+        sweep = process.do(lambda process: process.service.sweeper(process.context).sweep())  # type: ignore[union-attr]
         process.run(sweep, "sweeper", self._done)
         if process.world.rng.random() < process.world.faults.twin:
-            process.run(process.context.sweeper().sweep(), "sweeper's twin", only_transient)  # type: ignore[union-attr]
+            process.run(process.service.sweeper(process.context).sweep(), "sweeper's twin", only_transient)  # type: ignore[union-attr]
 
     def _done(self, _found: Any, error: BaseException | None) -> None:
         if error:

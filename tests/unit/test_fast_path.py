@@ -1,4 +1,4 @@
-"""The lane past the framework: what is right takes it, all else is answered by the app as if there were none."""
+"""The fast path: well-formed requests take it, the app answers all others as if there were none."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ async def caller(request: Request) -> str:
     return "buyer"
 
 
-async def endpoint(body: Thing, role: str, key: str | None) -> Response:
+async def endpoint(body: Thing, _use_cases: object, role: str, key: str | None) -> Response:
     if body.n < 0:
         raise problems.conflict("less than nothing")
-    return Response(f"lane {body.n} {role} {key}", 201)
+    return Response(f"fast {body.n} {role} {key}", 201)
 
 
 async def app(request: Request) -> Response:
@@ -42,10 +42,9 @@ async def app(request: Request) -> Response:
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
     slow = Starlette(routes=[Route("/things", app, methods=["GET", "POST"]), Route("/others", app, methods=["POST"])])
-    express = FastPathMiddleware(
-        slow, SimpleNamespace(), {"/things": FastPath("/things", Thing, caller, endpoint, limit=40)}
-    )
-    transport = httpx2.ASGITransport(app=express)
+    fast = FastPath("/things", Thing, caller, endpoint, limit=40)
+    owner = SimpleNamespace(state=SimpleNamespace(fast_paths={fast.path: fast}, use_cases=None))
+    transport = httpx2.ASGITransport(app=FastPathMiddleware(slow, owner))
     async with httpx2.AsyncClient(transport=transport, base_url="http://x") as found:
         yield found
 
@@ -53,11 +52,11 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
 GOOD = {"content": b'{"n": 1}', "headers": {"authorization": "Bearer right", "content-type": "application/json"}}
 
 
-async def test_what_is_right_takes_the_lane(client: httpx2.AsyncClient):
+async def test_what_is_right_takes_the_fast_path(client: httpx2.AsyncClient):
     answer = await client.post("/things", **GOOD)
-    assert (answer.status_code, answer.text) == (201, "lane 1 buyer None")
+    assert (answer.status_code, answer.text) == (201, "fast 1 buyer None")
     keyed = await client.post("/things", content=GOOD["content"], headers={**GOOD["headers"], "idempotency-key": "k"})
-    assert keyed.text == "lane 1 buyer k"
+    assert keyed.text == "fast 1 buyer k"
 
 
 @pytest.mark.parametrize(

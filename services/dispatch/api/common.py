@@ -10,10 +10,10 @@ from uuid import UUID
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
 
+from services.kit.context import Context
 from services.kit.http import idempotency
-from services.kit.http.app import require
+from services.kit.http.dependencies import require
 from services.kit.http.problems import conflict
-from services.kit.process.service import Context
 from services.kit.transaction.unit_of_work import UnitOfWork
 
 

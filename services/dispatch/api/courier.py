@@ -24,10 +24,10 @@ from services.dispatch.domain.catalog import key_of
 from services.dispatch.domain.job import HANDED_OUT
 from services.dispatch.repository import WaveRepository, queries
 from services.dispatch.repository import shift as shifts
-from services.kit.http.app import IdempotencyKey
+from services.kit.context import Context
+from services.kit.http.dependencies import IdempotencyKey
 from services.kit.http.problems import conflict, unavailable
 from services.kit.ids import id_of_request
-from services.kit.process.service import Context
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.kit.uploads import ingestion
 from services.kit.uploads.upload import Upload, read

@@ -21,7 +21,7 @@ from services.dispatch.repository import WaveRepository
 from services.dispatch.repository.planning import Standing, read_standing
 from services.dispatch.travel_times import measured
 from services.kit.http import problems
-from services.kit.http.app import IdempotencyKey
+from services.kit.http.dependencies import IdempotencyKey
 from services.kit.http.problems import InputError, conflict, not_found
 from services.kit.ids import id_of_request
 from services.kit.transaction.unit_of_work import UnitOfWork

@@ -11,7 +11,7 @@ from services.dispatch.planning import validation
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import RoutingProblem
 from services.dispatch.planning.process import planner
-from services.kit.http.app import require
+from services.kit.http.dependencies import require
 from services.kit.http.problems import InputError, unprocessable
 from services.kit.http.problems import Problem as Refusal
 

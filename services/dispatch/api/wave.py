@@ -10,7 +10,7 @@ from services.dispatch.api.schemas.delivery import WavePage, WaveView
 from services.dispatch.commands import waves
 from services.dispatch.domain.wave import Wave, WaveState
 from services.dispatch.repository import WaveRepository, queries
-from services.kit.http.app import After
+from services.kit.http.dependencies import After
 from services.kit.http.problems import conflict, not_found
 
 router = APIRouter(prefix="/v1/waves", tags=["waves"], dependencies=[OPERATOR])

@@ -16,7 +16,7 @@ from services.inventory.repository import queries
 from services.inventory.repository.load_set import LoadSet
 from services.inventory.repository.stock import StockRepository
 from services.kit.http import problems
-from services.kit.http.app import IdempotencyKey
+from services.kit.http.dependencies import IdempotencyKey
 from services.kit.ids import Id, id_of_request
 
 router = APIRouter(prefix="/v1/lots", tags=["lots"])

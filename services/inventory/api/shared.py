@@ -17,9 +17,9 @@ from contracts.values import iso
 from services.inventory.api.schemas.stock import AHEAD, Goods
 from services.inventory.repository import queries
 from services.inventory.repository.stock import StockRepository
+from services.kit.context import Context
 from services.kit.http import idempotency, problems
-from services.kit.http.app import context_of, require
-from services.kit.process.service import Context
+from services.kit.http.dependencies import context_of, require
 from services.kit.transaction.outbox import Connection
 from services.kit.transaction.unit_of_work import UnitOfWork
 

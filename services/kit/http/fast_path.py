@@ -1,8 +1,8 @@
-"""A lane past the framework, for the one request that comes thousands of times a second.
+"""Fast path for hot POST endpoints: serves well-formed requests without FastAPI's dependency resolution.
 
-FastAPI resolves parameters and dependencies anew for each request, which costs more than taking an order does. A lane
-takes only what is plainly right; a request with anything odd about its token, headers or body goes to the normal route
-of the same endpoint, whose answer and documentation it is.
+FastAPI resolves parameters and dependencies again for each request, which costs more than taking an order does. A fast
+path takes only requests that are plainly right; one with anything unusual about its token, headers or body goes to the
+normal route of the same endpoint, which gives the same answer and has the documentation.
 """
 
 from __future__ import annotations
@@ -23,72 +23,77 @@ KEY_LIMIT = 128
 
 @dataclass(frozen=True, slots=True)
 class FastPath:
-    """A POST at a fixed path: `endpoint(body, role, key)` answers, where `caller` lets the request in. Bodies larger
-    than `limit` bytes don't take it.
+    """A POST at a fixed path. `caller` checks the token; `endpoint(body, use_cases, role, key)` answers, where
+    `use_cases` is the object that `Service.use_cases` made. Bodies larger than `limit` bytes take the normal route.
     """
 
     path: str
     body: type[BaseModel]
     caller: Callable[[Request], Awaitable[str]]
-    endpoint: Callable[[Any, str, str | None], Awaitable[Response]]
+    endpoint: Callable[[Any, Any, str, str | None], Awaitable[Response]]
     limit: int = 64 * 1024
 
 
 class FastPathMiddleware:
-    """Sends what is right down its lane, and all else to the app with its body put back."""
+    """Serves well-formed requests by their fast path, and passes all others to the app with the body put back.
 
-    def __init__(self, app: ASGIApp, owner: Any, lanes: dict[str, FastPath]) -> None:
-        self._app, self._owner, self._lanes = app, owner, lanes
+    `owner` is the application; its state holds `fast_paths` by path, and `use_cases`.
+    """
+
+    def __init__(self, app: ASGIApp, owner: Any) -> None:
+        self._app, self._owner = app, owner
+        self._fast_paths: dict[str, FastPath] = owner.state.fast_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request."""
-        lane = self._lanes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if lane is None:
+        """Serve one request."""
+        is_post = scope["type"] == "http" and scope["method"] == "POST"
+        fast = self._fast_paths.get(scope["path"]) if is_post else None
+        if fast is None:
             return await self._app(scope, receive, send)
         scope["app"] = self._owner
         request = Request(scope, receive)
-        if not _is_plain(request, lane):
+        if not _is_plain(request, fast):
             return await self._app(scope, receive, send)
         try:
             content = await request.body()
         except ClientDisconnect:
             return None
-        response = await _answer(lane, request, content)
+        response = await _answer(fast, request, content)
         if response is None:
             return await self._app(scope, _again(content, receive), send)
-        scope["route"] = lane  # whose path the metrics name
+        scope["route"] = fast  # the metrics name its path
         return await response(scope, receive, send)
 
 
-def _is_plain(request: Request, lane: FastPath) -> bool:
-    """Whether its headers are as nearly every client sends them."""
+def _is_plain(request: Request, fast: FastPath) -> bool:
+    """Return true if the headers are those that nearly every client sends."""
     headers = request.headers
     length = headers.get("content-length", "")
     key = headers.get("idempotency-key")
     return (
         headers.get("content-type") == "application/json"
         and length.isdecimal()
-        and int(length) <= lane.limit
+        and int(length) <= fast.limit
         and (key is None or 0 < len(key) <= KEY_LIMIT)
         and not request.scope["query_string"]
     )
 
 
-async def _answer(lane: FastPath, request: Request, content: bytes) -> Response | None:
-    """The endpoint's answer; None where the caller or the body has to be refused."""
+async def _answer(fast: FastPath, request: Request, content: bytes) -> Response | None:
+    """Return the endpoint's answer, or None where the caller or the body has to be refused."""
     try:
-        role = await lane.caller(request)
-        body = lane.body.model_validate_json(content)
+        role = await fast.caller(request)
+        body = fast.body.model_validate_json(content)
     except (problems.Problem, ValidationError):
         return None
     try:
-        return await lane.endpoint(body, role, request.headers.get("idempotency-key"))
+        return await fast.endpoint(body, request.app.state.use_cases, role, request.headers.get("idempotency-key"))
     except Exception as error:
-        return problems.of(error).response(lane.path)
+        return problems.of(error).response(fast.path)
 
 
 def _again(content: bytes, receive: Receive) -> Receive:
-    """A body that was read already, and then whatever else comes."""
+    """Return a `receive` that gives the body that was read already, then passes messages through."""
     given = False
 
     async def again() -> Message:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import Field
 
 from services.kit.consumer import dead_letters
+from services.kit.context import Context
 from services.kit.http import problems
-from services.kit.http.app import Body, context_of, require
-from services.kit.process.service import Context
+from services.kit.http.body import Body
+from services.kit.http.dependencies import Cursor, Limit, Running, require
+from services.kit.process.service import Service
 from services.kit.relay import relay
 from services.kit.uploads import kept
 
 router = APIRouter(prefix="/v1", tags=["parked"], dependencies=[Depends(require("operator"))])
-Here = Annotated[Context, Depends(context_of)]
 Id = Annotated[int, Path(ge=1, lt=2**63)]
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
 
 
 class Redrive(Body):
@@ -33,11 +39,7 @@ class Discard(Body):
 
 
 @router.get("/parked")
-async def listing(
-    context: Here,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    cursor: Annotated[int, Query(ge=0, lt=2**63)] = 0,
-) -> dict[str, Any]:
+async def listing(context: Running, limit: Limit = 100, cursor: Cursor = 0) -> dict[str, Any]:
     """What waits, oldest first; `next` is the cursor of the next page, null on the last."""
     async with context.unit() as uow:
         found = await dead_letters.listing(uow.conn, after=cursor, limit=limit)
@@ -46,7 +48,7 @@ async def listing(
 
 
 @router.get("/parked/{id}")
-async def one(context: Here, id: Id) -> dict[str, Any]:
+async def one(context: Running, id: Id) -> dict[str, Any]:
     """One parked record, also after it was given up."""
     async with context.unit() as uow:
         found = await dead_letters.listing(uow.conn, id=id)
@@ -56,7 +58,7 @@ async def one(context: Here, id: Id) -> dict[str, Any]:
 
 
 @router.post("/parked:redrive")
-async def redrive(context: Here, body: Redrive) -> dict[str, Any]:
+async def redrive(context: Running, service: Annotated[Service, Depends(_service)], body: Redrive) -> dict[str, Any]:
     """Handles the scope's records in order until one fails again; harmless when nothing is parked.
 
     A result with `more` ran out of time: ask again for the rest.
@@ -64,18 +66,18 @@ async def redrive(context: Here, body: Redrive) -> dict[str, Any]:
     async with context.unit() as uow:
         blocked = await dead_letters.consumers_of(uow.conn, body.scope)
     chosen = [name for name in blocked if body.consumer in {None, name}]
-    return {"scope": body.scope, "results": [await _redrive(context, name, body.scope) for name in chosen]}
+    return {"scope": body.scope, "results": [await _redrive(service, context, name, body.scope) for name in chosen]}
 
 
-async def _redrive(context: Context, consumer: str, scope: str) -> dict[str, Any]:
-    if consumer == f"{context.service.name}.relay":
+async def _redrive(service: Service, context: Context, consumer: str, scope: str) -> dict[str, Any]:
+    if consumer == f"{service.name}.relay":
         async with context.unit() as uow:
-            done = await relay.release(uow.conn, context.service.name, scope)
+            done = await relay.release(uow.conn, service.name, scope)
         return {"consumer": consumer, "done": done, "error": None, "more": False}
-    if consumer == kept.consumer_of(context.service.name):
-        count, error = await kept.redrive(context, scope)
+    if consumer == kept.consumer_of(service.name):
+        count, error = await kept.redrive(context, service.on_upload, scope)
         return {"consumer": consumer, "done": count, "error": error, "more": False}
-    handling = context.consumers().get(consumer)
+    handling = service.consumers(context).get(consumer)
     if handling is None:
         return {"consumer": consumer, "done": 0, "error": "this version has no such consumer", "more": False}
     redriven = await handling.redrive(scope)
@@ -83,7 +85,7 @@ async def _redrive(context: Context, consumer: str, scope: str) -> dict[str, Any
 
 
 @router.post("/parked/{id}:discard", status_code=204)
-async def discard(context: Here, id: Id, body: Discard) -> None:
+async def discard(context: Running, id: Id, body: Discard) -> None:
     """Gives a record up for ever; the next of its scope may then run."""
     async with context.unit() as uow:
         if not await dead_letters.discard(uow.conn, id, body.why):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import structlog
 
 from services.kit.clock import Clock
 from services.kit.consumer import dead_letters
-from services.kit.process.service import Context
+from services.kit.context import Context
 from services.kit.telemetry.metrics import LAG, MISSING, OUTBOX_AGE, OVERDUE, PARKED_AGE, PARKED_NOW, SIGNALS_FAILED
 from services.kit.transaction import deadlines, outbox
 from services.kit.transaction.unit_of_work import Pool
@@ -18,29 +18,32 @@ from services.kit.uploads import sessions
 
 EVERY_S = 5.0
 KAFKA_S = 3.0
+Measure: TypeAlias = "Callable[[Pool], Awaitable[None]]"
 _log = structlog.get_logger("halfday.signals")
 
 
-async def watch(context: Context, subscribers: Mapping[str, Any]) -> None:
-    """Measures until cancelled; `subscribers` are FastStream's, by consumer. Each value is measured on its own: one
-    that can't be stays as it was and counts in `SIGNALS_FAILED`, the others go on.
+async def watch(context: Context, own: Sequence[Measure], subscribers: Mapping[str, Any]) -> None:
+    """Measure until cancelled; `own` are the service's gauges, `subscribers` are FastStream's, by consumer.
+
+    Each value is measured on its own: one that can't be measured keeps its last value and counts in `SIGNALS_FAILED`,
+    the others go on.
     """
     while True:
-        await measure(context)
+        await measure(context, own)
         for consumer, subscriber in subscribers.items():
             if subscriber.consumer is not None:
                 await _try(f"lag of {consumer}", _set_lag(consumer, subscriber.consumer))
         await asyncio.sleep(EVERY_S)
 
 
-async def measure(context: Context) -> None:
+async def measure(context: Context, own: Sequence[Measure] = ()) -> None:
     """Reads once what the service's database says, a few short statements, into the gauges."""
     pool, clock = context.pool, context.clock
     await _try("outbox", _outbox(pool))
     await _try("parked", _parked(pool))
     await _try("deadlines", _overdue(pool, clock))
     await _try("missing uploads", _missing(pool))
-    for signal in context.service.signals:
+    for signal in own:
         await _try(signal.__name__, signal(pool))
 
 

@@ -12,9 +12,10 @@ from aiokafka.errors import for_code
 
 from contracts.topics import TOPICS
 from services.kit.consumer import dead_letters
+from services.kit.context import Context
 from services.kit.http.health import Check, CheckResult
 from services.kit.kafka import UNREACHABLE, quiet
-from services.kit.process.service import Context
+from services.kit.process.service import Service
 from services.kit.settings import Settings
 from services.kit.telemetry.metrics import LAST_BATCH
 from services.kit.transaction import outbox
@@ -81,14 +82,13 @@ class Kafka:
             await client.close()
 
 
-def topics_of(context: Context) -> list[str]:
-    """Every topic that the service reads or writes, without prefix."""
-    service = context.service
+def topics_of(service: Service) -> list[str]:
+    """Return every topic that the service reads or writes, without prefix."""
     written = [topic.name for topic in TOPICS if service.name in topic.writers]
     return [*written, *(subscription.topic for subscription in service.subscriptions)]
 
 
-def api_checks(context: Context) -> dict[str, Check]:
+def api_checks(service: Service, context: Context) -> dict[str, Check]:
     """An API is ready when its database answers: orders are taken while Kafka is away. The service's own checks say
     more.
     """
@@ -97,11 +97,11 @@ def api_checks(context: Context) -> dict[str, Check]:
         await context.pool.fetchval("select 1", timeout=1.5)
         return CheckResult(True, "answers")
 
-    own = {name: partial(check, context.pool) for name, check in context.service.checks.items()}
+    own = {name: partial(check, context.pool) for name, check in service.checks.items()}
     return {"database": database, **own}
 
 
-def worker_checks(context: Context, kafka: Kafka) -> dict[str, Check]:
+def worker_checks(service: Service, context: Context, kafka: Kafka) -> dict[str, Check]:
     """A worker needs its database and Kafka, and a relay that gets through; the rest is told, and stops nothing."""
 
     async def broker() -> CheckResult:
@@ -120,4 +120,4 @@ def worker_checks(context: Context, kafka: Kafka) -> dict[str, Check]:
         done = [sample.value for metric in LAST_BATCH.collect() for sample in metric.samples]
         return CheckResult(True, f"last one {time.time() - max(done):.1f} s ago" if done else "none yet")
 
-    return api_checks(context) | {"kafka": broker, "outbox": backlog, "parked": parked, "batches": batches}
+    return api_checks(service, context) | {"kafka": broker, "outbox": backlog, "parked": parked, "batches": batches}

@@ -15,12 +15,13 @@ from starlette.types import ASGIApp
 
 from services.kit.clock_feed import feed_of
 from services.kit.consumer.subscription import subscribe
+from services.kit.context import Context
 from services.kit.database import is_transient
 from services.kit.http import health, idempotency
-from services.kit.http.app import create_app
 from services.kit.kafka import make_broker
-from services.kit.process import dead_letters_api, gauges, readiness
-from services.kit.process.service import Context, Service, boot
+from services.kit.process import gauges, readiness
+from services.kit.process.api import create_api
+from services.kit.process.service import Service, boot
 from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
 from services.kit.startup_retry import wait_for
@@ -29,7 +30,6 @@ from services.kit.telemetry.logs import watch_loop
 from services.kit.transaction import inbox, numbering
 from services.kit.transaction.outbox import Waker
 from services.kit.transaction.unit_of_work import Pool
-from services.kit.uploads import flags_api
 
 UPKEEP_SECONDS = 3600.0
 FLUSH_SECONDS = 2.0
@@ -81,28 +81,28 @@ class Runtime:
         await self._ending.aclose()
 
     async def _work(self, context: Context, wake: asyncio.Event) -> None:
-        kafka = readiness.Kafka(self._settings, readiness.topics_of(context))
+        kafka = readiness.Kafka(self._settings, readiness.topics_of(self._service))
         self._ending.push_async_callback(kafka.close)
-        self._health.checks |= readiness.worker_checks(context, kafka)
+        self._health.checks |= readiness.worker_checks(self._service, context, kafka)
         self._health.waiting_for = "Kafka and its topics"
         await wait_for("Kafka", kafka.require)
         self._start("relay", Relay(self._service.name, self._settings, wake).run())
         self._ending.push_async_callback(_flush, context.pool)
         self._start("upkeep", _upkeep(context))
-        if sweeper := context.sweeper():
+        if sweeper := self._service.sweeper(context):
             self._start("deadlines", sweeper.run())
         for task in self._service.background:
             self._start(task.__name__, _forever(task, context))
         broker = make_broker(self._settings)
-        subscribers = {one.consumer: subscribe(broker, one, self._settings) for one in context.processors()}
+        processors = self._service.processors(context)
+        subscribers = {one.consumer: subscribe(broker, one, self._settings) for one in processors}
         self._ending.push_async_callback(broker.stop)
         await broker.start()
-        self._start("signals", gauges.watch(context, subscribers))
+        self._start("signals", gauges.watch(context, self._service.signals, subscribers))
 
     async def _answer(self, context: Context) -> None:
-        self._health.checks |= readiness.api_checks(context)
-        routers = [*context.routers(), dead_letters_api.router, flags_api.router]
-        await self._listen(create_app(context, routers, self._health), self._settings.http_port)
+        self._health.checks |= readiness.api_checks(self._service, context)
+        await self._listen(create_api(self._service, context, self._health), self._settings.http_port)
 
     def _waker(self) -> Callable[[], None]:
         waker = Waker(self._settings.database_url)

@@ -1,11 +1,11 @@
-"""A service as data, and what one of its running processes has in hand."""
+"""A service as data, and the consumers of one of its processes."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter
 
@@ -16,20 +16,26 @@ from services.kit.consumer.delivery import Handler
 from services.kit.consumer.processor import BatchProcessor, Repository
 from services.kit.consumer.subscription import Models, Processor, Subscription
 from services.kit.consumer.sweeper import Sweeper
+from services.kit.context import Context
 from services.kit.http.fast_path import FastPath
 from services.kit.http.health import CheckResult
 from services.kit.settings import Settings
 from services.kit.startup_retry import wait_for
-from services.kit.transaction.unit_of_work import Pool, UnitOfWork, begin
-from services.kit.uploads.upload import Upload
+from services.kit.transaction.unit_of_work import Pool, UnitOfWork
+from services.kit.uploads.kept import OnUpload
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A service as data. `models` are all types of the contracts, by name; `background` are endless tasks of the
-    worker, such as a planner's loop; each of `signals` is asked every few seconds to read the database into a gauge of
-    its own; `checks` are lines of `/ready` by name, in the API and in the worker. `on_upload` gives a kept upload of an
-    owner its effect, or says why it still has none; see `kept`.
+    """A service as data.
+
+    - `models`: all event types of the contracts, by name;
+    - `use_cases`: makes the object that routes and fast paths share in one process (`dependencies.use_cases`), such as
+      a catalogue cache and a group commit; the context itself where there is none;
+    - `background`: endless tasks of the worker, such as a planner's loop;
+    - `signals`: each reads the database every few seconds into a gauge of its own;
+    - `checks`: lines of `/ready` by name, in the API and in the worker;
+    - `on_upload`: applies a kept upload of an owner, or returns why it still has no effect; see `kept`.
     """
 
     name: str
@@ -38,80 +44,56 @@ class Service:
     open_repository: Callable[[UnitOfWork], Repository]
     models: Models
     on_due: Handler | None = None
-    routes: Callable[[Context], APIRouter] | tuple[APIRouter, ...] = ()
+    use_cases: Callable[[Context], Any] = lambda context: context
+    routes: Callable[[Any], APIRouter] | tuple[APIRouter, ...] = ()
+    fast_paths: tuple[FastPath, ...] = ()
     background: tuple[Callable[[Context], Awaitable[None]], ...] = ()
     signals: tuple[Callable[[Pool], Awaitable[None]], ...] = ()
     checks: Mapping[str, Callable[[Pool], Awaitable[CheckResult]]] = field(default_factory=dict)
-    on_upload: Callable[[UnitOfWork, str, Upload, Mapping[str, str]], Awaitable[str]] | None = None
+    on_upload: OnUpload | None = None
 
-
-@dataclass(frozen=True)
-class Context:
-    """What a running process has in hand. `wake` tells the relay, here or in the worker, that a commit has events;
-    `lanes` are the requests, by path, that go past the framework.
-    """
-
-    settings: Settings
-    clock: Clock
-    pool: Pool
-    wake: Callable[[], None]
-    service: Service
-    lanes: dict[str, FastPath] = field(default_factory=dict)
-
-    def unit(self, consumer: str | None = None) -> AbstractAsyncContextManager[UnitOfWork]:
-        """One transaction in the name of `consumer`, by default the service's API; see `unit_of_work.begin`."""
-        return begin(self.pool, self.clock, consumer=consumer or f"{self.service.name}.api", wake=self.wake)
-
-    def routers(self) -> list[APIRouter]:
-        """The service's HTTP routes."""
-        routes = self.service.routes
-        return [routes(self)] if callable(routes) else list(routes)
-
-    def processors(self) -> list[Processor]:
-        """What handles each topic that the service reads."""
-        service = self.service
+    def processors(self, context: Context) -> list[Processor]:
+        """Return one processor for each topic that the service reads."""
         return [
             Processor(
-                service.name,
+                self.name,
                 subscription,
-                pool=self.pool,
-                clock=self.clock,
-                open_repository=service.open_repository,
-                models=service.models,
-                wake=self.wake,
+                pool=context.pool,
+                clock=context.clock,
+                open_repository=self.open_repository,
+                models=self.models,
+                wake=context.wake,
             )
-            for subscription in service.subscriptions
+            for subscription in self.subscriptions
         ]
 
-    def sweeper(self) -> Sweeper | None:
-        """What fires the service's deadlines; None when it has none."""
-        service = self.service
-        if service.on_due is None:
+    def sweeper(self, context: Context) -> Sweeper | None:
+        """Return the sweeper that fires the service's deadlines; None when it has none."""
+        if self.on_due is None:
             return None
         return Sweeper(
-            service.name,
-            service.on_due,
-            pool=self.pool,
-            clock=self.clock,
-            open_repository=service.open_repository,
-            wake=self.wake,
+            self.name,
+            self.on_due,
+            pool=context.pool,
+            clock=context.clock,
+            open_repository=self.open_repository,
+            wake=context.wake,
         )
 
-    def consumers(self) -> dict[str, BatchProcessor]:
-        """Everything that can have parked a record, by the name of its consumer."""
-        sweeper = self.sweeper()
-        found: list[BatchProcessor] = [*self.processors(), *([sweeper] if sweeper else [])]
-        return {handling.consumer: handling for handling in found}
+    def consumers(self, context: Context) -> dict[str, BatchProcessor]:
+        """Return everything that can have dead-lettered a record, by the name of its consumer."""
+        sweeper = self.sweeper(context)
+        found: list[BatchProcessor] = [*self.processors(context), *([sweeper] if sweeper else [])]
+        return {processor.consumer: processor for processor in found}
 
 
 async def boot(service: Service, settings: Settings) -> Context:
-    """A context with an open pool and a migrated database, however long PostgreSQL takes to come up.
+    """Return a context with an open pool and a migrated database, however long PostgreSQL takes to start.
 
     Safe to repeat and from several processes at once. Raises `database.MigrationFailed`.
     """
     pool = await wait_for("PostgreSQL", lambda: database.connect_pool(settings))
     await database.migrate(settings, [database.KIT_MIGRATIONS, service.migrations])
     feed = feed_of(settings)
-    return Context(
-        settings, Clock(await wait_for("the business clock", feed.read) if feed else None), pool, lambda: None, service
-    )
+    clock = Clock(await wait_for("the business clock", feed.read) if feed else None)
+    return Context(settings, clock, pool, lambda: None, service.name)

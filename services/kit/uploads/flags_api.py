@@ -6,21 +6,19 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 
-from services.kit.http.app import context_of, require
-from services.kit.process.service import Context
+from services.kit.http.dependencies import Cursor, Limit, Running, require
 from services.kit.uploads import sessions
 
 router = APIRouter(prefix="/v1", tags=["uploads"], dependencies=[Depends(require("operator"))])
-Here = Annotated[Context, Depends(context_of)]
 
 
 @router.get("/uploads")
 async def listing(
-    context: Here,
+    context: Running,
     flag: Literal["kept", "clock-invalid", "chain-broken", "conflict"],
     owner: Annotated[str | None, Query(max_length=100)] = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    cursor: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    limit: Limit = 100,
+    cursor: Cursor = 0,
 ) -> dict[str, Any]:
     """Uploads with the flag, of one owner (`terminal/ID`, `courier/ID`) or all, oldest first; `next` is the cursor of
     the next page, null on the last. A kept one is redriven and discarded among the dead letters.

@@ -7,13 +7,14 @@ published, as an upload may hold anything.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from services.kit.consumer import dead_letters
+from services.kit.context import Context
 from services.kit.ids import Namespace
 from services.kit.telemetry.metrics import PARKED
 from services.kit.transaction.outbox import Connection
@@ -21,9 +22,8 @@ from services.kit.transaction.unit_of_work import UnitOfWork
 from services.kit.uploads import sessions
 from services.kit.uploads.upload import Key, Upload, UploadIn, read
 
-if TYPE_CHECKING:
-    from services.kit.process.service import Context
-
+OnUpload: TypeAlias = "Callable[[UnitOfWork, str, Upload, Mapping[str, str]], Awaitable[str]]"
+"""Applies a kept upload of an owner; returns why it still has no effect, else the empty text."""
 _IDS = Namespace("kept-upload")
 _FORGET = """
 with gone as (
@@ -79,11 +79,11 @@ async def _insert(conn: Connection, consumer: str, rows: Sequence[tuple[Any, ...
     )
 
 
-async def redrive(context: Context, scope: str) -> tuple[int, str | None]:
+async def redrive(context: Context, apply: OnUpload | None, scope: str) -> tuple[int, str | None]:
     """Tries a kept upload again: how many took effect (0 or 1), and why it did not. Harmless to repeat."""
-    consumer, apply = consumer_of(context.service.name), context.service.on_upload
+    consumer = consumer_of(context.service)
     if apply is None:
-        return 0, f"{context.service.name} takes no uploads"
+        return 0, f"{context.service} takes no uploads"
     async with context.unit() as uow:
         waiting = await _waiting(uow.conn, consumer, scope)
         if waiting is None:

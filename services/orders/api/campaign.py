@@ -8,10 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from services.kit.context import Context
 from services.kit.http import problems
-from services.kit.http.app import IdempotencyKey, require
+from services.kit.http.dependencies import IdempotencyKey, require
 from services.kit.ids import Id, Namespace, id_of_request
-from services.kit.process.service import Context
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.api import answers, batch
 from services.orders.api.schemas import campaign as s

@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from contracts.events.catalog import CatalogEvent, MarketDayPut, SitePut, StationPut
 from contracts.values import Slug
+from services.kit.context import Context
 from services.kit.http import problems
-from services.kit.http.app import require
+from services.kit.http.dependencies import require
 from services.kit.http.problems import InputError, Problem
-from services.kit.process.service import Context
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.api import answers
 from services.orders.api.schemas import catalog as s

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from contracts.values import Slug
+from services.kit.context import Context
 from services.kit.http import problems
-from services.kit.http.app import IdempotencyKey, require
+from services.kit.http.dependencies import IdempotencyKey, require
 from services.kit.http.fast_path import FastPath
 from services.kit.ids import Id, id_of_request
-from services.kit.process.service import Context
 from services.orders.api import answers, batch
 from services.orders.api.schemas import order as s
 from services.orders.api.waiting import Waiting
@@ -37,16 +37,24 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 Ask = Callable[[UUID, Any, str], Coroutine[Any, Any, Response]]
 
 
+async def _place(body: s.NewOrder, intake: Intake, key: str | None) -> Response:
+    order = await intake.submit(id_of_request(key, body.order_id), body)
+    return answers.json(s.accepted(order), 201, {"Location": f"/v1/orders/{order.id}"})
+
+
+FAST_PATH = FastPath("/v1/orders", s.NewOrder, buyer, lambda body, app, _role, key: _place(body, app.intake, key))
+
+
 def routes(context: Context, intake: Intake) -> APIRouter:
     """Everything under `/v1/orders`."""
     router = APIRouter(tags=["orders"])
-    _taking(router, context, intake)
+    _taking(router, intake)
     _reading(router, context, Waiting(context.pool))
     _asking(router, context, _ask(context))
     return router
 
 
-def _taking(router: APIRouter, context: Context, intake: Intake) -> None:
+def _taking(router: APIRouter, intake: Intake) -> None:
     @router.post("/v1/orders", status_code=201)
     async def place(body: s.NewOrder, _role: Buyer, key: IdempotencyKey = None) -> Response:
         """Takes an order: 201 once it is recorded durably, with its frozen prices. The same again: the same answer.
@@ -54,10 +62,7 @@ def _taking(router: APIRouter, context: Context, intake: Intake) -> None:
         `code` is for the buyer alone, here and in `GET /v1/orders/{order}`: told to the courier at the door, or shown
         at the pickup point.
         """
-        order = await intake.submit(id_of_request(key, body.order_id), body)
-        return answers.json(s.accepted(order), 201, {"Location": f"/v1/orders/{order.id}"})
-
-    context.lanes["/v1/orders"] = FastPath("/v1/orders", s.NewOrder, buyer, place)
+        return await _place(body, intake, key)
 
     @router.post("/v1/orders:batch", max_body_size=batch.BODY_LIMIT)
     async def place_many(request: Request, _role: Buyer, key: IdempotencyKey = None) -> Response:

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from contracts.events.orders import SaleConflicted
 from contracts.values import Slug, pool_of
+from services.kit.context import Context
 from services.kit.http import problems
-from services.kit.http.app import require
-from services.kit.process.service import Context
+from services.kit.http.dependencies import require
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.kit.uploads import ingestion
 from services.kit.uploads import sessions as sequenced_table

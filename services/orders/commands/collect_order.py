@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from services.kit.context import Context
 from services.kit.http import problems
-from services.kit.process.service import Context
 from services.kit.telemetry.metrics import CODES_LOCKED
 from services.orders.domain.order.order import WRONG_CODE, Collect, Order
 from services.orders.repository import code_tries

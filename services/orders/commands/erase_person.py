@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from services.kit.context import Context
 from services.kit.http import problems
 from services.kit.ids import Id
-from services.kit.process.service import Context
 from services.orders.api import answers
 from services.orders.api.order import FIRST, Limit, Operator
 from services.orders.api.schemas.order import EraseIn

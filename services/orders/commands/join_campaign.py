@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from services.kit.context import Context
 from services.kit.faults import point
 from services.kit.http import problems
 from services.kit.http.group_commit import GroupCommit
 from services.kit.http.problems import Problem
 from services.kit.ids import new_id
-from services.kit.process.service import Context
 from services.kit.transaction.unit_of_work import CORRELATION, TRACEPARENT, UnitOfWork
 from services.orders.api.schemas.campaign import NewJoin
 from services.orders.commands.place_orders import GROUP, new_codes, refused

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from services.kit.context import Context
 from services.kit.faults import point
 from services.kit.http import problems
 from services.kit.http.group_commit import GroupCommit
 from services.kit.http.problems import InputError, Problem
-from services.kit.process.service import Context
 from services.kit.transaction.unit_of_work import CORRELATION, TRACEPARENT, UnitOfWork
 from services.orders.api.schemas.order import NewOrder
 from services.orders.commands.publish import announce

@@ -9,9 +9,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from services.kit.http.app import Body, context_of, require
+from services.kit.context import Context
+from services.kit.http.body import Body
+from services.kit.http.dependencies import context_of, require
 from services.kit.process.main import main
-from services.kit.process.service import Context, Service
+from services.kit.process.service import Service
 from tests.integration.probe.service import MIGRATIONS, MODELS, Add, ProbeBook, on_due, subscription
 from tests.integration.probe.world import lock_accounts
 

@@ -1,0 +1,29 @@
+"""The parts of one running process that every layer may use: settings, clock, connection pool, relay wake-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from services.kit.clock import Clock
+from services.kit.settings import Settings
+from services.kit.transaction.unit_of_work import Pool, UnitOfWork, begin
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One running process of the service that is named `service`. Use cases take it to open a transaction.
+
+    `wake` tells the relay, in this process or in the worker, that a commit has written events.
+    """
+
+    settings: Settings
+    clock: Clock
+    pool: Pool
+    wake: Callable[[], None]
+    service: str
+
+    def unit(self, consumer: str | None = None) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Open one transaction in the name of `consumer`, by default `SERVICE.api`; see `unit_of_work.begin`."""
+        return begin(self.pool, self.clock, consumer=consumer or f"{self.service}.api", wake=self.wake)

@@ -1,0 +1,107 @@
+"""Middleware of every request: its id, trace, metrics and security headers, and a problem document for any error."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import structlog
+import uuid_utils
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from contracts.values import MOBILE_ID
+from services.kit.http import problems
+from services.kit.telemetry import tracing
+from services.kit.telemetry.logs import REQUESTS
+from services.kit.transaction.unit_of_work import CORRELATION, TRACEPARENT
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_SECURITY = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
+]
+
+
+class RequestMiddleware:
+    """Outermost layer: gives every request an id, which its events and log lines carry, counts and times it, adds the
+    security headers, and turns the framework's plain 413 into a problem document.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        request_id = _identify(scope)
+        span = tracing.get().request(scope["method"], TRACEPARENT.get()) if scope["path"].startswith("/v1/") else None
+        if span:
+            TRACEPARENT.set(span.parent)
+        began, status, replaced = time.perf_counter(), 0, False
+
+        async def stamp(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *_SECURITY]
+            await send(message)
+
+        async def answer(message: Message) -> None:
+            nonlocal status, replaced
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if status == 413 and (b"content-type", b"application/problem+json") not in message["headers"]:
+                    replaced = True
+                    await _too_large(scope, receive, stamp)
+            if not replaced:
+                await stamp(message)
+
+        try:
+            return await self._app(scope, receive, answer)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            REQUESTS.labels(scope["method"], route, status).observe(time.perf_counter() - began)
+            if span:
+                span.end(route, status)
+
+
+async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
+    problem = problems.Problem(413, "too-large", "Too large", "The body is larger than this route takes")
+    await problem.response(scope["path"])(scope, receive, send)
+
+
+class ErrorMiddleware:
+    """Answers an error that no handler knows with a 500 problem, logged once, instead of a dropped connection."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        started = False
+
+        async def answer(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except Exception as error:
+            if started:
+                raise  # too late for an answer: the server cuts the connection
+            await problems.of(error).response(scope["path"])(scope, receive, send)
+
+
+def _identify(scope: Scope) -> str:
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    # It travels with every event that follows, to all readers of these.
+    usable = _REQUEST_ID.fullmatch(given) and not MOBILE_ID.search(given)
+    request_id = given if usable else str(uuid_utils.uuid7())
+    trace = headers.get(b"traceparent", b"").decode("latin-1")
+    CORRELATION.set(request_id)
+    TRACEPARENT.set(trace if _TRACEPARENT.fullmatch(trace) else None)
+    structlog.contextvars.bind_contextvars(request=request_id)
+    return request_id

@@ -1,0 +1,22 @@
+"""The HTTP application of a service: its own routes and those that the kit adds to every service."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from services.kit.context import Context
+from services.kit.http.app import create_app
+from services.kit.http.health import Readiness
+from services.kit.process import dead_letters_api
+from services.kit.process.service import Service
+from services.kit.uploads import flags_api
+
+
+def create_api(service: Service, context: Context, readiness: Readiness | None = None) -> FastAPI:
+    """Return the application of one process; `readiness` is what its `/ready` reports."""
+    use_cases = service.use_cases(context)
+    own = [service.routes(use_cases)] if callable(service.routes) else service.routes
+    routers = [*own, dead_letters_api.router, flags_api.router]
+    app = create_app(context, routers, readiness or Readiness(), use_cases=use_cases, fast_paths=service.fast_paths)
+    app.state.service = service
+    return app
