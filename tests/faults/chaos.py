@@ -70,7 +70,7 @@ class Chaos:
 
     async def crash(self, name: str) -> None:
         """Returns when the worker has died at its crash point and is at work again."""
-        await self.back(name, self._first[name])
+        await self.wait_for_restart(name, self._first[name])
         self.crashed.append(name)
 
     async def kill(self, name: str) -> None:
@@ -79,11 +79,11 @@ class Chaos:
         self.killed.append(name)
         began = time.monotonic()
         os.kill(pid, signal.SIGKILL)
-        await self.back(name, pid)
+        await self.wait_for_restart(name, pid)
         self.last_fault = time.monotonic()
         self.slowest = max(self.slowest, (self.last_fault - began, name))
 
-    async def back(self, name: str, pid: int) -> None:
+    async def wait_for_restart(self, name: str, pid: int) -> None:
         """Returns when another process than `pid` is at work under this name, and with a store all services."""
         deadline = time.monotonic() + BACK_WITHIN_S
         awaited = set(self.pids()) - set(STORES) if name in STORES else {name}

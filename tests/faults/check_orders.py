@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
 from tests.faults.evidence import Evidence, Finding, by
-from tests.faults.history import Op, Outcome
-from tests.faults.observer import Seen
+from tests.faults.history import HistoryEntry, Outcome
+from tests.faults.observer import ObservedRecord
 
 STATES = {
     "order-placed": "placed", "order-held": "held", "order-reserved": "reserved", "order-scheduled": "scheduled",
@@ -22,20 +22,20 @@ ENDS = KEPT | {"returned", "rejected", "expired", "cancelled", "failed"}
 def states(e: Evidence) -> dict[str, list[str]]:
     """The states that each order went through by its topic, in order."""
     found: dict[str, list[str]] = defaultdict(list)
-    for seen in e.facts:
-        if seen.topic == "orders.order.v1" and seen.type in STATES:
-            found[seen.subject].append(STATES[seen.type])
+    for record in e.facts:
+        if record.topic == "orders.order.v1" and record.type in STATES:
+            found[record.subject].append(STATES[record.type])
     return found
 
 
 def none_lost(e: Evidence) -> Iterator[Finding]:
     """What was accepted exists, what was refused does not; where nobody knows, all views agree."""
-    asked: dict[str, list[Op]] = defaultdict(list)
-    for op in e.done("place"):
-        asked[op.deed.subject].append(op)
-    placed, shown = {seen.subject for seen in e.of("order-placed")}, set(e.views.orders)
-    for order, ops in asked.items():
-        outcomes = {op.outcome for op in ops}
+    asked: dict[str, list[HistoryEntry]] = defaultdict(list)
+    for entry in e.entries_of("place"):
+        asked[entry.operation.subject].append(entry)
+    placed, shown = {record.subject for record in e.of("order-placed")}, set(e.views.orders)
+    for order, entries in asked.items():
+        outcomes = {entry.outcome for entry in entries}
         where = f"on the topic: {order in placed}, in the view: {order in shown}"
         if Outcome.OK in outcomes and not (order in placed and order in shown):
             yield Finding("lost order", order, f"accepted; {where}")
@@ -49,21 +49,21 @@ def none_lost(e: Evidence) -> Iterator[Finding]:
 
 def as_asked(e: Evidence) -> Iterator[Finding]:
     """An order is what its client asked for, and every repeat of the request got the same answer."""
-    placed = {seen.subject: seen.data for seen in e.of("order-placed")}
+    placed = {record.subject: record.data for record in e.of("order-placed")}
     answers: dict[str, str] = {}
-    for op in e.done("place"):
-        order, asked = op.deed.subject, op.deed.data
+    for entry in e.entries_of("place"):
+        order, asked = entry.operation.subject, entry.operation.data
         data = placed.get(order)
-        if op.outcome is not Outcome.OK or data is None:
+        if entry.outcome is not Outcome.OK or data is None:
             continue
         lines = [[line["item"], line["quantity"]] for line in data["lines"]]
         if (lines, data["payment"], data["fulfilment"]) != (asked["lines"], asked["payment"], asked["fulfilment"]):
             yield Finding("other content", order, f"asked {dict(asked)}, placed {lines}")
-        if answers.setdefault(order, op.answer["hash"]) != op.answer["hash"]:
+        if answers.setdefault(order, entry.answer["hash"]) != entry.answer["hash"]:
             yield Finding("answers differ", order, "a repeat got another answer")
-    for op in e.done("altered"):
-        if op.outcome is Outcome.OK:
-            yield Finding("altered repeat accepted", op.deed.subject, "another content under the same id")
+    for entry in e.entries_of("altered"):
+        if entry.outcome is Outcome.OK:
+            yield Finding("altered repeat accepted", entry.operation.subject, "another content under the same id")
 
 
 def all_ended(e: Evidence) -> Iterator[Finding]:
@@ -81,7 +81,7 @@ def all_ended(e: Evidence) -> Iterator[Finding]:
 
 def one_effect(e: Evidence) -> Iterator[Finding]:
     """One reservation for each attempt, one load and one end for each job, one handover for each order."""
-    attempts = Counter(seen.subject for seen in e.of("order-placed", "order-reopened"))
+    attempts = Counter(record.subject for record in e.of("order-placed", "order-reopened"))
     for order, reserved in by("order", e.of("stock-reserved")).items():
         if len(reserved) > attempts[order]:
             yield Finding("doubled reservation", order, f"{len(reserved)} in {attempts[order]} attempts")
@@ -99,24 +99,26 @@ def deliveries_agree(e: Evidence) -> Iterator[Finding]:
     """Orders and jobs tell one story, and so does what couriers and pickup points were told."""
     ends = {order: went[-1] for order, went in states(e).items()}
     for type, end in (("job-delivered", "delivered"), ("order-collected", "collected"), ("job-returned", "returned")):
-        handed = {str(seen.data["order"]) for seen in e.of(type)}
+        handed = {str(record.data["order"]) for record in e.of(type)}
         said = {order for order, state in ends.items() if state == end}
         yield from (Finding("stories differ", order, f"{type}, but the order is {ends.get(order)}")
                     for order in handed - said)  # fmt: skip
         yield from (Finding("stories differ", order, f"{end} without {type}") for order in said - handed)
-    states_of_jobs = {seen.subject: seen.type for seen in e.of("job-planned", "job-delivered", "job-returned")}
+    states_of_jobs = {record.subject: record.type for record in e.of("job-planned", "job-delivered", "job-returned")}
     for job, type in states_of_jobs.items():
         shown = e.views.jobs.get(job, {}).get("state")
         if type != "job-planned" and shown != type.removeprefix("job-"):
             yield Finding("views differ", job, f"topic: {type}, view: {shown}")
-    delivered = {seen.subject for seen in e.of("job-delivered")}
-    for op in e.done("courier"):
-        if op.outcome is Outcome.OK:
-            told = {job for _, kind, job in op.deed.data["uploads"] if kind == "deliver"}
+    delivered = {record.subject for record in e.of("job-delivered")}
+    for entry in e.entries_of("courier"):
+        if entry.outcome is Outcome.OK:
+            told = {job for _, kind, job in entry.operation.data["uploads"] if kind == "deliver"}
             yield from (Finding("lost delivery", job, "reported, but no event") for job in told - delivered)
-    for op in e.done("collect"):
-        if op.outcome is Outcome.OK and ends.get(op.deed.subject) != "collected":
-            yield Finding("lost handover", op.deed.subject, f"collected, but it is {ends.get(op.deed.subject)}")
+    for entry in e.entries_of("collect"):
+        if entry.outcome is Outcome.OK and ends.get(entry.operation.subject) != "collected":
+            yield Finding(
+                "lost handover", entry.operation.subject, f"collected, but it is {ends.get(entry.operation.subject)}"
+            )
 
 
 def money(e: Evidence) -> Iterator[Finding]:
@@ -124,10 +126,10 @@ def money(e: Evidence) -> Iterator[Finding]:
     it was on account and the money came after its end.
     """
     paid, maybe = _payments(e)
-    on_account = {seen.subject for seen in e.of("order-placed") if seen.data["payment"] == "on_account"}
+    on_account = {record.subject for record in e.of("order-placed") if record.data["payment"] == "on_account"}
     refunds = by("order", e.of("order-refunded"))
     for order, went in states(e).items():
-        back = Counter(str(seen.data["payment"]) for seen in refunds.pop(order, []))
+        back = Counter(str(record.data["payment"]) for record in refunds.pop(order, []))
         yield from (Finding("doubled refund", order, f"{id}, {n} times") for id, n in back.items() if n > 1)
         yield from (Finding("refund of nothing", order, id) for id in set(back) - paid[order] - maybe[order])
         kept = paid[order] - set(back)
@@ -143,13 +145,13 @@ def _payments(e: Evidence) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
     """By order the payments that were taken, and those of which nobody knows."""
     paid: dict[str, set[str]] = defaultdict(set)
     maybe: dict[str, set[str]] = defaultdict(set)
-    for seen in e.of("order-placed"):
-        if seen.data["payment"] == "prepaid":
-            paid[seen.subject].add("prepaid")
-    for op in e.done("pay"):
-        sure = {Outcome.OK: paid, Outcome.UNKNOWN: maybe}.get(op.outcome)
+    for record in e.of("order-placed"):
+        if record.data["payment"] == "prepaid":
+            paid[record.subject].add("prepaid")
+    for entry in e.entries_of("pay"):
+        sure = {Outcome.OK: paid, Outcome.UNKNOWN: maybe}.get(entry.outcome)
         if sure is not None:
-            sure[op.deed.subject].add(op.deed.data["payment"])
+            sure[entry.operation.subject].add(entry.operation.data["payment"])
     return paid, maybe
 
 
@@ -163,8 +165,8 @@ def _told(e: Evidence, order: str, refunds: int, payments: int) -> Iterator[Find
         yield Finding("lost payment", order, f"{payments} payments taken, {shown['paid_fen']} fen in the view")
 
 
-def _types(found: Iterable[Seen]) -> str:
-    return ", ".join(seen.type for seen in found)
+def _types(found: Iterable[ObservedRecord]) -> str:
+    return ", ".join(record.type for record in found)
 
 
 CHECKS = (none_lost, as_asked, all_ended, one_effect, deliveries_agree, money)

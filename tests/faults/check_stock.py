@@ -8,32 +8,32 @@ from typing import Any
 
 from tests.faults.evidence import Evidence, Finding, Goods, by
 from tests.faults.history import Outcome
-from tests.faults.observer import Seen
+from tests.faults.observer import ObservedRecord
 
 SUPPLY = {"intake", "courier", "found", "lost"}
 """Places from which goods come that nobody was promised; what a stall takes back is still lent to it."""
 
 
-def _lines(seen: Seen, sign: int = 1) -> Iterator[tuple[Goods, int]]:
-    for line in seen.data["lines"]:
-        yield (seen.data["pool"], line["item"]), sign * line["quantity"]
+def _lines(record: ObservedRecord, sign: int = 1) -> Iterator[tuple[Goods, int]]:
+    for line in record.data["lines"]:
+        yield (record.data["pool"], line["item"]), sign * line["quantity"]
 
 
-def _step(seen: Seen) -> Iterator[tuple[str, Goods, int]]:
+def _step(record: ObservedRecord) -> Iterator[tuple[str, Goods, int]]:
     """What a record of the stock topic adds to `supply` or to what is `promised`, sold and handed out included."""
-    data = seen.data
-    if seen.type == "stock-moved":
+    data = record.data
+    if record.type == "stock-moved":
         goods = (data["pool"], data["item"])
         if data["to_place"] == "on_hand" and data["from_place"] in SUPPLY:
             yield "supply", goods, data["quantity"]
         elif data["from_place"] == "on_hand" and data["to_place"] in {"waste", "lost"}:
             yield "supply", goods, -data["quantity"]
-    elif seen.type == "stock-reserved":
-        yield from (("promised", *line) for line in _lines(seen))
-    elif seen.type in {"reservation-released", "reservation-expired"}:
-        yield from (("promised", *line) for line in _lines(seen, -1))
-    elif seen.type in {"allotment-granted", "allotment-returned"}:
-        sign = 1 if seen.type == "allotment-granted" else -1
+    elif record.type == "stock-reserved":
+        yield from (("promised", *line) for line in _lines(record))
+    elif record.type in {"reservation-released", "reservation-expired"}:
+        yield from (("promised", *line) for line in _lines(record, -1))
+    elif record.type in {"allotment-granted", "allotment-returned"}:
+        sign = 1 if record.type == "allotment-granted" else -1
         yield "promised", (data["pool"], data["item"]), sign * data["quantity"]
 
 
@@ -41,15 +41,15 @@ def never_oversold(e: Evidence) -> Iterator[Finding]:
     """At no place of the stock topic is more promised, lent and handed out than came in; scarce goods go all."""
     books: dict[str, Counter[Goods]] = {"supply": Counter(), "promised": Counter()}
     oversold: set[Goods] = set()
-    for seen in e.facts:
-        if seen.topic != "inventory.stock.v1":
+    for record in e.facts:
+        if record.topic != "inventory.stock.v1":
             continue
-        for book, goods, quantity in _step(seen):
+        for book, goods, quantity in _step(record):
             books[book][goods] += quantity
             over = books["promised"][goods] - books["supply"][goods]
             if over > 0 and goods not in oversold:
                 oversold.add(goods)
-                yield Finding("oversold", "/".join(goods), f"{over} too many at {seen.partition}/{seen.offset}")
+                yield Finding("oversold", "/".join(goods), f"{over} too many at {record.partition}/{record.offset}")
     for goods, supply in books["supply"].items():
         if goods[1] in e.scarce and books["promised"][goods] != supply:
             yield Finding("not used up", "/".join(goods), f"{books['promised'][goods]} of {supply}")
@@ -65,15 +65,15 @@ FLOWS = (
 def moved_once(e: Evidence) -> Iterator[Finding]:
     """What left on_hand is what stalls, couriers and buyers say they got; the rest is what the view shows."""
     net: dict[str, Counter[Goods]] = defaultdict(Counter)
-    for seen in e.of("stock-moved"):
-        goods, quantity = (seen.data["pool"], seen.data["item"]), seen.data["quantity"]
-        net[seen.data["to_place"]][goods] += quantity
-        net[seen.data["from_place"]][goods] -= quantity
+    for record in e.of("stock-moved"):
+        goods, quantity = (record.data["pool"], record.data["item"]), record.data["quantity"]
+        net[record.data["to_place"]][goods] += quantity
+        net[record.data["from_place"]][goods] -= quantity
     for place, types in FLOWS:
         told = Counter[Goods]()
         for type, sign in types.items():
-            for seen in e.of(type):
-                for goods, quantity in _lines(seen, sign):
+            for record in e.of(type):
+                for goods, quantity in _lines(record, sign):
                     told[goods] += quantity
         for goods in sorted(set(told) | set(net[place])):
             if told[goods] != net[place][goods]:
@@ -92,9 +92,9 @@ def every_sale_once(e: Evidence) -> Iterator[Finding]:
     """Each upload of a stall took effect exactly once, with its own content."""
     sent, sure = _uploads(e)
     for type, kind in (("sale-recorded", "sale"), ("sale-voided", "void")):
-        told: dict[tuple[Any, ...], list[Seen]] = defaultdict(list)
-        for seen in e.of(type):
-            told[tuple(seen.data[name] for name in ("terminal", "device", "session", "seq_no"))].append(seen)
+        told: dict[tuple[Any, ...], list[ObservedRecord]] = defaultdict(list)
+        for record in e.of(type):
+            told[tuple(record.data[name] for name in ("terminal", "device", "session", "seq_no"))].append(record)
         for number, found in told.items():
             if number not in sent:
                 yield Finding("sale that nobody made", _name(number), type)
@@ -114,18 +114,18 @@ def _uploads(e: Evidence) -> tuple[dict[tuple[Any, ...], Mapping[str, Any]], set
     """What terminals sent by number, and the numbers that were taken for sure."""
     sent: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     sure: set[tuple[Any, ...]] = set()
-    for op in e.done("stall"):
-        data = op.deed.data
+    for entry in e.entries_of("stall"):
+        data = entry.operation.data
         for upload in data["uploads"]:
-            number = (op.deed.subject, data["device"], data["session"], upload["seq"])
+            number = (entry.operation.subject, data["device"], data["session"], upload["seq"])
             sent[number] = upload
-            if op.outcome is Outcome.OK:
+            if entry.outcome is Outcome.OK:
                 sure.add(number)
     return sent, sure
 
 
-def _goods(seen: Seen) -> list[list[Any]]:
-    return [[line["item"], line["quantity"]] for line in seen.data["lines"]]
+def _goods(record: ObservedRecord) -> list[list[Any]]:
+    return [[line["item"], line["quantity"]] for line in record.data["lines"]]
 
 
 def _name(number: tuple[Any, ...]) -> str:

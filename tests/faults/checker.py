@@ -17,17 +17,17 @@ def check(evidence: Evidence) -> list[Finding]:
 def one_content(e: Evidence) -> Iterator[Finding]:
     """An event id means one event, in every copy of it."""
     known: dict[str, tuple[str, str, str, int]] = {}
-    for seen in e.events:
-        content = (seen.topic, seen.subject, seen.digest, seen.seq)
-        if known.setdefault(seen.id, content) != content:
-            yield Finding("two contents of one event", seen.id, f"{known[seen.id]} and {content}")
+    for record in e.events:
+        content = (record.topic, record.subject, record.digest, record.seq)
+        if known.setdefault(record.id, content) != content:
+            yield Finding("two contents of one event", record.id, f"{known[record.id]} and {content}")
 
 
 def in_order(e: Evidence) -> Iterator[Finding]:
     """The first occurrences about a subject are numbered 1, 2, 3 ... in the order in which they stand in a topic."""
     numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for seen in e.facts:
-        numbers[seen.topic, seen.subject].append(seen.seq)
+    for record in e.facts:
+        numbers[record.topic, record.subject].append(record.seq)
     for (topic, subject), found in numbers.items():
         if found != sorted(found):
             yield Finding("inversion", subject, f"{topic} has {_short(found)}")
@@ -37,7 +37,9 @@ def in_order(e: Evidence) -> Iterator[Finding]:
 
 def nothing_parked(e: Evidence) -> Iterator[Finding]:
     """Faults of the machinery never park anything."""
-    yield from (Finding("parked", seen.subject, f"on {seen.topic}") for seen in e.log if seen.topic.endswith(".dlq.v1"))
+    yield from (
+        Finding("parked", record.subject, f"on {record.topic}") for record in e.log if record.topic.endswith(".dlq.v1")
+    )
     yield from (Finding("parked", one, "says a service") for one in e.views.parked)
 
 

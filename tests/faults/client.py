@@ -12,14 +12,14 @@ from typing import Any
 
 import httpx2
 
-from tests.faults.history import Deed, History, Outcome, digest
+from tests.faults.history import History, Operation, Outcome, digest
 
-PATIENCE_S, ANSWER_S = 60.0, 10.0
-NOT_NOW = {429, 503}
+RETRY_S, ANSWER_S = 60.0, 10.0
+RETRYABLE = {429, 503}
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Request:
     """A request: who asks which service for what."""
 
     role: str
@@ -44,17 +44,17 @@ class Answer:
 
 
 Verdict = tuple[Outcome, Mapping[str, Any]]
-Judge = Callable[[Sequence[Deed], Answer], list[Verdict]]
+Judge = Callable[[Sequence[Operation], Answer], list[Verdict]]
 """From deeds and the answer to their request: how each ended, and what to remember of the answer."""
 
 
-def plain(deeds: Sequence[Deed], answer: Answer) -> list[Verdict]:
+def judge_all(operations: Sequence[Operation], answer: Answer) -> list[Verdict]:
     """A request that does all of its deeds or none."""
     if not answer.status:
-        return [(Outcome.UNKNOWN, {"why": str(answer.body)[:300]})] * len(deeds)
+        return [(Outcome.UNKNOWN, {"why": str(answer.body)[:300]})] * len(operations)
     if answer.ok:
-        return [(Outcome.OK, {"hash": digest(answer.body)})] * len(deeds)
-    return [(Outcome.FAIL, {"why": str(answer.body)[:300]})] * len(deeds)
+        return [(Outcome.OK, {"hash": digest(answer.body)})] * len(operations)
+    return [(Outcome.FAIL, {"why": str(answer.body)[:300]})] * len(operations)
 
 
 class Client:
@@ -84,53 +84,60 @@ class Client:
     async def get(self, role: str, service: str, path: str, **query: Any) -> Any:
         """The JSON of a page; None when it doesn't come within our patience or does not exist."""
         wanted = {name: value for name, value in query.items() if value is not None}
-        answer = await self.send(Ask(role, service, "GET", f"{path}?{httpx2.QueryParams(wanted)}"))
+        answer = await self.send(Request(role, service, "GET", f"{path}?{httpx2.QueryParams(wanted)}"))
         return answer.body if answer.ok else None
 
     async def send(
-        self, ask: Ask, deeds: Sequence[Deed] = (), judge: Judge = plain, *, patience: float = PATIENCE_S
+        self,
+        request: Request,
+        operations: Sequence[Operation] = (),
+        judge: Judge = judge_all,
+        *,
+        retry_s: float = RETRY_S,
     ) -> Answer:
-        """The answer to the request, sent again unchanged while none comes, for `patience` seconds (0: once)."""
+        """The answer to the request, sent again unchanged while none comes, for `retry_s` seconds (0: once)."""
         began, attempt = time.monotonic(), 0
         self.in_flight += 1
         try:
             while True:
                 attempt += 1
-                for deed in deeds:
-                    self._history.invoke(deed, attempt, ask.body)
-                answer = await self._try(ask)
-                unknown = self._note(deeds, attempt, judge(deeds, answer)) or not answer.status
-                if not unknown or time.monotonic() - began >= patience:
+                for operation in operations:
+                    self._history.invoke(operation, attempt, request.body)
+                answer = await self._try(request)
+                unknown = self._note(operations, attempt, judge(operations, answer)) or not answer.status
+                if not unknown or time.monotonic() - began >= retry_s:
                     return answer
                 await asyncio.sleep(min(0.1 * attempt, 1.0))
         finally:
             self.in_flight -= 1
 
-    async def _try(self, ask: Ask) -> Answer:
-        headers = {"Authorization": f"Bearer {self._tokens[ask.role]}"}
-        if ask.key:
-            headers["Idempotency-Key"] = ask.key
+    async def _try(self, request: Request) -> Answer:
+        headers = {"Authorization": f"Bearer {self._tokens[request.role]}"}
+        if request.key:
+            headers["Idempotency-Key"] = request.key
         try:
-            status, content = await self._exchange(ask, headers)
+            status, content = await self._exchange(request, headers)
         except (httpx2.TransportError, OSError, EOFError) as error:
             self.answers[0] += 1
             return Answer(0, repr(error))
         self.answers[status] += 1
         text = content[:300].decode(errors="replace")
-        if status >= 500 and status not in NOT_NOW:
-            self.broken.append(f"{ask.method} {ask.path}: {status} {text}")
-        if status in NOT_NOW or status >= 500:
+        if status >= 500 and status not in RETRYABLE:
+            self.broken.append(f"{request.method} {request.path}: {status} {text}")
+        if status in RETRYABLE or status >= 500:
             return Answer(0, f"{status} {text}")
         return Answer(status, json.loads(content) if content else None)
 
-    async def _exchange(self, ask: Ask, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    async def _exchange(self, request: Request, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Status and content of the answer. Raises what a connection that died or is slow raises."""
-        answer = await self._http[ask.service].request(ask.method, ask.path, json=ask.body, headers=headers)
+        answer = await self._http[request.service].request(
+            request.method, request.path, json=request.body, headers=headers
+        )
         return answer.status_code, answer.content
 
-    def _note(self, deeds: Sequence[Deed], attempt: int, verdicts: Sequence[Verdict]) -> bool:
+    def _note(self, operations: Sequence[Operation], attempt: int, verdicts: Sequence[Verdict]) -> bool:
         """Whether anything is unknown."""
         write = {Outcome.OK: self._history.ok, Outcome.FAIL: self._history.fail, Outcome.UNKNOWN: self._history.unknown}
-        for deed, (outcome, remembered) in zip(deeds, verdicts, strict=True):
-            write[outcome](deed, attempt, remembered)
+        for operation, (outcome, remembered) in zip(operations, verdicts, strict=True):
+            write[outcome](operation, attempt, remembered)
         return any(outcome is Outcome.UNKNOWN for outcome, _ in verdicts)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from tests.faults.history import Op
-from tests.faults.observer import Seen
+from tests.faults.history import HistoryEntry
+from tests.faults.observer import ObservedRecord
 
 Row = Mapping[str, Any]
 Goods = tuple[str, str]
@@ -39,22 +39,22 @@ class Views:
 class Evidence:
     """The clients' history, the topics, the views; `scarce` items are wanted by more buyers than there is of them."""
 
-    ops: Sequence[Op]
-    log: Sequence[Seen]
+    entries: Sequence[HistoryEntry]
+    log: Sequence[ObservedRecord]
     views: Views
     scarce: frozenset[str] = frozenset()
 
     @cached_property
-    def events(self) -> list[Seen]:
+    def events(self) -> list[ObservedRecord]:
         """Every record but the copies of parked ones."""
-        return [seen for seen in self.log if not seen.topic.endswith(".dlq.v1")]
+        return [record for record in self.log if not record.topic.endswith(".dlq.v1")]
 
     @cached_property
-    def facts(self) -> list[Seen]:
+    def facts(self) -> list[ObservedRecord]:
         """Every event where it stands first."""
-        found: dict[str, Seen] = {}
-        for seen in self.events:
-            found.setdefault(seen.id, seen)
+        found: dict[str, ObservedRecord] = {}
+        for record in self.events:
+            found.setdefault(record.id, record)
         return list(found.values())
 
     @property
@@ -63,25 +63,25 @@ class Evidence:
         return len(self.events) - len(self.facts)
 
     @cached_property
-    def _by_type(self) -> dict[str, list[Seen]]:
-        found: dict[str, list[Seen]] = defaultdict(list)
-        for seen in self.facts:
-            found[seen.type].append(seen)
+    def _by_type(self) -> dict[str, list[ObservedRecord]]:
+        found: dict[str, list[ObservedRecord]] = defaultdict(list)
+        for record in self.facts:
+            found[record.type].append(record)
         return found
 
-    def of(self, *types: str) -> Iterator[Seen]:
+    def of(self, *types: str) -> Iterator[ObservedRecord]:
         """The facts of these types, each type in order."""
         for type in types:
             yield from self._by_type[type]
 
-    def done(self, kind: str) -> Iterator[Op]:
+    def entries_of(self, kind: str) -> Iterator[HistoryEntry]:
         """The operations of a kind."""
-        return (op for op in self.ops if op.deed.kind == kind)
+        return (entry for entry in self.entries if entry.operation.kind == kind)
 
 
-def by(key: str, facts: Iterator[Seen]) -> dict[str, list[Seen]]:
+def by(key: str, facts: Iterator[ObservedRecord]) -> dict[str, list[ObservedRecord]]:
     """The facts by a field of their data."""
-    found: dict[str, list[Seen]] = defaultdict(list)
-    for seen in facts:
-        found[str(seen.data[key])].append(seen)
+    found: dict[str, list[ObservedRecord]] = defaultdict(list)
+    for record in facts:
+        found[str(record.data[key])].append(record)
     return found

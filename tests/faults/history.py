@@ -22,7 +22,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class Operation:
     """One operation of a client: `subject` is whom it is about, `data` what was asked. All its tries are the same."""
 
     id: str
@@ -32,13 +32,13 @@ class Deed:
 
 
 @dataclass(slots=True)
-class Op:
+class HistoryEntry:
     """An operation as the history tells it. It is unknown when any try is and none was answered well.
 
     `answer` is what the good answer said, `unknowns` how many tries got none.
     """
 
-    deed: Deed
+    operation: Operation
     outcome: Outcome = Outcome.UNKNOWN
     answer: Mapping[str, Any] = field(default_factory=dict)
     tries: int = 0
@@ -57,22 +57,22 @@ class History:
         self._file = path.open("w", buffering=1)
         self.unknowns = 0
 
-    def invoke(self, deed: Deed, attempt: int, payload: Any) -> None:
+    def invoke(self, operation: Operation, attempt: int, payload: Any) -> None:
         """The request is about to leave."""
-        asked = {"kind": deed.kind, "subject": deed.subject, "data": deed.data} if attempt == 1 else {}
-        self._write("invoke", deed, attempt, hash=digest(payload), **asked)
+        asked = {"kind": operation.kind, "subject": operation.subject, "data": operation.data} if attempt == 1 else {}
+        self._write("invoke", operation, attempt, hash=digest(payload), **asked)
 
-    def ok(self, deed: Deed, attempt: int, answer: Mapping[str, Any]) -> None:
+    def ok(self, operation: Operation, attempt: int, answer: Mapping[str, Any]) -> None:
         """It was done."""
-        self._write(Outcome.OK, deed, attempt, answer=answer)
+        self._write(Outcome.OK, operation, attempt, answer=answer)
 
-    def fail(self, deed: Deed, attempt: int, answer: Mapping[str, Any]) -> None:
+    def fail(self, operation: Operation, attempt: int, answer: Mapping[str, Any]) -> None:
         """It was definitely not done."""
-        self._write(Outcome.FAIL, deed, attempt, answer=answer)
+        self._write(Outcome.FAIL, operation, attempt, answer=answer)
 
-    def unknown(self, deed: Deed, attempt: int, answer: Mapping[str, Any]) -> None:
+    def unknown(self, operation: Operation, attempt: int, answer: Mapping[str, Any]) -> None:
         """It may have been done; the line is on the disk on return."""
-        self._write(Outcome.UNKNOWN, deed, attempt, answer=answer)
+        self._write(Outcome.UNKNOWN, operation, attempt, answer=answer)
         os.fsync(self._file.fileno())
         self.unknowns += 1
 
@@ -86,21 +86,21 @@ class History:
         """No more is written."""
         self._file.close()
 
-    def _write(self, event: str, deed: Deed, attempt: int, **more: Any) -> None:
-        line = {"event": event, "op": deed.id, "try": attempt, "ns": time.monotonic_ns(), **more}
+    def _write(self, event: str, operation: Operation, attempt: int, **more: Any) -> None:
+        line = {"event": event, "op": operation.id, "try": attempt, "ns": time.monotonic_ns(), **more}
         self._file.write(json.dumps(line, default=str) + "\n")
 
 
-def read(path: Path) -> list[Op]:
+def read(path: Path) -> list[HistoryEntry]:
     """Every operation of the file, in the order in which they began. One without any answer is unknown."""
-    found: dict[str, Op] = {}
+    found: dict[str, HistoryEntry] = {}
     failed: set[str] = set()
     for line in path.read_text().splitlines():
         entry = json.loads(line)
         id, event = entry["op"], entry["event"]
         if event == "invoke":
             if id not in found:
-                found[id] = Op(Deed(id, entry["kind"], entry["subject"], entry["data"]))
+                found[id] = HistoryEntry(Operation(id, entry["kind"], entry["subject"], entry["data"]))
             found[id].tries += 1
         elif event == Outcome.OK:
             found[id].outcome, found[id].answer = Outcome.OK, entry["answer"]

@@ -11,9 +11,9 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from tests.faults.client import Answer, Ask, Client, Verdict, plain
-from tests.faults.history import Deed
-from tests.faults.market import SCARCE, SITES, WANTED, Market
+from tests.faults.client import Answer, Client, Request, Verdict, judge_all
+from tests.faults.history import Operation
+from tests.faults.market import SCARCE, SCARCE_ITEMS, SITES, Market
 
 BUYERS = 56
 PER_SECOND = 12.0
@@ -42,21 +42,21 @@ class Order:
     @property
     def is_kept(self) -> bool:
         """Whether its buyer wants it to the end: scarce goods, so that all of them find a buyer."""
-        return any(line["item"] in WANTED for line in self.body["lines"])
+        return any(line["item"] in SCARCE_ITEMS for line in self.body["lines"])
 
 
 @dataclass
-class Crowd:
-    """The buyers of a run. `closing` ends them; while `resting` they order, pay and cancel, but repeat nothing.
-    `taken`: the orders that were accepted, by id.
+class Buyers:
+    """The buyers of a run. `closing` ends them; while `paused` they order, pay and cancel, but repeat nothing.
+    `accepted`: the orders that were accepted, by id.
     """
 
     client: Client
     market: Market
     rng: Random
     closing: bool = False
-    resting: bool = False
-    taken: dict[str, Order] = field(default_factory=dict)
+    paused: bool = False
+    accepted: dict[str, Order] = field(default_factory=dict)
     _recent: list[Order] = field(default_factory=list)
     _agenda: list[tuple[float, int, str, Order]] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
@@ -71,7 +71,7 @@ class Crowd:
                 await (self.pay(order) if what == "pay" else self.cancel(order))
             elif self._made < (time.monotonic() - self._began) * PER_SECOND or not self._recent:
                 await self._order()
-            elif self.resting:
+            elif self.paused:
                 await asyncio.sleep(0.1)  # pause: the rate of new orders
             else:
                 await self._again()
@@ -82,15 +82,15 @@ class Crowd:
             return
         order = self._new()
         # Some never ask again after a lost answer: then nobody knows, and all views must agree.
-        answer = await self.place(order, patience=0 if self.rng.random() < 0.2 else 60)
+        answer = await self.place(order, retry_s=0 if self.rng.random() < 0.2 else 60)
         if answer.ok and self.rng.random() < 0.1:
             await self.client.get("buyer", "orders", f"/v1/orders/{order.id}", wait=2)
 
-    async def place(self, order: Order, *, patience: float = 60, kind: str = "place") -> Answer:
+    async def place(self, order: Order, *, retry_s: float = 60, kind: str = "place") -> Answer:
         """Sends an order, or sends it again."""
-        deed = self._deed(kind, order.id, order.facts)
+        operation = self._deed(kind, order.id, order.facts)
         answer = await self.client.send(
-            Ask("buyer", "orders", "POST", "/v1/orders", order.body), [deed], patience=patience
+            Request("buyer", "orders", "POST", "/v1/orders", order.body), [operation], retry_s=retry_s
         )
         if answer.ok and kind == "place":
             self._accepted(order, answer.body)
@@ -101,8 +101,10 @@ class Crowd:
         bodies = [order.body for order in orders]
         if self.rng.random() < 0.3:
             bodies.append({**bodies[0], "order_id": str(UUID(int=self.rng.getrandbits(128), version=4)), "lines": []})
-        deeds = [self._deed("place", body["order_id"], self._facts(body)) for body in bodies]
-        found = await self.client.send(Ask("buyer", "orders", "POST", "/v1/orders:batch", bodies), deeds, _each)
+        operations = [self._deed("place", body["order_id"], self._facts(body)) for body in bodies]
+        found = await self.client.send(
+            Request("buyer", "orders", "POST", "/v1/orders:batch", bodies), operations, _each
+        )
         for order, one in zip(orders, found.body["answers"] if found.ok else [], strict=False):
             if one["status"] == 201:
                 self._accepted(order, one["order"])
@@ -110,13 +112,13 @@ class Crowd:
     async def pay(self, order: Order) -> None:
         """Pays the total, under one payment id however often it is sent."""
         money = {"payment_id": f"pay-{order.id}", "amount_fen": order.total_fen}
-        deed = self._deed("pay", order.id, {"payment": money["payment_id"]})
-        await self.client.send(Ask("buyer", "orders", "POST", f"/v1/orders/{order.id}:pay", money), [deed])
+        operation = self._deed("pay", order.id, {"payment": money["payment_id"]})
+        await self.client.send(Request("buyer", "orders", "POST", f"/v1/orders/{order.id}:pay", money), [operation])
 
     async def cancel(self, order: Order) -> None:
         """Wants it no more; 409 where it is on its way."""
-        deed = self._deed("cancel", order.id)
-        await self.client.send(Ask("buyer", "orders", "POST", f"/v1/orders/{order.id}:cancel"), [deed])
+        operation = self._deed("cancel", order.id)
+        await self.client.send(Request("buyer", "orders", "POST", f"/v1/orders/{order.id}:cancel"), [operation])
 
     async def _again(self) -> None:
         order = self.rng.choice(self._recent)
@@ -132,10 +134,10 @@ class Crowd:
             await self.client.get("buyer", "orders", f"/v1/orders/{order.id}", wait=2)
 
     def _accepted(self, order: Order, told: Mapping[str, Any]) -> None:
-        if order.id in self.taken:
+        if order.id in self.accepted:
             return
         order.code, order.total_fen = told["code"], told["total_fen"]
-        self.taken[order.id] = order
+        self.accepted[order.id] = order
         self._recent = [*self._recent[-199:], order]
         if order.is_kept:
             return
@@ -178,19 +180,19 @@ class Crowd:
     def _facts(body: dict[str, Any]) -> dict[str, Any]:
         return Order(body["order_id"], body).facts
 
-    def _deed(self, kind: str, subject: str, data: Mapping[str, Any] | None = None) -> Deed:
+    def _deed(self, kind: str, subject: str, data: Mapping[str, Any] | None = None) -> Operation:
         self._count += 1
-        return Deed(f"{kind}-{self._count}", kind, subject, data or {})
+        return Operation(f"{kind}-{self._count}", kind, subject, data or {})
 
 
-def _each(deeds: Sequence[Deed], answer: Answer) -> list[Verdict]:
+def _each(operations: Sequence[Operation], answer: Answer) -> list[Verdict]:
     """Each order of a batch by its own answer."""
     if not answer.ok:
-        return plain(deeds, answer)
+        return judge_all(operations, answer)
     return [
         verdict
-        for deed, own in zip(deeds, answer.body["answers"], strict=True)
-        for verdict in plain([deed], _alone(own))
+        for operation, own in zip(operations, answer.body["answers"], strict=True)
+        for verdict in judge_all([operation], _alone(own))
     ]
 
 

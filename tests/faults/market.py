@@ -10,17 +10,17 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 from contracts.values import pool_of
-from tests.faults.client import Ask, Client
+from tests.faults.client import Client, Request
 
 SITES = ("north", "south")
 SCARCE, BURST = "truffles", "lychees"
-WANTED = frozenset({SCARCE, BURST})
+SCARCE_ITEMS = frozenset({SCARCE, BURST})
 """Goods of which there is too little for all who want some, so whoever gets some keeps it."""
 STOCK = {"apples": 400_000, "tea": 400_000, "eggs": 600, SCARCE: 40}
 """What a site gets of each item: plenty, plenty, too little for a busy day, and far too little."""
 LENT = {"apples": 20_000, "tea": 20_000, "eggs": 100}
 TERMINALS, COURIERS, WAVES = 6, 6, 60
-KEEPS_S = 600.0
+PERSISTENT_S = 600.0
 """How long people try who do not give up: what they have to say is a fact."""
 
 
@@ -55,20 +55,20 @@ def new_market() -> Market:
 async def open_market(client: Client, market: Market) -> None:
     """On return orders, lots and stalls are known to every service and can be sold from."""
     for group in _catalogue(market):
-        await _all(client, [Ask("operator", "orders", "PUT", f"/v1/catalog/{path}", body) for path, body in group])
-    await bring(client, market, STOCK, "first")
+        await _all(client, [Request("operator", "orders", "PUT", f"/v1/catalog/{path}", body) for path, body in group])
+    await receive_lots(client, market, STOCK, "first")
     await _all(client, [_loan(market, t, site, item) for t, site in market.terminals.items() for item in LENT])
 
 
-async def bring(client: Client, market: Market, goods: Mapping[str, int], name: str) -> None:
+async def receive_lots(client: Client, market: Market, goods: Mapping[str, int], name: str) -> None:
     """On return so much of each item has come to each site and passed its inspection."""
     lots = [(site, item) for site in SITES for item in goods]
     await _all(client, [_lot(market, *lot, goods[lot[1]], name) for lot in lots])
     await _all(client, [_inspection(_id(market.day, *lot, name)) for lot in lots])
 
 
-async def _all(client: Client, asks: list[Ask]) -> None:
-    for answer in await asyncio.gather(*(client.send(ask, patience=KEEPS_S) for ask in asks)):
+async def _all(client: Client, requests: list[Request]) -> None:
+    for answer in await asyncio.gather(*(client.send(request, retry_s=PERSISTENT_S) for request in requests)):
         assert answer.ok, answer
 
 
@@ -112,7 +112,7 @@ def _id(*names: str) -> str:
     return str(uuid5(NAMESPACE_OID, "/".join(names)))
 
 
-def _lot(market: Market, site: str, item: str, quantity: int, name: str) -> Ask:
+def _lot(market: Market, site: str, item: str, quantity: int, name: str) -> Request:
     body = {
         "lot_id": _id(market.day, site, item, name),
         "pool": market.pool(site),
@@ -121,14 +121,14 @@ def _lot(market: Market, site: str, item: str, quantity: int, name: str) -> Ask:
         "quantity": quantity,
         "harvested_at": market.now.isoformat(),
     }
-    return Ask("operator", "inventory", "POST", "/v1/lots", body)
+    return Request("operator", "inventory", "POST", "/v1/lots", body)
 
 
-def _inspection(lot: str) -> Ask:
-    return Ask("operator", "inventory", "POST", f"/v1/lots/{lot}:inspect", {"result": "pass"}, f"{lot}-inspected")
+def _inspection(lot: str) -> Request:
+    return Request("operator", "inventory", "POST", f"/v1/lots/{lot}:inspect", {"result": "pass"}, f"{lot}-inspected")
 
 
-def _loan(market: Market, terminal: str, site: str, item: str) -> Ask:
+def _loan(market: Market, terminal: str, site: str, item: str) -> Request:
     body = {
         "allotment_id": _id(market.day, terminal, item, "loan"),
         "terminal": terminal,
@@ -137,10 +137,10 @@ def _loan(market: Market, terminal: str, site: str, item: str) -> Ask:
         "quantity": LENT[item],
         "lease_until": (market.now + timedelta(hours=9)).isoformat(),
     }
-    return Ask("operator", "inventory", "POST", "/v1/allotments", body)
+    return Request("operator", "inventory", "POST", "/v1/allotments", body)
 
 
-def give_back(market: Market, terminal: str, site: str, item: str, quantity: int) -> Ask:
+def give_back(market: Market, terminal: str, site: str, item: str, quantity: int) -> Request:
     """The counted return of what a stall has left."""
     body = {
         "return_id": _id(market.day, terminal, item, "back"),
@@ -149,4 +149,4 @@ def give_back(market: Market, terminal: str, site: str, item: str, quantity: int
         "item": item,
         "quantity": quantity,
     }
-    return Ask("operator", "inventory", "POST", "/v1/allotments:return", body)
+    return Request("operator", "inventory", "POST", "/v1/allotments:return", body)

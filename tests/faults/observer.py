@@ -16,7 +16,7 @@ from contracts.topics import TOPICS
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ObservedRecord:
     """One record. `type` is the short name (`order-placed`), `seq` 0 where there is none, `digest` of the value."""
 
     topic: str
@@ -49,9 +49,9 @@ class Observer:
         )
         self._next = {(t.name, p): 0 for t in TOPICS if not t.private for p in range(t.partitions)}
         self._consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in self._next])
-        self.log: list[Seen] = []
+        self.log: list[ObservedRecord] = []
 
-    def catch_up(self, timeout: float = 30) -> list[Seen]:
+    def catch_up(self, timeout: float = 30) -> list[ObservedRecord]:
         """Reads on to what are the ends of the topics now; everything that was ever read."""
         deadline = time.monotonic() + timeout
         ends = self._ends()
@@ -83,7 +83,7 @@ class Observer:
         assert offset == self._next[topic, partition], f"{topic}/{partition} jumps to {offset}"
         self._next[topic, partition] = offset + 1
         self._keep(
-            Seen(
+            ObservedRecord(
                 topic,
                 partition,
                 offset,
@@ -96,8 +96,8 @@ class Observer:
             )
         )
 
-    def _keep(self, seen: Seen) -> None:
-        self.log.append(seen)
+    def _keep(self, record: ObservedRecord) -> None:
+        self.log.append(record)
 
 
 def _content(value: bytes) -> Mapping[str, Any]:

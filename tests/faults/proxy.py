@@ -20,11 +20,11 @@ Match = Callable[[bytes], bool]
 
 @dataclass(eq=False, slots=True)
 class Link:
-    """One connection through the proxy. `doomed`: the next bytes that come back are the last, and get lost."""
+    """One connection through the proxy. `drop_next_reply`: the next bytes that come back are the last, and get lost."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
-    doomed: bool = False
+    drop_next_reply: bool = False
 
     def reset(self) -> None:
         """Both ends see a connection that died."""
@@ -39,23 +39,23 @@ class Link:
 class Proxy:
     """Passes bytes to `target`, a port of 127.0.0.1; with no rule set it is not noticed.
 
-    - `eat`: a request that it answers True for reaches the server, its reply is eaten, the connection dies.
+    - `drop_reply`: a request that it answers True for reaches the server, its reply is eaten, the connection dies.
     - `watch`: is shown every request, before it is passed on.
     - `delay`: every piece waits between so many and so many seconds, each way, in order.
-    - `dark`: a black hole: connections are taken, bytes vanish, nobody is told.
+    - `blackhole`: a black hole: connections are taken, bytes vanish, nobody is told.
     - `reset()`: all connections die now.
 
     A "request" is a piece of bytes from the client as it comes; protocols that send one request at a time send it as
-    one piece, or begin a piece with it. `done` counts what the rules did. All of it belongs to one event loop.
+    one piece, or begin a piece with it. `counts` counts what the rules did. All of it belongs to one event loop.
     """
 
     def __init__(self, target: int, seed: int = 0) -> None:
         self.target = target
-        self.eat: Match | None = None
+        self.drop_reply: Match | None = None
         self.watch: Callable[[bytes], None] | None = None
         self.delay: tuple[float, float] | None = None
-        self.dark = False
-        self.done = Counter[str]()
+        self.blackhole = False
+        self.counts = Counter[str]()
         self._rng = Random(seed)
         self._links: set[Link] = set()
         self._server: asyncio.Server | None = None
@@ -73,15 +73,15 @@ class Proxy:
 
     def heal(self) -> None:
         """Takes all rules back. What a black hole took is gone, so its connections die."""
-        if self.dark:
+        if self.blackhole:
             self.reset()
-        self.eat, self.watch, self.delay, self.dark = None, None, None, False
+        self.drop_reply, self.watch, self.delay, self.blackhole = None, None, None, False
 
     def reset(self) -> None:
         """Every connection dies now."""
         for link in list(self._links):
             link.reset()
-            self.done["reset"] += 1
+            self.counts["reset"] += 1
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -107,25 +107,25 @@ class Proxy:
             while piece := await reader.read(CHUNK):
                 if self.watch:
                     self.watch(piece)
-                if self.eat and self.eat(piece):
-                    link.doomed = True
+                if self.drop_reply and self.drop_reply(piece):
+                    link.drop_next_reply = True
                 await self._pass(piece, link.server)
 
     async def _back(self, reader: asyncio.StreamReader, link: Link) -> None:
         with suppress(OSError):
             while piece := await reader.read(CHUNK):
-                if link.doomed:
-                    self.done["eaten"] += 1
+                if link.drop_next_reply:
+                    self.counts["dropped"] += 1
                     link.reset()
                     return
                 await self._pass(piece, link.client)
 
     async def _pass(self, piece: bytes, writer: asyncio.StreamWriter) -> None:
-        if self.dark:
-            self.done["swallowed"] += 1
+        if self.blackhole:
+            self.counts["swallowed"] += 1
             return
         if self.delay:
-            self.done["delayed"] += 1
+            self.counts["delayed"] += 1
             await asyncio.sleep(self._rng.uniform(*self.delay))  # pause: the fault itself
         writer.write(piece)
         await writer.drain()

@@ -12,8 +12,8 @@ import pytest
 
 from tests.faults.checker import check
 from tests.faults.evidence import Evidence, Views
-from tests.faults.history import Deed, History, Op, Outcome, read
-from tests.faults.observer import Seen
+from tests.faults.history import History, HistoryEntry, Operation, Outcome, read
+from tests.faults.observer import ObservedRecord
 
 POOL, ITEM = "day@site", "eggs"
 
@@ -22,21 +22,23 @@ POOL, ITEM = "day@site", "eggs"
 class Story:
     """Events in order, and what clients and views say."""
 
-    ops: list[Op] = field(default_factory=list)
-    log: list[Seen] = field(default_factory=list)
+    entries: list[HistoryEntry] = field(default_factory=list)
+    log: list[ObservedRecord] = field(default_factory=list)
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     on_hand: int = 0
     parked: list[str] = field(default_factory=list)
     _seq: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def tell(self, topic: str, type: str, subject: str, **data: Any) -> Seen:
+    def tell(self, topic: str, type: str, subject: str, **data: Any) -> ObservedRecord:
         """One more record."""
         self._seq[topic, subject] += 1
         offset = len(self.log)
-        seen = Seen(topic, 0, offset, f"e{offset}", type, subject, self._seq[topic, subject], data, f"d{offset}")
-        self.log.append(seen)
-        return seen
+        record = ObservedRecord(
+            topic, 0, offset, f"e{offset}", type, subject, self._seq[topic, subject], data, f"d{offset}"
+        )
+        self.log.append(record)
+        return record
 
     def order(self, type: str, id: str, **data: Any) -> None:
         """A step of an order."""
@@ -52,17 +54,17 @@ class Story:
         self.stock("stock-moved", f"{POOL}/{ITEM}", **moved)
         self.on_hand += quantity if target == "on_hand" else -quantity
 
-    def did(self, kind: str, subject: str, answer: dict[str, Any] | None = None, **data: Any) -> Op:
+    def did(self, kind: str, subject: str, answer: dict[str, Any] | None = None, **data: Any) -> HistoryEntry:
         """Something that a client did, and knows of."""
-        deed = Deed(f"op{len(self.ops)}", kind, subject, data)
-        self.ops.append(Op(deed, Outcome.OK, answer or {"hash": "h"}, 1))
-        return self.ops[-1]
+        operation = Operation(f"op{len(self.entries)}", kind, subject, data)
+        self.entries.append(HistoryEntry(operation, Outcome.OK, answer or {"hash": "h"}, 1))
+        return self.entries[-1]
 
     def evidence(self) -> Evidence:
         """All of it."""
         row = {"on_hand": self.on_hand, "held": 0, "allocated": 0, "shortfall": 0}
         views = Views(self.orders, self.jobs, {(POOL, ITEM): row}, self.parked)
-        return Evidence(self.ops, self.log, views, frozenset({ITEM}))
+        return Evidence(self.entries, self.log, views, frozenset({ITEM}))
 
     def at(self, type: str, subject: str | None = None) -> int:
         """Where a type stands first."""
@@ -81,10 +83,10 @@ def well() -> Story:
     story = Story()
     story.move("intake", "on_hand", 10)
     story.stock("allotment-granted", "till", item=ITEM, quantity=1)
-    ask = {"lines": [[ITEM, 6]], "payment": "prepaid", "fulfilment": "delivery"}
+    request = {"lines": [[ITEM, 6]], "payment": "prepaid", "fulfilment": "delivery"}
     for id, quantity in (("d", 6), ("c", 3), ("r", 5), ("x", 3)):
-        ask = {"lines": [[ITEM, quantity]], "payment": "prepaid", "fulfilment": "delivery"}
-        story.did("place", id, **ask)
+        request = {"lines": [[ITEM, quantity]], "payment": "prepaid", "fulfilment": "delivery"}
+        story.did("place", id, **request)
         story.order("order-placed", id, lines=lines(quantity), payment="prepaid", fulfilment="delivery")
         story.orders[id] = {"total_fen": 100, "paid_fen": 100, "refunded_fen": 0}
     cancelled(story)
@@ -160,8 +162,8 @@ def drop(story: Story, type: str, subject: str | None = None) -> None:
 
 def again(story: Story, type: str, **data: Any) -> None:
     """The same fact as a new event."""
-    seen = story.log[story.at(type)]
-    story.tell(seen.topic, seen.type, seen.subject, **{**seen.data, **data})
+    record = story.log[story.at(type)]
+    story.tell(record.topic, record.type, record.subject, **{**record.data, **data})
 
 
 def repeat(story: Story, **changed: Any) -> None:
@@ -171,7 +173,7 @@ def repeat(story: Story, **changed: Any) -> None:
 
 def swap(story: Story) -> None:
     """Two records of an order change places."""
-    mine = [n for n, seen in enumerate(story.log) if seen.subject == "d" and seen.topic == "orders.order.v1"]
+    mine = [n for n, record in enumerate(story.log) if record.subject == "d" and record.topic == "orders.order.v1"]
     story.log[mine[0]], story.log[mine[1]] = story.log[mine[1]], story.log[mine[0]]
 
 
@@ -187,8 +189,8 @@ def unsold(story: Story) -> None:
 
 def late_release(story: Story) -> None:
     """The claim of the cancelled order ends only after others were granted its goods."""
-    seen = story.log.pop(story.at("reservation-released"))
-    story.log.append(seen)
+    record = story.log.pop(story.at("reservation-released"))
+    story.log.append(record)
 
 
 def unknown_order(story: Story) -> None:
@@ -201,8 +203,10 @@ def outcome(kind: str, value: Outcome, subject: str) -> Callable[[Story], None]:
     """A client knows it otherwise."""
 
     def change(story: Story) -> None:
-        op = next(op for op in story.ops if (op.deed.kind, op.deed.subject) == (kind, subject))
-        op.outcome = value
+        entry = next(
+            entry for entry in story.entries if (entry.operation.kind, entry.operation.subject) == (kind, subject)
+        )
+        entry.outcome = value
 
     return change
 
@@ -214,7 +218,7 @@ def altered(story: Story) -> None:
 
 def other_answer(story: Story) -> None:
     """A repeat was answered otherwise."""
-    story.did("place", "d", {"hash": "other"}, **story.ops[0].deed.data)
+    story.did("place", "d", {"hash": "other"}, **story.entries[0].operation.data)
 
 
 def refused_is_there(story: Story) -> None:
@@ -235,7 +239,7 @@ def view_says(story: Story) -> None:
 def lost_movement(story: Story) -> None:
     """A handover did not leave the books."""
     story.log[story.at("stock-moved") :] = [
-        seen for seen in story.log[story.at("stock-moved") :] if seen.data.get("to_place") != "buyer"
+        record for record in story.log[story.at("stock-moved") :] if record.data.get("to_place") != "buyer"
     ]
 
 
@@ -293,7 +297,7 @@ def test_a_market_in_which_all_is_well():
 
 def test_repeated_records_are_no_damage():
     story = well()
-    story.log += [replace(seen, offset=seen.offset + 100) for seen in story.log[3:9]]
+    story.log += [replace(record, offset=record.offset + 100) for record in story.log[3:9]]
     assert check(story.evidence()) == []
     assert story.evidence().duplicates == 6
 
@@ -320,16 +324,16 @@ def test_an_unknown_order_may_exist_or_not_if_all_views_agree(exists: bool):
 
 def test_a_history_tells_how_operations_ended(tmp_path: Path):
     history = History(tmp_path / "h.jsonl")
-    good, bad, never = (Deed(name, "place", name, {"n": 1}) for name in ("good", "bad", "never"))
-    for deed in (good, bad, never):
-        history.invoke(deed, 1, {"a": 1})
+    good, bad, never = (Operation(name, "place", name, {"n": 1}) for name in ("good", "bad", "never"))
+    for operation in (good, bad, never):
+        history.invoke(operation, 1, {"a": 1})
     history.unknown(good, 1, {"why": "cut"})
     history.invoke(good, 2, {"a": 1})
     history.ok(good, 2, {"hash": "h"})
     history.fail(bad, 1, {"why": "422"})
     history.close()
-    found = {op.deed.id: op for op in read(tmp_path / "h.jsonl")}
-    assert {id: op.outcome for id, op in found.items()} == {
+    found = {entry.operation.id: entry for entry in read(tmp_path / "h.jsonl")}
+    assert {id: entry.outcome for id, entry in found.items()} == {
         "good": Outcome.OK, "bad": Outcome.FAIL, "never": Outcome.UNKNOWN
     }  # fmt: skip
     assert (found["good"].tries, found["good"].unknowns, found["good"].answer) == (2, 1, {"hash": "h"})

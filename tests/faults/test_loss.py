@@ -18,15 +18,14 @@ import pytest
 from deploy import audit
 from deploy.local.data.options import Options
 from deploy.local.stack import Stack
-from tests.faults import field as works
-from tests.faults import history, market
+from tests.faults import actors, history, market
 from tests.faults.chaos import CRASH_POINTS, PROCESSES, Chaos, program
 from tests.faults.checker import check
 from tests.faults.client import Client
 from tests.faults.evidence import Evidence, Finding
-from tests.faults.load import BUYERS, HOLD_S, Crowd
+from tests.faults.load import BUYERS, HOLD_S, Buyers
 from tests.faults.observer import Observer
-from tests.faults.views import ended, look
+from tests.faults.views import all_orders_ended, read_views
 
 IN_FLIGHT, KILLS, ENDED_WITHIN_S = 50, 20, 45.0
 POINTS = 2
@@ -40,7 +39,7 @@ class Run:
 
     data: Path
     client: Client
-    crowd: Crowd
+    buyers: Buyers
     chaos: Chaos
     observer: Observer
     history: history.History
@@ -50,26 +49,28 @@ class Run:
 
     def begin(self, wave_every_s: float) -> None:
         """Sets everybody to work."""
-        crowd, client, day, rng = self.crowd, self.client, self.crowd.market, self.rng
-        tills = [works.Till(client, day, Random(rng.random()), id, site) for id, site in day.terminals.items()]
-        riders = [works.Rider(client, day, Random(rng.random()), id) for id in day.couriers]
-        self._start("buyers", *(crowd.buyer() for _ in range(BUYERS)))
-        self._start("tills", *(till.run(crowd) for till in tills))
-        self._start("cart", works.drive_cart(client, day, crowd))
-        self._start("riders", *(rider.run(crowd) for rider in riders))
-        self._start("points", *(works.keep_point(client, crowd, n, POINTS) for n in range(POINTS)))
-        self._start("dispatcher", works.direct(client, crowd, wave_every_s))
+        buyers, client, day, rng = self.buyers, self.client, self.buyers.market, self.rng
+        terminals = [
+            actors.StallTerminal(client, day, Random(rng.random()), id, site) for id, site in day.terminals.items()
+        ]
+        couriers = [actors.Courier(client, day, Random(rng.random()), id) for id in day.couriers]
+        self._start("buyers", *(buyers.buyer() for _ in range(BUYERS)))
+        self._start("tills", *(terminal.run(buyers) for terminal in terminals))
+        self._start("cart", actors.restock(client, day, buyers))
+        self._start("riders", *(courier.run(buyers) for courier in couriers))
+        self._start("points", *(actors.run_pickup_point(client, buyers, n, POINTS) for n in range(POINTS)))
+        self._start("dispatcher", actors.run_dispatcher(client, buyers, wave_every_s))
         self._start("watch", self._watch(), self.chaos.count_duplicates())
 
     def _start(self, who: str, *what: Coroutine[Any, Any, None]) -> None:
         self._tasks[who] = [asyncio.create_task(one, name=who) for one in what]
 
     async def _watch(self) -> None:
-        while not self.crowd.closing:
+        while not self.buyers.closing:
             self.fewest = min(self.fewest, self.client.in_flight)
             await asyncio.sleep(0.02)
 
-    def check_people(self) -> None:
+    def check_actors(self) -> None:
         """Raises what made anybody stop."""
         for task in [task for tasks in self._tasks.values() for task in tasks]:
             if task.done():
@@ -77,10 +78,10 @@ class Run:
 
     async def close(self) -> None:
         """No new business; returns when every buyer has the last answer and every stall has closed."""
-        self.crowd.closing = True
+        self.buyers.closing = True
         await asyncio.gather(*self._tasks["buyers"], *self._tasks["tills"], *self._tasks["cart"])
 
-    async def go_home(self) -> None:
+    async def stop(self) -> None:
         """Ends who works without end, and writes no more."""
         everybody = [task for tasks in self._tasks.values() for task in tasks]
         for task in everybody:
@@ -90,8 +91,8 @@ class Run:
     async def evidence(self) -> Evidence:
         """What there is to be judged now."""
         log = await asyncio.to_thread(self.observer.catch_up)
-        ops = await asyncio.to_thread(history.read, self.data / "history.jsonl")
-        return Evidence(ops, list(log), await look(self.client), frozenset({market.SCARCE}))
+        entries = await asyncio.to_thread(history.read, self.data / "history.jsonl")
+        return Evidence(entries, list(log), await read_views(self.client), frozenset({market.SCARCE}))
 
 
 @contextmanager
@@ -110,12 +111,12 @@ async def people(stack: Stack, seed: int) -> AsyncIterator[Run]:
     written = history.History(stack.data / "history.jsonl")
     client, rng, day = Client(stack.endpoints(), written), Random(seed), market.new_market()
     observer = Observer(stack.endpoints()["kafka"])
-    run = Run(stack.data, client, Crowd(client, day, rng), Chaos(stack.data), observer, written, rng)
+    run = Run(stack.data, client, Buyers(client, day, rng), Chaos(stack.data), observer, written, rng)
     try:
         await market.open_market(client, day)
         yield run
     finally:
-        await run.go_home()
+        await run.stop()
         await client.close()
         observer.close()
         written.close()
@@ -126,11 +127,11 @@ async def shoot(run: Run, seconds: float) -> None:
     began = time.monotonic()
     for name in CRASH_POINTS:
         await run.chaos.crash(name)
-        run.check_people()
+        run.check_actors()
     while len(run.chaos.killed) < KILLS or time.monotonic() - began < seconds:
         for name in run.rng.sample(PROCESSES, len(PROCESSES)):
             await run.chaos.kill(name)
-            run.check_people()
+            run.check_actors()
             if len(run.chaos.killed) >= KILLS and time.monotonic() - began > seconds:
                 return
 
@@ -142,8 +143,8 @@ async def settle(run: Run) -> tuple[Evidence, list[Finding], float]:
     """
     while True:
         after = time.monotonic() - run.chaos.last_fault
-        run.check_people()
-        if after > ENDED_WITHIN_S or await ended(run.client):
+        run.check_actors()
+        if after > ENDED_WITHIN_S or await all_orders_ended(run.client):
             evidence = await run.evidence()
             findings = await asyncio.to_thread(check, evidence)
             if after > ENDED_WITHIN_S or not findings:
@@ -184,7 +185,7 @@ def report(run: Run, evidence: Evidence, took: float) -> None:
     print(f"{len(kills)} kills, {len(run.chaos.crashed)} crash points; {slow} was away longest, {slow_s:.1f} s")
     print(f"all ended {took:.1f} s after the last was back")
     print(f"requests by answer {dict(run.client.answers)}, fewest in flight {run.fewest}")
-    print(f"{len(evidence.ops)} operations, {run.history.unknowns} unknown outcomes; orders {states}")
+    print(f"{len(evidence.entries)} operations, {run.history.unknowns} unknown outcomes; orders {states}")
     print(
         f"{len(evidence.log)} records, {evidence.duplicates} of them twice, {run.chaos.duplicates} absorbed by inboxes"
     )

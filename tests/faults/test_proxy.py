@@ -11,18 +11,18 @@ import pytest
 
 from tests.faults.proxy import Proxy
 
-Ask = Callable[[str], Awaitable[str]]
+Send = Callable[[str], Awaitable[str]]
 
 
 @dataclass
 class Echo:
-    """A server that answers each line with itself and remembers it; `heard` is what reached it."""
+    """A server that answers each line with itself and remembers it; `received` is what reached it."""
 
-    heard: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
-            self.heard.append(line.decode().strip())
+            self.received.append(line.decode().strip())
             writer.write(line)
         writer.close()
 
@@ -35,18 +35,18 @@ class Wire:
     proxy: Proxy
     port: int
 
-    async def talk(self) -> Ask:
-        """A connection: `await ask(line)` is the answer."""
+    async def connect(self) -> Send:
+        """A connection: `await send(line)` is the answer."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
 
-        async def ask(line: str) -> str:
+        async def send(line: str) -> str:
             writer.write(f"{line}\n".encode())
             answer = await asyncio.wait_for(reader.readline(), 0.5)
             if not answer:
                 raise ConnectionResetError("closed")
             return answer.decode().strip()
 
-        return ask
+        return send
 
 
 @pytest.fixture
@@ -60,63 +60,63 @@ async def wire() -> AsyncIterator[Wire]:
 
 
 async def test_without_a_rule_bytes_pass_as_they_are(wire: Wire):
-    ask = await wire.talk()
-    assert [await ask(f"line {n} {'x' * 3000}") for n in range(50)] == [f"line {n} {'x' * 3000}" for n in range(50)]
-    assert not wire.proxy.done
+    send = await wire.connect()
+    assert [await send(f"line {n} {'x' * 3000}") for n in range(50)] == [f"line {n} {'x' * 3000}" for n in range(50)]
+    assert not wire.proxy.counts
 
 
 async def test_an_eaten_reply_is_that_of_a_request_that_was_done(wire: Wire):
-    wire.proxy.eat = lambda request: request.startswith(b"COMMIT")
-    ask, other = await wire.talk(), await wire.talk()
-    assert await ask("select") == "select"
+    wire.proxy.drop_reply = lambda request: request.startswith(b"COMMIT")
+    send, other = await wire.connect(), await wire.connect()
+    assert await send("select") == "select"
     with pytest.raises(ConnectionError):
-        await ask("COMMIT")
-    assert wire.echo.heard == ["select", "COMMIT"]
-    assert wire.proxy.done == {"eaten": 1}
+        await send("COMMIT")
+    assert wire.echo.received == ["select", "COMMIT"]
+    assert wire.proxy.counts == {"dropped": 1}
     assert await other("select") == "select", "only the connection of that request dies"
 
 
 async def test_a_delay_keeps_the_order(wire: Wire):
     wire.proxy.delay = (0.02, 0.05)
-    ask, began = await wire.talk(), time.monotonic()
-    assert [await ask(str(n)) for n in range(3)] == ["0", "1", "2"]
+    send, began = await wire.connect(), time.monotonic()
+    assert [await send(str(n)) for n in range(3)] == ["0", "1", "2"]
     assert time.monotonic() - began >= 6 * 0.02
 
 
 async def test_a_reset_ends_every_connection_and_new_ones_work(wire: Wire):
-    asks = [await wire.talk() for _ in range(3)]
-    for ask in asks:
-        await ask("here")
+    senders = [await wire.connect() for _ in range(3)]
+    for send in senders:
+        await send("here")
     wire.proxy.reset()
-    for ask in asks:
+    for send in senders:
         with pytest.raises(ConnectionError):
-            await ask("still here")
-    assert await (await wire.talk())("again") == "again"
-    assert wire.proxy.done == {"reset": 3}
+            await send("still here")
+    assert await (await wire.connect())("again") == "again"
+    assert wire.proxy.counts == {"reset": 3}
 
 
 async def test_a_black_hole_takes_everything_and_says_nothing_until_it_is_healed(wire: Wire):
-    ask = await wire.talk()
-    await ask("before")
-    wire.proxy.dark = True
-    for one in (ask, await wire.talk()):
+    send = await wire.connect()
+    await send("before")
+    wire.proxy.blackhole = True
+    for one in (send, await wire.connect()):
         with pytest.raises(TimeoutError):
             await one("into the dark")
     wire.proxy.heal()
     with pytest.raises(ConnectionError):
-        await ask("the old connection is broken")
-    assert await (await wire.talk())("after") == "after"
-    assert wire.echo.heard == ["before", "after"]
+        await send("the old connection is broken")
+    assert await (await wire.connect())("after") == "after"
+    assert wire.echo.received == ["before", "after"]
 
 
 async def test_what_is_watched_is_seen_before_it_arrives(wire: Wire):
-    seen: list[tuple[bytes, int]] = []
-    wire.proxy.watch = lambda request: seen.append((request, len(wire.echo.heard)))
-    await (await wire.talk())("one")
-    assert seen == [(b"one\n", 0)]
+    watched: list[tuple[bytes, int]] = []
+    wire.proxy.watch = lambda request: watched.append((request, len(wire.echo.received)))
+    await (await wire.connect())("one")
+    assert watched == [(b"one\n", 0)]
 
 
 async def test_a_server_that_is_away_is_a_connection_that_dies(wire: Wire):
     wire.proxy.target = 1
     with pytest.raises(ConnectionError):
-        await (await wire.talk())("anybody?")
+        await (await wire.connect())("anybody?")

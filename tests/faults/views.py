@@ -9,10 +9,10 @@ from tests.faults.chaos import SERVICES
 from tests.faults.client import Client
 from tests.faults.evidence import Views
 
-UNDER_WAY = ("placed", "held", "reserved", "scheduled", "ready", "loaded", "cancelling", "failing")
+ACTIVE_STATES = ("placed", "held", "reserved", "scheduled", "ready", "loaded", "cancelling", "failing")
 
 
-async def look(client: Client) -> Views:
+async def read_views(client: Client) -> Views:
     """All orders, jobs, stock and parked records, page by page."""
     return Views(
         orders={row["order_id"]: row async for row in _pages(client, "orders", "/v1/orders", "items")},
@@ -24,9 +24,9 @@ async def look(client: Client) -> Views:
     )
 
 
-async def ended(client: Client) -> bool:
+async def all_orders_ended(client: Client) -> bool:
     """Whether no order is under way any more, by the desk's lists."""
-    for state in UNDER_WAY:
+    for state in ACTIVE_STATES:
         page = await client.get("operator", "orders", "/v1/orders", state=state, limit=1)
         if page is None or page["items"]:
             return False

@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true")
     given = parser.parse_args()
     if given.list:
-        print("\n".join(f"{fault.name:>10}  {fault.what}" for fault in FAULTS))
+        print("\n".join(f"{fault.name:>10}  {fault.description}" for fault in FAULTS))
         print(f"Crash points: {', '.join(POINTS)}")
         return 0
     if unknown := [name for name in given.names if not _chosen(name)]:
@@ -32,7 +32,7 @@ def main() -> int:
     faults = [fault for name in given.names or BY_NAME for fault in _chosen(name)]
     rows: list[Row] = []
 
-    def tell(one: Row) -> None:
+    def on_row(one: Row) -> None:
         rows.append(one)
         say(report.line(one))
         for lines in one.broken.values():
@@ -41,7 +41,7 @@ def main() -> int:
             report.write(given.report, rows)
 
     say(f"seed {given.seed}")
-    wrong = run(faults, given.seconds, given.seed, say, tell)
+    wrong = run(faults, given.seconds, given.seed, say, on_row)
     held = sum(one.ok for one in rows)
     say(f"{held} of {len(rows)} held{'; the books of a stack do not' if wrong else ''}")
     return 0 if held == len(rows) and not wrong else 1

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from tests.faults.client import Ask
+from tests.faults.client import Request
 from tests.faults.load import Order
-from tests.faults.market import BURST, SITES, bring
+from tests.faults.market import BURST, SITES, receive_lots
 from tests.faults.matrix import processes, storage_faults
 from tests.faults.matrix.injection import Injection
 
@@ -24,10 +24,10 @@ async def scarce(injection: Injection) -> None:
     """
     await _offer(injection)
     injection.environment.scarce.add(BURST)
-    shots = [asyncio.create_task(act(injection)) for act in (processes.killed, storage_faults.backends_killed)]
-    injection.workload.crowd.resting = True  # the burst is the load
+    shots = [asyncio.create_task(inject(injection)) for inject in (processes.killed, storage_faults.backends_killed)]
+    injection.workload.buyers.paused = True  # the burst is the load
     injection.did["taken"] = await _ask(injection, [Order(body["order_id"], body) for body in _bodies(injection)])
-    injection.workload.crowd.resting = False
+    injection.workload.buyers.paused = False
     await asyncio.gather(*shots)
     if injection.did["taken"] != ASKS:
         raise AssertionError(f"only {injection.did['taken']} of {ASKS} asks were taken")
@@ -40,12 +40,14 @@ async def _offer(injection: Injection) -> None:
         (f"items/{BURST}", {"name_zh": "荔枝", "unit": "piece", "unit_g": 10}),
         (f"prices/{BURST}-live", price),
     ):
-        assert (await injection.workload.client.send(Ask("operator", "orders", "PUT", f"/v1/catalog/{path}", body))).ok
-    await bring(injection.workload.client, injection.environment.market, {BURST: UNITS // len(SITES)}, "burst")
+        assert (
+            await injection.workload.client.send(Request("operator", "orders", "PUT", f"/v1/catalog/{path}", body))
+        ).ok
+    await receive_lots(injection.workload.client, injection.environment.market, {BURST: UNITS // len(SITES)}, "burst")
 
 
 async def _ask(injection: Injection, orders: list[Order]) -> int:
-    """How many were taken. Who asks is another process (`asks`); what it did is as good as done by this one."""
+    """How many were taken. Who asks is another process (`requests`); what it did is as good as done by this one."""
     data, workload = injection.environment.data, injection.workload
     bodies, told = (
         data / f"asks-{workload.environment.workloads}.jsonl",
@@ -63,7 +65,7 @@ async def _ask(injection: Injection, orders: list[Order]) -> int:
     for order in orders:
         if known := found["taken"].get(order.id):
             order.code, order.total_fen = known
-            workload.crowd.taken[order.id] = order
+            workload.buyers.accepted[order.id] = order
     injection.did["seconds of burst"] = round(found["seconds"])
     return len(found["taken"])
 

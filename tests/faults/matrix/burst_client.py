@@ -20,8 +20,8 @@ import orjson
 import uvloop
 
 from deploy.local import endpoints
-from tests.faults.client import ANSWER_S, Ask, Client
-from tests.faults.history import Deed, History
+from tests.faults.client import ANSWER_S, Client, Request
+from tests.faults.history import History, Operation
 from tests.faults.load import Order
 
 AT_ONCE = 200
@@ -36,11 +36,11 @@ class Lean(Client):
         self._ports = {service: urlsplit(url).port for service, url in found["http"].items()}
         self._free: list[Connection] = []
 
-    async def _exchange(self, ask: Ask, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    async def _exchange(self, request: Request, headers: Mapping[str, str]) -> tuple[int, bytes]:
         async with asyncio.timeout(ANSWER_S):
-            reader, writer = self._free.pop() if self._free else await self._open(ask.service)
-            body = orjson.dumps(ask.body)
-            lines = [f"{ask.method} {ask.path} HTTP/1.1", "Host: orders", f"Content-Length: {len(body)}"]
+            reader, writer = self._free.pop() if self._free else await self._open(request.service)
+            body = orjson.dumps(request.body)
+            lines = [f"{request.method} {request.path} HTTP/1.1", "Host: orders", f"Content-Length: {len(body)}"]
             lines += [f"{name}: {value}" for name, value in headers.items()]
             writer.write("\r\n".join([*lines, "Content-Type: application/json", "\r\n"]).encode() + body)
             try:
@@ -57,12 +57,12 @@ class Lean(Client):
         return await asyncio.open_connection("127.0.0.1", self._ports[service])
 
 
-async def _buyer(client: Client, orders: Iterator[Order], taken: dict[str, tuple[str, int]]) -> None:
+async def _buyer(client: Client, orders: Iterator[Order], accepted: dict[str, tuple[str, int]]) -> None:
     for order in orders:
-        deed = Deed(f"ask-{order.id}", "place", order.id, order.facts)
-        answer = await client.send(Ask("buyer", "orders", "POST", "/v1/orders", order.body), [deed])
+        operation = Operation(f"ask-{order.id}", "place", order.id, order.facts)
+        answer = await client.send(Request("buyer", "orders", "POST", "/v1/orders", order.body), [operation])
         if answer.ok:
-            taken[order.id] = answer.body["code"], answer.body["total_fen"]
+            accepted[order.id] = answer.body["code"], answer.body["total_fen"]
 
 
 async def main(data: Path, orders: Path, told: Path) -> dict[str, Any]:
@@ -70,11 +70,11 @@ async def main(data: Path, orders: Path, told: Path) -> dict[str, Any]:
     history = History(told)
     client = Lean(endpoints.read(data), history)
     bodies = map(json.loads, orders.read_text().splitlines())
-    asks, taken = (Order(body["order_id"], body) for body in bodies), dict[str, tuple[str, int]]()
+    requests, accepted = (Order(body["order_id"], body) for body in bodies), dict[str, tuple[str, int]]()
     began = time.monotonic()
-    await asyncio.gather(*(_buyer(client, asks, taken) for _ in range(AT_ONCE)))
+    await asyncio.gather(*(_buyer(client, requests, accepted) for _ in range(AT_ONCE)))
     history.close()
-    return {"taken": taken, "seconds": round(time.monotonic() - began, 1), "broken": client.broken}
+    return {"taken": accepted, "seconds": round(time.monotonic() - began, 1), "broken": client.broken}
 
 
 if __name__ == "__main__":

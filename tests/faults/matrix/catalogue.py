@@ -18,16 +18,16 @@ LONG_WAIT_S = 60.0
 
 @dataclass(frozen=True)
 class Fault:
-    """`bound_s`: from the end of the fault until fresh orders have gone through behind all that had waited. `aims`:
+    """`bound_s`: from the end of the fault until fresh orders have gone through behind all that had waited. `targets`:
     the invariants that it is after; all of them are checked.
     """
 
     name: str
-    what: str
-    aims: str
+    description: str
+    targets: str
     bound_s: float
-    act: Act
-    least_s: float = 0.0
+    inject: Act
+    min_s: float = 0.0
 
 
 RELAY = ("relay.after_claim", "relay.mid_batch", "relay.after_send", "relay.before_mark")
@@ -75,16 +75,18 @@ BY_NAME = {fault.name: fault for fault in FAULTS}
 async def _in_short(injection: Injection) -> None:
     """Those that no other test of the gate injects, each for seconds."""
     await asyncio.gather(
-        network_faults.commit_reply_lost(injection.part(5)), network_faults.answer_lost(injection.part(5))
+        network_faults.commit_reply_lost(injection.limited_to(5)), network_faults.answer_lost(injection.limited_to(5))
     )
-    await asyncio.gather(network_faults.ack_lost(injection.part(4)), message_faults.poisoned(injection.part(2)))
-    await storage_faults.backends_killed(injection.part(2))
-    await storage_faults.server_killed(injection.part(2))
+    await asyncio.gather(
+        network_faults.ack_lost(injection.limited_to(4)), message_faults.poisoned(injection.limited_to(2))
+    )
+    await storage_faults.backends_killed(injection.limited_to(2))
+    await storage_faults.server_killed(injection.limited_to(2))
     # Half a minute, twice as long as a request to the broker waits.
     await asyncio.gather(
-        storage_faults.broker_paused(injection.part(30)), storage_faults.database_paused(injection.part(35))
+        storage_faults.broker_paused(injection.limited_to(30)), storage_faults.database_paused(injection.limited_to(35))
     )
-    await processes.zombies(injection.part(5))
+    await processes.zombies(injection.limited_to(5))
 
 
 SHORT = Fault("short", "3, 7, 9, 12, 13, 14, 16, 17 and 18 in short", " ".join(INVARIANTS), 45, _in_short)

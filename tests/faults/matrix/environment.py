@@ -19,7 +19,7 @@ from deploy.local.kafka.config import ADMIN, properties
 from deploy.local.processes import restart
 from deploy.local.stack import Stack
 from tests.faults.chaos import SERVICES, Chaos
-from tests.faults.history import Op
+from tests.faults.history import HistoryEntry
 from tests.faults.load import HOLD_S
 from tests.faults.market import LENT, Market
 from tests.faults.matrix.network import APIS, STORES, Network
@@ -33,10 +33,14 @@ LONGEST_DELAY_S = 0.5
 
 @dataclass
 class Environment:
-    """What one stack keeps from shift to shift. `outside` is its endpoints.json with the clients' ways through the
-    network; `ops` what all clients did so far; `twice` how many records stood in the topics before; `left` what the
-    stalls still have; `scarce` the items that must find buyers to the last piece; `foreign` the subjects of which the
-    checks know nothing; `poison` where records stand that nobody sent.
+    """State of one stack that lasts over its workloads.
+
+    - `client_endpoints`: its endpoints.json, with the HTTP addresses replaced by those of the proxies.
+    - `entries`: the operations of all finished workloads; `twice`: duplicate records in the topics so far.
+    - `remaining`: stock left at each terminal, by item.
+    - `scarce`: items that must be sold completely.
+    - `ignored_subjects`: subjects that the checks leave out.
+    - `poison_positions`: `topic/partition@offset` of the records that no service wrote.
     """
 
     data: Path
@@ -45,18 +49,18 @@ class Environment:
     chaos: Chaos
     observer: Observer
     market: Market
-    outside: Mapping[str, Any]
+    client_endpoints: Mapping[str, Any]
     admin: Mapping[str, Any]
-    ops: list[Op] = field(default_factory=list)
-    left: dict[str, dict[str, int]] = field(default_factory=dict)
+    entries: list[HistoryEntry] = field(default_factory=list)
+    remaining: dict[str, dict[str, int]] = field(default_factory=dict)
     scarce: set[str] = field(default_factory=set)
-    foreign: set[str] = field(default_factory=set)
-    poison: set[str] = field(default_factory=set)
+    ignored_subjects: set[str] = field(default_factory=set)
+    poison_positions: set[str] = field(default_factory=set)
     workloads: int = 0
     twice: int = 0
 
     def __post_init__(self) -> None:
-        self.left = {terminal: dict(LENT) for terminal in self.market.terminals}
+        self.remaining = {terminal: dict(LENT) for terminal in self.market.terminals}
 
     def folder(self, kind: str) -> Path:
         """Where the service processes look for their orders: `armed`, `held`, `newer`, `lives`."""
@@ -81,7 +85,7 @@ def open_environment(data: Path, market: Market) -> Iterator[Environment]:
     known = Ports(data)
     ports = {name: known.get(name) for name in (*STORES, *APIS, INSIDE)}
     with Network({name: ports[name] for name in (*STORES, *APIS)}) as network:
-        orders = {"replace": _ways(ports, network), "settings": {"HALFDAY_HOLD_TTL_S": str(HOLD_S)}}
+        orders = {"replace": _address_replacements(ports, network), "settings": {"HALFDAY_HOLD_TTL_S": str(HOLD_S)}}
         (data / "matrix" / "network.json").write_text(json.dumps(orders))
         advertised = _advertising(network.ports["kafka"])
         with (
@@ -94,8 +98,8 @@ def open_environment(data: Path, market: Market) -> Iterator[Environment]:
             observer = Observer(_inside(found["kafka"], ports))
             try:
                 admin = _librdkafka(found["kafka"], ports, data)
-                outside = _outside(found, network)
-                yield Environment(data, stack, network, Chaos(data), observer, market, outside, admin)
+                client_endpoints = _outside(found, network)
+                yield Environment(data, stack, network, Chaos(data), observer, market, client_endpoints, admin)
             finally:
                 observer.close()
 
@@ -104,7 +108,7 @@ def _program(data: Path, service: str, role: str) -> list[str]:
     return [sys.executable, "-m", "tests.faults.matrix.launcher", str(data), service, role]
 
 
-def _ways(ports: Mapping[str, int], network: Network) -> list[list[str]]:
+def _address_replacements(ports: Mapping[str, int], network: Network) -> list[list[str]]:
     """For each variable, which address in it is replaced by which."""
     return [
         [variable, f"127.0.0.1:{ports[name]}", f"127.0.0.1:{network.ports[name]}"]

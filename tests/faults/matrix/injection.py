@@ -35,19 +35,19 @@ class Injection:
     _began: float = field(default_factory=time.monotonic)
     _extra: int = 0
 
-    def part(self, seconds: float) -> Injection:
+    def limited_to(self, seconds: float) -> Injection:
         """The same fire for so long from now."""
         return replace(self, seconds=seconds, _began=time.monotonic())
 
     @property
-    def goes_on(self) -> bool:
+    def is_active(self) -> bool:
         """Whether its time is not over yet. Raises what made anybody on the market stop."""
         self.workload.check_actors()
         return time.monotonic() - self._began < self.seconds
 
-    async def last(self) -> None:
+    async def wait_until_over(self) -> None:
         """Returns when its time is over."""
-        while self.goes_on:
+        while self.is_active:
             await asyncio.sleep(0.1)  # pause: the fault itself
 
     async def kill(self, name: str) -> None:
@@ -59,7 +59,7 @@ class Injection:
         """Sends a signal that ends the process; returns when it is back."""
         pid = self.pid(name)
         os.kill(pid, sign)
-        await self.environment.chaos.back(name, pid)
+        await self.environment.chaos.wait_for_restart(name, pid)
         self.did[sign.name] += 1
 
     def pid(self, name: str) -> int:
@@ -70,7 +70,7 @@ class Injection:
         """Whether the process says so, within two seconds."""
         return await _ready(self.environment.ports[name])
 
-    async def is_mute(self, name: str) -> bool:
+    async def is_unresponsive(self, name: str) -> bool:
         """Whether the process takes a connection and then says nothing for two seconds: its event loop stands still."""
         async with httpx2.AsyncClient(timeout=2, trust_env=False) as client:
             try:
@@ -83,9 +83,9 @@ class Injection:
         """Each of the process's next lives begins with one of these faults."""
         (self.environment.folder("armed") / name).write_text("".join(f"{fault}\n" for fault in faults))
 
-    async def freeze(self, family: Iterable[psutil.Process], seconds: float) -> None:
+    async def freeze(self, processes: Iterable[psutil.Process], seconds: float) -> None:
         """SIGSTOP for so long, for all of them."""
-        processes = list(family)
+        processes = list(processes)
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
@@ -97,13 +97,13 @@ class Injection:
                     process.resume()
         self.did[f"SIGSTOP {seconds:.0f} s"] += 1
 
-    def postgres(self) -> list[psutil.Process]:
+    def postgres_processes(self) -> list[psutil.Process]:
         """The server and its backends."""
         server = psutil.Process(self.pid("postgres"))
         return [server, *server.children(recursive=True)]
 
     @asynccontextmanager
-    async def one_more(self, service: str) -> AsyncIterator[int]:
+    async def extra_worker(self, service: str) -> AsyncIterator[int]:
         """A second worker of the service inside the block, ready; its pid."""
         self._extra += 1
         name = f"{service}.worker.extra{self._extra}"

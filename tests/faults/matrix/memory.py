@@ -11,7 +11,7 @@ from statistics import median
 import psutil
 
 EVERY_S = 5.0
-YOUNG_S = 15.0
+WARM_UP_S = 15.0
 """A process that has just been started has not yet what it needs."""
 MARGIN_MB, MARGIN = 15.0, 1.15
 MB = 1 << 20
@@ -24,12 +24,12 @@ class Memory:
         self._began = time.monotonic()
         self._samples: dict[str, list[tuple[float, float]]] = defaultdict(list)
 
-    def look(self, pids: Mapping[str, int]) -> None:
+    def sample(self, pids: Mapping[str, int]) -> None:
         """Takes a sample of each process that is old enough."""
         for name, pid in pids.items():
             with suppress(psutil.Error):
                 process = psutil.Process(pid)
-                if time.time() - process.create_time() > YOUNG_S:
+                if time.time() - process.create_time() > WARM_UP_S:
                     self.add(name, time.monotonic() - self._began, _mb(process))
 
     def add(self, name: str, at: float, mb: float) -> None:
@@ -46,7 +46,7 @@ class Memory:
             found[name] = {minute: median(some) for minute, some in by_minute.items()}
         return found
 
-    def grown(self) -> list[str]:
+    def growth(self) -> list[str]:
         """Those whose peak in the last third is above that in the second by more than the noise; the first third is
         warming up. Peaks, for a median tells when a process was killed, since each life begins small.
         """
@@ -72,10 +72,10 @@ class Memory:
 
 
 def _mb(process: psutil.Process) -> float:
-    family = process.children(recursive=True)
-    if not family:
+    processes = process.children(recursive=True)
+    if not processes:
         return process.memory_info().rss / MB
-    return sum(_share(one) for one in (process, *family)) / MB
+    return sum(_share(one) for one in (process, *processes)) / MB
 
 
 def _share(process: psutil.Process) -> float:

@@ -15,7 +15,7 @@ from contracts.events.inventory import StockReserved
 from contracts.events.orders import OrderCollected
 from contracts.values import reservation_of
 from tests.faults.chaos import SERVICES
-from tests.faults.client import Ask
+from tests.faults.client import Request
 from tests.faults.matrix.injection import Injection
 from tests.stack import eventually
 
@@ -31,10 +31,10 @@ _KNOWN = {"inventory.stock.v1": StockReserved.TYPE, "orders.order.v1": OrderColl
 async def poisoned(injection: Injection) -> None:
     """F7: bad records among the good ones; each is parked by itself, and blocks nothing else."""
     sent: list[Place] = []
-    while injection.goes_on:
+    while injection.is_active:
         sent += await asyncio.to_thread(_poison, injection)
         await asyncio.sleep(1)  # pause: business as usual between
-    await _give_up(injection, sent)
+    await _discard(injection, sent)
 
 
 async def killed_at_parking(injection: Injection) -> None:
@@ -46,8 +46,8 @@ async def killed_at_parking(injection: Injection) -> None:
     sent = await asyncio.to_thread(_poison, injection)
     await eventually(lambda: not injection.environment.lives(name)[-1], 180, "every life is over")
     injection.did["park.before_commit"] += sum(map(bool, injection.environment.lives(name)[before:]))
-    await _give_up(injection, sent)
-    await injection.last()
+    await _discard(injection, sent)
+    await injection.wait_until_over()
 
 
 def _poison(injection: Injection) -> list[Place]:
@@ -55,9 +55,9 @@ def _poison(injection: Injection) -> list[Place]:
     producer = Producer({**injection.environment.admin, "message.max.bytes": 2 * TOO_LARGE, "acks": "all"})
     sent: list[Place] = []
     for topic, known in _KNOWN.items():
-        for kind, value, headers in _bad(known):
+        for kind, value, headers in _bad_records(known):
             name = f"poison-{kind}-{uuid4().hex[:12]}"
-            injection.environment.foreign.add(name)
+            injection.environment.ignored_subjects.add(name)
             told = {**headers, "ce_id": str(uuid4()), "ce_subject": name, "ce_partitionkey": name} if headers else {}
             producer.produce(
                 topic,
@@ -66,14 +66,14 @@ def _poison(injection: Injection) -> list[Place]:
                 headers=[(k, v.encode()) for k, v in told.items()],
                 on_delivery=lambda _, record: sent.append((record.topic(), record.partition(), record.offset())),
             )
-    injection.environment.foreign.add("")  # what has no headers has no subject
+    injection.environment.ignored_subjects.add("")  # what has no headers has no subject
     assert producer.flush(20) == 0
     injection.did["bad records"] += len(sent)
     _refused(injection, producer)
     return sent
 
 
-def _bad(known: str) -> list[tuple[str, bytes, Mapping[str, str]]]:
+def _bad_records(known: str) -> list[tuple[str, bytes, Mapping[str, str]]]:
     headers = {"ce_specversion": "1.0", "ce_source": "poison", "ce_time": datetime.now(UTC).isoformat()}
     return [
         ("bytes", b"\x00\xff\xfe not json", {}),
@@ -94,7 +94,7 @@ def _refused(injection: Injection, producer: Producer) -> None:
     injection.did["2 MB refused"] += 1
 
 
-async def _give_up(injection: Injection, sent: list[Place]) -> None:
+async def _discard(injection: Injection, sent: list[Place]) -> None:
     """The operator discards what nobody can read once all of it is parked, so that the next shift begins clean."""
     client, parked = injection.workload.client, dict[Place, tuple[str, dict[str, Any]]]()
 
@@ -108,10 +108,12 @@ async def _give_up(injection: Injection, sent: list[Place]) -> None:
     await eventually(all_parked, 30, "every bad record is parked")
     for place in sent:
         service, row = parked[place]
-        injection.environment.poison.add("{}/{}@{}".format(*place))
-        injection.environment.foreign.add(row["scope"])
-        ask = Ask("operator", service, "POST", f"/v1/parked/{row['id']}:discard", {"why": "poison of a fault test"})
-        assert (await client.send(ask)).ok
+        injection.environment.poison_positions.add("{}/{}@{}".format(*place))
+        injection.environment.ignored_subjects.add(row["scope"])
+        request = Request(
+            "operator", service, "POST", f"/v1/parked/{row['id']}:discard", {"why": "poison of a fault test"}
+        )
+        assert (await client.send(request)).ok
         injection.did["parked and given up"] += 1
 
 
@@ -130,9 +132,9 @@ async def killed_half_way(injection: Injection) -> None:
     await eventually(lambda: _settled(injection, campaign), 60, "the group-buy is settled")
     page = await injection.workload.client.get("operator", "orders", f"/v1/campaigns/{campaign}/joins", limit=500)
     for row in page["items"]:
-        injection.workload.joined(row["order_id"], asked[row["join_id"]])
+        injection.workload.record_join(row["order_id"], asked[row["join_id"]])
         injection.did["joins that are orders"] += 1
-    await injection.last()
+    await injection.wait_until_over()
 
 
 async def _settled(injection: Injection, campaign: str) -> bool:
@@ -150,11 +152,11 @@ async def _open(injection: Injection) -> str:
         "goods": [{"item": "tea", "quantity": 100}],
         "threshold": {"of": "people", "at_least": 2},
     }
-    opened = await injection.workload.client.send(Ask("operator", "orders", "POST", "/v1/campaigns", body))
+    opened = await injection.workload.client.send(Request("operator", "orders", "POST", "/v1/campaigns", body))
     assert opened.ok, opened
     # The checks know orders' reservations only, which are taken out of this one.
     pool = injection.environment.market.pool("north")
-    injection.environment.foreign.add(str(reservation_of(UUID(body["campaign_id"]), pool, 1)))
+    injection.environment.ignored_subjects.add(str(reservation_of(UUID(body["campaign_id"]), pool, 1)))
     return str(body["campaign_id"])
 
 
@@ -167,7 +169,7 @@ async def _join(injection: Injection, campaign: str, number: int) -> tuple[str, 
         "payment": "on_account",
     }
     answer = await injection.workload.client.send(
-        Ask("buyer", "orders", "POST", f"/v1/campaigns/{campaign}/joins", join)
+        Request("buyer", "orders", "POST", f"/v1/campaigns/{campaign}/joins", join)
     )
     assert answer.ok, answer
     return join["join_id"], join

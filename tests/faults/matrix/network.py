@@ -57,6 +57,6 @@ class Network:
         """No proxy is noticed any more."""
         self.change(Proxy.heal, *self._proxies)
 
-    def done(self, name: str) -> Counter[str]:
+    def counts(self, name: str) -> Counter[str]:
         """What the rules of a proxy did so far."""
-        return Counter(self._proxies[name].done)
+        return Counter(self._proxies[name].counts)

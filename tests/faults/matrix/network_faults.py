@@ -16,28 +16,28 @@ PRODUCE = b"\x00\x00"
 async def commit_reply_lost(injection: Injection) -> None:
     """F16: the database commits, and nobody hears of it."""
     rng = Random(injection.rng.random())
-    await _eat(injection, lambda request: COMMIT in request and rng.random() < 0.08, "postgres")
+    await _drop_replies(injection, lambda request: COMMIT in request and rng.random() < 0.08, "postgres")
 
 
 async def ack_lost(injection: Injection) -> None:
     """F17: the broker appends, and the relay does not hear of it."""
     rng = Random(injection.rng.random())
-    await _eat(injection, lambda request: request[4:6] == PRODUCE and rng.random() < 0.15, "kafka")
+    await _drop_replies(injection, lambda request: request[4:6] == PRODUCE and rng.random() < 0.15, "kafka")
 
 
 async def answer_lost(injection: Injection) -> None:
     """F18: the service answers, nobody hears it, and the same request comes again and again, in any order."""
     rng = Random(injection.rng.random())
     injection.environment.network.change(lambda proxy: setattr(proxy, "delay", (0.0, 0.15)), *APIS)
-    await _eat(injection, lambda request: request.startswith(b"POST") and rng.random() < 0.6, *APIS)
+    await _drop_replies(injection, lambda request: request.startswith(b"POST") and rng.random() < 0.6, *APIS)
 
 
-async def _eat(injection: Injection, match: Match, *names: str) -> None:
+async def _drop_replies(injection: Injection, match: Match, *names: str) -> None:
     network = injection.environment.network
-    before = {name: network.done(name)["eaten"] for name in names}
-    network.change(lambda proxy: setattr(proxy, "eat", match), *names)
+    before = {name: network.counts(name)["dropped"] for name in names}
+    network.change(lambda proxy: setattr(proxy, "drop_reply", match), *names)
     try:
-        await injection.last()
+        await injection.wait_until_over()
     finally:
         network.change(Proxy.heal, *names)
-    injection.did["replies eaten"] += sum(network.done(name)["eaten"] - before[name] for name in names)
+    injection.did["replies dropped"] += sum(network.counts(name)["dropped"] - before[name] for name in names)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import psutil
 
 from tests.faults.chaos import SERVICES
-from tests.faults.client import Ask
+from tests.faults.client import Request
 from tests.faults.matrix import next_version
 from tests.faults.matrix.injection import Injection
 from tests.stack import eventually
@@ -22,25 +22,25 @@ SESSION_S, POLL_S = 10.0, 60.0
 
 async def killed(injection: Injection) -> None:
     """F1: any of our six processes, again and again."""
-    while injection.goes_on:
+    while injection.is_active:
         await injection.kill(injection.rng.choice(OURS))
 
 
 async def zombies(injection: Injection) -> None:
     """F3: each service's worker stops beyond its session while another takes its work over, then goes on."""
-    while injection.goes_on:
+    while injection.is_active:
         for service in SERVICES:
-            async with injection.one_more(service):
+            async with injection.extra_worker(service):
                 worker = psutil.Process(injection.pid(f"{service}.worker"))
                 await injection.freeze([worker], SESSION_S + injection.rng.uniform(2, 5))
-            if not injection.goes_on:
+            if not injection.is_active:
                 return
 
 
 async def deployed(injection: Injection) -> None:
     """F4: one process after another is ended by SIGTERM and comes back as the other version."""
     marks = injection.environment.folder("newer")
-    while injection.goes_on:
+    while injection.is_active:
         is_newer = bool(list(marks.iterdir()))
         for name in OURS:
             (marks / name).unlink(missing_ok=True) if is_newer else (marks / name).touch()
@@ -60,14 +60,14 @@ async def new_types(injection: Injection) -> None:
     await _upgrade(injection, "orders")
     redrive = {"scope": next_version.OrderPacked.TYPE}
     # The subject of the notice on the dead letter topic.
-    injection.environment.foreign.add(next_version.OrderPacked.TYPE)
+    injection.environment.ignored_subjects.add(next_version.OrderPacked.TYPE)
     await eventually(lambda: _parked(injection), 30, "a record of the new type is parked")
-    await injection.last()
+    await injection.wait_until_over()
     injection.did["parked beside their subjects"] += await _parked(injection)
     await _upgrade(injection, "inventory")
 
     async def redriven() -> bool:
-        answer = await client.send(Ask("operator", "inventory", "POST", "/v1/parked:redrive", redrive))
+        answer = await client.send(Request("operator", "inventory", "POST", "/v1/parked:redrive", redrive))
         injection.did["redriven"] += sum(result["done"] for result in answer.body["results"])
         return await _parked(injection) == 0
 
@@ -82,7 +82,7 @@ async def new_types(injection: Injection) -> None:
     injection.did["events of new types"] += len(seen)
     first = {one.id: one for one in reversed(seen)}.values()
     # This version of the audit cannot read them.
-    injection.environment.poison |= {f"{one.topic}/{one.partition}@{one.offset}" for one in first}
+    injection.environment.poison_positions |= {f"{one.topic}/{one.partition}@{one.offset}" for one in first}
 
 
 async def _upgrade(injection: Injection, service: str) -> None:
@@ -102,12 +102,12 @@ async def storm(injection: Injection) -> None:
 
     async def guest(service: str, delay: float) -> None:
         await asyncio.sleep(delay)  # pause: the fault itself
-        async with injection.one_more(service):
+        async with injection.extra_worker(service):
             injection.did["joined"] += 1
             await asyncio.sleep(3)  # pause: the fault itself
         injection.did["left"] += 1
 
-    while injection.goes_on:
+    while injection.is_active:
         for service in SERVICES:
             await asyncio.gather(*(guest(service, delay) for delay in (0, 1, 2)))
 
@@ -115,10 +115,10 @@ async def storm(injection: Injection) -> None:
 async def slow(injection: Injection) -> None:
     """F6: a handler that takes longer than Kafka waits for the next poll, in the middle of its transaction."""
     name = "inventory.worker"
-    async with injection.one_more("inventory"):
+    async with injection.extra_worker("inventory"):
         injection.arm(name, [f"effect.before_commit:sleep:{POLL_S + 2}@3"])
         os.kill(injection.pid(name), signal.SIGKILL)  # whether it is ready before it falls asleep is left open
-        await eventually(lambda: injection.is_mute(name), POLL_S, "a handler is asleep")
+        await eventually(lambda: injection.is_unresponsive(name), POLL_S, "a handler is asleep")
         injection.did["handlers asleep"] += 1
         await eventually(lambda: injection.is_ready(name), 2 * POLL_S, "it is awake again")
 
@@ -135,7 +135,7 @@ async def crash_points(injection: Injection, plan: Mapping[str, Mapping[str, int
     for name in plan:
         for fault in filter(None, injection.environment.lives(name)[before[name] :]):
             injection.did[fault.partition(":")[0]] += 1
-    await injection.last()
+    await injection.wait_until_over()
 
 
 def _has_peace(injection: Injection, name: str) -> bool:

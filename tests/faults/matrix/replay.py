@@ -30,7 +30,7 @@ async def replay(injection: Injection) -> int:
         for name in WORKERS:
             (held / name).unlink()
     for name in WORKERS:
-        await injection.environment.chaos.back(name, pids[name])
+        await injection.environment.chaos.wait_for_restart(name, pids[name])
     return count
 
 

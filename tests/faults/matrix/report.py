@@ -37,7 +37,7 @@ def markdown(rows: Mapping[str, Row]) -> str:
     lines += [_figures(one) for one in rows.values()]
     if brief := [one.fault for one in rows.values() if one.seconds < ENOUGH_S]:
         lines += ["", f"Shorter than {ENOUGH_S:.0f} s: {', '.join(brief)}."]
-    if missing := [f"{fault.name} ({fault.what})" for fault in FAULTS if fault.name not in rows]:
+    if missing := [f"{fault.name} ({fault.description})" for fault in FAULTS if fault.name not in rows]:
         lines += ["", f"Not in this report: {'; '.join(missing)}."]
     for one in rows.values():
         for name, found in one.broken.items():
@@ -46,8 +46,8 @@ def markdown(rows: Mapping[str, Row]) -> str:
 
 
 def _marks(one: Row) -> list[str]:
-    aims = BY_NAME[one.fault].aims.split()
-    return ["**✗**" if name in one.broken else "●" if name in aims else "○" for name in INVARIANTS]
+    targets = BY_NAME[one.fault].targets.split()
+    return ["**✗**" if name in one.broken else "●" if name in targets else "○" for name in INVARIANTS]
 
 
 def _figures(one: Row) -> str:

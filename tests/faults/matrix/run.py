@@ -24,22 +24,22 @@ from tests.faults.matrix.injection import Injection
 from tests.faults.matrix.judge import Row, row
 from tests.faults.matrix.workload import Workload
 
-A_STACK = 4
+FAULTS_PER_STACK = 4
 """So many faults share a stack: its evidence is read from the beginning for each."""
 Say = Callable[[str], None]
 
 
-def run(faults: Sequence[Fault], seconds: float, seed: int, say: Say, tell: Callable[[Row], None]) -> list[str]:
+def run(faults: Sequence[Fault], seconds: float, seed: int, say: Say, on_row: Callable[[Row], None]) -> list[str]:
     """Runs the faults and tells of each; what the audit says of the stacks that do not hold. A stack's folder is kept
     if anything is wrong.
     """
     wrong = []
-    for n in range(0, len(faults), A_STACK):
-        some = faults[n : n + A_STACK]
+    for n in range(0, len(faults), FAULTS_PER_STACK):
+        some = faults[n : n + FAULTS_PER_STACK]
         data = Path(tempfile.mkdtemp(prefix="halfday-faults-"))
         with open_environment(data, new_market()) as environment, ThreadPoolExecutor(1) as apart:
-            rows = apart.submit(asyncio.run, _play(environment, some, seconds, seed, say, tell)).result()
-            found = _books(environment)
+            rows = apart.submit(asyncio.run, _play(environment, some, seconds, seed, say, on_row)).result()
+            found = _audit_findings(environment)
         say("The books hold." if not found else "\n".join(["The books do not hold:", *found]))
         wrong += found
         if not found and all(one.ok for one in rows):
@@ -49,32 +49,37 @@ def run(faults: Sequence[Fault], seconds: float, seed: int, say: Say, tell: Call
     return wrong
 
 
-def _books(environment: Environment) -> list[str]:
+def _audit_findings(environment: Environment) -> list[str]:
     """What the audit says against the books of the stack. It must name the poison, which no outbox has sent, and
     nothing else.
     """
     findings = audit.run(environment.data / "endpoints.json", require_terminal=True).findings
     named = {finding.where for finding in findings}
-    unseen = [f"the audit does not name the poison at {place}" for place in environment.poison - named]
-    return [str(finding) for finding in findings if finding.where not in environment.poison] + unseen
+    unseen = [f"the audit does not name the poison at {place}" for place in environment.poison_positions - named]
+    return [str(finding) for finding in findings if finding.where not in environment.poison_positions] + unseen
 
 
 async def _play(
-    environment: Environment, faults: Sequence[Fault], seconds: float, seed: int, say: Say, tell: Callable[[Row], None]
+    environment: Environment,
+    faults: Sequence[Fault],
+    seconds: float,
+    seed: int,
+    say: Say,
+    on_row: Callable[[Row], None],
 ) -> list[Row]:
     """All faults of a stack, one after another."""
     rows = []
     opening = History(environment.data / "history-0.jsonl")
-    client = Client(environment.outside, opening)
+    client = Client(environment.client_endpoints, opening)
     await open_market(client, environment.market)
     await client.close()
     opening.close()
     counting = asyncio.create_task(environment.chaos.count_duplicates())
     try:
         for number, fault in enumerate(faults):
-            say(f"{fault.name}: {fault.what} ...")
+            say(f"{fault.name}: {fault.description} ...")
             rows.append(await one(environment, fault, seconds, seed + number))
-            tell(rows[-1])
+            on_row(rows[-1])
     finally:
         counting.cancel()
         with suppress(asyncio.CancelledError):
@@ -88,10 +93,10 @@ async def one(environment: Environment, fault: Fault, seconds: float, seed: int)
     try:
         await workload.begin()
         rng = Random(f"fault {seed}")  # its own, so that its ids differ from the buyers'
-        injection = Injection(environment, workload, max(seconds, fault.least_s), rng)
+        injection = Injection(environment, workload, max(seconds, fault.min_s), rng)
         began, errors = time.monotonic(), []
         try:
-            await fault.act(injection)
+            await fault.inject(injection)
         except Exception as error:
             errors.append(Finding("went wrong", fault.name, "".join(traceback.format_exception(error)[-3:])))
         finally:
@@ -99,6 +104,6 @@ async def one(environment: Environment, fault: Fault, seconds: float, seed: int)
         lasted = time.monotonic() - began
         outcome = await workload.finish()
         outcome.findings.extend(errors)
-        return row(fault.name, fault.what, fault.bound_s, injection, lasted, outcome)
+        return row(fault.name, fault.description, fault.bound_s, injection, lasted, outcome)
     finally:
         await workload.stop()

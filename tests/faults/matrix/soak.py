@@ -24,15 +24,15 @@ from confluent_kafka import KafkaException
 
 from deploy.local.data.options import Options
 from deploy.local.stack import Stack
-from tests.faults import field as works
+from tests.faults import actors
 from tests.faults.chaos import PROCESSES, Chaos
 from tests.faults.check_orders import ENDS, STATES
 from tests.faults.client import Client
 from tests.faults.history import History
-from tests.faults.load import Crowd
+from tests.faults.load import Buyers
 from tests.faults.market import SITES, Market, new_market, open_market
 from tests.faults.matrix import memory
-from tests.faults.observer import Observer, Seen
+from tests.faults.observer import ObservedRecord, Observer
 
 BATCH, SENDERS, HOLD_S = 20, 24, 6
 COLLECTED = 0.05
@@ -42,7 +42,7 @@ which is as much work for the house and none for its clients.
 ENDED_WITHIN_S = 120.0
 
 
-class Fold(Observer):
+class SequenceChecker(Observer):
     """Remembers of the log only what proves that nothing is lost: the number and state that each subject has come to,
     how many records came `twice`, and what is `wrong` with the numbers.
     """
@@ -54,48 +54,48 @@ class Fold(Observer):
         self.records, self.twice = 0, 0
         self.wrong: list[str] = []
 
-    def _keep(self, seen: Seen) -> None:
+    def _keep(self, record: ObservedRecord) -> None:
         self.records += 1
-        if not seen.seq:
+        if not record.seq:
             return
-        about = (seen.topic, seen.subject)
-        if seen.seq <= self.numbers[about]:
+        about = (record.topic, record.subject)
+        if record.seq <= self.numbers[about]:
             self.twice += 1
             return
-        if seen.seq != self.numbers[about] + 1:
-            self.wrong.append(f"{about}: {seen.seq} after {self.numbers[about]}")
-        self.numbers[about] = seen.seq
-        if seen.topic == "orders.order.v1" and seen.type in STATES:
-            self.states[seen.subject] = STATES[seen.type]
+        if record.seq != self.numbers[about] + 1:
+            self.wrong.append(f"{about}: {record.seq} after {self.numbers[about]}")
+        self.numbers[about] = record.seq
+        if record.topic == "orders.order.v1" and record.type in STATES:
+            self.states[record.subject] = STATES[record.type]
 
 
 @dataclass
 class Soak:
-    """One run. `accepted` are orders that were answered 201; `latest` is how late a batch left at most, in seconds."""
+    """One run. `accepted`: ids of orders answered 201; `max_lateness_s`: the longest delay of a batch."""
 
     market: Market
     client: Client
     chaos: Chaos
-    fold: Fold
+    sequences: SequenceChecker
     http: httpx2.AsyncClient
     token: str
     rng: Random
     accepted: set[str] = field(default_factory=set)
     answers: Counter[int] = field(default_factory=Counter)
-    latest: float = 0.0
+    max_lateness_s: float = 0.0
     memory: memory.Memory = field(default_factory=memory.Memory)
 
     async def go(self, seconds: float, rate: float, kill_every: float) -> None:
         """Returns when the time is over and every batch was answered."""
         began = time.monotonic()
-        crowd = Crowd(self.client, self.market, self.rng)
+        buyers = Buyers(self.client, self.market, self.rng)
         beside = [
             asyncio.create_task(task)
             for task in (
                 self._kill(kill_every),
                 self._watch(),
                 self._read(),
-                works.keep_point(self.client, crowd, 0, 1),
+                actors.run_pickup_point(self.client, buyers, 0, 1),
             )
         ]
         due = iter(self._due(began, seconds, rate))
@@ -116,7 +116,7 @@ class Soak:
     async def _sender(self, due: Iterator[float]) -> None:
         for at in due:
             await asyncio.sleep(max(0.0, at - time.monotonic()))  # pause: the rate
-            self.latest = max(self.latest, time.monotonic() - at)
+            self.max_lateness_s = max(self.max_lateness_s, time.monotonic() - at)
             await self._send([self._order() for _ in range(BATCH)])
 
     async def _send(self, orders: list[dict[str, Any]]) -> None:
@@ -158,13 +158,13 @@ class Soak:
 
     async def _watch(self) -> None:
         while True:
-            self.memory.look(self.chaos.pids())
+            self.memory.sample(self.chaos.pids())
             await asyncio.sleep(memory.EVERY_S)  # pause: a sample now and then
 
     async def _read(self) -> None:
         while True:
             with suppress(KafkaException):  # the broker is away
-                await asyncio.to_thread(self.fold.catch_up, 300)
+                await asyncio.to_thread(self.sequences.catch_up, 300)
             await asyncio.sleep(1)  # pause: a sip now and then
 
     async def _all_ended(self) -> None:
@@ -174,26 +174,26 @@ class Soak:
 
     def open(self) -> list[str]:
         """Accepted orders that have not ended, by the log."""
-        return [order for order in self.accepted if self.fold.states.get(order) not in ENDS]
+        return [order for order in self.accepted if self.sequences.states.get(order) not in ENDS]
 
 
 async def play(stack: Stack, seconds: float, rate: float, kill_every: float) -> Soak:
     """A whole run on a fresh stack."""
     found, market = stack.endpoints(), new_market()
     written = History(stack.data / "history.jsonl")
-    client, fold = Client(found, written), Fold(found["kafka"])
+    client, sequences = Client(found, written), SequenceChecker(found["kafka"])
     limits = httpx2.Limits(max_connections=SENDERS)
     http = httpx2.AsyncClient(base_url=found["http"]["orders"], timeout=20, limits=limits, trust_env=False)
     token = f"Bearer {found['tokens']['buyer']}"
     try:
         await open_market(client, market)
-        soak = Soak(market, client, Chaos(stack.data), fold, http, token, Random(1))
+        soak = Soak(market, client, Chaos(stack.data), sequences, http, token, Random(1))
         await soak.go(seconds, rate, kill_every)
         return soak
     finally:
         await http.aclose()
         await client.close()
-        fold.close()
+        sequences.close()
         written.close()
 
 
@@ -223,12 +223,12 @@ def main() -> int:
 
 def ok(soak: Soak) -> bool:
     """Whether it held."""
-    return bool(soak.accepted) and not soak.open() and not soak.fold.wrong and not soak.memory.grown()
+    return bool(soak.accepted) and not soak.open() and not soak.sequences.wrong and not soak.memory.growth()
 
 
 def report(soak: Soak, seconds: float) -> str:
     """The figures in Markdown."""
-    states = Counter(soak.fold.states[order] for order in soak.accepted if order in soak.fold.states)
+    states = Counter(soak.sequences.states[order] for order in soak.accepted if order in soak.sequences.states)
     slow_s, slow = soak.chaos.slowest
     facts = [
         f"{len(soak.accepted)} orders accepted in {seconds:.0f} s in all: {_each(states)}",
@@ -236,11 +236,12 @@ def report(soak: Soak, seconds: float) -> str:
         f"{len(soak.chaos.killed)} kills -9: {_each(Counter(soak.chaos.killed))}",
         f"{slow} was away longest, {slow_s:.1f} s",
         f"answers to lists of {BATCH}: {_each(soak.answers)} (0: the connection died)",
-        f"a list left {soak.latest:.1f} s late at most",
-        f"{soak.fold.records} records, {soak.fold.twice} twice; {len(soak.fold.wrong)} numbers missing or out of order",
+        f"a list left {soak.max_lateness_s:.1f} s late at most",
+        f"{soak.sequences.records} records, {soak.sequences.twice} duplicates; "
+        f"{len(soak.sequences.wrong)} numbers missing or out of order",
     ]
     lines = [f"# Soak: {'held' if ok(soak) else 'BROKEN'}", "", *(f"- {fact}" for fact in facts), ""]
-    return "\n".join([*lines, *soak.memory.table(), *soak.fold.wrong[:10], *soak.memory.grown()]) + "\n"
+    return "\n".join([*lines, *soak.memory.table(), *soak.sequences.wrong[:10], *soak.memory.growth()]) + "\n"
 
 
 def _each(counts: Counter[Any]) -> str:

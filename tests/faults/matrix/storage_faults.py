@@ -20,7 +20,7 @@ COMMIT = b"COMMIT;"
 
 async def broker_killed(injection: Injection) -> None:
     """F8: kill -9 five times and more, again as soon as everybody is at work."""
-    while injection.goes_on or injection.did["kill -9"] < 5:
+    while injection.is_active or injection.did["kill -9"] < 5:
         await injection.kill("kafka")
 
 
@@ -31,8 +31,8 @@ async def broker_paused(injection: Injection) -> None:
 
 async def backends_killed(injection: Injection) -> None:
     """F12: one backend is killed, so the server throws all sessions out and recovers."""
-    while injection.goes_on:
-        backends = [process for process in injection.postgres()[1:] if _serves(process)]
+    while injection.is_active:
+        backends = [process for process in injection.postgres_processes()[1:] if _serves(process)]
         if backends:
             with suppress(psutil.NoSuchProcess):
                 injection.rng.choice(backends).kill()
@@ -48,13 +48,13 @@ def _serves(process: psutil.Process) -> bool:
 
 async def server_killed(injection: Injection) -> None:
     """F13: the whole server is killed at the moment in which a COMMIT reaches it."""
-    while injection.goes_on:
+    while injection.is_active:
         await asyncio.sleep(injection.rng.uniform(1, 3))  # pause: work for a while
         pid = injection.pid("postgres")
         hit = _kill_at_commit(injection, pid)
         await asyncio.wait_for(hit.wait(), 30)
         injection.environment.network.change(Proxy.heal, "postgres")
-        await injection.environment.chaos.back("postgres", pid)
+        await injection.environment.chaos.wait_for_restart("postgres", pid)
         injection.did["kill -9 at COMMIT"] += 1
 
 
@@ -74,14 +74,14 @@ def _kill_at_commit(injection: Injection, pid: int) -> asyncio.Event:
 
 async def database_paused(injection: Injection) -> None:
     """F14: the server and its backends stand still."""
-    await injection.freeze(injection.postgres(), max(5.0, min(30.0, injection.seconds - 5)))
-    await injection.last()
+    await injection.freeze(injection.postgres_processes(), max(5.0, min(30.0, injection.seconds - 5)))
+    await injection.wait_until_over()
 
 
 async def replayed(injection: Injection) -> None:
     """F24: every group of every service begins at the first record again, under load."""
     chaos = injection.environment.chaos
     before = chaos.duplicates
-    while injection.goes_on:
+    while injection.is_active:
         injection.did["records again"] += await replay(injection)
     await eventually(lambda: chaos.duplicates > before, 30, "something is absorbed")

@@ -18,12 +18,12 @@ from tests.faults.matrix.run import run
 @pytest.mark.timeout(900)
 def test_nothing_is_lost_on_a_bad_network_with_broker_and_database_away():
     rows: list[Row] = []
-    books = run([SHORT], 0, seed=1, say=print, tell=rows.append)
+    books = run([SHORT], 0, seed=1, say=print, on_row=rows.append)
     (short,) = rows
     assert short.broken == {}
     assert short.ok, f"inconclusive: {report.line(short)}"
     assert books == []
-    assert {"replies eaten", "bad records", "2 MB refused", "backend kill -9", "kill -9 at COMMIT"} <= set(short.did)
+    assert {"replies dropped", "bad records", "2 MB refused", "backend kill -9", "kill -9 at COMMIT"} <= set(short.did)
     assert short.unknown > 0, "inconclusive: every outcome was known"
     assert short.absorbed + short.twice > 0, "inconclusive: nothing came twice"
 
@@ -40,7 +40,7 @@ def test_every_crash_point_of_the_services_has_its_fault(root: Path):
 
 def test_every_fault_aims_at_something_that_is_checked():
     for fault in FAULTS:
-        assert set(fault.aims.split()) <= set(INVARIANTS), fault.name
+        assert set(fault.targets.split()) <= set(INVARIANTS), fault.name
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ def test_a_report_keeps_what_was_not_run_again(tmp_path: Path):
     assert "Shorter than 30 s: 8." in text
 
 
-@pytest.mark.parametrize(("last", "grown"), [(101.0, False), (160.0, True)])
-def test_memory_that_grows_is_seen(last: float, grown: bool):
+@pytest.mark.parametrize(("last", "growth"), [(101.0, False), (160.0, True)])
+def test_memory_that_grows_is_seen(last: float, growth: bool):
     memory = Memory()
     for n in range(30):
         memory.add("orders.api", 60.0 * n, 40.0 if n < 10 else 100.0 if n < 20 else last)
-    assert bool(memory.grown()) is grown
+    assert bool(memory.growth()) is growth
     assert memory.table()[-1].startswith("| orders.api | 40 | 40 |")

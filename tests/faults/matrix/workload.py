@@ -10,15 +10,14 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from tests.faults import field as works
-from tests.faults import history
+from tests.faults import actors, history
 from tests.faults.checker import check
 from tests.faults.client import Client
 from tests.faults.evidence import Evidence, Finding
-from tests.faults.load import Crowd, Order
-from tests.faults.market import bring
+from tests.faults.load import Buyers, Order
+from tests.faults.market import receive_lots
 from tests.faults.matrix.environment import Environment
-from tests.faults.views import ended, look
+from tests.faults.views import all_orders_ended, read_views
 
 BUYERS, POINTS, WAVE_EVERY_S = 12, 1, 8.0
 EGGS = 150
@@ -26,19 +25,19 @@ ENDED_WITHIN_S = 60.0
 PROBES = 6
 
 
-class Stall(works.Till):
+class Stall(actors.StallTerminal):
     """A terminal for one shift; the next one goes on with what it has left."""
 
-    async def run(self, crowd: Crowd) -> None:
+    async def run(self, buyers: Buyers) -> None:
         """Sells and uploads until the shift ends; then closes its session."""
         self.device.record("open", {"float_fen": 1000})
-        while not crowd.closing:
+        while not buyers.closing:
             for _ in range(self.rng.choice([0, 0, 1, 2])):
                 self._sell()
             await self._sync()
             await asyncio.sleep(0.1)
-        self.device.record("close", {"last_seq": len(self.device.kept) + 1, "cash_fen": 0})
-        while self.device.sent < len(self.device.kept):
+        self.device.record("close", {"last_seq": len(self.device.recorded) + 1, "cash_fen": 0})
+        while self.device.sent < len(self.device.recorded):
             await self._sync()
 
 
@@ -66,9 +65,9 @@ class Workload:
         self.environment, self._name = environment, f"shift{environment.workloads}"
         self._path = environment.data / f"history-{environment.workloads}.jsonl"
         self.history = history.History(self._path)
-        self.client = Client(environment.outside, self.history)
+        self.client = Client(environment.client_endpoints, self.history)
         self.rng = Random(seed)
-        self.crowd = Crowd(self.client, environment.market, self.rng)
+        self.buyers = Buyers(self.client, environment.market, self.rng)
         self._records, self._twice, self._absorbed = (
             len(environment.observer.log),
             environment.twice,
@@ -78,26 +77,28 @@ class Workload:
 
     async def begin(self) -> None:
         """Sets everybody to work; there are new eggs."""
-        client, crowd, market = self.client, self.crowd, self.environment.market
-        await bring(client, market, {"eggs": EGGS}, self._name)
+        client, buyers, market = self.client, self.buyers, self.environment.market
+        await receive_lots(client, market, {"eggs": EGGS}, self._name)
         stalls = [self._stall(id, site) for id, site in market.terminals.items()]
-        riders = [works.Rider(client, market, Random(self.rng.random()), id) for id in market.couriers]
-        for rider in riders:
-            rider.device = works.Device(f"phone-{rider.courier}-{self._name}", market)
-        self._start("buyers", *(crowd.buyer() for _ in range(BUYERS)))
-        self._start("stalls", *(stall.run(crowd) for stall in stalls))
-        self._start("riders", *(rider.run(crowd) for rider in riders))
-        self._start("points", *(works.keep_point(client, crowd, n, POINTS) for n in range(POINTS)))
-        self._start("dispatcher", works.direct(client, crowd, WAVE_EVERY_S))
+        couriers = [actors.Courier(client, market, Random(self.rng.random()), id) for id in market.couriers]
+        for courier in couriers:
+            courier.device = actors.Device(f"phone-{courier.courier}-{self._name}", market)
+        self._start("buyers", *(buyers.buyer() for _ in range(BUYERS)))
+        self._start("stalls", *(stall.run(buyers) for stall in stalls))
+        self._start("riders", *(courier.run(buyers) for courier in couriers))
+        self._start("points", *(actors.run_pickup_point(client, buyers, n, POINTS) for n in range(POINTS)))
+        self._start("dispatcher", actors.run_dispatcher(client, buyers, WAVE_EVERY_S))
 
     def _stall(self, terminal: str, site: str) -> Stall:
-        left = self.environment.left[terminal]
-        stall = Stall(self.client, self.environment.market, Random(self.rng.random()), terminal, site, left=left)
-        stall.device = works.Device(f"device-{terminal}-{self._name}", self.environment.market)
+        remaining = self.environment.remaining[terminal]
+        stall = Stall(
+            self.client, self.environment.market, Random(self.rng.random()), terminal, site, remaining=remaining
+        )
+        stall.device = actors.Device(f"device-{terminal}-{self._name}", self.environment.market)
         return stall
 
-    def _start(self, who: str, *what: Coroutine[Any, Any, None]) -> None:
-        self._tasks[who] = [asyncio.create_task(one, name=who) for one in what]
+    def _start(self, who: str, *coroutines: Coroutine[Any, Any, None]) -> None:
+        self._tasks[who] = [asyncio.create_task(one, name=who) for one in coroutines]
 
     def check_actors(self) -> None:
         """Raises what made anybody stop."""
@@ -105,23 +106,23 @@ class Workload:
             if task.done():
                 task.result()
 
-    def joined(self, order: str, join: Mapping[str, Any]) -> None:
+    def record_join(self, order: str, join: Mapping[str, Any]) -> None:
         """A pledge to a group-buy became an order: it was accepted like any other."""
         body = {"order_id": order, **join}
-        deed = history.Deed(f"join-{order}", "place", order, Order(order, body).facts)
-        self.history.invoke(deed, 1, body)
-        self.history.ok(deed, 1, {"hash": ""})
+        operation = history.Operation(f"join-{order}", "place", order, Order(order, body).facts)
+        self.history.invoke(operation, 1, body)
+        self.history.ok(operation, 1, {"hash": ""})
 
     async def finish(self) -> Outcome:
         """No new business; returns when all is well, or as it is after a minute."""
         over = time.monotonic()
-        self.crowd.closing = True
+        self.buyers.closing = True
         caught_up_s = await self._probe() - over
         await asyncio.gather(*self._tasks["buyers"], *self._tasks["stalls"])
         while True:
             after = time.monotonic() - over
             self.check_actors()
-            if after > ENDED_WITHIN_S or await ended(self.client):
+            if after > ENDED_WITHIN_S or await all_orders_ended(self.client):
                 evidence = await self._evidence()
                 findings = await asyncio.to_thread(check, evidence)
                 if after > ENDED_WITHIN_S or not findings:
@@ -142,7 +143,7 @@ class Workload:
     async def _probe(self) -> float:
         """When orders that were placed now, behind everything that waits, had got their stock."""
         orders = [self._probe_order() for _ in range(PROBES)]
-        await asyncio.gather(*(self.crowd.place(order) for order in orders))
+        await asyncio.gather(*(self.buyers.place(order) for order in orders))
         for order in orders:
             state = "placed"
             while state == "placed":
@@ -166,10 +167,13 @@ class Workload:
 
     async def _evidence(self) -> Evidence:
         log = await asyncio.to_thread(self.environment.observer.catch_up)
-        ops = await asyncio.to_thread(history.read, self._path)
-        ours = [seen for seen in log if seen.subject not in self.environment.foreign]
+        entries = await asyncio.to_thread(history.read, self._path)
+        ours = [record for record in log if record.subject not in self.environment.ignored_subjects]
         return Evidence(
-            [*self.environment.ops, *ops], ours, await look(self.client), frozenset(self.environment.scarce)
+            [*self.environment.entries, *entries],
+            ours,
+            await read_views(self.client),
+            frozenset(self.environment.scarce),
         )
 
     async def stop(self) -> None:
@@ -180,4 +184,4 @@ class Workload:
         await asyncio.gather(*everybody, return_exceptions=True)
         await self.client.close()
         self.history.close()
-        self.environment.ops += history.read(self._path)
+        self.environment.entries += history.read(self._path)

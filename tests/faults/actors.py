@@ -10,15 +10,15 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from tests.faults.client import Answer, Ask, Client, Verdict, plain
-from tests.faults.history import Deed, Outcome
-from tests.faults.load import Crowd
-from tests.faults.market import KEEPS_S, LENT, Market, bring, give_back
+from tests.faults.client import Answer, Client, Request, Verdict, judge_all
+from tests.faults.history import Operation, Outcome
+from tests.faults.load import Buyers
+from tests.faults.market import LENT, PERSISTENT_S, Market, give_back, receive_lots
 
 Upload = dict[str, Any]
 DONE = {"applied", "repeated"}
-MOST = 100
-CART_S, CART = 8.0, {"eggs": 60}
+MAX_UPLOADS = 100
+RESTOCK_EVERY_S, RESTOCK = 8.0, {"eggs": 60}
 """How often a cart with more goods comes to each site, and what is on it."""
 
 
@@ -28,31 +28,31 @@ class Device:
 
     name: str
     market: Market
-    kept: list[Upload] = field(default_factory=list)
+    recorded: list[Upload] = field(default_factory=list)
     sent: int = 0
 
     def record(self, kind: str, body: Mapping[str, Any]) -> None:
         """Keeps a fact."""
-        self.kept.append(
+        self.recorded.append(
             {
                 "session": "s1",
-                "seq": len(self.kept) + 1,
+                "seq": len(self.recorded) + 1,
                 "recorded_at": self.market.now.isoformat(),
                 "kind": kind,
                 "body": dict(body),
             }
         )
 
-    def pick(self, rng: Random) -> list[Upload]:
+    def choose_uploads(self, rng: Random) -> list[Upload]:
         """What to send: everything new, or a piece of it, with some that was sent before, in any order."""
-        fresh = self.kept[self.sent : self.sent + MOST]
-        old = rng.sample(self.kept[: self.sent], min(self.sent, rng.choice([0, 2, 10])))
+        fresh = self.recorded[self.sent : self.sent + MAX_UPLOADS]
+        old = rng.sample(self.recorded[: self.sent], min(self.sent, rng.choice([0, 2, 10])))
         self.sent += len(fresh)
         return rng.sample(fresh + old, len(fresh) + len(old))
 
 
 @dataclass
-class Till:
+class StallTerminal:
     """A stall's terminal: it sells what it was lent, whether it has a network or not."""
 
     client: Client
@@ -61,39 +61,39 @@ class Till:
     terminal: str
     site: str
     device: Device = field(init=False)
-    left: dict[str, int] = field(default_factory=lambda: dict(LENT))
+    remaining: dict[str, int] = field(default_factory=lambda: dict(LENT))
     _sales: list[tuple[str, str, int]] = field(default_factory=list)
     _count: int = 0
 
     def __post_init__(self) -> None:
         self.device = Device(f"device-{self.terminal}", self.market)
 
-    async def run(self, crowd: Crowd) -> None:
+    async def run(self, buyers: Buyers) -> None:
         """Sells and uploads until the market closes; then closes the session and gives back what is left."""
         self.device.record("open", {"float_fen": 1000})
-        while not crowd.closing:
+        while not buyers.closing:
             for _ in range(self.rng.choice([0, 0, 1, 2])):
                 self._sell()
             await self._sync()
-        self.device.record("close", {"last_seq": len(self.device.kept) + 1, "cash_fen": 0})
-        while self.device.sent < len(self.device.kept):
+        self.device.record("close", {"last_seq": len(self.device.recorded) + 1, "cash_fen": 0})
+        while self.device.sent < len(self.device.recorded):
             await self._sync()
-        for item, left in self.left.items():
+        for item, remaining in self.remaining.items():
             answer = await self.client.send(
-                give_back(self.market, self.terminal, self.site, item, left), patience=KEEPS_S
+                give_back(self.market, self.terminal, self.site, item, remaining), retry_s=PERSISTENT_S
             )
             assert answer.ok, answer
 
     def _sell(self) -> None:
         if self._sales and self.rng.random() < 0.1:
             sale, item, quantity = self._sales.pop(self.rng.randrange(len(self._sales)))
-            self.left[item] += quantity
+            self.remaining[item] += quantity
             self.device.record("void", {"sale": sale})
             return
-        item, quantity = self.rng.choice(list(self.left)), self.rng.randint(1, 3)
-        if self.left[item] < quantity:
+        item, quantity = self.rng.choice(list(self.remaining)), self.rng.randint(1, 3)
+        if self.remaining[item] < quantity:
             return
-        self.left[item] -= quantity
+        self.remaining[item] -= quantity
         sale = str(UUID(int=self.rng.getrandbits(128), version=4))
         self._sales.append((sale, item, quantity))
         line = {"item": item, "quantity": quantity, "amount_fen": quantity * 250}
@@ -101,24 +101,24 @@ class Till:
 
     async def _sync(self) -> None:
         self._count += 1
-        uploads = self.device.pick(self.rng)
+        uploads = self.device.choose_uploads(self.rng)
         facts = [
             {"seq": u["seq"], "kind": u["kind"], "lines": [[one["item"], one["quantity"]]
              for one in u["body"].get("lines", ())]}
             for u in uploads
         ]  # fmt: skip
         data = {"device": self.device.name, "session": "s1", "uploads": facts}
-        deed = Deed(f"stall-{self.terminal}-{self._count}", "stall", self.terminal, data)
+        operation = Operation(f"stall-{self.terminal}-{self._count}", "stall", self.terminal, data)
         body = {"device": self.device.name, "market_day": self.market.day, "uploads": uploads}
-        ask = Ask("terminal", "orders", "POST", f"/v1/terminals/{self.terminal}/sync", body)
-        answer = await self.client.send(ask, [deed], patience=KEEPS_S)
+        request = Request("terminal", "orders", "POST", f"/v1/terminals/{self.terminal}/sync", body)
+        answer = await self.client.send(request, [operation], retry_s=PERSISTENT_S)
         assert answer.ok, answer
         wrong = [one for one in answer.body["uploads"] if one["answer"] not in DONE]
         assert not wrong, wrong
 
 
 @dataclass
-class Rider:
+class Courier:
     """A courier: loads what the route says and hands it over, or brings it back."""
 
     client: Client
@@ -132,19 +132,19 @@ class Rider:
     def __post_init__(self) -> None:
         self.device = Device(f"phone-{self.courier}", self.market)
 
-    async def run(self, crowd: Crowd) -> None:
+    async def run(self, buyers: Buyers) -> None:
         """Until it is cancelled."""
         while True:
             page = await self.client.get("courier", "dispatch", f"/v1/couriers/{self.courier}/route")
             stops = [stop for stop in (page or {"stops": []})["stops"] if stop["job"] not in self._seen]
             for stop in stops:
-                await self._stop(crowd, stop)
+                await self._stop(buyers, stop)
             await self._sync()
-            if crowd.closing and not stops:
+            if buyers.closing and not stops:
                 await asyncio.sleep(0.2)
 
-    async def _stop(self, crowd: Crowd, stop: Mapping[str, Any]) -> None:
-        known = crowd.taken.get(stop["order"])
+    async def _stop(self, buyers: Buyers, stop: Mapping[str, Any]) -> None:
+        known = buyers.accepted.get(stop["order"])
         code = known.code if known else (await self._order(stop["order"]))["code"]
         self._seen.add(stop["job"])
         job = {"job": stop["job"], "epoch": stop["epoch"]}
@@ -164,33 +164,33 @@ class Rider:
     async def _sync(self) -> None:
         self._count += 1
         # A phone sends in order: a later report implies the earlier ones.
-        uploads = sorted(self.device.pick(self.rng), key=lambda upload: upload["seq"])
+        uploads = sorted(self.device.choose_uploads(self.rng), key=lambda upload: upload["seq"])
         data = {"uploads": [[u["seq"], u["kind"], u["body"]["job"]] for u in uploads]}
-        deed = Deed(f"courier-{self.courier}-{self._count}", "courier", self.courier, data)
+        operation = Operation(f"courier-{self.courier}-{self._count}", "courier", self.courier, data)
         body = {"device": self.device.name, "uploads": uploads}
-        ask = Ask("courier", "dispatch", "POST", f"/v1/couriers/{self.courier}/sync", body)
-        answer = await self.client.send(ask, [deed], _taken, patience=KEEPS_S)
+        request = Request("courier", "dispatch", "POST", f"/v1/couriers/{self.courier}/sync", body)
+        answer = await self.client.send(request, [operation], judge_sync, retry_s=PERSISTENT_S)
         assert answer.ok, answer
 
 
-def _taken(deeds: Sequence[Deed], answer: Answer) -> list[Verdict]:
+def judge_sync(operations: Sequence[Operation], answer: Answer) -> list[Verdict]:
     """A sync is done when every report in it was."""
     if answer.ok and (wrong := [one for one in answer.body["uploads"] if one["answer"] not in DONE]):
         return [(Outcome.FAIL, {"why": str(wrong[0])})]
-    return plain(deeds, answer)
+    return judge_all(operations, answer)
 
 
-async def drive_cart(client: Client, market: Market, crowd: Crowd) -> None:
+async def restock(client: Client, market: Market, buyers: Buyers) -> None:
     """Brings more goods now and then, until the market closes."""
     count, last = 0, time.monotonic()
-    while not crowd.closing:
-        if time.monotonic() - last > CART_S:
+    while not buyers.closing:
+        if time.monotonic() - last > RESTOCK_EVERY_S:
             count, last = count + 1, time.monotonic()
-            await bring(client, market, CART, f"cart-{count}")
+            await receive_lots(client, market, RESTOCK, f"cart-{count}")
         await asyncio.sleep(0.1)
 
 
-async def keep_point(client: Client, crowd: Crowd, number: int, of: int) -> None:
+async def run_pickup_point(client: Client, buyers: Buyers, number: int, of: int) -> None:
     """A pickup point's leader: sets out what is reserved and hands it over, until cancelled."""
     while True:
         found: list[str] = []
@@ -199,21 +199,23 @@ async def keep_point(client: Client, crowd: Crowd, number: int, of: int) -> None
             found += [row["order_id"] for row in (page or {"items": []})["items"] if row["fulfilment"] == "pickup"]
         mine = [order for order in found if UUID(order).int % of == number]
         for n in range(0, len(mine), 4):
-            await asyncio.gather(*(_hand_over(client, crowd, order) for order in mine[n : n + 4]))
+            await asyncio.gather(*(_hand_over(client, buyers, order) for order in mine[n : n + 4]))
         if not mine:
             await asyncio.sleep(0.3)
 
 
-async def _hand_over(client: Client, crowd: Crowd, order: str) -> None:
-    known = crowd.taken.get(order)
+async def _hand_over(client: Client, buyers: Buyers, order: str) -> None:
+    known = buyers.accepted.get(order)
     code = known.code if known else (await client.get("buyer", "orders", f"/v1/orders/{order}"))["code"]
     path = f"/v1/orders/{order}"
-    await client.send(Ask("leader", "orders", "POST", f"{path}:ready"), [Deed(f"ready-{order}", "ready", order)])
-    ask = Ask("buyer", "orders", "POST", f"{path}:collect", {"code": code})
-    await client.send(ask, [Deed(f"collect-{order}", "collect", order)])
+    await client.send(
+        Request("leader", "orders", "POST", f"{path}:ready"), [Operation(f"ready-{order}", "ready", order)]
+    )
+    request = Request("buyer", "orders", "POST", f"{path}:collect", {"code": code})
+    await client.send(request, [Operation(f"collect-{order}", "collect", order)])
 
 
-async def direct(client: Client, crowd: Crowd, every_s: float) -> None:
+async def run_dispatcher(client: Client, buyers: Buyers, every_s: float) -> None:
     """The dispatcher: now and then cuts the next wave that has jobs, and hands planned routes out; until cancelled."""
     last = time.monotonic()
     while True:
@@ -221,12 +223,12 @@ async def direct(client: Client, crowd: Crowd, every_s: float) -> None:
         waves = (page or {"waves": []})["waves"]
         for wave in waves:
             if wave["state"] == "planned":
-                await client.send(Ask("operator", "dispatch", "POST", f"/v1/waves/{wave['wave']}:release"))
+                await client.send(Request("operator", "dispatch", "POST", f"/v1/waves/{wave['wave']}:release"))
         # The desk plans one wave after another: what comes meanwhile goes together with the next.
         busy = any(wave["state"] == "cut" for wave in waves)
-        due = not busy and time.monotonic() - last > (2 if crowd.closing else every_s)
+        due = not busy and time.monotonic() - last > (2 if buyers.closing else every_s)
         waiting = next((wave for wave in waves if wave["state"] == "open" and any(wave["jobs"].values())), None)
         if due and waiting:
             last = time.monotonic()
-            await client.send(Ask("operator", "dispatch", "POST", f"/v1/waves/{waiting['wave']}:cut"))
+            await client.send(Request("operator", "dispatch", "POST", f"/v1/waves/{waiting['wave']}:cut"))
         await asyncio.sleep(0.3)
