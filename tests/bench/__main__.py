@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import consumer_bench, footprint_bench, orders_bench, relay_bench, report
+from tests.bench import consumer_bench, counting, footprint_bench, orders_bench, relay_bench, report
 from tests.bench.runs import Effort
 from tests.bench.score import Line
 from tests.bench.world import World, world
@@ -28,6 +28,7 @@ BENCHES: dict[str, Bench] = {
     "reserve": consumer_bench.reserve,
     "catch-up": consumer_bench.catch_up,
     "footprint": footprint_bench.footprint,
+    "counts": counting.counts,
 }
 
 

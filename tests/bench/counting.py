@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -31,6 +32,9 @@ from services.orders.commands.place_orders import Intake
 from services.orders.repository.catalog import CatalogCache
 from tests.bench import market
 from tests.bench.halfday_variant import catalogued, stocked
+from tests.bench.runs import Effort
+from tests.bench.score import Line, Rule, line
+from tests.bench.world import World
 from tests.stack import TestStack
 
 
@@ -123,6 +127,16 @@ async def thousand(stack: TestStack, prefix: str, orders: int = 1000) -> dict[st
         states = await buying.context.pool.fetch("select state, count(*) from orders group by state")
         assert [tuple(row) for row in states] == [("reserved", orders)]
     return counts
+
+
+async def counts(world: World, _effort: Effort) -> list[Line]:
+    """The count gate's figures, without a peer."""
+    prefix = f"counts{secrets.token_hex(2)}."
+    await asyncio.to_thread(world.stack.topics, prefix)
+    found = await thousand(world.stack, prefix)
+    return [
+        line("counts", "1 000 orders", name, [count], [0.0], "", Rule.REPORTED, None) for name, count in found.items()
+    ]
 
 
 async def _place(context: Context, orders: int) -> None:
