@@ -22,7 +22,8 @@ from services.inventory.domain.reservation import Reservation, ReservationDecisi
 from services.inventory.domain.sale import Sale
 from services.inventory.repository.load_set import EXPIRE, expiry_of
 from services.inventory.repository.stock import StockRepository
-from services.kit.transaction.message import DeadlineReached, Message, Unprocessable
+from services.kit.errors import Unprocessable
+from services.kit.transaction.message import DeadlineReached, Message
 
 
 def on_reserve(book: StockRepository, message: Message[ReserveStock]) -> None:

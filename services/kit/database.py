@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 from asyncpg.protocol import protocol
 
+from services.kit.errors import MigrationFailed
 from services.kit.settings import Settings
 
 # The driver asks of each value in an array whether it is an array itself, by an abstract class, which takes longer than
@@ -50,10 +51,6 @@ _TRANSIENT_CODES = {
     "25P03",  # idle_in_transaction_session_timeout
     "25006",  # read only: a standby that is about to be promoted
 }
-
-
-class MigrationFailed(RuntimeError):
-    """A migration did not apply; the text is what the migration tool said."""
 
 
 async def connect_pool(settings: Settings, *, max_size: int = 10) -> asyncpg.Pool[asyncpg.Record]:

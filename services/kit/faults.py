@@ -17,9 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-
-class InjectedFault(RuntimeError):
-    """Raised on purpose at a crash point."""
+from services.kit.errors import InjectedFault
 
 
 @dataclass

@@ -13,7 +13,7 @@ import uuid_utils
 from asyncpg.pgproto.pgproto import UUID as QuickUUID
 from pydantic import AfterValidator, BeforeValidator
 
-from services.kit.http import problems
+from services.kit.errors import UnusableId
 
 
 class Namespace:
@@ -59,10 +59,11 @@ def new_id() -> UUID:
 
 
 def id_of_request(key: str | None, own: UUID | None) -> UUID:
-    """The id of what a request makes: its own, else what its Idempotency-Key stands for, else a new one.
+    """Return the id of what a request creates: its own, else the one that its Idempotency-Key stands for, else a new
+    one.
 
-    A key that is a UUID or ULID is the id itself. Raises a 422 problem where the key and the own id differ, and for
-    the nil and the max UUID, which stand for no id.
+    A key that is a UUID or ULID is the id itself. Raises `UnusableId`, over HTTP a 422, where the key and the own id
+    differ, and for the nil and the max UUID.
     """
     if key is None:
         return _some(own or new_id())
@@ -72,11 +73,11 @@ def id_of_request(key: str | None, own: UUID | None) -> UUID:
     except ValueError:
         named = _KEYS.id(key)
     if own is not None and own != named:
-        raise problems.unprocessable("", "the Idempotency-Key differs from the id in the body, which is the key")
+        raise UnusableId("the Idempotency-Key differs from the id in the body, which is the key")
     return _some(named)
 
 
 def _some(id: UUID) -> UUID:
     if id.int in _NO_IDS:
-        raise problems.unprocessable("", f"{id} stands for no id: make a UUIDv7 or ULID, or leave the id out")
+        raise UnusableId(f"{id} is reserved and can't be an id: send a UUIDv7 or ULID, or leave the id out")
     return id

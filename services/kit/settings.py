@@ -9,9 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-
-class UnusableSettings(ValueError):
-    """The environment doesn't make settings; the text names each variable and what is wrong with it."""
+from services.kit.errors import UnusableSettings
 
 
 class Settings(BaseSettings):

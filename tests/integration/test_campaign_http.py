@@ -13,9 +13,9 @@ import httpx2
 import pytest
 
 from contracts.events.campaign import CampaignCut, CampaignOpened, JoinAccepted, JoinRefunded
+from services.kit.errors import CommitUnknown
 from services.kit.process.api import create_api
 from services.kit.transaction import unit_of_work
-from services.kit.transaction.unit_of_work import CommitUnknown
 from services.orders.app import SERVICE
 from tests.integration.campaign_world import CLOSES, a_campaign, a_join, open_one
 from tests.integration.orders_world import Orders, an_order, at, open_orders

@@ -10,7 +10,7 @@ from faststream.middlewares import AckPolicy
 from services.kit.consumer import processor as kit_handling
 from services.kit.consumer import subscription as kit_consumer
 from services.kit.consumer.subscription import Processor, Subscription
-from services.kit.transaction.message import Transient
+from services.kit.errors import Transient
 from tests.integration.probe import service
 from tests.integration.probe.service import IN, Add, Echo, Noise
 from tests.integration.probe.world import World, broken, record

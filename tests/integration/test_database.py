@@ -8,7 +8,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.kit.database import KIT_MIGRATIONS, MigrationFailed, connect, lock_rows, migrate
+from services.kit.database import KIT_MIGRATIONS, connect, lock_rows, migrate
+from services.kit.errors import MigrationFailed
 from services.kit.settings import Settings
 
 pytestmark = pytest.mark.stack

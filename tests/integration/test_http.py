@@ -13,15 +13,15 @@ from fastapi import APIRouter, Depends
 
 from services.kit.clock import Clock
 from services.kit.context import Context
+from services.kit.errors import CommitUnknown, Overloaded
 from services.kit.http.body import Body
 from services.kit.http.dependencies import IdempotencyKey, require
-from services.kit.http.group_commit import Overloaded
 from services.kit.http.health import Readiness
 from services.kit.process import readiness
 from services.kit.process.api import create_api
 from services.kit.process.service import Service
 from services.kit.settings import Settings
-from services.kit.transaction.unit_of_work import CORRELATION, TRACEPARENT, CommitUnknown
+from services.kit.transaction.unit_of_work import CORRELATION, TRACEPARENT
 from tests.integration.probe.service import MIGRATIONS, MODELS, ProbeBook, on_due, subscription
 
 ROLES = ("operator", "buyer")

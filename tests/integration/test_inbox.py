@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 
 from services.kit.consumer.subscription import Processor
-from services.kit.faults import InjectedFault, armed
+from services.kit.errors import CommitUnknown, InjectedFault
+from services.kit.faults import armed
 from services.kit.process import runtime
 from services.kit.transaction import inbox, unit_of_work
-from services.kit.transaction.unit_of_work import CommitUnknown
 from tests.integration.probe.service import Add, Noise
 from tests.integration.probe.world import World, broken, record
 from tests.stack import eventually

@@ -10,9 +10,9 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from services.kit.errors import CommitUnknown
 from services.kit.process.api import create_api
 from services.kit.transaction import unit_of_work
-from services.kit.transaction.unit_of_work import CommitUnknown
 from services.orders.app import SERVICE
 from tests.integration.orders_world import Orders, an_order, open_orders
 from tests.stack import TestStack

@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 from services.kit.database import connect
+from services.kit.errors import TooLarge
 from services.kit.transaction import outbox
 from tests.integration.probe.service import IN, OUT, Add, Echo
 from tests.integration.probe.world import World, header, lock_accounts, record
@@ -51,7 +52,7 @@ async def test_numbers_per_subject_and_topic_have_no_holes_under_concurrency(wor
 
 
 async def test_a_too_large_event_is_refused_where_it_is_made(world: World):
-    with pytest.raises(outbox.TooLarge, match="limit"):
+    with pytest.raises(TooLarge, match="limit"):
         await world.add(Add(account="a", n=1, pad="x" * 1_000_000))
     assert await world.count("outbox") == 0
     assert await world.count("account") == 0

@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.kit.errors import NotReady
 from services.kit.http.health import CheckResult, Readiness
 from services.kit.process import readiness
 from tests.integration.probe.service import Add
@@ -41,6 +42,6 @@ async def test_readiness_sees_the_real_broker_and_the_backlog(world: World) -> N
     is_ready, found = await state.report()
     assert not is_ready
     assert float(found["outbox"].detail) > 59
-    with pytest.raises(readiness.NotReady, match=r"no\.such\.v1: UnknownTopic"):
+    with pytest.raises(NotReady, match=r"no\.such\.v1: UnknownTopic"):
         await readiness.Kafka(here.settings, ["no.such.v1"]).require()
     await kafka.close()

@@ -10,7 +10,8 @@ from typing import Any, Self
 from zlib import crc32
 
 from contracts.topics import BY_NAME
-from services.kit.relay.publisher import Acked, PublishFailed
+from services.kit.errors import PublishFailed
+from services.kit.relay.publisher import Acked
 from services.kit.transaction.message import Record
 from services.kit.transaction.outbox import Row
 from tests.simulation.scheduler import Killed, Scheduler, pause

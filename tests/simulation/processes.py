@@ -10,10 +10,11 @@ from services.kit.clock import Clock
 from services.kit.consumer.subscription import Processor
 from services.kit.context import Context
 from services.kit.database import is_transient
+from services.kit.errors import Transient
 from services.kit.process.service import Service
 from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
-from services.kit.transaction.message import Record, Transient
+from services.kit.transaction.message import Record
 from tests.simulation.log import Log
 from tests.simulation.memory import Reader
 from tests.simulation.scheduler import Killed, Scheduler, Task, Then, pause

@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from services.kit.database import is_transient
-from services.kit.transaction.unit_of_work import CommitUnknown
+from services.kit.errors import CommitUnknown
 
 TRANSIENT = [
     asyncpg.DeadlockDetectedError("x"),

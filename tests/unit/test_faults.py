@@ -9,6 +9,7 @@ import time
 import pytest
 
 from services.kit import faults
+from services.kit.errors import InjectedFault
 
 
 def run(spec: str, code: str) -> subprocess.CompletedProcess[str]:
@@ -36,7 +37,7 @@ def test_other_points_are_not_touched() -> None:
 def test_raise_acts_once() -> None:
     with faults.armed("a:raise@2"):
         assert faults.point("a") is False
-        with pytest.raises(faults.InjectedFault, match="a"):
+        with pytest.raises(InjectedFault, match="a"):
             faults.point("a")
         assert faults.point("a") is False
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kit.http.group_commit import GroupCommit, Overloaded
-from services.kit.transaction.unit_of_work import CommitUnknown
+from services.kit.errors import CommitUnknown, Overloaded
+from services.kit.http.group_commit import GroupCommit
 
 Run = Callable[[list[int]], Awaitable[list[int]]]
 

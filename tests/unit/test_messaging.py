@@ -19,7 +19,7 @@ from services.kit.consumer.subscription import Processor, Subscription
 from services.kit.kafka import Sparse
 from services.kit.relay import publisher
 from services.kit.transaction.message import Message, Record
-from services.kit.transaction.unit_of_work import CORRELATION, UnitOfWork
+from services.kit.transaction.unit_of_work import CORRELATION, Origin, UnitOfWork
 from tests.integration.probe.service import OUT, Echo
 
 NOW = datetime(2026, 5, 1, 6, tzinfo=UTC)
@@ -69,6 +69,17 @@ def test_an_event_names_its_cause_and_its_request():
     headers = next(iter(unit._rows.values())).headers
     assert (headers["ce_correlationid"], headers["ce_source"]) == ("request-7", "probe")
     assert "ce_causationid" not in headers
+
+
+def test_the_origin_of_an_event_can_be_given_as_a_value():
+    unit, parent = uow("probe.api"), "00-4-5-06"
+    for n in range(2):
+        unit.emit(Echo(account=f"a{n}", n=n), origin=Origin(f"request-{n}", parent if n else None))
+    sent = [(row.headers["ce_correlationid"], row.headers.get("traceparent")) for row in unit._rows.values()]
+    assert sent == [("request-0", None), ("request-1", parent)]
+    caused = uow(cause=uuid4())
+    caused.emit(Echo(account="a", n=1), origin=Origin("request-9", None))
+    assert next(iter(caused._rows.values())).headers["ce_correlationid"] == "c1"
 
 
 def test_the_time_of_a_transaction_stands_still_unless_it_is_read_anew():

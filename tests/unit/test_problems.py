@@ -7,11 +7,9 @@ import orjson
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
+from services.kit.errors import CommitUnknown, Overloaded, TooLarge
 from services.kit.http import problems
 from services.kit.http.body import Body
-from services.kit.http.group_commit import Overloaded
-from services.kit.transaction.outbox import TooLarge
-from services.kit.transaction.unit_of_work import CommitUnknown
 
 
 def test_a_problem_has_all_members() -> None:

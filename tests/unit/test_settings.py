@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from services.kit.settings import Settings, UnusableSettings
+from services.kit.errors import UnusableSettings
+from services.kit.settings import Settings
 
 
 @pytest.fixture

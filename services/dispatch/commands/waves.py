@@ -18,7 +18,7 @@ from services.dispatch.planning.problem import MOST
 from services.dispatch.planning.replanning.keep_plan import served
 from services.dispatch.repository import WaveRepository
 from services.dispatch.repository.problem_rows import too_much
-from services.kit.transaction.message import Unprocessable
+from services.kit.errors import Unprocessable
 
 CUTOFF = "cutoff"  # kind of the deadline that cuts a wave
 

@@ -16,10 +16,11 @@ from services.kit.clock import Clock
 from services.kit.consumer import dead_letters
 from services.kit.consumer.delivery import Delivery, reason
 from services.kit.database import is_transient
+from services.kit.errors import Transient, Unprocessable
 from services.kit.faults import point
 from services.kit.telemetry import tracing
 from services.kit.telemetry.metrics import BATCH_SECONDS, HANDLED, LAST_BATCH
-from services.kit.transaction.message import Message, Record, Transient, Unprocessable
+from services.kit.transaction.message import Message, Record
 from services.kit.transaction.unit_of_work import Pool, UnitOfWork, begin
 
 BUDGET_S = 20.0
@@ -155,10 +156,9 @@ class BatchProcessor(ABC):
     async def _run(self, uow: UnitOfWork, book: Repository, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
             if delivery.handler and delivery.message:
-                uow.cause = delivery.message
-                uow.spans.parent_of(delivery.message)  # its span begins here, also when it causes nothing
+                uow.handle(delivery.message)
                 delivery.handler(book, delivery.message)
-        uow.cause = None
+        uow.handle(None)
         await book.save()
 
     async def redrive(self, scope: str) -> Redriven:

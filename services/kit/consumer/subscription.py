@@ -17,12 +17,13 @@ from contracts.envelope import Envelope, Event, Unreadable, read_envelope
 from services.kit.clock import Clock
 from services.kit.consumer.delivery import SCOPE_LIMIT, Delivery, Handler, clean, is_compacted, reason, unreadable
 from services.kit.consumer.processor import BatchProcessor, Repository
+from services.kit.errors import Transient
 from services.kit.faults import point
 from services.kit.ids import quick
 from services.kit.settings import Settings
 from services.kit.telemetry.metrics import DUPLICATES, UNKNOWN
 from services.kit.transaction import inbox
-from services.kit.transaction.message import ERASED, DeadlineReached, Erased, Message, Record, Transient
+from services.kit.transaction.message import ERASED, DeadlineReached, Erased, Message, Record
 from services.kit.transaction.unit_of_work import Pool, UnitOfWork
 
 MAX_RECORDS = 500

@@ -15,11 +15,12 @@ from services.kit.clock import Clock
 from services.kit.consumer.delivery import Delivery, Handler
 from services.kit.consumer.processor import BatchProcessor, Repository
 from services.kit.database import is_transient
+from services.kit.errors import Transient
 from services.kit.faults import point
 from services.kit.ids import Namespace
 from services.kit.telemetry.metrics import FIRED
 from services.kit.transaction import deadlines
-from services.kit.transaction.message import DEADLINE_REACHED, DeadlineReached, Message, Record, Transient
+from services.kit.transaction.message import DEADLINE_REACHED, DeadlineReached, Message, Record
 from services.kit.transaction.unit_of_work import Pool, UnitOfWork
 
 POLL_S = 0.1

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
 from services.kit.database import is_transient
+from services.kit.errors import Overloaded
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -16,10 +17,6 @@ _Waiter = tuple[T, asyncio.Future[R]]
 _BESIDE = -1
 REMEMBERED = 1_000
 """Failed items that are known by name; the oldest are forgotten first."""
-
-
-class Overloaded(Exception):
-    """Too many items wait already; nothing was begun for this one, so it may be repeated later."""
 
 
 class GroupCommit(Generic[T, R]):

@@ -15,9 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from services.kit.database import is_transient
-from services.kit.http.group_commit import Overloaded
+from services.kit.errors import Overloaded, TooLarge, UnusableId
 from services.kit.telemetry.sampling import Repeats, is_told, kind_of
-from services.kit.transaction.outbox import TooLarge
 
 _log = structlog.get_logger("halfday.http")
 _failures = Repeats()
@@ -119,7 +118,7 @@ def install(app: FastAPI) -> None:
     """The errors that routes are expected to raise become problem documents; `http.Unforeseen` answers the others."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    for kind in (Problem, Overloaded, TooLarge, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    for kind in (Problem, Overloaded, TooLarge, UnusableId, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         app.add_exception_handler(kind, _failed)
 
 
@@ -199,6 +198,8 @@ def of(error: Exception) -> Problem:
         return error
     if isinstance(error, Overloaded):
         return Problem(429, "too-many", "Too many requests", str(error), headers={"Retry-After": "1"})
+    if isinstance(error, UnusableId):
+        return unprocessable("", str(error))
     if isinstance(error, TooLarge):
         return Problem(413, "too-large", "Too large", str(error))
     if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):

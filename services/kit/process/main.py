@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from services.kit.errors import UnusableSettings
 from services.kit.process.runtime import Runtime
 from services.kit.process.service import Service
-from services.kit.settings import Settings, UnusableSettings
+from services.kit.settings import Settings
 from services.kit.telemetry.logs import configure_logging
 
 STOP_SECONDS = 9.0

@@ -13,6 +13,7 @@ from aiokafka.errors import for_code
 from contracts.topics import TOPICS
 from services.kit.consumer import dead_letters
 from services.kit.context import Context
+from services.kit.errors import NotReady
 from services.kit.http.health import Check, CheckResult
 from services.kit.kafka import UNREACHABLE, quiet
 from services.kit.process.service import Service
@@ -22,10 +23,6 @@ from services.kit.transaction import outbox
 
 STUCK_SECONDS = 30.0
 """An outbox row that is older than this means that the relay does not get through."""
-
-
-class NotReady(RuntimeError):
-    """Kafka can't be used yet; the text says why."""
 
 
 class Kafka:

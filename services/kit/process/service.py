@@ -90,7 +90,7 @@ class Service:
 async def boot(service: Service, settings: Settings) -> Context:
     """Return a context with an open pool and a migrated database, however long PostgreSQL takes to start.
 
-    Safe to repeat and from several processes at once. Raises `database.MigrationFailed`.
+    Safe to repeat and from several processes at once. Raises `MigrationFailed`.
     """
     pool = await wait_for("PostgreSQL", lambda: database.connect_pool(settings))
     await database.migrate(settings, [database.KIT_MIGRATIONS, service.migrations])

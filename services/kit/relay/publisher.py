@@ -12,6 +12,7 @@ from typing import Any, Self
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
 from aiokafka.partitioner import murmur2
 
+from services.kit.errors import PublishFailed
 from services.kit.faults import point
 from services.kit.kafka import UNREACHABLE, make_producer
 from services.kit.settings import Settings
@@ -20,19 +21,6 @@ from services.kit.transaction.outbox import Row
 START_S, SEND_S, STOP_S = 10.0, 10.0, 3.0
 Acked = tuple[int, int, int]
 """(row id, partition, offset)"""
-
-
-class PublishFailed(Exception):
-    """Not every row was acknowledged in time; `acked` are those that were. The rest may or may not stand in the log.
-
-    The publisher is of no more use: after a failed batch its partition answers out of sequence for ever
-    (https://github.com/aio-libs/aiokafka/issues/1017).
-    """
-
-    def __init__(self, text: str, acked: Sequence[Acked] = (), *, too_large: bool = False) -> None:
-        super().__init__(text)
-        self.acked = list(acked)
-        self.too_large = too_large
 
 
 class Publisher:

@@ -15,8 +15,9 @@ from services.kit.clock import Clock
 from services.kit.consumer import dead_letters
 from services.kit.consumer.delivery import Delivery
 from services.kit.database import connect
+from services.kit.errors import PublishFailed
 from services.kit.faults import point
-from services.kit.relay.publisher import Acked, Publisher, PublishFailed
+from services.kit.relay.publisher import Acked, Publisher
 from services.kit.settings import Settings
 from services.kit.telemetry import tracing
 from services.kit.telemetry.metrics import RELAY_LAG, RELAY_RESTARTS, RELAYED
@@ -134,7 +135,8 @@ class Relay:
         point("relay.after_send")
         RELAYED.inc(len(acked))
         RELAY_LAG.set(rows[0].waited_s)
-        tracing.get().published(rows, read_at)
+        sent = ((row.topic, row.event_id, row.headers.get("traceparent"), row.waited_s) for row in rows)
+        tracing.get().published(sent, read_at)
         return acked
 
     async def _single_out(self, conn: outbox.Connection, rows: Sequence[outbox.Row]) -> None:

@@ -1,4 +1,4 @@
-"""The spans themselves, by OpenTelemetry's SDK; imported only where tracing is on.
+"""Spans by OpenTelemetry's SDK; imported only where tracing is on.
 
 Names and attributes follow OpenTelemetry's conventions for messaging. No attribute and no event quotes the content of a
 record or the text of an error: either may name a person.
@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Any
 from uuid import UUID
 
 from opentelemetry.context import Context
@@ -23,8 +22,6 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from services.kit.telemetry import tracing
-from services.kit.transaction.message import Message
-from services.kit.transaction.outbox import Row
 
 STOP_S = 2.0
 LINKS = 500
@@ -33,12 +30,12 @@ _propagator = TraceContextTextMapPropagator()
 
 
 def read(parent: str | None) -> Context:
-    """The context of a W3C trace parent; an empty one, which begins a trace, where it is absent or invalid."""
+    """Return the context of a W3C trace parent; an empty one, which begins a trace, where it is absent or invalid."""
     return _propagator.extract({"traceparent": parent} if parent else {}, Context())
 
 
 def written(span: Span) -> str:
-    """The W3C trace parent of what a span causes."""
+    """Return the W3C trace parent of what a span causes."""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier, set_span_in_context(span, Context()))
     return carrier["traceparent"]
@@ -58,28 +55,28 @@ class Spans(tracing.Tracing):
         self._tracer = self._provider.get_tracer("halfday")
 
     def request(self, method: str, parent: str | None) -> tracing.Request:
-        """A server span."""
+        """Return a server span."""
         return _Request(self._tracer.start_span(method, read(parent), SpanKind.SERVER), method)
 
     def batch(self, consumer: str) -> tracing.Batch:
-        """A span of its own trace for the transaction, linked with one in each message's trace."""
+        """Return a span of its own trace for the transaction, linked with one in each message's trace."""
         return _Batch(self._tracer, consumer)
 
-    def published(self, rows: Sequence[Row], read_at: float) -> None:
-        """A span for each row, beside those of its readers, as long as the row stood in the outbox."""
+    def published(self, rows: Iterable[tracing.Published], read_at: float) -> None:
+        """Make a span for each row, beside those of its readers, as long as the row was in the outbox."""
         now, since = time.time_ns(), time.monotonic() - read_at
-        for row in rows:
-            if "traceparent" in row.headers:
+        for topic, event_id, traceparent, waited_s in rows:
+            if traceparent:
                 self._tracer.start_span(
-                    f"publish {row.topic}",
-                    read(row.headers["traceparent"]),
+                    f"publish {topic}",
+                    read(traceparent),
                     SpanKind.PRODUCER,
-                    _about("publish", row.topic, row.event_id),
-                    start_time=now - int((since + row.waited_s) * 1e9),
+                    _about("publish", topic, event_id),
+                    start_time=now - int((since + waited_s) * 1e9),
                 ).end()
 
     async def stop(self) -> None:
-        """Gives the last spans two seconds; the thread that sends them dies with the process."""
+        """Give the last spans two seconds; the thread that sends them dies with the process."""
         sending = threading.Thread(target=self._provider.shutdown, daemon=True)
         sending.start()
         await asyncio.to_thread(sending.join, STOP_S)
@@ -108,23 +105,23 @@ class _Batch(tracing.Batch):
         )
         self._messages: dict[UUID, Span] = {}
 
-    def parent_of(self, message: Message[Any]) -> str | None:
-        span = self._messages.get(message.id)
+    def parent_of(self, id: UUID, type: str, place: tracing.Place, traceparent: str | None) -> str | None:
+        span = self._messages.get(id)
         if span is None:
-            span = self._messages[message.id] = self._begin(message)
+            span = self._messages[id] = self._begin(id, type, place, traceparent)
         return written(span)
 
-    def _begin(self, message: Message[Any]) -> Span:
-        record = message.record
-        place: dict[str, str | int] = {
-            "messaging.destination.partition.id": str(record.partition),
-            "messaging.kafka.offset": record.offset,
+    def _begin(self, id: UUID, type: str, place: tracing.Place, traceparent: str | None) -> Span:
+        topic, partition, offset = place
+        where: dict[str, str | int] = {
+            "messaging.destination.partition.id": str(partition),
+            "messaging.kafka.offset": offset,
         }
         span = self._tracer.start_span(
-            f"process {message.type.removeprefix('market.')}",
-            read(message.envelope.traceparent),
+            f"process {type.removeprefix('market.')}",
+            read(traceparent),
             SpanKind.CONSUMER,
-            {**_about("process", record.topic, message.id), **place, "messaging.consumer.group.name": self._consumer},
+            {**_about("process", topic, id), **where, "messaging.consumer.group.name": self._consumer},
             [Link(self._span.get_span_context())],
             self._began,
         )

@@ -1,4 +1,4 @@
-"""Traces: one order's way through HTTP, outbox, Kafka and three services. The parent of what an event causes travels
+"""Traces: one order's path through HTTP, outbox, Kafka and three services. The parent of what an event causes travels
 in the event's `traceparent`, from the outbox row on, so a trace survives a crash between commit and publication.
 
 On when OTEL_EXPORTER_OTLP_ENDPOINT is set; the other OTEL_ variables of the SDK count too. Off, nothing of
@@ -9,29 +9,33 @@ would put a new parent over the stored one, and leaves its span attached after a
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self
-
-from services.kit.transaction.message import Message
-from services.kit.transaction.outbox import Row
+from typing import Self, TypeAlias
+from uuid import UUID
 
 SWITCHES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+
+Place: TypeAlias = tuple[str, int, int]
+"""A record's topic (without prefix), partition and offset."""
+Published: TypeAlias = tuple[str, UUID, str | None, float]
+"""A published row's topic, event id and trace parent, and the seconds that it had waited when it was read."""
 
 
 class Batch:
     """The spans of one transaction of a consumer, ended with it; this one makes none."""
 
-    def parent_of(self, message: Message[Any]) -> str | None:
-        """The W3C trace parent for what the handling of `message` causes."""
-        return message.envelope.traceparent
+    def parent_of(self, _id: UUID, _type: str, _place: Place, traceparent: str | None) -> str | None:
+        """Return the W3C trace parent for what a message causes: the event with this id, type, place and parent."""
+        return traceparent
 
     def __enter__(self) -> Self:
-        """Begins; the batch is ended as failed by an exception, of which only the type is told."""
+        """Begin; an exception ends the batch as failed, and only its type is recorded."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _error: object, _where: TracebackType | None) -> None:
-        """Ends every span."""
+        """End every span."""
 
 
 class Request:
@@ -41,25 +45,25 @@ class Request:
         self.parent = parent
 
     def end(self, route: str, status: int) -> None:
-        """Ends it with what is known only then."""
+        """End it with the values that are known only then."""
 
 
 class Tracing:
     """Makes spans; this one makes none and costs next to nothing."""
 
     def request(self, _method: str, parent: str | None) -> Request:
-        """A request that came in with this trace parent."""
+        """Return the span of a request that came in with this trace parent."""
         return Request(parent)
 
     def batch(self, _consumer: str) -> Batch:
-        """One transaction of a consumer."""
+        """Return the spans of one transaction of a consumer."""
         return NO_BATCH
 
-    def published(self, rows: Sequence[Row], read_at: float) -> None:
-        """Kafka acknowledged the rows, which were read from the outbox at `read_at` (monotonic clock)."""
+    def published(self, rows: Iterable[Published], read_at: float) -> None:
+        """Record that Kafka acknowledged the rows, which were read from the outbox at `read_at` (monotonic clock)."""
 
     async def stop(self) -> None:
-        """Sends what is left, for at most two seconds."""
+        """Send the last spans, for at most two seconds."""
 
 
 NO_BATCH = Batch()
@@ -67,12 +71,12 @@ _tracing = Tracing()
 
 
 def get() -> Tracing:
-    """What makes this process's spans."""
+    """Return the maker of this process's spans."""
     return _tracing
 
 
 def start(service: str, instance: str) -> Tracing:
-    """Switches tracing on if the environment says so; the same as `get` from then on."""
+    """Switch tracing on if the environment says so, and return what `get` returns from then on."""
     global _tracing
     if any(os.environ.get(name) for name in SWITCHES) and os.environ.get("OTEL_SDK_DISABLED", "").lower() != "true":
         from services.kit.telemetry.spans import Spans  # the SDK is a heavy import

@@ -72,11 +72,3 @@ class Message(NamedTuple, Generic[E]):
     def time(self) -> datetime:
         """Business time at which the sender's transaction decided."""
         return self.envelope.time
-
-
-class Unprocessable(Exception):
-    """Raised by a handler for a record that no retry can help: it is parked at once with this text as the reason."""
-
-
-class Transient(Exception):
-    """The world is away (database, lock, network) for longer than one delivery may take: the records come again."""

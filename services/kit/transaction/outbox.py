@@ -18,8 +18,8 @@ import asyncpg
 import orjson
 
 from contracts.envelope import Headers
+from services.kit.errors import TooLarge
 from services.kit.transaction import numbering
-from services.kit.transaction.message import Unprocessable
 
 # The broker's default max.message.bytes (1 048 588) less 10 %, for framing and a codec's bad day.
 LIMIT = 943_000
@@ -29,10 +29,6 @@ KEEP_DAYS = 60
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Reader: TypeAlias = "Connection | asyncpg.Pool[asyncpg.Record]"
 """What a single statement that only reads may run on."""
-
-
-class TooLarge(Unprocessable):
-    """An event whose record the broker would refuse; its transaction wrote nothing."""
 
 
 class Outgoing(NamedTuple):

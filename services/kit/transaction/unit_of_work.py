@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -15,6 +15,7 @@ import asyncpg
 from contracts.envelope import Envelope, Event, Headers
 from contracts.readers import NOBODY, READERS
 from services.kit.clock import Clock
+from services.kit.errors import CommitUnknown
 from services.kit.faults import point
 from services.kit.ids import Namespace, new_id
 from services.kit.telemetry import tracing
@@ -23,14 +24,21 @@ from services.kit.transaction.message import ERASED, Message
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 CAUSED = Namespace("caused")
-# What a request is known by, and its W3C trace parent; the HTTP edge sets them for the events of its commands.
+# The id of the current request, and its W3C trace parent; the HTTP edge sets them for the events of its commands.
 CORRELATION: ContextVar[str | None] = ContextVar("correlation", default=None)
 TRACEPARENT: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 
-class CommitUnknown(ConnectionError):
-    """The connection was lost at COMMIT: the transaction is either wholly there or wholly absent. Ask again with
-    the same key or id."""
+class Origin(NamedTuple):
+    """The request that an event comes from: its id, which becomes the event's correlation, and its trace parent."""
+
+    correlation: str | None
+    traceparent: str | None
+
+    @classmethod
+    def current(cls) -> Origin:
+        """Return the origin of the request that this task serves."""
+        return cls(CORRELATION.get(), TRACEPARENT.get())
 
 
 class UnitOfWork:
@@ -59,18 +67,25 @@ class UnitOfWork:
         self._now = self.clock.now()
         return self._now
 
-    def emit(self, event: Event, *, part: str = "") -> UUID:
-        """Queues an event; its id. While a message or deadline is handled the id follows from the cause, so that a
-        replay can't multiply events; two of one type and subject from one cause must differ in `part`.
+    def handle(self, message: Message[Any] | None) -> None:
+        """Make `message` the cause of what follows; its span begins here, also when it causes nothing. None ends it."""
+        self.cause = message
+        if message:
+            self._parent(message)
 
-        Raises `ValueError` when they do not.
+    def emit(self, event: Event, *, part: str = "", origin: Origin | None = None) -> UUID:
+        """Queue an event and return its id. While a message or deadline is handled the id follows from the cause, so
+        that a replay can't multiply events; two of one type and subject from one cause must differ in `part`.
+
+        `origin` is the request that the event comes from, where one transaction serves several; by default the current
+        one. While a message is handled, its cause counts instead. Raises `ValueError` when two events get one id.
         """
         payload = event.model_dump_json().encode()
-        return self._queue(event.TOPIC, event.key, event.subject, event.TYPE, payload, part)
+        return self._queue(event.TOPIC, event.key, event.subject, event.TYPE, payload, part, origin)
 
     def erase(self, topic: str, key: str) -> None:
         """Queues a tombstone: a compacted topic forgets what stood under the key."""
-        self._queue(topic, key, key, ERASED, None, "")
+        self._queue(topic, key, key, ERASED, None, "", None)
 
     def report(self, row: outbox.Outgoing) -> None:
         """Queues a row that is no event of the domain, such as the notice of a parked record."""
@@ -85,7 +100,7 @@ class UnitOfWork:
         self._deadlines[kind, subject] = None
 
     async def flush(self) -> None:
-        """Writes deadlines, then the outbox. `begin` calls it; raises `outbox.TooLarge` before writing events."""
+        """Writes deadlines, then the outbox. `begin` calls it; raises `TooLarge` before writing events."""
         if self._deadlines:
             await deadlines.save(self.conn, self._deadlines)
         await outbox.write(self.conn, list(self._rows.values()))
@@ -95,11 +110,14 @@ class UnitOfWork:
         """Whether there is something for the relay to publish."""
         return bool(self._rows)
 
-    def _queue(self, topic: str, key: str, subject: str, type: str, payload: bytes | None, part: str) -> UUID:
+    def _queue(
+        self, topic: str, key: str, subject: str, type: str, payload: bytes | None, part: str, origin: Origin | None
+    ) -> UUID:
         id = self._id(type, subject, part)
         if id in self._rows:
             raise ValueError(f"two {type} about {subject} from one cause need a `part` to tell them apart")
-        self._rows[id] = outbox.Outgoing(topic, key, subject, id, self._headers(id, type, key, subject), payload)
+        headers = self._headers(id, type, key, subject, origin or Origin.current())
+        self._rows[id] = outbox.Outgoing(topic, key, subject, id, headers, payload)
         return id
 
     def _id(self, type: str, subject: str, part: str) -> UUID:
@@ -107,7 +125,7 @@ class UnitOfWork:
             return new_id()
         return CAUSED.id("\n".join((self.consumer, str(self.cause.id), type, subject, part)))
 
-    def _headers(self, id: UUID, type: str, key: str, subject: str) -> Headers:
+    def _headers(self, id: UUID, type: str, key: str, subject: str, origin: Origin) -> Headers:
         cause = self.cause
         return Envelope(
             id=id,
@@ -116,11 +134,14 @@ class UnitOfWork:
             subject=subject,
             time=self.now,
             key=key,
-            correlation=(cause.envelope.correlation or str(cause.id)) if cause else CORRELATION.get(),
+            correlation=(cause.envelope.correlation or str(cause.id)) if cause else origin.correlation,
             causation=str(cause.id) if cause else None,
-            traceparent=self.spans.parent_of(cause) if cause else TRACEPARENT.get(),
+            traceparent=self._parent(cause) if cause else origin.traceparent,
             readers=None if type == ERASED else READERS.get(type, NOBODY),
         ).headers()
+
+    def _parent(self, cause: Message[Any]) -> str | None:
+        return self.spans.parent_of(cause.id, cause.type, cause.record[:3], cause.envelope.traceparent)
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from contracts.events.inventory import StockReserved
 from contracts.events.orders import OrderPlaced
 from contracts.readers import NOBODY, READERS
 from contracts.registry import MODELS
-from services.kit.transaction.unit_of_work import UnitOfWork
+from services.kit.transaction.unit_of_work import Origin, UnitOfWork
 
 FIELD, VALUE = "since_next_version", "a field that older readers do not know"
 TYPES = "types"
@@ -53,11 +53,11 @@ def add_types(service: str) -> None:
     READERS.update({OrderPacked.TYPE: "inventory", OrderPraised.TYPE: NOBODY})
     emit = UnitOfWork.emit
 
-    def emit_more(self: UnitOfWork, event: Event, *, part: str = "") -> UUID:
-        id = emit(self, event, part=part)
+    def emit_more(self: UnitOfWork, event: Event, *, part: str = "", origin: Origin | None = None) -> UUID:
+        id = emit(self, event, part=part, origin=origin)
         if isinstance(event, OrderPlaced):
             for model in (OrderPacked, OrderPraised):
-                emit(self, model(order=event.order), part=part)
+                emit(self, model(order=event.order), part=part, origin=origin)
         return id
 
     UnitOfWork.emit = emit_more  # type: ignore[method-assign]

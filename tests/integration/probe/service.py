@@ -8,7 +8,8 @@ from typing import Any
 
 from contracts.envelope import Event
 from services.kit.consumer.subscription import Subscription
-from services.kit.transaction.message import DeadlineReached, Erased, Message, Unprocessable
+from services.kit.errors import Unprocessable
+from services.kit.transaction.message import DeadlineReached, Erased, Message
 from services.kit.transaction.unit_of_work import UnitOfWork
 
 IN, OUT = "probe.in.v1", "probe.out.v1"
