@@ -1,4 +1,4 @@
-"""Who works on the market: stalls, couriers, pickup points, the dispatcher. They take what comes, until all is done."""
+"""Actors of the market: stalls, couriers, pickup points and the dispatcher. They work until everything is done."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Upload = dict[str, Any]
 DONE = {"applied", "repeated"}
 MAX_UPLOADS = 100
 RESTOCK_EVERY_S, RESTOCK = 8.0, {"eggs": 60}
-"""How often a cart with more goods comes to each site, and what is on it."""
+"""Seconds between restocks of each site, and the quantities."""
 
 
 @dataclass
 class Device:
-    """What one device recorded in its one session, numbered without holes."""
+    """The records of one device in its only session, numbered without gaps."""
 
     name: str
     market: Market
@@ -32,7 +32,7 @@ class Device:
     sent: int = 0
 
     def record(self, kind: str, body: Mapping[str, Any]) -> None:
-        """Keeps a fact."""
+        """Append a record."""
         self.recorded.append(
             {
                 "session": "s1",
@@ -44,7 +44,7 @@ class Device:
         )
 
     def choose_uploads(self, rng: Random) -> list[Upload]:
-        """What to send: everything new, or a piece of it, with some that was sent before, in any order."""
+        """Choose uploads: all new ones, or some of them, mixed with some sent before, in any order."""
         fresh = self.recorded[self.sent : self.sent + MAX_UPLOADS]
         old = rng.sample(self.recorded[: self.sent], min(self.sent, rng.choice([0, 2, 10])))
         self.sent += len(fresh)
@@ -53,7 +53,7 @@ class Device:
 
 @dataclass
 class StallTerminal:
-    """A stall's terminal: it sells what it was lent, whether it has a network or not."""
+    """A stall's terminal: sells the stock lent to it, online or offline."""
 
     client: Client
     market: Market
@@ -69,7 +69,7 @@ class StallTerminal:
         self.device = Device(f"device-{self.terminal}", self.market)
 
     async def run(self, buyers: Buyers) -> None:
-        """Sells and uploads until the market closes; then closes the session and gives back what is left."""
+        """Sell and upload until the market closes; then close the session and return the remaining stock."""
         self.device.record("open", {"float_fen": 1000})
         while not buyers.closing:
             for _ in range(self.rng.choice([0, 0, 1, 2])):
@@ -102,12 +102,12 @@ class StallTerminal:
     async def _sync(self) -> None:
         self._count += 1
         uploads = self.device.choose_uploads(self.rng)
-        facts = [
+        lines = [
             {"seq": u["seq"], "kind": u["kind"], "lines": [[one["item"], one["quantity"]]
              for one in u["body"].get("lines", ())]}
             for u in uploads
         ]  # fmt: skip
-        data = {"device": self.device.name, "session": "s1", "uploads": facts}
+        data = {"device": self.device.name, "session": "s1", "uploads": lines}
         operation = Operation(f"stall-{self.terminal}-{self._count}", "stall", self.terminal, data)
         body = {"device": self.device.name, "market_day": self.market.day, "uploads": uploads}
         request = Request("terminal", "orders", "POST", f"/v1/terminals/{self.terminal}/sync", body)
@@ -119,24 +119,24 @@ class StallTerminal:
 
 @dataclass
 class Courier:
-    """A courier: loads what the route says and hands it over, or brings it back."""
+    """A courier: loads the jobs of the route and delivers them, or returns them."""
 
     client: Client
     market: Market
     rng: Random
     courier: str
     device: Device = field(init=False)
-    _seen: set[str] = field(default_factory=set)
+    _known_jobs: set[str] = field(default_factory=set)
     _count: int = 0
 
     def __post_init__(self) -> None:
         self.device = Device(f"phone-{self.courier}", self.market)
 
     async def run(self, buyers: Buyers) -> None:
-        """Until it is cancelled."""
+        """Work until cancelled."""
         while True:
             page = await self.client.get("courier", "dispatch", f"/v1/couriers/{self.courier}/route")
-            stops = [stop for stop in (page or {"stops": []})["stops"] if stop["job"] not in self._seen]
+            stops = [stop for stop in (page or {"stops": []})["stops"] if stop["job"] not in self._known_jobs]
             for stop in stops:
                 await self._stop(buyers, stop)
             await self._sync()
@@ -146,9 +146,9 @@ class Courier:
     async def _stop(self, buyers: Buyers, stop: Mapping[str, Any]) -> None:
         known = buyers.accepted.get(stop["order"])
         code = known.code if known else (await self._order(stop["order"]))["code"]
-        self._seen.add(stop["job"])
+        self._known_jobs.add(stop["job"])
         job = {"job": stop["job"], "epoch": stop["epoch"]}
-        if self.rng.random() < 0.95:  # else the tap got lost: what follows implies it
+        if self.rng.random() < 0.95:  # otherwise the report is lost; the later ones imply it
             self.device.record("load", job)
         if self.rng.random() < 0.1:
             self.device.record("fail", {**job, "reason": "not-home"})
@@ -163,7 +163,7 @@ class Courier:
 
     async def _sync(self) -> None:
         self._count += 1
-        # A phone sends in order: a later report implies the earlier ones.
+        # A phone sends in order, because a later report implies the earlier ones.
         uploads = sorted(self.device.choose_uploads(self.rng), key=lambda upload: upload["seq"])
         data = {"uploads": [[u["seq"], u["kind"], u["body"]["job"]] for u in uploads]}
         operation = Operation(f"courier-{self.courier}-{self._count}", "courier", self.courier, data)
@@ -174,14 +174,14 @@ class Courier:
 
 
 def judge_sync(operations: Sequence[Operation], answer: Answer) -> list[Verdict]:
-    """A sync is done when every report in it was."""
+    """Judge a sync, which succeeded when every report in it did."""
     if answer.ok and (wrong := [one for one in answer.body["uploads"] if one["answer"] not in DONE]):
         return [(Outcome.FAIL, {"why": str(wrong[0])})]
     return judge_all(operations, answer)
 
 
 async def restock(client: Client, market: Market, buyers: Buyers) -> None:
-    """Brings more goods now and then, until the market closes."""
+    """Receive more lots now and then, until the market closes."""
     count, last = 0, time.monotonic()
     while not buyers.closing:
         if time.monotonic() - last > RESTOCK_EVERY_S:
@@ -191,7 +191,7 @@ async def restock(client: Client, market: Market, buyers: Buyers) -> None:
 
 
 async def run_pickup_point(client: Client, buyers: Buyers, number: int, of: int) -> None:
-    """A pickup point's leader: sets out what is reserved and hands it over, until cancelled."""
+    """A pickup point's leader: marks reserved orders ready and hands them over, until cancelled."""
     while True:
         found: list[str] = []
         for state in ("ready", "reserved"):
@@ -216,7 +216,7 @@ async def _hand_over(client: Client, buyers: Buyers, order: str) -> None:
 
 
 async def run_dispatcher(client: Client, buyers: Buyers, every_s: float) -> None:
-    """The dispatcher: now and then cuts the next wave that has jobs, and hands planned routes out; until cancelled."""
+    """The dispatcher: cuts the next wave that has jobs now and then, and releases planned waves; until cancelled."""
     last = time.monotonic()
     while True:
         page = await client.get("operator", "dispatch", "/v1/waves", limit=100)
@@ -224,7 +224,7 @@ async def run_dispatcher(client: Client, buyers: Buyers, every_s: float) -> None
         for wave in waves:
             if wave["state"] == "planned":
                 await client.send(Request("operator", "dispatch", "POST", f"/v1/waves/{wave['wave']}:release"))
-        # The desk plans one wave after another: what comes meanwhile goes together with the next.
+        # The planning loop plans one wave at a time; jobs that arrive meanwhile are planned with the next wave.
         busy = any(wave["state"] == "cut" for wave in waves)
         due = not busy and time.monotonic() - last > (2 if buyers.closing else every_s)
         waiting = next((wave for wave in waves if wave["state"] == "open" and any(wave["jobs"].values())), None)

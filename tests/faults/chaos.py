@@ -1,4 +1,4 @@
-"""Kills the house's processes, one after another, each only when the one before is at work again."""
+"""Kills the processes of a stack one after another, the next one only when the previous one is ready again."""
 
 from __future__ import annotations
 
@@ -27,13 +27,17 @@ CRASH_POINTS = {
     "inventory.worker": "effect.after_commit_before_ack:kill@40",
     "dispatch.worker": "relay.before_mark:kill@40",
 }
-"""Where each worker dies by itself in its first life: between an effect and the note of it, so that it comes again."""
-BACK_WITHIN_S = 120.0
+"""The crash point that kills each worker in its first life: after an effect and before it is recorded, so that the
+message is delivered again.
+"""
+RESTART_WITHIN_S = 120.0
 _DUPLICATES = re.compile(r"^halfday_duplicates_absorbed_total\{.*\} (\S+)$", re.M)
 
 
 def program(marks: Path, **settings: str) -> Callable[[str, str], list[str]]:
-    """The command of a service process, with more settings; a worker is armed with its crash point once."""
+    """Return the command factory of service processes with extra settings; each worker is armed with its crash point
+    once.
+    """
 
     def command(service: str, role: str) -> list[str]:
         name = f"{service}.{role}"
@@ -46,11 +50,12 @@ def program(marks: Path, **settings: str) -> Callable[[str, str], list[str]]:
 
 
 class Chaos:
-    """Kills processes of the stack on `data` by their pids.
+    """Kills processes of the stack in `data` by process id.
 
-    `killed` names them in order, `crashed` those that died at their crash point, `slowest` is the one that was back
-    last and after how many seconds, `last_fault` when the last one was. `duplicates` is what the workers' inboxes say
-    they absorbed, as far as it was asked before they died.
+    - - `killed`: names of the killed processes, in order; `crashed`: those that died at their crash point.
+    - `slowest`: the longest restart in seconds, with the process name; `last_fault`: monotonic time of the last
+      restart.
+    - `duplicates`: redeliveries that the workers' inboxes absorbed, as far as the metric was read before a kill.
     """
 
     def __init__(self, data: Path) -> None:
@@ -65,16 +70,16 @@ class Chaos:
 
     @property
     def duplicates(self) -> int:
-        """Redeliveries that were absorbed."""
+        """Number of redeliveries that the inboxes absorbed."""
         return int(sum(self._counted.values()))
 
     async def crash(self, name: str) -> None:
-        """Returns when the worker has died at its crash point and is at work again."""
+        """Wait until the worker has died at its crash point and is ready again."""
         await self.wait_for_restart(name, self._first[name])
         self.crashed.append(name)
 
     async def kill(self, name: str) -> None:
-        """kill -9; returns when the supervisor has started it again and it is ready."""
+        """Send SIGKILL; return when the supervisor has restarted the process and it is ready."""
         pid = self.pids()[name]
         self.killed.append(name)
         began = time.monotonic()
@@ -84,11 +89,13 @@ class Chaos:
         self.slowest = max(self.slowest, (self.last_fault - began, name))
 
     async def wait_for_restart(self, name: str, pid: int) -> None:
-        """Returns when another process than `pid` is at work under this name, and with a store all services."""
-        deadline = time.monotonic() + BACK_WITHIN_S
+        """Wait until a process other than `pid` has this name and is ready; after a broker or database restart, all
+        services too.
+        """
+        deadline = time.monotonic() + RESTART_WITHIN_S
         awaited = set(self.pids()) - set(STORES) if name in STORES else {name}
-        while why := "nothing new runs" if self.pids()[name] == pid else await self._unready(awaited):
-            assert time.monotonic() < deadline, f"{name} is not back: {why}"
+        while why := "no new process runs" if self.pids()[name] == pid else await self._unready(awaited):
+            assert time.monotonic() < deadline, f"{name} is not ready {RESTART_WITHIN_S:.0f} s after its end: {why}"
             await asyncio.sleep(0.05)
 
     async def _unready(self, names: set[str]) -> str:
@@ -98,11 +105,11 @@ class Chaos:
         )
 
     def pids(self) -> dict[str, int]:
-        """Who runs now."""
+        """Return the running processes: name to process id."""
         return {process["name"]: process["pid"] for process in endpoints.read(self._data)["processes"]}
 
     async def count_duplicates(self) -> None:
-        """Asks each worker every half second, until cancelled."""
+        """Read the metric of each worker every half second, until cancelled."""
         async with httpx2.AsyncClient(timeout=2, trust_env=False) as http:
             while True:
                 for name in WORKERS:

@@ -1,11 +1,11 @@
-"""Orders: none lost, none invented, each ended once, with its money and its delivery."""
+"""Invariants of orders: none lost, none invented, each ended once, with exact money and delivery."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
-from tests.faults.evidence import Evidence, Finding, by
+from tests.faults.evidence import Evidence, Finding, group_by
 from tests.faults.history import HistoryEntry, Outcome
 from tests.faults.observer import ObservedRecord
 
@@ -20,7 +20,7 @@ ENDS = KEPT | {"returned", "rejected", "expired", "cancelled", "failed"}
 
 
 def states(e: Evidence) -> dict[str, list[str]]:
-    """The states that each order went through by its topic, in order."""
+    """Return the states that each order went through, in topic order."""
     found: dict[str, list[str]] = defaultdict(list)
     for record in e.facts:
         if record.topic == "orders.order.v1" and record.type in STATES:
@@ -28,13 +28,13 @@ def states(e: Evidence) -> dict[str, list[str]]:
     return found
 
 
-def none_lost(e: Evidence) -> Iterator[Finding]:
-    """What was accepted exists, what was refused does not; where nobody knows, all views agree."""
-    asked: dict[str, list[HistoryEntry]] = defaultdict(list)
+def no_order_lost(e: Evidence) -> Iterator[Finding]:
+    """An accepted order exists, a refused one does not; with an unknown outcome all views agree."""
+    requested: dict[str, list[HistoryEntry]] = defaultdict(list)
     for entry in e.entries_of("place"):
-        asked[entry.operation.subject].append(entry)
+        requested[entry.operation.subject].append(entry)
     placed, shown = {record.subject for record in e.of("order-placed")}, set(e.views.orders)
-    for order, entries in asked.items():
+    for order, entries in requested.items():
         outcomes = {entry.outcome for entry in entries}
         where = f"on the topic: {order in placed}, in the view: {order in shown}"
         if Outcome.OK in outcomes and not (order in placed and order in shown):
@@ -43,22 +43,26 @@ def none_lost(e: Evidence) -> Iterator[Finding]:
             yield Finding("refused order exists", order, where)
         elif (order in placed) != (order in shown):
             yield Finding("views differ", order, where)
-    for order in (placed | shown) - set(asked):
-        yield Finding("order that nobody placed", order, "no client asked for it")
+    for order in (placed | shown) - set(requested):
+        yield Finding("unknown order", order, "no client requested it")
 
 
-def as_asked(e: Evidence) -> Iterator[Finding]:
-    """An order is what its client asked for, and every repeat of the request got the same answer."""
+def matches_request(e: Evidence) -> Iterator[Finding]:
+    """An order equals its request, and every repeat of the request got the same answer."""
     placed = {record.subject: record.data for record in e.of("order-placed")}
     answers: dict[str, str] = {}
     for entry in e.entries_of("place"):
-        order, asked = entry.operation.subject, entry.operation.data
+        order, requested = entry.operation.subject, entry.operation.data
         data = placed.get(order)
         if entry.outcome is not Outcome.OK or data is None:
             continue
         lines = [[line["item"], line["quantity"]] for line in data["lines"]]
-        if (lines, data["payment"], data["fulfilment"]) != (asked["lines"], asked["payment"], asked["fulfilment"]):
-            yield Finding("other content", order, f"asked {dict(asked)}, placed {lines}")
+        if (lines, data["payment"], data["fulfilment"]) != (
+            requested["lines"],
+            requested["payment"],
+            requested["fulfilment"],
+        ):
+            yield Finding("other content", order, f"requested {dict(requested)}, placed {lines}")
         if answers.setdefault(order, entry.answer["hash"]) != entry.answer["hash"]:
             yield Finding("answers differ", order, "a repeat got another answer")
     for entry in e.entries_of("altered"):
@@ -67,43 +71,43 @@ def as_asked(e: Evidence) -> Iterator[Finding]:
 
 
 def all_ended(e: Evidence) -> Iterator[Finding]:
-    """Every order ended, once; only an expired one may go on, once. Its view says the same."""
-    for order, went in states(e).items():
-        ends = [state for state in went if state in ENDS]
-        if not ends or went[-1] not in ENDS:
-            yield Finding("not ended", order, f"is {went[-1]}")
+    """Every order ends once; only an expired one may continue, once. Its view shows the same state."""
+    for order, history in states(e).items():
+        ends = [state for state in history if state in ENDS]
+        if not ends or history[-1] not in ENDS:
+            yield Finding("not ended", order, f"is {history[-1]}")
         elif len(ends) > 1 and (len(ends) > 2 or ends[0] != "expired"):
             yield Finding("ended twice", order, ", ".join(ends))
         shown = e.views.orders.get(order)
-        if shown is not None and shown["state"] != went[-1]:
-            yield Finding("views differ", order, f"topic: {went[-1]}, view: {shown['state']}")
+        if shown is not None and shown["state"] != history[-1]:
+            yield Finding("views differ", order, f"topic: {history[-1]}, view: {shown['state']}")
 
 
 def one_effect(e: Evidence) -> Iterator[Finding]:
-    """One reservation for each attempt, one load and one end for each job, one handover for each order."""
+    """One reservation per attempt, one load and one end per job, one handover per order."""
     attempts = Counter(record.subject for record in e.of("order-placed", "order-reopened"))
-    for order, reserved in by("order", e.of("stock-reserved")).items():
+    for order, reserved in group_by("order", e.of("stock-reserved")).items():
         if len(reserved) > attempts[order]:
-            yield Finding("doubled reservation", order, f"{len(reserved)} in {attempts[order]} attempts")
+            yield Finding("duplicate reservation", order, f"{len(reserved)} in {attempts[order]} attempts")
     for what, facts in (
-        ("reservation", by("reservation", e.of("stock-reserved"))),
-        ("order-reserved", by("reservation", e.of("order-reserved"))),
-        ("load", by("job", e.of("job-loaded"))),
-        ("job end", by("job", e.of("job-delivered", "job-returned"))),
-        ("handover", by("order", e.of("job-delivered", "order-collected"))),
+        ("reservation", group_by("reservation", e.of("stock-reserved"))),
+        ("order-reserved", group_by("reservation", e.of("order-reserved"))),
+        ("load", group_by("job", e.of("job-loaded"))),
+        ("job end", group_by("job", e.of("job-delivered", "job-returned"))),
+        ("handover", group_by("order", e.of("job-delivered", "order-collected"))),
     ):
-        yield from (Finding(f"doubled {what}", id, _types(found)) for id, found in facts.items() if len(found) > 1)
+        yield from (Finding(f"duplicate {what}", id, _types(found)) for id, found in facts.items() if len(found) > 1)
 
 
 def deliveries_agree(e: Evidence) -> Iterator[Finding]:
-    """Orders and jobs tell one story, and so does what couriers and pickup points were told."""
-    ends = {order: went[-1] for order, went in states(e).items()}
+    """Orders and jobs agree with each other and with the answers that couriers and pickup points got."""
+    ends = {order: history[-1] for order, history in states(e).items()}
     for type, end in (("job-delivered", "delivered"), ("order-collected", "collected"), ("job-returned", "returned")):
         handed = {str(record.data["order"]) for record in e.of(type)}
-        said = {order for order, state in ends.items() if state == end}
-        yield from (Finding("stories differ", order, f"{type}, but the order is {ends.get(order)}")
-                    for order in handed - said)  # fmt: skip
-        yield from (Finding("stories differ", order, f"{end} without {type}") for order in said - handed)
+        in_state = {order for order, state in ends.items() if state == end}
+        yield from (Finding("orders and jobs differ", order, f"{type}, but the order is {ends.get(order)}")
+                    for order in handed - in_state)  # fmt: skip
+        yield from (Finding("orders and jobs differ", order, f"{end} without {type}") for order in in_state - handed)
     states_of_jobs = {record.subject: record.type for record in e.of("job-planned", "job-delivered", "job-returned")}
     for job, type in states_of_jobs.items():
         shown = e.views.jobs.get(job, {}).get("state")
@@ -112,8 +116,8 @@ def deliveries_agree(e: Evidence) -> Iterator[Finding]:
     delivered = {record.subject for record in e.of("job-delivered")}
     for entry in e.entries_of("courier"):
         if entry.outcome is Outcome.OK:
-            told = {job for _, kind, job in entry.operation.data["uploads"] if kind == "deliver"}
-            yield from (Finding("lost delivery", job, "reported, but no event") for job in told - delivered)
+            reported = {job for _, kind, job in entry.operation.data["uploads"] if kind == "deliver"}
+            yield from (Finding("lost delivery", job, "reported, but no event") for job in reported - delivered)
     for entry in e.entries_of("collect"):
         if entry.outcome is Outcome.OK and ends.get(entry.operation.subject) != "collected":
             yield Finding(
@@ -121,41 +125,41 @@ def deliveries_agree(e: Evidence) -> Iterator[Finding]:
             )
 
 
-def money(e: Evidence) -> Iterator[Finding]:
-    """Each payment of an order that was not kept is refunded once. A kept one keeps one payment, no more; none where
-    it was on account and the money came after its end.
+def refunds_are_exact(e: Evidence) -> Iterator[Finding]:
+    """Each payment of an order that was not kept is refunded once. A kept order keeps exactly one payment; none if it
+    was on account and the money arrived after its end.
     """
-    paid, maybe = _payments(e)
+    paid, uncertain = _payments(e)
     on_account = {record.subject for record in e.of("order-placed") if record.data["payment"] == "on_account"}
-    refunds = by("order", e.of("order-refunded"))
-    for order, went in states(e).items():
-        back = Counter(str(record.data["payment"]) for record in refunds.pop(order, []))
-        yield from (Finding("doubled refund", order, f"{id}, {n} times") for id, n in back.items() if n > 1)
-        yield from (Finding("refund of nothing", order, id) for id in set(back) - paid[order] - maybe[order])
-        kept = paid[order] - set(back)
-        if went[-1] in KEPT and not (kept or maybe[order] - set(back) or order in on_account):
-            yield Finding("kept order refunded", order, f"nothing is left of {sorted(paid[order])}")
-        if went[-1] in ENDS and len(kept) > (went[-1] in KEPT):
-            yield Finding("missing refund", order, f"{went[-1]}, but {sorted(kept)} stayed")
-        yield from _told(e, order, sum(back.values()), len(paid[order]))
+    refunds = group_by("order", e.of("order-refunded"))
+    for order, history in states(e).items():
+        refunded = Counter(str(record.data["payment"]) for record in refunds.pop(order, []))
+        yield from (Finding("duplicate refund", order, f"{id}, {n} times") for id, n in refunded.items() if n > 1)
+        yield from (Finding("refund of nothing", order, id) for id in set(refunded) - paid[order] - uncertain[order])
+        kept = paid[order] - set(refunded)
+        if history[-1] in KEPT and not (kept or uncertain[order] - set(refunded) or order in on_account):
+            yield Finding("kept order refunded", order, f"no payment is left of {sorted(paid[order])}")
+        if history[-1] in ENDS and len(kept) > (history[-1] in KEPT):
+            yield Finding("missing refund", order, f"{history[-1]}, but {sorted(kept)} was not refunded")
+        yield from _money_in_view(e, order, sum(refunded.values()), len(paid[order]))
     yield from (Finding("refund of nothing", order, "no such order") for order in refunds)
 
 
 def _payments(e: Evidence) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-    """By order the payments that were taken, and those of which nobody knows."""
+    """Return by order the payments that were accepted, and those with an unknown outcome."""
     paid: dict[str, set[str]] = defaultdict(set)
-    maybe: dict[str, set[str]] = defaultdict(set)
+    uncertain: dict[str, set[str]] = defaultdict(set)
     for record in e.of("order-placed"):
         if record.data["payment"] == "prepaid":
             paid[record.subject].add("prepaid")
     for entry in e.entries_of("pay"):
-        sure = {Outcome.OK: paid, Outcome.UNKNOWN: maybe}.get(entry.outcome)
+        sure = {Outcome.OK: paid, Outcome.UNKNOWN: uncertain}.get(entry.outcome)
         if sure is not None:
             sure[entry.operation.subject].add(entry.operation.data["payment"])
-    return paid, maybe
+    return paid, uncertain
 
 
-def _told(e: Evidence, order: str, refunds: int, payments: int) -> Iterator[Finding]:
+def _money_in_view(e: Evidence, order: str, refunds: int, payments: int) -> Iterator[Finding]:
     shown = e.views.orders.get(order)
     if shown is None:
         return
@@ -169,4 +173,4 @@ def _types(found: Iterable[ObservedRecord]) -> str:
     return ", ".join(record.type for record in found)
 
 
-CHECKS = (none_lost, as_asked, all_ended, one_effect, deliveries_agree, money)
+CHECKS = (no_order_lost, matches_request, all_ended, one_effect, deliveries_agree, refunds_are_exact)

@@ -1,4 +1,4 @@
-"""Stock: never more promised than there is, every movement once, every sale of a stall once."""
+"""Invariants of stock: never more promised than available, every movement once, every stall sale once."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.faults.evidence import Evidence, Finding, Goods, by
+from tests.faults.evidence import Evidence, Finding, Goods, group_by
 from tests.faults.history import Outcome
 from tests.faults.observer import ObservedRecord
 
 SUPPLY = {"intake", "courier", "found", "lost"}
-"""Places from which goods come that nobody was promised; what a stall takes back is still lent to it."""
+"""Places that add unpromised stock; goods that a stall gives back are still lent to it."""
 
 
 def _lines(record: ObservedRecord, sign: int = 1) -> Iterator[tuple[Goods, int]]:
@@ -19,8 +19,10 @@ def _lines(record: ObservedRecord, sign: int = 1) -> Iterator[tuple[Goods, int]]
         yield (record.data["pool"], line["item"]), sign * line["quantity"]
 
 
-def _step(record: ObservedRecord) -> Iterator[tuple[str, Goods, int]]:
-    """What a record of the stock topic adds to `supply` or to what is `promised`, sold and handed out included."""
+def _stock_effects(record: ObservedRecord) -> Iterator[tuple[str, Goods, int]]:
+    """Yield how a record of the stock topic changes `supply` or `promised`, which includes sold and
+    handed-out goods.
+    """
     data = record.data
     if record.type == "stock-moved":
         goods = (data["pool"], data["item"])
@@ -38,21 +40,21 @@ def _step(record: ObservedRecord) -> Iterator[tuple[str, Goods, int]]:
 
 
 def never_oversold(e: Evidence) -> Iterator[Finding]:
-    """At no place of the stock topic is more promised, lent and handed out than came in; scarce goods go all."""
-    books: dict[str, Counter[Goods]] = {"supply": Counter(), "promised": Counter()}
+    """At no position of the topic is more promised, lent and handed out than was received; scarce items sell out."""
+    totals: dict[str, Counter[Goods]] = {"supply": Counter(), "promised": Counter()}
     oversold: set[Goods] = set()
     for record in e.facts:
         if record.topic != "inventory.stock.v1":
             continue
-        for book, goods, quantity in _step(record):
-            books[book][goods] += quantity
-            over = books["promised"][goods] - books["supply"][goods]
+        for total, goods, quantity in _stock_effects(record):
+            totals[total][goods] += quantity
+            over = totals["promised"][goods] - totals["supply"][goods]
             if over > 0 and goods not in oversold:
                 oversold.add(goods)
                 yield Finding("oversold", "/".join(goods), f"{over} too many at {record.partition}/{record.offset}")
-    for goods, supply in books["supply"].items():
-        if goods[1] in e.scarce and books["promised"][goods] != supply:
-            yield Finding("not used up", "/".join(goods), f"{books['promised'][goods]} of {supply}")
+    for goods, supply in totals["supply"].items():
+        if goods[1] in e.scarce and totals["promised"][goods] != supply:
+            yield Finding("not sold out", "/".join(goods), f"{totals['promised'][goods]} of {supply}")
 
 
 FLOWS = (
@@ -63,65 +65,69 @@ FLOWS = (
 
 
 def moved_once(e: Evidence) -> Iterator[Finding]:
-    """What left on_hand is what stalls, couriers and buyers say they got; the rest is what the view shows."""
+    """Movements out of `on_hand` match the sales, loads and collections; the rest matches the view."""
     net: dict[str, Counter[Goods]] = defaultdict(Counter)
     for record in e.of("stock-moved"):
         goods, quantity = (record.data["pool"], record.data["item"]), record.data["quantity"]
         net[record.data["to_place"]][goods] += quantity
         net[record.data["from_place"]][goods] -= quantity
     for place, types in FLOWS:
-        told = Counter[Goods]()
+        published = Counter[Goods]()
         for type, sign in types.items():
             for record in e.of(type):
                 for goods, quantity in _lines(record, sign):
-                    told[goods] += quantity
-        for goods in sorted(set(told) | set(net[place])):
-            if told[goods] != net[place][goods]:
+                    published[goods] += quantity
+        for goods in sorted(set(published) | set(net[place])):
+            if published[goods] != net[place][goods]:
                 yield Finding(
-                    "movements differ", "/".join(goods), f"{place}: {told[goods]} told, {net[place][goods]} moved"
+                    "movements differ",
+                    "/".join(goods),
+                    f"{place}: {published[goods]} published, {net[place][goods]} moved",
                 )
     for goods, row in e.views.stock.items():
         if row["on_hand"] != net["on_hand"][goods]:
             yield Finding("views differ", "/".join(goods), f"{net['on_hand'][goods]} moved, {row['on_hand']} shown")
         left = {name: row[name] for name in ("held", "allocated", "shortfall") if row[name]}
         if left:
-            yield Finding("claims left", "/".join(goods), str(left))
+            yield Finding("reservations left", "/".join(goods), str(left))
 
 
 def every_sale_once(e: Evidence) -> Iterator[Finding]:
     """Each upload of a stall took effect exactly once, with its own content."""
-    sent, sure = _uploads(e)
+    sent, accepted = _uploads(e)
     for type, kind in (("sale-recorded", "sale"), ("sale-voided", "void")):
-        told: dict[tuple[Any, ...], list[ObservedRecord]] = defaultdict(list)
+        published: dict[tuple[Any, ...], list[ObservedRecord]] = defaultdict(list)
         for record in e.of(type):
-            told[tuple(record.data[name] for name in ("terminal", "device", "session", "seq_no"))].append(record)
-        for number, found in told.items():
+            published[tuple(record.data[name] for name in ("terminal", "device", "session", "seq_no"))].append(record)
+        for number, found in published.items():
             if number not in sent:
-                yield Finding("sale that nobody made", _name(number), type)
+                yield Finding("unknown sale", _name(number), type)
             elif len(found) > 1:
-                yield Finding(f"doubled {kind}", _name(number), f"{len(found)} events")
+                yield Finding(f"duplicate {kind}", _name(number), f"{len(found)} events")
             elif kind == "sale" and _goods(found[0]) != sent[number]["lines"]:
-                yield Finding("other content", _name(number), f"sold {sent[number]['lines']}, told {_goods(found[0])}")
-        for number in sure:
-            if sent[number]["kind"] == kind and number not in told:
+                yield Finding(
+                    "other content", _name(number), f"sold {sent[number]['lines']}, published {_goods(found[0])}"
+                )
+        for number in accepted:
+            if sent[number]["kind"] == kind and number not in published:
                 yield Finding(f"lost {kind}", _name(number), "uploaded, but no event")
-    for sale, found in by("sale", e.of("sale-recorded")).items():
+    for sale, found in group_by("sale", e.of("sale-recorded")).items():
         if len(found) > 1:
-            yield Finding("doubled sale", sale, f"{len(found)} events")
+            yield Finding("duplicate sale", sale, f"{len(found)} events")
 
 
 def _uploads(e: Evidence) -> tuple[dict[tuple[Any, ...], Mapping[str, Any]], set[tuple[Any, ...]]]:
-    """What terminals sent by number, and the numbers that were taken for sure."""
+    """Return the uploads of terminals by number, and the numbers that were accepted for certain."""
     sent: dict[tuple[Any, ...], Mapping[str, Any]] = {}
-    sure: set[tuple[Any, ...]] = set()
+    accepted: set[tuple[Any, ...]] = set()
     for entry in e.entries_of("stall"):
         data = entry.operation.data
         for upload in data["uploads"]:
             number = (entry.operation.subject, data["device"], data["session"], upload["seq"])
             sent[number] = upload
             if entry.outcome is Outcome.OK:
-                sure.add(number)
-    return sent, sure
+                accepted.add(number)
+    return sent, accepted
 
 
 def _goods(record: ObservedRecord) -> list[list[Any]]:

@@ -1,4 +1,4 @@
-"""A client that writes down what it does, and sends the same request again until it knows what came of it."""
+"""An HTTP client that records its operations and repeats a request until its outcome is known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RETRYABLE = {429, 503}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request: who asks which service for what."""
+    """A request: the caller's role, the service, and the HTTP message."""
 
     role: str
     service: str
@@ -32,24 +32,24 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status 0: no answer came within our patience, so nobody knows."""
+    """A response. Status 0: no answer arrived in time, so the outcome is unknown."""
 
     status: int
     body: Any = None
 
     @property
     def ok(self) -> bool:
-        """Whether it was done."""
+        """True for a 2xx status."""
         return 200 <= self.status < 300
 
 
 Verdict = tuple[Outcome, Mapping[str, Any]]
 Judge = Callable[[Sequence[Operation], Answer], list[Verdict]]
-"""From deeds and the answer to their request: how each ended, and what to remember of the answer."""
+"""Maps operations and the answer to their request to outcomes, each with the facts to record."""
 
 
 def judge_all(operations: Sequence[Operation], answer: Answer) -> list[Verdict]:
-    """A request that does all of its deeds or none."""
+    """Judge a request that does all of its operations or none."""
     if not answer.status:
         return [(Outcome.UNKNOWN, {"why": str(answer.body)[:300]})] * len(operations)
     if answer.ok:
@@ -58,10 +58,11 @@ def judge_all(operations: Sequence[Operation], answer: Answer) -> list[Verdict]:
 
 
 class Client:
-    """All clients of a run together. `in_flight`: requests that were begun and not answered yet, tries included.
+    """All clients of a run together.
 
-    `answers` counts by status, 0 being a connection that died or a time-out; `broken` are answers that no service
-    may give.
+    - - `in_flight`: requests without a final answer, retries included.
+    - `answers`: count by status; 0 is a dead connection or a time-out.
+    - `broken`: answers that no service may give.
     """
 
     def __init__(self, endpoints: Mapping[str, Any], history: History) -> None:
@@ -77,12 +78,12 @@ class Client:
         self.broken: list[str] = []
 
     async def close(self) -> None:
-        """Ends all connections."""
+        """Close all connections."""
         for client in self._http.values():
             await client.aclose()
 
     async def get(self, role: str, service: str, path: str, **query: Any) -> Any:
-        """The JSON of a page; None when it doesn't come within our patience or does not exist."""
+        """Return a page's JSON; None if it does not exist or does not arrive in time."""
         wanted = {name: value for name, value in query.items() if value is not None}
         answer = await self.send(Request(role, service, "GET", f"{path}?{httpx2.QueryParams(wanted)}"))
         return answer.body if answer.ok else None
@@ -95,7 +96,7 @@ class Client:
         *,
         retry_s: float = RETRY_S,
     ) -> Answer:
-        """The answer to the request, sent again unchanged while none comes, for `retry_s` seconds (0: once)."""
+        """Return the answer to the request, which is repeated unchanged for `retry_s` seconds (0: sent once)."""
         began, attempt = time.monotonic(), 0
         self.in_flight += 1
         try:
@@ -129,14 +130,14 @@ class Client:
         return Answer(status, json.loads(content) if content else None)
 
     async def _exchange(self, request: Request, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Status and content of the answer. Raises what a connection that died or is slow raises."""
+        """Return the answer's status and content. Raises the transport's errors."""
         answer = await self._http[request.service].request(
             request.method, request.path, json=request.body, headers=headers
         )
         return answer.status_code, answer.content
 
     def _note(self, operations: Sequence[Operation], attempt: int, verdicts: Sequence[Verdict]) -> bool:
-        """Whether anything is unknown."""
+        """Record the outcomes; return True if any is unknown."""
         write = {Outcome.OK: self._history.ok, Outcome.FAIL: self._history.fail, Outcome.UNKNOWN: self._history.unknown}
         for operation, (outcome, remembered) in zip(operations, verdicts, strict=True):
             write[outcome](operation, attempt, remembered)

@@ -1,10 +1,10 @@
-"""Long runs are run when asked for."""
+"""Deselects tests marked `long`, unless they are requested."""
 
 import pytest
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves tests marked `long` out, unless `-m` speaks of them."""
+    """Deselect tests marked `long`, unless `-m` names the mark."""
     if "long" in str(config.option.markexpr):
         return
     long = [item for item in items if item.get_closest_marker("long")]

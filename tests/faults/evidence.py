@@ -1,4 +1,4 @@
-"""What a run left behind, and what a check says about it."""
+"""The evidence of a run, and the findings of its checks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Goods = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that must not be: which check says so, of whom, and what."""
+    """A violation: the name of its check, its subject, and a description."""
 
     check: str
     subject: str
@@ -27,17 +27,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """What the services say over HTTP: orders and jobs by id, stock by pool and item, whatever is parked."""
+    """Data that the services show over HTTP: orders and jobs by id, stock by pool and item, all dead letters."""
 
     orders: Mapping[str, Row] = field(default_factory=dict)
     jobs: Mapping[str, Row] = field(default_factory=dict)
     stock: Mapping[Goods, Row] = field(default_factory=dict)
-    parked: Sequence[str] = ()
+    dead_letters: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The clients' history, the topics, the views; `scarce` items are wanted by more buyers than there is of them."""
+    """The clients' history, the topics and the views. `scarce`: items with more demand than stock."""
 
     entries: Sequence[HistoryEntry]
     log: Sequence[ObservedRecord]
@@ -46,12 +46,12 @@ class Evidence:
 
     @cached_property
     def events(self) -> list[ObservedRecord]:
-        """Every record but the copies of parked ones."""
+        """Every record except those of dead-letter topics."""
         return [record for record in self.log if not record.topic.endswith(".dlq.v1")]
 
     @cached_property
     def facts(self) -> list[ObservedRecord]:
-        """Every event where it stands first."""
+        """Every event at its first occurrence."""
         found: dict[str, ObservedRecord] = {}
         for record in self.events:
             found.setdefault(record.id, record)
@@ -59,7 +59,7 @@ class Evidence:
 
     @property
     def duplicates(self) -> int:
-        """Records whose event stands earlier in the topics."""
+        """Number of records that repeat an earlier event."""
         return len(self.events) - len(self.facts)
 
     @cached_property
@@ -70,17 +70,17 @@ class Evidence:
         return found
 
     def of(self, *types: str) -> Iterator[ObservedRecord]:
-        """The facts of these types, each type in order."""
+        """Yield the facts of these types, each type in order."""
         for type in types:
             yield from self._by_type[type]
 
     def entries_of(self, kind: str) -> Iterator[HistoryEntry]:
-        """The operations of a kind."""
+        """Yield the operations of a kind."""
         return (entry for entry in self.entries if entry.operation.kind == kind)
 
 
-def by(key: str, facts: Iterator[ObservedRecord]) -> dict[str, list[ObservedRecord]]:
-    """The facts by a field of their data."""
+def group_by(key: str, facts: Iterator[ObservedRecord]) -> dict[str, list[ObservedRecord]]:
+    """Group facts by a field of their data."""
     found: dict[str, list[ObservedRecord]] = defaultdict(list)
     for record in facts:
         found[str(record.data[key])].append(record)

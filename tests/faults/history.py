@@ -1,4 +1,4 @@
-"""What the clients did: one line before each request leaves and one after its answer came, or did not come."""
+"""History of client operations: one line before each request is sent, and one after its answer or time-out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class Outcome(StrEnum):
-    """How an operation ended for its client."""
+    """An operation's outcome as its client knows it."""
 
     OK = "ok"
     FAIL = "fail"
@@ -23,7 +23,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a client: `subject` is whom it is about, `data` what was asked. All its tries are the same."""
+    """One operation of a client: `subject` is the order, terminal or courier, `data` the request. All its attempts are
+    the same.
+    """
 
     id: str
     kind: str
@@ -33,9 +35,9 @@ class Operation:
 
 @dataclass(slots=True)
 class HistoryEntry:
-    """An operation as the history tells it. It is unknown when any try is and none was answered well.
+    """An operation with its outcome: unknown when any attempt is unknown and none succeeded.
 
-    `answer` is what the good answer said, `unknowns` how many tries got none.
+    `answer` holds the facts of the successful answer, `unknowns` the number of attempts without an answer.
     """
 
     operation: Operation
@@ -46,44 +48,44 @@ class HistoryEntry:
 
 
 def digest(content: Any) -> str:
-    """Equal for equal JSON content, whatever the order of its keys."""
+    """Return a digest of JSON content, independent of the order of keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
 
 class History:
-    """Appends to a file of JSON lines; `unknowns` counts the requests whose outcome is not known."""
+    """Appends to a file of JSON lines; `unknowns` counts requests with an unknown outcome."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", buffering=1)
         self.unknowns = 0
 
     def invoke(self, operation: Operation, attempt: int, payload: Any) -> None:
-        """The request is about to leave."""
+        """Record that the request is about to be sent."""
         asked = {"kind": operation.kind, "subject": operation.subject, "data": operation.data} if attempt == 1 else {}
         self._write("invoke", operation, attempt, hash=digest(payload), **asked)
 
     def ok(self, operation: Operation, attempt: int, answer: Mapping[str, Any]) -> None:
-        """It was done."""
+        """Record that it succeeded."""
         self._write(Outcome.OK, operation, attempt, answer=answer)
 
     def fail(self, operation: Operation, attempt: int, answer: Mapping[str, Any]) -> None:
-        """It was definitely not done."""
+        """Record that it certainly had no effect."""
         self._write(Outcome.FAIL, operation, attempt, answer=answer)
 
     def unknown(self, operation: Operation, attempt: int, answer: Mapping[str, Any]) -> None:
-        """It may have been done; the line is on the disk on return."""
+        """Record that it may have had its effect; the line is on disk on return."""
         self._write(Outcome.UNKNOWN, operation, attempt, answer=answer)
         os.fsync(self._file.fileno())
         self.unknowns += 1
 
     def take_over(self, path: Path) -> None:
-        """What another process wrote down belongs to this history from now on."""
+        """Append the history that another process recorded."""
         lines = path.read_text()
         self._file.write(lines)
         self.unknowns += lines.count(f'{{"event": "{Outcome.UNKNOWN}"')
 
     def close(self) -> None:
-        """No more is written."""
+        """Close the file."""
         self._file.close()
 
     def _write(self, event: str, operation: Operation, attempt: int, **more: Any) -> None:
@@ -92,7 +94,7 @@ class History:
 
 
 def read(path: Path) -> list[HistoryEntry]:
-    """Every operation of the file, in the order in which they began. One without any answer is unknown."""
+    """Return every operation of the file in order of their start. An operation without an answer is unknown."""
     found: dict[str, HistoryEntry] = {}
     failed: set[str] = set()
     for line in path.read_text().splitlines():

@@ -1,4 +1,4 @@
-"""The market that is played while its house is shot at: a catalogue, lots, and stock lent to stalls."""
+"""The market of the fault tests: a catalogue, lots, and stock lent to stalls."""
 
 from __future__ import annotations
 
@@ -15,59 +15,61 @@ from tests.faults.client import Client, Request
 SITES = ("north", "south")
 SCARCE, BURST = "truffles", "lychees"
 SCARCE_ITEMS = frozenset({SCARCE, BURST})
-"""Goods of which there is too little for all who want some, so whoever gets some keeps it."""
+"""Items with less stock than demand; their buyers keep what they get."""
 STOCK = {"apples": 400_000, "tea": 400_000, "eggs": 600, SCARCE: 40}
-"""What a site gets of each item: plenty, plenty, too little for a busy day, and far too little."""
+"""Pieces of each item at each site: plenty, plenty, too few for a busy day, and far too few."""
 LENT = {"apples": 20_000, "tea": 20_000, "eggs": 100}
 TERMINALS, COURIERS, WAVES = 6, 6, 60
 PERSISTENT_S = 600.0
-"""How long people try who do not give up: what they have to say is a fact."""
+"""Retry time in seconds of actors that report facts and never give up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """One market day in real time: nothing of it falls due while a run lasts, save holds on stock."""
+    """One market day in real time: no deadline passes during a run, except those of holds."""
 
     day: str
     now: datetime
 
     def pool(self, site: str) -> str:
-        """The stock pool of a site."""
+        """Return the stock pool of a site."""
         return pool_of(self.day, site)
 
     @property
     def terminals(self) -> dict[str, str]:
-        """Terminals by id, with their site."""
+        """Sites by terminal id."""
         return {f"till-{n}": SITES[n % len(SITES)] for n in range(TERMINALS)}
 
     @property
     def couriers(self) -> list[str]:
-        """The ids of the couriers."""
+        """Ids of the couriers."""
         return [f"rider-{n}" for n in range(COURIERS)]
 
 
 def new_market() -> Market:
-    """Tomorrow's market."""
+    """Return tomorrow's market."""
     now = datetime.now(UTC)
     return Market(f"m{now:%Y%m%d}", now)
 
 
 async def open_market(client: Client, market: Market) -> None:
-    """On return orders, lots and stalls are known to every service and can be sold from."""
+    """Put the catalogue, receive the first lots and lend stock to the stalls; every service knows them on return."""
     for group in _catalogue(market):
-        await _all(client, [Request("operator", "orders", "PUT", f"/v1/catalog/{path}", body) for path, body in group])
+        await _send_all(
+            client, [Request("operator", "orders", "PUT", f"/v1/catalog/{path}", body) for path, body in group]
+        )
     await receive_lots(client, market, STOCK, "first")
-    await _all(client, [_loan(market, t, site, item) for t, site in market.terminals.items() for item in LENT])
+    await _send_all(client, [_loan(market, t, site, item) for t, site in market.terminals.items() for item in LENT])
 
 
 async def receive_lots(client: Client, market: Market, goods: Mapping[str, int], name: str) -> None:
-    """On return so much of each item has come to each site and passed its inspection."""
+    """Receive a lot of each item at each site and pass its inspection."""
     lots = [(site, item) for site in SITES for item in goods]
-    await _all(client, [_lot(market, *lot, goods[lot[1]], name) for lot in lots])
-    await _all(client, [_inspection(_id(market.day, *lot, name)) for lot in lots])
+    await _send_all(client, [_lot(market, *lot, goods[lot[1]], name) for lot in lots])
+    await _send_all(client, [_inspection(_id(market.day, *lot, name)) for lot in lots])
 
 
-async def _all(client: Client, requests: list[Request]) -> None:
+async def _send_all(client: Client, requests: list[Request]) -> None:
     for answer in await asyncio.gather(*(client.send(request, retry_s=PERSISTENT_S) for request in requests)):
         assert answer.ok, answer
 
@@ -141,7 +143,7 @@ def _loan(market: Market, terminal: str, site: str, item: str) -> Request:
 
 
 def give_back(market: Market, terminal: str, site: str, item: str, quantity: int) -> Request:
-    """The counted return of what a stall has left."""
+    """Return the request with which a stall gives back its remaining stock."""
     body = {
         "return_id": _id(market.day, terminal, item, "back"),
         "terminal": terminal,

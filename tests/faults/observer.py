@@ -1,4 +1,4 @@
-"""Reads every topic but the private one from its first record, with a client and code of its own."""
+"""Reads every topic except the private one from its first record, with a client and code of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from contracts.topics import TOPICS
 
 @dataclass(frozen=True, slots=True)
 class ObservedRecord:
-    """One record. `type` is the short name (`order-placed`), `seq` 0 where there is none, `digest` of the value."""
+    """One record. `type` is the short name (`order-placed`), `seq` 0 if absent, `digest` that of the value."""
 
     topic: str
     partition: int
@@ -31,11 +31,11 @@ class ObservedRecord:
 
 
 class Observer:
-    """Remembers all that it has read, per partition in order of offset."""
+    """Remembers all records it has read, per partition in offset order."""
 
     def __init__(self, kafka: Mapping[str, Any]) -> None:
         security = kafka["security"]
-        where = {
+        connection = {
             "bootstrap.servers": kafka["bootstrap"],
             "security.protocol": security["security_protocol"],
             "sasl.mechanisms": security["sasl_mechanism"],
@@ -43,46 +43,51 @@ class Observer:
             "sasl.password": security["password"],
             "log_level": 0,
         }
-        self._where = where
+        self._connection = connection
         self._consumer = Consumer(
-            {**where, "group.id": "observer.faults", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
+            {**connection, "group.id": "observer.faults", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
         )
         self._next = {(t.name, p): 0 for t in TOPICS if not t.private for p in range(t.partitions)}
         self._consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in self._next])
         self.log: list[ObservedRecord] = []
 
     def catch_up(self, timeout: float = 30) -> list[ObservedRecord]:
-        """Reads on to what are the ends of the topics now; everything that was ever read."""
+        """Read to the current ends of the topics within `timeout` seconds; return all records read so far."""
         deadline = time.monotonic() + timeout
         ends = self._ends()
         while any(self._next[place] < end for place, end in ends.items()):
-            assert time.monotonic() < deadline, f"the topics can't be read to their ends within {timeout} s"
+            assert time.monotonic() < deadline, f"the topics could not be read to their ends within {timeout} s"
             for message in self._consumer.consume(1000, 0.2):
-                self._take(message)
+                self._decode(message)
         return self.log
 
     def close(self) -> None:
-        """Disconnects."""
+        """Disconnect."""
         self._consumer.close()
 
     def _ends(self) -> dict[tuple[str, int], int]:
-        # Asked apart from the consumer, where each question would wait behind a long poll; and by a new client each
-        # time, for an old one goes on asking with the leader's epoch of before a restart, and is fenced.
+        # Not by the consumer, where each request would wait behind a long poll; and by a new client each time, because
+        # an old one keeps using the leader epoch from before a restart and is fenced.
         wanted = {TopicPartition(*place): OffsetSpec.latest() for place in self._next}
-        asking = AdminClient(self._where)  # kept until it has answered
-        found = asking.list_offsets(wanted, request_timeout=20)
-        return {(place.topic, place.partition): int(told.result(30).offset) for place, told in found.items()}
+        admin = AdminClient(self._connection)  # referenced until it has answered
+        found = admin.list_offsets(wanted, request_timeout=20)
+        return {
+            (place.topic, place.partition): int(headers_found.result(30).offset)
+            for place, headers_found in found.items()
+        }
 
-    def _take(self, message: Message) -> None:
-        if message.error():  # such as a broker that is away; the reading goes on by itself
+    def _decode(self, message: Message) -> None:
+        if message.error():  # such as an unavailable broker; the consumer retries by itself
             return
-        told = message.headers() or ()
-        headers = {name: value.decode(errors="replace") for name, value in told if isinstance(value, bytes)}
+        headers_found = message.headers() or ()
+        headers = {name: value.decode(errors="replace") for name, value in headers_found if isinstance(value, bytes)}
         value = message.value() or b""
         topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
-        assert offset == self._next[topic, partition], f"{topic}/{partition} jumps to {offset}"
+        assert offset == self._next[topic, partition], (
+            f"{topic}/{partition} continues at offset {offset}, expected {self._next[topic, partition]}"
+        )
         self._next[topic, partition] = offset + 1
-        self._keep(
+        self._store(
             ObservedRecord(
                 topic,
                 partition,
@@ -96,7 +101,7 @@ class Observer:
             )
         )
 
-    def _keep(self, record: ObservedRecord) -> None:
+    def _store(self, record: ObservedRecord) -> None:
         self.log.append(record)
 
 

@@ -1,4 +1,4 @@
-"""A bad network on purpose: one TCP port in front of another, whose rules can be changed while bytes flow."""
+"""A TCP proxy that imitates a faulty network: one port in front of another, with rules that can change at any time."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ Match = Callable[[bytes], bool]
 
 @dataclass(eq=False, slots=True)
 class Link:
-    """One connection through the proxy. `drop_next_reply`: the next bytes that come back are the last, and get lost."""
+    """One connection through the proxy. `drop_next_reply`: the next bytes from the server are discarded and the
+    connection dies.
+    """
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     drop_next_reply: bool = False
 
     def reset(self) -> None:
-        """Both ends see a connection that died."""
+        """Abort both ends."""
         for writer in (self.client, self.server):
             found = writer.get_extra_info("socket")
             if found is not None:
@@ -37,16 +39,17 @@ class Link:
 
 
 class Proxy:
-    """Passes bytes to `target`, a port of 127.0.0.1; with no rule set it is not noticed.
+    """Forwards bytes to `target`, a port of 127.0.0.1; transparent while no rule is set.
 
-    - `drop_reply`: a request that it answers True for reaches the server, its reply is eaten, the connection dies.
-    - `watch`: is shown every request, before it is passed on.
-    - `delay`: every piece waits between so many and so many seconds, each way, in order.
-    - `blackhole`: a black hole: connections are taken, bytes vanish, nobody is told.
-    - `reset()`: all connections die now.
+    - - `drop_reply`: a request for which it returns True reaches the server; the reply is dropped and the connection
+      dies.
+    - `watch`: is called with every request before it is forwarded.
+    - `delay`: every chunk waits a random time in this range of seconds, each way, in order.
+    - `blackhole`: connections are accepted, and all bytes are silently discarded.
+    - `reset()`: aborts all connections.
 
-    A "request" is a piece of bytes from the client as it comes; protocols that send one request at a time send it as
-    one piece, or begin a piece with it. `counts` counts what the rules did. All of it belongs to one event loop.
+    A "request" is a chunk of bytes from the client; protocols that send one request at a time send it as one chunk, or
+    begin a chunk with it. `counts` says how often each rule acted. The proxy belongs to one event loop.
     """
 
     def __init__(self, target: int, seed: int = 0) -> None:
@@ -61,24 +64,24 @@ class Proxy:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
-        """The port on which it listens from now on."""
+        """Listen; return the port."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=CHUNK)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """Ends all connections and listens no more."""
+        """Close all connections and stop listening."""
         if self._server:
             self._server.close()
         self.reset()
 
     def heal(self) -> None:
-        """Takes all rules back. What a black hole took is gone, so its connections die."""
+        """Remove all rules. Connections through a black hole lost bytes, so they are reset."""
         if self.blackhole:
             self.reset()
         self.drop_reply, self.watch, self.delay, self.blackhole = None, None, None, False
 
     def reset(self) -> None:
-        """Every connection dies now."""
+        """Abort every connection."""
         for link in list(self._links):
             link.reset()
             self.counts["reset"] += 1

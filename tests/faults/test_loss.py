@@ -1,4 +1,4 @@
-"""The whole house at work while each of its processes is killed in turn: nothing lost, doubled or oversold."""
+"""Kills each process of a stack under load in turn: nothing is lost, duplicated or oversold."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.stack
 
 @dataclass
 class Run:
-    """One run and everything that takes part in it. `fewest` is the lowest number of requests seen in flight."""
+    """One run with all its participants. `min_in_flight` is the lowest number of requests observed in flight."""
 
     data: Path
     client: Client
@@ -44,11 +44,11 @@ class Run:
     observer: Observer
     history: history.History
     rng: Random
-    fewest: int = BUYERS
+    min_in_flight: int = BUYERS
     _tasks: dict[str, list[asyncio.Task[Any]]] = field(default_factory=dict)
 
     def begin(self, wave_every_s: float) -> None:
-        """Sets everybody to work."""
+        """Start all actors."""
         buyers, client, day, rng = self.buyers, self.client, self.buyers.market, self.rng
         terminals = [
             actors.StallTerminal(client, day, Random(rng.random()), id, site) for id, site in day.terminals.items()
@@ -67,36 +67,36 @@ class Run:
 
     async def _watch(self) -> None:
         while not self.buyers.closing:
-            self.fewest = min(self.fewest, self.client.in_flight)
+            self.min_in_flight = min(self.min_in_flight, self.client.in_flight)
             await asyncio.sleep(0.02)
 
     def check_actors(self) -> None:
-        """Raises what made anybody stop."""
+        """Raise the error that ended an actor."""
         for task in [task for tasks in self._tasks.values() for task in tasks]:
             if task.done():
                 task.result()
 
     async def close(self) -> None:
-        """No new business; returns when every buyer has the last answer and every stall has closed."""
+        """Stop new business; return when every buyer has the last answer and every stall has closed."""
         self.buyers.closing = True
         await asyncio.gather(*self._tasks["buyers"], *self._tasks["tills"], *self._tasks["cart"])
 
     async def stop(self) -> None:
-        """Ends who works without end, and writes no more."""
+        """Cancel the actors that work without end."""
         everybody = [task for tasks in self._tasks.values() for task in tasks]
         for task in everybody:
             task.cancel()
         await asyncio.gather(*everybody, return_exceptions=True)
 
     async def evidence(self) -> Evidence:
-        """What there is to be judged now."""
+        """Collect the evidence of this moment."""
         log = await asyncio.to_thread(self.observer.catch_up)
         entries = await asyncio.to_thread(history.read, self.data / "history.jsonl")
         return Evidence(entries, list(log), await read_views(self.client), frozenset({market.SCARCE}))
 
 
 @contextmanager
-def house(data: Path) -> Iterator[Stack]:
+def running_stack(data: Path) -> Iterator[Stack]:
     """A stack of its own, ready."""
     (data / "marks").mkdir()
     armed = program(data / "marks", HALFDAY_HOLD_TTL_S=str(HOLD_S))
@@ -106,8 +106,8 @@ def house(data: Path) -> Iterator[Stack]:
 
 
 @asynccontextmanager
-async def people(stack: Stack, seed: int) -> AsyncIterator[Run]:
-    """A market that is open, and everybody who will use it."""
+async def open_run(stack: Stack, seed: int) -> AsyncIterator[Run]:
+    """An open market and all its actors."""
     written = history.History(stack.data / "history.jsonl")
     client, rng, day = Client(stack.endpoints(), written), Random(seed), market.new_market()
     observer = Observer(stack.endpoints()["kafka"])
@@ -122,8 +122,8 @@ async def people(stack: Stack, seed: int) -> AsyncIterator[Run]:
         written.close()
 
 
-async def shoot(run: Run, seconds: float) -> None:
-    """First each worker dies at its crash point, then every process in turn is killed, for at least 20 times."""
+async def kill_processes(run: Run, seconds: float) -> None:
+    """Let each worker die at its crash point, then kill every process in turn, at least 20 times in all."""
     began = time.monotonic()
     for name in CRASH_POINTS:
         await run.chaos.crash(name)
@@ -137,9 +137,11 @@ async def shoot(run: Run, seconds: float) -> None:
 
 
 async def settle(run: Run) -> tuple[Evidence, list[Finding], float]:
-    """The evidence as soon as nothing is wrong with it, or as it is 45 s after the last fault; when it was so.
+    """Return the evidence as soon as it has no findings, or as it is 45 s after the last fault, with the findings and
+    the seconds since.
 
-    Judged beside the event loop, and only once the orders say that they have ended: until then the couriers need it.
+    Checks run in another thread, and only once the orders report that they have ended: until then the actors need the
+    CPU.
     """
     while True:
         after = time.monotonic() - run.chaos.last_fault
@@ -152,61 +154,59 @@ async def settle(run: Run) -> tuple[Evidence, list[Finding], float]:
         await asyncio.sleep(0.5)
 
 
-def under_fire(data: Path, seconds: float) -> None:
-    """A whole run. The people of the market live in a thread with an event loop of their own."""
+def run_under_kills(data: Path, seconds: float) -> None:
+    """Run a whole test. The actors have a thread with an event loop of their own."""
     seed = int(os.environ.get("HALFDAY_SEED") or time.time())
     print(f"HALFDAY_SEED={seed}, history and logs in {data}")
-    with ThreadPoolExecutor(1) as apart, house(data) as stack:
-        apart.submit(asyncio.run, play(stack, seed, seconds)).result()
+    with ThreadPoolExecutor(1) as apart, running_stack(data) as stack:
+        apart.submit(asyncio.run, run_market(stack, seed, seconds)).result()
         verdict = audit.run(data / "endpoints.json", require_terminal=True)
     assert verdict.ok, "\n".join(verdict.lines)
 
 
-async def play(stack: Stack, seed: int, seconds: float) -> None:
-    """One run from its start to its verdict."""
-    async with people(stack, seed) as run:
+async def run_market(stack: Stack, seed: int, seconds: float) -> None:
+    """Play one run from its start to its verdict."""
+    async with open_run(stack, seed) as run:
         run.begin(wave_every_s=max(8.0, seconds / 40))
-        await shoot(run, seconds)
+        await kill_processes(run, seconds)
         await run.close()
         evidence, findings, took = await settle(run)
         report(run, evidence, took)
         assert not findings, "\n".join(f"{one.check}: {one.subject}: {one.what}" for one in findings[:30])
         assert not run.client.broken, run.client.broken[:5]
         assert took <= ENDED_WITHIN_S
-        conclusive(run, evidence)
+        assert_conclusive(run, evidence)
 
 
 def report(run: Run, evidence: Evidence, took: float) -> None:
-    """The figures of the run."""
+    """Print the figures of the run."""
     states: dict[str, int] = {}
     for row in evidence.views.orders.values():
         states[row["state"]] = states.get(row["state"], 0) + 1
     kills, (slow_s, slow) = run.chaos.killed, run.chaos.slowest
-    print(f"{len(kills)} kills, {len(run.chaos.crashed)} crash points; {slow} was away longest, {slow_s:.1f} s")
-    print(f"all ended {took:.1f} s after the last was back")
-    print(f"requests by answer {dict(run.client.answers)}, fewest in flight {run.fewest}")
+    print(f"{len(kills)} kills, {len(run.chaos.crashed)} crash points; slowest restart {slow}, {slow_s:.1f} s")
+    print(f"all orders ended {took:.1f} s after the last restart")
+    print(f"requests by answer {dict(run.client.answers)}, fewest in flight {run.min_in_flight}")
     print(f"{len(evidence.entries)} operations, {run.history.unknowns} unknown outcomes; orders {states}")
-    print(
-        f"{len(evidence.log)} records, {evidence.duplicates} of them twice, {run.chaos.duplicates} absorbed by inboxes"
-    )
+    print(f"{len(evidence.log)} records, {evidence.duplicates} duplicates, {run.chaos.duplicates} absorbed by inboxes")
 
 
-def conclusive(run: Run, evidence: Evidence) -> None:
-    """A run in which nothing went wrong proves nothing."""
-    assert run.fewest >= IN_FLIGHT, f"inconclusive: only {run.fewest} requests in flight"
+def assert_conclusive(run: Run, evidence: Evidence) -> None:
+    """Fail if nothing went wrong in the run: then it proves nothing."""
+    assert run.min_in_flight >= IN_FLIGHT, f"inconclusive: only {run.min_in_flight} requests in flight"
     assert len(run.chaos.killed) >= KILLS, f"inconclusive: {len(run.chaos.killed)} kills"
     assert set(run.chaos.killed) == set(PROCESSES), "inconclusive: not every process was killed"
-    assert evidence.duplicates + run.chaos.duplicates > 0, "inconclusive: nothing was delivered twice"
+    assert evidence.duplicates + run.chaos.duplicates > 0, "inconclusive: no message was delivered twice"
     assert run.history.unknowns > 0, "inconclusive: every outcome was known"
     assert any(evidence.of("stock-refused")), "inconclusive: no reservation was refused"
 
 
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_while_every_process_is_killed(tmp_path: Path):
-    under_fire(tmp_path, seconds=60)
+    run_under_kills(tmp_path, seconds=60)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 def test_nothing_is_lost_for_as_long_as_it_takes(tmp_path: Path):
-    under_fire(tmp_path, seconds=float(os.environ.get("HALFDAY_LONG_S", "660")))
+    run_under_kills(tmp_path, seconds=float(os.environ.get("HALFDAY_LONG_S", "660")))

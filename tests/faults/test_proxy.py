@@ -1,4 +1,4 @@
-"""The fault proxy: not noticed without a rule, and each rule does what it says."""
+"""Tests of the fault proxy: transparent without a rule, and each rule does as documented."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Send = Callable[[str], Awaitable[str]]
 
 @dataclass
 class Echo:
-    """A server that answers each line with itself and remembers it; `received` is what reached it."""
+    """A server that answers each line with itself; `received` holds all lines."""
 
     received: list[str] = field(default_factory=list)
 
@@ -29,14 +29,14 @@ class Echo:
 
 @dataclass
 class Wire:
-    """A server, the proxy before it, and how to talk through it."""
+    """A server behind a proxy, and connections through it."""
 
     echo: Echo
     proxy: Proxy
     port: int
 
     async def connect(self) -> Send:
-        """A connection: `await send(line)` is the answer."""
+        """Open a connection; `await send(line)` returns the answer."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
 
         async def send(line: str) -> str:
@@ -65,7 +65,7 @@ async def test_without_a_rule_bytes_pass_as_they_are(wire: Wire):
     assert not wire.proxy.counts
 
 
-async def test_an_eaten_reply_is_that_of_a_request_that_was_done(wire: Wire):
+async def test_a_dropped_reply_is_that_of_a_request_that_was_done(wire: Wire):
     wire.proxy.drop_reply = lambda request: request.startswith(b"COMMIT")
     send, other = await wire.connect(), await wire.connect()
     assert await send("select") == "select"
@@ -119,4 +119,4 @@ async def test_what_is_watched_is_seen_before_it_arrives(wire: Wire):
 async def test_a_server_that_is_away_is_a_connection_that_dies(wire: Wire):
     wire.proxy.target = 1
     with pytest.raises(ConnectionError):
-        await (await wire.connect())("anybody?")
+        await (await wire.connect())("hello?")

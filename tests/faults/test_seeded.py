@@ -1,4 +1,4 @@
-"""Each bug that must never come back has a test that builds it in and sees the damage: `halfday test --seeded`."""
+"""Each bug that must never return has a test that builds it in and detects the damage: `halfday test --seeded`."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the services say of themselves over HTTP."""
+"""Reads the state of the services over HTTP."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ ACTIVE_STATES = ("placed", "held", "reserved", "scheduled", "ready", "loaded", "
 
 
 async def read_views(client: Client) -> Views:
-    """All orders, jobs, stock and parked records, page by page."""
+    """Read all orders, jobs, stock and dead letters, page by page."""
     return Views(
         orders={row["order_id"]: row async for row in _pages(client, "orders", "/v1/orders", "items")},
         jobs={row["job"]: row async for row in _pages(client, "dispatch", "/v1/jobs", "jobs")},
         stock={(row["pool"], row["item"]): row async for row in _pages(client, "inventory", "/v1/stock", "stock")},
-        parked=[
+        dead_letters=[
             f"{service}: {row}" for service in SERVICES async for row in _pages(client, service, "/v1/parked", "parked")
         ],
     )
 
 
 async def all_orders_ended(client: Client) -> bool:
-    """Whether no order is under way any more, by the desk's lists."""
+    """Return True if no order is in progress, by the operator's lists."""
     for state in ACTIVE_STATES:
         page = await client.get("operator", "orders", "/v1/orders", state=state, limit=1)
         if page is None or page["items"]:

@@ -21,15 +21,15 @@ def main() -> int:
     parser.add_argument("--report", type=Path)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--list", action="store_true")
-    given = parser.parse_args()
-    if given.list:
+    arguments = parser.parse_args()
+    if arguments.list:
         print("\n".join(f"{fault.name:>10}  {fault.description}" for fault in FAULTS))
         print(f"Crash points: {', '.join(POINTS)}")
         return 0
-    if unknown := [name for name in given.names if not _chosen(name)]:
+    if unknown := [name for name in arguments.names if not _chosen(name)]:
         print(f"There is no fault {', '.join(unknown)}; see: ./halfday faults --list", file=sys.stderr)
         return 2
-    faults = [fault for name in given.names or BY_NAME for fault in _chosen(name)]
+    faults = [fault for name in arguments.names or BY_NAME for fault in _chosen(name)]
     rows: list[Row] = []
 
     def on_row(one: Row) -> None:
@@ -37,14 +37,14 @@ def main() -> int:
         say(report.line(one))
         for lines in one.broken.values():
             say("\n".join(f"    {line}" for line in lines))
-        if given.report:
-            report.write(given.report, rows)
+        if arguments.report:
+            report.write(arguments.report, rows)
 
-    say(f"seed {given.seed}")
-    wrong = run(faults, given.seconds, given.seed, say, on_row)
+    say(f"seed {arguments.seed}")
+    findings = run(faults, arguments.seconds, arguments.seed, say, on_row)
     held = sum(one.ok for one in rows)
-    say(f"{held} of {len(rows)} held{'; the books of a stack do not' if wrong else ''}")
-    return 0 if held == len(rows) and not wrong else 1
+    say(f"{held} of {len(rows)} held{'; the books of a stack do not' if findings else ''}")
+    return 0 if held == len(rows) and not findings else 1
 
 
 def _chosen(name: str) -> list[Fault]:

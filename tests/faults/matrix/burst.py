@@ -15,7 +15,7 @@ from tests.faults.market import BURST, SITES, receive_lots
 from tests.faults.matrix import processes, storage_faults
 from tests.faults.matrix.injection import Injection
 
-ASKS, UNITS = 5000, 200
+REQUESTS, UNITS = 5000, 200
 
 
 async def scarce(injection: Injection) -> None:
@@ -24,13 +24,15 @@ async def scarce(injection: Injection) -> None:
     """
     await _offer(injection)
     injection.environment.scarce.add(BURST)
-    shots = [asyncio.create_task(inject(injection)) for inject in (processes.killed, storage_faults.backends_killed)]
+    faults = [asyncio.create_task(inject(injection)) for inject in (processes.killed, storage_faults.backends_killed)]
     injection.workload.buyers.paused = True  # the burst is the load
-    injection.did["taken"] = await _ask(injection, [Order(body["order_id"], body) for body in _bodies(injection)])
+    injection.actions["taken"] = await _send_burst(
+        injection, [Order(body["order_id"], body) for body in _bodies(injection)]
+    )
     injection.workload.buyers.paused = False
-    await asyncio.gather(*shots)
-    if injection.did["taken"] != ASKS:
-        raise AssertionError(f"only {injection.did['taken']} of {ASKS} asks were taken")
+    await asyncio.gather(*faults)
+    if injection.actions["taken"] != REQUESTS:
+        raise AssertionError(f"only {injection.actions['taken']} of {REQUESTS} asks were taken")
 
 
 async def _offer(injection: Injection) -> None:
@@ -46,32 +48,32 @@ async def _offer(injection: Injection) -> None:
     await receive_lots(injection.workload.client, injection.environment.market, {BURST: UNITS // len(SITES)}, "burst")
 
 
-async def _ask(injection: Injection, orders: list[Order]) -> int:
+async def _send_burst(injection: Injection, orders: list[Order]) -> int:
     """How many were taken. Who asks is another process (`requests`); what it did is as good as done by this one."""
     data, workload = injection.environment.data, injection.workload
-    bodies, told = (
+    bodies, history_file = (
         data / f"asks-{workload.environment.workloads}.jsonl",
         data / f"asked-{workload.environment.workloads}.jsonl",
     )
     bodies.write_text("".join(f"{json.dumps(order.body)}\n" for order in orders))
-    words = ["-m", "tests.faults.matrix.burst_client", str(data), str(bodies), str(told)]
-    with (data / f"taken-{workload.environment.workloads}.json").open("w+") as said:
-        asking = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=said)
-        await asking.wait()
-        said.seek(0)
-        found = json.load(said)
-    workload.history.take_over(told)
-    workload.client.broken += found["broken"]
+    command = ["-m", "tests.faults.matrix.burst_client", str(data), str(bodies), str(history_file)]
+    with (data / f"taken-{workload.environment.workloads}.json").open("w+") as output:
+        process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=output)
+        await process.wait()
+        output.seek(0)
+        result = json.load(output)
+    workload.history.take_over(history_file)
+    workload.client.broken += result["broken"]
     for order in orders:
-        if known := found["taken"].get(order.id):
+        if known := result["taken"].get(order.id):
             order.code, order.total_fen = known
             workload.buyers.accepted[order.id] = order
-    injection.did["seconds of burst"] = round(found["seconds"])
-    return len(found["taken"])
+    injection.actions["seconds of burst"] = round(result["seconds"])
+    return len(result["taken"])
 
 
 def _bodies(injection: Injection) -> Iterator[dict[str, Any]]:
-    for n in range(ASKS):
+    for n in range(REQUESTS):
         site = SITES[n % len(SITES)]
         yield {
             "order_id": str(UUID(int=injection.rng.getrandbits(128), version=4)),

@@ -28,7 +28,7 @@ AT_ONCE = 200
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Lean(Client):
+class MinimalHttpClient(Client):
     """Speaks just enough HTTP for requests and answers that state their length: it costs the house little."""
 
     def __init__(self, found: dict[str, Any], history: History) -> None:
@@ -65,10 +65,10 @@ async def _buyer(client: Client, orders: Iterator[Order], accepted: dict[str, tu
             accepted[order.id] = answer.body["code"], answer.body["total_fen"]
 
 
-async def main(data: Path, orders: Path, told: Path) -> dict[str, Any]:
+async def main(data: Path, orders: Path, history_file: Path) -> dict[str, Any]:
     """What is printed."""
-    history = History(told)
-    client = Lean(endpoints.read(data), history)
+    history = History(history_file)
+    client = MinimalHttpClient(endpoints.read(data), history)
     bodies = map(json.loads, orders.read_text().splitlines())
     requests, accepted = (Order(body["order_id"], body) for body in bodies), dict[str, tuple[str, int]]()
     began = time.monotonic()

@@ -49,8 +49,10 @@ FAULTS = (
           partial(processes.crash_points, plan=OUT)),
     Fault("2-in", "killed at each crash point of consumers and deadlines", "I1 I2 I3 I5 I6 I8", 15,
           partial(processes.crash_points, plan=IN)),
-    Fault("2-park", "killed while a record is being parked", "I10", 15, message_faults.killed_at_parking),
-    Fault("2-campaign", "killed midway through the orders of a group-buy", "I1 I3", 15, message_faults.killed_half_way),
+    Fault("2-park", "killed while a record is being dead-lettered", "I10", 15,
+          message_faults.killed_while_dead_lettering),
+    Fault("2-campaign", "killed midway through the orders of a group-buy", "I1 I3", 15,
+          message_faults.killed_while_settling),
     Fault("3", "a zombie: stopped beyond its session, back beside its successor", "I2 I3 I5 I6", 30, processes.zombies),
     Fault("4", "rolling SIGTERM deploy, two versions mixed", "I1 I6 I10", 10, processes.deployed),
     Fault("4-types", "rolling deploy, writers first: types that older readers do not know", "I1 I5 I6 I10", 10,
@@ -72,7 +74,7 @@ FAULTS = (
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
 
-async def _in_short(injection: Injection) -> None:
+async def _short_form(injection: Injection) -> None:
     """Those that no other test of the gate injects, each for seconds."""
     await asyncio.gather(
         network_faults.commit_reply_lost(injection.limited_to(5)), network_faults.answer_lost(injection.limited_to(5))
@@ -89,5 +91,5 @@ async def _in_short(injection: Injection) -> None:
     await processes.zombies(injection.limited_to(5))
 
 
-SHORT = Fault("short", "3, 7, 9, 12, 13, 14, 16, 17 and 18 in short", " ".join(INVARIANTS), 45, _in_short)
+SHORT = Fault("short", "3, 7, 9, 12, 13, 14, 16, 17 and 18 in short", " ".join(INVARIANTS), 45, _short_form)
 """What the gate runs."""

@@ -25,7 +25,7 @@ from tests.faults.market import LENT, Market
 from tests.faults.matrix.network import APIS, STORES, Network
 from tests.faults.observer import Observer
 
-INSIDE = "kafka-internal"
+INTERNAL_LISTENER = "kafka-internal"
 """The listener by which the broker knows itself: the way of those who judge leads round the proxies."""
 LONGEST_DELAY_S = 0.5
 """How long a process that died stays away: here they die on purpose, so a restart is not to be held back."""
@@ -83,10 +83,13 @@ def open_environment(data: Path, market: Market) -> Iterator[Environment]:
     for kind in ("armed", "held", "newer", "lives"):
         (data / "matrix" / kind).mkdir(parents=True)
     known = Ports(data)
-    ports = {name: known.get(name) for name in (*STORES, *APIS, INSIDE)}
+    ports = {name: known.get(name) for name in (*STORES, *APIS, INTERNAL_LISTENER)}
     with Network({name: ports[name] for name in (*STORES, *APIS)}) as network:
-        orders = {"replace": _address_replacements(ports, network), "settings": {"HALFDAY_HOLD_TTL_S": str(HOLD_S)}}
-        (data / "matrix" / "network.json").write_text(json.dumps(orders))
+        replacements = {
+            "replace": _address_replacements(ports, network),
+            "settings": {"HALFDAY_HOLD_TTL_S": str(HOLD_S)},
+        }
+        (data / "matrix" / "network.json").write_text(json.dumps(replacements))
         advertised = _advertising(network.ports["kafka"])
         with (
             patch.object(broker, "properties", advertised),
@@ -95,10 +98,10 @@ def open_environment(data: Path, market: Market) -> Iterator[Environment]:
         ):
             stack.wait_ready(90)
             found = stack.endpoints()
-            observer = Observer(_inside(found["kafka"], ports))
+            observer = Observer(_internal(found["kafka"], ports))
             try:
                 admin = _librdkafka(found["kafka"], ports, data)
-                client_endpoints = _outside(found, network)
+                client_endpoints = _client_endpoints(found, network)
                 yield Environment(data, stack, network, Chaos(data), observer, market, client_endpoints, admin)
             finally:
                 observer.close()
@@ -119,21 +122,21 @@ def _address_replacements(ports: Mapping[str, int], network: Network) -> list[li
 def _advertising(port: int) -> Any:
     """The broker's configuration, in which it sends its clients to the proxy: of a key given twice the last counts."""
 
-    def told(logs: Path, listeners: Any, password: str) -> str:
+    def with_proxy_listener(logs: Path, listeners: Any, password: str) -> str:
         inside = f"INTERNAL://127.0.0.1:{listeners.internal}"
         return properties(logs, listeners, password) + f"advertised.listeners=CLIENT://127.0.0.1:{port},{inside}\n"
 
-    return told
+    return with_proxy_listener
 
 
-def _inside(found: Mapping[str, Any], ports: Mapping[str, int]) -> dict[str, Any]:
-    return {**found, "bootstrap": f"127.0.0.1:{ports[INSIDE]}"}
+def _internal(found: Mapping[str, Any], ports: Mapping[str, int]) -> dict[str, Any]:
+    return {**found, "bootstrap": f"127.0.0.1:{ports[INTERNAL_LISTENER]}"}
 
 
 def _librdkafka(found: Mapping[str, Any], ports: Mapping[str, int], data: Path) -> dict[str, Any]:
     """How the broker's admin connects, round the network too."""
     return {
-        "bootstrap.servers": _inside(found, ports)["bootstrap"],
+        "bootstrap.servers": _internal(found, ports)["bootstrap"],
         "security.protocol": "SASL_PLAINTEXT",
         "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.username": ADMIN,
@@ -142,6 +145,6 @@ def _librdkafka(found: Mapping[str, Any], ports: Mapping[str, int], data: Path) 
     }
 
 
-def _outside(found: Mapping[str, Any], network: Network) -> dict[str, Any]:
+def _client_endpoints(found: Mapping[str, Any], network: Network) -> dict[str, Any]:
     http = {service: f"http://127.0.0.1:{network.ports[f'{service}.api']}" for service in SERVICES}
     return {**found, "http": http}

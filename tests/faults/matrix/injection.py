@@ -25,13 +25,13 @@ from tests.stack import eventually
 
 @dataclass
 class Injection:
-    """One fault at work. `did` counts what it really did: a fault that did nothing proves nothing."""
+    """One fault at work. `actions` counts what it really did: a fault that did nothing proves nothing."""
 
     environment: Environment
     workload: Workload
     seconds: float
     rng: Random
-    did: Counter[str] = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
     _began: float = field(default_factory=time.monotonic)
     _extra: int = 0
 
@@ -53,14 +53,14 @@ class Injection:
     async def kill(self, name: str) -> None:
         """kill -9; returns when it is back."""
         await self.environment.chaos.kill(name)
-        self.did["kill -9"] += 1
+        self.actions["kill -9"] += 1
 
-    async def end(self, name: str, sign: signal.Signals) -> None:
+    async def signal_and_wait(self, name: str, sig: signal.Signals) -> None:
         """Sends a signal that ends the process; returns when it is back."""
         pid = self.pid(name)
-        os.kill(pid, sign)
+        os.kill(pid, sig)
         await self.environment.chaos.wait_for_restart(name, pid)
-        self.did[sign.name] += 1
+        self.actions[sig.name] += 1
 
     def pid(self, name: str) -> int:
         """Who has this name now."""
@@ -95,7 +95,7 @@ class Injection:
             for process in processes:
                 with suppress(psutil.NoSuchProcess):
                     process.resume()
-        self.did[f"SIGSTOP {seconds:.0f} s"] += 1
+        self.actions[f"SIGSTOP {seconds:.0f} s"] += 1
 
     def postgres_processes(self) -> list[psutil.Process]:
         """The server and its backends."""
@@ -115,11 +115,13 @@ class Injection:
             await asyncio.to_thread(child.stop)
 
     def _spawn(self, service: str, name: str, port: int) -> Child:
-        told = psutil.Process(self.pid(f"{service}.worker")).environ()
-        told |= {"HALFDAY_INSTANCE": name, "HALFDAY_HEALTH_PORT": str(port), "FAULT": ""}
+        environment_variables = psutil.Process(self.pid(f"{service}.worker")).environ()
+        environment_variables |= {"HALFDAY_INSTANCE": name, "HALFDAY_HEALTH_PORT": str(port), "FAULT": ""}
         data = self.environment.data
         command = [sys.executable, "-m", f"services.{service}", "worker"]
-        return Child(command, log=data / "logs" / f"{name}.log", pidfile=data / "pids" / name, env=told)
+        return Child(
+            command, log=data / "logs" / f"{name}.log", pidfile=data / "pids" / name, env=environment_variables
+        )
 
 
 def _free_port() -> int:

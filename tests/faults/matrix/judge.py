@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.faults.evidence import Finding
 from tests.faults.matrix.injection import Injection
-from tests.faults.matrix.workload import ENDED_WITHIN_S, Outcome
+from tests.faults.matrix.workload import ENDED_WITHIN_S, WorkloadResult
 
 INVARIANTS = {
     "I1": "an accepted order is never lost",
@@ -28,21 +28,21 @@ INVARIANTS = {
 _BREAKS = {
     "lost order": "I1", "views differ": "I1", "other content": "I1", "answers differ": "I1", "broken answer": "I1",
     "altered repeat accepted": "I1", "lost delivery": "I1", "lost handover": "I1",
-    "oversold": "I2", "not used up": "I2", "movements differ": "I2", "claims left": "I2",
-    "ended twice": "I3", "stories differ": "I3",
-    "doubled refund": "I4", "missing refund": "I4", "kept order refunded": "I4", "lost payment": "I4",
+    "oversold": "I2", "not sold out": "I2", "movements differ": "I2", "reservations left": "I2",
+    "ended twice": "I3", "orders and jobs differ": "I3",
+    "duplicate refund": "I4", "missing refund": "I4", "kept order refunded": "I4", "lost payment": "I4",
     "refund of nothing": "I4",
     "not ended": "I5", "caught up late": "I5", "went wrong": "I5",
-    "two contents of one event": "I6", "inversion": "I6", "hole": "I6",
-    "doubled sale": "I7", "doubled void": "I7", "lost sale": "I7", "lost void": "I7",
-    "refused order exists": "I8", "order that nobody placed": "I8", "sale that nobody made": "I8",
-    "parked": "I10", "not parked": "I10",
+    "two contents of one event": "I6", "out of order": "I6", "sequence gap": "I6",
+    "duplicate sale": "I7", "duplicate void": "I7", "lost sale": "I7", "lost void": "I7",
+    "refused order exists": "I8", "unknown order": "I8", "unknown sale": "I8",
+    "dead letter": "I10", "not dead-lettered": "I10",
 }  # fmt: skip
 
 
 def invariant(finding: Finding) -> str:
     """Which invariant it breaks; what happened twice breaks I3 unless it is said otherwise."""
-    return _BREAKS.get(finding.check) or ("I3" if finding.check.startswith("doubled") else "I10")
+    return _BREAKS.get(finding.check) or ("I3" if finding.check.startswith("duplicate") else "I10")
 
 
 @dataclass
@@ -80,7 +80,9 @@ class Row:
         return asdict(self)
 
 
-def row(fault: str, what: str, bound_s: float, injection: Injection, seconds: float, outcome: Outcome) -> Row:
+def make_row(
+    fault: str, what: str, bound_s: float, injection: Injection, seconds: float, outcome: WorkloadResult
+) -> Row:
     """The line of a shift that has ended."""
     broken = defaultdict(list)
     found = [*outcome.findings]
@@ -95,7 +97,7 @@ def row(fault: str, what: str, bound_s: float, injection: Injection, seconds: fl
         what,
         datetime.now(UTC).isoformat(timespec="minutes"),
         round(seconds, 1),
-        dict(injection.did),
+        dict(injection.actions),
         len(injection.workload.buyers.accepted),
         len(outcome.evidence.entries) - len(injection.environment.entries),
         injection.workload.history.unknowns,

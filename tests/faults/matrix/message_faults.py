@@ -22,22 +22,22 @@ from tests.stack import eventually
 POINTS = ("park.before_commit", "campaign.half_way")
 KILLS = 10
 TOO_LARGE = 2_000_000
-Place = tuple[str, int, int]
+Position = tuple[str, int, int]
 """Topic, partition and offset."""
-_KNOWN = {"inventory.stock.v1": StockReserved.TYPE, "orders.order.v1": OrderCollected.TYPE}
+_KNOWN_TYPES = {"inventory.stock.v1": StockReserved.TYPE, "orders.order.v1": OrderCollected.TYPE}
 """Topics that are poisoned, with a type that their reader handles: of one that is orders, of the other inventory."""
 
 
 async def poisoned(injection: Injection) -> None:
     """F7: bad records among the good ones; each is parked by itself, and blocks nothing else."""
-    sent: list[Place] = []
+    sent: list[Position] = []
     while injection.is_active:
         sent += await asyncio.to_thread(_poison, injection)
         await asyncio.sleep(1)  # pause: business as usual between
     await _discard(injection, sent)
 
 
-async def killed_at_parking(injection: Injection) -> None:
+async def killed_while_dead_lettering(injection: Injection) -> None:
     """F2: the reader of a bad record dies each time before the parking is committed; at last it is parked."""
     name = "inventory.worker"
     before = len(injection.environment.lives(name))
@@ -45,31 +45,33 @@ async def killed_at_parking(injection: Injection) -> None:
     await injection.kill(name)
     sent = await asyncio.to_thread(_poison, injection)
     await eventually(lambda: not injection.environment.lives(name)[-1], 180, "every life is over")
-    injection.did["park.before_commit"] += sum(map(bool, injection.environment.lives(name)[before:]))
+    injection.actions["park.before_commit"] += sum(map(bool, injection.environment.lives(name)[before:]))
     await _discard(injection, sent)
     await injection.wait_until_over()
 
 
-def _poison(injection: Injection) -> list[Place]:
+def _poison(injection: Injection) -> list[Position]:
     """Sends one bad record of each kind to each topic; where they stand."""
     producer = Producer({**injection.environment.admin, "message.max.bytes": 2 * TOO_LARGE, "acks": "all"})
-    sent: list[Place] = []
-    for topic, known in _KNOWN.items():
+    sent: list[Position] = []
+    for topic, known in _KNOWN_TYPES.items():
         for kind, value, headers in _bad_records(known):
             name = f"poison-{kind}-{uuid4().hex[:12]}"
             injection.environment.ignored_subjects.add(name)
-            told = {**headers, "ce_id": str(uuid4()), "ce_subject": name, "ce_partitionkey": name} if headers else {}
+            ce_headers = (
+                {**headers, "ce_id": str(uuid4()), "ce_subject": name, "ce_partitionkey": name} if headers else {}
+            )
             producer.produce(
                 topic,
                 value,
                 name.encode(),
-                headers=[(k, v.encode()) for k, v in told.items()],
+                headers=[(k, v.encode()) for k, v in ce_headers.items()],
                 on_delivery=lambda _, record: sent.append((record.topic(), record.partition(), record.offset())),
             )
     injection.environment.ignored_subjects.add("")  # what has no headers has no subject
     assert producer.flush(20) == 0
-    injection.did["bad records"] += len(sent)
-    _refused(injection, producer)
+    injection.actions["bad records"] += len(sent)
+    _expect_refusal(injection, producer)
     return sent
 
 
@@ -83,7 +85,7 @@ def _bad_records(known: str) -> list[tuple[str, bytes, Mapping[str, str]]]:
     ]
 
 
-def _refused(injection: Injection, producer: Producer) -> None:
+def _expect_refusal(injection: Injection, producer: Producer) -> None:
     """2 MB are more than the broker takes: it must say so."""
     answers: list[KafkaError | None] = []
     producer.produce("orders.order.v1", b"x" * TOO_LARGE, b"large", on_delivery=lambda error, _: answers.append(error))
@@ -91,33 +93,33 @@ def _refused(injection: Injection, producer: Producer) -> None:
     error = answers[0]
     if error is None or error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
         raise KafkaException(error)
-    injection.did["2 MB refused"] += 1
+    injection.actions["2 MB refused"] += 1
 
 
-async def _discard(injection: Injection, sent: list[Place]) -> None:
+async def _discard(injection: Injection, sent: list[Position]) -> None:
     """The operator discards what nobody can read once all of it is parked, so that the next shift begins clean."""
-    client, parked = injection.workload.client, dict[Place, tuple[str, dict[str, Any]]]()
+    client, dead_letters = injection.workload.client, dict[Position, tuple[str, dict[str, Any]]]()
 
-    async def all_parked() -> bool:
+    async def all_dead_lettered() -> bool:
         for service in SERVICES:
             page = await client.get("operator", service, "/v1/parked", limit=500)
             for row in (page or {"parked": []})["parked"]:
-                parked[row["topic"], row["partition"], row["offset"]] = service, row
-        return set(sent) <= parked.keys()
+                dead_letters[row["topic"], row["partition"], row["offset"]] = service, row
+        return set(sent) <= dead_letters.keys()
 
-    await eventually(all_parked, 30, "every bad record is parked")
+    await eventually(all_dead_lettered, 30, "every bad record is parked")
     for place in sent:
-        service, row = parked[place]
+        service, row = dead_letters[place]
         injection.environment.poison_positions.add("{}/{}@{}".format(*place))
         injection.environment.ignored_subjects.add(row["scope"])
         request = Request(
             "operator", service, "POST", f"/v1/parked/{row['id']}:discard", {"why": "poison of a fault test"}
         )
         assert (await client.send(request)).ok
-        injection.did["parked and given up"] += 1
+        injection.actions["parked and given up"] += 1
 
 
-async def killed_half_way(injection: Injection) -> None:
+async def killed_while_settling(injection: Injection) -> None:
     """F2: the settling of a formed group-buy dies each time between its orders and the note of it; at last each join
     is an order, once.
     """
@@ -128,12 +130,12 @@ async def killed_half_way(injection: Injection) -> None:
     injection.arm(name, ["campaign.half_way:kill"] * KILLS)
     await injection.kill(name)
     await eventually(lambda: not injection.environment.lives(name)[-1], 180, "every life is over")
-    injection.did["campaign.half_way"] += sum(map(bool, injection.environment.lives(name)[before:]))
+    injection.actions["campaign.half_way"] += sum(map(bool, injection.environment.lives(name)[before:]))
     await eventually(lambda: _settled(injection, campaign), 60, "the group-buy is settled")
     page = await injection.workload.client.get("operator", "orders", f"/v1/campaigns/{campaign}/joins", limit=500)
     for row in page["items"]:
         injection.workload.record_join(row["order_id"], asked[row["join_id"]])
-        injection.did["joins that are orders"] += 1
+        injection.actions["joins that are orders"] += 1
     await injection.wait_until_over()
 
 

@@ -40,4 +40,4 @@ async def _drop_replies(injection: Injection, match: Match, *names: str) -> None
         await injection.wait_until_over()
     finally:
         network.change(Proxy.heal, *names)
-    injection.did["replies dropped"] += sum(network.counts(name)["dropped"] - before[name] for name in names)
+    injection.actions["replies dropped"] += sum(network.counts(name)["dropped"] - before[name] for name in names)

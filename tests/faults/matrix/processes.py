@@ -15,7 +15,7 @@ from tests.faults.matrix import next_version
 from tests.faults.matrix.injection import Injection
 from tests.stack import eventually
 
-OURS = tuple(f"{service}.{role}" for service in SERVICES for role in ("api", "worker"))
+SERVICE_PROCESSES = tuple(f"{service}.{role}" for service in SERVICES for role in ("api", "worker"))
 SESSION_S, POLL_S = 10.0, 60.0
 """After so long without a heartbeat, or without a poll, Kafka gives a consumer's partitions to another."""
 
@@ -23,7 +23,7 @@ SESSION_S, POLL_S = 10.0, 60.0
 async def killed(injection: Injection) -> None:
     """F1: any of our six processes, again and again."""
     while injection.is_active:
-        await injection.kill(injection.rng.choice(OURS))
+        await injection.kill(injection.rng.choice(SERVICE_PROCESSES))
 
 
 async def zombies(injection: Injection) -> None:
@@ -42,14 +42,14 @@ async def deployed(injection: Injection) -> None:
     marks = injection.environment.folder("newer")
     while injection.is_active:
         is_newer = bool(list(marks.iterdir()))
-        for name in OURS:
+        for name in SERVICE_PROCESSES:
             (marks / name).unlink(missing_ok=True) if is_newer else (marks / name).touch()
-            await injection.end(name, signal.SIGTERM)
+            await injection.signal_and_wait(name, signal.SIGTERM)
     for mark in marks.iterdir():
         mark.unlink()
-        await injection.end(mark.name, signal.SIGTERM)
+        await injection.signal_and_wait(mark.name, signal.SIGTERM)
     log = await asyncio.to_thread(injection.environment.observer.catch_up)
-    injection.did["events with a newer field"] += sum(next_version.FIELD in seen.data for seen in log)
+    injection.actions["events with a newer field"] += sum(next_version.FIELD in seen.data for seen in log)
 
 
 async def new_types(injection: Injection) -> None:
@@ -61,25 +61,25 @@ async def new_types(injection: Injection) -> None:
     redrive = {"scope": next_version.OrderPacked.TYPE}
     # The subject of the notice on the dead letter topic.
     injection.environment.ignored_subjects.add(next_version.OrderPacked.TYPE)
-    await eventually(lambda: _parked(injection), 30, "a record of the new type is parked")
+    await eventually(lambda: _dead_letter_count(injection), 30, "a record of the new type is parked")
     await injection.wait_until_over()
-    injection.did["parked beside their subjects"] += await _parked(injection)
+    injection.actions["parked beside their subjects"] += await _dead_letter_count(injection)
     await _upgrade(injection, "inventory")
 
     async def redriven() -> bool:
         answer = await client.send(Request("operator", "inventory", "POST", "/v1/parked:redrive", redrive))
-        injection.did["redriven"] += sum(result["done"] for result in answer.body["results"])
-        return await _parked(injection) == 0
+        injection.actions["redriven"] += sum(result["done"] for result in answer.body["results"])
+        return await _dead_letter_count(injection) == 0
 
     await eventually(redriven, 60, "all of the new type is handled")
     names = ("orders.api", "orders.worker")
     for name in names:
         (marks / name).unlink()
-    await asyncio.gather(*(injection.end(name, signal.SIGTERM) for name in names))
+    await asyncio.gather(*(injection.signal_and_wait(name, signal.SIGTERM) for name in names))
     new = {model.TYPE.split(".")[2] for model in (next_version.OrderPacked, next_version.OrderPraised)}
     log = await asyncio.to_thread(injection.environment.observer.catch_up)
     seen = [one for one in log if one.type in new and one.topic == next_version.OrderPacked.TOPIC]
-    injection.did["events of new types"] += len(seen)
+    injection.actions["events of new types"] += len(seen)
     first = {one.id: one for one in reversed(seen)}.values()
     # This version of the audit cannot read them.
     injection.environment.poison_positions |= {f"{one.topic}/{one.partition}@{one.offset}" for one in first}
@@ -89,10 +89,10 @@ async def _upgrade(injection: Injection, service: str) -> None:
     names = [f"{service}.{role}" for role in ("api", "worker")]
     for name in names:
         (injection.environment.folder("newer") / name).write_text(next_version.TYPES)
-    await asyncio.gather(*(injection.end(name, signal.SIGTERM) for name in names))
+    await asyncio.gather(*(injection.signal_and_wait(name, signal.SIGTERM) for name in names))
 
 
-async def _parked(injection: Injection) -> int:
+async def _dead_letter_count(injection: Injection) -> int:
     page = await injection.workload.client.get("operator", "inventory", "/v1/parked", limit=500)
     return len(page["parked"]) if page else 0
 
@@ -100,16 +100,16 @@ async def _parked(injection: Injection) -> int:
 async def storm(injection: Injection) -> None:
     """F5: of each service in turn one consumer becomes four and one again; each comes and goes while others do."""
 
-    async def guest(service: str, delay: float) -> None:
+    async def join_and_leave(service: str, delay: float) -> None:
         await asyncio.sleep(delay)  # pause: the fault itself
         async with injection.extra_worker(service):
-            injection.did["joined"] += 1
+            injection.actions["joined"] += 1
             await asyncio.sleep(3)  # pause: the fault itself
-        injection.did["left"] += 1
+        injection.actions["left"] += 1
 
     while injection.is_active:
         for service in SERVICES:
-            await asyncio.gather(*(guest(service, delay) for delay in (0, 1, 2)))
+            await asyncio.gather(*(join_and_leave(service, delay) for delay in (0, 1, 2)))
 
 
 async def slow(injection: Injection) -> None:
@@ -119,7 +119,7 @@ async def slow(injection: Injection) -> None:
         injection.arm(name, [f"effect.before_commit:sleep:{POLL_S + 2}@3"])
         os.kill(injection.pid(name), signal.SIGKILL)  # whether it is ready before it falls asleep is left open
         await eventually(lambda: injection.is_unresponsive(name), POLL_S, "a handler is asleep")
-        injection.did["handlers asleep"] += 1
+        injection.actions["handlers asleep"] += 1
         await eventually(lambda: injection.is_ready(name), 2 * POLL_S, "it is awake again")
 
 
@@ -131,13 +131,13 @@ async def crash_points(injection: Injection, plan: Mapping[str, Mapping[str, int
         injection.rng.shuffle(order)
         injection.arm(name, [f"{point}:kill@{injection.rng.randint(1, 4)}" for point in order])
     await asyncio.gather(*(injection.kill(name) for name in plan))
-    await eventually(lambda: all(_has_peace(injection, name) for name in plan), 240, "every life is over")
+    await eventually(lambda: all(_runs_unarmed(injection, name) for name in plan), 240, "every life is over")
     for name in plan:
         for fault in filter(None, injection.environment.lives(name)[before[name] :]):
-            injection.did[fault.partition(":")[0]] += 1
+            injection.actions[fault.partition(":")[0]] += 1
     await injection.wait_until_over()
 
 
-def _has_peace(injection: Injection, name: str) -> bool:
+def _runs_unarmed(injection: Injection, name: str) -> bool:
     injection.workload.check_actors()
     return not injection.environment.lives(name)[-1]

@@ -25,7 +25,7 @@ async def replay(injection: Injection) -> int:
         (held / name).touch()
         os.kill(pids[name], signal.SIGTERM)
     try:
-        count = await asyncio.to_thread(_set_back, AdminClient(dict(injection.environment.admin)))
+        count = await asyncio.to_thread(_reset_groups, AdminClient(dict(injection.environment.admin)))
     finally:
         for name in WORKERS:
             (held / name).unlink()
@@ -34,24 +34,24 @@ async def replay(injection: Injection) -> int:
     return count
 
 
-def _set_back(admin: AdminClient) -> int:
+def _reset_groups(admin: AdminClient) -> int:
     """Sets every group back to offset 0; a static member is remembered for its session, so it may take a while."""
     deadline, count = time.monotonic() + EMPTY_WITHIN_S, 0
     for group in _groups(admin):
-        count += _position(admin, group)
-        while not _is_set(admin, group):
+        count += _committed_records(admin, group)
+        while not _reset(admin, group):
             assert time.monotonic() < deadline, f"{group.group_id} still has members"
             time.sleep(0.5)
     return count
 
 
-def _is_set(admin: AdminClient, group: ConsumerGroupTopicPartitions) -> bool:
+def _reset(admin: AdminClient, group: ConsumerGroupTopicPartitions) -> bool:
     """Whether the group stands at its new offsets; while it has members the broker refuses, each partition apart."""
     try:
-        told = admin.alter_consumer_group_offsets([group])[group.group_id].result(10)
+        result = admin.alter_consumer_group_offsets([group])[group.group_id].result(10)
     except KafkaException:
         return False
-    return not any(place.error for place in told.topic_partitions)
+    return not any(place.error for place in result.topic_partitions)
 
 
 def _groups(admin: AdminClient) -> Iterator[ConsumerGroupTopicPartitions]:
@@ -62,7 +62,7 @@ def _groups(admin: AdminClient) -> Iterator[ConsumerGroupTopicPartitions]:
             yield ConsumerGroupTopicPartitions(f"{service}.{name}", places)
 
 
-def _position(admin: AdminClient, group: ConsumerGroupTopicPartitions) -> int:
+def _committed_records(admin: AdminClient, group: ConsumerGroupTopicPartitions) -> int:
     asked = ConsumerGroupTopicPartitions(group.group_id)
     found = admin.list_consumer_group_offsets([asked])[group.group_id].result(10)
     return sum(max(0, place.offset) for place in found.topic_partitions or ())

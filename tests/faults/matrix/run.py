@@ -21,7 +21,7 @@ from tests.faults.market import new_market, open_market
 from tests.faults.matrix.catalogue import Fault
 from tests.faults.matrix.environment import Environment, open_environment
 from tests.faults.matrix.injection import Injection
-from tests.faults.matrix.judge import Row, row
+from tests.faults.matrix.judge import Row, make_row
 from tests.faults.matrix.workload import Workload
 
 FAULTS_PER_STACK = 4
@@ -33,20 +33,20 @@ def run(faults: Sequence[Fault], seconds: float, seed: int, say: Say, on_row: Ca
     """Runs the faults and tells of each; what the audit says of the stacks that do not hold. A stack's folder is kept
     if anything is wrong.
     """
-    wrong = []
+    findings = []
     for n in range(0, len(faults), FAULTS_PER_STACK):
         some = faults[n : n + FAULTS_PER_STACK]
         data = Path(tempfile.mkdtemp(prefix="halfday-faults-"))
-        with open_environment(data, new_market()) as environment, ThreadPoolExecutor(1) as apart:
-            rows = apart.submit(asyncio.run, _play(environment, some, seconds, seed, say, on_row)).result()
+        with open_environment(data, new_market()) as environment, ThreadPoolExecutor(1) as executor:
+            rows = executor.submit(asyncio.run, _play(environment, some, seconds, seed, say, on_row)).result()
             found = _audit_findings(environment)
         say("The books hold." if not found else "\n".join(["The books do not hold:", *found]))
-        wrong += found
+        findings += found
         if not found and all(one.ok for one in rows):
             shutil.rmtree(data, ignore_errors=True)
         else:
             say(f"logs and histories are kept in {data}")
-    return wrong
+    return findings
 
 
 def _audit_findings(environment: Environment) -> list[str]:
@@ -104,6 +104,6 @@ async def one(environment: Environment, fault: Fault, seconds: float, seed: int)
         lasted = time.monotonic() - began
         outcome = await workload.finish()
         outcome.findings.extend(errors)
-        return row(fault.name, fault.description, fault.bound_s, injection, lasted, outcome)
+        return make_row(fault.name, fault.description, fault.bound_s, injection, lasted, outcome)
     finally:
         await workload.stop()

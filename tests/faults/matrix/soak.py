@@ -54,7 +54,7 @@ class SequenceChecker(Observer):
         self.records, self.twice = 0, 0
         self.wrong: list[str] = []
 
-    def _keep(self, record: ObservedRecord) -> None:
+    def _store(self, record: ObservedRecord) -> None:
         self.records += 1
         if not record.seq:
             return
@@ -85,7 +85,7 @@ class Soak:
     max_lateness_s: float = 0.0
     memory: memory.Memory = field(default_factory=memory.Memory)
 
-    async def go(self, seconds: float, rate: float, kill_every: float) -> None:
+    async def run(self, seconds: float, rate: float, kill_every: float) -> None:
         """Returns when the time is over and every batch was answered."""
         began = time.monotonic()
         buyers = Buyers(self.client, self.market, self.rng)
@@ -123,16 +123,16 @@ class Soak:
         """Sends the same list until every line of it has its answer."""
         while orders:
             try:
-                told = await self.http.post("/v1/orders:batch", json=orders, headers={"Authorization": self.token})
+                answer = await self.http.post("/v1/orders:batch", json=orders, headers={"Authorization": self.token})
             except httpx2.TransportError:
                 self.answers[0] += 1
                 await asyncio.sleep(0.3)  # pause: before the next try
                 continue
-            self.answers[told.status_code] += 1
-            if told.status_code != 200:
+            self.answers[answer.status_code] += 1
+            if answer.status_code != 200:
                 await asyncio.sleep(0.3)  # pause: before the next try
                 continue
-            lines = zip(orders, told.json()["answers"], strict=True)
+            lines = zip(orders, answer.json()["answers"], strict=True)
             done = {order["order_id"]: one["status"] for order, one in lines}
             self.accepted |= {id for id, status in done.items() if status == 201}
             orders = [order for order in orders if done[order["order_id"]] >= 500]
@@ -169,10 +169,10 @@ class Soak:
 
     async def _all_ended(self) -> None:
         deadline = time.monotonic() + ENDED_WITHIN_S
-        while self.open() and time.monotonic() < deadline:
+        while self.unfinished() and time.monotonic() < deadline:
             await asyncio.sleep(0.5)
 
-    def open(self) -> list[str]:
+    def unfinished(self) -> list[str]:
         """Accepted orders that have not ended, by the log."""
         return [order for order in self.accepted if self.sequences.states.get(order) not in ENDS]
 
@@ -188,7 +188,7 @@ async def play(stack: Stack, seconds: float, rate: float, kill_every: float) -> 
     try:
         await open_market(client, market)
         soak = Soak(market, client, Chaos(stack.data), sequences, http, token, Random(1))
-        await soak.go(seconds, rate, kill_every)
+        await soak.run(seconds, rate, kill_every)
         return soak
     finally:
         await http.aclose()
@@ -223,7 +223,7 @@ def main() -> int:
 
 def ok(soak: Soak) -> bool:
     """Whether it held."""
-    return bool(soak.accepted) and not soak.open() and not soak.sequences.wrong and not soak.memory.growth()
+    return bool(soak.accepted) and not soak.unfinished() and not soak.sequences.wrong and not soak.memory.growth()
 
 
 def report(soak: Soak, seconds: float) -> str:
@@ -231,11 +231,11 @@ def report(soak: Soak, seconds: float) -> str:
     states = Counter(soak.sequences.states[order] for order in soak.accepted if order in soak.sequences.states)
     slow_s, slow = soak.chaos.slowest
     facts = [
-        f"{len(soak.accepted)} orders accepted in {seconds:.0f} s in all: {_each(states)}",
-        f"{len(soak.open())} of them lost or not ended",
-        f"{len(soak.chaos.killed)} kills -9: {_each(Counter(soak.chaos.killed))}",
+        f"{len(soak.accepted)} orders accepted in {seconds:.0f} s in all: {_counts(states)}",
+        f"{len(soak.unfinished())} of them lost or not ended",
+        f"{len(soak.chaos.killed)} kills -9: {_counts(Counter(soak.chaos.killed))}",
         f"{slow} was away longest, {slow_s:.1f} s",
-        f"answers to lists of {BATCH}: {_each(soak.answers)} (0: the connection died)",
+        f"answers to lists of {BATCH}: {_counts(soak.answers)} (0: the connection died)",
         f"a list left {soak.max_lateness_s:.1f} s late at most",
         f"{soak.sequences.records} records, {soak.sequences.twice} duplicates; "
         f"{len(soak.sequences.wrong)} numbers missing or out of order",
@@ -244,7 +244,7 @@ def report(soak: Soak, seconds: float) -> str:
     return "\n".join([*lines, *soak.memory.table(), *soak.sequences.wrong[:10], *soak.memory.growth()]) + "\n"
 
 
-def _each(counts: Counter[Any]) -> str:
+def _counts(counts: Counter[Any]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=str))
 
 

@@ -20,7 +20,7 @@ COMMIT = b"COMMIT;"
 
 async def broker_killed(injection: Injection) -> None:
     """F8: kill -9 five times and more, again as soon as everybody is at work."""
-    while injection.is_active or injection.did["kill -9"] < 5:
+    while injection.is_active or injection.actions["kill -9"] < 5:
         await injection.kill("kafka")
 
 
@@ -32,15 +32,15 @@ async def broker_paused(injection: Injection) -> None:
 async def backends_killed(injection: Injection) -> None:
     """F12: one backend is killed, so the server throws all sessions out and recovers."""
     while injection.is_active:
-        backends = [process for process in injection.postgres_processes()[1:] if _serves(process)]
+        backends = [process for process in injection.postgres_processes()[1:] if _is_service_backend(process)]
         if backends:
             with suppress(psutil.NoSuchProcess):
                 injection.rng.choice(backends).kill()
-                injection.did["backend kill -9"] += 1
+                injection.actions["backend kill -9"] += 1
         await asyncio.sleep(4)  # pause: it recovers, and works for a while
 
 
-def _serves(process: psutil.Process) -> bool:
+def _is_service_backend(process: psutil.Process) -> bool:
     with suppress(psutil.Error):
         return any(f"postgres: {name} " in " ".join(process.cmdline()) for name in ("orders", "inventory", "dispatch"))
     return False
@@ -51,25 +51,25 @@ async def server_killed(injection: Injection) -> None:
     while injection.is_active:
         await asyncio.sleep(injection.rng.uniform(1, 3))  # pause: work for a while
         pid = injection.pid("postgres")
-        hit = _kill_at_commit(injection, pid)
-        await asyncio.wait_for(hit.wait(), 30)
+        killed = _kill_at_commit(injection, pid)
+        await asyncio.wait_for(killed.wait(), 30)
         injection.environment.network.change(Proxy.heal, "postgres")
         await injection.environment.chaos.wait_for_restart("postgres", pid)
-        injection.did["kill -9 at COMMIT"] += 1
+        injection.actions["kill -9 at COMMIT"] += 1
 
 
 def _kill_at_commit(injection: Injection, pid: int) -> asyncio.Event:
     """Lies in wait for the next COMMIT; the event is set once it has struck."""
-    hit, loop = asyncio.Event(), asyncio.get_running_loop()
+    killed, loop = asyncio.Event(), asyncio.get_running_loop()
 
-    def strike(request: bytes) -> None:
+    def kill(request: bytes) -> None:
         if COMMIT in request:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            loop.call_soon_threadsafe(hit.set)
+            loop.call_soon_threadsafe(killed.set)
 
-    injection.environment.network.change(lambda proxy: setattr(proxy, "watch", strike), "postgres")
-    return hit
+    injection.environment.network.change(lambda proxy: setattr(proxy, "watch", kill), "postgres")
+    return killed
 
 
 async def database_paused(injection: Injection) -> None:
@@ -83,5 +83,5 @@ async def replayed(injection: Injection) -> None:
     chaos = injection.environment.chaos
     before = chaos.duplicates
     while injection.is_active:
-        injection.did["records again"] += await replay(injection)
+        injection.actions["records again"] += await replay(injection)
     await eventually(lambda: chaos.duplicates > before, 30, "something is absorbed")

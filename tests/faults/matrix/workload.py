@@ -25,7 +25,7 @@ ENDED_WITHIN_S = 60.0
 PROBES = 6
 
 
-class Stall(actors.StallTerminal):
+class WorkloadTerminal(actors.StallTerminal):
     """A terminal for one shift; the next one goes on with what it has left."""
 
     async def run(self, buyers: Buyers) -> None:
@@ -42,7 +42,7 @@ class Stall(actors.StallTerminal):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WorkloadResult:
     """How a shift ended: what is to be judged, what is wrong with it, and the seconds after the fault until fresh
     orders went through behind all that had waited, and until every order had ended. `records` of the topics are new,
     `twice` of them not for the first time; inboxes said that they `absorbed` so many.
@@ -79,23 +79,21 @@ class Workload:
         """Sets everybody to work; there are new eggs."""
         client, buyers, market = self.client, self.buyers, self.environment.market
         await receive_lots(client, market, {"eggs": EGGS}, self._name)
-        stalls = [self._stall(id, site) for id, site in market.terminals.items()]
+        terminals = [self._terminal(id, site) for id, site in market.terminals.items()]
         couriers = [actors.Courier(client, market, Random(self.rng.random()), id) for id in market.couriers]
         for courier in couriers:
             courier.device = actors.Device(f"phone-{courier.courier}-{self._name}", market)
         self._start("buyers", *(buyers.buyer() for _ in range(BUYERS)))
-        self._start("stalls", *(stall.run(buyers) for stall in stalls))
+        self._start("stalls", *(terminal.run(buyers) for terminal in terminals))
         self._start("riders", *(courier.run(buyers) for courier in couriers))
         self._start("points", *(actors.run_pickup_point(client, buyers, n, POINTS) for n in range(POINTS)))
         self._start("dispatcher", actors.run_dispatcher(client, buyers, WAVE_EVERY_S))
 
-    def _stall(self, terminal: str, site: str) -> Stall:
-        remaining = self.environment.remaining[terminal]
-        stall = Stall(
-            self.client, self.environment.market, Random(self.rng.random()), terminal, site, remaining=remaining
-        )
-        stall.device = actors.Device(f"device-{terminal}-{self._name}", self.environment.market)
-        return stall
+    def _terminal(self, id: str, site: str) -> WorkloadTerminal:
+        remaining, market = self.environment.remaining[id], self.environment.market
+        terminal = WorkloadTerminal(self.client, market, Random(self.rng.random()), id, site, remaining=remaining)
+        terminal.device = actors.Device(f"device-{id}-{self._name}", market)
+        return terminal
 
     def _start(self, who: str, *coroutines: Coroutine[Any, Any, None]) -> None:
         self._tasks[who] = [asyncio.create_task(one, name=who) for one in coroutines]
@@ -113,7 +111,7 @@ class Workload:
         self.history.invoke(operation, 1, body)
         self.history.ok(operation, 1, {"hash": ""})
 
-    async def finish(self) -> Outcome:
+    async def finish(self) -> WorkloadResult:
         """No new business; returns when all is well, or as it is after a minute."""
         over = time.monotonic()
         self.buyers.closing = True
@@ -130,7 +128,7 @@ class Workload:
             await asyncio.sleep(0.3)
         findings += [Finding("broken answer", "client", answer) for answer in self.client.broken]
         self.environment.twice = evidence.duplicates
-        return Outcome(
+        return WorkloadResult(
             evidence,
             findings,
             caught_up_s,
