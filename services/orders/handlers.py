@@ -58,7 +58,7 @@ def on_due(book: OrderRepository, message: Message[DeadlineReached]) -> None:
     campaign = book.campaigns.found.get(id)
     if campaign and message.data.kind == CAMPAIGN:
         known = book.campaigns
-        known.keep(campaigns.overdue(campaign, known.tallies[id], known.joins[id], book.uow.now))
+        known.keep(campaigns.deadline_reached(campaign, known.tallies[id], known.joins[id], book.uow.now))
         return
     order = book.orders.get(id)
     if order and order.state in {OrderState.SCHEDULED, OrderState.LOADED}:

@@ -63,12 +63,12 @@ async def test_joins_and_a_relays_entries_are_asked_too(orders: Orders):
 @pytest.mark.seeded
 async def test_seeded_nobody_asks_what_is_sold_out(orders: Orders, monkeypatch: pytest.MonkeyPatch):
     """The bug as it was: the projection is there and nobody looks at it."""
-    real = policy.accept
+    real = policy.price_order
 
     def blind(order: Any, code: str, draft: Any, catalog: Any, *rest: Any) -> Any:
         object.__setattr__(catalog, "sold_out", frozenset())
         return real(order, code, draft, catalog, *rest)
 
-    monkeypatch.setattr("services.orders.commands.place_orders.accept", blind)
+    monkeypatch.setattr("services.orders.commands.place_orders.price_order", blind)
     await orders.hear(SoldOut(**HONEY))
     assert (await orders.post("/v1/orders", an_order())).status_code == 201

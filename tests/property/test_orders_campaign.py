@@ -13,7 +13,7 @@ from contracts.events import inventory as i
 from contracts.events.campaign import JoinRefunded, Measure, Rule, Threshold
 from contracts.events.orders import GoodsLine
 from contracts.values import Unit
-from services.orders.domain.campaign.campaign import Campaign, CampaignState, answered, overdue
+from services.orders.domain.campaign.campaign import Campaign, CampaignState, answered, deadline_reached
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.domain.campaign.verdict import (
     Grant,
@@ -85,14 +85,14 @@ def test_nobody_gets_a_second_portion_before_everyone_has_one(inputs: Inputs):
 def play(campaign: Campaign, joins: list[Join], answer: list[GoodsLine], part: int) -> tuple[Campaign, list[Any]]:
     """From the cutoff to the end, so many joins at a time; all decisions on the way."""
     counted = tally(*joins)
-    decisions = [overdue(campaign, counted, (), CUTOFF)]
+    decisions = [deadline_reached(campaign, counted, (), CUTOFF)]
     campaign = decisions[-1].campaign
     claim: dict[str, Any] = {"pool": "sat@square", "order": campaign.id, "reservation": campaign.terms.reservation}
     reply = i.StockReserved(**claim, firm=True, lines=answer) if answer else i.StockRefused(**claim, reason="short")
     decisions.append(answered(campaign, joins, reply))
     left, campaign = list(decisions[-1].joins), decisions[-1].campaign
     while not campaign.settled:
-        decisions.append(overdue(campaign, counted, left[:part], CUTOFF))
+        decisions.append(deadline_reached(campaign, counted, left[:part], CUTOFF))
         left, campaign = left[part:], decisions[-1].campaign
         if decisions[-1].commands:
             decisions.append(answered(campaign, (), i.ReservationReleased(**claim, quantity=0)))

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from services.orders.domain.campaign.campaign import Campaign, Tally
 from services.orders.domain.campaign.join import Join, JoinState
+from services.orders.domain.order.recipient import Recipient
 from services.orders.repository import campaign as campaign_book
 from services.orders.repository import campaign_intake, campaign_rows
 from services.orders.repository.campaign_intake import Caller
-from services.orders.repository.order_intake import Person
 from tests.simulation.memory import Reader, Transaction
 
 
@@ -81,7 +81,10 @@ async def members(conn: Reader, callers: Collection[Caller]) -> dict[Caller, int
 
 
 async def insert_joins(
-    conn: Transaction, joins: Sequence[Join], digests: Mapping[UUID, bytes], people: Mapping[UUID, tuple[str, Person]]
+    conn: Transaction,
+    joins: Sequence[Join],
+    digests: Mapping[UUID, bytes],
+    people: Mapping[UUID, tuple[str, Recipient]],
 ) -> None:
     await conn.statement()
     for join in joins:
@@ -106,7 +109,7 @@ async def pledged(conn: Reader, ids: Sequence[UUID], limit: int | None) -> list[
     return sorted(standing, key=lambda row: (row[0].campaign, row[0].n))[:limit]
 
 
-async def people(conn: Reader, orders: Sequence[UUID]) -> dict[UUID, Person]:
+async def people(conn: Reader, orders: Sequence[UUID]) -> dict[UUID, Recipient]:
     await conn.statement()
     return {order: row[0] for order in orders if (row := conn.get("campaign_person", order))}
 

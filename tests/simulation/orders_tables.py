@@ -15,10 +15,10 @@ from services.orders.api import order as api_orders
 from services.orders.commands import place_orders as api_intake
 from services.orders.domain.catalog import Catalog, index
 from services.orders.domain.order.order import Order
+from services.orders.domain.order.recipient import Recipient
 from services.orders.domain.stall import Sale, Stall
 from services.orders.repository import catalog, order_intake, order_rows, projections, stall
 from services.orders.repository import order as orders
-from services.orders.repository.order_intake import Person
 from tests.simulation.memory import Reader, Transaction
 
 KEYS = {"order_history": 2, "order_note": 2, "payment": 2, "refund": 2, "recipient": 1, "campaign_verdict": 1}
@@ -56,7 +56,7 @@ def _stored(order: Order) -> Order:
 async def insert_details(
     conn: Transaction,
     found: Sequence[Order],
-    people: Mapping[UUID, Person],
+    people: Mapping[UUID, Recipient],
     causes: Mapping[UUID, str],
     now: datetime,
 ) -> None:

@@ -16,7 +16,15 @@ from contracts.events.campaign import CampaignGood, Measure, Rule, Threshold
 from contracts.events.orders import GoodsLine, OrderLine
 from contracts.values import Channel, Fulfilment, Payment, Unit
 from services.orders.domain.campaign import verdict as judging
-from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally, Terms, answered, judged, overdue
+from services.orders.domain.campaign.campaign import (
+    Campaign,
+    CampaignState,
+    Tally,
+    Terms,
+    answered,
+    deadline_reached,
+    judged,
+)
 from services.orders.domain.campaign.join import Join, JoinState, ordered, withdraw
 from services.orders.domain.campaign.verdict import Grant, Inputs, Pledge, decide, inputs_text, replay, verdict_text
 from services.orders.domain.order.order import OrderDeadline
@@ -118,7 +126,7 @@ def test_a_text_of_before_versions_is_of_the_first():
 
 
 def test_a_version_that_is_not_known_is_refused_in_words():
-    with pytest.raises(ValueError, match=r"rules of version 7 are not known here, only 1.*upgrade this service"):
+    with pytest.raises(ValueError, match=r"unknown rules version 7, expected one of 1.*upgrade this service"):
         decide(inputs(1, version=7))
 
 
@@ -185,17 +193,17 @@ def test_a_tally_counts_joins_and_makes_room_again():
 
 def test_a_deadline_that_fires_too_early_waits_for_the_cutoff():
     campaign = a_campaign()
-    decision = overdue(campaign, tally(a_join()), (), CUTOFF - timedelta(microseconds=1))
+    decision = deadline_reached(campaign, tally(a_join()), (), CUTOFF - timedelta(microseconds=1))
     assert (decision.campaign, decision.events, decision.deadline) == (campaign, (), OrderDeadline(at=CUTOFF))
 
 
 def test_the_cut_asks_once_for_all_that_is_pledged():
-    decision = overdue(a_campaign(), tally(a_join(1), a_join(2, 250)), (), CUTOFF)
+    decision = deadline_reached(a_campaign(), tally(a_join(1), a_join(2, 250)), (), CUTOFF)
     assert decision.campaign.state is CampaignState.CUT
     (ask,) = decision.commands
     assert isinstance(ask, i.ReserveStock)
     assert [(line.line, line.item, line.quantity) for line in ask.lines] == [(2, "tofu", 1000)]
-    again = overdue(decision.campaign, tally(a_join(1), a_join(2, 250)), (), CUTOFF)
+    again = deadline_reached(decision.campaign, tally(a_join(1), a_join(2, 250)), (), CUTOFF)
     assert (again.campaign, again.events, again.commands) == (decision.campaign, (), (ask,))
 
 
@@ -230,7 +238,7 @@ def test_a_share_is_paid_for_at_the_frozen_price_and_the_rest_goes_back_to_the_f
     join = a_join(1, 750)
     granted = [GoodsLine(line=1, item="tofu", quantity=500)]
     verdict = judged(a_campaign(state=CampaignState.CUT), (join,), granted)
-    decision = overdue(verdict.campaign, Tally(), verdict.joins, CUTOFF)
+    decision = deadline_reached(verdict.campaign, Tally(), verdict.joins, CUTOFF)
     (order,), (settled,), (refund,) = decision.orders, decision.joins, decision.events
     assert (order.terms.total_fen, order.paid_fen, order.terms.lines[0].quantity) == (901, 901, 500)
     assert settled.state is JoinState.ORDERED
@@ -251,13 +259,13 @@ def test_a_join_on_account_has_nothing_to_get_back():
 def test_the_rest_is_released_with_the_last_join_and_again_until_that_is_answered():
     joins = tuple(a_join(n, granted=(750,)) for n in (1, 2))
     campaign = a_campaign(state=CampaignState.FORMED, left=2)
-    first = overdue(campaign, Tally(), joins[:1], CUTOFF)
+    first = deadline_reached(campaign, Tally(), joins[:1], CUTOFF)
     assert (first.campaign.left, first.commands) == (1, ())
-    nothing_loaded = overdue(first.campaign, Tally(), (), CUTOFF)
+    nothing_loaded = deadline_reached(first.campaign, Tally(), (), CUTOFF)
     assert (nothing_loaded.campaign, nothing_loaded.commands) == (first.campaign, ())
-    second = overdue(first.campaign, Tally(), joins[1:], CUTOFF)
-    again = overdue(second.campaign, Tally(), (), CUTOFF)
+    second = deadline_reached(first.campaign, Tally(), joins[1:], CUTOFF)
+    again = deadline_reached(second.campaign, Tally(), (), CUTOFF)
     assert [type(one) for one in (*second.commands, *again.commands)] == [i.ReleaseStock] * 2
     assert again.campaign is second.campaign
     done = replace(second.campaign, settled=True)
-    assert overdue(done, Tally(), (), CUTOFF).commands == ()
+    assert deadline_reached(done, Tally(), (), CUTOFF).commands == ()

@@ -17,7 +17,7 @@ from services.orders.api.schemas.catalog import BODIES
 from services.orders.domain.catalog import KINDS, Catalog, Unreadable, index
 from services.orders.domain.catalog_rules import contradictions, too_far
 from services.orders.domain.order.order import Order
-from services.orders.domain.order.policy import MOST_FEN, Refusal, Wanted, accept
+from services.orders.domain.order.policy import MOST_FEN, Refusal, Wanted, price_order
 from tests.integration.orders_world import CATALOG, NOW, at
 from tests.unit.test_orders_terms import DRAFT
 
@@ -155,7 +155,7 @@ def catalogue(broken: str | None = None, body: dict[str, Any] | None = None, **c
 
 
 def asked(catalog: Catalog, *lines: Wanted, **more: Any) -> Order | Refusal:
-    return accept(UUID(int=1), "123456", replace(DRAFT, lines=lines, **more), catalog, NOW, 900)
+    return price_order(UUID(int=1), "123456", replace(DRAFT, lines=lines, **more), catalog, NOW, 900)
 
 
 HONEY, TOFU = Wanted("honey", 2), Wanted("tofu", weight_g=750)

@@ -23,7 +23,7 @@ from services.orders.domain.order.order import (
     Refund,
     Timeout,
 )
-from services.orders.domain.order.state_machine import ASKS, FACTS, TRANSITIONS, decide
+from services.orders.domain.order.state_machine import FACTS, REQUESTS, TRANSITIONS, decide
 from tests.unit.orders_given import CLOSES, NOW, SLOT, Case, message
 
 S = OrderState
@@ -33,7 +33,7 @@ ASK = {Cancel: Cancel("why"), Paid: PAY, Ready: Ready(), Collect: Collect("12345
 
 
 @pytest.mark.parametrize("state", OrderState)
-@pytest.mark.parametrize("kind", [*FACTS, *ASKS])
+@pytest.mark.parametrize("kind", [*FACTS, *REQUESTS])
 def test_every_state_and_message_has_an_answer(state: OrderState, kind: type):
     case = Case.given(state, hold_until=SLOT, slot_from=SLOT, slot_until=SLOT, wave="w0")
     made = Timeout() if kind is Timeout else ASK.get(kind) or message(kind, case.order)
@@ -48,7 +48,7 @@ def test_every_state_and_message_has_an_answer(state: OrderState, kind: type):
 
 
 def test_the_table_is_the_full_product():
-    assert set(TRANSITIONS) == {(state, kind) for state in OrderState for kind in (*FACTS, *ASKS)}
+    assert set(TRANSITIONS) == {(state, kind) for state in OrderState for kind in (*FACTS, *REQUESTS)}
 
 
 @pytest.mark.parametrize(("payment", "firm", "ttl"), [("on_account", True, None), ("pending", False, 900)])

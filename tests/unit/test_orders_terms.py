@@ -15,7 +15,7 @@ from contracts.values import Channel, Fulfilment, Payment, Unit
 from services.orders.domain.catalog import KINDS, Catalog, index
 from services.orders.domain.catalog_rules import contradictions, references
 from services.orders.domain.order.order import Order
-from services.orders.domain.order.policy import Draft, Refusal, Wanted, accept
+from services.orders.domain.order.policy import Draft, Refusal, Wanted, price_order
 from services.orders.domain.order.pricing import amount_fen, price_at, round_fen
 from tests.integration.orders_world import CATALOG, NOW, at
 
@@ -37,7 +37,7 @@ DRAFT = Draft(
 
 
 def taken(draft: Draft = DRAFT, catalog: Catalog | None = None, now: datetime = NOW) -> Order | Refusal:
-    return accept(UUID(int=1), "123456", draft, catalog or catalogue(), now, 900)
+    return price_order(UUID(int=1), "123456", draft, catalog or catalogue(), now, 900)
 
 
 @pytest.mark.parametrize(

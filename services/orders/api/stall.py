@@ -24,7 +24,7 @@ from services.orders.api.schemas import stall as s
 from services.orders.commands.place_orders import refused
 from services.orders.domain import stall as domain
 from services.orders.domain.catalog import Catalog
-from services.orders.domain.order.policy import unreadable
+from services.orders.domain.order.policy import unreadable_entry
 from services.orders.repository import projections, stall
 from services.orders.repository.catalog import CatalogCache
 
@@ -77,7 +77,7 @@ async def redriven(uow: UnitOfWork, owner: str, upload: Upload, about: Mapping[s
 async def _sync(uow: UnitOfWork, catalog: Catalog, id: str, body: s.SyncIn) -> dict[str, Any]:
     for path in (f"terminals/{id}", f"market-days/{body.market_day}"):
         if path in catalog.unreadable:
-            raise refused(unreadable("", path))
+            raise refused(unreadable_entry("", path))
     terminal = await stall.lock_terminal(uow.conn, id)
     if terminal is None:
         raise problems.not_found(f"terminal {id}")

@@ -16,7 +16,7 @@ from services.kit.transaction.unit_of_work import CORRELATION, TRACEPARENT, Unit
 from services.orders.api.schemas.order import NewOrder
 from services.orders.commands.publish import announce
 from services.orders.domain.order.order import Order
-from services.orders.domain.order.policy import Refusal, accept
+from services.orders.domain.order.policy import Refusal, price_order
 from services.orders.domain.order.state_machine import placed
 from services.orders.repository import order_intake as rows
 from services.orders.repository.catalog import CatalogCache
@@ -68,7 +68,7 @@ class Intake:
         for one in group:  # a repeat inside the group is answered like any other: by what stands after the insert
             first.setdefault(one.order, one)
         judged = {
-            id: accept(id, code, one.body.draft(), catalog, uow.now, self._hold_ttl_s)
+            id: price_order(id, code, one.body.draft(), catalog, uow.now, self._hold_ttl_s)
             for (id, one), code in zip(first.items(), new_codes(len(first)), strict=True)
         }
         candidates = [order for order in judged.values() if isinstance(order, Order)]
@@ -93,7 +93,7 @@ class Intake:
             TRACEPARENT.set(first[order.id].traceparent)
             announce(uow, placed(order))
             if order.terms.is_delivery:
-                uow.emit(people[order.id].put(order))
+                uow.emit(people[order.id].event(order))
         return fresh
 
 

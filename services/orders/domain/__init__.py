@@ -1,1 +1,1 @@
-"""Pure decisions of the service: no clock, no ids, no I/O."""
+"""The pure decisions of the service: no clock, no ids, no I/O."""

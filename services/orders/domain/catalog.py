@@ -1,4 +1,4 @@
-"""The catalogue as the accept path sees it: what is sold where, when and for how much."""
+"""The catalogue in memory, as orders are priced from it: items, prices, market days, sites, points."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KINDS: dict[str, type[o.CatalogEvent]] = {
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A stored entry that can't be read, and why. `body` is what it says, as far as that is an object."""
+    """A stored entry that can't be read, and the reason. `body` is its content where that is an object."""
 
     kind: str
     id: str
@@ -47,11 +47,11 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The catalogue at one version, indexed for the questions that an order asks. Never changed, only replaced.
+    """The catalogue at one version, indexed for pricing orders. Never changed, only replaced.
 
-    `unreadable` are the entries that can't be read, by path: what depends on one of them has to wait until it is put
-    again, and nothing else. `barred` names such a price by the item and channel that it may be the price of.
-    `sold_out` are the items, by (pool, item), of which nothing more is promised until they are reopened.
+    `unreadable` are the entries that can't be read, by path: only requests that depend on one of them have to wait
+    until it is put again. `barred` has the path of such a price by the (item, channel) that it may be the price of.
+    `sold_out` are the (pool, item) that take no more orders until they are reopened.
     """
 
     version: int = 0
@@ -66,44 +66,44 @@ class Catalog:
     sold_out: frozenset[tuple[str, str]] = frozenset()
 
     def pool(self, market_day: str, community: str) -> str | None:
-        """The stock pool that serves a community on a market day, or None where no site does."""
+        """Return the stock pool that serves a community on a market day, or None where no site does."""
         site = self.sites.get((market_day, community))
         return pool_of(market_day, site) if site else None
 
     def slot_by(self, market_day: o.MarketDayPut) -> datetime:
-        """The start of the last delivery slot of a market day; its closing where it has no waves."""
+        """Return the start of the last delivery slot of a market day; its closing time where it has no waves."""
         return max((wave.slot_from for wave in market_day.waves), default=market_day.closes_at)
 
     def closing(self, market_day: o.MarketDayPut, point: o.PointPut) -> datetime:
-        """When a pickup point closes on a market day."""
+        """Return the closing time of a pickup point on a market day."""
         return datetime.combine(market_day.date, time.fromisoformat(point.closes_at), LOCAL)
 
 
 def index(version: int, entities: Iterable[o.CatalogEvent], unreadable: Iterable[Unreadable] = ()) -> Catalog:
-    """The catalogue made of these entities, and what could not be read of it."""
-    broken = {entry.path: entry for entry in unreadable}
+    """Return the catalogue of these entities, with the entries that could not be read."""
+    by_path = {entry.path: entry for entry in unreadable}
     prices: dict[tuple[str, str], list[o.PricePut]] = defaultdict(list)
-    found: dict[type, dict[str, o.CatalogEvent]] = defaultdict(dict)
+    by_type: dict[type, dict[str, o.CatalogEvent]] = defaultdict(dict)
     for entity in entities:
-        found[type(entity)][entity.id] = entity
+        by_type[type(entity)][entity.id] = entity
         if isinstance(entity, o.PricePut):
             prices[entity.item, entity.channel].append(entity)
-    days = {k: v for k, v in found[o.MarketDayPut].items() if isinstance(v, o.MarketDayPut)}
+    days = {k: v for k, v in by_type[o.MarketDayPut].items() if isinstance(v, o.MarketDayPut)}
     return Catalog(
         version=version,
-        items={k: v for k, v in found[o.ItemPut].items() if isinstance(v, o.ItemPut)},
-        communities=frozenset(found[o.CommunityPut]),
+        items={k: v for k, v in by_type[o.ItemPut].items() if isinstance(v, o.ItemPut)},
+        communities=frozenset(by_type[o.CommunityPut]),
         market_days=days,
-        points={k: v for k, v in found[o.PointPut].items() if isinstance(v, o.PointPut)},
+        points={k: v for k, v in by_type[o.PointPut].items() if isinstance(v, o.PointPut)},
         prices=dict(prices),
         sites={(d, c): s.site for d, day in days.items() for s in day.sites for c in s.communities},
-        unreadable=broken,
-        barred={key: path for path, entry in broken.items() if entry.kind == "prices" for key in _priced(entry)},
+        unreadable=by_path,
+        barred={key: path for path, entry in by_path.items() if entry.kind == "prices" for key in _priced(entry)},
     )
 
 
 def _priced(price: Unreadable) -> Iterator[tuple[str, str]]:
-    """What an unreadable price may be the price of: an item on its channel, on all where it names none."""
+    """Yield the (item, channel) that an unreadable price may be for: all channels where it names no known one."""
     channel = price.body.get("channel")
-    known = [channel] if channel in set(Channel) - {Channel.UNKNOWN} else list(Channel)
-    yield from ((str(price.body.get("item")), one) for one in known)
+    channels = [channel] if channel in set(Channel) - {Channel.UNKNOWN} else list(Channel)
+    yield from ((str(price.body.get("item")), one) for one in channels)

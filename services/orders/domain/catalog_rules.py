@@ -1,4 +1,4 @@
-"""Rules for what is put into the catalogue: what an entry names must exist, and nothing in it may contradict itself."""
+"""Rules for catalogue entries: references must exist, and an entry must not contradict itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from math import asin, cos, radians, sin, sqrt
 from contracts.events import catalog as o
 
 FAR_KM = 500
-"""Farther from its station no site is: half a day's delivery does not reach it, so a position must be wrong."""
+"""The longest distance of a site from its station: half a day's delivery reaches no farther, so a longer one means a
+wrong position.
+"""
 _EARTH_KM = 6371
 _REFERENCES = {
     "item": "items",
@@ -18,11 +20,11 @@ _REFERENCES = {
     "station": "stations",
 }
 Wrong = tuple[str, str]
-"""A JSON pointer into the entry, and a sentence."""
+"""A JSON pointer into the entry, and the message about it."""
 
 
 def references(entity: o.CatalogEvent) -> Iterator[tuple[str, str, str]]:
-    """What an entity names: JSON pointer, kind, id of each."""
+    """Yield the references of an entity: JSON pointer, kind and id of each."""
     for name, kind in _REFERENCES.items():
         value = getattr(entity, name, None)
         if isinstance(value, str):
@@ -35,7 +37,7 @@ def references(entity: o.CatalogEvent) -> Iterator[tuple[str, str, str]]:
 
 
 def contradictions(entity: o.CatalogEvent) -> Iterator[Wrong]:
-    """Everything that makes an entity impossible in itself."""
+    """Yield every contradiction within an entity."""
     match entity:
         case o.MarketDayPut():
             if entity.closes_at <= entity.opens_at:
@@ -73,7 +75,7 @@ def _waves(day: o.MarketDayPut) -> Iterator[Wrong]:
 
 
 def too_far(site: o.SitePut, station: o.StationPut) -> str | None:
-    """Why the two cannot both be where they say, or None where they can."""
+    """Return the message for two positions that cannot both be right, or None where they can."""
     km = _km(site.lat, site.lon, station.lat, station.lon)
     if km <= FAR_KM:
         return None
@@ -84,7 +86,7 @@ def too_far(site: o.SitePut, station: o.StationPut) -> str | None:
 
 
 def _km(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
-    """The way along the globe, by the haversine formula."""
+    """Return the great-circle distance, by the haversine formula."""
     north, east = radians(other_lat - lat), radians(other_lon - lon)
     a = sin(north / 2) ** 2 + cos(radians(lat)) * cos(radians(other_lat)) * sin(east / 2) ** 2
     return 2 * _EARTH_KM * asin(min(1.0, sqrt(a)))

@@ -1,7 +1,7 @@
-"""A stall terminal's uploads: facts that take effect when they arrive, in whatever order that is.
+"""A stall terminal's uploads: facts that take effect when they arrive, in any order.
 
-Cash sessions, sales and voids. Goods have left the table whatever we think, so nothing here refuses: a second
-content under one sale id is a conflict that is kept and shown, and a void waits for its sale.
+Cash sessions, sales and voids. The goods have left the table already, so nothing here refuses: a second content under
+one sale id is a conflict that is stored and reported, and a void waits for its sale.
 """
 
 from __future__ import annotations
@@ -18,45 +18,45 @@ from contracts.events import orders as o
 from contracts.values import LateFact
 
 SessionKey = tuple[str, str]
-"""Device and session: what `seq` counts in."""
+"""Device and session: `seq` numbers the uploads within one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A cash session begins with a float."""
+    """The start of a cash session, with its float."""
 
     float_fen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """Goods handed over, by the terminal's own id of the sale."""
+    """Goods handed over, under the terminal's own id of the sale."""
 
     sale: UUID
     lines: tuple[o.SaleLine, ...]
 
     @property
     def total_fen(self) -> int:
-        """What was taken for it, in fen."""
+        """The amount taken for the sale, in fen."""
         return sum(line.amount_fen for line in self.lines)
 
     @property
     def hash(self) -> str:
-        """Equal for equal content."""
+        """The SHA-256 of the lines: equal for equal content."""
         text = "\n".join(f"{line.item} {line.quantity} {line.amount_fen}" for line in self.lines)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Void:
-    """A sale is undone and its goods are on the table again."""
+    """A reversal of a sale: its goods are on the table again."""
 
     sale: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Goods counted at the stall: kept with the upload, without effect here."""
+    """Goods counted at the stall: stored with the upload, without effect here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class StallUpload:
-    """One numbered fact of a terminal. Device time is kept, never trusted; with `clock_invalid` it is our own."""
+    """One numbered fact of a terminal. Device time is stored, never trusted; with `clock_invalid` it is ours."""
 
     terminal: str
     pool: str
@@ -82,11 +82,11 @@ class StallUpload:
 
     @property
     def key(self) -> SessionKey:
-        """The session that it counts in."""
+        """The session of the upload."""
         return self.device, self.session
 
     def origin(self, pool: str | None = None) -> dict[str, Any]:
-        """What every event of this upload says of where it came from."""
+        """Return the fields that every event of this upload has: terminal, pool, session, number and time."""
         return {
             "terminal": self.terminal,
             "pool": pool or self.pool,
@@ -100,9 +100,9 @@ class StallUpload:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A cash session so far: float, what was taken less what was voided, and its manifest once it is closed.
+    """A cash session: float, amount taken less voids, and its manifest once it is closed.
 
-    What comes once it is closed and complete counts in `adjusted_fen` and changes nothing else.
+    Uploads after it is closed and complete count in `adjusted_fen` and change no other figure.
     """
 
     pool: str
@@ -114,13 +114,13 @@ class Session:
 
     @property
     def expected_fen(self) -> int:
-        """The cash that should be in the box, in fen."""
+        """The expected cash in the box, in fen."""
         return self.float_fen + self.taken_fen
 
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """What is known of a terminal's sales, voids and sessions, as far as some uploads need it."""
+    """The sales, voids and sessions of a terminal, as far as some uploads need them."""
 
     sales: Mapping[UUID, StallUpload] = field(default_factory=dict)
     voids: Mapping[UUID, StallUpload] = field(default_factory=dict)
@@ -128,15 +128,15 @@ class Stall:
 
 
 def fold(stall: Stall, uploads: Iterable[StallUpload], received: Mapping[SessionKey, int]) -> tuple[Stall, list[Event]]:
-    """The stall after these uploads, each seen for the first time, and what they tell the world.
+    """Return the stall after these new uploads, and their events.
 
-    `received`: by session, the number through which all have arrived, these included. A closed session is reported
-    at once, and once more when its last gap fills.
+    `received`: by session, the number through which all uploads have arrived, these included. A closed session is
+    reported at once, and once more when its last gap is filled.
     """
     events: list[Event] = []
     for upload in uploads:
-        stall, told = take(stall, upload)
-        events += told
+        stall, more = apply(stall, upload)
+        events += more
     sessions = dict(stall.sessions)
     for key, session in stall.sessions.items():
         closing = session.manifest
@@ -149,8 +149,8 @@ def fold(stall: Stall, uploads: Iterable[StallUpload], received: Mapping[Session
     return replace(stall, sessions=sessions), events
 
 
-def take(stall: Stall, upload: StallUpload) -> tuple[Stall, list[Event]]:
-    """The stall after one upload, and its events; closings are reported by `fold`."""
+def apply(stall: Stall, upload: StallUpload) -> tuple[Stall, list[Event]]:
+    """Return the stall after one upload, and its events; `fold` reports closed sessions."""
     session = stall.sessions.get(upload.key) or Session(upload.pool)
     match upload.body:
         case Open(float_fen):
@@ -202,13 +202,13 @@ def _voided(stall: Stall, upload: StallUpload, void: Void) -> tuple[Stall, list[
 
 
 def _undo(stall: Stall, void: StallUpload, sold: StallUpload, sale: Sale) -> tuple[Stall, list[Event]]:
-    # The money leaves the box of the session in which it was voided; the goods go back to the pool they came from.
+    # The money leaves the box of the session of the void; the goods return to the pool of the sale.
     stall, adjusted = _count(stall, void, LateFact.VOID, -sale.total_fen, sale.sale)
     return stall, [o.SaleVoided(**void.origin(sold.pool), sale=sale.sale, lines=list(sale.lines)), *adjusted]
 
 
 def _count(stall: Stall, upload: StallUpload, fact: LateFact, amount_fen: int, sale: UUID) -> tuple[Stall, list[Event]]:
-    """Counts money in the upload's session: in its figures, or beside them once it is closed and complete."""
+    """Add an amount to the upload's session: to its figures, or to `adjusted_fen` once it is closed and complete."""
     session = stall.sessions.get(upload.key) or Session(upload.pool)
     if not session.complete:
         return _with(stall, upload.key, replace(session, taken_fen=session.taken_fen + amount_fen)), []
@@ -228,7 +228,7 @@ def _adjust(
 
 
 def conflicted(upload: StallUpload, kept: str, other: str) -> o.SaleConflicted:
-    """Another content came under a number or a sale id that was taken; `kept` is the hash that stands."""
+    """Return the event of another content under a used number or sale id; `kept` is the hash that stays in effect."""
     return o.SaleConflicted(**upload.origin(), kept_hash=kept, other_hash=other)
 
 

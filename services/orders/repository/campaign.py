@@ -14,6 +14,7 @@ from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.commands.publish import CAMPAIGN, announce, remind
 from services.orders.domain.campaign.campaign import Campaign, CampaignDecision, CampaignState, Tally
 from services.orders.domain.campaign.join import Join
+from services.orders.domain.order.recipient import Recipient
 from services.orders.domain.order.state_machine import placed
 from services.orders.repository import campaign_rows, order_intake, order_rows
 
@@ -31,7 +32,7 @@ class Campaigns:
         self.found: dict[UUID, Campaign] = {}
         self.tallies: dict[UUID, Tally] = {}
         self.joins: dict[UUID, list[Join]] = defaultdict(list)
-        self._people: dict[UUID, order_intake.Person] = {}
+        self._people: dict[UUID, Recipient] = {}
         self._hashes: dict[UUID, bytes] = {}
         self._decisions: list[tuple[CampaignDecision, str]] = []
 
@@ -65,7 +66,7 @@ class Campaigns:
         for order in decision.orders:
             announce(self.uow, placed(order))
             if order.terms.is_delivery:
-                self.uow.emit(self._people[order.id].put(order))
+                self.uow.emit(self._people[order.id].event(order))
         for command in decision.commands:  # last: what is released here the orders have drawn on before
             self.uow.emit(command)
         if decision.deadline is not None:
@@ -116,10 +117,10 @@ async def _pledged(
     return [(campaign_rows.join_of(row), row["body_hash"]) for row in found]
 
 
-async def _people(conn: order_rows.Connection, orders: Sequence[UUID]) -> dict[UUID, order_intake.Person]:
+async def _people(conn: order_rows.Connection, orders: Sequence[UUID]) -> dict[UUID, Recipient]:
     found = await conn.fetch("select * from campaign_person where order_id = any($1::uuid[])", orders)
     names = ("name", "phone", "address", "lat", "lon")
-    return {row["order_id"]: order_intake.Person(*(row[name] for name in names)) for row in found}
+    return {row["order_id"]: Recipient(*(row[name] for name in names)) for row in found}
 
 
 async def _update(conn: order_rows.Connection, campaigns: Sequence[Campaign]) -> None:

@@ -11,6 +11,7 @@ import orjson
 
 from services.orders.domain.campaign.campaign import Campaign, Tally
 from services.orders.domain.campaign.join import Join
+from services.orders.domain.order.recipient import Recipient
 from services.orders.repository import order_rows
 from services.orders.repository.campaign_rows import (
     JOIN,
@@ -26,7 +27,6 @@ from services.orders.repository.campaign_rows import (
     tally_row,
     terms_row,
 )
-from services.orders.repository.order_intake import Person
 from services.orders.repository.order_rows import Connection
 
 Caller = tuple[UUID, str]
@@ -94,7 +94,7 @@ async def members(conn: Connection, callers: Collection[Caller]) -> dict[Caller,
 
 
 async def insert_joins(
-    conn: Connection, joins: Sequence[Join], digests: Mapping[UUID, bytes], people: Mapping[UUID, tuple[str, Person]]
+    conn: Connection, joins: Sequence[Join], digests: Mapping[UUID, bytes], people: Mapping[UUID, tuple[str, Recipient]]
 ) -> None:
     """Stores new joins with their persons, each of these with the digits of the phone."""
     columns = {**order_rows.TERMS, **JOIN, **JOIN_STANDING}

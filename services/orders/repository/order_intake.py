@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 
-from contracts.events.orders import RecipientPut
 from services.orders.domain.order.order import Order
+from services.orders.domain.order.recipient import Recipient
 from services.orders.repository import order_rows
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who receives an order, and where. Stands in the recipient table and on the private topic, nowhere else."""
-
-    name: str
-    phone: str
-    address: str = ""
-    lat: float | None = None
-    lon: float | None = None
-
-    def put(self, order: Order) -> RecipientPut:
-        """What dispatch is told of the receiver of an order, on the private topic."""
-        return RecipientPut(
-            order=order.id,
-            name=self.name,
-            phone=self.phone,
-            address=self.address,
-            lat=self.lat,
-            lon=self.lon,
-            code=order.terms.code,
-        )
 
 
 async def insert_orders(
@@ -55,7 +31,7 @@ async def insert_orders(
 async def insert_details(
     conn: order_rows.Connection,
     orders: Sequence[Order],
-    people: Mapping[UUID, Person],
+    people: Mapping[UUID, Recipient],
     causes: Mapping[UUID, str],
     now: datetime,
 ) -> None:

@@ -18,7 +18,7 @@ from services.orders.domain.campaign.campaign import Campaign, Tally
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.domain.campaign.opening import Opening, Pledging
 from services.orders.domain.order.policy import Wanted
-from services.orders.repository.order_intake import Person
+from services.orders.domain.order.recipient import Recipient
 
 
 class ThresholdIn(Body):
@@ -101,12 +101,12 @@ class NewJoin(Body):
         wanted, payment = _wanted(self.lines), Payment(self.payment)
         return Pledging(join, order, code, self.caller(), wanted, Fulfilment(how.kind), payment, point)
 
-    def person(self) -> Person:
+    def person(self) -> Recipient:
         """Who joins, and where it is to be brought."""
         who, how = self.recipient, self.fulfilment
         if isinstance(how, Pickup):
-            return Person(who.name, who.phone)
-        return Person(who.name, who.phone, how.address.text, how.address.lat, how.address.lon)
+            return Recipient(who.name, who.phone)
+        return Recipient(who.name, who.phone, how.address.text, how.address.lat, how.address.lon)
 
 
 class EntryIn(NewJoin):

@@ -17,7 +17,7 @@ from services.kit.http.idempotency import content_hash
 from services.kit.ids import Id
 from services.orders.domain.order.order import Cancel, Order, OrderState, Terms
 from services.orders.domain.order.policy import Draft, Wanted
-from services.orders.repository.order_intake import Person
+from services.orders.domain.order.recipient import Recipient
 
 PHONE = r"^\+?[0-9](?:[ -]?[0-9]){4,14}$"
 
@@ -110,12 +110,12 @@ class NewOrder(Body):
             basket=self.basket_id,
         )
 
-    def person(self) -> Person:
+    def person(self) -> Recipient:
         """Who receives it, and where."""
         who, how = self.recipient, self.fulfilment
         if isinstance(how, Pickup):
-            return Person(who.name, who.phone)
-        return Person(who.name, who.phone, how.address.text, how.address.lat, how.address.lon)
+            return Recipient(who.name, who.phone)
+        return Recipient(who.name, who.phone, how.address.text, how.address.lat, how.address.lon)
 
 
 class CancelIn(Body):

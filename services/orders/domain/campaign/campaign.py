@@ -1,9 +1,9 @@
-"""A group-buy as a value, and its life: open until the cutoff, cut, judged once, settled join by join.
+"""A group-buy as a value, and its steps: open until the cutoff, cut, judged once, settled join by join.
 
     open --closes_at--> cut --stock's answer--> formed | failed --joins settled, rest released--> settled
 
-Each step is taken under the campaign's row lock. What follows the verdict is done in parts, each driven by a deadline
-row: a crash between two of them loses nothing and doubles nothing.
+Each step is taken under the campaign's row lock. Joins are settled in parts after the verdict, each driven by a
+deadline row: a crash between two parts neither loses a join nor settles it twice.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from contracts.events import inventory as i
 from contracts.events.orders import GoodsLine
 from contracts.values import reservation_of
 from services.orders.domain.campaign import verdict as judging
-from services.orders.domain.campaign.join import Join, JoinState, give_back, ordered
+from services.orders.domain.campaign.join import Join, JoinState, end_join, ordered
 from services.orders.domain.order.order import Order, OrderDeadline
 from services.orders.domain.order.order import Terms as OrderTerms
 
@@ -29,7 +29,7 @@ NOW = OrderDeadline(wait=timedelta(0))
 
 
 class CampaignState(StrEnum):
-    """Where a campaign stands; formed and failed are its verdict and stand for ever."""
+    """The state of a campaign; formed and failed are its verdict and final."""
 
     OPEN = "open"
     CUT = "cut"
@@ -39,7 +39,7 @@ class CampaignState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the organiser set; never changes. `closes_at` is the first instant that is too late (business time),
+    """The organiser's terms; never changed. `closes_at` is the first instant that is too late (business time),
     `day_closes_at` that of the market day.
     """
 
@@ -56,13 +56,15 @@ class Terms:
 
     @property
     def reservation(self) -> UUID:
-        """The one reservation of the campaign; its joins' orders are served out of it."""
+        """The one reservation of the campaign, from which the orders of its joins take their stock."""
         return reservation_of(self.campaign, self.pool, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A campaign as it stands. `left` joins are still to be settled; `settled`: all are, and the rest is released."""
+    """A campaign in its current state. `left` joins are still to be settled; `settled`: all are, and the unused stock
+    is released.
+    """
 
     terms: Terms
     state: CampaignState = CampaignState.OPEN
@@ -79,31 +81,33 @@ class Campaign:
 
     @property
     def judged(self) -> bool:
-        """Whether there is a verdict."""
+        """True once there is a verdict."""
         return self.state in {CampaignState.FORMED, CampaignState.FAILED}
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The pledges of the standing joins by item. `joined` counts all joins ever accepted and numbers them."""
+    """The pledges of the active joins by item. `joined` counts all joins ever accepted and numbers them; `standing`
+    leaves the withdrawn ones out.
+    """
 
     joined: int = 0
     standing: int = 0
     pledged: Mapping[str, int] | None = None
 
     def of(self, item: str) -> int:
-        """How much of an item is pledged."""
+        """Return the pledged quantity of an item."""
         return (self.pledged or {}).get(item, 0)
 
     def with_join(self, terms: OrderTerms) -> Tally:
-        """One more accepted join."""
-        return self._moved(terms, 1, joined=self.joined + 1)
+        """Return the tally with one more accepted join."""
+        return self._changed(terms, 1, joined=self.joined + 1)
 
     def without(self, terms: OrderTerms) -> Tally:
-        """A standing join was withdrawn: the cap has room again."""
-        return self._moved(terms, -1, joined=self.joined)
+        """Return the tally without a withdrawn join, whose share of the cap is free again."""
+        return self._changed(terms, -1, joined=self.joined)
 
-    def _moved(self, terms: OrderTerms, sign: int, joined: int) -> Tally:
+    def _changed(self, terms: OrderTerms, sign: int, joined: int) -> Tally:
         pledged = dict(self.pledged or {})
         for line in terms.lines:
             pledged[line.item] = pledged.get(line.item, 0) + sign * line.quantity
@@ -112,9 +116,9 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class CampaignDecision:
-    """What follows from a step: the campaign and joins as they are then, new orders, what is told and sent.
+    """The outcome of a step: the campaign and joins after it, new orders, events and commands.
 
-    `deadline` None leaves the campaign's deadline as it is. `verdict` is inputs and result as they are kept.
+    `deadline` None leaves the campaign's deadline unchanged. `verdict` is the stored texts of inputs and result.
     """
 
     campaign: Campaign
@@ -127,7 +131,7 @@ class CampaignDecision:
 
 
 def opened(campaign: Campaign) -> CampaignDecision:
-    """The first step: takes joins until the cutoff, which a deadline keeps."""
+    """Return the first step of a campaign: it takes joins until its cutoff, for which a deadline is set."""
     terms = campaign.terms
     event = c.CampaignOpened(
         campaign=campaign.id,
@@ -142,9 +146,9 @@ def opened(campaign: Campaign) -> CampaignDecision:
     return CampaignDecision(campaign, (event,), deadline=OrderDeadline(at=terms.closes_at))
 
 
-def overdue(campaign: Campaign, tally: Tally, joins: Sequence[Join], now: datetime) -> CampaignDecision:
-    """The campaign's deadline passed. `now` is business time, read under the lock. `joins`: all standing ones of a
-    campaign that is cut; of one that is judged some that are not settled yet, in log order.
+def deadline_reached(campaign: Campaign, tally: Tally, joins: Sequence[Join], now: datetime) -> CampaignDecision:
+    """Take the step that the campaign's deadline is for. `now` is business time, read under the lock. `joins`: all
+    pledged ones of a campaign that is cut; a part of the unsettled ones of a campaign that is judged, in log order.
     """
     if campaign.state is CampaignState.OPEN:
         if now < campaign.terms.closes_at:
@@ -155,7 +159,7 @@ def overdue(campaign: Campaign, tally: Tally, joins: Sequence[Join], now: dateti
             return CampaignDecision(
                 campaign, commands=(_reserve(campaign, tally),), deadline=OrderDeadline(wait=ANSWER_WAIT)
             )
-        return judged(campaign, joins, ())  # nobody can be served any more
+        return judged(campaign, joins, ())  # after the market day no join can be served
     return CampaignDecision(campaign) if campaign.settled else _settle(campaign, joins, now)
 
 
@@ -174,12 +178,14 @@ def _cut(campaign: Campaign, tally: Tally) -> CampaignDecision:
 def _reserve(campaign: Campaign, tally: Tally) -> i.ReserveStock:
     goods = enumerate(campaign.terms.goods, 1)
     lines = [GoodsLine(line=n, item=good.item, quantity=tally.of(good.item)) for n, good in goods]
-    asked = [line for line in lines if line.quantity]
-    return i.ReserveStock(**_claim(campaign), attempt=1, firm=True, mode="partial", lines=asked)
+    pledged = [line for line in lines if line.quantity]
+    return i.ReserveStock(**_claim(campaign), attempt=1, firm=True, mode="partial", lines=pledged)
 
 
 def answered(campaign: Campaign, joins: Sequence[Join], message: i.ReservationEvent) -> CampaignDecision:
-    """Inventory's answer about the campaign's reservation; any but the awaited one changes nothing."""
+    """Take the step that inventory's answer about the campaign's reservation is for; any but the awaited answer
+    changes nothing.
+    """
     if message.reservation != campaign.terms.reservation:
         return CampaignDecision(campaign)
     match message:
@@ -193,11 +199,11 @@ def answered(campaign: Campaign, joins: Sequence[Join], message: i.ReservationEv
 
 
 def judged(campaign: Campaign, joins: Sequence[Join], granted: Sequence[GoodsLine]) -> CampaignDecision:
-    """The verdict, once. Every standing join learns its shares; settling them begins at once."""
+    """Judge the campaign, once: every pledged join gets its shares, and settling starts at once."""
     inputs = _inputs(campaign, joins, granted)
     verdict = judging.decide(inputs)
-    told = {"campaign": campaign.id, "reached": verdict.reached, "joins": len(joins), "granted": list(granted)}
-    event: Event = c.CampaignFormed(**told) if verdict.formed else c.CampaignFailed(**told, reason=verdict.reason)
+    facts = {"campaign": campaign.id, "reached": verdict.reached, "joins": len(joins), "granted": list(granted)}
+    event: Event = c.CampaignFormed(**facts) if verdict.formed else c.CampaignFailed(**facts, reason=verdict.reason)
     shares = {(share.join, share.line): share.granted for share in verdict.shares}
     served = tuple(replace(j, granted=tuple(shares[j.id, line.line] for line in j.terms.lines)) for j in joins)
     after = _stepped(
@@ -224,27 +230,25 @@ def _inputs(campaign: Campaign, joins: Sequence[Join], granted: Sequence[GoodsLi
 
 
 def _settle(campaign: Campaign, joins: Sequence[Join], now: datetime) -> CampaignDecision:
-    """Some joins become orders or go back; after the last one the rest of the stock is released."""
+    """Turn some joins into orders or refund them; after the last one release the unused stock."""
     left = campaign.left - len(joins)
     orders = [order for join in joins if (order := ordered(join, now))]
-    made = {order.id: order for order in orders}
-    after, refunds = [], []
+    order_by_id = {order.id: order for order in orders}
+    reason = "short" if campaign.state is CampaignState.FORMED else "not formed"
+    settled_joins, refunds = [], []
     for join in joins:
-        order = made.get(join.terms.order)
+        order = order_by_id.get(join.terms.order)
         if order and order.terms.goods == join.terms.goods:
-            after.append(replace(join, state=JoinState.ORDERED))
+            settled_joins.append(replace(join, state=JoinState.ORDERED))
             continue
-        back = join.paid_fen - (order.paid_fen if order else 0)
-        state = JoinState.ORDERED if order else JoinState.REFUNDED
-        settled, refund = give_back(
-            join, state, back, "short" if campaign.state is CampaignState.FORMED else "not formed"
-        )
-        after.append(settled)
+        refund_fen = join.paid_fen - (order.paid_fen if order else 0)
+        settled, refund = end_join(join, JoinState.ORDERED if order else JoinState.REFUNDED, refund_fen, reason)
+        settled_joins.append(settled)
         refunds.append(refund)
     release = () if left else (i.ReleaseStock(**_claim(campaign)),)
     deadline = NOW if left else OrderDeadline(wait=ANSWER_WAIT)
-    moved = _stepped(campaign, left=left) if joins else campaign
-    return CampaignDecision(moved, tuple(refunds), release, deadline, tuple(after), tuple(orders))
+    after = _stepped(campaign, left=left) if joins else campaign
+    return CampaignDecision(after, tuple(refunds), release, deadline, tuple(settled_joins), tuple(orders))
 
 
 def _claim(campaign: Campaign) -> dict[str, UUID | str]:

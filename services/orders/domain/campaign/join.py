@@ -15,7 +15,7 @@ from services.orders.domain.order.pricing import amount_fen
 
 
 class JoinState(StrEnum):
-    """Where a join stands: it ends as an order, or goes back whole."""
+    """The state of a join: it ends as an order, or is refunded in full."""
 
     PLEDGED = "pledged"
     WITHDRAWN = "withdrawn"
@@ -27,7 +27,7 @@ class JoinState(StrEnum):
 class Join:
     """A pledge: the terms of the order that it may become, as the `n`-th join, by the `member`-th person.
 
-    `granted` is each line's share once the verdict is there; `refunded_fen` what went back.
+    `granted` is each line's share once there is a verdict; `refunded_fen` is the refunded amount.
     """
 
     id: UUID
@@ -41,12 +41,12 @@ class Join:
 
     @property
     def paid_fen(self) -> int:
-        """What was paid with it, in fen."""
+        """The amount paid with the join, in fen."""
         return self.terms.total_fen if self.terms.payment is Payment.PREPAID else 0
 
 
 def accepted(join: Join) -> JoinAccepted:
-    """What the world is told of a join."""
+    """Return the event of an accepted join."""
     terms = join.terms
     return JoinAccepted(
         campaign=join.campaign,
@@ -62,12 +62,12 @@ def accepted(join: Join) -> JoinAccepted:
 
 
 def withdraw(join: Join) -> tuple[Join, JoinRefunded]:
-    """Its buyer takes it back before the cutoff: all of it goes back."""
-    return give_back(join, JoinState.WITHDRAWN, join.paid_fen, "withdrawn")
+    """Withdraw a join before the cutoff, with a full refund."""
+    return end_join(join, JoinState.WITHDRAWN, join.paid_fen, "withdrawn")
 
 
 def ordered(join: Join, now: datetime) -> Order | None:
-    """The order that a judged join becomes: what it was granted, at its frozen prices; None where that is nothing."""
+    """Return the order that a judged join becomes: its granted shares at their frozen prices; None where all are 0."""
     shares = zip(join.terms.lines, join.granted or (), strict=False)
     lines = tuple(
         line.model_copy(update={"quantity": share, "amount_fen": amount_fen(line.price_fen, share, line.unit)})
@@ -80,7 +80,9 @@ def ordered(join: Join, now: datetime) -> Order | None:
     return Order(terms, money=(Money(PREPAID, terms.total_fen),) if join.paid_fen else ())
 
 
-def give_back(join: Join, state: JoinState, amount: int, reason: str) -> tuple[Join, JoinRefunded]:
-    """What a join was not given ends, and so much money goes back, once: in this state it is not asked again."""
-    event = JoinRefunded(campaign=join.campaign, join=join.id, amount_fen=amount, reason=reason)
-    return replace(join, state=state, refunded_fen=amount), event
+def end_join(join: Join, state: JoinState, refund_fen: int, reason: str) -> tuple[Join, JoinRefunded]:
+    """End a join in `state` and refund the amount for the part that was not granted, once: an ended join is not
+    settled again.
+    """
+    event = JoinRefunded(campaign=join.campaign, join=join.id, amount_fen=refund_fen, reason=reason)
+    return replace(join, state=state, refunded_fen=refund_fen), event

@@ -1,4 +1,4 @@
-"""Whether a group-buy may open and a join be taken: pure, from what was asked, the catalogue, tally and time."""
+"""Validates new group-buys and joins: pure, from the request, the catalogue, the tally and the time."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from contracts.values import Channel, Fulfilment, Payment, Unit
 from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally, Terms
 from services.orders.domain.campaign.join import Join
 from services.orders.domain.catalog import Catalog
-from services.orders.domain.order.policy import Draft, Refusal, Wanted, accept, lacking, line_of, unusable
+from services.orders.domain.order.policy import Draft, Refusal, Wanted, invalid, missing_entry, price_line, price_order
 from services.orders.domain.order.pricing import amount_fen
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A campaign as asked for; of each of `goods`, the quantity is the cap."""
+    """A requested campaign; the quantity of each of `goods` is its cap."""
 
     market_day: str
     community: str
@@ -30,7 +30,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Pledging:
-    """A join as asked for, its person left out; `caller` tells one person from another within the campaign.
+    """A requested join without its recipient; `caller` tells one person from another within the campaign.
 
     `order` and `code` are for the order that it may become.
     """
@@ -45,45 +45,47 @@ class Pledging:
     point: str | None = None
 
 
-def open_campaign(id: UUID, asked: Opening, catalog: Catalog, now: datetime) -> Campaign | Refusal:
-    """The open campaign, or the first reason against it. It closes before its market day does, whose stock it sells."""
-    day = catalog.market_days.get(asked.market_day)
+def open_campaign(id: UUID, requested: Opening, catalog: Catalog, now: datetime) -> Campaign | Refusal:
+    """Return the open campaign, or the first reason against it. It must close before its market day, of which it sells
+    the stock.
+    """
+    day = catalog.market_days.get(requested.market_day)
     if day is None:
-        return lacking(catalog, "/market_day", "market-days", asked.market_day)
-    pool = catalog.pool(day.id, asked.community)
-    if asked.community not in catalog.communities:
-        return lacking(catalog, "/community", "communities", asked.community)
+        return missing_entry(catalog, "/market_day", "market-days", requested.market_day)
+    pool = catalog.pool(day.id, requested.community)
+    if requested.community not in catalog.communities:
+        return missing_entry(catalog, "/community", "communities", requested.community)
     if pool is None:
-        return unusable("/community", f"no site of market day {day.id} serves community {asked.community}")
-    if asked.closes_at >= day.closes_at:
-        return unusable("/closes_at", f"the cutoff must lie before the market day closes, {day.closes_at.isoformat()}")
-    if asked.closes_at <= now:
-        return Refusal(409, "campaign-closed", "/closes_at", "the cutoff has passed")
-    goods = _goods(asked, catalog, now)
+        return invalid("/community", f"no site of market day {day.id} serves community {requested.community}")
+    if requested.closes_at >= day.closes_at:
+        return invalid("/closes_at", f"must be before {day.closes_at.isoformat()}, when market day {day.id} closes")
+    if requested.closes_at <= now:
+        return Refusal(409, "campaign-closed", "/closes_at", f"the cutoff {requested.closes_at.isoformat()} has passed")
+    goods = _goods(requested, catalog, now)
     if isinstance(goods, Refusal):
         return goods
-    if wrong := _threshold(asked, goods, catalog):
-        return wrong
+    if refusal := _unreachable_threshold(requested, goods, catalog):
+        return refusal
     return Campaign(
         Terms(
             campaign=id,
             market_day=day.id,
-            community=asked.community,
+            community=requested.community,
             pool=pool,
-            closes_at=asked.closes_at,
+            closes_at=requested.closes_at,
             day_closes_at=day.closes_at,
             opened_at=now,
             goods=goods,
-            threshold=asked.threshold,
-            shortfall=asked.shortfall,
+            threshold=requested.threshold,
+            shortfall=requested.shortfall,
         )
     )
 
 
-def _goods(asked: Opening, catalog: Catalog, now: datetime) -> tuple[CampaignGood, ...] | Refusal:
+def _goods(requested: Opening, catalog: Catalog, now: datetime) -> tuple[CampaignGood, ...] | Refusal:
     goods: list[CampaignGood] = []
-    for n, wanted in enumerate(asked.goods):
-        line = line_of(n, wanted, Channel.GROUP, catalog, now)
+    for n, wanted in enumerate(requested.goods):
+        line = price_line(n, wanted, Channel.GROUP, catalog, now)
         if isinstance(line, Refusal):
             return replace(line, pointer=line.pointer.replace("/lines/", "/goods/"))
         unit_g = catalog.items[line.item].unit_g
@@ -91,56 +93,60 @@ def _goods(asked: Opening, catalog: Catalog, now: datetime) -> tuple[CampaignGoo
     return tuple(goods)
 
 
-def _threshold(asked: Opening, goods: Sequence[CampaignGood], catalog: Catalog) -> Refusal | None:
-    """Why the campaign could never form: its threshold counts what is not sold, or lies above what its caps allow."""
-    of = asked.threshold.of
+def _unreachable_threshold(requested: Opening, goods: Sequence[CampaignGood], catalog: Catalog) -> Refusal | None:
+    """Return a refusal where the campaign could never form: its threshold counts pieces of weighed goods, or is above
+    the sum of its caps.
+    """
+    of = requested.threshold.of
     if of is Measure.QUANTITY and any(good.unit is not Unit.PIECE for good in goods):
-        return unusable("/threshold/of", "a threshold of pieces needs goods that are all sold by the piece: say weight")
-    most = sum(_most(of, good, catalog, asked.closes_at) for good in goods)
-    if asked.threshold.at_least <= most:
+        return invalid("/threshold/of", "a threshold of pieces needs goods that are all sold by the piece: use weight")
+    highest = sum(_highest_measure(of, good, catalog, requested.closes_at) for good in goods)
+    if requested.threshold.at_least <= highest:
         return None
-    return unusable("/threshold/at_least", f"the caps allow {most} at most ({of}), so the campaign could never form")
+    return invalid("/threshold/at_least", f"the caps allow at most {highest} ({of}), so the campaign could never form")
 
 
-def _most(of: Measure, good: CampaignGood, catalog: Catalog, closes_at: datetime) -> int:
-    """How far pledges of the good up to its cap reach."""
+def _highest_measure(of: Measure, good: CampaignGood, catalog: Catalog, closes_at: datetime) -> int:
+    """Return the contribution of the good to the threshold if it is pledged up to its cap."""
     if of is Measure.WEIGHT and good.unit is Unit.PIECE:
         return good.cap * good.unit_g
-    if of is Measure.AMOUNT:  # at the highest price that may come to hold before the cutoff
+    if of is Measure.AMOUNT:  # at the highest price that takes effect before the cutoff
         prices = catalog.prices[good.item, Channel.GROUP]
         return max(amount_fen(p.price_fen, good.cap, good.unit) for p in prices if p.effective_from < closes_at)
-    return good.cap  # of people too: each pledges one piece or gram at least
+    return good.cap  # for people too: each person pledges at least one piece or gram
 
 
 def pledge(
-    asked: Pledging, campaign: Campaign, tally: Tally, member: int | None, catalog: Catalog, now: datetime
+    requested: Pledging, campaign: Campaign, tally: Tally, member: int | None, catalog: Catalog, now: datetime
 ) -> Join | Refusal:
-    """The accepted join with its prices frozen at `now`, read under the campaign's lock; or the reason against it.
+    """Return the accepted join with its prices frozen at `now`, read under the campaign's lock; or the reason against
+    it.
 
-    `member`: as whom this caller has joined already, None for a new one.
+    `member`: this caller's number from an earlier join of the campaign, None for a new caller.
     """
     terms = campaign.terms
     if campaign.state is not CampaignState.OPEN or now >= terms.closes_at:
-        return Refusal(409, "campaign-closed", "", f"the campaign took joins until {terms.closes_at.isoformat()}")
+        return Refusal(409, "campaign-closed", "", f"campaign {campaign.id} closed at {terms.closes_at.isoformat()}")
     draft = Draft(
         channel=Channel.GROUP,
         market_day=terms.market_day,
         community=terms.community,
-        lines=asked.lines,
-        fulfilment=asked.fulfilment,
-        payment=asked.payment,
-        point=asked.point,
+        lines=requested.lines,
+        fulfilment=requested.fulfilment,
+        payment=requested.payment,
+        point=requested.point,
     )
-    order = accept(asked.order, asked.code, draft, catalog, now, hold_ttl_s=0)
+    order = price_order(requested.order, requested.code, draft, catalog, now, hold_ttl_s=0)
     if isinstance(order, Refusal):
         return order
     caps = {good.item: good.cap for good in terms.goods}
     for n, line in enumerate(order.terms.lines):
         if line.item not in caps:
-            return unusable(f"/lines/{n}/item", f"{line.item} is not offered by this campaign")
-        room = caps[line.item] - tally.of(line.item)
-        if line.quantity > room:
-            return Refusal(409, "cap-reached", f"/lines/{n}", f"{room} of {caps[line.item]} are left of {line.item}")
-    mine = replace(order.terms, campaign=campaign.id, join=asked.join)
+            return invalid(f"/lines/{n}/item", f"item {line.item} is not offered by campaign {campaign.id}")
+        left = caps[line.item] - tally.of(line.item)
+        if line.quantity > left:
+            reached = f"{line.quantity} of {line.item} requested, {left} left of the cap of {caps[line.item]}"
+            return Refusal(409, "cap-reached", f"/lines/{n}", reached)
+    join_terms = replace(order.terms, campaign=campaign.id, join=requested.join)
     n = tally.joined + 1
-    return Join(asked.join, campaign.id, n, member or n, mine)
+    return Join(requested.join, campaign.id, n, member or n, join_terms)

@@ -1,8 +1,8 @@
-"""The verdict of a group-buy: a pure function of the standing joins in log order, what was granted, and the terms.
+"""The verdict of a group-buy: a pure function of the pledged joins in log order, the granted stock, and the terms.
 
-Inputs and result have one canonical text each, so that a verdict that is kept with its inputs can be replayed by
-anybody and must come out as the same bytes. The inputs name the version of the rules; a version is never changed, since
-`tests/unit/golden` has its texts. Other rules, or another field, are a new version beside the old ones.
+Inputs and result have one canonical text each, so a stored verdict can be replayed from its stored inputs and gives the
+same bytes. The inputs name the version of the rules; a version is never changed, since `tests/unit/golden` has its
+texts. Other rules, or another field, are a new version beside the old ones.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PORTION_G = 500
 
 @dataclass(frozen=True, slots=True)
 class Pledge:
-    """One line of a standing join: `n` is the join's place in the log, `asked` in the item's unit."""
+    """One line of a pledged join: `n` is the join's place in the log, `asked` is in the item's unit."""
 
     join: UUID
     n: int
@@ -35,7 +35,7 @@ class Pledge:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What inventory granted of an item to the whole campaign."""
+    """The quantity of an item that inventory granted to the whole campaign."""
 
     item: str
     quantity: int
@@ -43,9 +43,9 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All that a verdict depends on. A join has at most one line of an item.
+    """The complete inputs of a verdict. A join has at most one line of an item.
 
-    `version` is that of the rules; the texts of before it was named are of version 1.
+    `version` is that of the rules; texts without one are of version 1.
     """
 
     threshold: Threshold
@@ -58,7 +58,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one line gets, and why."""
+    """The granted share of one line, and the reason."""
 
     join: UUID
     line: int
@@ -69,7 +69,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class CampaignVerdict:
-    """Formed or not, how far the pledges reached in the threshold's unit, and the share of every line in log order."""
+    """The result: formed or not, the sum of the pledges in the threshold's unit, every line's share in log order."""
 
     formed: bool
     reached: int
@@ -81,18 +81,19 @@ _INPUTS, _VERDICT = TypeAdapter(Inputs), TypeAdapter(CampaignVerdict)
 
 
 def decide(inputs: Inputs) -> CampaignVerdict:
-    """The verdict by the rules of the inputs' version. Raises `ValueError` for a version that is not known here."""
+    """Return the verdict by the rules of the inputs' version. Raises `ValueError` for an unknown version."""
     if inputs.version not in _RULES:
         known = ", ".join(map(str, _RULES))
-        raise ValueError(f"rules of version {inputs.version} are not known here, only {known}; upgrade this service")
+        raise ValueError(f"unknown rules version {inputs.version}, expected one of {known}; upgrade this service")
     return _RULES[inputs.version](inputs)
 
 
 def _rules_1(inputs: Inputs) -> CampaignVerdict:
-    """Formed when the pledges reach the threshold and something was granted; then each item is split by the rule.
+    """Judge by version 1: formed where the pledges reach the threshold and stock was granted; then each item is split
+    by the shortfall rule.
 
-    The threshold counts what was pledged, not what was granted: a short harvest does not undo a group. No line gets
-    more than it asked for, and of each item exactly as much is given as was granted and asked for.
+    The threshold counts pledged quantities, not granted ones: a short harvest does not undo a group. No line gets more
+    than it asked for, and each item's shares add up to the smaller of the granted and the pledged quantity.
     """
     reached, of = measure(inputs), inputs.threshold.of
     enough = reached >= inputs.threshold.at_least
@@ -105,13 +106,15 @@ def _rules_1(inputs: Inputs) -> CampaignVerdict:
     shares: dict[tuple[UUID, int], Share] = {}
     for good in inputs.goods:
         lines = [pledge for pledge in inputs.pledges if pledge.item == good.item]
-        there = sum(grant.quantity for grant in inputs.granted if grant.item == good.item)
-        shares |= {(share.join, share.line): share for share in _split(inputs.rule, good, lines, there)}
+        granted = sum(grant.quantity for grant in inputs.granted if grant.item == good.item)
+        shares |= {(share.join, share.line): share for share in _split(inputs.rule, good, lines, granted)}
     return CampaignVerdict(True, reached, reason, tuple(shares[p.join, p.line] for p in inputs.pledges))
 
 
 def measure(inputs: Inputs) -> int:
-    """How far the pledges reach: different people, pieces, grams, or fen. Joins of one person count as one person."""
+    """Sum the pledges in the threshold's unit: different people, pieces, grams, or fen. Joins of one person count as
+    one person.
+    """
     goods = {good.item: good for good in inputs.goods}
     pledges = inputs.pledges
     match inputs.threshold.of:
@@ -124,29 +127,32 @@ def measure(inputs: Inputs) -> int:
         case Measure.AMOUNT:
             return sum(pledge.amount_fen for pledge in pledges)
         case _:
-            raise ValueError(f"no threshold of this kind: {inputs.threshold.of}")
+            raise ValueError(f"unknown kind of threshold {inputs.threshold.of!r}, expected one of {', '.join(Measure)}")
 
 
 def _weight_g(good: CampaignGood, asked: int) -> int:
     return asked if good.unit is Unit.GRAM else asked * good.unit_g
 
 
-def _split(rule: Rule, good: CampaignGood, lines: Sequence[Pledge], there: int) -> Iterator[Share]:
-    """First come, first served; under `at-least-one-each` only after each person has had a portion, in log order."""
+def _split(rule: Rule, good: CampaignGood, lines: Sequence[Pledge], granted: int) -> Iterator[Share]:
+    """Split an item first come, first served; under `at-least-one-each` after one portion for each person, in log
+    order.
+    """
     portion = 0 if rule is Rule.FIRST_COME else PORTION_G if good.unit is Unit.GRAM else 1
-    left, first, served = there, [0] * len(lines), set[int]()
-    for k, line in enumerate(lines):
+    left, portions, served = granted, [0] * len(lines), set[int]()
+    for index, line in enumerate(lines):
         if portion and line.member not in served:
             served.add(line.member)
-            first[k] = min(portion, line.asked, left)
-            left -= first[k]
-    for k, line in enumerate(lines):
-        more = min(line.asked - first[k], left)
-        yield Share(line.join, line.line, line.asked, first[k] + more, _why(rule, line, first[k], more, left))
+            portions[index] = min(portion, line.asked, left)
+            left -= portions[index]
+    for first, line in zip(portions, lines, strict=True):
+        more = min(line.asked - first, left)
+        yield Share(line.join, line.line, line.asked, first + more, _reason(rule, line, first, more, left))
         left -= more
 
 
-def _why(rule: Rule, line: Pledge, first: int, more: int, left: int) -> str:
+def _reason(rule: Rule, line: Pledge, first: int, more: int, left: int) -> str:
+    # These texts are part of a verdict's canonical bytes: they never change within a version of the rules.
     if first + more == line.asked:
         return "granted in full"
     if rule is Rule.FIRST_COME:
@@ -156,19 +162,19 @@ def _why(rule: Rule, line: Pledge, first: int, more: int, left: int) -> str:
 
 _RULES: Mapping[int, Callable[[Inputs], CampaignVerdict]] = {1: _rules_1}
 LATEST = max(_RULES)
-"""The version by which new verdicts are made."""
+"""The version of the rules for new verdicts."""
 
 
 def inputs_text(inputs: Inputs) -> bytes:
-    """The canonical JSON of the inputs: equal inputs, equal bytes."""
+    """Return the canonical JSON of the inputs: equal inputs, equal bytes."""
     return _INPUTS.dump_json(inputs)
 
 
 def verdict_text(verdict: CampaignVerdict) -> bytes:
-    """The canonical JSON of a verdict: equal verdicts, equal bytes."""
+    """Return the canonical JSON of a verdict: equal verdicts, equal bytes."""
     return _VERDICT.dump_json(verdict)
 
 
 def replay(inputs: bytes) -> bytes:
-    """The verdict's text from the text of its inputs alone."""
+    """Return the verdict's text from the text of its inputs alone."""
     return verdict_text(decide(_INPUTS.validate_json(inputs)))

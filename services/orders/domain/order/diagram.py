@@ -1,4 +1,4 @@
-"""The picture of an order's life, drawn from the table itself so that it cannot drift."""
+"""The state diagram of an order, generated from the transition table so that the two cannot differ."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from services.orders.domain.order.state_machine import TRANSITIONS
 
 
 def mermaid() -> str:
-    """The life of an order as a Mermaid state diagram: one arrow for each pair of states, its messages on it."""
+    """Return a Mermaid state diagram: one arrow for each pair of states, labelled with its messages."""
     arrows: dict[tuple[OrderState, OrderState], list[str]] = {}
     for (state, message), step in TRANSITIONS.items():
         for after in step.to:

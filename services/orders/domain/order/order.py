@@ -1,4 +1,4 @@
-"""An order as a value: its terms, which never change, and where it stands. Also what people may ask of it."""
+"""An order as a value: its terms, which never change, and its state; and the requests that people make about it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contracts.values import CancelReason, Channel, Fulfilment, Payment, job_of,
 
 
 class OrderState(StrEnum):
-    """Where an order stands. Only late money leaves a terminal state, and only `expired`."""
+    """The state of an order. Only a late payment leaves a terminal state, and only `expired`."""
 
     PLACED = "placed"
     HELD = "held"
@@ -42,7 +42,7 @@ TERMINAL = HANDED_OVER | UNKEPT
 
 
 class Awaiting(StrEnum):
-    """The command whose answer decides how a cancelling or failing order goes on."""
+    """The command that a cancelling or failing order waits for; its answer decides the next step."""
 
     NOTHING = ""
     JOB_CANCELLED = "cancel-delivery"
@@ -51,10 +51,10 @@ class Awaiting(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What was agreed at acceptance. Prices are frozen in the lines; `code` is what the receiver tells or shows.
+    """The terms agreed at acceptance. Prices are frozen in the lines; `code` is the receiver's six-digit proof.
 
     `due_by` (business time): for a delivery the start of the day's last slot, by which a job must have been planned,
-    for a pickup the closing time of the point. `closes_at`: when the market day takes no more orders. `campaign` and
+    for a pickup the closing time of the point. `closes_at`: the end of the market day's order intake. `campaign` and
     `join`: the group-buy, and the pledge in it, that became this order.
     """
 
@@ -84,22 +84,22 @@ class Terms:
 
     @property
     def goods(self) -> list[GoodsLine]:
-        """The lines as quantities only: what inventory and dispatch are told."""
+        """The lines as quantities only, as inventory and dispatch receive them."""
         return [GoodsLine(line=one.line, item=one.item, quantity=one.quantity) for one in self.lines]
 
     @property
     def is_delivery(self) -> bool:
-        """Whether a courier brings it; else it is picked up."""
+        """True where a courier brings the order; else it is picked up."""
         return self.fulfilment is Fulfilment.DELIVERY
 
     def has_code(self, code: str) -> bool:
-        """Whether this is the order's code; how long that takes says nothing about it."""
+        """Compare a code with the order's in constant time."""
         return hmac.compare_digest(code.encode(), self.code.encode())
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """One payment of an order, by the id that the payer's side gave it; it is refunded at most once, whole."""
+    """One payment of an order, under the payer's id of it; it is refunded at most once, in full."""
 
     payment: str
     amount_fen: int
@@ -108,7 +108,9 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as it stands. `version` counts its steps; `job` is the delivery job of the current reservation."""
+    """An order in its current state. `version` counts its steps; `job` is the delivery job of the current
+    reservation.
+    """
 
     terms: Terms
     state: OrderState = OrderState.PLACED
@@ -135,28 +137,28 @@ class Order:
 
     @property
     def source(self) -> UUID | None:
-        """The reservation of its group-buy, which the first attempt takes its stock from; None where there is none."""
+        """The group-buy's reservation, from which the first attempt takes its stock; None where there is none."""
         campaign = self.terms.campaign if self.attempt == 1 else None
         return reservation_of(campaign, self.terms.pool, 1) if campaign else None
 
     @property
     def job(self) -> UUID:
-        """The delivery job of the current reservation, whether dispatch has heard of it or not."""
+        """The delivery job of the current reservation, also before dispatch has received it."""
         return job_of(self.terms.order, self.reservation)
 
     @property
     def paid_fen(self) -> int:
-        """All money that came, in fen."""
+        """The sum of all payments, in fen."""
         return sum(one.amount_fen for one in self.money)
 
     @property
     def refunded_fen(self) -> int:
-        """All money that was given back, in fen."""
+        """The sum of all refunds, in fen."""
         return sum(one.amount_fen for one in self.money if one.refunded)
 
     @property
     def is_paid(self) -> bool:
-        """Whether money of a payment is here that was not given back."""
+        """True where a payment was received that was not refunded."""
         return any(not one.refunded for one in self.money)
 
     def with_money(self, payment: str, amount_fen: int) -> Order:
@@ -166,7 +168,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """The buyer or an operator wants it ended. The `note` is kept with the step and told to nobody."""
+    """A request of the buyer or an operator to cancel. The `note` is stored with the step and never published."""
 
     reason: CancelReason = CancelReason.OTHER
     note: str = ""
@@ -174,7 +176,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """Money came, under the payer's id of the payment."""
+    """A payment was received, under the payer's id of it."""
 
     payment: str
     amount_fen: int
@@ -182,32 +184,32 @@ class Paid:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A pickup lies at its point."""
+    """A pickup has arrived at its point."""
 
 
-WRONG_CODE = "the code is not that of this order"
+WRONG_CODE = "the code is not the code of this order"
 
 
 @dataclass(frozen=True, slots=True)
 class Collect:
-    """Somebody at the point shows a code."""
+    """A customer at the point shows a code."""
 
     code: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """An operator gives back what was paid for an order that has ended."""
+    """An operator refunds the payments of an order that has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """The order's deadline passed."""
+    """The order's deadline was reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderDeadline:
-    """When to be told `Timeout`: `at` in business time, or after `wait` of real time; with neither, not at all."""
+    """The time of the next `Timeout`: `at` in business time, or after `wait` of real time; with neither, none."""
 
     at: datetime | None = None
     wait: timedelta | None = None
@@ -215,9 +217,9 @@ class OrderDeadline:
 
 @dataclass(frozen=True, slots=True)
 class OrderDecision:
-    """What follows from a message. `step` tells whether anything happened at all; `refused` why an ask was refused.
+    """The outcome of a message. `step` is False where nothing happened; `refused` is the reason against a request.
 
-    `deadlines` is empty where the order's deadline stays as it is, else the one that replaces it.
+    `deadlines` is empty where the order's deadline is unchanged, else it has the one that replaces it.
     """
 
     order: Order

@@ -1,4 +1,4 @@
-"""The life of an order: one table of state x message -> step, and `decide`, the only way an order changes."""
+"""The state machine of an order: one table of state x message -> step, and `decide`, the only way an order changes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PLACED_WAIT, ANSWER_WAIT = timedelta(minutes=2), timedelta(minutes=1)
 HOLD_GRACE = timedelta(minutes=5)
 
 Act = Callable[[Order, Any, datetime], OrderDecision]
-P, H, R, S = OrderState.PLACED, OrderState.HELD, OrderState.RESERVED, OrderState.SCHEDULED
+PLACED, HELD, RESERVED, SCHEDULED = OrderState.PLACED, OrderState.HELD, OrderState.RESERVED, OrderState.SCHEDULED
 READY, LOADED, CANCELLING, FAILING = OrderState.READY, OrderState.LOADED, OrderState.CANCELLING, OrderState.FAILING
 REJECTED, EXPIRED, CANCELLED, FAILED = OrderState.REJECTED, OrderState.EXPIRED, OrderState.CANCELLED, OrderState.FAILED
 DELIVERED, COLLECTED, RETURNED = OrderState.DELIVERED, OrderState.COLLECTED, OrderState.RETURNED
@@ -41,7 +41,7 @@ ENDING = (CANCELLING, FAILING)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a message does in a state, and every state that may follow."""
+    """The function that answers a message in a state, and every state that may follow."""
 
     act: Act
     to: tuple[OrderState, ...]
@@ -65,61 +65,62 @@ FACTS: tuple[type, ...] = (
     d.CancelRefused,
     Timeout,
 )
-ASKS: tuple[type, ...] = (Cancel, Paid, Ready, Collect, Refund)
+REQUESTS: tuple[type, ...] = (Cancel, Paid, Ready, Collect, Refund)
 
 # states, messages, step, the states that may follow; "same" where none is named
 _ROWS: tuple[tuple[tuple[OrderState, ...], tuple[type, ...], Act, tuple[OrderState, ...]], ...] = (
-    ((P,), (i.StockReserved,), transitions.stock_reserved, (R, H)),
-    ((P,), (i.StockRefused,), transitions.stock_refused, (REJECTED,)),
-    ((P,), (Timeout,), transitions.unanswered, (FAILING,)),
-    ((H,), (i.StockCommitted,), transitions.stock_firm, (R,)),
-    ((H,), (i.ReservationExpired, i.CommitRefused), transitions.hold_ended, (EXPIRED, P, CANCELLED)),
-    ((H,), (Timeout,), transitions.hold_overdue, (EXPIRED, P, CANCELLED)),
-    ((R, S), (d.JobPlanned,), transitions.job_planned, (S,)),
-    ((R, S), (d.JobRefused,), transitions.job_refused, (FAILING,)),
-    ((R, S), (d.JobLoaded,), transitions.loaded, (LOADED,)),
-    ((R,), (Timeout,), transitions.unplanned, (FAILING,)),
-    ((R,), (Ready,), transitions.ready, (READY,)),
+    ((PLACED,), (i.StockReserved,), transitions.stock_reserved, (RESERVED, HELD)),
+    ((PLACED,), (i.StockRefused,), transitions.stock_refused, (REJECTED,)),
+    ((PLACED,), (Timeout,), transitions.unanswered, (FAILING,)),
+    ((HELD,), (i.StockCommitted,), transitions.stock_firm, (RESERVED,)),
+    ((HELD,), (i.ReservationExpired, i.CommitRefused), transitions.hold_ended, (EXPIRED, PLACED, CANCELLED)),
+    ((HELD,), (Timeout,), transitions.hold_overdue, (EXPIRED, PLACED, CANCELLED)),
+    ((RESERVED, SCHEDULED), (d.JobPlanned,), transitions.job_planned, (SCHEDULED,)),
+    ((RESERVED, SCHEDULED), (d.JobRefused,), transitions.job_refused, (FAILING,)),
+    ((RESERVED, SCHEDULED), (d.JobLoaded,), transitions.loaded, (LOADED,)),
+    ((RESERVED,), (Timeout,), transitions.unplanned, (FAILING,)),
+    ((RESERVED,), (Ready,), transitions.ready, (READY,)),
     ((READY, COLLECTED), (Collect,), transitions.collect, (COLLECTED,)),
     ((READY,), (Timeout,), transitions.returned, (RETURNED,)),
     ((READY,), (Ready,), transitions.ignore, ()),
     ((LOADED,), (d.JobDelivered,), transitions.delivered, (DELIVERED,)),
     ((LOADED,), (d.AttemptFailed,), transitions.attempt_failed, ()),
     ((LOADED,), (d.JobReturned,), transitions.returned, (RETURNED,)),
-    ((S, LOADED), (Timeout,), transitions.late, ()),
-    ((P, H, R, S, READY), (Cancel,), transitions.cancel, (CANCELLING,)),
-    ((H, R, S), (i.ClaimsExceeded,), transitions.cancel, (FAILING,)),
+    ((SCHEDULED, LOADED), (Timeout,), transitions.late, ()),
+    ((PLACED, HELD, RESERVED, SCHEDULED, READY), (Cancel,), transitions.cancel, (CANCELLING,)),
+    ((HELD, RESERVED, SCHEDULED), (i.ClaimsExceeded,), transitions.cancel, (FAILING,)),
     ((*ENDING, CANCELLED), (Cancel,), transitions.ignore, ()),
     (ENDING, (d.JobCancelled,), transitions.job_cancelled, ()),
     ((CANCELLING,), (i.ReservationReleased,), transitions.stock_released, (CANCELLED,)),
     ((FAILING,), (i.ReservationReleased,), transitions.stock_released, (FAILED,)),
     (ENDING, (d.JobLoaded,), transitions.loaded, (LOADED,)),
     (ENDING, (d.CancelRefused,), transitions.cancel_refused, (LOADED,)),
-    (ENDING, (Timeout,), transitions.repeat, ()),
-    ((P, H, R, S, READY, LOADED), (Paid,), transitions.paid, ()),
-    ((EXPIRED,), (Paid,), transitions.paid_late, (P, CANCELLED)),
-    ((*ENDING, *(TERMINAL - {EXPIRED})), (Paid,), transitions.paid_in_vain, ()),
+    (ENDING, (Timeout,), transitions.repeat_command, ()),
+    ((PLACED, HELD, RESERVED, SCHEDULED, READY, LOADED), (Paid,), transitions.paid, ()),
+    ((EXPIRED,), (Paid,), transitions.paid_late, (PLACED, CANCELLED)),
+    ((*ENDING, *(TERMINAL - {EXPIRED})), (Paid,), transitions.refund_unneeded, ()),
     (tuple(TERMINAL), (Refund,), transitions.refund, ()),
 )
 
 
 def _table() -> Iterator[tuple[tuple[OrderState, type], Step]]:
     yield from (((state, fact), Step(transitions.ignore, ())) for state in OrderState for fact in FACTS)
-    yield from (((state, ask), Step(transitions.refuse, ())) for state in OrderState for ask in ASKS)
+    yield from (((state, request), Step(transitions.refuse, ())) for state in OrderState for request in REQUESTS)
     for states, messages, act, to in _ROWS:
         yield from (((state, message), Step(act, to)) for state in states for message in messages)
 
 
 TRANSITIONS: dict[tuple[OrderState, type], Step] = dict(_table())
-"""Every state x every message: facts that have no row are ignored, asks that have none are refused."""
+"""Every state x every message: facts without a row are ignored, requests without one are refused."""
 
 
 def decide(order: Order, message: Any, now: datetime) -> OrderDecision:
-    """The order after `message` and what follows from it. `now` is business time, read under the order's lock.
+    """Return the order after `message`, with its events, commands and deadline. `now` is business time, read under
+    the order's lock.
 
-    A message that names another attempt, reservation or job than the current one is ignored, and so is a payment
-    that is known. Every end but delivered and collected gives back what was paid, each payment once. Entering a
-    state sets that state's deadline.
+    A message about another attempt, reservation or job than the current one is ignored, and so is a payment that is
+    recorded already. Every final state but delivered and collected refunds each payment once. Entering a state sets
+    that state's deadline.
     """
     if not _is_current(order, message):
         return transitions.ignore(order, message, now)
@@ -130,14 +131,14 @@ def decide(order: Order, message: Any, now: datetime) -> OrderDecision:
     if not decision.step:
         return decision
     if after.state in UNKEPT:
-        decision = transitions.refunded(decision)
+        decision = transitions.refund_all(decision)
     if after.state is not order.state or (isinstance(message, Timeout | d.JobCancelled | d.JobPlanned)):
         decision = replace(decision, deadlines=(deadline(after),))
     return replace(decision, order=replace(decision.order, version=order.version + 1))
 
 
 def placed(order: Order) -> OrderDecision:
-    """The first step: what an accepted order sends. Its stock is held, not firm, while its money is awaited."""
+    """Return the first step of an accepted order. Its stock is held, not firm, until a pending payment arrives."""
     terms = order.terms
     event = OrderPlaced(
         order=order.id,
@@ -159,9 +160,8 @@ def placed(order: Order) -> OrderDecision:
 
 
 def deadline(order: Order) -> OrderDeadline:
-    """How long an order may stay as it is. Waits for another service run in real time, all else on the business clock.
-
-    For scheduled and loaded orders it is an alarm only.
+    """Return the deadline of an order's state. Waits for another service run in real time, all others on the business
+    clock. For scheduled and loaded orders it is an alarm only.
     """
     match order.state:
         case OrderState.PLACED:
@@ -196,6 +196,6 @@ def _is_current(order: Order, message: Any) -> bool:
 
 def _wrong_money(order: Order, message: Paid) -> str:
     if any(one.payment == message.payment for one in order.money):
-        return f"payment {message.payment} is known with another amount"
+        return f"payment {message.payment} was recorded with another amount"
     total = order.terms.total_fen
-    return "" if message.amount_fen == total else f"the order costs {total} fen: it is paid in one sum"
+    return "" if message.amount_fen == total else f"order {order.id} costs {total} fen: pay exactly that in one payment"

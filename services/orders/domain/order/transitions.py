@@ -1,6 +1,6 @@
-"""What each step of an order's life does: pure functions from an order and a message to a decision.
+"""The steps of an order: pure functions from an order and a message to a decision.
 
-`fulfilment.TRANSITIONS` says which of them answers which message in which state.
+`state_machine.TRANSITIONS` names the function for each state and message.
 """
 
 from __future__ import annotations
@@ -26,23 +26,30 @@ from services.orders.domain.order.order import (
 
 
 def ignore(order: Order, _message: Any, _now: datetime) -> OrderDecision:
-    """Nothing to do: late, repeated, or not the answer that is awaited."""
+    """Do nothing: the message is late, repeated, or not the awaited answer."""
     return OrderDecision(order, step=False)
 
 
 def refuse(order: Order, _message: Any, _now: datetime) -> OrderDecision:
-    """An ask that cannot be granted in this state."""
-    return OrderDecision(order, step=False, refused=f"an order that is {order.state} does not allow this")
+    """Refuse a request that this state does not allow."""
+    return OrderDecision(order, step=False, refused=f"order {order.id} is {order.state}, which does not allow this")
 
 
 def reserve(order: Order, *, firm: bool) -> inventory.ReserveStock:
-    """The command that claims stock for the current attempt: firm, or held while money is awaited."""
-    how = {"firm": firm, "ttl_s": None if firm else order.terms.hold_ttl_s, "source": order.source}
-    return inventory.ReserveStock(**_claim(order), **how, attempt=order.attempt, lines=order.terms.goods)
+    """Return the command that reserves stock for the current attempt: firm, or held until the payment arrives."""
+    terms = order.terms
+    return inventory.ReserveStock(
+        **_claim(order),
+        firm=firm,
+        ttl_s=None if firm else terms.hold_ttl_s,
+        source=order.source,
+        attempt=order.attempt,
+        lines=terms.goods,
+    )
 
 
 def stock_reserved(order: Order, message: inventory.StockReserved, now: datetime) -> OrderDecision:
-    """Firm stock goes on to delivery or waits for its pickup; held stock waits for money."""
+    """Schedule the delivery of firm stock, or wait for its pickup; held stock waits for the payment."""
     if message.firm:
         return stock_firm(order, message, now)
     held = replace(order, state=OrderState.HELD, hold_until=message.expires_at or now)
@@ -51,48 +58,50 @@ def stock_reserved(order: Order, message: inventory.StockReserved, now: datetime
 
 
 def stock_firm(order: Order, _message: Any, _now: datetime) -> OrderDecision:
-    """The stock is ours; a delivery is scheduled."""
+    """Mark the order as reserved and schedule its delivery."""
     reserved = replace(order, state=OrderState.RESERVED, hold_until=None)
     event = orders.OrderReserved(order=order.id, reservation=order.reservation)
     return OrderDecision(reserved, (event,), (_schedule(order),) if order.terms.is_delivery else ())
 
 
 def stock_refused(order: Order, message: inventory.StockRefused, _now: datetime) -> OrderDecision:
-    """No stock: the order ends with inventory's reason."""
+    """End the order with inventory's reason: there is no stock."""
     rejected = replace(order, state=OrderState.REJECTED, reason=message.reason)
     return OrderDecision(rejected, (orders.OrderRejected(order=order.id, reason=message.reason),))
 
 
 def paid(order: Order, message: Paid, _now: datetime) -> OrderDecision:
-    """Money is kept; a hold is made firm. Money that came twice goes back at once."""
+    """Record a payment and make a hold firm. A second payment is refunded at once."""
     if order.is_paid:
-        return give_back(order.with_money(message.payment, message.amount_fen), message.payment)
+        return refund_unneeded(order, message, _now)
     commands = (_commit(order),) if order.state is OrderState.HELD else ()
     return OrderDecision(order.with_money(message.payment, message.amount_fen), commands=commands)
 
 
-def paid_in_vain(order: Order, message: Paid, _now: datetime) -> OrderDecision:
-    """Money for an order that is ending or has ended goes back."""
-    return give_back(order.with_money(message.payment, message.amount_fen), message.payment)
+def refund_unneeded(order: Order, message: Paid, _now: datetime) -> OrderDecision:
+    """Record and refund a payment that is not needed: the order is paid, ending, or has ended."""
+    return refund_payment(order.with_money(message.payment, message.amount_fen), message.payment)
 
 
 def paid_late(order: Order, message: Paid, now: datetime) -> OrderDecision:
-    """Money for an order that expired: tried once more, or given back."""
-    return resolve(order.with_money(message.payment, message.amount_fen), now)
+    """Reopen an expired order that was paid, or refund the payment."""
+    return reopen_or_cancel(order.with_money(message.payment, message.amount_fen), now)
 
 
 def hold_ended(order: Order, message: Any, now: datetime) -> OrderDecision:
-    """The hold is gone: the order expires, unless its money is here."""
+    """Expire an order whose hold has ended, unless it is paid."""
     if order.is_paid:
-        return resolve(order, now)
+        return reopen_or_cancel(order, now)
     reason = getattr(message, "reason", "") or "not paid in time"
     return OrderDecision(
         replace(order, state=OrderState.EXPIRED, reason=reason), (orders.OrderExpired(order=order.id, reason=reason),)
     )
 
 
-def resolve(order: Order, now: datetime) -> OrderDecision:
-    """Paid, and the hold is gone: one new attempt while the market day is open, else cancelled (and so refunded)."""
+def reopen_or_cancel(order: Order, now: datetime) -> OrderDecision:
+    """Start a second attempt of a paid order without a hold while its market day is open, else cancel it, which
+    refunds it.
+    """
     if order.attempt == 1 and now < order.terms.closes_at:
         again = replace(order, state=OrderState.PLACED, attempt=2, reason="", hold_until=None)
         reopened = orders.OrderReopened(order=order.id, attempt=again.attempt)
@@ -101,7 +110,7 @@ def resolve(order: Order, now: datetime) -> OrderDecision:
 
 
 def job_planned(order: Order, message: dispatch.JobPlanned, _now: datetime) -> OrderDecision:
-    """Dispatch has a slot for it, the promised one or a later one; a repeat of the same slot is nothing new."""
+    """Record the slot that dispatch planned, the promised one or a later one; the same slot again is no step."""
     if order.state is OrderState.SCHEDULED and (order.wave, order.slot_from) == (message.wave, message.slot_from):
         return OrderDecision(order, step=False)
     planned = replace(
@@ -124,12 +133,12 @@ def job_planned(order: Order, message: dispatch.JobPlanned, _now: datetime) -> O
 
 
 def job_refused(order: Order, message: dispatch.JobRefused, _now: datetime) -> OrderDecision:
-    """It cannot be delivered: the stock is given up."""
+    """Release the stock of an order that cannot be delivered."""
     return _release(order, OrderState.FAILING, message.reason)
 
 
 def loaded(order: Order, message: Any, _now: datetime) -> OrderDecision:
-    """The goods are on their way, also where a cancel was under way: that one came too late."""
+    """Mark the goods as on their way, also where a cancel was being processed: it came too late."""
     too_late = order.state in {OrderState.CANCELLING, OrderState.FAILING}
     reason = f"too late to stop: {getattr(message, 'reason', '') or 'already loaded'}" if too_late else ""
     moved = replace(order, state=OrderState.LOADED, awaiting=Awaiting.NOTHING, reason=reason)
@@ -137,24 +146,24 @@ def loaded(order: Order, message: Any, _now: datetime) -> OrderDecision:
 
 
 def cancel_refused(order: Order, message: dispatch.CancelRefused, now: datetime) -> OrderDecision:
-    """Dispatch says that it is too late, if that is the answer that is awaited."""
+    """Treat dispatch's refusal of a cancel as a loaded order, where that is the awaited answer."""
     return loaded(order, message, now) if order.awaiting is Awaiting.JOB_CANCELLED else ignore(order, message, now)
 
 
 def delivered(order: Order, _message: Any, _now: datetime) -> OrderDecision:
-    """Handed over with proof."""
+    """Mark the order as handed over with proof."""
     return OrderDecision(
         replace(order, state=OrderState.DELIVERED), (orders.OrderDelivered(order=order.id, job=order.job),)
     )
 
 
 def attempt_failed(order: Order, _message: Any, _now: datetime) -> OrderDecision:
-    """A try at the door failed; it is kept as a step and the courier goes on."""
+    """Record a failed attempt at the door as a step; the courier continues."""
     return OrderDecision(order)
 
 
 def returned(order: Order, message: Any, _now: datetime) -> OrderDecision:
-    """Not handed over: brought back by the courier, or left at the point until closing time."""
+    """Mark the goods as returned: by the courier, or because the point closed before they were collected."""
     reason = message.reason if isinstance(message, dispatch.JobReturned) else UndeliveredReason.NOT_COLLECTED
     event = orders.OrderReturned(
         order=order.id,
@@ -168,7 +177,7 @@ def returned(order: Order, message: Any, _now: datetime) -> OrderDecision:
 
 
 def ready(order: Order, message: Any, now: datetime) -> OrderDecision:
-    """The pickup is at its point and may be collected with the code."""
+    """Mark a pickup as ready to be collected with the code; a delivery is refused."""
     if order.terms.is_delivery:
         return refuse(order, message, now)
     return OrderDecision(
@@ -177,7 +186,7 @@ def ready(order: Order, message: Any, now: datetime) -> OrderDecision:
 
 
 def collect(order: Order, message: Collect, _now: datetime) -> OrderDecision:
-    """The right code takes the goods out; any other changes nothing. A repeat with the right code is fine."""
+    """Hand the goods over against the right code; a wrong one changes nothing. Idempotent with the right code."""
     if not order.terms.has_code(message.code):
         return OrderDecision(order, step=False, refused=WRONG_CODE)
     if order.state is OrderState.COLLECTED:
@@ -188,7 +197,7 @@ def collect(order: Order, message: Collect, _now: datetime) -> OrderDecision:
 
 
 def cancel(order: Order, message: Any, _now: datetime) -> OrderDecision:
-    """Ends it in strict reverse order: first the delivery, and only when that is off, the stock."""
+    """End the order in strict reverse order: cancel the delivery, and only after its answer release the stock."""
     by_buyer = isinstance(message, Cancel)
     state = OrderState.CANCELLING if by_buyer else OrderState.FAILING
     reason = message.reason if by_buyer else "a fact took the stock away"
@@ -198,14 +207,14 @@ def cancel(order: Order, message: Any, _now: datetime) -> OrderDecision:
 
 
 def job_cancelled(order: Order, message: Any, now: datetime) -> OrderDecision:
-    """The delivery is off, so the stock may be given up."""
+    """Release the stock after the delivery was cancelled."""
     if order.awaiting is not Awaiting.JOB_CANCELLED:
         return ignore(order, message, now)
     return _release(order, order.state, order.reason)
 
 
 def stock_released(order: Order, message: Any, now: datetime) -> OrderDecision:
-    """Nothing is claimed any more: the order has ended."""
+    """End the order after its stock was released."""
     if order.awaiting is not Awaiting.STOCK_RELEASED:
         return ignore(order, message, now)
     ended = replace(order, awaiting=Awaiting.NOTHING)
@@ -216,53 +225,52 @@ def stock_released(order: Order, message: Any, now: datetime) -> OrderDecision:
 
 
 def refund(order: Order, _message: Refund, _now: datetime) -> OrderDecision:
-    """What was paid for an order that has ended goes back; asked again, nothing more does."""
+    """Refund all payments of an order that has ended. Idempotent."""
     if not order.money:
-        return OrderDecision(order, step=False, refused="nothing was paid for this order")
-    due = [one for one in order.money if not one.refunded]
-    return refunded(OrderDecision(order)) if due else OrderDecision(order, step=False)
+        return OrderDecision(order, step=False, refused=f"order {order.id} has no payment to refund")
+    return refund_all(OrderDecision(order)) if order.is_paid else OrderDecision(order, step=False)
 
 
 def unanswered(order: Order, _message: Any, _now: datetime) -> OrderDecision:
-    """Inventory did not answer in time: given up, whatever it did."""
+    """Release the stock, reserved or not, after inventory did not answer in time."""
     return _release(order, OrderState.FAILING, "no answer about the stock")
 
 
 def hold_overdue(order: Order, message: Any, now: datetime) -> OrderDecision:
-    """The hold's end was not reported: it is given up and what follows is as if it had been."""
+    """Release a hold whose end was not reported, and continue as if it had been."""
     decision = hold_ended(order, message, now)
     return replace(decision, commands=(_release_command(order), *decision.commands))
 
 
 def unplanned(order: Order, _message: Any, _now: datetime) -> OrderDecision:
-    """The slot begins and no job was planned: the delivery is called off."""
+    """Cancel a delivery that has no job when its slot starts."""
     return _cancel_delivery(order, OrderState.FAILING, "no delivery was planned before the slot began")
 
 
 def late(order: Order, _message: Any, _now: datetime) -> OrderDecision:
-    """The slot is over: an alarm for people, nothing for the order."""
+    """Change nothing after the end of the slot: it is an alarm for operators only."""
     return OrderDecision(order, step=False)
 
 
-def repeat(order: Order, _message: Any, _now: datetime) -> OrderDecision:
-    """No answer to the last command: the same again."""
+def repeat_command(order: Order, _message: Any, _now: datetime) -> OrderDecision:
+    """Send the last command again: it was not answered."""
     is_delivery = order.awaiting is Awaiting.JOB_CANCELLED
     return OrderDecision(order, commands=(_cancel_command(order) if is_delivery else _release_command(order),))
 
 
-def give_back(order: Order, payment: str) -> OrderDecision:
-    """One payment goes back."""
+def refund_payment(order: Order, payment: str) -> OrderDecision:
+    """Refund one payment."""
     money = tuple(replace(one, refunded=True) if one.payment == payment else one for one in order.money)
     amount = next(one.amount_fen for one in order.money if one.payment == payment)
     event = orders.OrderRefunded(order=order.id, amount_fen=amount, payment=payment)
     return OrderDecision(replace(order, money=money), (event,))
 
 
-def refunded(decision: OrderDecision) -> OrderDecision:
-    """The decision with all money that is still here going back, each payment once."""
+def refund_all(decision: OrderDecision) -> OrderDecision:
+    """Add a refund of every payment that was not refunded to the decision."""
     for one in [money for money in decision.order.money if not money.refunded]:
-        back = give_back(decision.order, one.payment)
-        decision = replace(decision, order=back.order, events=(*decision.events, *back.events))
+        one_refund = refund_payment(decision.order, one.payment)
+        decision = replace(decision, order=one_refund.order, events=(*decision.events, *one_refund.events))
     return decision
 
 
@@ -299,5 +307,10 @@ def _cancel_command(order: Order) -> Event:
 
 def _schedule(order: Order) -> Event:
     terms = order.terms
-    where = {"market_day": terms.market_day, "community": terms.community}
-    return dispatch.ScheduleDelivery(**_claim(order), **where, lines=terms.goods, quote=terms.quote)
+    return dispatch.ScheduleDelivery(
+        **_claim(order),
+        market_day=terms.market_day,
+        community=terms.community,
+        lines=terms.goods,
+        quote=terms.quote,
+    )
