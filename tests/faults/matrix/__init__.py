@@ -1,1 +1,1 @@
-"""The fault matrix: each fault that the house must bear, injected under load into the real thing, and then judged."""
+"""The fault matrix: injects each fault under load into a real stack and checks the invariants."""

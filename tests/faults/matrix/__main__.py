@@ -1,4 +1,4 @@
-"""`python -m tests.faults.matrix [NAMES]`: what `halfday faults` runs."""
+"""Runs the fault matrix: `python -m tests.faults.matrix [NAMES]`, the program behind `halfday faults`."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tests.faults.matrix.run import run
 
 
 def main() -> int:
-    """Exit code 0 only if every fault held and the books of every stack do."""
+    """Return 0 only if every fault held and the audit of every stack passed."""
     parser = argparse.ArgumentParser(prog="halfday faults")
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--report", type=Path)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--list", action="store_true")
+    parser.add_argument("names", nargs="*", help="names of faults (all)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="duration of each fault (30)")
+    parser.add_argument("--report", type=Path, help="write FILE.md and FILE.json")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="seed of the clients and faults")
+    parser.add_argument("--list", action="store_true", help="list the faults and crash points")
     arguments = parser.parse_args()
     if arguments.list:
         print("\n".join(f"{fault.name:>10}  {fault.description}" for fault in FAULTS))
         print(f"Crash points: {', '.join(POINTS)}")
         return 0
     if unknown := [name for name in arguments.names if not _chosen(name)]:
-        print(f"There is no fault {', '.join(unknown)}; see: ./halfday faults --list", file=sys.stderr)
+        print(f"unknown fault {', '.join(unknown)}; see ./halfday faults --list", file=sys.stderr)
         return 2
     faults = [fault for name in arguments.names or BY_NAME for fault in _chosen(name)]
     rows: list[Row] = []
@@ -43,17 +43,17 @@ def main() -> int:
     say(f"seed {arguments.seed}")
     findings = run(faults, arguments.seconds, arguments.seed, say, on_row)
     held = sum(one.ok for one in rows)
-    say(f"{held} of {len(rows)} held{'; the books of a stack do not' if findings else ''}")
+    say(f"{held} of {len(rows)} held{'; the audit of a stack failed' if findings else ''}")
     return 0 if held == len(rows) and not findings else 1
 
 
 def _chosen(name: str) -> list[Fault]:
-    """The faults of a name; a number alone means all that begin with it."""
+    """Return the faults of a name; a number alone names all that begin with it."""
     return [fault for fault in FAULTS if fault.name == name or fault.name.partition("-")[0] == name]
 
 
 def say(text: str) -> None:
-    """A line, at once."""
+    """Print a line, unbuffered."""
     print(text, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""A burst: many more buyers than goods, all at once, while the house is shot at."""
+"""A burst: many more buyers than goods at once, while processes and database backends are killed."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ REQUESTS, UNITS = 5000, 200
 
 
 async def scarce(injection: Injection) -> None:
-    """F28: so many asks as fast as they go, each for one unit, with F1 and F12 at the same time. Everybody is answered;
-    that every unit finds a buyer, and no more than there are, is judged with everything else.
+    """F28: 5 000 requests as fast as possible, each for one unit, together with F1 and F12. Every request is answered;
+    the checks verify that exactly the available units are sold.
     """
     await _offer(injection)
     injection.environment.scarce.add(BURST)
     faults = [asyncio.create_task(inject(injection)) for inject in (processes.killed, storage_faults.backends_killed)]
     injection.workload.buyers.paused = True  # the burst is the load
-    injection.actions["taken"] = await _send_burst(
+    injection.actions["accepted"] = await _send_burst(
         injection, [Order(body["order_id"], body) for body in _bodies(injection)]
     )
     injection.workload.buyers.paused = False
     await asyncio.gather(*faults)
-    if injection.actions["taken"] != REQUESTS:
-        raise AssertionError(f"only {injection.actions['taken']} of {REQUESTS} asks were taken")
+    if injection.actions["accepted"] != REQUESTS:
+        raise AssertionError(f"only {injection.actions['taken']} of {REQUESTS} orders were accepted")
 
 
 async def _offer(injection: Injection) -> None:
@@ -49,15 +49,17 @@ async def _offer(injection: Injection) -> None:
 
 
 async def _send_burst(injection: Injection, orders: list[Order]) -> int:
-    """How many were taken. Who asks is another process (`requests`); what it did is as good as done by this one."""
+    """Send the orders from another process (`burst_client`) and merge its history; return the
+    number of accepted ones.
+    """
     data, workload = injection.environment.data, injection.workload
     bodies, history_file = (
-        data / f"asks-{workload.environment.workloads}.jsonl",
-        data / f"asked-{workload.environment.workloads}.jsonl",
+        data / f"burst-orders-{workload.environment.workloads}.jsonl",
+        data / f"burst-history-{workload.environment.workloads}.jsonl",
     )
     bodies.write_text("".join(f"{json.dumps(order.body)}\n" for order in orders))
     command = ["-m", "tests.faults.matrix.burst_client", str(data), str(bodies), str(history_file)]
-    with (data / f"taken-{workload.environment.workloads}.json").open("w+") as output:
+    with (data / f"burst-result-{workload.environment.workloads}.json").open("w+") as output:
         process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=output)
         await process.wait()
         output.seek(0)
@@ -65,11 +67,11 @@ async def _send_burst(injection: Injection, orders: list[Order]) -> int:
     workload.history.take_over(history_file)
     workload.client.broken += result["broken"]
     for order in orders:
-        if known := result["taken"].get(order.id):
+        if known := result["accepted"].get(order.id):
             order.code, order.total_fen = known
             workload.buyers.accepted[order.id] = order
     injection.actions["seconds of burst"] = round(result["seconds"])
-    return len(result["taken"])
+    return len(result["accepted"])
 
 
 def _bodies(injection: Injection) -> Iterator[dict[str, Any]]:

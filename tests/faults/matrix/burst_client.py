@@ -1,8 +1,8 @@
-"""Many buyers at once in a process of their own, so that what they cost slows nobody else in the house down.
+"""Many concurrent buyers in a separate process, so that their load does not slow down the other clients.
 
 Usage: `python -m tests.faults.matrix.burst_client DATA ORDERS HISTORY`. Each line of ORDERS is an order as JSON, sent
-to the stack on DATA until it is answered. Writes HISTORY as other clients do. Prints the orders that were taken, with
-code and total, and the seconds until the last answer, as one JSON object.
+to the stack in DATA until it is answered. HISTORY is written as by other clients. Prints one JSON object: the accepted
+orders with code and total, and the seconds until the last answer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class MinimalHttpClient(Client):
-    """Speaks just enough HTTP for requests and answers that state their length: it costs the house little."""
+    """Implements just enough HTTP for answers with a Content-Length, to use little CPU."""
 
     def __init__(self, found: dict[str, Any], history: History) -> None:
         super().__init__(found, history)
@@ -59,14 +59,14 @@ class MinimalHttpClient(Client):
 
 async def _buyer(client: Client, orders: Iterator[Order], accepted: dict[str, tuple[str, int]]) -> None:
     for order in orders:
-        operation = Operation(f"ask-{order.id}", "place", order.id, order.facts)
+        operation = Operation(f"burst-{order.id}", "place", order.id, order.facts)
         answer = await client.send(Request("buyer", "orders", "POST", "/v1/orders", order.body), [operation])
         if answer.ok:
             accepted[order.id] = answer.body["code"], answer.body["total_fen"]
 
 
 async def main(data: Path, orders: Path, history_file: Path) -> dict[str, Any]:
-    """What is printed."""
+    """Send all orders; return the printed object."""
     history = History(history_file)
     client = MinimalHttpClient(endpoints.read(data), history)
     bodies = map(json.loads, orders.read_text().splitlines())
@@ -74,7 +74,7 @@ async def main(data: Path, orders: Path, history_file: Path) -> dict[str, Any]:
     began = time.monotonic()
     await asyncio.gather(*(_buyer(client, requests, accepted) for _ in range(AT_ONCE)))
     history.close()
-    return {"taken": accepted, "seconds": round(time.monotonic() - began, 1), "broken": client.broken}
+    return {"accepted": accepted, "seconds": round(time.monotonic() - began, 1), "broken": client.broken}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The faults by name: what each is, how long it lasts at least, and how soon all is well again."""
+"""The faults by name: description, targeted invariants, minimal duration, and the time limit for recovery."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ LONG_WAIT_S = 60.0
 
 @dataclass(frozen=True)
 class Fault:
-    """`bound_s`: from the end of the fault until fresh orders have gone through behind all that had waited. `targets`:
-    the invariants that it is after; all of them are checked.
+    """A fault of the matrix.
+
+    - - `bound_s`: seconds from the end of the fault until new orders have passed everything that waited.
+    - `targets`: the invariants that it aims at; all invariants are checked.
+    - `min_s`: seconds that it needs at least.
     """
 
     name: str
@@ -39,7 +42,7 @@ POINTS = (*ACCEPT, *RELAY, *EFFECT, *SAGA, *message_faults.POINTS)
 OUT = {"orders.api": dict.fromkeys(ACCEPT, 10)} | dict.fromkeys(WORKERS, dict.fromkeys(RELAY, 4))
 IN = {
     "orders.worker": dict.fromkeys(EFFECT, 4),
-    "inventory.worker": dict.fromkeys(EFFECT, 2) | dict.fromkeys(SAGA, 10),  # holds run out here
+    "inventory.worker": dict.fromkeys(EFFECT, 2) | dict.fromkeys(SAGA, 10),  # holds expire here
     "dispatch.worker": dict.fromkeys(EFFECT, 4),
 }
 
@@ -53,29 +56,32 @@ FAULTS = (
           message_faults.killed_while_dead_lettering),
     Fault("2-campaign", "killed midway through the orders of a group-buy", "I1 I3", 15,
           message_faults.killed_while_settling),
-    Fault("3", "a zombie: stopped beyond its session, back beside its successor", "I2 I3 I5 I6", 30, processes.zombies),
-    Fault("4", "rolling SIGTERM deploy, two versions mixed", "I1 I6 I10", 10, processes.deployed),
-    Fault("4-types", "rolling deploy, writers first: types that older readers do not know", "I1 I5 I6 I10", 10,
+    Fault("3", "a zombie: stopped beyond its session, resumed beside its successor", "I2 I3 I5 I6", 30,
+          processes.zombies),
+    Fault("4", "rolling deploy by SIGTERM, two versions mixed", "I1 I6 I10", 10, processes.deployed),
+    Fault("4-types", "rolling deploy, writers first: types unknown to older readers", "I1 I5 I6 I10", 10,
           processes.new_types),
     Fault("5", "rebalance storm, 1 to 4 to 1 consumers", "I3 I5 I6", 30, processes.storm),
     Fault("6", "a handler slower than the poll interval", "I3 I5", 60, processes.slow),
     Fault("7", "poison payloads, unknown type, wrong schema, 2 MB", "I5 I6 I8 I10", 5, message_faults.poisoned),
-    Fault("8", "broker kill -9, again and again", "I1 I3 I5 I6 I10", 45, storage_faults.broker_killed),
-    Fault("9", "broker paused beyond the timeout", "I1 I3 I5 I6", 45, storage_faults.broker_paused, LONG_WAIT_S),
-    Fault("12", "backend of the database kill -9", "I1 I2 I4 I5 I8", 10, storage_faults.backends_killed),
-    Fault("13", "database server kill -9 at a COMMIT", "I1 I2 I4 I5 I8", 15, storage_faults.server_killed),
+    Fault("8", "kill -9 of the broker, repeatedly", "I1 I3 I5 I6 I10", 45, storage_faults.broker_killed),
+    Fault("9", "broker paused beyond the request time-out", "I1 I3 I5 I6", 45, storage_faults.broker_paused,
+          LONG_WAIT_S),
+    Fault("12", "kill -9 of a database backend", "I1 I2 I4 I5 I8", 10, storage_faults.backends_killed),
+    Fault("13", "kill -9 of the database server at a COMMIT", "I1 I2 I4 I5 I8", 15, storage_faults.server_killed),
     Fault("14", "database paused for up to 30 s", "I1 I3 I5", 20, storage_faults.database_paused),
     Fault("16", "the reply to a COMMIT is lost", "I1 I2 I3 I4 I7 I8", 5, network_faults.commit_reply_lost),
-    Fault("17", "the acknowledgement of what was published is lost", "I3 I6", 5, network_faults.ack_lost),
-    Fault("18", "HTTP answers are lost; repeats come out of order", "I1 I2 I3 I4 I7", 15, network_faults.answer_lost),
-    Fault("24", "all topics are read again from their beginning", "I2 I3 I4 I6 I7 I10", 60, storage_faults.replayed),
-    Fault("28", "5 000 asks for 200 units, while processes and backends are killed", "I1 I2 I5", 60, burst.scarce),
+    Fault("17", "the broker's acknowledgement is lost", "I3 I6", 5, network_faults.ack_lost),
+    Fault("18", "HTTP answers are lost; repeats arrive out of order", "I1 I2 I3 I4 I7", 15,
+          network_faults.answer_lost),
+    Fault("24", "all topics are read again from the beginning", "I2 I3 I4 I6 I7 I10", 60, storage_faults.replayed),
+    Fault("28", "5 000 orders for 200 units, while processes and backends are killed", "I1 I2 I5", 60, burst.scarce),
 )  # fmt: skip
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
 
 async def _short_form(injection: Injection) -> None:
-    """Those that no other test of the gate injects, each for seconds."""
+    """Inject for seconds each the faults that no other test of the gate injects."""
     await asyncio.gather(
         network_faults.commit_reply_lost(injection.limited_to(5)), network_faults.answer_lost(injection.limited_to(5))
     )
@@ -92,4 +98,4 @@ async def _short_form(injection: Injection) -> None:
 
 
 SHORT = Fault("short", "3, 7, 9, 12, 13, 14, 16, 17 and 18 in short", " ".join(INVARIANTS), 45, _short_form)
-"""What the gate runs."""
+"""The fault that the gate runs."""

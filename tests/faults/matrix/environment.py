@@ -1,4 +1,4 @@
-"""A stack behind a bad network: its services, its market, and what a fault needs to get at them."""
+"""A stack behind proxies, with its market and the handles that faults need."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from tests.faults.matrix.network import APIS, STORES, Network
 from tests.faults.observer import Observer
 
 INTERNAL_LISTENER = "kafka-internal"
-"""The listener by which the broker knows itself: the way of those who judge leads round the proxies."""
+"""The broker's internal listener, which the observer uses to bypass the proxies."""
 LONGEST_DELAY_S = 0.5
-"""How long a process that died stays away: here they die on purpose, so a restart is not to be held back."""
+"""Restart back-off in seconds: processes die on purpose here, so their restart is not delayed."""
 
 
 @dataclass
@@ -63,23 +63,23 @@ class Environment:
         self.remaining = {terminal: dict(LENT) for terminal in self.market.terminals}
 
     def folder(self, kind: str) -> Path:
-        """Where the service processes look for their orders: `armed`, `held`, `newer`, `lives`."""
+        """Return the folder with the instructions of service processes: `armed`, `held`, `newer`, `lives`."""
         return self.data / "matrix" / kind
 
     @property
     def ports(self) -> dict[str, int]:
-        """Where each process listens."""
+        """The port of each process."""
         found: dict[str, int] = json.loads((self.data / "ports.json").read_text())
         return found
 
     def lives(self, name: str) -> list[str]:
-        """The fault with which each life of a process began, the running one last; empty where there was none."""
+        """Return the fault that each life of a process began with, the running one last; empty for none."""
         return (self.folder("lives") / name).read_text().splitlines()
 
 
 @contextmanager
 def open_environment(data: Path, market: Market) -> Iterator[Environment]:
-    """A stack of its own, ready, nothing wrong with it yet."""
+    """A stack of its own, ready and without faults."""
     for kind in ("armed", "held", "newer", "lives"):
         (data / "matrix" / kind).mkdir(parents=True)
     known = Ports(data)
@@ -112,7 +112,7 @@ def _program(data: Path, service: str, role: str) -> list[str]:
 
 
 def _address_replacements(ports: Mapping[str, int], network: Network) -> list[list[str]]:
-    """For each variable, which address in it is replaced by which."""
+    """Return (variable, address, proxy address) for each setting to change."""
     return [
         [variable, f"127.0.0.1:{ports[name]}", f"127.0.0.1:{network.ports[name]}"]
         for variable, name in (("HALFDAY_DATABASE_URL", "postgres"), ("HALFDAY_KAFKA_BOOTSTRAP", "kafka"))
@@ -120,7 +120,7 @@ def _address_replacements(ports: Mapping[str, int], network: Network) -> list[li
 
 
 def _advertising(port: int) -> Any:
-    """The broker's configuration, in which it sends its clients to the proxy: of a key given twice the last counts."""
+    """Return broker properties that send clients to the proxy: the last of two equal keys counts."""
 
     def with_proxy_listener(logs: Path, listeners: Any, password: str) -> str:
         inside = f"INTERNAL://127.0.0.1:{listeners.internal}"
@@ -134,7 +134,7 @@ def _internal(found: Mapping[str, Any], ports: Mapping[str, int]) -> dict[str, A
 
 
 def _librdkafka(found: Mapping[str, Any], ports: Mapping[str, int], data: Path) -> dict[str, Any]:
-    """How the broker's admin connects, round the network too."""
+    """Return the settings of an admin client that bypasses the proxies."""
     return {
         "bootstrap.servers": _internal(found, ports)["bootstrap"],
         "security.protocol": "SASL_PLAINTEXT",

@@ -1,4 +1,4 @@
-"""What every fault is given: the house, how long to last, and the tools to break things with."""
+"""The interface between a fault and the stack: its environment, its duration, and tools to break things."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.stack import eventually
 
 @dataclass
 class Injection:
-    """One fault at work. `actions` counts what it really did: a fault that did nothing proves nothing."""
+    """One fault in progress. `actions` counts its effects; a fault without any proves nothing."""
 
     environment: Environment
     workload: Workload
@@ -36,42 +36,44 @@ class Injection:
     _extra: int = 0
 
     def limited_to(self, seconds: float) -> Injection:
-        """The same fire for so long from now."""
+        """Return the same injection with a duration of so many seconds from now."""
         return replace(self, seconds=seconds, _began=time.monotonic())
 
     @property
     def is_active(self) -> bool:
-        """Whether its time is not over yet. Raises what made anybody on the market stop."""
+        """True until the duration is over. Raises the error that ended an actor."""
         self.workload.check_actors()
         return time.monotonic() - self._began < self.seconds
 
     async def wait_until_over(self) -> None:
-        """Returns when its time is over."""
+        """Wait until the duration is over."""
         while self.is_active:
             await asyncio.sleep(0.1)  # pause: the fault itself
 
     async def kill(self, name: str) -> None:
-        """kill -9; returns when it is back."""
+        """Send SIGKILL; return when the process is ready again."""
         await self.environment.chaos.kill(name)
         self.actions["kill -9"] += 1
 
     async def signal_and_wait(self, name: str, sig: signal.Signals) -> None:
-        """Sends a signal that ends the process; returns when it is back."""
+        """Send a signal that ends the process; return when it is ready again."""
         pid = self.pid(name)
         os.kill(pid, sig)
         await self.environment.chaos.wait_for_restart(name, pid)
         self.actions[sig.name] += 1
 
     def pid(self, name: str) -> int:
-        """Who has this name now."""
+        """Return the current process id."""
         return self.environment.chaos.pids()[name]
 
     async def is_ready(self, name: str) -> bool:
-        """Whether the process says so, within two seconds."""
+        """Return True if the process reports ready within two seconds."""
         return await _ready(self.environment.ports[name])
 
     async def is_unresponsive(self, name: str) -> bool:
-        """Whether the process takes a connection and then says nothing for two seconds: its event loop stands still."""
+        """Return True if the process accepts a connection and does not answer for two seconds: its event loop is
+        blocked.
+        """
         async with httpx2.AsyncClient(timeout=2, trust_env=False) as client:
             try:
                 await client.get(f"http://127.0.0.1:{self.environment.ports[name]}/live")
@@ -80,11 +82,11 @@ class Injection:
         return False
 
     def arm(self, name: str, faults: Iterable[str]) -> None:
-        """Each of the process's next lives begins with one of these faults."""
+        """Give one of these faults to each of the process's next lives."""
         (self.environment.folder("armed") / name).write_text("".join(f"{fault}\n" for fault in faults))
 
     async def freeze(self, processes: Iterable[psutil.Process], seconds: float) -> None:
-        """SIGSTOP for so long, for all of them."""
+        """Stop the processes with SIGSTOP for so many seconds."""
         processes = list(processes)
         for process in processes:
             with suppress(psutil.NoSuchProcess):
@@ -98,13 +100,13 @@ class Injection:
         self.actions[f"SIGSTOP {seconds:.0f} s"] += 1
 
     def postgres_processes(self) -> list[psutil.Process]:
-        """The server and its backends."""
+        """Return the server and its backends."""
         server = psutil.Process(self.pid("postgres"))
         return [server, *server.children(recursive=True)]
 
     @asynccontextmanager
     async def extra_worker(self, service: str) -> AsyncIterator[int]:
-        """A second worker of the service inside the block, ready; its pid."""
+        """A second, ready worker of the service; its process id."""
         self._extra += 1
         name = f"{service}.worker.extra{self._extra}"
         child = await asyncio.to_thread(self._spawn, service, name, port := _free_port())

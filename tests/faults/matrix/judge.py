@@ -1,4 +1,4 @@
-"""From what a shift left behind to its row in the report: each invariant held or was broken, and by whom."""
+"""Turns the result of a workload into a row of the report: each invariant held, or was broken by named findings."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ INVARIANTS = {
     "I1": "an accepted order is never lost",
     "I2": "nothing is oversold",
     "I3": "no reservation, dispatch, delivery or payout happens twice",
-    "I4": "money adds up, per order and in total",
+    "I4": "money is exact, per order and in total",
     "I5": "every order ends within the bound after the fault",
-    "I6": "effects about one thing come in the order of their numbers",
+    "I6": "effects of one subject happen in the order of their numbers",
     "I7": "each offline sale counts once",
     "I8": "no effect without an accepted cause",
-    "I10": "nothing is dropped silently: produced = taken + parked",
+    "I10": "nothing is dropped silently: produced = processed + dead-lettered",
 }
-"""I9, tenants, is left out: a house has one operator."""
+"""I9, tenants, is left out: an installation has one operator."""
 
 _BREAKS = {
     "lost order": "I1", "views differ": "I1", "other content": "I1", "answers differ": "I1", "broken answer": "I1",
@@ -32,7 +32,7 @@ _BREAKS = {
     "ended twice": "I3", "orders and jobs differ": "I3",
     "duplicate refund": "I4", "missing refund": "I4", "kept order refunded": "I4", "lost payment": "I4",
     "refund of nothing": "I4",
-    "not ended": "I5", "caught up late": "I5", "went wrong": "I5",
+    "not ended": "I5", "caught up late": "I5", "fault failed": "I5",
     "two contents of one event": "I6", "out of order": "I6", "sequence gap": "I6",
     "duplicate sale": "I7", "duplicate void": "I7", "lost sale": "I7", "lost void": "I7",
     "refused order exists": "I8", "unknown order": "I8", "unknown sale": "I8",
@@ -41,13 +41,13 @@ _BREAKS = {
 
 
 def invariant(finding: Finding) -> str:
-    """Which invariant it breaks; what happened twice breaks I3 unless it is said otherwise."""
+    """Return the invariant that a finding breaks; for duplicates I3 unless listed otherwise."""
     return _BREAKS.get(finding.check) or ("I3" if finding.check.startswith("duplicate") else "I10")
 
 
 @dataclass
 class Row:
-    """One line of the report. Times in seconds; `broken` names what is wrong by invariant."""
+    """One row of the report. Times are in seconds; `broken` lists findings by invariant."""
 
     fault: str
     what: str
@@ -67,29 +67,29 @@ class Row:
 
     @property
     def ok(self) -> bool:
-        """Whether it held, and something was there to hold against."""
+        """True if every invariant held in a conclusive run."""
         return not self.broken and self.conclusive
 
     @property
     def conclusive(self) -> bool:
-        """Whether the fault did anything, and anybody ordered meanwhile."""
+        """True if the fault had an effect and orders were placed meanwhile."""
         return sum(self.did.values()) > 0 and self.orders > 0
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the row as plain data."""
         return asdict(self)
 
 
 def make_row(
     fault: str, what: str, bound_s: float, injection: Injection, seconds: float, outcome: WorkloadResult
 ) -> Row:
-    """The line of a shift that has ended."""
+    """Build the row of a workload that has ended."""
     broken = defaultdict(list)
     found = [*outcome.findings]
     if outcome.caught_up_s > bound_s:
         found.append(Finding("caught up late", fault, f"{outcome.caught_up_s:.1f} s, more than {bound_s:.0f} s"))
     if outcome.ended_s > ENDED_WITHIN_S:
-        found.append(Finding("not ended", fault, f"something was left after {ENDED_WITHIN_S:.0f} s"))
+        found.append(Finding("not ended", fault, f"not everything had ended after {ENDED_WITHIN_S:.0f} s"))
     for finding in found:
         broken[invariant(finding)].append(f"{finding.check}: {finding.subject}: {finding.what}")
     return Row(
@@ -112,5 +112,5 @@ def make_row(
 
 
 def from_json(found: Mapping[str, Any]) -> Row:
-    """A row as `as_json` wrote it."""
+    """Build a row from the output of `as_json`."""
     return Row(**found)

@@ -1,9 +1,8 @@
-"""Becomes a service process whose way to Kafka and PostgreSQL leads through the proxies, armed with what it was given.
+"""Becomes a service process that reaches Kafka and PostgreSQL through the proxies, armed with a fault.
 
-`python -m tests.faults.matrix.launcher DATA SERVICE ROLE`, started by the stack in place of the service. The folder
-DATA/matrix tells it all: `network.json` has the proxies' ports; `held/NAME` makes it wait; `armed/NAME` has one FAULT
-for each of its next lives, `newer/NAME` makes it the newer version that the file names. Each life is
-noted in `lives/NAME`.
+`python -m tests.faults.matrix.launcher DATA SERVICE ROLE`, started by the stack in place of the service. It reads the
+folder DATA/matrix: `network.json` has the proxies' ports; `held/NAME` makes it wait; `armed/NAME` has one FAULT for
+each of its next lives; `newer/NAME` makes it the next version named in the file. Each life is recorded in `lives/NAME`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Never returns."""
+    """Replace this process by the service; never returns."""
     data, service, role = sys.argv[1:]
     name, matrix = f"{service}.{role}", Path(data, "matrix")
     while (matrix / "held" / name).exists():

@@ -1,4 +1,4 @@
-"""The memory of processes over time."""
+"""Memory of processes over time."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import psutil
 
 EVERY_S = 5.0
 WARM_UP_S = 15.0
-"""A process that has just been started has not yet what it needs."""
+"""Age in seconds below which a process is not sampled."""
 MARGIN_MB, MARGIN = 15.0, 1.15
 MB = 1 << 20
 
 
 class Memory:
-    """Samples by process name. Of a server with children it is the memory of all, what they share counted once."""
+    """Memory samples by process name. For a server with children it is the total, with shared memory counted once."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._samples: dict[str, list[tuple[float, float]]] = defaultdict(list)
 
     def sample(self, pids: Mapping[str, int]) -> None:
-        """Takes a sample of each process that is old enough."""
+        """Take a sample of each process that is old enough."""
         for name, pid in pids.items():
             with suppress(psutil.Error):
                 process = psutil.Process(pid)
@@ -33,11 +33,11 @@ class Memory:
                     self.add(name, time.monotonic() - self._began, _mb(process))
 
     def add(self, name: str, at: float, mb: float) -> None:
-        """Notes that the process had so much memory so many seconds after the beginning."""
+        """Record the memory of a process in MB at a time in seconds since the start."""
         self._samples[name].append((at, mb))
 
     def minutes(self) -> dict[str, dict[int, float]]:
-        """The median of each minute, in MB."""
+        """Return the median of each minute in MB."""
         found: dict[str, dict[int, float]] = {}
         for name, samples in self._samples.items():
             by_minute: dict[int, list[float]] = defaultdict(list)
@@ -47,8 +47,8 @@ class Memory:
         return found
 
     def growth(self) -> list[str]:
-        """Those whose peak in the last third is above that in the second by more than the noise; the first third is
-        warming up. Peaks, for a median tells when a process was killed, since each life begins small.
+        """Return the processes with a higher peak in the last third than in the second, beyond noise. The first third
+        is warm-up. Peaks are compared because a median depends on when a process was killed: each life begins small.
         """
         wrong = []
         for name, samples in self._samples.items():
@@ -61,7 +61,7 @@ class Memory:
         return wrong
 
     def table(self) -> list[str]:
-        """MB of each process by minute, as Markdown."""
+        """Return MB per process and minute as Markdown lines."""
         minutes = sorted({minute for by_minute in self.minutes().values() for minute in by_minute})
         lines = [f"| RSS in MB, minute | {' | '.join(str(minute + 1) for minute in minutes)} |"]
         lines.append(f"|---|{'---|' * len(minutes)}")

@@ -1,4 +1,4 @@
-"""Faults of what is read: records that nobody can read, and crash points that need special business."""
+"""Faults of messages: unreadable records, and crash points that need particular operations."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ TOO_LARGE = 2_000_000
 Position = tuple[str, int, int]
 """Topic, partition and offset."""
 _KNOWN_TYPES = {"inventory.stock.v1": StockReserved.TYPE, "orders.order.v1": OrderCollected.TYPE}
-"""Topics that are poisoned, with a type that their reader handles: of one that is orders, of the other inventory."""
+"""Topics that get poison records, each with a type that its reader handles; orders reads one, inventory the other."""
 
 
 async def poisoned(injection: Injection) -> None:
-    """F7: bad records among the good ones; each is parked by itself, and blocks nothing else."""
+    """F7: bad records among good ones; each is dead-lettered alone and blocks nothing else."""
     sent: list[Position] = []
     while injection.is_active:
         sent += await asyncio.to_thread(_poison, injection)
-        await asyncio.sleep(1)  # pause: business as usual between
+        await asyncio.sleep(1)  # pause: normal traffic in between
     await _discard(injection, sent)
 
 
 async def killed_while_dead_lettering(injection: Injection) -> None:
-    """F2: the reader of a bad record dies each time before the parking is committed; at last it is parked."""
+    """F2: the reader of a bad record dies repeatedly before the dead letter is committed; finally it is stored."""
     name = "inventory.worker"
     before = len(injection.environment.lives(name))
     injection.arm(name, ["park.before_commit:kill"] * KILLS)
     await injection.kill(name)
     sent = await asyncio.to_thread(_poison, injection)
-    await eventually(lambda: not injection.environment.lives(name)[-1], 180, "every life is over")
+    await eventually(lambda: not injection.environment.lives(name)[-1], 180, "every armed life has ended")
     injection.actions["park.before_commit"] += sum(map(bool, injection.environment.lives(name)[before:]))
     await _discard(injection, sent)
     await injection.wait_until_over()
 
 
 def _poison(injection: Injection) -> list[Position]:
-    """Sends one bad record of each kind to each topic; where they stand."""
+    """Send one bad record of each kind to each topic; return their positions."""
     producer = Producer({**injection.environment.admin, "message.max.bytes": 2 * TOO_LARGE, "acks": "all"})
     sent: list[Position] = []
     for topic, known in _KNOWN_TYPES.items():
@@ -68,7 +68,7 @@ def _poison(injection: Injection) -> list[Position]:
                 headers=[(k, v.encode()) for k, v in ce_headers.items()],
                 on_delivery=lambda _, record: sent.append((record.topic(), record.partition(), record.offset())),
             )
-    injection.environment.ignored_subjects.add("")  # what has no headers has no subject
+    injection.environment.ignored_subjects.add("")  # a record without headers has no subject
     assert producer.flush(20) == 0
     injection.actions["bad records"] += len(sent)
     _expect_refusal(injection, producer)
@@ -86,7 +86,7 @@ def _bad_records(known: str) -> list[tuple[str, bytes, Mapping[str, str]]]:
 
 
 def _expect_refusal(injection: Injection, producer: Producer) -> None:
-    """2 MB are more than the broker takes: it must say so."""
+    """Send 2 MB, more than the broker accepts; it must return an error."""
     answers: list[KafkaError | None] = []
     producer.produce("orders.order.v1", b"x" * TOO_LARGE, b"large", on_delivery=lambda error, _: answers.append(error))
     producer.flush(20)
@@ -97,7 +97,7 @@ def _expect_refusal(injection: Injection, producer: Producer) -> None:
 
 
 async def _discard(injection: Injection, sent: list[Position]) -> None:
-    """The operator discards what nobody can read once all of it is parked, so that the next shift begins clean."""
+    """Discard the poison records as operator once all are dead-lettered, so that the next workload starts clean."""
     client, dead_letters = injection.workload.client, dict[Position, tuple[str, dict[str, Any]]]()
 
     async def all_dead_lettered() -> bool:
@@ -107,21 +107,21 @@ async def _discard(injection: Injection, sent: list[Position]) -> None:
                 dead_letters[row["topic"], row["partition"], row["offset"]] = service, row
         return set(sent) <= dead_letters.keys()
 
-    await eventually(all_dead_lettered, 30, "every bad record is parked")
+    await eventually(all_dead_lettered, 30, "every bad record is dead-lettered")
     for place in sent:
         service, row = dead_letters[place]
         injection.environment.poison_positions.add("{}/{}@{}".format(*place))
         injection.environment.ignored_subjects.add(row["scope"])
         request = Request(
-            "operator", service, "POST", f"/v1/parked/{row['id']}:discard", {"why": "poison of a fault test"}
+            "operator", service, "POST", f"/v1/parked/{row['id']}:discard", {"why": "poison record of a fault test"}
         )
         assert (await client.send(request)).ok
-        injection.actions["parked and given up"] += 1
+        injection.actions["dead-lettered and discarded"] += 1
 
 
 async def killed_while_settling(injection: Injection) -> None:
-    """F2: the settling of a formed group-buy dies each time between its orders and the note of it; at last each join
-    is an order, once.
+    """F2: the settlement of a formed group-buy dies repeatedly between its orders and the record of it; finally each
+    join is one order.
     """
     name, joins = "orders.worker", 20
     campaign = await _open(injection)
@@ -129,13 +129,13 @@ async def killed_while_settling(injection: Injection) -> None:
     before = len(injection.environment.lives(name))
     injection.arm(name, ["campaign.half_way:kill"] * KILLS)
     await injection.kill(name)
-    await eventually(lambda: not injection.environment.lives(name)[-1], 180, "every life is over")
+    await eventually(lambda: not injection.environment.lives(name)[-1], 180, "every armed life has ended")
     injection.actions["campaign.half_way"] += sum(map(bool, injection.environment.lives(name)[before:]))
     await eventually(lambda: _settled(injection, campaign), 60, "the group-buy is settled")
     page = await injection.workload.client.get("operator", "orders", f"/v1/campaigns/{campaign}/joins", limit=500)
     for row in page["items"]:
         injection.workload.record_join(row["order_id"], asked[row["join_id"]])
-        injection.actions["joins that are orders"] += 1
+        injection.actions["joins that became orders"] += 1
     await injection.wait_until_over()
 
 
@@ -145,7 +145,7 @@ async def _settled(injection: Injection, campaign: str) -> bool:
 
 
 async def _open(injection: Injection) -> str:
-    """A group-buy that closes soon and forms."""
+    """Open a group-buy that closes soon and forms; return its id."""
     body: dict[str, Any] = {
         "campaign_id": str(uuid4()),
         "market_day": injection.environment.market.day,
@@ -156,7 +156,7 @@ async def _open(injection: Injection) -> str:
     }
     opened = await injection.workload.client.send(Request("operator", "orders", "POST", "/v1/campaigns", body))
     assert opened.ok, opened
-    # The checks know orders' reservations only, which are taken out of this one.
+    # The checks know only the reservations of orders, which are taken out of this one.
     pool = injection.environment.market.pool("north")
     injection.environment.ignored_subjects.add(str(reservation_of(UUID(body["campaign_id"]), pool, 1)))
     return str(body["campaign_id"])

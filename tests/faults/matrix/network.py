@@ -1,4 +1,4 @@
-"""The network of a stack in proxies: before Kafka and PostgreSQL for the services, before the APIs for the clients."""
+"""The proxies of a stack: before Kafka and PostgreSQL for the services, before the APIs for the clients."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ APIS = ("orders.api", "inventory.api", "dispatch.api")
 
 
 class Network:
-    """A proxy for each name of `targets`; a context manager. They run in a thread with an event loop of their own, and
-    threads take turns quickly, so that a busy client slows no service down. `ports` is where each listens.
+    """A proxy for each name of `targets`; a context manager.
+
+    The proxies run in a thread with an event loop of their own, with a short switch interval, so that a busy client
+    slows no service down. `ports` holds the listening ports.
     """
 
     def __init__(self, targets: Mapping[str, int]) -> None:
@@ -45,7 +47,7 @@ class Network:
         sys.setswitchinterval(self._turn_s)
 
     def change(self, rule: Callable[[Proxy], None], *names: str) -> None:
-        """On return the rule was applied to the proxies of these names."""
+        """Apply a rule to the proxies of these names; it is in effect on return."""
 
         async def apply() -> None:
             for name in names:
@@ -54,9 +56,9 @@ class Network:
         asyncio.run_coroutine_threadsafe(apply(), self._loop).result(10)
 
     def heal(self) -> None:
-        """No proxy is noticed any more."""
+        """Remove all rules of all proxies."""
         self.change(Proxy.heal, *self._proxies)
 
     def counts(self, name: str) -> Counter[str]:
-        """What the rules of a proxy did so far."""
+        """Return how often the rules of a proxy acted so far."""
         return Counter(self._proxies[name].counts)

@@ -1,4 +1,4 @@
-"""Faults of the network: replies that get lost after the work was done, requests that come late and out of order."""
+"""Faults of the network: replies lost after the work was done, requests late and out of order."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from tests.faults.matrix.storage_faults import COMMIT
 from tests.faults.proxy import Match, Proxy
 
 PRODUCE = b"\x00\x00"
-"""Kafka's first kind of request, after four bytes of length."""
+"""Kafka's API key 0, after four bytes of length."""
 
 
 async def commit_reply_lost(injection: Injection) -> None:
-    """F16: the database commits, and nobody hears of it."""
+    """F16: the database commits, and the client does not receive the reply."""
     rng = Random(injection.rng.random())
     await _drop_replies(injection, lambda request: COMMIT in request and rng.random() < 0.08, "postgres")
 
 
 async def ack_lost(injection: Injection) -> None:
-    """F17: the broker appends, and the relay does not hear of it."""
+    """F17: the broker appends, and the relay does not receive the acknowledgement."""
     rng = Random(injection.rng.random())
     await _drop_replies(injection, lambda request: request[4:6] == PRODUCE and rng.random() < 0.15, "kafka")
 
 
 async def answer_lost(injection: Injection) -> None:
-    """F18: the service answers, nobody hears it, and the same request comes again and again, in any order."""
+    """F18: the service answers, the answer is lost, and the same request is repeated in any order."""
     rng = Random(injection.rng.random())
     injection.environment.network.change(lambda proxy: setattr(proxy, "delay", (0.0, 0.15)), *APIS)
     await _drop_replies(injection, lambda request: request.startswith(b"POST") and rng.random() < 0.6, *APIS)

@@ -1,6 +1,6 @@
-"""A service of the next version: more fields, as a minor change may add, or more types.
+"""A service of the next version: with additional fields, as a minor change may add, or additional types.
 
-`python -m tests.faults.matrix.next_version SERVICE ROLE`; with `NEWER=types` in the environment it has more types.
+`python -m tests.faults.matrix.next_version SERVICE ROLE`; `NEWER=types` in the environment selects types.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ class OrderPacked(_OfOrder, topic="orders.order.v1"):
 
 
 class OrderPraised(_OfOrder, topic="orders.order.v1"):
-    """A new type that nobody reads."""
+    """A new type without a reader."""
 
 
 def add_field(model: type[Event]) -> None:
-    """Gives the model an optional field more."""
+    """Add an optional field to the model."""
     model.__pydantic_fields__[FIELD] = FieldInfo(annotation=str | None, default=VALUE)  # type: ignore[arg-type]
     model.model_rebuild(force=True)
 
 
 def add_types(service: str) -> None:
-    """Orders publishes both new types with each placed order; inventory reads one of them."""
+    """Let orders publish both new types with each placed order, and inventory read one of them."""
     MODELS.update({model.TYPE: model for model in (OrderPacked, OrderPraised)})
     READERS.update({OrderPacked.TYPE: "inventory", OrderPraised.TYPE: NOBODY})
     emit = UnitOfWork.emit
@@ -69,7 +69,7 @@ def add_types(service: str) -> None:
 
 
 def main() -> None:
-    """Runs the service as it would run itself."""
+    """Run the service as it would run by itself."""
     _, service, role = sys.argv
     if os.environ.get("NEWER") == TYPES:
         add_types(service)

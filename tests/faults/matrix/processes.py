@@ -1,4 +1,4 @@
-"""Faults of our own processes: killed, frozen, replaced, joined by others, slow; and killed at each crash point."""
+"""Faults of service processes: killed, frozen, replaced, joined by others, slow; and killed at each crash point."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tests.stack import eventually
 
 SERVICE_PROCESSES = tuple(f"{service}.{role}" for service in SERVICES for role in ("api", "worker"))
 SESSION_S, POLL_S = 10.0, 60.0
-"""After so long without a heartbeat, or without a poll, Kafka gives a consumer's partitions to another."""
+"""Seconds without a heartbeat, or without a poll, after which Kafka gives a consumer's partitions to another one."""
 
 
 async def killed(injection: Injection) -> None:
-    """F1: any of our six processes, again and again."""
+    """F1: any of the six service processes is killed, repeatedly."""
     while injection.is_active:
         await injection.kill(injection.rng.choice(SERVICE_PROCESSES))
 
 
 async def zombies(injection: Injection) -> None:
-    """F3: each service's worker stops beyond its session while another takes its work over, then goes on."""
+    """F3: each service's worker stops for longer than its session while another takes over, then continues."""
     while injection.is_active:
         for service in SERVICES:
             async with injection.extra_worker(service):
@@ -38,7 +38,7 @@ async def zombies(injection: Injection) -> None:
 
 
 async def deployed(injection: Injection) -> None:
-    """F4: one process after another is ended by SIGTERM and comes back as the other version."""
+    """F4: one process after another is ended by SIGTERM and restarted as the other version."""
     marks = injection.environment.folder("newer")
     while injection.is_active:
         is_newer = bool(list(marks.iterdir()))
@@ -53,17 +53,19 @@ async def deployed(injection: Injection) -> None:
 
 
 async def new_types(injection: Injection) -> None:
-    """F4: writers are upgraded before readers, so inventory meets a type that it does not know and one that it never
-    needs to know. Then it is upgraded, and the operator redrives. It stays upgraded, as orders may have more to send.
+    """F4: writers are upgraded before readers.
+
+    Inventory meets a type that it does not know yet and one that it never needs. Then it is upgraded, and the operator
+    redrives. It stays upgraded, because orders may have more such records to publish.
     """
     marks, client = injection.environment.folder("newer"), injection.workload.client
     await _upgrade(injection, "orders")
     redrive = {"scope": next_version.OrderPacked.TYPE}
     # The subject of the notice on the dead letter topic.
     injection.environment.ignored_subjects.add(next_version.OrderPacked.TYPE)
-    await eventually(lambda: _dead_letter_count(injection), 30, "a record of the new type is parked")
+    await eventually(lambda: _dead_letter_count(injection), 30, "a record of the new type is dead-lettered")
     await injection.wait_until_over()
-    injection.actions["parked beside their subjects"] += await _dead_letter_count(injection)
+    injection.actions["dead-lettered"] += await _dead_letter_count(injection)
     await _upgrade(injection, "inventory")
 
     async def redriven() -> bool:
@@ -71,7 +73,7 @@ async def new_types(injection: Injection) -> None:
         injection.actions["redriven"] += sum(result["done"] for result in answer.body["results"])
         return await _dead_letter_count(injection) == 0
 
-    await eventually(redriven, 60, "all of the new type is handled")
+    await eventually(redriven, 60, "every record of the new type is processed")
     names = ("orders.api", "orders.worker")
     for name in names:
         (marks / name).unlink()
@@ -98,7 +100,7 @@ async def _dead_letter_count(injection: Injection) -> int:
 
 
 async def storm(injection: Injection) -> None:
-    """F5: of each service in turn one consumer becomes four and one again; each comes and goes while others do."""
+    """F5: each service in turn goes from one consumer to four and back; they join and leave while others do."""
 
     async def join_and_leave(service: str, delay: float) -> None:
         await asyncio.sleep(delay)  # pause: the fault itself
@@ -113,25 +115,28 @@ async def storm(injection: Injection) -> None:
 
 
 async def slow(injection: Injection) -> None:
-    """F6: a handler that takes longer than Kafka waits for the next poll, in the middle of its transaction."""
+    """F6: a handler that takes longer than Kafka's poll interval, in the middle of its transaction."""
     name = "inventory.worker"
     async with injection.extra_worker("inventory"):
         injection.arm(name, [f"effect.before_commit:sleep:{POLL_S + 2}@3"])
-        os.kill(injection.pid(name), signal.SIGKILL)  # whether it is ready before it falls asleep is left open
-        await eventually(lambda: injection.is_unresponsive(name), POLL_S, "a handler is asleep")
+        os.kill(injection.pid(name), signal.SIGKILL)  # it may or may not become ready before it sleeps
+        await eventually(lambda: injection.is_unresponsive(name), POLL_S, "a handler sleeps")
         injection.actions["handlers asleep"] += 1
-        await eventually(lambda: injection.is_ready(name), 2 * POLL_S, "it is awake again")
+        await eventually(lambda: injection.is_ready(name), 2 * POLL_S, "the handler continues")
 
 
 async def crash_points(injection: Injection, plan: Mapping[str, Mapping[str, int]]) -> None:
-    """F2: by name of the process, at which points it dies by itself and how often, one life after another."""
+    """F2: processes die at crash points, one life after another.
+
+    `plan`: by process name, the crash points and how often each kills.
+    """
     before = {name: len(injection.environment.lives(name)) for name in plan}
     for name, points in plan.items():
         order = [point for point, times in points.items() for _ in range(times)]
         injection.rng.shuffle(order)
         injection.arm(name, [f"{point}:kill@{injection.rng.randint(1, 4)}" for point in order])
     await asyncio.gather(*(injection.kill(name) for name in plan))
-    await eventually(lambda: all(_runs_unarmed(injection, name) for name in plan), 240, "every life is over")
+    await eventually(lambda: all(_runs_unarmed(injection, name) for name in plan), 240, "every armed life has ended")
     for name in plan:
         for fault in filter(None, injection.environment.lives(name)[before[name] :]):
             injection.actions[fault.partition(":")[0]] += 1

@@ -1,4 +1,4 @@
-"""Reading all topics again: every consumer group is set back to the first record while nobody of it is there."""
+"""Reads all topics again: resets every consumer group to the first record while it has no members."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EMPTY_WITHIN_S = 30.0
 
 
 async def replay(injection: Injection) -> int:
-    """Ends all workers, sets their groups back, lets them work again; how many records they were set back by."""
+    """Stop all workers, reset their groups, let them work again; return the number of records to be read again."""
     held, pids = injection.environment.folder("held"), injection.environment.chaos.pids()
     for name in WORKERS:
         (held / name).touch()
@@ -35,7 +35,7 @@ async def replay(injection: Injection) -> int:
 
 
 def _reset_groups(admin: AdminClient) -> int:
-    """Sets every group back to offset 0; a static member is remembered for its session, so it may take a while."""
+    """Reset every group to offset 0. It may take a while: a static member is remembered for its session."""
     deadline, count = time.monotonic() + EMPTY_WITHIN_S, 0
     for group in _groups(admin):
         count += _committed_records(admin, group)
@@ -46,7 +46,9 @@ def _reset_groups(admin: AdminClient) -> int:
 
 
 def _reset(admin: AdminClient, group: ConsumerGroupTopicPartitions) -> bool:
-    """Whether the group stands at its new offsets; while it has members the broker refuses, each partition apart."""
+    """Return True if the group has its new offsets; while it has members the broker refuses each
+    partition separately.
+    """
     try:
         result = admin.alter_consumer_group_offsets([group])[group.group_id].result(10)
     except KafkaException:

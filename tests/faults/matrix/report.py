@@ -1,4 +1,4 @@
-"""The report: a table of faults and invariants in Markdown, and the same as JSON beside it."""
+"""The report: a table of faults and invariants in Markdown, and the same data as JSON beside it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.faults.matrix.catalogue import BY_NAME, FAULTS
 from tests.faults.matrix.judge import INVARIANTS, Row, from_json
 
 ENOUGH_S = 30.0
-"""A fault that lasted less was only tried."""
+"""Seconds below which a fault counts as a trial only."""
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:
-    """Writes FILE.md and FILE.json. Faults of an earlier report that were not run now stay as they were."""
+    """Write FILE.md and FILE.json. Rows of an earlier report are kept for faults that were not run now."""
     facts = path.with_suffix(".json")
     known = {name: from_json(found) for name, found in json.loads(facts.read_text()).items()} if facts.exists() else {}
     known |= {one.fault: one for one in rows}
@@ -24,15 +24,15 @@ def write(path: Path, rows: Sequence[Row]) -> None:
 
 
 def markdown(rows: Mapping[str, Row]) -> str:
-    """The report in words and tables."""
+    """Return the report as Markdown."""
     held = sum(one.ok for one in rows.values())
     lines = [f"# Fault matrix: {held} of {len(rows)} held", "", "## Invariants", ""]
-    lines += ["● the fault is aimed at it, ○ checked as always, **✗** broken.", ""]
+    lines += ["● targeted by the fault, ○ checked, **✗** broken.", ""]
     lines += [f"- {name}: {text}" for name, text in INVARIANTS.items()]
     lines += ["", f"| F | Fault | {' | '.join(INVARIANTS)} |", f"|---|---|{'---|' * len(INVARIANTS)}"]
     lines += [f"| {one.fault} | {one.what} | {' | '.join(_marks(one))} |" for one in rows.values()]
-    lines += ["", "## What was done, and how soon all was well", ""]
-    lines += ["| F | at | under fault s | what it did | orders | operations | unknown | records | twice "
+    lines += ["", "## Actions and recovery", ""]
+    lines += ["| F | at | under fault s | actions | orders | operations | unknown | records | duplicates "
               "| absorbed | caught up s (bound) | all ended s |", f"|{'---|' * 12}"]  # fmt: skip
     lines += [_figures(one) for one in rows.values()]
     if brief := [one.fault for one in rows.values() if one.seconds < ENOUGH_S]:
@@ -59,11 +59,11 @@ def _figures(one: Row) -> str:
 
 
 def line(one: Row) -> str:
-    """A row in one line, for the terminal."""
+    """Return a row as one line for the terminal."""
     verdict = "held" if one.ok else f"BROKEN {', '.join(one.broken)}" if one.broken else "INCONCLUSIVE"
     return (
         f"{one.fault:>10}  {verdict}  {one.seconds:.0f} s under fault ({_did(one)}), {one.orders} orders, "
-        f"{one.unknown} unknown, {one.twice} of {one.records} records twice, {one.absorbed} absorbed, "
+        f"{one.unknown} unknown, {one.twice} of {one.records} records duplicate, {one.absorbed} absorbed, "
         f"caught up in {one.caught_up_s} s, all ended in {one.ended_s} s"
     )
 

@@ -1,4 +1,4 @@
-"""Runs faults, several on one stack, and writes down how each ended."""
+"""Runs faults, several on one stack, and reports the result of each."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tests.faults.matrix.judge import Row, make_row
 from tests.faults.matrix.workload import Workload
 
 FAULTS_PER_STACK = 4
-"""So many faults share a stack: its evidence is read from the beginning for each."""
+"""Number of faults on one stack: its evidence is read from the beginning for each."""
 Say = Callable[[str], None]
 
 
 def run(faults: Sequence[Fault], seconds: float, seed: int, say: Say, on_row: Callable[[Row], None]) -> list[str]:
-    """Runs the faults and tells of each; what the audit says of the stacks that do not hold. A stack's folder is kept
-    if anything is wrong.
+    """Run the faults and pass each row to `on_row`; return the audit findings of all stacks. The folder of a stack is
+    kept if anything is wrong.
     """
     findings = []
     for n in range(0, len(faults), FAULTS_PER_STACK):
@@ -40,7 +40,7 @@ def run(faults: Sequence[Fault], seconds: float, seed: int, say: Say, on_row: Ca
         with open_environment(data, new_market()) as environment, ThreadPoolExecutor(1) as executor:
             rows = executor.submit(asyncio.run, _play(environment, some, seconds, seed, say, on_row)).result()
             found = _audit_findings(environment)
-        say("The books hold." if not found else "\n".join(["The books do not hold:", *found]))
+        say("the audit passed" if not found else "\n".join(["the audit failed:", *found]))
         findings += found
         if not found and all(one.ok for one in rows):
             shutil.rmtree(data, ignore_errors=True)
@@ -50,12 +50,12 @@ def run(faults: Sequence[Fault], seconds: float, seed: int, say: Say, on_row: Ca
 
 
 def _audit_findings(environment: Environment) -> list[str]:
-    """What the audit says against the books of the stack. It must name the poison, which no outbox has sent, and
+    """Return the audit findings of the stack. The audit must name every poison record, which no outbox has sent, and
     nothing else.
     """
     findings = audit.run(environment.data / "endpoints.json", require_terminal=True).findings
     named = {finding.where for finding in findings}
-    unseen = [f"the audit does not name the poison at {place}" for place in environment.poison_positions - named]
+    unseen = [f"the audit does not name the poison record at {place}" for place in environment.poison_positions - named]
     return [str(finding) for finding in findings if finding.where not in environment.poison_positions] + unseen
 
 
@@ -67,7 +67,7 @@ async def _play(
     say: Say,
     on_row: Callable[[Row], None],
 ) -> list[Row]:
-    """All faults of a stack, one after another."""
+    """Run all faults of a stack, one after another."""
     rows = []
     opening = History(environment.data / "history-0.jsonl")
     client = Client(environment.client_endpoints, opening)
@@ -88,7 +88,7 @@ async def _play(
 
 
 async def one(environment: Environment, fault: Fault, seconds: float, seed: int) -> Row:
-    """One fault in one shift, from its first shot to its verdict. An error on the way is part of the verdict."""
+    """Run one fault during one workload; return its row. An error on the way is a finding."""
     workload = Workload(environment, seed)
     try:
         await workload.begin()
@@ -98,7 +98,7 @@ async def one(environment: Environment, fault: Fault, seconds: float, seed: int)
         try:
             await fault.inject(injection)
         except Exception as error:
-            errors.append(Finding("went wrong", fault.name, "".join(traceback.format_exception(error)[-3:])))
+            errors.append(Finding("fault failed", fault.name, "".join(traceback.format_exception(error)[-3:])))
         finally:
             environment.network.heal()
         lasted = time.monotonic() - began

@@ -1,4 +1,6 @@
-"""`python -m tests.faults.matrix.soak`: orders at a steady rate for long, a kill -9 now and then, memory over time."""
+"""Runs orders at a steady rate for a long time, with a kill -9 now and then, and watches memory: `python -m
+tests.faults.matrix.soak`.
+"""
 
 from __future__ import annotations
 
@@ -36,15 +38,15 @@ from tests.faults.observer import ObservedRecord, Observer
 
 BATCH, SENDERS, HOLD_S = 20, 24, 6
 COLLECTED = 0.05
-"""The share of orders that somebody fetches. The others are never paid: their stock is held, released, and they expire,
-which is as much work for the house and none for its clients.
+"""Share of orders that are collected. The others are never paid: their stock is held and released, and they expire,
+which is the same work for the services and none for the clients.
 """
 ENDED_WITHIN_S = 120.0
 
 
 class SequenceChecker(Observer):
-    """Remembers of the log only what proves that nothing is lost: the number and state that each subject has come to,
-    how many records came `twice`, and what is `wrong` with the numbers.
+    """Keeps only the evidence that nothing is lost: the last number and state of each subject, the number of duplicate
+    records (`twice`), and the gaps found (`wrong`).
     """
 
     def __init__(self, kafka: Any) -> None:
@@ -86,7 +88,7 @@ class Soak:
     memory: memory.Memory = field(default_factory=memory.Memory)
 
     async def run(self, seconds: float, rate: float, kill_every: float) -> None:
-        """Returns when the time is over and every batch was answered."""
+        """Return when the time is over and every batch was answered."""
         began = time.monotonic()
         buyers = Buyers(self.client, self.market, self.rng)
         beside = [
@@ -109,7 +111,7 @@ class Soak:
                 raise ended
 
     def _due(self, began: float, seconds: float, rate: float) -> Iterator[float]:
-        """The instants at which a batch is due."""
+        """Yield the instants at which a batch is due."""
         for n in range(int(seconds * rate / BATCH)):
             yield began + n * BATCH / rate
 
@@ -120,7 +122,7 @@ class Soak:
             await self._send([self._order() for _ in range(BATCH)])
 
     async def _send(self, orders: list[dict[str, Any]]) -> None:
-        """Sends the same list until every line of it has its answer."""
+        """Send the same list until every order in it has its answer."""
         while orders:
             try:
                 answer = await self.http.post("/v1/orders:batch", json=orders, headers={"Authorization": self.token})
@@ -159,13 +161,13 @@ class Soak:
     async def _watch(self) -> None:
         while True:
             self.memory.sample(self.chaos.pids())
-            await asyncio.sleep(memory.EVERY_S)  # pause: a sample now and then
+            await asyncio.sleep(memory.EVERY_S)  # pause: between samples
 
     async def _read(self) -> None:
         while True:
-            with suppress(KafkaException):  # the broker is away
+            with suppress(KafkaException):  # the broker is unavailable
                 await asyncio.to_thread(self.sequences.catch_up, 300)
-            await asyncio.sleep(1)  # pause: a sip now and then
+            await asyncio.sleep(1)  # pause: between reads
 
     async def _all_ended(self) -> None:
         deadline = time.monotonic() + ENDED_WITHIN_S
@@ -173,12 +175,12 @@ class Soak:
             await asyncio.sleep(0.5)
 
     def unfinished(self) -> list[str]:
-        """Accepted orders that have not ended, by the log."""
+        """Return the accepted orders that have not ended, by the log."""
         return [order for order in self.accepted if self.sequences.states.get(order) not in ENDS]
 
 
 async def play(stack: Stack, seconds: float, rate: float, kill_every: float) -> Soak:
-    """A whole run on a fresh stack."""
+    """Run a soak on a fresh stack."""
     found, market = stack.endpoints(), new_market()
     written = History(stack.data / "history.jsonl")
     client, sequences = Client(found, written), SequenceChecker(found["kafka"])
@@ -198,12 +200,12 @@ async def play(stack: Stack, seconds: float, rate: float, kill_every: float) -> 
 
 
 def main() -> int:
-    """Exit code 0 only if nothing was lost, every number is there, and memory stayed flat."""
+    """Return 0 only if nothing was lost, no number is missing, and memory stayed flat."""
     parser = argparse.ArgumentParser(prog="halfday faults soak")
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--rate", type=float, default=200.0)
-    parser.add_argument("--kill-every", type=float, default=20.0)
-    parser.add_argument("--report", type=Path)
+    parser.add_argument("--minutes", type=float, default=10.0, help="duration (10)")
+    parser.add_argument("--rate", type=float, default=200.0, help="orders a second (200)")
+    parser.add_argument("--kill-every", type=float, default=20.0, help="seconds between kills (20)")
+    parser.add_argument("--report", type=Path, help="write the report there too")
     given = parser.parse_args()
     began = time.monotonic()
     with (
@@ -222,21 +224,21 @@ def main() -> int:
 
 
 def ok(soak: Soak) -> bool:
-    """Whether it held."""
+    """Return True if all of it held."""
     return bool(soak.accepted) and not soak.unfinished() and not soak.sequences.wrong and not soak.memory.growth()
 
 
 def report(soak: Soak, seconds: float) -> str:
-    """The figures in Markdown."""
+    """Return the figures as Markdown."""
     states = Counter(soak.sequences.states[order] for order in soak.accepted if order in soak.sequences.states)
     slow_s, slow = soak.chaos.slowest
     facts = [
         f"{len(soak.accepted)} orders accepted in {seconds:.0f} s in all: {_counts(states)}",
-        f"{len(soak.unfinished())} of them lost or not ended",
+        f"{len(soak.unfinished())} lost or not ended",
         f"{len(soak.chaos.killed)} kills -9: {_counts(Counter(soak.chaos.killed))}",
-        f"{slow} was away longest, {slow_s:.1f} s",
-        f"answers to lists of {BATCH}: {_counts(soak.answers)} (0: the connection died)",
-        f"a list left {soak.max_lateness_s:.1f} s late at most",
+        f"slowest restart: {slow}, {slow_s:.1f} s",
+        f"answers to batches of {BATCH}: {_counts(soak.answers)} (0: the connection died)",
+        f"largest delay of a batch {soak.max_lateness_s:.1f} s",
         f"{soak.sequences.records} records, {soak.sequences.twice} duplicates; "
         f"{len(soak.sequences.wrong)} numbers missing or out of order",
     ]

@@ -1,4 +1,4 @@
-"""The short form of the fault matrix, and what the report says of it."""
+"""Tests of the short form of the fault matrix and of its report."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.faults.matrix.run import run
 @pytest.mark.timeout(900)
 def test_nothing_is_lost_on_a_bad_network_with_broker_and_database_away():
     rows: list[Row] = []
-    books = run([SHORT], 0, seed=1, say=print, on_row=rows.append)
+    findings = run([SHORT], 0, seed=1, say=print, on_row=rows.append)
     (short,) = rows
     assert short.broken == {}
     assert short.ok, f"inconclusive: {report.line(short)}"
-    assert books == []
+    assert findings == []
     assert {"replies dropped", "bad records", "2 MB refused", "backend kill -9", "kill -9 at COMMIT"} <= set(short.did)
     assert short.unknown > 0, "inconclusive: every outcome was known"
-    assert short.absorbed + short.twice > 0, "inconclusive: nothing came twice"
+    assert short.absorbed + short.twice > 0, "inconclusive: no message was delivered twice"
 
 
 def test_every_crash_point_of_the_services_has_its_fault(root: Path):

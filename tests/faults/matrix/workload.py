@@ -1,4 +1,4 @@
-"""One shift on the market: everybody at work from its opening until the last order has ended, and the verdict."""
+"""One workload on the market: all actors work from its opening until the last order has ended; then the checks run."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ PROBES = 6
 
 
 class WorkloadTerminal(actors.StallTerminal):
-    """A terminal for one shift; the next one goes on with what it has left."""
+    """A terminal for one workload; the next one continues with its remaining stock."""
 
     async def run(self, buyers: Buyers) -> None:
-        """Sells and uploads until the shift ends; then closes its session."""
+        """Sell and upload until the workload ends; then close the session."""
         self.device.record("open", {"float_fen": 1000})
         while not buyers.closing:
             for _ in range(self.rng.choice([0, 0, 1, 2])):
@@ -43,9 +43,12 @@ class WorkloadTerminal(actors.StallTerminal):
 
 @dataclass(frozen=True)
 class WorkloadResult:
-    """How a shift ended: what is to be judged, what is wrong with it, and the seconds after the fault until fresh
-    orders went through behind all that had waited, and until every order had ended. `records` of the topics are new,
-    `twice` of them not for the first time; inboxes said that they `absorbed` so many.
+    """The result of a workload.
+
+    - - `caught_up_s`: seconds after the fault until new orders had passed everything that waited.
+    - `ended_s`: seconds after the fault until every order had ended.
+    - `records`: new records in the topics; `twice`: duplicates among them; `absorbed`: duplicates that inboxes
+      reported.
     """
 
     evidence: Evidence
@@ -58,11 +61,11 @@ class WorkloadResult:
 
 
 class Workload:
-    """The people of one shift. `client` counts their answers, `history` what is unknown."""
+    """The actors of one workload. `client` counts their answers, `history` the unknown outcomes."""
 
     def __init__(self, environment: Environment, seed: int) -> None:
         environment.workloads += 1
-        self.environment, self._name = environment, f"shift{environment.workloads}"
+        self.environment, self._name = environment, f"workload{environment.workloads}"
         self._path = environment.data / f"history-{environment.workloads}.jsonl"
         self.history = history.History(self._path)
         self.client = Client(environment.client_endpoints, self.history)
@@ -76,7 +79,7 @@ class Workload:
         self._tasks: dict[str, list[asyncio.Task[Any]]] = {}
 
     async def begin(self) -> None:
-        """Sets everybody to work; there are new eggs."""
+        """Receive new eggs and start all actors."""
         client, buyers, market = self.client, self.buyers, self.environment.market
         await receive_lots(client, market, {"eggs": EGGS}, self._name)
         terminals = [self._terminal(id, site) for id, site in market.terminals.items()]
@@ -84,7 +87,7 @@ class Workload:
         for courier in couriers:
             courier.device = actors.Device(f"phone-{courier.courier}-{self._name}", market)
         self._start("buyers", *(buyers.buyer() for _ in range(BUYERS)))
-        self._start("stalls", *(terminal.run(buyers) for terminal in terminals))
+        self._start("terminals", *(terminal.run(buyers) for terminal in terminals))
         self._start("riders", *(courier.run(buyers) for courier in couriers))
         self._start("points", *(actors.run_pickup_point(client, buyers, n, POINTS) for n in range(POINTS)))
         self._start("dispatcher", actors.run_dispatcher(client, buyers, WAVE_EVERY_S))
@@ -99,24 +102,24 @@ class Workload:
         self._tasks[who] = [asyncio.create_task(one, name=who) for one in coroutines]
 
     def check_actors(self) -> None:
-        """Raises what made anybody stop."""
+        """Raise the error that ended an actor."""
         for task in [task for tasks in self._tasks.values() for task in tasks]:
             if task.done():
                 task.result()
 
     def record_join(self, order: str, join: Mapping[str, Any]) -> None:
-        """A pledge to a group-buy became an order: it was accepted like any other."""
+        """Record that a join of a group-buy became an order, which counts as accepted."""
         body = {"order_id": order, **join}
         operation = history.Operation(f"join-{order}", "place", order, Order(order, body).facts)
         self.history.invoke(operation, 1, body)
         self.history.ok(operation, 1, {"hash": ""})
 
     async def finish(self) -> WorkloadResult:
-        """No new business; returns when all is well, or as it is after a minute."""
+        """Stop new business; return when there are no findings, or after a minute."""
         over = time.monotonic()
         self.buyers.closing = True
         caught_up_s = await self._probe() - over
-        await asyncio.gather(*self._tasks["buyers"], *self._tasks["stalls"])
+        await asyncio.gather(*self._tasks["buyers"], *self._tasks["terminals"])
         while True:
             after = time.monotonic() - over
             self.check_actors()
@@ -139,7 +142,7 @@ class Workload:
         )
 
     async def _probe(self) -> float:
-        """When orders that were placed now, behind everything that waits, had got their stock."""
+        """Place orders behind everything that waits; return the time at which all had their stock."""
         orders = [self._probe_order() for _ in range(PROBES)]
         await asyncio.gather(*(self.buyers.place(order) for order in orders))
         for order in orders:
@@ -175,7 +178,7 @@ class Workload:
         )
 
     async def stop(self) -> None:
-        """Ends who works without end. What this shift did belongs to the house from now on."""
+        """Cancel the actors that work without end, and pass the history on to the environment."""
         everybody = [task for tasks in self._tasks.values() for task in tasks]
         for task in everybody:
             task.cancel()
