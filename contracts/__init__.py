@@ -1,1 +1,1 @@
-"""What two services may both know: values, event models, the envelope and the topics. Nothing else is shared."""
+"""The shared contracts: values, event models, the envelope and the topics. Services share nothing else."""

@@ -1,8 +1,8 @@
-"""What may not change inside a major: the difference of two JSON Schemas, read in both directions.
+"""Compatibility of contract versions: compares two JSON Schemas in both directions.
 
-Records stay in the topics longer than a build lives, and readers are not replaced at once. So inside a major old
-records must fit the new schema and new records the old one, over all versions (FULL_TRANSITIVE). What is left is
-adding optional fields; whatever else differs is a break.
+Records stay in the topics longer than a build lives, and readers are not replaced all at once. So inside a major, old
+records must fit the new schema and new records the old one, over all versions (FULL_TRANSITIVE). Only optional fields
+may be added; every other difference is a break.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _NONE = object()
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """One forbidden difference: where (a JSON pointer, references followed), what changed, whom it hurts."""
+    """One forbidden difference: its place (a JSON pointer, references followed), the change, and the records or readers
+    that it breaks.
+    """
 
     pointer: str
     what: str
@@ -38,16 +40,16 @@ class Break:
 
 
 def breaks(old: Schema, new: Schema) -> list[Break]:
-    """Every difference between two versions of a type that is more than an optional addition, in field order.
+    """Return every difference between two versions of a type other than an optional addition, in field order.
 
-    Titles, descriptions and examples do not count. A keyword that this module does not know counts as soon as it
-    differs, so that nothing passes unseen.
+    Titles, descriptions and examples are ignored. A keyword that this module does not know is a break as soon as it
+    differs.
     """
     return list(_node(plain(old), plain(new), ""))
 
 
 def plain(schema: Schema) -> Schema:
-    """The schema without notes and with every `$ref` replaced by what it names; a circle keeps its inner `$ref`."""
+    """Return the schema without notes and with every `$ref` resolved; a cycle keeps its inner `$ref`."""
     defs = schema.get("$defs", {})
 
     def follow(node: Any, seen: tuple[str, ...]) -> Any:

@@ -21,7 +21,7 @@ Headers = dict[str, str]
 
 
 class Event(BaseModel):
-    """A fact or command as data. Subclasses name their topic in the class line and say what they are about.
+    """A fact or command as data. Subclasses name their topic in the class line and define `key` and `subject`.
 
     `TYPE` is `market.<owner of the topic>.<class name in kebab case>.v1`. Producers validate strictly by
     building the model; readers ignore fields that they do not know.
@@ -41,11 +41,11 @@ class Event(BaseModel):
     @property
     def key(self) -> str:
         """The Kafka key: records with the same key keep their order."""
-        raise NotImplementedError(f"{type(self).__name__} does not say its key")
+        raise NotImplementedError(f"{type(self).__name__} does not define its key")
 
     @property
     def subject(self) -> str:
-        """The thing this record is about, which is also the scope that is parked if it can't be handled."""
+        """The thing that this record is about. A record that cannot be processed blocks later ones of its subject."""
         return self.key
 
 
@@ -65,7 +65,7 @@ class Envelope(NamedTuple):
     readers: str | None = None
 
     def headers(self) -> Headers:
-        """The record's headers, ASCII only; `content-type` is the one that FastStream reads too."""
+        """Return the record's headers, ASCII only; FastStream reads `content-type` too."""
         found = {
             "content-type": "application/json",
             "ce_specversion": "1.0",
@@ -91,11 +91,11 @@ class Envelope(NamedTuple):
 
 
 class Unreadable(ValueError):
-    """A record whose headers do not make an envelope; the text says which header and why."""
+    """A record's headers do not form an envelope; the text names the header and the reason."""
 
 
 def read_envelope(headers: Headers) -> Envelope:
-    """The envelope of a record's headers. Raises `Unreadable` where one that we need is missing or malformed."""
+    """Return the envelope of a record's headers. Raises `Unreadable` where a required one is missing or malformed."""
     try:
         seq = headers.get("ce_seq")
         time = datetime.fromisoformat(headers["ce_time"])

@@ -1,4 +1,4 @@
-"""Which service reads which type: `consumers/<service>.yaml`, the consumers' side of the contract."""
+"""The services that read each type, from `consumers/<service>.yaml`: the consumers' side of the contract."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Reads = dict[str, list[str]]
 
 
 def reads(text: str) -> Reads:
-    """Type -> dotted fields, from the two YAML shapes that these files use: `type:` and `  - field`.
+    """Return type -> dotted fields. These files use two YAML shapes only: `type:` and `  - field`.
 
-    Raises `ValueError` naming the line that is neither.
+    Raises `ValueError` naming a line that is neither.
     """
     found: Reads = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -30,7 +30,10 @@ def reads(text: str) -> Reads:
 
 
 def listed() -> dict[str, Reads]:
-    """Service -> what it says it reads, from every committed list. Raises `ValueError` naming the file and line."""
+    """Return service -> types and fields that it reads, from the committed lists.
+
+    Raises `ValueError` naming the file and line.
+    """
     found: dict[str, Reads] = {}
     for path in sorted(FOLDER.glob("*.yaml")):
         try:

@@ -1,4 +1,4 @@
-"""Every event type with its model, and the two directions between an event and a record's value."""
+"""Registry of event types: type -> model, and encoding and decoding of a record's value."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contracts.envelope import Event
 
 
 class UnknownType(LookupError):
-    """A record's type that this build has no model for: a newer or foreign one. Nothing was decoded."""
+    """This build has no model for a record's type, which is newer or foreign. Nothing was decoded."""
 
 
 def _concrete() -> list[type[Event]]:
-    """The leaf classes of contracts.events: a class that others build on only says what they share."""
+    """Return the leaf classes of contracts.events. A class with subclasses holds only their common fields."""
     modules = [import_module(found.name) for found in pkgutil.iter_modules(events.__path__, f"{events.__name__}.")]
     classes = [
         found
@@ -27,34 +27,37 @@ def _concrete() -> list[type[Event]]:
 
 
 def _table(classes: list[type[Event]]) -> dict[str, type[Event]]:
-    """Type -> model in order of type. Raises `ValueError` where a topic is unlisted, a type double or keyless."""
+    """Return type -> model in order of type.
+
+    Raises `ValueError` for an unlisted topic, a duplicate type or a type without a key.
+    """
     table: dict[str, type[Event]] = {}
     for model in sorted(classes, key=lambda found: found.TYPE):
         if model.TOPIC not in topics.BY_NAME:
-            raise ValueError(f"{model.__name__}: topic {model.TOPIC!r} does not stand in contracts.topics")
+            raise ValueError(f"{model.__name__}: topic {model.TOPIC!r} is not listed in contracts.topics")
         if model.TYPE in table:
-            raise ValueError(f"{model.TYPE}: both {table[model.TYPE].__name__} and {model.__name__}")
+            raise ValueError(f"{model.TYPE}: duplicate, defined by {table[model.TYPE].__name__} and {model.__name__}")
         if model.key is Event.key:
-            raise ValueError(f"{model.__name__} does not say its key")
+            raise ValueError(f"{model.__name__} does not define its key")
         table[model.TYPE] = model
     return table
 
 
 MODELS: dict[str, type[Event]] = _table(_concrete())
-"""Every type that may stand in `ce_type`, except on the dead letter topics: those carry a parked record's own
-bytes under its own type, so they need no model."""
+"""Every type that `ce_type` may have. Dead letter topics need no model: they carry the failed record's own bytes under
+its own type."""
 
 
 def model_of(type: str) -> type[Event] | None:
-    """The model of a full type such as `market.orders.order-placed.v1`, or None where there is none."""
+    """Return the model of a full type such as `market.orders.order-placed.v1`, or None."""
     return MODELS.get(type)
 
 
 def decode(type: str, value: bytes) -> Event:
-    """The event in a record's value; fields that the model does not know are ignored.
+    """Return the event in a record's value; fields that the model does not know are ignored.
 
     Raises `UnknownType` where the type has no model and pydantic's `ValidationError` where the value does not
-    fit it; neither gets better by trying again.
+    fit it. Both are permanent: a retry cannot succeed.
     """
     model = MODELS.get(type)
     if model is None:
@@ -63,5 +66,5 @@ def decode(type: str, value: bytes) -> Event:
 
 
 def encode(event: Event) -> bytes:
-    """The record's value: compact UTF-8 JSON of every field, defaults too, in the order of the class."""
+    """Return the record's value: compact UTF-8 JSON of every field, defaults included, in the order of the class."""
     return event.model_dump_json().encode()

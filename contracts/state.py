@@ -1,4 +1,4 @@
-"""The contract state: what kept records and the code that reads them must agree on, topic by topic."""
+"""The contract state: a digest for each topic, on which kept records and the code that reads them must agree."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TopicState(NamedTuple):
 
 
 def contract_state() -> dict[str, TopicState]:
-    """The state of every topic with event types, from the committed files.
+    """Return the state of every topic with event types, from the committed files.
 
     Titles, descriptions and the known values of open enumerations are not in the digest.
     """
@@ -40,7 +40,7 @@ def contract_state() -> dict[str, TopicState]:
 
 
 def differing(made: dict[str, TopicState], now: dict[str, TopicState]) -> list[str]:
-    """The topics of which records made under one state may not be readable under the other, in order of name.
+    """Return the topics with records made under one state that may be unreadable under the other, in order of name.
 
     A topic that is stable since the same commit in both never differs, and a stable topic may be added.
     """

@@ -1,4 +1,4 @@
-"""Who may have written the strings of an event: nobody (ids, codes, times), the product, an operator, or anybody."""
+"""Possible authors of the strings in an event: none (ids, codes, times), the product, an operator, or anybody."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from contracts.values import Author
 
 
 class Text(StrEnum):
-    """What a string may hold. `ANY` is bounded by nothing: a client's own words could stand there."""
+    """Possible content of a string. `ANY` is unbounded: it could hold a client's own words."""
 
     EXACT = "exact"
-    """A UUID or a time: read as such, so it can't hold anything else."""
+    """A UUID or a time: parsed as such, so it can hold nothing else."""
     ID = "id"
     """Letters, digits and marks, without a space."""
     CODE = "code"
-    """One of a list that readers leave open."""
+    """A value of an open enumeration."""
     PRODUCT = "product"
     OPERATOR = "operator"
     ANY = "any"
 
 
 def strings_of(model: type[BaseModel]) -> dict[str, Text]:
-    """Every field of a model that holds strings, nested ones by their path, with what may stand in it."""
+    """Return every field of a model that holds strings, nested ones by their path, with its possible content."""
     found: dict[str, Text] = {}
     for name, field in model.model_fields.items():
         for path, text in _strings(field.annotation, field.metadata):
@@ -74,7 +74,7 @@ def _of_str(metadata: Sequence[Any]) -> Text:
 
 
 def texts(value: Any, known: Mapping[str, Text], path: str = "") -> Iterator[tuple[Text, str]]:
-    """Every string value in an event's JSON with what may stand there; `ANY` in fields that are not `known`."""
+    """Yield every string value in an event's JSON with its possible content; `ANY` in fields that are not `known`."""
     if isinstance(value, str):
         yield known.get(path, Text.ANY), value
     elif isinstance(value, dict):

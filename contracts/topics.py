@@ -1,4 +1,4 @@
-"""Every topic: its owner, who may write and read it, how it is kept. ACLs and the docs come from this table."""
+"""Table of topics: owner, writers, readers, retention. The ACLs and the documentation are generated from it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ ORDERS, INVENTORY, DISPATCH = "orders", "inventory", "dispatch"
 SERVICES = (ORDERS, INVENTORY, DISPATCH)
 OBSERVER = "observer"
 TOPIC_KEYWORD = "x-topic"
-"""In each schema: the topic of the type's records. It tells the topic of a type whose class is gone."""
+"""Keyword in each schema for the topic of the type's records, so that a type without a class still has its topic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic. Readers and writers are services; `keyed_by` is what the Kafka key is, `private` bars the observer."""
+    """A topic. Readers and writers are services; `keyed_by` names the Kafka key; `private` excludes the observer."""
 
     name: str
     writers: tuple[str, ...]
@@ -26,7 +26,7 @@ class Topic:
 
     @property
     def owner(self) -> str:
-        """The service that the topic belongs to."""
+        """The service that owns the topic."""
         return self.name.split(".")[0]
 
 
@@ -65,7 +65,7 @@ BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
 
 
 def acls(prefix: str = "") -> list[Acl]:
-    """The permissions of every service and of the observer, least first: nothing that the table doesn't say."""
+    """Return the permissions of every service and of the observer: exactly those that the table grants."""
     found = [
         Acl(writer, operation, "topic", prefix + topic.name)
         for topic in TOPICS

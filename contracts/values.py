@@ -1,4 +1,4 @@
-"""Small shared values: how ids, money, weight, times and open enumerations look in every contract.
+"""Small shared values: ids, money, weight, times and open enumerations, the same in every contract.
 
 Money is integer fen, weight integer grams, a quantity is an integer in the item's own unit (pieces or grams).
 Times are aware datetimes (RFC 3339 with offset). Deterministic ids are UUIDv5 under one namespace per purpose.
@@ -32,7 +32,7 @@ Pool = Annotated[
 
 
 class Author(StrEnum):
-    """Who may have written a text that stands on a topic which everybody may read: never a buyer, leader or courier."""
+    """Author of a text on a public topic: never a buyer, leader or courier."""
 
     PRODUCT = "product"
     OPERATOR = "operator"
@@ -61,7 +61,7 @@ _JOBS = uuid5(NAMESPACE_URL, "halfday:job")
 
 
 class OpenEnum(StrEnum):
-    """An enumeration that may grow inside a major: what a reader does not know yet becomes `UNKNOWN`.
+    """An enumeration that may grow inside a major: a value that a reader does not know yet becomes `UNKNOWN`.
 
     Every subclass defines `UNKNOWN = "unknown"`. In JSON Schema it is a string, so that an old schema still
     accepts a newer value.
@@ -77,7 +77,7 @@ class OpenEnum(StrEnum):
 
 
 class Channel(OpenEnum):
-    """Where an order was taken."""
+    """Sales channel of an order."""
 
     APP = "app"
     GROUP = "group"
@@ -87,7 +87,7 @@ class Channel(OpenEnum):
 
 
 class Payment(OpenEnum):
-    """How an order is paid: on account, already paid, or still to be paid (the stock is then only held)."""
+    """Payment of an order: on account, already paid, or still to be paid (the stock is then only held)."""
 
     ON_ACCOUNT = "on_account"
     PREPAID = "prepaid"
@@ -96,7 +96,7 @@ class Payment(OpenEnum):
 
 
 class Fulfilment(OpenEnum):
-    """How the goods reach the buyer."""
+    """Way in which the goods reach the buyer."""
 
     DELIVERY = "delivery"
     PICKUP = "pickup"
@@ -104,7 +104,7 @@ class Fulfilment(OpenEnum):
 
 
 class Unit(OpenEnum):
-    """What one of an item's quantity is. A jin (斤) is 500 grams and exists only at the edge."""
+    """Unit of an item's quantity. A jin (斤) is 500 grams and exists only at the HTTP edge."""
 
     PIECE = "piece"
     GRAM = "gram"
@@ -112,11 +112,13 @@ class Unit(OpenEnum):
 
 
 class Reason(OpenEnum):
-    """Why something ended, as a code. What people write beside it stays in the database of the service they told."""
+    """Reason for an end, as a code. Words that a person adds stay in the database of the service that received them."""
 
     @classmethod
     def of(cls, text: str, note: str = "") -> tuple[Self, str]:
-        """The code that a client named and its note. A text that is no code is `other`, and part of the note."""
+        """Return the code that a client named, and the note. A text that is no code becomes `other` and part of the
+        note.
+        """
         known = {str(code) for code in cls} - {"unknown"}
         if text in known:
             return cls(text), note
@@ -124,7 +126,7 @@ class Reason(OpenEnum):
 
 
 class CancelReason(Reason):
-    """Why an order was cancelled; `paid-too-late` is the service's own: money came after the hold had ended."""
+    """Reason for a cancellation; only the service uses `paid-too-late`: money came after the hold had ended."""
 
     CHANGED_MIND = "changed-mind"
     ORDERED_TWICE = "ordered-twice"
@@ -136,7 +138,9 @@ class CancelReason(Reason):
 
 
 class UndeliveredReason(Reason):
-    """Why goods were not handed over; `not-collected` is the service's own: a pickup lay until closing time."""
+    """Reason for goods not handed over; only the service uses `not-collected`: a pickup was not fetched by closing
+    time.
+    """
 
     NOT_HOME = "not-home"
     REFUSED = "refused"
@@ -148,14 +152,14 @@ class UndeliveredReason(Reason):
 
 
 class Proof(OpenEnum):
-    """What shows that goods were handed over: the code that only the receiver has."""
+    """Proof that goods were handed over: the code that only the receiver has."""
 
     CODE = "code"
     UNKNOWN = "unknown"
 
 
 class LateFact(OpenEnum):
-    """What came for a stall's session after it was closed and complete."""
+    """Upload that came for a stall's session after it was closed and complete."""
 
     OPEN = "open"
     SALE = "sale"
@@ -165,22 +169,22 @@ class LateFact(OpenEnum):
 
 
 def pool_of(market_day: str, site: str) -> str:
-    """The stock pool of a site on a market day: the key that its reservations meet under."""
+    """Return the stock pool of a site on a market day: the key that its reservations share."""
     return f"{market_day}@{site}"
 
 
 @lru_cache(maxsize=4096)
 def reservation_of(claimant: UUID, pool: str, attempt: int) -> UUID:
-    """The reservation that an order or campaign makes in a pool at its n-th attempt; the same on every side."""
+    """Return the id of the reservation of an order or campaign in a pool at its n-th attempt; equal on every side."""
     return uuid5(_RESERVATIONS, f"{claimant}/{pool}/{attempt}")
 
 
 @lru_cache(maxsize=4096)
 def job_of(order: UUID, reservation: UUID) -> UUID:
-    """The delivery job of an order's reservation; the same on every side, before dispatch has heard of it."""
+    """Return the id of the delivery job of an order's reservation; equal on every side, before dispatch knows it."""
     return uuid5(_JOBS, f"{order}/{reservation}")
 
 
 def iso(moment: datetime) -> str:
-    """RFC 3339 text of an aware datetime."""
+    """Return the RFC 3339 text of an aware datetime."""
     return moment.isoformat().replace("+00:00", "Z")

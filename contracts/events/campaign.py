@@ -1,7 +1,7 @@
-"""What orders publishes about group-buys: pledges in the order that counts, the cut, the verdict, what goes back.
+"""Events of group-buys, published by orders: pledges in their effective order, the cut, the verdict, refunds.
 
 The standing joins of a campaign are its `join-accepted` records less those with a `join-refunded` before
-`campaign-cut`, in the order of `n`: with the granted quantities they are all that the verdict is made of.
+`campaign-cut`, in the order of `n`. The verdict follows from them and the granted quantities alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contracts.values import Fen, Fulfilment, Instant, OpenEnum, Payment, Pool, 
 
 
 class Measure(OpenEnum):
-    """What a threshold counts: people who joined, pieces, grams, or fen pledged."""
+    """Unit of a threshold: people who joined, pieces, grams, or fen pledged."""
 
     PEOPLE = "people"
     QUANTITY = "quantity"
@@ -26,7 +26,7 @@ class Measure(OpenEnum):
 
 
 class Rule(OpenEnum):
-    """Who bears it when less is granted than was pledged."""
+    """Rule that splits the goods when less is granted than was pledged."""
 
     FIRST_COME = "first-come"
     AT_LEAST_ONE_EACH = "at-least-one-each"
@@ -41,7 +41,7 @@ class Threshold(BaseModel):
 
 
 class CampaignGood(BaseModel):
-    """An item that may be pledged, and how much of it at most; `unit_g` is what a piece (or 1 000 grams) weighs."""
+    """An item that may be pledged, with its cap; `unit_g` is the weight of a piece (or of 1 000 grams)."""
 
     item: Slug
     unit: Unit
@@ -50,7 +50,7 @@ class CampaignGood(BaseModel):
 
 
 class CampaignEvent(Event, topic="orders.campaign.v1"):
-    """A step in the life of a group-buy; key and subject are the campaign."""
+    """A state change of a group-buy; key and subject are the campaign."""
 
     campaign: UUID
 
@@ -60,7 +60,7 @@ class CampaignEvent(Event, topic="orders.campaign.v1"):
 
 
 class CampaignOpened(CampaignEvent):
-    """Takes joins until `closes_at`, that instant excluded."""
+    """Campaign opened: it takes joins until `closes_at`, that instant excluded."""
 
     market_day: Slug
     community: Slug
@@ -85,7 +85,7 @@ class JoinAccepted(CampaignEvent):
 
 
 class CampaignCut(CampaignEvent):
-    """No more joins. `lines` is what the standing joins pledge of each item, asked for as this reservation."""
+    """Closed to joins. `lines` sums the pledges of the standing joins by item; `reservation` requests them."""
 
     joins: int
     reservation: UUID
@@ -93,7 +93,7 @@ class CampaignCut(CampaignEvent):
 
 
 class CampaignVerdict(CampaignEvent):
-    """What became of a campaign; said once. `reached` is in the unit of its threshold."""
+    """Result of a campaign, published once. `reached` is in the unit of its threshold."""
 
     reached: int
     joins: int
@@ -101,19 +101,19 @@ class CampaignVerdict(CampaignEvent):
 
 
 class CampaignFormed(CampaignVerdict):
-    """Every join that got something of `granted` becomes an order, the others go back."""
+    """Campaign formed: each join with a share of `granted` becomes an order, the others are refunded."""
 
 
 class CampaignFailed(CampaignVerdict):
-    """Every join goes back."""
+    """Campaign failed: every join is refunded."""
 
     reason: Words
 
 
 class JoinRefunded(CampaignEvent):
-    """What a join was not given ends here, once: withdrawn before the cut, not formed, or short.
+    """Ends the part of a join that was not granted, once: withdrawn before the cut, not formed, or short.
 
-    `amount_fen` is the money that goes back, 0 where nothing had been paid.
+    `amount_fen` is the money to be refunded, 0 where nothing had been paid.
     """
 
     join: UUID

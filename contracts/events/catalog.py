@@ -1,4 +1,4 @@
-"""The catalogue that orders publishes: goods, prices, places, market days. Each record is an entity's whole state."""
+"""Events of the catalogue, published by orders: goods, prices, places, market days. Each has an entity's full state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contracts.values import Channel, Fen, Instant, Latitude, LocalTime, Longitu
 
 
 class CatalogEvent(Event, topic="orders.catalog.v1"):
-    """The whole of one catalogue entity as it stands; compacted, so the last record of a key is its state."""
+    """Full state of one catalogue entity. The topic is compacted: the last record of a key is the current state."""
 
     id: Slug
 
@@ -76,7 +76,7 @@ class PairingPut(CatalogEvent):
 
 
 class WaveTerms(BaseModel):
-    """A wave that a market day brings: where it starts, its slot, when it is cut, how many jobs it takes."""
+    """A wave of a market day: its station, its slot, its cutoff and its capacity in jobs."""
 
     id: Slug
     station: Slug
@@ -138,7 +138,7 @@ class TerminalPut(CatalogEvent):
 
 
 class CourierPut(CatalogEvent):
-    """A courier of a station and what the vehicle carries."""
+    """A courier of a station, with the vehicle's capacity."""
 
     station: Slug
     capacity_g: int = Field(ge=0)

@@ -1,4 +1,4 @@
-"""What dispatch is told and what it publishes: delivery jobs and waves."""
+"""Commands to dispatch and events that it publishes: delivery jobs and waves."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Quote(BaseModel):
 
 
 class ScheduleDelivery(DispatchCommand):
-    """Deliver these goods; the recipient comes by the private topic."""
+    """Deliver these goods. The recipient is on the private topic."""
 
     market_day: Slug
     community: Slug
@@ -44,11 +44,11 @@ class ScheduleDelivery(DispatchCommand):
 
 
 class CancelDelivery(DispatchCommand):
-    """Do not deliver. Unknown: remembered, so that a late schedule is cancelled at once."""
+    """Do not deliver. For an unknown order it is remembered, so that a late schedule is cancelled at once."""
 
 
 class JobEvent(Event, topic="dispatch.job.v1"):
-    """A step of a delivery job; key is the order, subject the job."""
+    """A state change of a delivery job; key is the order, subject the job."""
 
     job: UUID
     order: UUID
@@ -66,7 +66,7 @@ class JobEvent(Event, topic="dispatch.job.v1"):
 
 
 class JobPlanned(JobEvent):
-    """Has a place in a wave; `as_promised` is false where the slot is later than the quote."""
+    """Placed in a wave; `as_promised` is false where the slot is later than the quote."""
 
     wave: Slug
     slot_from: Instant
@@ -75,13 +75,13 @@ class JobPlanned(JobEvent):
 
 
 class JobRefused(JobEvent):
-    """Cannot be delivered: why."""
+    """Refused: the order cannot be delivered, for this reason."""
 
     reason: Words
 
 
 class JobAssigned(JobEvent):
-    """A courier has it; `epoch` fences what an earlier courier still reports."""
+    """Assigned to a courier; `epoch` fences reports of an earlier one."""
 
     wave: Slug
     courier: Slug
@@ -91,14 +91,14 @@ class JobAssigned(JobEvent):
 
 
 class JobLoaded(JobEvent):
-    """Custody taken at the station: fixed to this vehicle."""
+    """Loaded at the station: the courier has custody, and the job is fixed to this vehicle."""
 
     courier: Slug
     epoch: int
 
 
 class JobDelivered(JobEvent):
-    """Handed over; the proof is bound to this job."""
+    """Delivered; the proof is bound to this job."""
 
     courier: Slug
     epoch: int
@@ -108,7 +108,7 @@ class JobDelivered(JobEvent):
 
 
 class AttemptFailed(JobEvent):
-    """A try that did not succeed; the job goes on."""
+    """Failed attempt at delivery; the job continues."""
 
     courier: Slug
     epoch: int
@@ -117,7 +117,7 @@ class AttemptFailed(JobEvent):
 
 
 class JobReturned(JobEvent):
-    """The goods are back at the station."""
+    """Returned: the goods are back at the station."""
 
     courier: Slug
     epoch: int
@@ -125,17 +125,17 @@ class JobReturned(JobEvent):
 
 
 class JobCancelled(JobEvent):
-    """Will not be delivered; also the answer for an order never heard of."""
+    """Cancelled: it will not be delivered. Also the answer about an unknown order."""
 
 
 class CancelRefused(JobEvent):
-    """Too late: the routes are handed out."""
+    """Cancel refused: too late, the routes are released."""
 
     reason: Words
 
 
 class WaveEvent(Event, topic="dispatch.wave.v1"):
-    """A step of a wave."""
+    """A state change of a wave."""
 
     wave: Slug
 
@@ -145,7 +145,7 @@ class WaveEvent(Event, topic="dispatch.wave.v1"):
 
 
 class WaveOpened(WaveEvent):
-    """Takes jobs until its cutoff."""
+    """Wave opened: it takes jobs until its cutoff."""
 
     market_day: Slug
     station: Slug
@@ -156,14 +156,15 @@ class WaveOpened(WaveEvent):
 
 
 class WaveCut(WaveEvent):
-    """Promised to nobody any more; its plan may still take late jobs until it is released."""
+    """Wave closed to promises. Its plan may still take late jobs until it is released."""
 
     jobs: int
 
 
 class WavePlanned(WaveEvent):
-    """Has routes: how many, how far, how many stops in time; `planner` says which one made them. Told again with a
-    higher version whenever its plan changes before the release; `unserved` counts what all its plans left out."""
+    """Wave planned: number of routes, distance, stops in time; `planner` names the planner that made them. Published
+    again with a higher version whenever its plan changes before the release; `unserved` counts the jobs that all its
+    plans left out."""
 
     version: int
     planner: Words
@@ -175,14 +176,14 @@ class WavePlanned(WaveEvent):
 
 
 class WaveReleased(WaveEvent):
-    """The routes are handed out: cancels are refused from here on."""
+    """Routes released to the couriers: cancels are refused from here on."""
 
     version: int
     couriers: int
 
 
 class WaveDone(WaveEvent):
-    """Every job of it has ended."""
+    """Wave done: all its jobs have ended."""
 
     delivered: int
     returned: int

@@ -1,4 +1,4 @@
-"""What inventory is told and what it publishes: reservations, allotments, movements, lots."""
+"""Commands to inventory and events that it publishes: reservations, allotments, movements, lots."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ReserveStock(InventoryCommand):
 
 
 class ReleaseStock(InventoryCommand):
-    """Give up what is left of a reservation. Unknown: remembered, so that a late reserve is refused."""
+    """Release the rest of a reservation. For an unknown one it is remembered, so that a late reserve is refused."""
 
 
 class CommitStock(InventoryCommand):
@@ -67,7 +67,7 @@ class ReservationEvent(Event, topic="inventory.stock.v1"):
 
 
 class StockReserved(ReservationEvent):
-    """Granted: firm, or held until `expires_at`."""
+    """Reservation granted: firm, or held until `expires_at`."""
 
     firm: bool
     expires_at: Instant | None = None
@@ -75,7 +75,7 @@ class StockReserved(ReservationEvent):
 
 
 class ShortLine(BaseModel):
-    """A line that could not be granted, and what there was."""
+    """A line that could not be granted, with the available quantity."""
 
     line: int
     item: Slug
@@ -84,37 +84,37 @@ class ShortLine(BaseModel):
 
 
 class StockRefused(ReservationEvent):
-    """Nothing was taken; each short line says what was left."""
+    """Reservation refused: no stock was taken; each short line has the available quantity."""
 
     reason: Words
     short: list[ShortLine] = []
 
 
 class StockCommitted(ReservationEvent):
-    """The hold is now firm."""
+    """Hold committed: it is firm now."""
 
 
 class CommitRefused(ReservationEvent):
-    """The hold had ended before the commit came."""
+    """Commit refused: the hold had ended before."""
 
     reason: Words
 
 
 class ReservationReleased(ReservationEvent):
-    """The reservation claims nothing any more; `quantity` 0 when there was nothing to undo."""
+    """Reservation released: it claims no stock any more; `quantity` is 0 when there was nothing to undo."""
 
     quantity: Quantity
     lines: list[GoodsLine] = []
 
 
 class ReservationExpired(ReservationEvent):
-    """The hold ran out; its goods are available again."""
+    """Hold expired: its goods are available again."""
 
     lines: list[GoodsLine] = []
 
 
 class AllotmentEvent(Event, topic="inventory.stock.v1"):
-    """A change of what is lent to a stall terminal of one item.
+    """A change of an allotment: stock of one item lent to a stall terminal.
 
     The totals are cumulative and `version` grows by one each change, so the last one seen wins.
     """
@@ -138,19 +138,19 @@ class AllotmentEvent(Event, topic="inventory.stock.v1"):
 
 
 class AllotmentGranted(AllotmentEvent):
-    """More is lent: the terminal may sell it offline."""
+    """Allotment granted: `quantity` more that the terminal may sell offline."""
 
 
 class AllotmentReturned(AllotmentEvent):
-    """A counted quantity came back."""
+    """Allotment returned: a counted quantity came back."""
 
 
 class AllotmentLapsed(AllotmentEvent):
-    """The lease ended unreturned: `quantity` is now unconfirmed."""
+    """Allotment lapsed: the lease ended unreturned, and `quantity` is now unconfirmed."""
 
 
 class Place(OpenEnum):
-    """Where goods move from and to."""
+    """Place that goods move from or to."""
 
     INTAKE = "intake"
     ON_HAND = "on_hand"
@@ -164,7 +164,7 @@ class Place(OpenEnum):
 
 
 class Reason(OpenEnum):
-    """Why goods were thrown away, found, lost or not let in. Codes only: words stay in inventory's database."""
+    """Reason for waste, goods found or lost, and rejections. Codes only: words stay in inventory's database."""
 
     EXPIRED = "expired"
     SPOILED = "spoiled"
@@ -181,7 +181,7 @@ class Reason(OpenEnum):
 
 
 class PoolEvent(Event, topic="inventory.stock.v1"):
-    """Something about one item of a pool; subject is pool/item."""
+    """An event about one item of a pool; subject is pool/item."""
 
     pool: Pool
     item: Slug
@@ -196,7 +196,7 @@ class PoolEvent(Event, topic="inventory.stock.v1"):
 
 
 class StockMoved(PoolEvent):
-    """One physical movement of one lot. `inferred`: the lot was concluded first-expired-first-out, not read."""
+    """One physical movement of one lot. `inferred`: the lot was chosen first-expired-first-out, not read."""
 
     movement: UUID
     lot: UUID | None = Field(description="null: the item's unattributed lot")
@@ -210,13 +210,13 @@ class StockMoved(PoolEvent):
 
 
 class SoldOut(PoolEvent):
-    """Nothing more is to be promised of this item, on any channel; `reopened` takes it back."""
+    """Item closed: no channel may promise more of it; `reopened` ends that."""
 
     reopened: bool = False
 
 
 class StockRecounted(PoolEvent):
-    """A count while selling: what was expected and found at count time."""
+    """Count during sales: expected and counted quantity at count time."""
 
     expected: Quantity
     counted: Quantity
@@ -225,7 +225,7 @@ class StockRecounted(PoolEvent):
 
 
 class ClaimsExceeded(PoolEvent):
-    """A fact left more claimed than there is: the newest reservations that would cover it. Nothing is released."""
+    """Claims exceed the stock after a fact. Names the newest reservations that would cover it; none is released."""
 
     shortfall: Quantity
     reservations: list[UUID]
@@ -233,7 +233,7 @@ class ClaimsExceeded(PoolEvent):
 
 
 class LotEvent(Event, topic="inventory.lot.v1"):
-    """A step in the life of one household's lot."""
+    """A state change of one household's lot."""
 
     lot: UUID
 
@@ -243,7 +243,7 @@ class LotEvent(Event, topic="inventory.lot.v1"):
 
 
 class LotReceived(LotEvent):
-    """Weighed in at a collection point; not sellable yet."""
+    """Lot received: weighed in at a collection point; not sellable yet."""
 
     pool: Pool
     item: Slug
@@ -254,7 +254,7 @@ class LotReceived(LotEvent):
 
 
 class LotReleased(LotEvent):
-    """Passed inspection: `quantity` is now in the pool."""
+    """Lot released: `quantity` passed inspection and is in the pool."""
 
     pool: Pool
     item: Slug
@@ -262,7 +262,7 @@ class LotReleased(LotEvent):
 
 
 class LotRejected(LotEvent):
-    """Did not pass; `quantity` never reached the pool."""
+    """Lot rejected: `quantity` did not pass inspection and never reached the pool."""
 
     pool: Pool
     item: Slug

@@ -1,4 +1,4 @@
-"""What orders publishes: recipients (private), orders, stall sales."""
+"""Events that orders publishes: recipients (private), orders, stall sales."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from contracts.values import (
 
 
 class RecipientPut(Event, topic="orders.recipient.v1"):
-    """Who receives an order and where: the only record that carries a person. A tombstone erases it."""
+    """Recipient of an order and the address: the only record that carries a person. A tombstone erases it."""
 
     order: UUID
     name: str
@@ -35,7 +35,7 @@ class RecipientPut(Event, topic="orders.recipient.v1"):
     address: str = ""
     lat: float | None = None
     lon: float | None = None
-    code: str = Field(description="what the receiver tells the courier as proof of delivery")
+    code: str = Field(description="code that the receiver gives the courier as proof of delivery")
 
     @property
     def key(self) -> str:
@@ -55,7 +55,7 @@ class OrderLine(BaseModel):
 
 
 class OrderEvent(Event, topic="orders.order.v1"):
-    """A step in the life of an order; key and subject are the order."""
+    """A state change of an order; key and subject are the order."""
 
     order: UUID
 
@@ -65,7 +65,7 @@ class OrderEvent(Event, topic="orders.order.v1"):
 
 
 class OrderPlaced(OrderEvent):
-    """Accepted and durable; stock has been asked for."""
+    """Order accepted and durable; its stock is requested."""
 
     channel: Channel
     market_day: Slug
@@ -83,20 +83,20 @@ class OrderPlaced(OrderEvent):
 
 
 class OrderHeld(OrderEvent):
-    """Stock is held until `expires_at`; the money is awaited."""
+    """Stock held until `expires_at`, while payment is awaited."""
 
     reservation: UUID
     expires_at: Instant
 
 
 class OrderReserved(OrderEvent):
-    """Stock is firm."""
+    """Stock reserved: the claim is firm."""
 
     reservation: UUID
 
 
 class OrderScheduled(OrderEvent):
-    """Dispatch promised a slot; `as_promised` is false where it is later than the quote."""
+    """Delivery slot promised by dispatch; `as_promised` is false where it is later than the quote."""
 
     job: UUID
     wave: Slug
@@ -106,19 +106,19 @@ class OrderScheduled(OrderEvent):
 
 
 class OrderReady(OrderEvent):
-    """Waiting at the pickup point; the buyer has the code."""
+    """Ready at the pickup point; the buyer has the code."""
 
     point: Slug | None = None
 
 
 class OrderLoaded(OrderEvent):
-    """On the courier's vehicle: from here on a cancel is refused."""
+    """Loaded on the courier's vehicle: from here on a cancel is refused."""
 
     job: UUID
 
 
 class OrderDelivered(OrderEvent):
-    """Handed over by a courier with proof. Terminal."""
+    """Delivered by a courier with proof. Terminal."""
 
     job: UUID
 
@@ -132,7 +132,7 @@ class GoodsLine(BaseModel):
 
 
 class OrderCollected(OrderEvent):
-    """Picked up with the code: the goods of this reservation left the pool's stock. Terminal."""
+    """Collected with the code: the goods of this reservation left the pool's stock. Terminal."""
 
     pool: Pool
     reservation: UUID
@@ -140,7 +140,7 @@ class OrderCollected(OrderEvent):
 
 
 class OrderReturned(OrderEvent):
-    """Not handed over. Terminal. For a pickup the claim on the goods ends; a delivery's goods come by job-returned."""
+    """Order not handed over. Terminal. A pickup's claim ends; `job-returned` returns a delivery's goods."""
 
     pool: Pool
     reservation: UUID
@@ -150,44 +150,44 @@ class OrderReturned(OrderEvent):
 
 
 class OrderRejected(OrderEvent):
-    """No stock. Terminal."""
+    """Rejected: no stock. Terminal."""
 
     reason: Words
 
 
 class OrderExpired(OrderEvent):
-    """Not paid in time. Terminal, unless money comes late."""
+    """Expired: not paid in time. Terminal, unless money comes late."""
 
     reason: Words = ""
 
 
 class OrderReopened(OrderEvent):
-    """Money came after the hold had ended: tried again once, as this attempt."""
+    """Reopened: money came after the hold had ended; stock is requested once more, as this attempt."""
 
     attempt: int
 
 
 class OrderCancelled(OrderEvent):
-    """Ended at the buyer's or operator's wish. Terminal. Words that came with it stay in the orders database."""
+    """Cancelled by the buyer or an operator. Terminal. Words that came with it stay in the orders database."""
 
     reason: CancelReason = CancelReason.OTHER
 
 
 class OrderFailed(OrderEvent):
-    """Could not be kept: why. Terminal."""
+    """Failed after a promise, for this reason. Terminal."""
 
     reason: Words
 
 
 class OrderRefunded(OrderEvent):
-    """What was paid is given back, once per payment."""
+    """Payment refunded, once per payment."""
 
     amount_fen: Fen
     payment: Token = Field(description="the payment that is refunded; one refund each")
 
 
 class StallEvent(Event, topic="orders.stall.v1"):
-    """What a stall terminal uploaded; key and subject are the terminal. Device time is stored, never trusted."""
+    """An upload of a stall terminal; key and subject are the terminal. Device time is stored, never trusted."""
 
     terminal: Slug
     pool: Pool
@@ -205,13 +205,13 @@ class StallEvent(Event, topic="orders.stall.v1"):
 
 
 class SessionOpened(StallEvent):
-    """A cash session began with a float."""
+    """Cash session opened with a float."""
 
     float_fen: Fen = 0
 
 
 class SaleLine(BaseModel):
-    """What was handed over at a stall."""
+    """Goods handed over at a stall."""
 
     item: Slug
     quantity: Quantity
@@ -219,7 +219,7 @@ class SaleLine(BaseModel):
 
 
 class SaleRecorded(StallEvent):
-    """Goods left the table: a fact, never refused."""
+    """Sale at a stall: goods left the table. A fact, never refused."""
 
     sale: UUID
     lines: list[SaleLine]
@@ -227,21 +227,21 @@ class SaleRecorded(StallEvent):
 
 
 class SaleVoided(StallEvent):
-    """A sale of this terminal was undone and its goods are on the table again."""
+    """Sale of this terminal undone: its goods are on the table again."""
 
     sale: UUID
     lines: list[SaleLine]
 
 
 class SaleConflicted(StallEvent):
-    """Another content came under a number that was taken: kept, shown, without effect."""
+    """Conflicting upload: other content came under a number already used. It is kept and listed, without effect."""
 
     kept_hash: Digest
     other_hash: Digest
 
 
 class SessionClosed(StallEvent):
-    """The session's manifest: it is complete when every number up to `last_seq` has arrived."""
+    """Session closed by its manifest; complete when every number up to `last_seq` has arrived."""
 
     last_seq: int
     cash_fen: Fen = 0
@@ -250,7 +250,7 @@ class SessionClosed(StallEvent):
 
 
 class SessionAdjusted(StallEvent):
-    """A fact came for a session that was closed and complete; the closed figures stay as they were.
+    """Late fact of a session that was closed and complete; the closed figures do not change.
 
     A sale or void is also published by its own event, which says what happened to the goods.
     """

@@ -1,1 +1,1 @@
-"""What keeps the contracts honest: schemas, examples, history, documents. Nothing here runs in a service."""
+"""Tools that write and check the contracts: schemas, examples, history, documents. No service imports them."""

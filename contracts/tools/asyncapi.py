@@ -14,14 +14,14 @@ from contracts.tools.schemas import ROOT, stem
 from contracts.topics import RETENTION_MS, TOPICS, Topic
 
 FILE = ROOT / "asyncapi.yaml"
-_PARKED = "parked"
+_DEAD_LETTER = "dead-letter"
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _HEADERS = {
     "ce_specversion": "always 1.0",
     "ce_id": "UUID of the record; a repeat carries the same",
     "ce_type": "the full type",
     "ce_source": "the service that wrote it",
-    "ce_subject": "what it is about, also the scope that is parked where it can't be handled",
+    "ce_subject": "what it is about; a record that cannot be processed blocks later ones of its subject",
     "ce_time": "RFC 3339",
     "ce_dataschema": "the committed schema of the value",
     "ce_partitionkey": "the Kafka key",
@@ -34,11 +34,11 @@ _HEADERS = {
 
 
 def document() -> dict[str, Any]:
-    """The whole document; payloads refer to the committed schemas by path."""
+    """Return the document; payloads refer to the committed schemas by path."""
     messages: dict[str, Any] = {stem(model.TYPE): _message(model) for model in MODELS.values()}
-    messages[_PARKED] = {
-        "name": _PARKED,
-        "summary": "A record that could not be handled: its own bytes, its own headers, and why and from where.",
+    messages[_DEAD_LETTER] = {
+        "name": _DEAD_LETTER,
+        "summary": "A record that could not be processed: its own bytes and headers, with the reason and the origin.",
         "contentType": "application/octet-stream",
     }
     return {
@@ -59,14 +59,16 @@ def document() -> dict[str, Any]:
 
 
 def text() -> str:
-    """The document as YAML, the same bytes for the same contracts."""
+    """Return the document as YAML, the same bytes for the same contracts."""
     return "# Made by `halfday contracts docs` from contracts/registry.py and contracts/topics.py.\n" + _yaml(
         document()
     )
 
 
 def _channel(topic: Topic) -> dict[str, Any]:
-    names = [stem(model.TYPE) for model in types_of(topic)] or ([_PARKED] if topic.name.endswith(".dlq.v1") else [])
+    names = [stem(model.TYPE) for model in types_of(topic)]
+    if topic.name.endswith(".dlq.v1"):
+        names = [_DEAD_LETTER]
     kept = {"cleanup.policy": ["compact"]} if topic.compacted else {"retention.ms": RETENTION_MS}
     return {
         "address": topic.name,
@@ -105,7 +107,7 @@ def _headers() -> dict[str, Any]:
 
 
 def _yaml(node: Any, indent: str = "") -> str:
-    # Block style for what is filled; scalars and empty collections as JSON, which is YAML too.
+    # Block style for filled collections; scalars and empty collections as JSON, which is YAML too.
     lines = []
     pairs = node.items() if isinstance(node, dict) else (("-", value) for value in node)
     for key, value in pairs:

@@ -1,4 +1,4 @@
-"""The AsyncAPI document as one plain page: channels, who writes and reads them, messages with fields and an example."""
+"""The AsyncAPI document as one HTML page: channels, writers and readers, messages with fields and an example."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HEAD = """<!doctype html>
 
 
 def text() -> str:
-    """The page, made by nothing but the document and the schemas: the same bytes for the same contracts."""
+    """Return the page, made from the document and the schemas alone: the same bytes for the same contracts."""
     api = document()
     head = _HEAD.format(**{name: escape(value) for name, value in api["info"].items()})
     envelope = api["components"]["messageTraits"]["envelope"]["headers"]
@@ -70,7 +70,7 @@ def _table(rows: Iterator[tuple[str, str, str]]) -> str:
 
 
 def _fields(schema: Schema, root: Schema | None = None, path: str = "") -> Iterator[tuple[str, str, str]]:
-    """Every field with its path (`lines[].item`), its kind, and what is said of it; optional ones with a `?`."""
+    """Yield every field with its path (`lines[].item`), its kind and its description; optional ones with a `?`."""
     root = root or schema
     for name, field in schema.get("properties", {}).items():
         needed = "" if name in schema.get("required", ()) else "?"
@@ -83,7 +83,7 @@ def _fields(schema: Schema, root: Schema | None = None, path: str = "") -> Itera
 
 
 def _open(field: Schema, root: Schema) -> tuple[Schema, str, str]:
-    """What stands behind references, lists and `null`: the inner schema, its kind in words, `[]` for a list."""
+    """Resolve references, lists and `null`: return the inner schema, its kind in words, and `[]` for a list."""
     if "$ref" in field:
         return _open(root["$defs"][field["$ref"].rpartition("/")[2]], root)
     if "anyOf" in field:

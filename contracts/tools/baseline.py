@@ -1,4 +1,4 @@
-"""`baseline.json`: the commit from which each topic's contract counts for ever. A topic without an entry is not stable.
+"""`baseline.json`: the commit from which each topic is stable. A topic without an entry is not stable.
 
 It is a committed file and not a tag, because a checkout may have no tags.
 """
@@ -19,7 +19,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def entries() -> dict[str, str]:
-    """Topic -> the full id of its commit. Raises `ValueError` that names the entry that is wrong."""
+    """Return topic -> the full id of its commit. Raises `ValueError` naming a wrong entry."""
     try:
         found: Any = json.loads(FILE.read_text("utf-8"))
     except (OSError, ValueError) as wrong:
@@ -36,16 +36,16 @@ def entries() -> dict[str, str]:
 
 
 def unstable() -> list[str]:
-    """The topics with event types and without an entry, in order of name. Raises `ValueError` as `entries` does."""
+    """Return the topics with event types and without an entry, in order of name. Raises `ValueError` as `entries`."""
     stable = entries()
     return sorted({model.TOPIC for model in MODELS.values()} - stable.keys())
 
 
 def counted(stable: dict[str, str]) -> tuple[list[Version], list[Version], list[str]]:
-    """The schemas and examples of stable topics in git's history from their commits on, each distinct content once.
+    """Return the schemas and examples of stable topics in git's history from their commits on, each content once.
 
-    The last list are notes on topics whose history is not there to look at. Raises `ValueError` for an entry whose
-    commit is not in the history of HEAD.
+    The last list has notes on topics without an available history. Raises `ValueError` for an entry with a commit that
+    is not in the history of HEAD.
     """
     schemas: list[Version] = []
     examples: list[Version] = []

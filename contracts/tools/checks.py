@@ -1,4 +1,4 @@
-"""The checks of `halfday contracts check`: each compares the code with what is committed and names what differs."""
+"""The checks of `halfday contracts check`: each compares the code with the committed files and names differences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from contracts.topics import BY_NAME
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: which check says so, about which file or type, and what to do or whom it hurts."""
+    """A finding: the check, the file or type, and the message with the remedy or the effect."""
 
     check: str
     where: str
@@ -35,7 +35,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The versions that count, the working tree first; `notes` say what could not be looked at."""
+    """The versions to compare with, the working tree first; `notes` name those that were not available."""
 
     schemas: list[Version]
     examples: list[Version]
@@ -43,9 +43,9 @@ class Published:
 
 
 def published() -> Published:
-    """Reads the working tree and, for stable topics, git's history from their baseline on; each content once.
+    """Read the working tree and, for stable topics, git's history from their baseline on; each content once.
 
-    Raises `ValueError` where `baseline.json` is wrong.
+    Raises `ValueError` when `baseline.json` is invalid.
     """
     schemas, examples, notes = counted(entries())
     return Published(_distinct(present(SCHEMAS) + schemas), _distinct(present(EXAMPLES) + examples), notes)
@@ -56,7 +56,7 @@ def _distinct(versions: list[Version]) -> list[Version]:
 
 
 def drift(versions: Iterable[Version]) -> Iterator[Finding]:
-    """The committed schemas and documents are those of the code."""
+    """Compare the committed schemas and documents with those of the code."""
     now = {version.name.removesuffix(".json"): version.text for version in versions if version.origin == WORKING}
     for type, model in MODELS.items():
         text = now.pop(stem(type), None)
@@ -72,11 +72,11 @@ def drift(versions: Iterable[Version]) -> Iterator[Finding]:
     }
     for path, text in written.items():
         if not path.exists() or path.read_text("utf-8") != text:
-            yield Finding("drift", path.name, "is behind the code: run `halfday contracts docs`")
+            yield Finding("drift", path.name, "is out of date: run `halfday contracts docs`")
 
 
 def compatible(versions: Iterable[Version]) -> Iterator[Finding]:
-    """Today's models against every schema of their type that counts."""
+    """Compare today's models with every published schema of their type."""
     seen: set[tuple[str, str]] = set()
     for version in versions:
         type = type_of(version.name.removesuffix(".json"))
@@ -92,7 +92,7 @@ def compatible(versions: Iterable[Version]) -> Iterator[Finding]:
 
 
 def golden(versions: Iterable[Version]) -> Iterator[Finding]:
-    """Every example that counts loads and loses nothing; every type has one; records carry an envelope."""
+    """Check that every published example loads without loss, every type has one, and records carry an envelope."""
     shown: set[str] = set()
     for version in versions:
         folder = version.name.split("/")[0]
@@ -123,7 +123,7 @@ def golden(versions: Iterable[Version]) -> Iterator[Finding]:
 
 
 def lost(was: Any, now: Any, at: str = "") -> Iterator[str]:
-    """Where a value that went in does not come out: a JSON pointer and both values."""
+    """Yield each value that is not the same after decoding and encoding: a JSON pointer and both values."""
     if isinstance(was, dict) and isinstance(now, dict):
         for key, value in was.items():
             yield from lost(value, now.get(key), f"{at}/{key}")
@@ -131,12 +131,12 @@ def lost(was: Any, now: Any, at: str = "") -> Iterator[str]:
         for index, (value, other) in enumerate(zip(was, now, strict=True)):
             yield from lost(value, other, f"{at}/{index}")
     elif was != now:
-        yield f"{at} went in as {was!r} and came out as {now!r}"
+        yield f"{at} was {was!r} and is {now!r} after decoding and encoding"
 
 
 def sampled(versions: Iterable[Version]) -> Iterator[Finding]:
-    """What today's producers write fits every schema that counts. Needs jsonschema, a package of the tests."""
-    # here, because a runtime installation has no jsonschema
+    """Check that records of today's producers fit every published schema. Needs jsonschema, a test dependency."""
+    # imported here, because a runtime installation has no jsonschema
     from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]
 
     written = {
@@ -153,7 +153,9 @@ def sampled(versions: Iterable[Version]) -> Iterator[Finding]:
 
 
 def consumed(versions: Iterable[Version], listed: dict[str, readers.Reads] | None = None) -> Iterator[Finding]:
-    """What each service says it reads exists, comes on a topic it may read, and is as sure as it ever was."""
+    """Check that the fields of each consumer list exist, are on a topic that the service may read, and have not become
+    optional.
+    """
     olds: dict[str, list[Schema]] = {}
     for version in versions:
         olds.setdefault(type_of(version.name.removesuffix(".json")), []).append(version.data())
@@ -180,7 +182,7 @@ def _field(dotted: str, new: Schema, olds: list[Schema]) -> Iterator[str]:
 
 
 def everything() -> tuple[list[Finding], list[str]]:
-    """All checks at once: the findings, and notes on what could not be checked here."""
+    """Run all checks; return the findings, and notes on anything that could not be checked here."""
     try:
         base = published()
     except ValueError as wrong:
@@ -197,7 +199,7 @@ def everything() -> tuple[list[Finding], list[str]]:
         try:
             found += check(versions)
         except ImportError:
-            notes.append("samples of today were not tried against the schemas: `halfday test` installs jsonschema")
+            notes.append("samples were not validated against the schemas: jsonschema is missing; run `halfday test`")
         except ValueError as wrong:
             found.append(Finding(check.__name__, "contracts", str(wrong)))
     return list(dict.fromkeys(found)), notes

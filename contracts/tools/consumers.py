@@ -1,4 +1,4 @@
-"""What a field of a consumer's list is in a schema, and whether a reader may count on it."""
+"""Looks up a field of a consumer's list in a schema, and whether a reader may rely on it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contracts.compat import Schema, plain
 
 
 def field(schema: Schema, dotted: str) -> tuple[Schema, bool] | None:
-    """The field's schema and whether a reader may count on it being there; None where there is no such field.
+    """Return the field's schema and whether it is always present; None where there is no such field.
 
     A dot steps into an object, also into the items of a list and through "or null".
     """

@@ -1,4 +1,4 @@
-"""The table of topics and types in contracts/README.md, made from the code so that it can't lag behind it."""
+"""The table of topics and types in contracts/README.md, generated from the code."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _SUBJECTS = {  # on every other topic the subject is the key
 
 
 def subject_of(topic: Topic) -> str:
-    """What the records of a topic are about, in words."""
+    """Return the subject of a topic's records, in words."""
     return _SUBJECTS.get(topic.name, topic.keyed_by)
 
 
 def types_of(topic: Topic) -> list[type[Event]]:
-    """The models whose records stand on a topic, in order of type; none on a dead letter topic."""
+    """Return the models of a topic, in order of type; none for a dead letter topic."""
     return [model for model in MODELS.values() if topic.name == model.TOPIC]
 
 
 def table() -> str:
-    """The Markdown: one row a topic, then one row a type with its first sentence."""
+    """Return the Markdown: one row a topic, then one row a type with its first sentence."""
     rows = ["| Topic | Key | Subject | Written by | Read by | Kept | Types |", "|---|---|---|---|---|---|---|"]
     rows += [_row(topic) for topic in TOPICS]
     rows += ["", "| Type | Says |", "|---|---|"]
@@ -42,7 +42,7 @@ def _row(topic: Topic) -> str:
     readers = topic.readers if topic.private else (*topic.readers, OBSERVER)
     kept = ("compacted" if topic.compacted else "60 days") + (", private" if topic.private else "")
     types = ", ".join(f"`{model.TYPE.split('.')[2]}`" for model in types_of(topic))
-    types = types or ("parked records, as they came" if topic.name.endswith(".dlq.v1") else "none yet")
+    types = types or ("dead letters: failed records unchanged" if topic.name.endswith(".dlq.v1") else "none yet")
     partitions = f"`{topic.name}` ({topic.partitions})"
     columns = (partitions, topic.keyed_by, subject_of(topic), ", ".join(topic.writers), ", ".join(readers), kept, types)
     return f"| {' | '.join(columns)} |"
@@ -54,9 +54,9 @@ def _sentence(model: type[Event]) -> str:
 
 
 def written(readme: str) -> str:
-    """The README's text with today's table between its markers. Raises `ValueError` where a marker is missing."""
+    """Return the README's text with today's table between its markers. Raises `ValueError` for a missing marker."""
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"contracts/README.md has lost its markers {BEGIN!r} and {END!r}")
+        raise ValueError(f"contracts/README.md lacks its markers {BEGIN!r} and {END!r}: restore them")
     return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"

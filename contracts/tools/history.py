@@ -1,4 +1,4 @@
-"""Every version of a folder's files that was committed from a commit on, as far as git is there to tell."""
+"""Committed versions of a folder's files from a commit on, as far as git has them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WORKING = "working tree"
 
 
 class NoHistory(Exception):
-    """There is no git, the folder is in no repository, or its clone is shallow; the text says which."""
+    """No git, no repository, or a shallow clone; the text names the case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Version:
 
 
 def present(folder: Path) -> list[Version]:
-    """The JSON files as they lie in the folder now, in order of name."""
+    """Return the JSON files now in the folder, in order of name."""
     return [
         Version(path.relative_to(folder).as_posix(), WORKING, path.read_text(encoding="utf-8"))
         for path in sorted(folder.rglob("*.json"))
@@ -40,7 +40,7 @@ def present(folder: Path) -> list[Version]:
 
 
 def is_ancestor(folder: Path, commit: str) -> bool:
-    """Says whether the commit is HEAD or one of its ancestors. Raises `NoHistory`, also in a clone that is cut off."""
+    """Return True when the commit is HEAD or one of its ancestors. Raises `NoHistory`, also for a shallow clone."""
     shallow = _git(folder, "rev-parse", "--is-shallow-repository").strip() == b"true"
     found = _run(folder, "merge-base", "--is-ancestor", commit, "HEAD").returncode == 0
     if shallow and not found:
@@ -49,9 +49,9 @@ def is_ancestor(folder: Path, commit: str) -> bool:
 
 
 def committed(folder: Path, since: str) -> list[Version]:
-    """Every distinct content of every JSON file under the folder from commit `since` to HEAD, newest first.
+    """Return every distinct content of every JSON file under the folder from commit `since` to HEAD, newest first.
 
-    What lies there at `since` is included, also where it was deleted or renamed later. Raises `NoHistory`.
+    Files at `since` are included, even if deleted or renamed later. Raises `NoHistory`.
     """
     log = ("log", f"{since}..HEAD", "-m", "--no-renames", "--raw", "--no-abbrev", "--relative", "--format=%H")
     origin, found = "", {}

@@ -1,4 +1,4 @@
-"""The files that a re-cut of an unstable topic leaves behind: schemas of gone types, examples that do not fit."""
+"""Cleans up after a re-cut of an unstable topic: schemas of removed types, examples that no longer fit."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from contracts.topics import TOPIC_KEYWORD
 
 
 def recut(stable: set[str]) -> dict[Path, str | None]:
-    """Path -> its text without the fields that are gone, or None where the file is to be removed.
+    """Return path -> its text without removed fields, or None for a file to be deleted.
 
-    Only for types of topics that are not in `stable`; a file that still fits is left out.
+    Only for types of topics that are not in `stable`; a file that still fits is omitted.
     """
     kept = {model.TYPE for model in MODELS.values() if model.TOPIC in stable}
     found: dict[Path, str | None] = {}
@@ -62,7 +62,7 @@ def _record(example: Any, event: Event) -> Any:
 
 
 def _without(was: Any, now: Any) -> Any:
-    """`was` with only the fields that came out again."""
+    """Return `was` with only the fields that are in `now`."""
     if isinstance(was, dict) and isinstance(now, dict):
         return {key: _without(value, now[key]) for key, value in was.items() if key in now}
     if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):

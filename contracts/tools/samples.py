@@ -1,4 +1,4 @@
-"""Samples of a type, made from its schema: what today's producers may write, at the edges of what it allows."""
+"""Samples of a type, made from its schema: records that producers may write, at the limits of the schema."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TEXTS = ("", "a", "0" * 64, "a@b", "00:00", "2026-11-07", "2026-11-07@simaochon
 
 
 class Edge(Enum):
-    """Which samples: required fields only with the least values, all fields as usual, all with the greatest."""
+    """Kind of sample: required fields only with the least values, all fields as usual, all with the greatest."""
 
     LEAST = auto()
     USUAL = auto()
@@ -26,14 +26,14 @@ class Edge(Enum):
 
 
 def samples(schema: Schema) -> Iterator[Any]:
-    """One JSON value per edge. Raises `ValueError` where a pattern is unlike all that we know: add a text then."""
+    """Yield one JSON value per edge. Raises `ValueError` for a pattern that no text in `_TEXTS` matches: add one."""
     flat = plain(schema)
     for edge in Edge:
         yield _value(flat, edge)
 
 
 def usual(schema: Schema) -> Any:
-    """The sample with every field and everyday values: what a generated example shows."""
+    """Return the sample with every field and everyday values, as in a generated example."""
     return _value(plain(schema), Edge.USUAL)
 
 

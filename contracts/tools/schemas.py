@@ -1,4 +1,4 @@
-"""The committed JSON Schema of every event type: what a reader without our code follows."""
+"""The committed JSON Schema of every event type, for readers without our code."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def stem(type: str) -> str:
-    """The name of a type's files: `market.orders.order-placed.v1` is kept as `orders.order-placed.v1`."""
+    """Return the name of a type's files: `orders.order-placed.v1` for `market.orders.order-placed.v1`."""
     return type.removeprefix("market.")
 
 
 def type_of(stem: str) -> str:
-    """The full type of a file's name, the way back of `stem`."""
+    """Return the full type of a file's name: the inverse of `stem`."""
     return f"market.{stem}"
 
 
 def schema_of(model: type[Event]) -> Schema:
-    """The model's JSON Schema as readers may rely on it: a field with a default is optional."""
+    """Return the model's JSON Schema as readers may rely on it: a field with a default is optional."""
     head = {"$schema": _DIALECT, "$id": f"schemas/{stem(model.TYPE)}.json", TOPIC_KEYWORD: model.TOPIC}
     return head | model.model_json_schema()
 
 
 def text_of(model: type[Event]) -> str:
-    """The schema as it is committed: the same bytes for the same model, keys sorted, Chinese readable."""
+    """Return the schema as committed: the same bytes for the same model, keys sorted, Chinese readable."""
     return as_text(schema_of(model))
 
 
 def as_text(value: object) -> str:
-    """JSON as every committed file of the contracts has it: two spaces, keys sorted, one newline at the end."""
+    """Return JSON in the format of all committed contract files: two spaces, keys sorted, one final newline."""
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""The permissions against a list written by hand: who reads what is said twice, so that one slip is seen."""
+"""Compares the permissions with a list written by hand, so that a mistake in either is found."""
 
 import pytest
 

@@ -46,7 +46,7 @@ class Project:
         self.baseline.write_text(json.dumps(entries), "utf-8")
 
     def breaking(self) -> None:
-        """Publishes an older `order-placed` with a field more, which today's class has not."""
+        """Publish an older `order-placed` with one field more than today's class."""
         path = self.schemas / f"{PLACED}.json"
         old = json.loads(path.read_text("utf-8"))
         old["properties"]["gift_note"] = {"type": "string", "default": ""}
@@ -116,7 +116,7 @@ def test_an_example_of_a_stable_topic_is_readable_for_ever(project: Project) -> 
     project.today()
     project.commit()
     project.stable({"orders.order.v1": since})
-    assert [each.message for each in found()] == ["/gift_note went in as '新年好' and came out as None"]
+    assert [each.message for each in found()] == ["/gift_note was '新年好' and is None after decoding and encoding"]
 
 
 @pytest.mark.parametrize(

@@ -74,9 +74,13 @@ def test_a_type_that_went_away_is_seen() -> None:
         (
             f"{PLACED}/009.json",
             EXAMPLE | {"gift_note": "新年好"},
-            "/gift_note went in as '新年好' and came out as None",
+            "/gift_note was '新年好' and is None after decoding and encoding",
         ),
-        (f"{PLACED}/009.json", EXAMPLE | {"channel": "drone"}, "/channel went in as 'drone' and came out as 'unknown'"),
+        (
+            f"{PLACED}/009.json",
+            EXAMPLE | {"channel": "drone"},
+            "/channel was 'drone' and is 'unknown' after decoding and encoding",
+        ),
         ("orders.ghost.v1/001.json", {}, "does not load any more"),
         ("records/009.json", {"key": "k", "headers": {}, "value": {}}, "header 'ce_time' is missing"),
     ],

@@ -1,4 +1,4 @@
-"""`halfday contracts`: its exit code is its claim, its words say what to do, its JSON carries the same."""
+"""`halfday contracts`: its exit code is the verdict, its messages name the remedy, its JSON has the same content."""
 
 import json
 import sys

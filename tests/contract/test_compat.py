@@ -191,7 +191,7 @@ def test_optional_fields_may_be_added_anywhere(data: st.DataObject) -> None:
 
 
 class Line(BaseModel):
-    """What a line was."""
+    """A line in its first version."""
 
     item: Annotated[str, Field(max_length=64)]
     quantity: int = Field(ge=0)

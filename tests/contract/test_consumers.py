@@ -1,4 +1,4 @@
-"""What the services say they read is what they subscribe to, and their permissions allow it."""
+"""The consumer lists of the services equal their subscriptions, and their permissions allow them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The HTTP surface as its OpenAPI documents tell it: whatever a client may give has bounds that it can read there."""
+"""The OpenAPI documents: everything that a client may send has bounds, and the document states them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from services.orders.app import SERVICE as ORDERS
 
 Schema = dict[str, Any]
 FACTS = ("uploads/*/recorded_at", "uploads/*/body")
-"""What a device has recorded, its clock included: taken whatever it is, and judged upload by upload."""
+"""Recorded by a device, its clock included: always accepted, and judged upload by upload."""
 
 
 def document_of(service: Service) -> Schema:
@@ -33,7 +33,7 @@ def document_of(service: Service) -> Schema:
 
 
 def unbounded(document: Schema) -> Iterator[str]:
-    """Every place where a client may give a text without a length, a number without a range, an instant of any year."""
+    """Return every place that takes a text without a length, a number without a range, or an instant of any year."""
     for path, item in document["paths"].items():
         for method, operation in item.items():
             at = f"{method.upper()} {path}"

@@ -1,4 +1,4 @@
-"""The registry knows every type; what it writes it reads; what it can't read it refuses by name."""
+"""The registry knows every type, reads everything that it writes, and refuses other types by name."""
 
 import json
 
@@ -71,20 +71,24 @@ class _Keyed(Event):
 
 
 class Astray(_Keyed, topic="orders.nowhere.v1"):
-    """On a topic that is not in the table."""
+    """An event on an unlisted topic."""
 
 
 class Keyless(Event, topic="orders.order.v1"):
-    """Says no key."""
+    """An event without a key."""
 
 
 class Fine(_Keyed, topic="orders.order.v1"):
-    """As it should be."""
+    """A valid event."""
 
 
 @pytest.mark.parametrize(
     ("classes", "text"),
-    [([Astray], "orders.nowhere.v1"), ([Keyless], "does not say its key"), ([Fine, Fine], "both Fine and Fine")],
+    [
+        ([Astray], "orders.nowhere.v1"),
+        ([Keyless], "does not define its key"),
+        ([Fine, Fine], "duplicate, defined by Fine and Fine"),
+    ],
 )
 def test_a_wrong_class_is_refused_at_import(classes: list[type[Event]], text: str) -> None:
     with pytest.raises(ValueError, match=text):

@@ -1,4 +1,4 @@
-"""What every source of ways must keep, run against recorded answers of OSRM and Valhalla and our own estimate, and
+"""Contract of every source of travel times, run against recorded answers of OSRM and Valhalla and our own estimate, and
 against real servers where HALFDAY_OSRM or HALFDAY_VALHALLA names one."""
 
 import json
