@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent / "consumers"
-NOBODY = "none"
+NO_READER = "none"
 Reads = dict[str, list[str]]
 
 

@@ -57,7 +57,7 @@ def test_what_is_missing_is_written(
 def test_a_readme_without_markers_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(docs, "README", tmp_path / "README.md")
     (tmp_path / "README.md").write_text("# bare")
-    with pytest.raises(StackError, match="lost its markers"):
+    with pytest.raises(StackError, match="lacks its markers"):
         command.document()
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from contracts.envelope import Envelope, Event, Headers
-from contracts.readers import NOBODY, READERS
+from contracts.readers import NO_READER, READERS
 from services.kit.clock import Clock
 from services.kit.errors import CommitUnknown
 from services.kit.faults import point
@@ -137,7 +137,7 @@ class UnitOfWork:
             correlation=(cause.envelope.correlation or str(cause.id)) if cause else origin.correlation,
             causation=str(cause.id) if cause else None,
             traceparent=self._parent(cause) if cause else origin.traceparent,
-            readers=None if type == ERASED else READERS.get(type, NOBODY),
+            readers=None if type == ERASED else READERS.get(type, NO_READER),
         ).headers()
 
     def _parent(self, cause: Message[Any]) -> str | None:

@@ -17,7 +17,7 @@ from contracts.envelope import Event
 from contracts.events.dispatch import JobDelivered
 from contracts.events.inventory import StockReserved
 from contracts.events.orders import OrderPlaced
-from contracts.readers import NOBODY, READERS
+from contracts.readers import NO_READER, READERS
 from contracts.registry import MODELS
 from services.kit.transaction.unit_of_work import Origin, UnitOfWork
 
@@ -50,7 +50,7 @@ def add_field(model: type[Event]) -> None:
 def add_types(service: str) -> None:
     """Let orders publish both new types with each placed order, and inventory read one of them."""
     MODELS.update({model.TYPE: model for model in (OrderPacked, OrderPraised)})
-    READERS.update({OrderPacked.TYPE: "inventory", OrderPraised.TYPE: NOBODY})
+    READERS.update({OrderPacked.TYPE: "inventory", OrderPraised.TYPE: NO_READER})
     emit = UnitOfWork.emit
 
     def emit_more(self: UnitOfWork, event: Event, *, part: str = "", origin: Origin | None = None) -> UUID:
