@@ -8,6 +8,9 @@ RETENTION_MS = 60 * 24 * 3600 * 1000
 ORDERS, INVENTORY, DISPATCH = "orders", "inventory", "dispatch"
 SERVICES = (ORDERS, INVENTORY, DISPATCH)
 OBSERVER = "observer"
+"""Reads all public topics: the audit, the demo's observer and people who debug."""
+ADMIN = "admin"
+"""Super user of the broker: creates topics and permissions."""
 TOPIC_KEYWORD = "x-topic"
 """Keyword in each schema for the topic of the type's records, so that a type without a class still has its topic."""
 

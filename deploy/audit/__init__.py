@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.audit.evidence.gather import gather
 from deploy.audit.finding import Finding as Finding
+from deploy.audit.gather import gather
 from deploy.audit.verdict import Verdict as Verdict
 from deploy.audit.verdict import judge
 

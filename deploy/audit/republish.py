@@ -11,7 +11,7 @@ import asyncpg
 from contracts.topics import BY_NAME, SERVICES
 from deploy.audit.evidence.evidence import Evidence
 from deploy.audit.evidence.log import Place, read_log
-from deploy.audit.evidence.tables import read_books
+from deploy.audit.evidence.tables import read_databases
 from services.kit.transaction.outbox import republish as send_again
 
 
@@ -26,7 +26,7 @@ def republish(endpoints: Mapping[str, Any]) -> list[str]:
 
 
 async def _republish(endpoints: Mapping[str, Any]) -> list[str]:
-    books = await read_books(endpoints["postgres"])
+    books = await read_databases(endpoints["postgres"])
     evidence = Evidence(await asyncio.to_thread(read_log, endpoints["kafka"]), books)
     lines = []
     for service in SERVICES:

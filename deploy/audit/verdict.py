@@ -1,4 +1,4 @@
-"""From evidence to a verdict."""
+"""Runs the checks on the evidence and makes the verdict."""
 
 from __future__ import annotations
 
@@ -16,35 +16,36 @@ from deploy.audit.finding import Finding
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the books hold. `parked` records are accounted for and do not make them fail; `lines` say it in words;
-    `findings` is what differs, the first first.
+    """Result of an audit. Dead letters explain differences about their subjects, so they do not make it fail;
+    `dead_letters` counts those that are not discarded. `lines` are the report as text, `findings` the differences, the
+    first one first.
     """
 
     ok: bool
-    parked: int
+    dead_letters: int
     lines: list[str]
     findings: list[Finding]
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for `--json`."""
         findings = [finding.as_json() for finding in self.findings]
-        return {"ok": self.ok, "parked": self.parked, "lines": self.lines, "findings": findings}
+        return {"ok": self.ok, "parked": self.dead_letters, "lines": self.lines, "findings": findings}
 
 
 def judge(evidence: Evidence, *, require_terminal: bool = False) -> Verdict:
-    """Runs every check. Pure: the same evidence gives the same verdict."""
+    """Run every check. Pure: the same evidence gives the same verdict."""
     findings: list[Finding] = []
     lines = [_size(evidence)]
     for check in (*CHECKS, ENDED) if require_terminal else CHECKS:
         found = _run(check, evidence)
-        lines.append(f"{'differs' if found else 'holds':>7}  {check.claim}")
+        lines.append(f"{'FAILED' if found else 'ok':>7}  {check.claim}")
         findings += found
     blocked = [f"  blocked  wave {row['id']}: {row['blocked']}" for row in evidence.rows(DISPATCH, "wave")]
     broken = [f"  unreadable  {where}: {why}" for where, why in catalogue.unreadable(evidence)]
-    lines += [*_parked(evidence), *_replaced(evidence), *blocked, *broken]
-    parked = sum(not row["discarded"] for _, row in evidence.parked)
+    lines += [*_dead_letters(evidence), *_replaced(evidence), *blocked, *broken]
+    dead_letters = sum(not row["discarded"] for _, row in evidence.dead_letters)
     waits = {"Waves that can't be planned": len(blocked), "Catalogue entries that can't be read": len(broken)}
-    return Verdict(not findings, parked, [*lines, *_words(findings, parked, waits)], findings)
+    return Verdict(not findings, dead_letters, [*lines, *_summary(findings, dead_letters, waits)], findings)
 
 
 def _run(check: Check, evidence: Evidence) -> list[Finding]:
@@ -63,26 +64,26 @@ def _size(evidence: Evidence) -> str:
     )
 
 
-def _parked(evidence: Evidence) -> list[str]:
+def _dead_letters(evidence: Evidence) -> list[str]:
     return [
-        f"  {'given up' if row['discarded'] else 'parked'}  {service}/{row['id']}  {row['consumer']}  {row['scope']}: "
-        f"{row['why'] if row['discarded'] else row['error']}"
-        for service, row in evidence.parked
+        f"  {'discarded' if row['discarded'] else 'dead letter'}  {service}/{row['id']}  {row['consumer']}  "
+        f"{row['scope']}: {row['why'] if row['discarded'] else row['error']}"
+        for service, row in evidence.dead_letters
     ]
 
 
 def _replaced(evidence: Evidence) -> list[str]:
     return [
-        f"  replaced  {told.subject}: {told.headers.get('ce_type')} can't be read by its contract, and a later record "
-        f"of its key can ({told.where})"
-        for told in replaced(evidence)
+        f"  replaced  {record.subject}: {record.headers.get('ce_type')} can't be read by its contract, and a "
+        f"later record of its key can ({record.where})"
+        for record in replaced(evidence)
     ]
 
 
-def _words(findings: list[Finding], parked: int, waits: Mapping[str, int]) -> list[str]:
+def _summary(findings: list[Finding], dead_letters: int, waits: Mapping[str, int]) -> list[str]:
     if not findings:
-        books = f"The books are complete but parked: {parked}" if parked else "The books hold."
-        return [books, *(f"{what}: {count}" for what, count in waits.items() if count)]
+        passed = f"The audit passed; dead letters: {dead_letters}" if dead_letters else "The audit passed."
+        return [passed, *(f"{what}: {count}" for what, count in waits.items() if count)]
     more = [f"   then  {finding}" for finding in findings[1:10]]
     rest = [f"   and {len(findings) - 10} more"] if len(findings) > 10 else []
-    return [f"  first  {findings[0]}", *more, *rest, f"The books do not hold: {len(findings)} differences."]
+    return [f"  first  {findings[0]}", *more, *rest, f"The audit failed: {len(findings)} differences."]

@@ -38,12 +38,12 @@ def audit(
     from deploy.audit import run
     from deploy.audit.republish import republish as send_again
     from deploy.local import endpoints
-    from deploy.local.data.lock import holder
+    from deploy.local.data.lock import owner
 
     data = data.absolute()
     found = endpoints.read(data)
-    if holder(data) is None:  # it was killed, else its endpoints were not there
-        raise endpoints.none_runs(data)
+    if owner(data) is None:  # it was killed, else its endpoints were not there
+        raise endpoints.not_running(data)
     if republish:
         print("\n".join(send_again(found) or ["The log has lost nothing."]), file=sys.stderr)
     verdict = run(found, require_terminal=ended)

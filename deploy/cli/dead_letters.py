@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 
 from contracts.topics import SERVICES
 from deploy.local import endpoints
-from deploy.local.data.lock import holder
+from deploy.local.data.lock import owner
 from deploy.local.errors import StackError
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def listing(*, data: Data = DATA, as_json: AsJson = False) -> int:
 
     Example: halfday parked list --json
     """
-    with Desk(data) as desk:
+    with Client(data) as desk:
         answers, missing = desk.each(desk.parked)
     found = [one for service in answers for one in answers[service]]
     if as_json:
@@ -70,7 +70,7 @@ def show(id: str, /, *, data: Data = DATA, as_json: AsJson = False) -> int:
     Example: halfday parked show inventory/3
     """
     service, number = split(id)
-    with Desk(data) as desk:
+    with Client(data) as desk:
         found = desk.ask(service, "GET", f"/v1/parked/{number}") | {"id": id}
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
@@ -94,7 +94,7 @@ def redrive(scope: str, /, *, data: Data = DATA, as_json: AsJson = False) -> int
 
     Example: halfday parked redrive 0198f2c1-7c3e-7d52-9b1e-0d6a3f6c9a11
     """
-    with Desk(data) as desk:
+    with Client(data) as desk:
         answers, missing = desk.each(lambda service: desk.redrive(service, scope))
     results = [{"service": service, **one} for service in answers for one in answers[service]]
     failed = any(result["error"] for result in results)
@@ -118,7 +118,7 @@ def discard(id: str, /, *, why: str, data: Data = DATA, as_json: AsJson = False)
     Example: halfday parked discard orders/7 --why "sent by a test"
     """
     service, number = split(id)
-    with Desk(data) as desk:
+    with Client(data) as desk:
         desk.ask(service, "POST", f"/v1/parked/{number}:discard", {"why": why})
         scope = desk.ask(service, "GET", f"/v1/parked/{number}")["scope"]
     if as_json:
@@ -155,7 +155,7 @@ def _say(missing: dict[str, str]) -> int:
     return 1 if missing else 0
 
 
-class Desk:
+class Client:
     """The operator's way to the services of a running stack."""
 
     def __init__(self, data: Path) -> None:
@@ -165,7 +165,7 @@ class Desk:
         headers = {"Authorization": f"Bearer {found['tokens']['operator']}"}
         self._client = httpx2.Client(headers=headers, timeout=30, trust_env=False)
 
-    def __enter__(self) -> Desk:
+    def __enter__(self) -> Client:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -191,8 +191,8 @@ class Desk:
                 answers[service] = ask(service)
             except StackError as error:
                 missing[service] = str(error)
-        if not answers and holder(self._data) is None:  # it was killed, else its endpoints were not there
-            raise endpoints.none_runs(self._data)
+        if not answers and owner(self._data) is None:  # it was killed, else its endpoints were not there
+            raise endpoints.not_running(self._data)
         return answers, missing
 
     def redrive(self, service: str, scope: str) -> list[dict[str, Any]]:

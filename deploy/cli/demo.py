@@ -18,7 +18,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from deploy.scenarios.model import Scenario
-    from deploy.scenarios.run.demo_run import Outcome
+    from deploy.scenarios.run.demo_run import DemoResult
 
 _BEGAN = time.monotonic()
 
@@ -70,12 +70,12 @@ def demo(
 def _run(
     console: Console, plan: Scenario, seed: int, speed: float | None, data: Path | None, keep: bool, as_json: bool
 ) -> int:
-    from deploy.scenarios.run.demo_run import rehearse
+    from deploy.scenarios.run.demo_run import run_demo
 
     for number in (signal.SIGTERM, signal.SIGHUP):  # leaves by the way that stops the stack
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     with _folder(data, keep) as folder:
-        outcome = rehearse(console, folder, plan, seed, speed, keep)
+        outcome = run_demo(console, folder, plan, seed, speed, keep)
         _show(console, outcome, time.monotonic() - _BEGAN, as_json)
         if keep:
             console.print(f"The stack runs on: look with ./halfday status --data {folder}", soft_wrap=True)
@@ -97,7 +97,7 @@ def _folder(data: Path | None, keep: bool) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _show(console: Console, outcome: Outcome, seconds: float, as_json: bool) -> None:
+def _show(console: Console, outcome: DemoResult, seconds: float, as_json: bool) -> None:
     from deploy.scenarios.outcome.report import report
 
     report(console, outcome.figures, outcome.plan)
@@ -105,7 +105,7 @@ def _show(console: Console, outcome: Outcome, seconds: float, as_json: bool) -> 
         console.print(f"NOT AS IT SHOULD BE: {line}", style="red", soft_wrap=True)
     for line in outcome.audit:
         console.print(line, soft_wrap=True)
-    verdict = "Everything ended as planned and the books hold" if outcome.ok else "The day did not end as it should"
+    verdict = "Everything ended as planned and the audit passed" if outcome.ok else "The day did not end as planned"
     console.print(f"{verdict}: {seconds:.1f} s in all", style="bold green" if outcome.ok else "bold red")
     if as_json:
         print(json.dumps({"ok": outcome.ok, "seconds": round(seconds, 1), **outcome.as_json()}, ensure_ascii=False))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from contracts.topics import ORDERS
-from deploy.cli.dead_letters import Desk
+from deploy.cli.dead_letters import Client
 from deploy.local.errors import StackError
 
 Erasure = dict[str, Any]
@@ -56,7 +56,7 @@ def erase(
     """
     if [bool(order), listing, replay is not None].count(True) != 1 or bool(order) != bool(why):
         raise StackError('say one of: ORDER --why "...", --list, --replay FILE; see ./halfday erase --help')
-    with Desk(data) as desk:
+    with Client(data) as desk:
         if listing:
             return _tell(_erased(desk), [], as_json)
         if replay is None:
@@ -74,11 +74,11 @@ def erase(
         return _tell(done, unknown, as_json)
 
 
-def _erase(desk: Desk, order: str, why: str) -> Erasure:
+def _erase(desk: Client, order: str, why: str) -> Erasure:
     return desk.ask(ORDERS, "POST", f"/v1/orders/{order}:erase", {"why": why})
 
 
-def _erased(desk: Desk) -> list[Erasure]:
+def _erased(desk: Client) -> list[Erasure]:
     found: list[Erasure] = []
     cursor = ""
     while cursor is not None:

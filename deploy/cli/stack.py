@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from deploy.local import endpoints, supervisor
 from deploy.local.data.files import make_data_folder
-from deploy.local.data.lock import ask_to_stop, holder, refuse_second
+from deploy.local.data.lock import owner, refuse_running, stop_owner
 from deploy.local.data.options import Options, parse_workers
 from deploy.local.errors import StackError
 from deploy.local.kafka import jars
@@ -57,7 +57,7 @@ def up(
     options = Options(port_base, parse_workers(workers))
     data = data.absolute()
     make_data_folder(data)
-    refuse_second(data)
+    refuse_running(data)
     if not as_json:
         print(f"Starting Kafka, PostgreSQL and the services on {data} ...", flush=True)
     _fetch_jars()
@@ -74,8 +74,8 @@ def status(*, data: Path = DATA, as_json: AsJson = False) -> int:
     Example: halfday status --data ./market --json
     """
     data = data.absolute()
-    if holder(data) is None:
-        raise endpoints.none_runs(data)
+    if owner(data) is None:
+        raise endpoints.not_running(data)
     ready = endpoints.readiness(data)
     rows = []
     for process in endpoints.read(data)["processes"]:
@@ -130,7 +130,7 @@ def down(*, data: Path = DATA) -> None:
 
     Example: halfday down --data ./market
     """
-    if ask_to_stop(data.absolute()):
+    if stop_owner(data.absolute()):
         print(f"stopped; the state is in {data.absolute()}")
     else:
         print(f"no stack runs on {data.absolute()}")

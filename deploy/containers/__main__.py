@@ -8,10 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from contracts.topics import ADMIN
 from deploy.local.data.files import write_private
 from deploy.local.data.secrets import Secrets
 from deploy.local.errors import StackError
-from deploy.local.kafka.config import ADMIN
 from deploy.local.kafka.topics import provision
 
 ENV = Path(__file__).parents[1] / ".env"

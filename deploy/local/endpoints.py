@@ -46,7 +46,7 @@ def read(data: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((data / FILE).read_text())
     except FileNotFoundError:
-        raise none_runs(data) from None
+        raise not_running(data) from None
     return found
 
 
@@ -64,7 +64,7 @@ def _without_password(url: str) -> str:
     return f"{scheme}://{login.partition(':')[0]}@{address}"
 
 
-def none_runs(data: Path) -> StackError:
+def not_running(data: Path) -> StackError:
     """What to say of a folder on which no stack runs."""
     return StackError(f"no stack runs on {data}; start one with: ./halfday up --data '{data}'")
 

@@ -18,10 +18,10 @@ ROOT = child.ROOT
 # A service drains for at most 20 s before it gives up by itself.
 GRACE = 25.0
 
-Program = Callable[[str, str], list[str]]
+Command = Callable[[str, str], list[str]]
 
 
-def real_program(service: str, role: str) -> list[str]:
+def service_command(service: str, role: str) -> list[str]:
     """The command of a service process; tests put a stand-in in its place."""
     return [sys.executable, "-m", f"services.{service}", role]
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from contracts.topics import ADMIN
 from deploy.local import endpoints, services
 from deploy.local.data import contract_record
-from deploy.local.data.clock import clock_environment, run_on
+from deploy.local.data.clock import clock_environment, resume
 from deploy.local.data.files import write_private
 from deploy.local.data.lock import DataLock
 from deploy.local.data.options import Options
@@ -18,11 +19,10 @@ from deploy.local.data.ports import Ports
 from deploy.local.data.secrets import Secrets
 from deploy.local.errors import StackError
 from deploy.local.kafka.broker import Kafka
-from deploy.local.kafka.config import ADMIN
 from deploy.local.kafka.topics import provision
 from deploy.local.postgres.server import Postgres
 from deploy.local.processes.log_rotation import LogRotation
-from deploy.local.processes.restart import Kept, Restarter
+from deploy.local.processes.restart import Restartable, Restarter
 
 
 class Interrupted(StackError):
@@ -66,7 +66,7 @@ class Stack:
         options: Options | None = None,
         *,
         say: Callable[[str], None] = lambda _: None,
-        program: services.Program = services.real_program,
+        program: services.Command = services.service_command,
     ) -> None:
         self.data = data.absolute()
         self._options = options or Options()
@@ -90,7 +90,7 @@ class Stack:
         self._logs = LogRotation(self.data / "logs")
         (self.data / endpoints.FILE).unlink(missing_ok=True)  # of a run that crashed
         try:
-            contract_record.admit(self.data)
+            contract_record.check_and_record(self.data)
             self._launch()
             for keeper in (*self._stores, *self._services):
                 while not self._done(keeper):
@@ -158,18 +158,18 @@ class Stack:
         kafka = Kafka(self.data, secrets.kafka, ports)
         postgres = Postgres(self.data, secrets.postgres, ports)
         if not self._options.driven:
-            run_on(self.data)
+            resume(self.data)
         clock = clock_environment(self.data)
-        pending: list[tuple[str, Kept]] = []
+        pending: list[tuple[str, Restartable]] = []
         for name, service, role in services.instances(self._options):
             told = services.environment(name, service, kafka, postgres, ports, secrets)
             pending.append((name, services.Service(name, self._program(service, role), told | clock, self.data)))
         self._describe = lambda pids: endpoints.describe(kafka, postgres, ports, secrets, pids)
-        stores: list[tuple[str, Kept]] = [("kafka", _Broker(kafka, secrets)), ("postgres", postgres)]
+        stores: list[tuple[str, Restartable]] = [("kafka", _Broker(kafka, secrets)), ("postgres", postgres)]
         self._stores = [self._keeper(name, kept) for name, kept in stores]
         self._services = [self._keeper(name, kept) for name, kept in pending]
 
-    def _keeper(self, name: str, kept: Kept) -> Restarter:
+    def _keeper(self, name: str, kept: Restartable) -> Restarter:
         return Restarter(name, kept, changed=self._publish, say=self.tell)
 
     def _done(self, keeper: Restarter) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deploy.local import endpoints
 from deploy.local.data.files import make_data_folder
-from deploy.local.data.lock import refuse_second
+from deploy.local.data.lock import refuse_running
 from deploy.local.data.options import Options, parse_workers
 from deploy.local.errors import StackError
 from deploy.local.processes.child import with_our_code
@@ -62,7 +62,7 @@ def launch(
     `environment` is added to that of this process. Returns at once: see `wait_ready`. Raises StackError when
     a stack runs on `data` already or the folder can't be made.
     """
-    refuse_second(data)
+    refuse_running(data)
     make_data_folder(data)
     log = data / "logs" / "supervisor.log"
     log.write_bytes(b"")

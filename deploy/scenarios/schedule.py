@@ -151,7 +151,7 @@ class Courier:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class GroupBuyOutcome:
     """What a group-buy comes to: standing joins, what they pledge, the verdict, and how many get anything.
 
     `short` joins get less than they pledged; quantities are in the good's unit.
@@ -166,7 +166,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedOutcome:
     """What follows from the counts, whatever the timing: orders by end state; units sold and refused by good.
 
     Quantities are in the good's unit; `refused` counts orders and stall customers that got nothing. `group_buys` are
@@ -176,7 +176,7 @@ class Expected:
     ends: Counter[str]
     sold: Counter[str]
     refused: Counter[str]
-    group_buys: dict[str, Outcome] = field(default_factory=dict)
+    group_buys: dict[str, GroupBuyOutcome] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from contracts.envelope import Event
 from contracts.events.inventory import AllotmentGranted, AllotmentReturned, ClaimsExceeded, ReserveStock
 from contracts.events.orders import SaleRecorded
 from deploy.audit.evidence.evidence import Fact
-from deploy.audit.evidence.stock_log import TOPIC, Pool, Sources, replay
+from deploy.audit.evidence.stock_log import TOPIC, Context, Pool, replay
 from services.inventory.domain.allotment import told
 from services.inventory.repository.stock import StockRepository
 from services.kit.transaction.message import DeadlineReached
@@ -33,7 +33,7 @@ class Publishing(FakeUnit):
         id, cause, data = uuid4(), str(self.cause.id) if self.cause else "", json.loads(event.model_dump_json())
         name = event.TYPE.split(".")[2]
         self.facts.append(Fact(str(id), name, event.TOPIC, event.subject, self.now.isoformat(), cause, data, ""))
-        self.told.append(event)
+        self.published.append(event)
         return id
 
 
@@ -79,7 +79,7 @@ class Audited(Market):
         """The pool as the topic tells it; every shortfall on the way was told as the topic has it."""
         pool = Pool()
         facts = [fact for fact in self.world.unit.facts if fact.topic == TOPIC]
-        for _, pool, fact in replay(facts, Sources(self.world.terminals, self.world.origins)):
+        for _, pool, fact in replay(facts, Context(self.world.terminals, self.world.origins)):
             assert not pool.risen, fact
             if fact.type == ClaimsExceeded.TYPE.split(".")[2]:
                 assert pool.figures(fact.data["item"])["shortfall"] == fact.data["shortfall"]

@@ -20,9 +20,9 @@ from contracts.events.inventory import ReleaseStock
 from contracts.events.orders import OrderDelivered, OrderFailed, SessionOpened
 from deploy.audit import Finding, Verdict, run
 from deploy.audit.evidence.evidence import Evidence
-from deploy.audit.evidence.gather import gather
 from deploy.audit.evidence.log import Log, Record
 from deploy.audit.evidence.tables import read_tables
+from deploy.audit.gather import gather
 from deploy.audit.verdict import judge
 from deploy.cli.__main__ import main
 from deploy.local.data.secrets import Secrets
@@ -63,7 +63,7 @@ def of(verdict: Verdict, check: str, words: str, subject: str = "") -> Finding:
 def test_the_books_of_a_day_hold(day: SmallDay, evidence: Evidence) -> None:
     verdict = judge(evidence)
     assert verdict.ok, verdict.lines
-    assert verdict.lines[-1] == "The books hold."
+    assert verdict.lines[-1] == "The audit passed."
     assert {fact.type for fact in evidence.facts["inventory.stock.v1"]} >= {
         "stock-reserved", "stock-refused", "stock-committed", "reservation-released", "allotment-granted",
         "allotment-returned", "stock-moved",
@@ -80,17 +80,17 @@ async def test_what_is_wrong_in_a_database_is_named(name: str, day: SmallDay, ev
     await transaction.start()
     try:
         await conn.execute(found.sql.format(**ids))
-        broken = {**evidence.books, **await read_tables(found.service, conn)}
+        broken = {**evidence.tables, **await read_tables(found.service, conn)}
     finally:
         await transaction.rollback()
         await conn.close()
     verdict = judge(Evidence(evidence.log, broken))
     first = of(verdict, found.check, found.words.format(**ids), found.subject.format(**ids))
     assert any(str(first) in line for line in verdict.lines)
-    assert verdict.lines[-1].startswith("The books do not hold: ")
+    assert verdict.lines[-1].startswith("The audit failed: ")
 
 
-def told(evidence: Evidence, type: str) -> Record:
+def published(evidence: Evidence, type: str) -> Record:
     """The first record of a type."""
     return next(r for r in evidence.log.records if r.headers["ce_type"].split(".")[2] == type)
 
@@ -110,27 +110,27 @@ def quantity(record: Record, to: int) -> Record:
 
 LOGS: dict[str, tuple[Callable[[Evidence], Log], str, str]] = {
     "a record is lost": (
-        lambda e: change(e.log, told(e, "order-placed"), None), "seq", "lacks number 1"),
+        lambda e: change(e.log, published(e, "order-placed"), None), "seq", "lacks number 1"),
     "a record is lost that was sent": (
-        lambda e: change(e.log, told(e, "order-reserved"), None), "archive", "where the log has no record"),
+        lambda e: change(e.log, published(e, "order-reserved"), None), "archive", "where the log has no record"),
     "a record is lost that took effect": (
-        lambda e: change(e.log, told(e, "stock-reserved"), None), "inbox", "does not stand in inventory.stock.v1"),
+        lambda e: change(e.log, published(e, "stock-reserved"), None), "inbox", "does not stand in inventory.stock.v1"),
     "all answers to a command are lost": (
         lambda e: replace(e.log, records=tuple(r for r in e.log.records if r.topic != "inventory.stock.v1")),
         "answer", "reserve-stock was never answered"),
     "a number stands twice": (
-        lambda e: change(e.log, r := told(e, "order-reserved"), replace(r, headers={**r.headers, "ce_seq": "1"})),
+        lambda e: change(e.log, r := published(e, "order-reserved"), replace(r, headers={**r.headers, "ce_seq": "1"})),
         "seq", "has number 1 twice"),
     "a record comes before its forerunner": (
         lambda e: replace(e.log, records=e.log.records[::-1]), "seq", "after"),
     "one event says two things": (
-        lambda e: replace(e.log, records=(*e.log.records, quantity(told(e, "stock-reserved"), 9))),
+        lambda e: replace(e.log, records=(*e.log.records, quantity(published(e, "stock-reserved"), 9))),
         "content", "under the same event id"),
     "a record can't be read": (
-        lambda e: change(e.log, r := told(e, "order-reserved"), replace(r, value=b"{}")),
+        lambda e: change(e.log, r := published(e, "order-reserved"), replace(r, value=b"{}")),
         "content", "can't be read by its contract"),
     "more is promised than there is": (
-        lambda e: change(e.log, r := told(e, "stock-reserved"), quantity(r, 500)),
+        lambda e: change(e.log, r := published(e, "stock-reserved"), quantity(r, 500)),
         "promise", "more than there was"),
     "the beginning is gone": (
         lambda e: replace(e.log, spans={**e.log.spans, ("orders.order.v1", 3): (5, 9)}),
@@ -141,13 +141,13 @@ LOGS: dict[str, tuple[Callable[[Evidence], Log], str, str]] = {
 @pytest.mark.parametrize("name", LOGS)
 def test_what_is_wrong_in_the_log_is_named(name: str, evidence: Evidence) -> None:
     log, check, words = LOGS[name]
-    of(judge(Evidence(log(evidence), evidence.books)), check, words)
+    of(judge(Evidence(log(evidence), evidence.tables)), check, words)
 
 
 def test_a_repeat_in_the_log_is_absorbed(evidence: Evidence) -> None:
     last = evidence.log.records[-1]
     log = replace(evidence.log, records=(*evidence.log.records, replace(last, offset=last.offset + 1)))
-    verdict = judge(Evidence(log, evidence.books))
+    verdict = judge(Evidence(log, evidence.tables))
     assert verdict.ok, verdict.lines
     assert "(1 of them repeats)" in verdict.lines[0]
 
@@ -215,7 +215,7 @@ def _a_dead_letter(day: SmallDay) -> None:
     assert wait_until(lambda: bool(json.loads(halfday(day, "parked", "--json").stdout)["parked"]), 30)
     audit = halfday(day, "audit")
     assert audit.returncode == 0, audit.stdout
-    assert audit.stdout.splitlines()[-1] == "The books are complete but parked: 1"
+    assert audit.stdout.splitlines()[-1] == "The audit passed; dead letters: 1"
     (parked,) = json.loads(halfday(day, "parked", "list", "--json").stdout)["parked"]
     assert (parked["consumer"], parked["scope"]) == ("inventory.inventory.command.v1", str(release.reservation))
     assert parked["id"] in halfday(day, "parked", "list").stdout
@@ -228,7 +228,7 @@ def _a_dead_letter(day: SmallDay) -> None:
     audit = halfday(day, "audit", "--json")
     found = json.loads(audit.stdout)
     assert (audit.returncode, found["ok"], found["parked"], found["findings"]) == (0, True, 0, [])
-    assert any("given up" in line and "made by a test" in line for line in found["lines"])
+    assert any("discarded" in line and "made by a test" in line for line in found["lines"])
 
 
 def _a_lost_tail(day: SmallDay) -> None:

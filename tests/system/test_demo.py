@@ -16,7 +16,7 @@ from deploy.local.processes.child import wait_until
 from deploy.local.services import ROOT
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
-from deploy.scenarios.outcome.expected_outcome import expected
+from deploy.scenarios.outcome.expected_outcome import expected_outcome
 
 Start = Callable[..., subprocess.Popen[str]]
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -62,7 +62,7 @@ def test_a_market_day_ends_as_planned_and_leaves_nothing_behind(start: Start, tm
     out, err = demo.communicate()
     assert demo.returncode == 0, err[-3000:]
     found = json.loads(out)
-    plan = expected(make_day(load("market-day"), 7))
+    plan = expected_outcome(make_day(load("market-day"), 7))
     assert found["ok"] is True
     assert found["open_points"] == []
     assert found["figures"]["ends"] == dict(plan.ends)

@@ -18,7 +18,7 @@ import pytest
 from deploy.local.services import ROOT
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
-from deploy.scenarios.outcome.expected_outcome import expected
+from deploy.scenarios.outcome.expected_outcome import expected_outcome
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_200)]
 SPIN = [sys.executable, "-c", "while True: pass"]
@@ -80,7 +80,7 @@ def _played(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def _holds(found: dict[str, Any], seed: int) -> None:
-    plan, figures = expected(make_day(load("market-day"), seed)), found["figures"]
+    plan, figures = expected_outcome(make_day(load("market-day"), seed)), found["figures"]
     assert (found["ok"], found["open_points"]) == (True, [])
     assert figures["ends"] == dict(plan.ends)
     assert {good["item"]: good["sold"] for good in figures["goods"]} == dict(plan.sold)

@@ -128,15 +128,15 @@ def test_parked_records_are_listed_and_do_not_make_the_books_fail() -> None:
               "position": -1, "headers": "{}", "payload": None, "error": "too large", "attempts": 1,
               "discarded": False, "why": None}  # fmt: skip
     verdict = judge(evidence(parked=[parked]))
-    assert (verdict.ok, verdict.parked) == (True, 1)
+    assert (verdict.ok, verdict.dead_letters) == (True, 1)
     assert verdict.lines[-2:] == [
-        "  parked  orders/3  orders.relay  s: too large", "The books are complete but parked: 1"]  # fmt: skip
+        "  dead letter  orders/3  orders.relay  s: too large", "The audit passed; dead letters: 1"]  # fmt: skip
     assert not judge(evidence(bad, parked=[parked])).ok
 
 
 def test_an_effect_whose_cause_the_log_lost() -> None:
     row = {"consumer": "orders.orders.order.v1", "event_id": "event-9"}
-    assert words(inbox.heard_of(evidence(record(1, 1, 0), inbox=[row]))) == [
+    assert words(inbox.known(evidence(record(1, 1, 0), inbox=[row]))) == [
         "has taken effect but does not stand in orders.order.v1"
     ]
 
@@ -161,17 +161,17 @@ def test_a_wave_differs_only_for_an_order_that_listened(went_by: str, said: list
     steps = [{"order_id": "o", "to_state": state} for state in ("reserved", went_by, "loaded")]
     found = evidence(orders=[order], order_history=steps)
     job = {"id": "j", "order_id": "o", "state": "loaded", "wave": "w2", "lines": "[]"}
-    found.books["dispatch", "job"].append(job)
+    found.tables["dispatch", "job"].append(job)
     assert words(cross_service.jobs(found)) == said
 
 
 def test_a_blocked_wave_is_named_and_the_books_hold() -> None:
     found = evidence()
-    found.books["dispatch", "wave"].append({"id": "noon", "blocked": "station guandu has no usable position"})  # type: ignore[index]
+    found.tables["dispatch", "wave"].append({"id": "noon", "blocked": "station guandu has no usable position"})  # type: ignore[index]
     verdict = judge(found)
     assert verdict.ok
     assert "  blocked  wave noon: station guandu has no usable position" in verdict.lines
-    assert verdict.lines[-2:] == ["The books hold.", "Waves that can't be planned: 1"]
+    assert verdict.lines[-2:] == ["The audit passed.", "Waves that can't be planned: 1"]
 
 
 def put(offset: int, body: dict[str, Any], id: str = "town") -> Record:
@@ -220,7 +220,7 @@ def test_a_stored_entry_that_cannot_be_read_is_named() -> None:
         {"kind": "gadgets", "id": "g", "body": "{}"},
     ]
     found = evidence(catalog=rows)
-    found.books["dispatch", "catalog"].append({"key": "site/s", "type": "", "body": "{}"})  # type: ignore[attr-defined]
+    found.tables["dispatch", "catalog"].append({"key": "site/s", "type": "", "body": "{}"})  # type: ignore[attr-defined]
     lines = judge(found).lines
     assert [line for line in lines if line.startswith("  unreadable")] == [
         "  unreadable  orders.catalog market-day/sat: it is no object",
@@ -229,7 +229,7 @@ def test_a_stored_entry_that_cannot_be_read_is_named() -> None:
         "  unreadable  orders.catalog gadget/g: no such kind is known",
         "  unreadable  dispatch.catalog site/s: name_zh: Field required",
     ]
-    assert lines[-2:] == ["The books hold.", "Catalogue entries that can't be read: 5"]
+    assert lines[-2:] == ["The audit passed.", "Catalogue entries that can't be read: 5"]
 
 
 def of_dispatch(n: int, *, told: bool) -> Record:

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from deploy.audit.evidence.evidence import Fact
-from deploy.audit.evidence.stock_log import TOPIC, Pool, Sources, replay
+from deploy.audit.evidence.stock_log import TOPIC, Context, Pool, replay
 
 POOL, ITEM, TILL = "sat@square", "oil-tofu", "till"
 NOON = "2026-05-16T04:00:00+00:00"
@@ -52,7 +52,7 @@ GOLDEN: tuple[tuple[Fact, tuple[int, ...] | None], ...] = (
     (moved("found", "on_hand", 2, "return/1"), None),
     (lent("allotment-returned", 2, 30, 0), (16, 0, 0, 0, 0, 0, 16)),
 )
-SALES = Sources({"1": TILL, "2": TILL, "3": TILL}, {})
+SALES = Context({"1": TILL, "2": TILL, "3": TILL}, {})
 
 
 def fold(*facts: Fact) -> Iterator[Pool]:

@@ -87,16 +87,16 @@ def test_topics_come_and_go() -> None:
 
 def test_a_new_folder_gets_its_record_and_its_data_is_taken_again(tmp_path: Path, contracts: Path) -> None:
     data = tmp_path / "data"
-    contract_record.admit(data)
+    contract_record.check_and_record(data)
     assert stat.S_IMODE((data / contract_record.FILE).stat().st_mode) == 0o600
     with_data(data)
-    contract_record.admit(data)
+    contract_record.check_and_record(data)
     edit(contracts / SCHEMA, basket=None)
     before = (data / contract_record.FILE).read_text()
     with pytest.raises(
         StackError, match=r"data of another contract state \(orders\.order\.v1\); go on with the version"
     ):
-        contract_record.admit(data)
+        contract_record.check_and_record(data)
     assert (data / contract_record.FILE).read_text() == before
 
 

@@ -62,39 +62,39 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
 
 def test_business_time_is_real_until_a_day_is_played_and_then_kept(tmp_path: Path) -> None:
     assert clock.clock_environment(tmp_path) == {}
-    assert clock.kept_segment(tmp_path) is None
-    clock.run_on(tmp_path)
+    assert clock.saved_segment(tmp_path) is None
+    clock.resume(tmp_path)
     assert clock.clock_environment(tmp_path) == {}
     start = datetime(2026, 11, 7, 4, 30, tzinfo=UTC)
-    clock.stand_at(tmp_path, start)
+    clock.freeze_at(tmp_path, start)
     assert clock.clock_environment(tmp_path) == {"HALFDAY_CLOCK": f"file:{tmp_path}/clock.json"}
-    assert Clock(clock.kept_segment(tmp_path)).now() == start
+    assert Clock(clock.saved_segment(tmp_path)).now() == start
 
 
 def test_a_clock_whose_driver_is_gone_goes_on_as_fast_as_life_from_where_it_stopped(tmp_path: Path) -> None:
     start = datetime(2026, 11, 7, 4, 30, tzinfo=UTC)
-    clock.stand_at(tmp_path, start)
-    clock.run_on(tmp_path)
-    kept = clock.kept_segment(tmp_path)
+    clock.freeze_at(tmp_path, start)
+    clock.resume(tmp_path)
+    kept = clock.saved_segment(tmp_path)
     assert kept is not None
     assert (kept.start, kept.speed, kept.latest) == (start, 1.0, None)
-    clock.run_on(tmp_path)
-    assert clock.kept_segment(tmp_path) == kept
+    clock.resume(tmp_path)
+    assert clock.saved_segment(tmp_path) == kept
 
 
 def test_a_damaged_clock_is_named(tmp_path: Path) -> None:
     (tmp_path / "clock.json").write_text("{}")
     with pytest.raises(StackError, match=r"clock\.json is damaged"):
-        clock.kept_segment(tmp_path)
+        clock.saved_segment(tmp_path)
 
 
 def test_a_held_folder_refuses_a_second_stack_in_words(tmp_path: Path) -> None:
     first = lock.DataLock(tmp_path / "data")
-    assert lock.holder(tmp_path / "data") == os.getpid()
+    assert lock.owner(tmp_path / "data") == os.getpid()
     with pytest.raises(StackError, match=rf"already runs on .*process {os.getpid()}.*halfday down"):
         lock.DataLock(tmp_path / "data")
     first.release()
-    assert lock.holder(tmp_path / "data") is None
+    assert lock.owner(tmp_path / "data") is None
     lock.DataLock(tmp_path / "data").release()
 
 
@@ -106,10 +106,10 @@ def test_a_killed_holder_leaves_the_folder_free(tmp_path: Path) -> None:
     )
     assert other.stdout is not None
     assert other.stdout.readline() == "held\n"
-    assert lock.holder(tmp_path) == other.pid
+    assert lock.owner(tmp_path) == other.pid
     other.kill()
     other.communicate()
-    assert lock.holder(tmp_path) is None
+    assert lock.owner(tmp_path) is None
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_nobody_to_stop_is_no_error(tmp_path: Path) -> None:
-    assert lock.ask_to_stop(tmp_path / "never made") is False
+    assert lock.stop_owner(tmp_path / "never made") is False
 
 
 def test_workers_are_counted_by_service() -> None:

@@ -131,7 +131,7 @@ def test_databases_of_another_version(data: Path) -> None:
 def test_a_clock_that_went_back_and_one_that_runs_fast(data: Path) -> None:
     morning = datetime(2026, 11, 7, 4, 30, tzinfo=UTC)
     (data / "clock.json").write_bytes(Segment(morning, morning, 600, latest=morning).to_json())
-    assert doctor_data.times(data) == "business time, 2026-11-07 04:30 UTC, driven by a played day"
+    assert doctor_data.data_clock(data) == "business time, 2026-11-07 04:30 UTC, driven by a played day"
     os.utime(data / "secrets.json", (time.time() + 3600,) * 2)
     assert "the clock went back" in broken("data clock", data)
 
@@ -141,8 +141,8 @@ def test_ports_that_another_program_took(data: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         (data / "ports.json").write_text(json.dumps({"kafka": other.getsockname()[1]}))
-        assert "other programs use those of kafka (" in doctor_data.kept_ports(data)
-    assert doctor_data.kept_ports(data) == "1 kept and free"
+        assert "other programs use those of kafka (" in doctor_data.data_ports(data)
+    assert doctor_data.data_ports(data) == "1 kept and free"
 
 
 def test_a_stack_that_is_not_ready_says_why(data: Path) -> None:

@@ -15,7 +15,7 @@ from deploy.scenarios.drivers import catalogue
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import _checked, load, names
 from deploy.scenarios.model import ScenarioError
-from deploy.scenarios.outcome.expected_outcome import end_of, expected, outcome
+from deploy.scenarios.outcome.expected_outcome import end_of, expected_outcome, group_buy_outcome
 from deploy.scenarios.schedule import Day, Fate
 from services.orders.api.schemas.catalog import BODIES
 from services.orders.domain.campaign.verdict import Grant, Inputs, Pledge, decide
@@ -51,7 +51,7 @@ def test_the_same_seed_gives_the_same_day_and_another_seed_another(day: Day):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_end_states_do_not_depend_on_the_seed(seed: int, day: Day):
-    found, first = expected(make_day(SCENARIO, seed)), expected(day)
+    found, first = expected_outcome(make_day(SCENARIO, seed)), expected_outcome(day)
     assert found.ends == first.ends
     assert found.refused == first.refused
     scarce = ("oil-tofu", "crayfish")
@@ -72,7 +72,7 @@ def test_scarce_goods_are_plain_single_units_and_wanted_by_more_than_there_is(da
 
 
 def test_the_group_buys_form_fail_and_fall_short(day: Day):
-    found = expected(day).group_buys
+    found = expected_outcome(day).group_buys
     assert [(buy.verdict, buy.served > 0, buy.short > 0) for buy in found.values()] == [
         ("formed", True, False),
         ("failed", False, True),
@@ -85,7 +85,7 @@ def test_the_group_buys_form_fail_and_fall_short(day: Day):
 def test_a_group_buy_is_planned_as_the_product_judges_it(day: Day, rule: Rule, stock: int):
     buy = day.group_buys[2]
     terms = buy.terms.model_copy(update={"shortfall": rule.value, "stock": stock})
-    planned = outcome(SCENARIO, replace(buy, terms=terms))
+    planned = group_buy_outcome(SCENARIO, replace(buy, terms=terms))
     good = SCENARIO.good(buy.line.item)
     pledges = [
         Pledge(pledge.id, n, n, 1, good.id, buy.line.quantity, good.cost("group", buy.line.quantity))
@@ -162,7 +162,7 @@ def test_pending_orders_are_paid_inside_their_hold_or_clearly_after_it(day: Day)
 def test_a_busy_city_has_the_size_that_its_name_says():
     city = load("busy-city")
     day, other = make_day(city, 1), make_day(city, 2)
-    found = expected(day)
+    found = expected_outcome(day)
     assert (len(city.sites), len(city.stations), len(city.bursts)) == (10, 3, 3)
     assert [burst.orders + burst.of_scarce for burst in city.bursts] == [2_600] * 3
     assert len({buy.id for buy in city.group_buys}) == 30
@@ -170,7 +170,7 @@ def test_a_busy_city_has_the_size_that_its_name_says():
     assert {buy.verdict for buy in found.group_buys.values()} == {"formed", "failed"}
     assert 19_000 < sum(found.ends.values()) < 21_000
     assert city.goods == SCENARIO.goods
-    assert (expected(other).ends, expected(other).group_buys) == (found.ends, found.group_buys)
+    assert (expected_outcome(other).ends, expected_outcome(other).group_buys) == (found.ends, found.group_buys)
 
 
 def test_a_good_that_is_short_is_scarce_and_short_for_one_reason():

@@ -11,8 +11,8 @@ from deploy.scenarios.drivers.tally import Tally
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
 from deploy.scenarios.outcome.figures import BurstFigures, Figures, GroupBuyFigures, WaveFigures, differences, figures
-from deploy.scenarios.outcome.observed import Seen
-from deploy.scenarios.schedule import Expected, Outcome
+from deploy.scenarios.outcome.observed import Observed
+from deploy.scenarios.schedule import ExpectedOutcome, GroupBuyOutcome
 
 DAY = make_day(load("market-day"), 1)
 AT = datetime(2026, 10, 24, 1, tzinfo=UTC)
@@ -24,25 +24,25 @@ class _Topics:
     """Feeds records to a fold as the observer does."""
 
     def __init__(self) -> None:
-        self.seen = Seen()
+        self.observed = Observed()
 
     def tell(self, topic: str, name: str, data: dict[str, Any], after_s: float = 0, id: str | None = None) -> None:
         headers = {"ce_id": id or str(uuid4()), "ce_type": f"market.x.{name}.v1"}
-        self.seen.take(topic, headers, orjson.dumps(data), AT + timedelta(seconds=after_s))
+        self.observed.take(topic, headers, orjson.dumps(data), AT + timedelta(seconds=after_s))
 
 
 def test_an_order_is_followed_from_placed_to_its_end():
     topics = _Topics()
     topics.tell("orders.order.v1", "order-placed", PLACED)
     topics.tell("orders.order.v1", "order-reserved", {"order": ORDER}, 144)
-    assert topics.seen.ends(DAY.market_day) == {"reserved": 1}
-    assert topics.seen.sold(DAY.market_day) == {}
+    assert topics.observed.ends(DAY.market_day) == {"reserved": 1}
+    assert topics.observed.sold(DAY.market_day) == {}
     topics.tell("orders.order.v1", "order-refunded", {"order": ORDER})
     topics.tell("orders.order.v1", "order-collected", {"order": ORDER})
-    assert topics.seen.ends(DAY.market_day) == {"collected": 1}
-    assert topics.seen.sold(DAY.market_day) == {"honey": 2}
-    assert topics.seen.waits(DAY.market_day) == [144]
-    assert topics.seen.ends("another-day") == {}
+    assert topics.observed.ends(DAY.market_day) == {"collected": 1}
+    assert topics.observed.sold(DAY.market_day) == {"honey": 2}
+    assert topics.observed.waits(DAY.market_day) == [144]
+    assert topics.observed.ends("another-day") == {}
 
 
 def test_a_repeated_event_counts_as_a_record_and_has_no_second_effect():
@@ -50,14 +50,14 @@ def test_a_repeated_event_counts_as_a_record_and_has_no_second_effect():
     sale = {"sale": "s1", "pool": f"{DAY.market_day}@qifeng", "lines": [{"item": "pears", "quantity": 500}]}
     for _ in range(2):
         topics.tell("orders.stall.v1", "sale-recorded", sale, id="e1")
-    assert (topics.seen.twice, topics.seen.events["orders.stall.v1"]) == (1, 2)
-    assert topics.seen.sold(DAY.market_day) == {"pears": 500}
+    assert (topics.observed.twice, topics.observed.events["orders.stall.v1"]) == (1, 2)
+    assert topics.observed.sold(DAY.market_day) == {"pears": 500}
     topics.tell("orders.stall.v1", "sale-voided", sale)
-    assert topics.seen.sold(DAY.market_day) == {}
+    assert topics.observed.sold(DAY.market_day) == {}
 
 
 def test_parked_records_are_counted_whatever_is_in_them():
-    seen = Seen()
+    seen = Observed()
     seen.take("orders.dlq.v1", {}, b"\xff\x00", AT)
     seen.take("inventory.dlq.v1", {}, None, AT)
     assert seen.parked == 2
@@ -80,9 +80,9 @@ def test_a_group_buy_is_followed_to_its_orders_and_its_money_back():
     for quantity in (2500, 1000):
         order = {"order": str(uuid4()), "market_day": DAY.market_day, "campaign": id}
         topics.tell("orders.order.v1", "order-placed", {**order, "lines": [{"item": "pears", "quantity": quantity}]})
-    found = figures(DAY, topics.seen, Tally()).group_buys[0]
+    found = figures(DAY, topics.observed, Tally()).group_buys[0]
     assert found == GroupBuyFigures(buy.terms.id, "pears", 2, 5000, "formed", 2, 3500, 1, 900)
-    assert found.outcome == Outcome(2, 5000, "formed", 2, 3500, 1)
+    assert found.outcome == GroupBuyOutcome(2, 5000, "formed", 2, 3500, 1)
 
 
 def test_a_livestream_is_measured_by_its_own_orders():
@@ -92,7 +92,7 @@ def test_a_livestream_is_measured_by_its_own_orders():
         topics.tell("orders.order.v1", "order-placed", {**PLACED, "order": order}, n)
     topics.tell("orders.order.v1", "order-reserved", {"order": mine[0]}, 0.5)
     topics.tell("orders.order.v1", "order-rejected", {"order": mine[1]}, 1)
-    (found,) = figures(DAY, topics.seen, Tally()).bursts
+    (found,) = figures(DAY, topics.observed, Tally()).bursts
     assert found == BurstFigures("morning-show", 2, 1, 1.0, {"p50": 500.0, "p99": 500.0})
 
 
@@ -108,7 +108,7 @@ def test_a_wave_counts_who_got_it_in_time():
     topics.tell("dispatch.wave.v1", "wave-cut", {"wave": "w", "jobs": 3})
     topics.tell("dispatch.wave.v1", "wave-planned", {"wave": "w", "metres": 12_340, "routes": 2})
     topics.tell("dispatch.wave.v1", "wave-done", {"wave": "w"})
-    found = figures(DAY, topics.seen, Tally())
+    found = figures(DAY, topics.observed, Tally())
     assert found.waves == [WaveFigures("w", "done", 3, 2, 12.3, 3, 2, 0)]
     assert round(found.waves[0].share) == 67
 
@@ -119,18 +119,18 @@ def test_waiting_times_are_told_in_real_milliseconds():
         order = str(uuid4())
         topics.tell("orders.order.v1", "order-placed", {**PLACED, "order": order})
         topics.tell("orders.order.v1", "order-held", {"order": order}, 0.01 * (n + 1))
-    assert figures(DAY, topics.seen, Tally()).reserved_ms == {"p50": 510.0, "p99": 1000.0}
+    assert figures(DAY, topics.observed, Tally()).reserved_ms == {"p50": 510.0, "p99": 1000.0}
 
 
 def test_what_went_otherwise_than_planned_is_named():
     found = Figures("d", 1, {"delivered": 1, "failed": 1}, [], [], {}, {}, 0, {})
-    plan = Expected(Counter({"delivered": 2}), Counter(), Counter())
+    plan = ExpectedOutcome(Counter({"delivered": 2}), Counter(), Counter())
     lines = differences(found, plan, Counter({"delivered": 2}))
     assert lines[:2] == ["orders: delivered is 1, planned 2", "orders: failed is 1, planned 0"]
     assert "the orders service says" in lines[2]
     held = Figures("d", 1, {"delivered": 2}, [], [], {}, {}, 0, {})
     assert differences(held, plan, Counter({"delivered": 2})) == []
     buy = GroupBuyFigures("pears", "pears", 2, 2, "failed", 0, 0, 2, 10)
-    other = Expected(Counter(), Counter(), Counter(), {"pears": Outcome(2, 2, "formed", 2, 2, 0)})
+    other = ExpectedOutcome(Counter(), Counter(), Counter(), {"pears": GroupBuyOutcome(2, 2, "formed", 2, 2, 0)})
     (line,) = differences(Figures("d", 1, {}, [], [], {}, {}, 0, {}, [buy]), other, Counter())
     assert line.startswith("group-buy pears came to Outcome(joins=2, pledged=2, verdict='failed'")

@@ -13,7 +13,7 @@ from deploy.scenarios.drivers.pace import Pace
 from deploy.scenarios.drivers.tally import Tally
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
-from deploy.scenarios.outcome.observed import Seen
+from deploy.scenarios.outcome.observed import Observed
 from deploy.scenarios.run import view
 from services.kit.clock import ManualClock
 
@@ -26,7 +26,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Any:
     now = SimpleNamespace(monotonic=lambda: now.at, at=0.0)
     monkeypatch.setattr(view, "time", now)
     text, world = io.StringIO(), SimpleNamespace(day=DAY, tally=Tally(), pace=Pace(ManualClock(DAY.at(600)), DAY))
-    made = view.View(Console(file=text, width=200), world, Seen())  # type: ignore[arg-type]
+    made = view.View(Console(file=text, width=200), world, Observed())  # type: ignore[arg-type]
     return SimpleNamespace(view=made, now=now, tally=world.tally, lines=lambda: text.getvalue().splitlines())
 
 

@@ -41,7 +41,7 @@ CHECKS = (
         (records.complete, records.contents, records.readable, records.numbers),
     ),
     Check("what was sent stands in the log, and nothing else", (archive.sent, archive.unsent)),
-    Check("what was told was dealt with, and nothing else", (inbox.dealt_with, inbox.heard_of)),
+    Check("what was told was dealt with, and nothing else", (inbox.processed, inbox.known)),
     Check("every order is in exactly one state", (orders.known, orders.lives)),
     Check("every pledge of a group-buy ended once", (campaigns.lives, campaigns.pledges)),
     Check("money was refunded where it had to be, once", (money.refunds, money.given_back)),
@@ -51,7 +51,7 @@ CHECKS = (
     Check("every stall sale took effect once", (sales.once, sales.allotments), between=True),
     Check("every command was answered", (cross_service.answers,), between=True),
     Check("orders and stock agree", (cross_service.reservations, cross_service.claims), between=True),
-    Check("orders and deliveries agree", (cross_service.jobs, cross_service.errands), between=True),
+    Check("orders and deliveries agree", (cross_service.jobs, cross_service.orphan_jobs), between=True),
     Check("no person stands in a public topic", (person.absent,)),
     Check("who was erased is known nowhere", (person.erased,)),
 )

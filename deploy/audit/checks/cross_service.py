@@ -108,7 +108,7 @@ def jobs(evidence: Evidence) -> Iterator[Finding]:
                 yield Finding("job", id, f"is in wave {order['wave']}, its job in {row['wave']}", "dispatch.job")
 
 
-def errands(evidence: Evidence) -> Iterator[Finding]:
+def orphan_jobs(evidence: Evidence) -> Iterator[Finding]:
     """No job runs for an order that does not exist or no longer wants it."""
     current = {row["order_id"]: row["job"] for row in evidence.rows(ORDERS, "orders")}
     for row in evidence.rows(DISPATCH, "job"):

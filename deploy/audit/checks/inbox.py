@@ -15,7 +15,7 @@ ERASED = "kit.erased"
 """The type of a tombstone."""
 
 
-def dealt_with(evidence: Evidence) -> Iterator[Finding]:
+def processed(evidence: Evidence) -> Iterator[Finding]:
     """Every record whose type a consumer handles is in that consumer's inbox, or parked."""
     done = _done(evidence)
     for (service, topic), types in sorted(_handled().items()):
@@ -25,13 +25,13 @@ def dealt_with(evidence: Evidence) -> Iterator[Finding]:
                 yield Finding("inbox", id, f"{type} has not reached {service}", where)
 
 
-def heard_of(evidence: Evidence) -> Iterator[Finding]:
+def known(evidence: Evidence) -> Iterator[Finding]:
     """No inbox names an event that its topic does not have.
 
     A compacted topic that anybody may look at forgets what was replaced; there the question is not asked. What could
     not be read has no event id of its own: it is parked, and named there.
     """
-    parked = {(row["consumer"], row["event_id"]) for _, row in evidence.parked}
+    parked = {(row["consumer"], row["event_id"]) for _, row in evidence.dead_letters}
     asked = [topic.name for topic in TOPICS if topic.private or not topic.compacted]
     told = {topic: {id for id, _, _ in _told(evidence, topic)} for topic in asked}
     for service in SERVICES:

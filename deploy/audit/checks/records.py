@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from contracts.topics import BY_NAME
-from deploy.audit.evidence.evidence import Evidence, Told
+from deploy.audit.evidence.evidence import Evidence, Published
 from deploy.audit.evidence.log import Record
 from deploy.audit.finding import Finding
 
@@ -31,23 +31,25 @@ def contents(evidence: Evidence) -> Iterator[Finding]:
 def readable(evidence: Evidence) -> Iterator[Finding]:
     """The committed contracts read every record, but for those that a consumer has parked or a later one replaced."""
     read = {(topic, fact.id) for topic, facts in evidence.facts.items() for fact in facts}
-    parked = {(row["topic"], row["event_id"]) for _, row in evidence.parked}
-    parked |= {(row["topic"], f"{row['topic']}/{row['partition']}@{row['position']}") for _, row in evidence.parked}
+    parked = {(row["topic"], row["event_id"]) for _, row in evidence.dead_letters}
+    parked |= {
+        (row["topic"], f"{row['topic']}/{row['partition']}@{row['position']}") for _, row in evidence.dead_letters
+    }
     known = read | parked | {(told.topic, told.id) for told in replaced(evidence)}
-    for told in evidence.told:
+    for told in evidence.published:
         if (told.topic, told.id) not in known and not _is_dead_letter(told.topic):
             what = f"{told.headers.get('ce_type', 'a record without a type')} can't be read by its contract"
             yield Finding("content", told.id, what, told.where)
 
 
-def replaced(evidence: Evidence) -> list[Told]:
+def replaced(evidence: Evidence) -> list[Published]:
     """Records that can't be read, of a compacted topic on which a later record of the same subject can.
 
     Each record of such a topic is its subject's whole state, so the latest alone counts.
     """
-    latest: dict[tuple[str, str], Told] = {}
-    unreadable: list[Told] = []
-    for told in evidence.told:
+    latest: dict[tuple[str, str], Published] = {}
+    unreadable: list[Published] = []
+    for told in evidence.published:
         if told.topic in BY_NAME and BY_NAME[told.topic].compacted:
             latest[told.topic, told.subject] = told
             unreadable += [told] if told.read() is None else []
@@ -66,7 +68,7 @@ def numbers(evidence: Evidence) -> Iterator[Finding]:
     """
     seen: dict[tuple[str, str], set[int]] = defaultdict(set)
     last: dict[tuple[str, str, str], int] = defaultdict(int)
-    for told in (told for told in evidence.told if told.seq):
+    for told in (told for told in evidence.published if told.seq):
         about, place = (told.topic, told.subject), (told.topic, told.subject, told.where.partition("@")[0])
         if told.seq in seen[about]:
             yield Finding("seq", told.subject, f"has number {told.seq} twice under different event ids", told.where)
@@ -74,9 +76,9 @@ def numbers(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("seq", told.subject, f"has number {told.seq} after {last[place]}", told.where)
         seen[about].add(told.seq)
         last[place] = max(last[place], told.seq)
-    for _, row in evidence.parked:
+    for _, row in evidence.dead_letters:
         if row["consumer"].endswith(".relay"):  # the broker refused it, and an operator may have given it up
-            refused = Told(row["topic"], json.loads(row["headers"]), None, "")
+            refused = Published(row["topic"], json.loads(row["headers"]), None, "")
             seen[refused.topic, refused.subject].add(refused.seq)
     for (topic, subject), found in sorted(seen.items()):
         missing = sorted(set(range(1, max(found) + 1)) - found)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from contracts.topics import INVENTORY
 from deploy.audit.evidence.evidence import Evidence, Fact
-from deploy.audit.evidence.stock_log import TOPIC, Pool, replay, sources
+from deploy.audit.evidence.stock_log import TOPIC, Pool, context, replay
 from deploy.audit.evidence.tables import Row
 from deploy.audit.finding import Finding
 
@@ -89,7 +89,7 @@ def promises(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _replay(evidence: Evidence) -> Iterator[tuple[str, Pool, Fact]]:
-    return replay(evidence.facts.get(TOPIC, ()), sources(evidence))
+    return replay(evidence.facts.get(TOPIC, ()), context(evidence))
 
 
 def _ends(evidence: Evidence) -> dict[str, Pool]:

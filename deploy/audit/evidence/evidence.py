@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from contracts.registry import MODELS
 from contracts.topics import SERVICES
 from deploy.audit.evidence.log import Log, Record
-from deploy.audit.evidence.tables import Books, Row
+from deploy.audit.evidence.tables import Row, Tables
 
 # Fields of an event that name a thing whose books may differ while a record about it is parked.
 _NAMES = ("order", "reservation", "job", "sale", "lot", "terminal")
@@ -36,7 +36,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Published:
     """A record, in the log or about to be."""
 
     topic: str
@@ -77,13 +77,13 @@ class Told:
 class Evidence:
     """What the audit judges: the log, the books, and the facts that both together tell."""
 
-    def __init__(self, log: Log, books: Books) -> None:
+    def __init__(self, log: Log, books: Tables) -> None:
         self.log = log
-        self.books = books
+        self.tables = books
 
     def rows(self, service: str, table: str) -> list[Row]:
         """The rows of a service's table."""
-        return self.books[service, table]
+        return self.tables[service, table]
 
     def grouped(self, service: str, table: str, column: str) -> Mapping[str, list[Row]]:
         """The rows of a table by one of its columns; nothing for a value that it hasn't."""
@@ -93,15 +93,15 @@ class Evidence:
         return found
 
     @cached_property
-    def told(self) -> list[Told]:
+    def published(self) -> list[Published]:
         """Each event once: in order of the log, then those that still wait in an outbox, in its order."""
-        logged = (Told(r.topic, r.headers, r.value, r.where) for r in self.log.records)
+        logged = (Published(r.topic, r.headers, r.value, r.where) for r in self.log.records)
         waiting = (
-            Told(row["topic"], json.loads(row["headers"]), row["payload"], f"{service}.outbox {row['id']}")
+            Published(row["topic"], json.loads(row["headers"]), row["payload"], f"{service}.outbox {row['id']}")
             for service in SERVICES
             for row in self.rows(service, "outbox")
         )
-        found: dict[tuple[str, str], Told] = {}
+        found: dict[tuple[str, str], Published] = {}
         for told in chain(logged, waiting):
             found.setdefault((told.topic, told.id), told)
         return list(found.values())
@@ -110,7 +110,7 @@ class Evidence:
     def facts(self) -> Mapping[str, list[Fact]]:
         """By topic: what was told, as far as the contracts can read it."""
         found: dict[str, list[Fact]] = defaultdict(list)
-        for told in self.told:
+        for told in self.published:
             if (fact := told.read()) is not None:
                 found[fact.topic].append(fact)
         return found
@@ -121,7 +121,7 @@ class Evidence:
         return {(record.topic, record.partition, record.offset): record for record in self.log.records}
 
     @cached_property
-    def parked(self) -> list[tuple[str, Row]]:
+    def dead_letters(self) -> list[tuple[str, Row]]:
         """The service and row of every parked record, those that were given up too."""
         return [(service, row) for service in SERVICES for row in self.rows(service, "parked")]
 
@@ -129,7 +129,7 @@ class Evidence:
     def accounted(self) -> frozenset[str]:
         """Ids of things that a parked record is about: that services disagree about them is explained by it."""
         found: set[str] = set()
-        for _, row in self.parked:
+        for _, row in self.dead_letters:
             data = _data(row["payload"]) or {}
             found |= {row["scope"], json.loads(row["headers"]).get("ce_subject", "")}
             found |= {str(data[name]) for name in _NAMES if name in data}

@@ -20,7 +20,7 @@ HELD, ALLOCATED = "held", "allocated"
 
 
 @dataclass
-class Table:
+class TerminalStock:
     """What stands on one terminal's table of one item: sellable offline, and out of reach since the lease ended."""
 
     allotted: int = 0
@@ -64,7 +64,7 @@ class Pool:
     on_hand: Counter[str] = field(default_factory=Counter)
     lots: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     claims: dict[str, Claim] = field(default_factory=dict)
-    tables: dict[tuple[str, str], Table] = field(default_factory=lambda: defaultdict(Table))
+    tables: dict[tuple[str, str], TerminalStock] = field(default_factory=lambda: defaultdict(TerminalStock))
     closed: dict[str, bool] = field(default_factory=dict)
     lent: Counter[tuple[str, str]] = field(default_factory=Counter)
     risen: dict[str, int] = field(default_factory=dict)
@@ -98,22 +98,22 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Sources:
+class Context:
     """What other topics say that the stock topic leaves out: who sold, and what a reservation was taken out of."""
 
     terminals: Mapping[str, str]
     origins: Mapping[str, str]
 
 
-def sources(evidence: Evidence) -> Sources:
+def context(evidence: Evidence) -> Context:
     """Read from the stall and command topics."""
-    return Sources(
+    return Context(
         {f.data["sale"]: f.subject for f in evidence.facts.get("orders.stall.v1", ()) if "sale" in f.data},
         {f.subject: f.data["source"] for f in evidence.facts.get("inventory.command.v1", ()) if f.data.get("source")},
     )
 
 
-def replay(facts: Iterable[Fact], others: Sources) -> Iterator[tuple[str, Pool, Fact]]:
+def replay(facts: Iterable[Fact], others: Context) -> Iterator[tuple[str, Pool, Fact]]:
     """Each fact of the stock topic, pool after pool, with its pool as it stands right after it."""
     by_pool: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
@@ -138,7 +138,7 @@ def _one_step(fact: Fact) -> tuple[str, ...]:
     return (fact.id,)
 
 
-def _moved(pool: Pool, facts: list[Fact], others: Sources) -> None:
+def _moved(pool: Pool, facts: list[Fact], others: Context) -> None:
     item, cause = facts[0].data["item"], facts[0].data["cause"]
     outside: Counter[str] = Counter()
     for fact in facts:
@@ -160,7 +160,7 @@ def _moved(pool: Pool, facts: list[Fact], others: Sources) -> None:
         _lost(pool.tables[rest.split("/")[1], item], net["lost"], facts[0])
 
 
-def _sold(pool: Pool, table: Table, sale: tuple[str, str], quantity: int, fact: Fact) -> None:
+def _sold(pool: Pool, table: TerminalStock, sale: tuple[str, str], quantity: int, fact: Fact) -> None:
     if quantity > 0:
         cause, recovered = table.recovered
         pool.lent[sale] += table.take(quantity, recovered if cause == fact.cause else 0)
@@ -170,7 +170,7 @@ def _sold(pool: Pool, table: Table, sale: tuple[str, str], quantity: int, fact: 
         table.unconfirmed += pool.lent.pop(sale, 0)
 
 
-def _lost(table: Table, quantity: int, fact: Fact) -> None:
+def _lost(table: TerminalStock, quantity: int, fact: Fact) -> None:
     if quantity > 0:
         table.give_back(quantity)
     else:
@@ -178,7 +178,7 @@ def _lost(table: Table, quantity: int, fact: Fact) -> None:
         table.recovered = (fact.cause, -quantity)
 
 
-def _told(pool: Pool, fact: Fact, others: Sources) -> None:
+def _told(pool: Pool, fact: Fact, others: Context) -> None:
     data, subject = fact.data, fact.subject
     items = {line["item"] for line in data.get("lines", ())} or {data.get("item", "")}
     before = {item: pool.figures(item)["shortfall"] for item in items}
@@ -207,7 +207,7 @@ def _reserved(pool: Pool, fact: Fact, origin: str) -> None:
     pool.claim(fact.subject, ALLOCATED if fact.data["firm"] else HELD, goods)
 
 
-def _lent(table: Table, fact: Fact) -> None:
+def _lent(table: TerminalStock, fact: Fact) -> None:
     data = fact.data
     if fact.type == "allotment-granted":
         table.allotted += data["quantity"]

@@ -12,7 +12,7 @@ from contracts.topics import DISPATCH, INVENTORY, ORDERS, SERVICES
 from deploy.local.errors import StackError
 
 Row: TypeAlias = Mapping[str, Any]
-Books: TypeAlias = Mapping[tuple[str, str], list[Row]]
+Tables: TypeAlias = Mapping[tuple[str, str], list[Row]]
 """(service, table) to its rows. Ids are text; a column named by a keyword has a plain name."""
 
 # Of the archive and the outbox only what has to be compared: a digest stands for the bytes.
@@ -72,7 +72,7 @@ async def read_tables(service: str, conn: Any) -> dict[tuple[str, str], list[Row
     return {(service, table): await conn.fetch(query) for table, query in TABLES[service].items()}
 
 
-async def read_books(urls: Mapping[str, str]) -> Books:
+async def read_databases(urls: Mapping[str, str]) -> Tables:
     """All tables of all services. Raises `StackError` when a database is away."""
     found = await asyncio.gather(*(_read(service, urls[service]) for service in SERVICES))
     return {name: rows for tables in found for name, rows in tables.items()}

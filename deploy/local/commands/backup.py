@@ -67,7 +67,7 @@ def write(data: Path, file: Path) -> Backup:
         put_in_place(draft, file)
         sync_folder(file.parent)
     except FileExistsError:
-        raise _there(file) from None
+        raise _exists(file) from None
     except OSError as error:
         raise StackError(f"the backup can't be written: {error.strerror or error}") from None
     finally:
@@ -81,14 +81,14 @@ def _refuse_to_begin(data: Path, file: Path) -> None:
     if missing:
         raise StackError(f"{data} holds no state of a stack: {', '.join(missing)} is missing")
     if file.exists():
-        raise _there(file)
+        raise _exists(file)
     if file.absolute().is_relative_to(data.absolute()):
         raise StackError(f"{file} would lie in the folder that it backs up; name a place outside of {data}")
     if (of := (data / "postgres/data/PG_VERSION").read_text().strip()) != postgres.version():
         raise StackError(f"{data} is of PostgreSQL {of}, which this Halfday can't run")
 
 
-def _there(file: Path) -> StackError:
+def _exists(file: Path) -> StackError:
     return StackError(f"{file} is there already; name a new file")
 
 

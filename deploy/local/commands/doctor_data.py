@@ -12,9 +12,9 @@ from pathlib import Path
 from deploy.local import endpoints
 from deploy.local.commands.doctor_machine import disk
 from deploy.local.data import contract_record
-from deploy.local.data.clock import kept_segment
+from deploy.local.data.clock import saved_segment
 from deploy.local.data.files import refuse_shared
-from deploy.local.data.lock import holder
+from deploy.local.data.lock import owner
 from deploy.local.data.ports import is_free
 from deploy.local.errors import StackError
 from deploy.local.postgres import server
@@ -59,7 +59,7 @@ def state(data: Path) -> str:
     if not all(has.values()):
         # Without secrets.json new passwords would be made, which fit neither broker nor databases.
         lost = [what for what, there in has.items() if not there]
-        mend = "restore a backup, or begin with a new folder" if "secrets" in lost else _mend(lost)
+        mend = "restore a backup, or begin with a new folder" if "secrets" in lost else _remedy(lost)
         raise StackError(f"{' and '.join(lost)} are not there; {mend}")
     made = (data / "postgres/data/PG_VERSION").read_text().strip()
     if made != server.version():
@@ -68,29 +68,29 @@ def state(data: Path) -> str:
     return f"secrets, topics and databases (PostgreSQL {made}) are there, of this version's contracts"
 
 
-def _mend(lost: list[str]) -> str:
+def _remedy(lost: list[str]) -> str:
     if lost == ["topics"]:
         return "start the stack, then send them again: ./halfday audit --republish"
     return "restore a backup, or go on if this folder was just begun"
 
 
-def times(data: Path) -> str:
+def data_clock(data: Path) -> str:
     """Whether the clock went back since the folder was last written, and what business time runs on."""
     newest = max((found.st_mtime for found in _stats(data)), default=0.0)
     if newest > time.time() + _SKEW_S:
         then = datetime.fromtimestamp(newest, UTC)
         raise StackError(f"it was written at {then:%F %R} UTC, later than now: the clock went back; set it")
-    kept = kept_segment(data)
+    kept = saved_segment(data)
     if kept is None:
         return "real time"
     return f"business time, {Clock(kept).now():%F %R} UTC" + ("" if kept.latest is None else ", driven by a played day")
 
 
-def kept_ports(data: Path) -> str:
+def data_ports(data: Path) -> str:
     """Whether the ports that the folder keeps are free while no stack runs on it."""
     file = data / "ports.json"
     known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
-    if holder(data):
+    if owner(data):
         return f"{len(known)} in use by its stack"
     taken = [f"{name} ({port})" for name, port in known.items() if not is_free(port)]
     if taken:
@@ -100,7 +100,7 @@ def kept_ports(data: Path) -> str:
 
 def stack(data: Path) -> str:
     """Whether a stack runs on it, and is ready in all its parts."""
-    pid = holder(data)
+    pid = owner(data)
     if pid is None:
         return f"none runs; start one with: ./halfday up --data '{data}'"
     if waiting := endpoints.waiting(data):
@@ -122,7 +122,7 @@ def _stats(data: Path) -> Iterator[os.stat_result]:
 CHECKS: dict[str, Callable[[Path], str]] = {
     "data": folder,
     "state": state,
-    "data clock": times,
-    "data ports": kept_ports,
+    "data clock": data_clock,
+    "data ports": data_ports,
     "stack": stack,
 }

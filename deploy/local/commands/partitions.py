@@ -47,7 +47,7 @@ def grow(data: Path) -> dict[str, tuple[int, int]]:
             asyncio.run(_refuse_waiting(postgres))
         for topic in short:
             _refuse_unread(kafka, topic)
-        _carry_out(admin, short)
+        _apply(admin, short)
         return {topic.name: (have, topic.partitions) for topic, have in short.items()}
 
 
@@ -106,7 +106,7 @@ def _unread(consumer: Any, place: TopicPartition) -> bool:
     return bool(max(first, place.offset) < end)
 
 
-def _carry_out(admin: AdminClient, topics: Collection[Topic]) -> None:
+def _apply(admin: AdminClient, topics: Collection[Topic]) -> None:
     if not topics:
         return
     wanted = [NewPartitions(topic.name, topic.partitions) for topic in topics]

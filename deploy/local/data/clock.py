@@ -25,7 +25,7 @@ def clock_feed(data: Path) -> FileFeed:
     return FileFeed(clock_file(data).absolute())
 
 
-def kept_segment(data: Path) -> Segment | None:
+def saved_segment(data: Path) -> Segment | None:
     """The segment that the folder keeps, None for real time. Raises StackError where the file is damaged."""
     file = clock_file(data)
     try:
@@ -34,14 +34,14 @@ def kept_segment(data: Path) -> Segment | None:
         raise StackError(f"{file} is damaged: it holds no business clock; remove it to go on in real time") from None
 
 
-def stand_at(data: Path, moment: datetime) -> None:
+def freeze_at(data: Path, moment: datetime) -> None:
     """Make business time stand at this moment until somebody drives it on."""
     write_private(clock_file(data), Segment(datetime.now(UTC), moment, 1.0, moment).to_json().decode())
 
 
-def run_on(data: Path) -> None:
+def resume(data: Path) -> None:
     """Let a clock that was driven, and whose driver is gone, go on as fast as life from where it stopped."""
-    kept = kept_segment(data)
+    kept = saved_segment(data)
     if kept is not None and kept.latest is not None:
         now = Clock(kept).now()
         write_private(clock_file(data), Segment(datetime.now(UTC), now).to_json().decode())

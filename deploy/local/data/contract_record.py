@@ -13,7 +13,7 @@ FILE = "contracts.json"
 _DATA = ("kafka/data/formatted", "postgres/data/PG_VERSION")
 
 
-def admit(data: Path) -> None:
+def check_and_record(data: Path) -> None:
     """Checks the folder and records today's contract state in it. Call it while holding the folder.
 
     Raises StackError as `check` does.

@@ -26,7 +26,7 @@ def make_data_folder(data: Path) -> None:
         raise StackError(f"{data} can't be used for data: {error.strerror}") from None
 
 
-def tighten(data: Path) -> None:
+def make_private(data: Path) -> None:
     """Closes a data folder and its logs to all other users; StackError when that is refused."""
     try:
         for folder in (data, data / "logs"):

@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from deploy.local.data.files import make_data_folder, tighten
+from deploy.local.data.files import make_data_folder, make_private
 from deploy.local.errors import StackError
 
 
@@ -26,9 +26,9 @@ class DataLock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            refuse_second(data)
+            refuse_running(data)
             raise StackError(f"another process just took {data}") from None
-        tighten(data)  # by its holder only: while a stack runs, PostgreSQL's user may have to pass through
+        make_private(data)  # by its holder only: while a stack runs, PostgreSQL's user may have to pass through
         self._file.truncate()
         self._file.write(str(os.getpid()))
         self._file.flush()
@@ -39,15 +39,15 @@ class DataLock:
         self._file.close()
 
 
-def refuse_second(data: Path) -> None:
+def refuse_running(data: Path) -> None:
     """Raises StackError when a stack runs on `data`."""
-    if pid := holder(data):
+    if pid := owner(data):
         raise StackError(
             f"a stack already runs on {data} (process {pid}); stop it with: ./halfday down --data '{data}'"
         )
 
 
-def holder(data: Path) -> int | None:
+def owner(data: Path) -> int | None:
     """The pid of the process that holds `data`, or None when nobody does."""
     try:
         with (data / "lock").open("r+") as file:
@@ -60,12 +60,12 @@ def holder(data: Path) -> int | None:
     return None
 
 
-def ask_to_stop(data: Path, timeout: float = 90) -> bool:
+def stop_owner(data: Path, timeout: float = 90) -> bool:
     """SIGTERM to the holder of `data`; True once it let go, False when nobody holds it.
 
     Raises StackError when it still holds after `timeout` seconds or isn't ours to stop.
     """
-    pid = holder(data)
+    pid = owner(data)
     if pid is None:
         return False
     try:
@@ -73,7 +73,7 @@ def ask_to_stop(data: Path, timeout: float = 90) -> bool:
     except PermissionError:
         raise StackError(f"the stack on {data} belongs to another user (process {pid})") from None
     deadline = time.monotonic() + timeout
-    while holder(data) is not None:
+    while owner(data) is not None:
         if time.monotonic() > deadline:
             raise StackError(f"process {pid} did not stop within {timeout:.0f} s; see {data / 'logs'}")
         time.sleep(0.05)

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from contracts.topics import OBSERVER, SERVICES
+from contracts.topics import ADMIN, OBSERVER, SERVICES
 from deploy.local.data.files import write_private
-from deploy.local.kafka.config import ADMIN
 
 ROLES = ("operator", "terminal", "courier", "leader", "buyer")
 

@@ -29,7 +29,7 @@ def build_in_background(java: Java, cache: Path, home: Path, log: Path) -> Child
 
     None when the cache is there, Java is too old for one, or building it failed before.
     """
-    if not java.has_aot_cache or cache.exists() or failed(cache).exists():
+    if not java.has_aot_cache or cache.exists() or failure_marker(cache).exists():
         return None
     return Child(
         [sys.executable, "-m", "deploy.local.kafka.build_aot_cache", cache],
@@ -39,6 +39,6 @@ def build_in_background(java: Java, cache: Path, home: Path, log: Path) -> Child
     )
 
 
-def failed(cache: Path) -> Path:
+def failure_marker(cache: Path) -> Path:
     """The marker that building this cache was tried in vain."""
     return cache.with_suffix(".failed")

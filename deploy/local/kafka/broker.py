@@ -9,11 +9,12 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from contracts.topics import ADMIN
 from deploy.local.data.files import write_private
 from deploy.local.data.ports import Ports
 from deploy.local.errors import StackError
 from deploy.local.kafka import aot_cache
-from deploy.local.kafka.config import ADMIN, Listeners, check_users, properties
+from deploy.local.kafka.config import Listeners, check_users, properties
 from deploy.local.kafka.jars import class_path
 from deploy.local.kafka.java import find_java
 from deploy.local.processes import child as process

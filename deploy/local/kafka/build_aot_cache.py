@@ -11,15 +11,15 @@ from pathlib import Path
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from contracts.topics import ADMIN
 from deploy.local.errors import StackError
-from deploy.local.kafka.aot_cache import failed
+from deploy.local.kafka.aot_cache import failure_marker
 from deploy.local.kafka.broker import Kafka
-from deploy.local.kafka.config import ADMIN
 
 RECORDS = 200
 
 
-class _Trainee(Kafka):
+class _RecordingBroker(Kafka):
     """A broker that writes down what it loaded; the JVM assembles the cache when it ends, in some seconds."""
 
     def __init__(self, data: Path, output: Path) -> None:
@@ -40,12 +40,12 @@ class _Trainee(Kafka):
                 os.killpg(self._child.pid, signal.SIGKILL)
 
 
-def train(cache: Path) -> None:
+def build(cache: Path) -> None:
     """Builds `cache`, whole or not at all; SIGTERM ends that at once. Raises StackError when this JVM makes none."""
     folder = cache.with_suffix(".training")
     shutil.rmtree(folder, ignore_errors=True)
     draft = folder / "draft.aot"
-    kafka = _Trainee(folder, draft)
+    kafka = _RecordingBroker(folder, draft)
 
     def told_to_stop(*_: object) -> None:
         kafka.abort()
@@ -57,7 +57,7 @@ def train(cache: Path) -> None:
         _work(kafka)
         kafka.stop()
         if not draft.exists():
-            failed(cache).touch()
+            failure_marker(cache).touch()
             raise StackError("the JVM wrote no AOT cache")
         draft.replace(cache)
     finally:
@@ -98,7 +98,7 @@ def main() -> None:
             return
         if not cache.exists():
             try:
-                train(cache)
+                build(cache)
             except (StackError, KafkaException) as error:
                 sys.exit(f"no AOT cache: {error}")
 

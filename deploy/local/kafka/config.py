@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.topics import ADMIN
+
 DAYS_KEPT = 60
-ADMIN = "admin"
 
 # Most of these shrink a broker that was sized for a rack. The short session matters most: after a kill -9 a
 # node waits until its own old registration expires (1 s here, 9 s by default) before it starts.

@@ -83,20 +83,20 @@ def give(path: Path, uid: int, gid: int, above: int | None = None) -> None:
     except OSError:
         if not path.is_symlink():
             raise
-        raise _strange(path) from None
+        raise _not_a_file(path) from None
     try:
         found = os.fstat(handle)
         if stat.S_ISDIR(found.st_mode):
             for name in os.listdir(handle):
                 give(path / name, uid, gid, handle)
         elif not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-            raise _strange(path)
+            raise _not_a_file(path)
         os.fchown(handle, uid, gid)
     finally:
         os.close(handle)
 
 
-def _strange(path: Path) -> StackError:
+def _not_a_file(path: Path) -> StackError:
     return StackError(f"{path} is a link or no file; the stack makes no such thing, so look at it and move it away")
 
 

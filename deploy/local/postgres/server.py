@@ -170,7 +170,7 @@ class Postgres:
     def _is_ready(self) -> bool:
         child = self._running()
         if child.poll() is not None:
-            last = [line for line in child.output().splitlines() if "FATAL" in line or "leash" in line]
+            last = [line for line in child.output().splitlines() if "FATAL" in line or "launcher" in line]
             raise StackError(f"PostgreSQL did not start: {last[-1] if last else f'see {self._log}'}")
         try:
             return (self._cluster / "postmaster.pid").read_text().splitlines()[7].strip() == "ready"

@@ -17,7 +17,7 @@ import psutil
 from deploy.local.errors import StackError
 from deploy.local.processes.log_rotation import rotate
 
-LEASH = Path(__file__).with_name("launcher.py")
+LAUNCHER = Path(__file__).with_name("launcher.py")
 ROOT = Path(__file__).parents[3]
 
 # The kernel's parent-death signal fires when the *thread* that forked ends, so every child is forked by one
@@ -25,9 +25,9 @@ ROOT = Path(__file__).parents[3]
 _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forker")
 
 
-def leashed(command: Sequence[str | Path], who: str = "same", death: int = signal.SIGKILL) -> list[str]:
+def launched(command: Sequence[str | Path], who: str = "same", death: int = signal.SIGKILL) -> list[str]:
     """`command` wrapped so that the kernel sends it `death` when this process dies; `who` as in `leash`."""
-    wrapper = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), str(int(death)), who]
+    wrapper = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(death)), who]
     program, *rest = map(str, command)
     return [*wrapper, shutil.which(program) or program, *rest]
 
@@ -53,7 +53,7 @@ def run(
     try:
         # The calling thread forks it and waits for it, so the leash holds.
         return subprocess.run(
-            leashed(command, who),
+            launched(command, who),
             input=stdin,
             env=dict(os.environ if env is None else env),
             stdout=subprocess.PIPE,
@@ -91,7 +91,7 @@ class Child:
             self.log_start = file.tell()
             self._process = _forker.submit(
                 subprocess.Popen,
-                leashed(command, who, death),
+                launched(command, who, death),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

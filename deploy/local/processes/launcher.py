@@ -1,4 +1,4 @@
-"""Becomes a command that can't outlive its starter: `leash.py PARENT SIGNAL WHO COMMAND...`.
+"""Becomes a command that can't outlive its starter: `launcher.py PARENT SIGNAL WHO COMMAND...`.
 
 Run as a script, before `exec`, so the pid stays the same. SIGNAL is sent by the kernel when PARENT dies.
 WHO is `same`, `mapped:UID` (root only: a user namespace in which root's files belong to UID, for PostgreSQL,
@@ -17,7 +17,7 @@ CLONE_NEWUSER = 0x10000000
 def _map_root_to(uid: str, libc: ctypes.CDLL) -> None:
     owner, group = os.geteuid(), os.getegid()
     if libc.unshare(CLONE_NEWUSER) != 0:
-        sys.exit(f"leash: no user namespace: {os.strerror(ctypes.get_errno())}")
+        sys.exit(f"launcher: no user namespace: {os.strerror(ctypes.get_errno())}")
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {owner} 1"), ("gid_map", f"{uid} {group} 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
@@ -39,7 +39,7 @@ def main() -> None:
         # After the change of identity, which would clear it.
         libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
     if os.getppid() != int(parent):
-        sys.exit("leash: the starter is gone")
+        sys.exit("launcher: the starter is gone")
     os.execv(command[0], command)  # noqa: S606 - replacing this process is the point
 
 

@@ -12,7 +12,7 @@ FIRST_DELAY, LONGEST_DELAY = 0.1, 10.0
 HEALTHY_AFTER = 5.0
 
 
-class Kept(Protocol):
+class Restartable(Protocol):
     """What a keeper starts, watches and stops."""
 
     @property
@@ -37,7 +37,7 @@ class Restarter:
     tried again then. `changed` is called after each start, `say` with a line after each end.
     """
 
-    def __init__(self, name: str, kept: Kept, changed: Callable[[], None], say: Callable[[str], None]) -> None:
+    def __init__(self, name: str, kept: Restartable, changed: Callable[[], None], say: Callable[[str], None]) -> None:
         self.name = name
         self.kept = kept
         self.started: Future[None] = Future()

@@ -31,7 +31,7 @@ class Busy(Exception):
     """Not now: the outcome is unknown or the service is busy. Raised only when that lasts."""
 
 
-class Unkept(Exception):
+class BrokenPromise(Exception):
     """An answer that breaks a promise of the service; the text says which."""
 
 

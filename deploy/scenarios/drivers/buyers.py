@@ -6,7 +6,7 @@ import asyncio
 from itertools import groupby
 from typing import Any
 
-from deploy.scenarios.drivers.api import Refused, Unkept
+from deploy.scenarios.drivers.api import BrokenPromise, Refused
 from deploy.scenarios.drivers.catalogue import amount, point_of
 from deploy.scenarios.drivers.world import ENDED, World
 from deploy.scenarios.schedule import Fate, Order
@@ -38,7 +38,7 @@ async def _alone(world: World, order: Order) -> None:
     if order.twice:
         again = await world.api.post("buyer", "orders", "/v1/orders", body)
         if again != first:
-            raise Unkept(f"order {order.id} sent twice got two answers")
+            raise BrokenPromise(f"order {order.id} sent twice got two answers")
         world.tally.absorbed["orders sent twice"] += 1
     world.codes[order.id] = first["code"]
     world.tally.did(ORDERS)
@@ -66,7 +66,7 @@ async def _list(world: World, at: float, orders: list[Order]) -> None:
         refused = [answer for answer in answers if answer["status"] != 201]
         first = first or answers
         if refused or answers != first[: len(part)]:
-            raise Unkept(f"a leader's list was not taken whole and once: {refused[:1]}")
+            raise BrokenPromise(f"a leader's list was not taken whole and once: {refused[:1]}")
     world.codes |= {order.id: answer["order"]["code"] for order, answer in zip(orders, first, strict=True)}
     world.tally.absorbed["orders sent twice"] += len(bodies) // 3
     world.tally.did(ORDERS, len(orders))

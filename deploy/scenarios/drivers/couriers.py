@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from deploy.scenarios.drivers.api import Unkept
+from deploy.scenarios.drivers.api import BrokenPromise
 from deploy.scenarios.drivers.uploads import Recorder, Upload, in_pieces, unwanted
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.schedule import Courier, Fate
@@ -129,4 +129,4 @@ class _Round:
         path = f"/v1/couriers/{self._courier.id}/sync"
         answer: dict[str, Any] = await self._world.api.post("courier", "dispatch", path, body)
         if wrong := unwanted(answer["uploads"]):
-            raise Unkept(f"{self._courier.id}: a report was not taken: {wrong[0]}")
+            raise BrokenPromise(f"{self._courier.id}: a report was not taken: {wrong[0]}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from deploy.scenarios.drivers import desk
+from deploy.scenarios.drivers import operator
 from deploy.scenarios.drivers.api import Refused
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.model import Wave
@@ -33,7 +33,7 @@ async def _slotted(world: World, wave: Wave) -> None:
     await world.settled(order for order in world.day.orders if order.way == "delivery" and order.at < wave.cut)
     with world.pace.holding(f"deliveries without a slot before wave {wave.id} is cut", _due(wave)):
         for state in ("placed", "held", "reserved"):
-            while any([_waits(order) async for order in desk.orders(world, state)]):  # noqa: ASYNC110 asked over HTTP
+            while any([_waits(order) async for order in operator.orders(world, state)]):  # noqa: ASYNC110 asked over HTTP
                 await asyncio.sleep(LOOK_EVERY_S)
 
 
@@ -41,7 +41,7 @@ def _due(wave: Wave) -> float:
     return wave.slot[0] - HANDED_OUT_BEFORE
 
 
-def _waits(order: desk.Row) -> bool:
+def _waits(order: operator.Row) -> bool:
     return bool(order["fulfilment"] == "delivery" and (order["state"] != "held" or order["paid_fen"]))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from deploy.scenarios.drivers import points
-from deploy.scenarios.drivers.api import Unkept
+from deploy.scenarios.drivers.api import BrokenPromise
 from deploy.scenarios.drivers.catalogue import amount, point_of
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.schedule import GroupBuy, Pledge
@@ -90,7 +90,7 @@ async def _list(world: World, buy: GroupBuy, pledges: Sequence[Pledge]) -> None:
         body = {"chat": f"{buy.terms.community}-chat", "entries": sent}
         answers = (await world.api.post("leader", "orders", f"/v1/campaigns/{buy.id}/relay", body))["answers"]
         if refused := [answer for answer in answers if answer["status"] != 201]:
-            raise Unkept(f"a list of group-buy {buy.terms.id} was not taken whole: {refused[0]}")
+            raise BrokenPromise(f"a list of group-buy {buy.terms.id} was not taken whole: {refused[0]}")
     world.tally.did(PLEDGES, len(entries))
     world.tally.absorbed["joins sent twice"] += half
 

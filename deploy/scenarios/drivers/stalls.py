@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from deploy.scenarios.drivers.api import Unkept
+from deploy.scenarios.drivers.api import BrokenPromise
 from deploy.scenarios.drivers.catalogue import amount
 from deploy.scenarios.drivers.uploads import Recorder, Upload, in_pieces, unwanted
 from deploy.scenarios.drivers.world import World
@@ -133,7 +133,7 @@ class _Till:
         path = f"/v1/terminals/{self._stall.terminal}/sync"
         answer: dict[str, Any] = await self._world.api.post("terminal", "orders", path, body)
         if wrong := unwanted(answer["uploads"]):
-            raise Unkept(f"{self._stall.terminal}: an upload was not taken: {wrong[0]}")
+            raise BrokenPromise(f"{self._stall.terminal}: an upload was not taken: {wrong[0]}")
         return answer
 
     async def _close(self) -> None:
@@ -143,7 +143,7 @@ class _Till:
         self._memory.record("close", world.pace.at(scenario.terminals_close), cash)
         answer = await self._sync(self._memory.unsent())
         if any(answer["gaps"].values()):
-            raise Unkept(f"{self._stall.terminal} closed with gaps: {answer['gaps']}")
+            raise BrokenPromise(f"{self._stall.terminal} closed with gaps: {answer['gaps']}")
         await world.pace.pause(COUNT_AFTER)
         await asyncio.gather(*(self._give_back(item, left) for item, left in self._left.items() if left))
         world.tally.did(CLOSED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from deploy.scenarios.model import Scenario, Way
-from deploy.scenarios.schedule import Day, Expected, Fate, GroupBuy, Line, Order, Outcome
+from deploy.scenarios.schedule import Day, ExpectedOutcome, Fate, GroupBuy, GroupBuyOutcome, Line, Order
 
 ENDS = {
     Fate.CANCELS: "cancelled",
@@ -23,7 +23,7 @@ def end_of(order: Order) -> str:
     return ENDS.get(order.fate, "delivered" if order.way == "delivery" else "collected")
 
 
-def expected(day: Day) -> Expected:
+def expected_outcome(day: Day) -> ExpectedOutcome:
     """Orders by end state, quantities sold and customers refused by good."""
     scarce = {good.id for good in day.scenario.goods if good.scarce}
     ends, sold, refused = Counter[str](), Counter[str](), Counter[str]()
@@ -47,11 +47,11 @@ def expected(day: Day) -> Expected:
             asked = burst.wanted_at(site)
             granted = _contested(ends, refused, burst.scarce, burst.fulfilment, asked, burst.stock)
             sold[burst.scarce] += granted * day.scenario.good(burst.scarce).usual[0]
-    outcomes = {buy.terms.id: outcome(day.scenario, buy) for buy in day.group_buys}
+    outcomes = {buy.terms.id: group_buy_outcome(day.scenario, buy) for buy in day.group_buys}
     for buy in day.group_buys:
         ends["collected"] += outcomes[buy.terms.id].served
         sold[buy.line.item] += outcomes[buy.terms.id].sold
-    return Expected(+ends, +sold, +refused, outcomes)
+    return ExpectedOutcome(+ends, +sold, +refused, outcomes)
 
 
 def _contested(ends: Counter[str], refused: Counter[str], item: str, way: Way, asked: int, there: int) -> int:
@@ -63,7 +63,7 @@ def _contested(ends: Counter[str], refused: Counter[str], item: str, way: Way, a
     return granted
 
 
-def outcome(scenario: Scenario, buy: GroupBuy) -> Outcome:
+def group_buy_outcome(scenario: Scenario, buy: GroupBuy) -> GroupBuyOutcome:
     """What becomes of a group-buy whose joins all pledge the same, so whoever comes first."""
     terms, asked, good = buy.terms, buy.line.quantity, scenario.good(buy.line.item)
     joins = sum(pledge.withdraws_at is None for pledge in buy.pledges)
@@ -74,10 +74,12 @@ def outcome(scenario: Scenario, buy: GroupBuy) -> Outcome:
         "people": joins, "quantity": pledged, "weight": weight, "amount": joins * good.cost("group", asked)
     }[terms.threshold.of]  # fmt: skip
     if reached < terms.threshold.at_least or not there:
-        return Outcome(joins, pledged, "failed", 0, 0, joins)
+        return GroupBuyOutcome(joins, pledged, "failed", 0, 0, joins)
     portion = min(asked, 1 if good.unit == "piece" else PORTION_G) if terms.shortfall == "at-least-one-each" else 0
     shares = _shares(joins, asked, there, portion)
-    return Outcome(joins, pledged, "formed", sum(map(bool, shares)), there, sum(share < asked for share in shares))
+    return GroupBuyOutcome(
+        joins, pledged, "formed", sum(map(bool, shares)), there, sum(share < asked for share in shares)
+    )
 
 
 def _shares(joins: int, asked: int, there: int, portion: int) -> list[int]:

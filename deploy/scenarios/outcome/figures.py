@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from deploy.scenarios.drivers.tally import Tally
-from deploy.scenarios.outcome.observed import Seen, SeenGroupBuy, waits
-from deploy.scenarios.schedule import Day, Expected, GroupBuy, Outcome
+from deploy.scenarios.outcome.observed import Observed, ObservedGroupBuy, waits
+from deploy.scenarios.schedule import Day, ExpectedOutcome, GroupBuy, GroupBuyOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ class GroupBuyFigures:
     back_fen: int
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> GroupBuyOutcome:
         """What of it a plan can say."""
-        return Outcome(self.joins, self.pledged, self.verdict, self.served, self.sold, self.refunded)
+        return GroupBuyOutcome(self.joins, self.pledged, self.verdict, self.served, self.sold, self.refunded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Figures:
         return asdict(self)
 
 
-def figures(day: Day, seen: Seen, tally: Tally) -> Figures:
+def figures(day: Day, seen: Observed, tally: Tally) -> Figures:
     """What the observer saw and what the people counted themselves, as one set of figures."""
     sold, refused = seen.sold(day.market_day), seen.refused(day.market_day) + tally.sent_away
     goods = [
@@ -148,9 +148,9 @@ def _longest_first(waited_s: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(waited_s.items(), key=lambda waited: -waited[1])
 
 
-def _group_buy(buy: GroupBuy, seen: Seen) -> GroupBuyFigures:
+def _group_buy(buy: GroupBuy, seen: Observed) -> GroupBuyFigures:
     id = str(buy.id)
-    found = seen.group_buys.get(id, SeenGroupBuy("", buy.line.item, "not opened"))
+    found = seen.group_buys.get(id, ObservedGroupBuy("", buy.line.item, "not opened"))
     orders = [order for order in seen.orders.values() if order.campaign == id]
     return GroupBuyFigures(
         buy.terms.id,
@@ -165,7 +165,7 @@ def _group_buy(buy: GroupBuy, seen: Seen) -> GroupBuyFigures:
     )
 
 
-def _burst(day: Day, burst: str, seen: Seen) -> BurstFigures:
+def _burst(day: Day, burst: str, seen: Observed) -> BurstFigures:
     ids = (str(order.id) for order in day.orders if order.burst == burst)
     orders = [seen.orders[id] for id in ids if id in seen.orders]
     placed = [order.placed for order in orders]
@@ -180,7 +180,7 @@ def _shares(ascending: list[float]) -> dict[str, float]:
     return {name: round(1000 * ascending[n], 1) if ascending else 0.0 for name, n in places.items()}
 
 
-def differences(found: Figures, plan: Expected, by_desk: Counter[str]) -> list[str]:
+def differences(found: Figures, plan: ExpectedOutcome, by_desk: Counter[str]) -> list[str]:
     """Where the day went otherwise than its plan, and where topics and the orders service disagree, in words."""
     lines = _differ("orders", found.ends, plan.ends)
     lines += _differ("sold", {good.item: good.sold for good in found.goods}, plan.sold)

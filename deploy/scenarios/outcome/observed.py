@@ -22,7 +22,7 @@ Sold = tuple[str, list[dict[str, Any]]]
 
 
 @dataclass(slots=True)
-class SeenOrder:
+class ObservedOrder:
     """An order as its events tell it. `placed` and `answered`: when the records were written, in real time; answered
     by held or reserved.
     """
@@ -36,7 +36,7 @@ class SeenOrder:
 
 
 @dataclass(slots=True)
-class SeenGroupBuy:
+class ObservedGroupBuy:
     """A group-buy as its events tell it: quantity by standing join, the verdict, and the money back of each short join.
 
     What was withdrawn before the cut does not stand and is in neither.
@@ -50,7 +50,7 @@ class SeenGroupBuy:
 
 
 @dataclass(slots=True)
-class SeenWave:
+class ObservedWave:
     """A wave as its events tell it; `planned` is the data of its plan."""
 
     market_day: str
@@ -64,16 +64,16 @@ class SeenWave:
 
 
 @dataclass(slots=True)
-class Seen:
+class Observed:
     """Everything concluded so far. `events` counts records by topic, `twice` records whose event id came before."""
 
     events: Counter[str] = field(default_factory=Counter)
     types: Counter[str] = field(default_factory=Counter)
     parked: int = 0
     twice: int = 0
-    orders: dict[str, SeenOrder] = field(default_factory=dict)
-    group_buys: dict[str, SeenGroupBuy] = field(default_factory=dict)
-    waves: dict[str, SeenWave] = field(default_factory=dict)
+    orders: dict[str, ObservedOrder] = field(default_factory=dict)
+    group_buys: dict[str, ObservedGroupBuy] = field(default_factory=dict)
+    waves: dict[str, ObservedWave] = field(default_factory=dict)
     sales: dict[str, Sold] = field(default_factory=dict)
     job_wave: dict[str, str] = field(default_factory=dict)
     _ids: set[str] = field(default_factory=set)
@@ -120,19 +120,21 @@ class Seen:
         """Real seconds from placed to held or reserved, ascending."""
         return waits(self._of(market_day))
 
-    def _of(self, market_day: str) -> list[SeenOrder]:
+    def _of(self, market_day: str) -> list[ObservedOrder]:
         known = list(self.orders.values())  # at once: more are taken in meanwhile by another thread
         return [order for order in known if order.market_day == market_day]
 
 
-def waits(orders: Iterable[SeenOrder]) -> list[float]:
+def waits(orders: Iterable[ObservedOrder]) -> list[float]:
     """Real seconds from placed to held or reserved of those that were, ascending."""
     return sorted((o.answered - o.placed).total_seconds() for o in orders if o.answered is not None)
 
 
-def _order(seen: Seen, name: str, data: dict[str, Any], at: datetime) -> None:
+def _order(seen: Observed, name: str, data: dict[str, Any], at: datetime) -> None:
     if name == "order-placed":
-        seen.orders[data["order"]] = SeenOrder("placed", data["market_day"], data["lines"], at, data.get("campaign"))
+        seen.orders[data["order"]] = ObservedOrder(
+            "placed", data["market_day"], data["lines"], at, data.get("campaign")
+        )
     order = seen.orders.get(data["order"])
     if order is None:
         return
@@ -141,9 +143,9 @@ def _order(seen: Seen, name: str, data: dict[str, Any], at: datetime) -> None:
         order.answered = at
 
 
-def _campaign(seen: Seen, name: str, data: dict[str, Any], _at: datetime) -> None:
+def _campaign(seen: Observed, name: str, data: dict[str, Any], _at: datetime) -> None:
     if name == "campaign-opened":
-        seen.group_buys[data["campaign"]] = SeenGroupBuy(data["market_day"], data["goods"][0]["item"])
+        seen.group_buys[data["campaign"]] = ObservedGroupBuy(data["market_day"], data["goods"][0]["item"])
         return
     buy = seen.group_buys[data["campaign"]]
     if name == "join-accepted":
@@ -156,14 +158,14 @@ def _campaign(seen: Seen, name: str, data: dict[str, Any], _at: datetime) -> Non
         buy.verdict = name.removeprefix("campaign-")
 
 
-def _stall(seen: Seen, name: str, data: dict[str, Any], _at: datetime) -> None:
+def _stall(seen: Observed, name: str, data: dict[str, Any], _at: datetime) -> None:
     if name == "sale-recorded":
         seen.sales[data["sale"]] = (data["pool"], data["lines"])
     elif name == "sale-voided":
         seen.sales.pop(data["sale"], None)
 
 
-def _job(seen: Seen, name: str, data: dict[str, Any], _at: datetime) -> None:
+def _job(seen: Observed, name: str, data: dict[str, Any], _at: datetime) -> None:
     if name == "job-planned":
         seen.job_wave[data["job"]] = data["wave"]
     wave = seen.waves.get(seen.job_wave.get(data["job"], ""))
@@ -176,9 +178,9 @@ def _job(seen: Seen, name: str, data: dict[str, Any], _at: datetime) -> None:
         wave.returned += 1
 
 
-def _wave(seen: Seen, name: str, data: dict[str, Any], _at: datetime) -> None:
+def _wave(seen: Observed, name: str, data: dict[str, Any], _at: datetime) -> None:
     if name == "wave-opened":
-        seen.waves[data["wave"]] = SeenWave(data["market_day"], datetime.fromisoformat(data["slot_until"]))
+        seen.waves[data["wave"]] = ObservedWave(data["market_day"], datetime.fromisoformat(data["slot_until"]))
     wave = seen.waves[data["wave"]]
     wave.state = name.removeprefix("wave-").replace("opened", "open")
     if name == "wave-cut":

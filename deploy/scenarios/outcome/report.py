@@ -6,10 +6,10 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.scenarios.outcome.figures import Figures
-from deploy.scenarios.schedule import Expected
+from deploy.scenarios.schedule import ExpectedOutcome
 
 
-def report(console: Console, found: Figures, plan: Expected) -> None:
+def report(console: Console, found: Figures, plan: ExpectedOutcome) -> None:
     """Prints every figure of the day."""
     console.print(_ends(found, plan), _goods(found), _group_buys(found), _bursts(found), _waves(found), _events(found))
     wait = found.reserved_ms
@@ -27,7 +27,7 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _ends(found: Figures, plan: Expected) -> Table:
+def _ends(found: Figures, plan: ExpectedOutcome) -> Table:
     table = _table("Orders by end state", "state", "orders", "as planned")
     for state in sorted({*found.ends, *plan.ends}, key=lambda s: (-found.ends.get(s, 0), s)):
         count, planned = found.ends.get(state, 0), plan.ends[state]

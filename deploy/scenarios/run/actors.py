@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections import Counter
 
-from deploy.scenarios.drivers import buyers, couriers, desk, dispatcher, group_buys, intake, points, stalls
+from deploy.scenarios.drivers import buyers, couriers, dispatcher, group_buys, intake, operator, points, stalls
 from deploy.scenarios.drivers.world import ENDED, World
-from deploy.scenarios.outcome.observed import Seen
+from deploy.scenarios.outcome.observed import Observed
 from deploy.scenarios.run.backlog import Backlog
 from deploy.scenarios.run.day_clock import STUCK_S
 
@@ -17,14 +17,14 @@ PARTS = (
 )  # fmt: skip
 
 
-async def play(world: World) -> None:
+async def run_actors(world: World) -> None:
     """Play the whole day, whose catalogue is written. An error of any actor ends it and is raised."""
     async with asyncio.TaskGroup() as people:
         for part in PARTS:
             people.create_task(part(world), name=part.__module__)
 
 
-async def quiet(world: World, seen: Seen, orders: int, backlog: Backlog) -> list[str]:
+async def wait_until_idle(world: World, seen: Observed, orders: int, backlog: Backlog) -> list[str]:
     """Return once so many orders have ended and the services have handled everything.
 
     After a minute in which nothing gets on: what is open, in words.
@@ -41,10 +41,10 @@ async def quiet(world: World, seen: Seen, orders: int, backlog: Backlog) -> list
     return []
 
 
-def _open(world: World, seen: Seen, orders: int, backlog: Backlog) -> list[str]:
-    states = seen.ends(world.day.market_day)
-    still = [f"{count} orders are {state}" for state, count in states.items() if state not in ENDED]
-    if unseen := orders - sum(states.values()):
+def _open(world: World, seen: Observed, orders: int, backlog: Backlog) -> list[str]:
+    order_states = seen.ends(world.day.market_day)
+    still = [f"{count} orders are {state}" for state, count in order_states.items() if state not in ENDED]
+    if unseen := orders - sum(order_states.values()):
         still.append(f"{unseen} orders are not on the topic")
     still += backlog.behind
     if not still and backlog.quiet_at != world.pace.steps:
@@ -52,6 +52,6 @@ def _open(world: World, seen: Seen, orders: int, backlog: Backlog) -> list[str]:
     return still
 
 
-async def states(world: World) -> Counter[str]:
+async def order_states(world: World) -> Counter[str]:
     """The orders of the day by state, as the desk's list shows them."""
-    return Counter([order["state"] async for order in desk.orders(world)])
+    return Counter([order["state"] async for order in operator.orders(world)])

@@ -14,8 +14,7 @@ import asyncpg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from contracts.topics import TOPICS
-from deploy.local.kafka.config import ADMIN
+from contracts.topics import ADMIN, TOPICS
 from deploy.scenarios.drivers.pace import Pace
 from services.kit.transaction.unfinished import Unfinished, unfinished
 

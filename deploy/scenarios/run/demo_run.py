@@ -15,20 +15,20 @@ from rich.console import Console
 from deploy import audit
 from deploy.local.kafka.jars import Progress
 from deploy.scenarios.drivers import catalogue
-from deploy.scenarios.drivers.api import Api, Busy, Refused, Unkept
+from deploy.scenarios.drivers.api import Api, BrokenPromise, Busy, Refused
 from deploy.scenarios.drivers.pace import Pace
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.model import Scenario
-from deploy.scenarios.outcome.expected_outcome import expected
+from deploy.scenarios.outcome.expected_outcome import expected_outcome
 from deploy.scenarios.outcome.figures import Figures, differences, figures
 from deploy.scenarios.run import demo_stack
-from deploy.scenarios.run.actors import play, quiet, states
+from deploy.scenarios.run.actors import order_states, run_actors, wait_until_idle
 from deploy.scenarios.run.backlog import Backlog, Consumers
 from deploy.scenarios.run.day_clock import DayClock, DayStuck
 from deploy.scenarios.run.observer import Observer
 from deploy.scenarios.run.view import View
-from deploy.scenarios.schedule import Day, Expected
+from deploy.scenarios.schedule import Day, ExpectedOutcome
 
 
 class DayFailed(Exception):
@@ -36,11 +36,11 @@ class DayFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DemoResult:
     """What a day came to. `open_points`: what is not as it should be; `audit`: the audit's lines."""
 
     figures: Figures
-    plan: Expected
+    plan: ExpectedOutcome
     open_points: list[str]
     audit: list[str]
     audit_ok: bool
@@ -55,13 +55,13 @@ class Outcome:
         return {"figures": self.figures.as_json(), "open_points": self.open_points, "audit": self.audit}
 
 
-def rehearse(
+def run_demo(
     console: Console, data: Path, scenario: Scenario, seed: int, most: float | None = None, keep: bool = False
-) -> Outcome:
+) -> DemoResult:
     """Play a day in a folder, at most so many times as fast as life, and judge it. Raises StackError or DayFailed."""
     on = demo_stack.next_date(data, scenario)
     day = make_day(scenario, seed, on)
-    plan = expected(day)
+    plan = expected_outcome(day)
     with demo_stack.running(data, scenario, on, keep=keep, progress=_fetching(console)) as stack:
         sales = sum(len(stall.sales) for stall in day.stalls)
         pledges = sum(len(buy.pledges) for buy in day.group_buys)
@@ -71,17 +71,22 @@ def rehearse(
         )
         with Observer(stack.endpoints["kafka"]) as observer:
             world, still, by_desk = asyncio.run(_play(console, stack, day, plan, observer, most))
-        found = figures(day, observer.seen, world.tally)
+        found = figures(day, observer.observed, world.tally)
         console.print("The day is over. Proving the books ...")
         verdict = audit.run(stack.endpoints, require_terminal=True)
     points = still + differences(found, plan, by_desk)
     if found.parked:
         points.append(f"{found.parked} records are parked")
-    return Outcome(found, plan, points, list(verdict.lines), verdict.ok)
+    return DemoResult(found, plan, points, list(verdict.lines), verdict.ok)
 
 
 async def _play(
-    console: Console, stack: demo_stack.Stage, day: Day, plan: Expected, observer: Observer, most: float | None
+    console: Console,
+    stack: demo_stack.DemoStack,
+    day: Day,
+    plan: ExpectedOutcome,
+    observer: Observer,
+    most: float | None,
 ) -> tuple[World, list[str], Counter[str]]:
     """The day played to its end: its world, what is still open, and the orders by state as the desk lists them."""
     consumers = await asyncio.to_thread(Consumers, stack.endpoints["kafka"], stack.admin_password)
@@ -91,13 +96,13 @@ async def _play(
     async with Api(stack.endpoints["http"], stack.endpoints["tokens"], holding=pace.holding) as api:
         world = World(day, api, pace)
         try:
-            async with View(console, world, observer.seen):
+            async with View(console, world, observer.observed):
                 await catalogue.write(world)  # before the clock runs: the day begins when its market can
                 async with clock.driving():
-                    await play(world)
-                    still = await quiet(world, observer.seen, sum(plan.ends.values()), backlog)
-                    by_desk = await states(world)
-        except* (Refused, Unkept, Busy, DayStuck, httpx2.TransportError, KafkaException) as group:
+                    await run_actors(world)
+                    still = await wait_until_idle(world, observer.observed, sum(plan.ends.values()), backlog)
+                    by_desk = await order_states(world)
+        except* (Refused, BrokenPromise, Busy, DayStuck, httpx2.TransportError, KafkaException) as group:
             raise DayFailed(_first(group)) from group
         observer.check()
         world.tally.absorbed["requests repeated after no answer"] += api.counts["repeats"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local import endpoints, supervisor
-from deploy.local.data.clock import clock_feed, kept_segment, stand_at
+from deploy.local.data.clock import clock_feed, freeze_at, saved_segment
 from deploy.local.data.options import Options
 from deploy.local.data.secrets import Secrets
 from deploy.local.kafka.jars import Progress, class_path
@@ -22,7 +22,7 @@ STOPPED_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DemoStack:
     """A running stack: its folder, its `endpoints.json`, the admin's Kafka password, and its business clock, which
     stands until somebody drives it through `feed`.
     """
@@ -36,7 +36,7 @@ class Stage:
 
 def next_date(data: Path, scenario: Scenario) -> date:
     """The date to play: the scenario's own, or on a folder with a past the next that its clock has not reached."""
-    kept = kept_segment(data)
+    kept = saved_segment(data)
     return max(scenario.date, (Clock(kept).now() + timedelta(days=1)).date()) if kept else scenario.date
 
 
@@ -48,22 +48,22 @@ def running(
     *,
     keep: bool = False,
     progress: Progress | None = None,
-) -> Iterator[Stage]:
+) -> Iterator[DemoStack]:
     """A ready stack whose business clock stands before dawn of that date; its log is DATA/logs/supervisor.log.
 
     `keep` leaves it running afterwards, also after an error of the day; else it ends with this process, however that
     ends. Raises `StackError`.
     """
     class_path(progress)
-    stand_at(data, scenario.at(on, scenario.clock_starts))
+    freeze_at(data, scenario.at(on, scenario.clock_starts))
     environment = {"HALFDAY_HOLD_TTL_S": str(scenario.hold_ttl_s)}
     process = supervisor.launch(data, Options(driven=True), with_parent=not keep, environment=environment)
     ready = False
     try:
         supervisor.wait_ready(process, data)
         ready = True
-        kept = kept_segment(data)
-        yield Stage(data, endpoints.read(data), Secrets.load(data).kafka["admin"], Clock(kept), clock_feed(data))
+        kept = saved_segment(data)
+        yield DemoStack(data, endpoints.read(data), Secrets.load(data).kafka["admin"], Clock(kept), clock_feed(data))
     finally:
         if not (keep and ready):
             process.terminate()

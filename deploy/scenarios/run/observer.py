@@ -10,7 +10,7 @@ from typing import Any, Self
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from contracts.topics import OBSERVER, TOPICS
-from deploy.scenarios.outcome.observed import Seen
+from deploy.scenarios.outcome.observed import Observed
 
 
 class Observer:
@@ -30,7 +30,7 @@ class Observer:
                 "auto.offset.reset": "earliest",
             }
         )
-        self.seen = Seen()
+        self.observed = Observed()
         self._stop = threading.Event()
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._read, name="observer", daemon=True)
@@ -69,7 +69,7 @@ class Observer:
                 raise RuntimeError(f"reading the topics: {message.error()}")
             headers = {str(name): _text(value) for name, value in dict(message.headers() or ()).items()}
             written = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
-            self.seen.take(message.topic() or "", headers, message.value(), written)
+            self.observed.take(message.topic() or "", headers, message.value(), written)
 
 
 def _text(value: str | bytes | None) -> str:

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.scenarios.drivers.world import World
-from deploy.scenarios.outcome.observed import Seen
+from deploy.scenarios.outcome.observed import Observed
 
 LIVE_EVERY_S, LINE_EVERY_S = 0.25, 5.0
 
@@ -24,7 +24,7 @@ LIVE_EVERY_S, LINE_EVERY_S = 0.25, 5.0
 class View:
     """Shows the day until the block ends; what it shows last is how the day stood then."""
 
-    def __init__(self, console: Console, world: World, seen: Seen) -> None:
+    def __init__(self, console: Console, world: World, seen: Observed) -> None:
         self._console = console
         self._world = world
         self._seen = seen

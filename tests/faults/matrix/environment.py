@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from contracts.topics import ADMIN
 from deploy.local.data.options import Options
 from deploy.local.data.ports import Ports
 from deploy.local.data.secrets import Secrets
 from deploy.local.kafka import broker
-from deploy.local.kafka.config import ADMIN, properties
+from deploy.local.kafka.config import properties
 from deploy.local.processes import restart
 from deploy.local.stack import Stack
 from tests.faults.chaos import SERVICES, Chaos

@@ -10,7 +10,7 @@ from typing import Any
 from deploy.audit.checks import archive, inbox
 from deploy.audit.evidence.evidence import Evidence
 from deploy.audit.evidence.log import read_log
-from deploy.audit.evidence.tables import read_books
+from deploy.audit.evidence.tables import read_databases
 from deploy.audit.finding import Finding
 
 _PAUSE_S = 0.3
@@ -25,10 +25,10 @@ async def gather(endpoints: Mapping[str, Any], patience: float) -> Evidence:
     until = time.monotonic() + patience
     strange: set[Finding] = set()
     while True:
-        books = await read_books(endpoints["postgres"])
+        books = await read_databases(endpoints["postgres"])
         evidence = Evidence(await asyncio.to_thread(read_log, endpoints["kafka"]), books)
         before, strange = strange, set(archive.unsent(evidence))
-        still = not any(archive.waiting(evidence)) and not any(inbox.dealt_with(evidence))
+        still = not any(archive.waiting(evidence)) and not any(inbox.processed(evidence))
         if (still and strange in (set(), before)) or time.monotonic() > until:
             return evidence
         await asyncio.sleep(_PAUSE_S)
