@@ -24,10 +24,11 @@ RESTOCK_EVERY_S, RESTOCK = 8.0, {"eggs": 60}
 
 @dataclass
 class Device:
-    """The records of one device in its only session, numbered without gaps."""
+    """The records of one device in one session, numbered without gaps."""
 
     name: str
     market: Market
+    session: str = "s1"
     recorded: list[Upload] = field(default_factory=list)
     sent: int = 0
 
@@ -35,7 +36,7 @@ class Device:
         """Append a record."""
         self.recorded.append(
             {
-                "session": "s1",
+                "session": self.session,
                 "seq": len(self.recorded) + 1,
                 "recorded_at": self.market.now.isoformat(),
                 "kind": kind,
@@ -107,7 +108,7 @@ class StallTerminal:
              for one in u["body"].get("lines", ())]}
             for u in uploads
         ]  # fmt: skip
-        data = {"device": self.device.name, "session": "s1", "uploads": lines}
+        data = {"device": self.device.name, "session": self.device.session, "uploads": lines}
         operation = Operation(f"stall-{self.terminal}-{self._count}", "stall", self.terminal, data)
         body = {"device": self.device.name, "market_day": self.market.day, "uploads": uploads}
         request = Request("terminal", "orders", "POST", f"/v1/terminals/{self.terminal}/sync", body)

@@ -26,7 +26,7 @@ PROBES = 6
 
 
 class WorkloadTerminal(actors.StallTerminal):
-    """A terminal for one workload; the next one continues with its remaining stock."""
+    """A terminal for one workload; the next one continues with its device and remaining stock, in a new session."""
 
     async def run(self, buyers: Buyers) -> None:
         """Sell and upload until the workload ends; then close the session."""
@@ -85,7 +85,7 @@ class Workload:
         terminals = [self._terminal(id, site) for id, site in market.terminals.items()]
         couriers = [actors.Courier(client, market, Random(self.rng.random()), id) for id in market.couriers]
         for courier in couriers:
-            courier.device = actors.Device(f"phone-{courier.courier}-{self._name}", market)
+            courier.device = actors.Device(f"phone-{courier.courier}", market, self._name)
         self._start("buyers", *(buyers.buyer() for _ in range(BUYERS)))
         self._start("terminals", *(terminal.run(buyers) for terminal in terminals))
         self._start("riders", *(courier.run(buyers) for courier in couriers))
@@ -95,7 +95,7 @@ class Workload:
     def _terminal(self, id: str, site: str) -> WorkloadTerminal:
         remaining, market = self.environment.remaining[id], self.environment.market
         terminal = WorkloadTerminal(self.client, market, Random(self.rng.random()), id, site, remaining=remaining)
-        terminal.device = actors.Device(f"device-{id}-{self._name}", market)
+        terminal.device = actors.Device(f"device-{id}", market, self._name)
         return terminal
 
     def _start(self, who: str, *coroutines: Coroutine[Any, Any, None]) -> None:
