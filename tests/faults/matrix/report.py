@@ -30,7 +30,7 @@ def markdown(rows: Mapping[str, Row]) -> str:
     lines += ["● targeted by the fault, ○ checked, **✗** broken.", ""]
     lines += [f"- {name}: {text}" for name, text in INVARIANTS.items()]
     lines += ["", f"| F | Fault | {' | '.join(INVARIANTS)} |", f"|---|---|{'---|' * len(INVARIANTS)}"]
-    lines += [f"| {one.fault} | {one.what} | {' | '.join(_marks(one))} |" for one in rows.values()]
+    lines += [f"| `{one.fault}` | {one.what} | {' | '.join(_marks(one))} |" for one in rows.values()]
     lines += ["", "## Actions and recovery", ""]
     lines += ["| F | at | under fault s | actions | orders | operations | unknown | records | duplicates "
               "| absorbed | caught up s (bound) | all ended s |", f"|{'---|' * 12}"]  # fmt: skip
@@ -52,8 +52,8 @@ def _marks(one: Row) -> list[str]:
 
 def _figures(one: Row) -> str:
     cells = (
-        one.fault, one.at, one.seconds, _did(one), one.orders, one.operations, one.unknown, one.records, one.twice,
-        one.absorbed, f"{one.caught_up_s} ({one.bound_s:.0f})", one.ended_s,
+        f"`{one.fault}`", one.at, one.seconds, _did(one), one.orders, one.operations, one.unknown, one.records,
+        one.twice, one.absorbed, f"{one.caught_up_s} ({one.bound_s:.0f})", one.ended_s,
     )  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
 
