@@ -50,6 +50,6 @@ SERVICE = Service(
     routes=ROUTERS,
     on_upload=redriven,
     background=(background.run,),
-    signals=(gauges.blocked,),
+    gauges=(gauges.blocked,),
     checks={"waves": gauges.waves},
 )

@@ -67,5 +67,5 @@ SERVICE = Service(
     models=registry.MODELS,
     on_due=handlers.on_due,
     routes=ROUTERS,
-    signals=(overdrawn,),
+    gauges=(overdrawn,),
 )

@@ -25,6 +25,7 @@ from services.kit.context import Context
 from services.kit.process.service import Service
 from services.kit.relay.publisher import Publisher
 from services.kit.relay.relay import Relay
+from services.kit.transaction import outbox
 from services.kit.transaction.message import Record
 from services.orders.api.schemas.order import NewOrder
 from services.orders.app import SERVICE as ORDERS
@@ -102,6 +103,7 @@ async def _half(stack: TestStack, service: Service, prefix: str, tally: Tally) -
     settings = stack.settings(service.name, url, prefix)
     with patch.object(asyncpg, "create_pool", partial(asyncpg.create_pool, setup=tally.watch)):
         pool = await database.connect_pool(settings)
+    await outbox.prepare_archive(pool)  # type: ignore[arg-type]
     try:
         yield Half(Context(settings, Clock(), pool, lambda: None, service.name), service, tally, stack)
     finally:

@@ -17,10 +17,12 @@ from contracts.registry import MODELS
 from services.kit.clock import Clock
 from services.kit.consumer.delivery import Delivery
 from services.kit.consumer.subscription import Processor, Subscription, subscribe
+from services.kit.database import connect
 from services.kit.kafka import make_broker
 from services.kit.process.main import collect_less
 from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
+from services.kit.transaction import outbox
 from services.kit.transaction.message import Message
 
 
@@ -63,7 +65,11 @@ async def consume(count: int) -> dict[str, float]:
 async def main(what: str) -> None:
     collect_less()
     if what == "relay":
-        await Relay("orders", Settings.load(), asyncio.Event()).run()
+        settings = Settings.load()
+        conn = await connect(settings)
+        await outbox.prepare_archive(conn)
+        await conn.close()
+        await Relay("orders", settings, asyncio.Event()).run()
     else:
         print(orjson.dumps(await consume(int(os.environ["COUNT"]))).decode(), flush=True)
 

@@ -9,7 +9,7 @@ import pytest
 from services.kit.consumer.subscription import Processor
 from services.kit.errors import CommitUnknown, InjectedFault
 from services.kit.faults import armed
-from services.kit.process import runtime
+from services.kit.process import housekeeping
 from services.kit.transaction import inbox, unit_of_work
 from tests.integration.probe.service import Add, Noise
 from tests.integration.probe.world import World, broken, record
@@ -68,11 +68,11 @@ async def test_only_what_no_log_can_bring_back_is_forgotten(world: World):
         assert await inbox.prune(conn, 5) == 2
 
 
-async def test_the_hourly_upkeep_forgets_all_that_is_old(world: World):
+async def test_the_hourly_housekeeping_deletes_all_that_is_old(world: World):
     await world.pool.execute(
         "insert into inbox select 'probe', gen_random_uuid(), now() - interval '76 days' from generate_series(1, 12000)"
     )
-    upkeep = asyncio.create_task(runtime._upkeep(world))
+    upkeep = asyncio.create_task(housekeeping.run(world))
 
     async def nothing_left() -> bool:
         return await world.count("inbox") == 0

@@ -14,7 +14,7 @@ from services.kit.clock import ManualClock
 from services.kit.http.problems import Problem
 from services.kit.process import gauges
 from services.kit.settings import Settings
-from services.kit.telemetry.metrics import MISSING, OVERDUE, SIGNALS_FAILED
+from services.kit.telemetry.metrics import GAUGES_FAILED, MISSING, OVERDUE
 from services.kit.transaction.unit_of_work import UnitOfWork, begin
 from services.kit.uploads import sessions
 from services.kit.uploads.ingestion import AHEAD, GAPS, OPEN_SESSIONS, Accepted, accept
@@ -206,8 +206,8 @@ async def test_one_value_that_cant_be_measured_blinds_no_other(pool: Any) -> Non
         MISSING.labels("also").set(1)
 
     context: Any = SimpleNamespace(pool=pool, clock=ManualClock(AT))
-    before, late = SIGNALS_FAILED._value.get(), OVERDUE._value.get()
+    before, late = GAUGES_FAILED._value.get(), OVERDUE._value.get()
     await gauges.measure(context, (also,))
-    assert SIGNALS_FAILED._value.get() == before + 1
+    assert GAUGES_FAILED._value.get() == before + 1
     assert (MISSING.labels("terminal/t-1")._value.get(), MISSING.labels("also")._value.get()) == (2**31, 1)
     assert OVERDUE._value.get() == late

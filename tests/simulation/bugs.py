@@ -45,9 +45,9 @@ def cursor_outbox() -> list[Seam]:
     behind: dict[str, int] = {}
     pages: dict[str, list[int]] = {}
 
-    async def page(conn: Reader, lane: int, limit: int) -> list[Row]:
+    async def page(conn: Reader, limit: int) -> list[Row]:
         last = behind.get(conn.db.name, 0)
-        rows = [row for row in await kit_tables.page(conn, lane, 10**6) if row.id > last][:limit]
+        rows = [row for row in await kit_tables.page(conn, 10**6) if row.id > last][:limit]
         pages[conn.db.name] = [row.id for row in rows]
         return rows
 

@@ -58,7 +58,7 @@ async def write_outbox(conn: Transaction, rows: Sequence[Outgoing]) -> None:
     await conn.statement()
 
 
-async def page(conn: Reader, _lane: int, limit: int) -> list[Row]:
+async def page(conn: Reader, limit: int) -> list[Row]:
     await conn.statement()
     found = conn.rows("outbox")
     return [found[id] for id in sorted(found)[:limit]]  # type: ignore[type-var]
@@ -79,10 +79,10 @@ async def save_deadlines(conn: Transaction, changes: Mapping[tuple[str, str], De
         conn.delete("deadline", key)
     for key, found in sorted((key, deadline) for key, deadline in changes.items() if deadline is not None):
         await conn.lock("deadline", key)
-        n = conn.db.next("deadline")
+        token = conn.db.next("deadline")
         if conn.get("deadline", key):  # PostgreSQL has taken a number before it sees the conflict
-            n = conn.db.next("deadline")
-        conn.put("deadline", key, replace(found, n=n))
+            token = conn.db.next("deadline")
+        conn.put("deadline", key, replace(found, token=token))
 
 
 async def overdue(pool: Reader, business: datetime, real: datetime, limit: int) -> list[Deadline]:
@@ -92,16 +92,16 @@ async def overdue(pool: Reader, business: datetime, real: datetime, limit: int) 
     return [d for d in passed if not d.real][:limit] + [d for d in passed if d.real][:limit]
 
 
-async def claim_deadlines(conn: Transaction, numbers: Sequence[int]) -> set[int]:
+async def claim_deadlines(conn: Transaction, tokens: Sequence[int]) -> set[int]:
     await conn.statement()
-    wanted, claimed = set(numbers), set()
+    wanted, claimed = set(tokens), set()
     for key, found in list(conn.rows("deadline").items()):
-        if found.n in wanted:
+        if found.token in wanted:
             await conn.lock("deadline", key)
             now = conn.get("deadline", key)
-            if now and now.n == found.n:
+            if now and now.token == found.token:
                 conn.delete("deadline", key)
-                claimed.add(found.n)
+                claimed.add(found.token)
     return claimed
 
 
@@ -112,7 +112,7 @@ async def blocked(conn: Transaction, consumer: str, scopes: Iterable[str]) -> se
     return {scope for scope in hit if conn.get("parked_scope", (consumer, scope))}
 
 
-async def park(uow: UnitOfWork, deliveries: Sequence[tuple[Delivery, str]]) -> None:
+async def store_dead_letters(uow: UnitOfWork, deliveries: Sequence[tuple[Delivery, str]]) -> None:
     conn: Any = uow.conn
     await conn.statement()
     for delivery, scope in deliveries:
@@ -233,12 +233,11 @@ SEAMS: tuple[tuple[Any, str, Any], ...] = (
     (outbox, "write", write_outbox),
     (outbox, "page", page),
     (outbox, "archive", archive),
-    (outbox, "prepare_archive", nothing_to_do),
     (deadlines, "save", save_deadlines),
     (deadlines, "overdue", overdue),
     (deadlines, "claim", claim_deadlines),
     (dead_letters, "blocked", blocked),
-    (dead_letters, "park", park),
+    (dead_letters, "store", store_dead_letters),
     (sequenced_table, "lock", lock_sessions),
     (sequenced_table, "progress", progress),
     (sequenced_table, "known", known_uploads),

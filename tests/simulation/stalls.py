@@ -92,7 +92,10 @@ class Stall:
             if answer[1]:
                 self.market.at(self.market.now + self.rng.uniform(0.1, 1), self._redrive, seq)
 
-        self.market.client.ask("orders", f"redrive {scope}", lambda p: kept.redrive(p.context, scope), heard)
+        def redrive(process: Any) -> Any:
+            return kept.redrive(process.context, process.service.on_upload, scope)
+
+        self.market.client.ask("orders", f"redrive {scope}", redrive, heard)
 
     def finish(self) -> None:
         """Everything is uploaded in the end."""

@@ -55,7 +55,7 @@ async def test_what_arrives_during_a_commit_shares_the_next_one() -> None:
 
 async def test_two_lanes_run_two_groups_at_a_time() -> None:
     database = Database()
-    batcher = GroupCommit(database.run, int, lanes=2)
+    batcher = GroupCommit(database.run, int, concurrency=2)
     database.open.clear()
     asked = []
     for n in (1, 2):  # each finds a lane free

@@ -13,7 +13,7 @@ import orjson
 from contracts.topics import TOPICS
 from services.kit.consumer.delivery import Delivery, is_private
 from services.kit.faults import point
-from services.kit.telemetry.metrics import PARKED
+from services.kit.telemetry.metrics import DEAD_LETTERED
 from services.kit.transaction import outbox
 from services.kit.transaction.message import Record
 from services.kit.transaction.outbox import LIMIT, Connection, Outgoing, Reader
@@ -60,7 +60,7 @@ async def blocked(conn: Connection, consumer: str, scopes: Iterable[str]) -> set
     return {row["scope"] for row in rows}
 
 
-async def park(uow: UnitOfWork, deliveries: Sequence[tuple[Delivery, str]]) -> None:
+async def store(uow: UnitOfWork, deliveries: Sequence[tuple[Delivery, str]]) -> None:
     """Parks each delivery under the scope given with it, in order, and reports the first of a newly blocked scope."""
     new = await uow.conn.fetch(
         "insert into parked_scope (consumer, scope) select $1, s from unnest($2::text[]) as s "
@@ -71,7 +71,7 @@ async def park(uow: UnitOfWork, deliveries: Sequence[tuple[Delivery, str]]) -> N
     await _insert(uow, deliveries)
     unreported = {row["scope"] for row in new}
     for delivery, scope in deliveries:
-        PARKED.labels(uow.consumer).inc()
+        DEAD_LETTERED.labels(uow.consumer).inc()
         if scope in unreported:
             unreported.remove(scope)
             uow.report(notice(uow.consumer, delivery, scope))

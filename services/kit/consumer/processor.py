@@ -147,10 +147,10 @@ class BatchProcessor(ABC):
         if obsolete.scopes:
             shown = [(delivery, scope) for delivery, scope in obsolete.parks if delivery.id in confirmed]
             if shown:
-                await dead_letters.park(uow, shown)
+                await dead_letters.store(uow, shown)
             await dead_letters.replaced(uow.conn, self.consumer, sorted(obsolete.scopes))
         if parks:
-            await dead_letters.park(uow, parks)
+            await dead_letters.store(uow, parks)
         return len(runs)
 
     async def _run(self, uow: UnitOfWork, book: Repository, deliveries: Sequence[Delivery]) -> None:

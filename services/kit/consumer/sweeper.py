@@ -76,12 +76,13 @@ class Sweeper(BatchProcessor):
         claimed = await deadlines.claim(_uow.conn, list(ids))
         point("saga.before_step")
         FIRED.labels(self.consumer).inc(len(claimed))
-        return {ids[n] for n in claimed}
+        return {ids[token] for token in claimed}
 
     def _record(self, deadline: deadlines.Deadline) -> Record:
-        """The deadline as a record, so that it can be parked and redriven like any other; its offset is its `n`."""
+        """The deadline as a record, so that it can be parked and redriven like any other; its offset is its token."""
         content = {"kind": deadline.kind, "version": deadline.version, "due_at": deadline.due_at.isoformat()}
-        name = f"{self.consumer}/{deadline.kind}/{deadline.subject}/{deadline.version}/{content['due_at']}/{deadline.n}"
+        setting = f"{deadline.version}/{content['due_at']}/{deadline.token}"
+        name = f"{self.consumer}/{deadline.kind}/{deadline.subject}/{setting}"
         envelope = Envelope(
             id=_IDS.id(name),
             type=DEADLINE_REACHED,
@@ -91,7 +92,7 @@ class Sweeper(BatchProcessor):
             key=deadline.subject,
         )
         key = deadline.subject.encode()
-        return Record(TOPIC, 0, deadline.n, key, orjson.dumps(content), envelope.headers())
+        return Record(TOPIC, 0, deadline.token, key, orjson.dumps(content), envelope.headers())
 
     def read(self, record: Record) -> Delivery:
         """A parked deadline as it was when it fired."""

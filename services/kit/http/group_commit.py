@@ -14,21 +14,21 @@ from services.kit.errors import Overloaded
 T = TypeVar("T")
 R = TypeVar("R")
 _Waiter = tuple[T, asyncio.Future[R]]
-_BESIDE = -1
+_SEARCH = -1
 REMEMBERED = 1_000
-"""Failed items that are known by name; the oldest are forgotten first."""
+"""The number of failed items that are remembered by name; the oldest are forgotten first."""
 
 
 class GroupCommit(Generic[T, R]):
-    """Collects items and hands them to `run`, at most `limit` in a group, in order of arrival; `lanes` groups at a
-    time, so that with two one computes while the other waits for the database.
+    """Collects items and hands them to `run`, at most `limit` in a group, in order of arrival; `concurrency` groups at
+    a time, so that with two one computes while the other waits for the database.
 
     `run(items)` answers with one result per item, in order, and all its effects are in one transaction: when it
     raises, none happened. An error that concerns the whole group (database away, outcome of COMMIT unknown) goes
-    to every waiter. Any other error is some item's own: the group is halved until that item is alone, so its
-    neighbours succeed. A waiter that is cancelled cancels nothing: its item is run all the same.
+    to every waiter. Any other error belongs to one item: the group is halved until that item is alone, so the others
+    succeed. A waiter that is cancelled cancels nothing: its item is run all the same.
 
-    Groups that failed are halved beside the lanes, one at a time, so the items that arrive meanwhile don't wait for
+    Groups that failed are halved by one extra worker, one at a time, so the items that arrive meanwhile don't wait for
     them. An item that failed alone is remembered by its `name`: sent again, it is run alone at once.
     """
 
@@ -38,20 +38,20 @@ class GroupCommit(Generic[T, R]):
         name: Callable[[T], Hashable],
         limit: int = 200,
         waiting: int = 5000,
-        lanes: int = 1,
+        concurrency: int = 1,
     ) -> None:
         self._run, self._name, self._limit, self._waiting = run, name, limit, waiting
         self._queue: deque[_Waiter[T, R]] = deque()
         self._suspects: deque[list[_Waiter[T, R]]] = deque()
         self._suspected = 0
         self._failed: dict[Hashable, None] = {}
-        self._free = list(range(lanes))
+        self._free = list(range(concurrency))
         self._workers: dict[int, asyncio.Task[None]] = {}  # the loop itself would forget them
         # A group belongs to no request, so it must not inherit the ids of the one that happened to start it.
         self._context = contextvars.copy_context()
 
     async def submit(self, item: T) -> R:
-        """The item's result after its group's commit, or the error that its run raised. Raises `Overloaded`."""
+        """Return the item's result after its group's commit, or raise the error of its run. Raises `Overloaded`."""
         waiting = len(self._queue) + self._suspected
         if waiting >= self._waiting:
             raise Overloaded(f"{waiting} requests wait already")
@@ -64,34 +64,34 @@ class GroupCommit(Generic[T, R]):
                 self._start(self._free.pop(), self._work)
         return await future
 
-    def _start(self, lane: int, work: Callable[[int], Coroutine[Any, Any, None]]) -> None:
-        self._workers[lane] = asyncio.create_task(work(lane), context=self._context.copy())
+    def _start(self, worker: int, work: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+        self._workers[worker] = asyncio.create_task(work(worker), context=self._context.copy())
 
     def _suspect(self, groups: list[list[_Waiter[T, R]]]) -> None:
         self._suspects.extend(groups)
         self._suspected += sum(map(len, groups))
-        if self._suspects and _BESIDE not in self._workers:
-            self._start(_BESIDE, self._search)
+        if self._suspects and _SEARCH not in self._workers:
+            self._start(_SEARCH, self._search)
 
-    async def _work(self, lane: int) -> None:
+    async def _work(self, worker: int) -> None:
         try:
             while self._queue:
                 group = [self._queue.popleft() for _ in range(min(self._limit, len(self._queue)))]
                 self._suspect(await self._commit(group))
         finally:
-            self._free.append(lane)
+            self._free.append(worker)
 
-    async def _search(self, lane: int) -> None:
+    async def _search(self, worker: int) -> None:
         try:
             while self._suspects:
                 group = self._suspects.popleft()
                 self._suspected -= len(group)
                 self._suspect(await self._commit(group))
         finally:
-            del self._workers[lane]
+            del self._workers[worker]
 
     async def _commit(self, group: list[_Waiter[T, R]]) -> list[list[_Waiter[T, R]]]:
-        """Runs the group and answers its waiters. Where an item of it is at fault: its halves, to be run again."""
+        """Run the group and answer its waiters. If one item is at fault, return the halves, to be run again."""
         try:
             results = await self._run([item for item, _ in group])
             if len(results) != len(group):

@@ -11,7 +11,15 @@ import structlog
 from services.kit.clock import Clock
 from services.kit.consumer import dead_letters
 from services.kit.context import Context
-from services.kit.telemetry.metrics import LAG, MISSING, OUTBOX_AGE, OVERDUE, PARKED_AGE, PARKED_NOW, SIGNALS_FAILED
+from services.kit.telemetry.metrics import (
+    DEAD_LETTER_AGE,
+    DEAD_LETTERS,
+    GAUGES_FAILED,
+    LAG,
+    MISSING,
+    OUTBOX_AGE,
+    OVERDUE,
+)
 from services.kit.transaction import deadlines, outbox
 from services.kit.transaction.unit_of_work import Pool
 from services.kit.uploads import sessions
@@ -51,7 +59,7 @@ async def _try(name: str, measuring: Awaitable[None]) -> None:
     try:
         await measuring
     except Exception as error:  # whatever it is, work goes on unmeasured
-        SIGNALS_FAILED.inc()
+        GAUGES_FAILED.inc()
         _log.warning("not measured", signal=name, error=type(error).__name__)
 
 
@@ -61,8 +69,8 @@ async def _outbox(pool: Pool) -> None:
 
 async def _parked(pool: Pool) -> None:
     parked, age = await dead_letters.waiting(pool)
-    PARKED_NOW.set(parked)
-    PARKED_AGE.set(age)
+    DEAD_LETTERS.set(parked)
+    DEAD_LETTER_AGE.set(age)
 
 
 async def _overdue(pool: Pool, clock: Clock) -> None:

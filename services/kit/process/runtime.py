@@ -1,4 +1,4 @@
-"""One running process: what a role consists of, in which order it starts, and in which it stops."""
+"""One running process: the parts of each role, in the order in which they start and stop."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from starlette.types import ASGIApp
 from services.kit.clock_feed import feed_of
 from services.kit.consumer.subscription import subscribe
 from services.kit.context import Context
-from services.kit.database import is_transient
-from services.kit.http import health, idempotency
+from services.kit.http import health
 from services.kit.kafka import make_broker
-from services.kit.process import gauges, readiness
+from services.kit.process import gauges, housekeeping, readiness
 from services.kit.process.api import create_api
 from services.kit.process.service import Service, boot
 from services.kit.relay.relay import Relay
@@ -27,11 +26,9 @@ from services.kit.settings import Settings
 from services.kit.startup_retry import wait_for
 from services.kit.telemetry import tracing
 from services.kit.telemetry.logs import watch_loop
-from services.kit.transaction import inbox, numbering
 from services.kit.transaction.outbox import Waker
 from services.kit.transaction.unit_of_work import Pool
 
-UPKEEP_SECONDS = 3600.0
 FLUSH_SECONDS = 2.0
 _log = structlog.get_logger("halfday.process")
 
@@ -39,8 +36,8 @@ _log = structlog.get_logger("halfday.process")
 class Runtime:
     """Starts a role and keeps it running; when any essential part ends, so does `run`, with that part's error.
 
-    `stop` ends what was started, last first: the API stops accepting, consumers finish the batch in hand, the relay
-    publishes what they left, then the rest. Nothing is lost where it is cut short: all of it comes again.
+    `stop` ends the parts, last first: the API stops accepting, consumers finish their current batch, the relay
+    publishes what they left, then the rest. A stop that is cut short loses nothing: the work is done after the start.
     """
 
     def __init__(self, service: Service, role: str, settings: Settings) -> None:
@@ -50,7 +47,7 @@ class Runtime:
         self._essential: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
-        """Runs until cancelled. Raises what the first part that ended raised."""
+        """Run until cancelled. Raises the error of the first part that ended."""
         works = self._role in {"worker", "all"}
         self._ending.push_async_callback(tracing.start(self._service.name, self._settings.instance).stop)
         self._health.waiting_for = "PostgreSQL and migrations"
@@ -74,10 +71,10 @@ class Runtime:
         done, _ = await asyncio.wait(self._essential, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
-            raise RuntimeError(f"{task.get_name()} ended by itself")
+            raise RuntimeError(f"{task.get_name()} ended without an error")
 
     async def stop(self) -> None:
-        """Ends everything that `run` started, also when it had only begun."""
+        """End everything that `run` started, also when it was interrupted."""
         await self._ending.aclose()
 
     async def _work(self, context: Context, wake: asyncio.Event) -> None:
@@ -86,9 +83,10 @@ class Runtime:
         self._health.checks |= readiness.worker_checks(self._service, context, kafka)
         self._health.waiting_for = "Kafka and its topics"
         await wait_for("Kafka", kafka.require)
+        await wait_for("the archive's partitions", lambda: housekeeping.prepare(context))
         self._start("relay", Relay(self._service.name, self._settings, wake).run())
         self._ending.push_async_callback(_flush, context.pool)
-        self._start("upkeep", _upkeep(context))
+        self._start("housekeeping", housekeeping.run(context))
         if sweeper := self._service.sweeper(context):
             self._start("deadlines", sweeper.run())
         for task in self._service.background:
@@ -98,7 +96,7 @@ class Runtime:
         subscribers = {one.consumer: subscribe(broker, one, self._settings) for one in processors}
         self._ending.push_async_callback(broker.stop)
         await broker.start()
-        self._start("signals", gauges.watch(context, self._service.signals, subscribers))
+        self._start("gauges", gauges.watch(context, self._service.gauges, subscribers))
 
     async def _answer(self, context: Context) -> None:
         self._health.checks |= readiness.api_checks(self._service, context)
@@ -163,28 +161,13 @@ async def _close(pool: Pool) -> None:
 
 
 async def _flush(pool: Pool) -> None:
-    """Gives the relay a moment to publish the last events; what stays is published after the next start."""
+    """Give the relay a moment to publish the last events; the others are published after the next start."""
     try:
         async with asyncio.timeout(FLUSH_SECONDS):
             while await pool.fetchval("select exists (select from outbox where not held)"):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-    except Exception as error:  # Kafka or the database is away, and rows are safe where they are
+    except Exception as error:  # Kafka or the database is away, and the rows stay in the outbox
         _log.info("events stay in the outbox", reason=type(error).__name__)
-
-
-async def _upkeep(context: Context) -> None:
-    """Forgets what is old, once an hour, in small batches until there is no more."""
-    while True:
-        for prune in (idempotency.prune, inbox.prune, numbering.forget, numbering.keep):
-            try:
-                more = 1
-                while more:
-                    async with context.unit() as uow:
-                        more = await prune(uow.conn)
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-        await asyncio.sleep(UPKEEP_SECONDS)
 
 
 async def _forever(task: Callable[[Context], Awaitable[None]], context: Context) -> None:

@@ -33,7 +33,7 @@ class Service:
     - `use_cases`: makes the object that routes and fast paths share in one process (`dependencies.use_cases`), such as
       a catalogue cache and a group commit; the context itself where there is none;
     - `background`: endless tasks of the worker, such as a planner's loop;
-    - `signals`: each reads the database every few seconds into a gauge of its own;
+    - `gauges`: each reads the database every few seconds into a gauge of its own;
     - `checks`: lines of `/ready` by name, in the API and in the worker;
     - `on_upload`: applies a kept upload of an owner, or returns why it still has no effect; see `kept`.
     """
@@ -48,7 +48,7 @@ class Service:
     routes: Callable[[Any], APIRouter] | tuple[APIRouter, ...] = ()
     fast_paths: tuple[FastPath, ...] = ()
     background: tuple[Callable[[Context], Awaitable[None]], ...] = ()
-    signals: tuple[Callable[[Pool], Awaitable[None]], ...] = ()
+    gauges: tuple[Callable[[Pool], Awaitable[None]], ...] = ()
     checks: Mapping[str, Callable[[Pool], Awaitable[CheckResult]]] = field(default_factory=dict)
     on_upload: OnUpload | None = None
 

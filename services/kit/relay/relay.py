@@ -1,4 +1,4 @@
-"""The relay: owns a lane of the outbox and publishes it in order; nothing is lost, repeats are possible."""
+"""The relay publishes the outbox in order: every row at least once, first occurrences in order."""
 
 from __future__ import annotations
 
@@ -28,41 +28,38 @@ from services.kit.transaction.unit_of_work import UnitOfWork
 LOCK = 72_001
 PAGE = 1_000
 POLL_S = 0.1
-UPKEEP_S = 3600
 _DATABASE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _log = structlog.get_logger("halfday.relay")
 
 
 class Relay:
-    """Publishes the rows of a lane by id. Of several relays on a lane one works and the others stand by.
+    """Publishes the rows of the outbox by id. Of several relays of a service one works, the others wait for its lock.
 
-    `wake` may be set by anyone in this process after a commit; other processes notify (`outbox.Waker`); a poll of
-    100 ms stands behind both. A row is archived only after Kafka acknowledged it. After any failure the lane is
-    read again from its head with a new producer, so readers see first occurrences in order.
+    `wake` is set in this process after a commit; other processes notify (`outbox.Waker`); a poll every 100 ms covers
+    lost wake-ups. A row is archived only after Kafka acknowledged it. After any failure the outbox is read again from
+    its first row with a new producer, so readers see first occurrences in order.
     """
 
-    def __init__(self, service: str, settings: Settings, wake: asyncio.Event, lane: int = 0) -> None:
+    def __init__(self, service: str, settings: Settings, wake: asyncio.Event) -> None:
         self._consumer = f"{service}.relay"
         self._settings = settings
         self._wake = wake
-        self._lane = lane
-        self._singles = 0  # how many rows are still to be sent one by one, to find the one that is too large
-        self._upkeep_at = 0.0
+        self._singles = 0  # rows that are still to be sent one by one, to find the one that is too large
 
     async def run(self) -> None:
-        """Relays until cancelled; waits for a database and a broker that are away, for as long as it takes."""
+        """Publish until cancelled; waits for a database and a broker that are away, for as long as it takes."""
         while True:
             try:
-                await self._own_lane()
+                await self._own_outbox()
             except (PublishFailed, OSError, TimeoutError, *_DATABASE) as error:
                 RELAY_RESTARTS.inc()
                 _log.warning("relay begins anew", reason=" ".join(str(error).split()) or type(error).__name__)
                 await asyncio.sleep(random.uniform(0.2, 0.6))
 
-    async def _own_lane(self) -> None:
+    async def _own_outbox(self) -> None:
         conn = await connect(self._settings)
         try:
-            # A relay that was frozen gives its lane up: a living one is never idle for long.
+            # A frozen relay loses its connection and so its lock: a running one is never idle for long.
             await conn.execute("set idle_session_timeout = '60s'")
             # A crash of the server may forget what was archived last: it is in the outbox again and goes out twice,
             # which readers expect. In return no event waits for the disk behind an archived page.
@@ -70,34 +67,31 @@ class Relay:
             # The table is empty or full within seconds, so its statistics are always wrong; by them the planner would
             # read and sort a whole backlog for each page instead of walking the index.
             await conn.execute("set enable_sort = off")
-            # Asked again and again, for a statement that waits would run into its timeout.
-            while not await conn.fetchval("select pg_try_advisory_lock($1, $2)", LOCK, self._lane):  # noqa: ASYNC110
+            # Polled, for a statement that waits would run into its timeout.
+            while not await conn.fetchval("select pg_try_advisory_lock($1, $2)", LOCK, outbox.SHARD):  # noqa: ASYNC110
                 await asyncio.sleep(0.25)
             await conn.add_listener(outbox.CHANNEL, lambda *_: self._wake.set())
             async with Publisher(self._settings) as publisher:
                 while True:
                     await self._step(conn, publisher)
         finally:
-            # Our publisher has stopped by now: the next owner of the lane never sends beside us.
+            # Our publisher has stopped by now: the next owner of the lock never sends beside us.
             conn.terminate()
 
     async def _step(self, conn: outbox.Connection, publisher: Publisher) -> None:
-        """Publishes what waits, then waits to be woken."""
-        if time.monotonic() >= self._upkeep_at:
-            await outbox.prepare_archive(conn)
-            self._upkeep_at = time.monotonic() + UPKEEP_S
+        """Publish the rows that wait, then wait for a wake-up."""
         self._wake.clear()
-        rows = await outbox.page(conn, self._lane, 1 if self._singles else PAGE)
+        rows = await outbox.page(conn, 1 if self._singles else PAGE)
         if rows:
             await self._publish(conn, publisher, rows)
         if self._singles:
             return
-        # Whoever commits from here on, or did since the page was read, wakes us.
+        # Every commit from here on, and since the page was read, wakes us.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), POLL_S)
 
     async def _publish(self, conn: outbox.Connection, publisher: Publisher, rows: Sequence[outbox.Row]) -> None:
-        """Publishes a page, and of a backlog those after it too: while Kafka has one, the page before it is archived
+        """Publish a page, and of a backlog the pages after it too: while Kafka has one, the page before it is archived
         and the next one read.
         """
         acked: list[Acked] = []
@@ -119,9 +113,9 @@ class Relay:
     async def _behind(
         self, conn: outbox.Connection, acked: Sequence[Acked], rows: Sequence[outbox.Row]
     ) -> list[outbox.Row]:
-        """Archives the page before `rows` and reads the one after them, if there may be more."""
+        """Archive the page before `rows` and return the one after them, if there may be more."""
         await self._archive(conn, acked)
-        return await outbox.page(conn, self._lane, PAGE, rows) if len(rows) == PAGE else []
+        return await outbox.page(conn, PAGE, rows) if len(rows) == PAGE else []
 
     async def _archive(self, conn: outbox.Connection, acked: Sequence[Acked]) -> None:
         if acked:
@@ -140,9 +134,7 @@ class Relay:
         return acked
 
     async def _single_out(self, conn: outbox.Connection, rows: Sequence[outbox.Row]) -> None:
-        """The broker refuses a whole batch for one record, without saying which: send one by one until it is found
-        alone, then hold it and report it.
-        """
+        """Find the record that made the broker refuse a whole batch, sending one by one; hold and dead-letter it."""
         if len(rows) > 1:
             self._singles = len(rows)
             return
@@ -152,13 +144,13 @@ class Relay:
         async with conn.transaction():
             await outbox.hold(conn, row.id)
             uow = UnitOfWork(conn, Clock(), self._consumer)
-            await dead_letters.park(uow, [(delivery, row.subject)])
+            await dead_letters.store(uow, [(delivery, row.subject)])
             await uow.flush()
         self._singles = 0
 
 
 async def release(conn: outbox.Connection, service: str, scope: str) -> int:
-    """Lets the relay try again what it holds of a subject; how many rows."""
+    """Let the relay try again the rows of a subject that it holds; return how many."""
     if not await dead_letters.lock(conn, f"{service}.relay", scope):
         return 0
     released = await outbox.release(conn, scope)

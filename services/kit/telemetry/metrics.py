@@ -1,4 +1,4 @@
-"""What the messaging parts count, and what `signals` measures; see the dashboard in deploy/dashboards."""
+"""Metrics of messaging: counters that it increments, gauges that `process.gauges` sets; see deploy/dashboards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 HANDLED = Counter("halfday_handled", "Messages whose effect was committed", ["consumer"])
 DUPLICATES = Counter("halfday_duplicates_absorbed", "Redelivered messages that the inbox dropped", ["consumer"])
-PARKED = Counter("halfday_parked", "Records parked, those that queue behind another included", ["consumer"])
+DEAD_LETTERED = Counter("halfday_parked", "Records parked, those that queue behind another included", ["consumer"])
 UNKNOWN = Counter(
     "halfday_unknown_types",
     "Records of a type that this version does not know: passed over, or parked without blocking their subject",
@@ -19,11 +19,11 @@ RELAYED = Counter("halfday_relayed", "Outbox rows that Kafka acknowledged")
 RELAY_LAG = Gauge("halfday_relay_lag_seconds", "From the oldest row of the last page to its acknowledgement")
 RELAY_RESTARTS = Counter("halfday_relay_restarts", "Times the relay gave up its producer or its lane and began anew")
 OUTBOX_AGE = Gauge("halfday_outbox_oldest_seconds", "Age of the oldest row that Kafka has not acknowledged")
-PARKED_AGE = Gauge("halfday_parked_oldest_seconds", "Age of the oldest parked record; 0 when none is parked")
-PARKED_NOW = Gauge("halfday_parked_waiting", "Records that are parked now")
+DEAD_LETTER_AGE = Gauge("halfday_parked_oldest_seconds", "Age of the oldest parked record; 0 when none is parked")
+DEAD_LETTERS = Gauge("halfday_parked_waiting", "Records that are parked now")
 OVERDUE = Gauge("halfday_deadlines_overdue_seconds", "How late the longest overdue deadline is, by its own clock")
 LAG = Gauge("halfday_lag_records", "Records in this process's partitions that it has not taken yet", ["consumer"])
 MISSING = Gauge("halfday_uploads_missing", "Numbers that a device left out so far while later ones arrived", ["owner"])
-SIGNALS_FAILED = Counter("halfday_signals_failed", "Values that could not be measured: the database or Kafka was away")
+GAUGES_FAILED = Counter("halfday_signals_failed", "Values that could not be measured: the database or Kafka was away")
 UPLOADS_FLAGGED = Counter("halfday_uploads_flagged", "Uploads kept, in conflict, or with a flag", ["flag"])
 CODES_LOCKED = Counter("halfday_codes_locked", "Jobs and orders that take no code after too many wrong ones")

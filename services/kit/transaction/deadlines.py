@@ -13,18 +13,18 @@ from services.kit.transaction.outbox import Connection, Reader
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """What `UnitOfWork.due` sets; `n` is given by the table and differs at every setting."""
+    """A deadline as `UnitOfWork.set_deadline` sets it; the table gives the `token`, a new one at every setting."""
 
     kind: str
     subject: str
     due_at: datetime
     version: int
     real: bool
-    n: int = 0
+    token: int = 0
 
 
 async def save(conn: Connection, changes: Mapping[tuple[str, str], Deadline | None]) -> None:
-    """Sets and removes deadlines by (kind, subject), in sorted order, one statement for each."""
+    """Set and remove deadlines by (kind, subject), in sorted order, one statement for each of the two."""
     removed = sorted(key for key, deadline in changes.items() if deadline is None)
     if removed:
         await conn.execute(
@@ -48,11 +48,11 @@ async def save(conn: Connection, changes: Mapping[tuple[str, str], Deadline | No
 
 
 async def overdue(pool: asyncpg.Pool[asyncpg.Record], business: datetime, real: datetime, limit: int) -> list[Deadline]:
-    """The oldest that are due on their own clock, unlocked: only `claim` decides."""
+    """Return the oldest deadlines that are due on their own clock, unlocked: only `claim` decides."""
     rows = await pool.fetch(
-        "(select kind, subject, due_at, version, real, n from deadline where not real and due_at <= $1 "
+        "(select kind, subject, due_at, version, real, n as token from deadline where not real and due_at <= $1 "
         "order by due_at limit $3) union all "
-        "(select kind, subject, due_at, version, real, n from deadline where real and due_at <= $2 "
+        "(select kind, subject, due_at, version, real, n as token from deadline where real and due_at <= $2 "
         "order by due_at limit $3)",
         business,
         real,
@@ -62,7 +62,7 @@ async def overdue(pool: asyncpg.Pool[asyncpg.Record], business: datetime, real: 
 
 
 async def lateness(conn: Reader, business: datetime, real: datetime) -> float:
-    """For how many seconds, of its own clock, the longest overdue deadline has waited to fire; 0 when none is due."""
+    """Return for how many seconds of its own clock the longest overdue deadline has waited; 0 when none is due."""
     late: float = await conn.fetchval(
         "select coalesce(greatest(0, extract(epoch from $1 - (select min(due_at) from deadline where not real)), "
         "extract(epoch from $2 - (select min(due_at) from deadline where real))), 0)::float",
@@ -72,10 +72,11 @@ async def lateness(conn: Reader, business: datetime, real: datetime) -> float:
     return late
 
 
-async def claim(conn: Connection, numbers: Sequence[int]) -> set[int]:
-    """Removes these deadlines and returns the `n` of those that still stood; another sweeper gets none of them.
+async def claim(conn: Connection, tokens: Sequence[int]) -> set[int]:
+    """Remove the deadlines with these tokens and return the tokens of those that were still set; another sweeper gets
+    none of them.
 
     Call it after the head rows are locked: commands remove deadlines under those locks.
     """
-    rows = await conn.fetch("delete from deadline where n = any($1::bigint[]) returning n", list(numbers))
+    rows = await conn.fetch("delete from deadline where n = any($1::bigint[]) returning n", list(tokens))
     return {row["n"] for row in rows}

@@ -24,7 +24,10 @@ from services.kit.transaction import numbering
 # The broker's default max.message.bytes (1 048 588) less 10 %, for framing and a codec's bad day.
 LIMIT = 943_000
 CHANNEL = "outbox"
+SHARD = 0
+"""The value of the column `lane` in all rows: one relay publishes the whole outbox."""
 KEEP_DAYS = 60
+ARCHIVE_LOCK = 72_002
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Reader: TypeAlias = "Connection | asyncpg.Pool[asyncpg.Record]"
@@ -90,19 +93,19 @@ class Row(NamedTuple):
     waited_s: float
 
 
-async def page(conn: Connection, lane: int, limit: int, but: Sequence[Row] = ()) -> list[Row]:
-    """The rows at the head of a lane, in order; without held rows and what waits behind one, and without `but`.
+async def page(conn: Connection, limit: int, but: Sequence[Row] = ()) -> list[Row]:
+    """Return the first rows of the outbox, in order; without held rows and those behind one, and without `but`.
 
-    What is on its way is left out by its ids: rows before the last of them may have been committed since.
+    Rows that are being sent are left out by their ids: rows before the last of them may have been committed since.
     """
     rows = await conn.fetch(
         "select id, topic, key, subject, event_id, headers, payload, "
         "extract(epoch from clock_timestamp() - created_at)::float as waited_s from outbox o "
-        "where lane = $1 and not held and id <> all($3::bigint[]) and not exists (select from outbox h "
-        "where h.held and h.topic = o.topic and h.subject = o.subject) order by id limit $2",
-        lane,
+        "where lane = $3 and not held and id <> all($2::bigint[]) and not exists (select from outbox h "
+        "where h.held and h.topic = o.topic and h.subject = o.subject) order by id limit $1",
         limit,
         [row.id for row in but],
+        SHARD,
     )
     return [
         Row(id, topic, key, subject, event_id, orjson.loads(headers), payload, waited_s)
@@ -136,7 +139,10 @@ async def drop(conn: Connection, event_id: UUID) -> None:
 
 
 async def prepare_archive(conn: Connection, today: date | None = None) -> None:
-    """Makes the archive's days up to the day after tomorrow (UTC) and drops those older than 60 days. Repeatable."""
+    """Make the archive's days up to the day after tomorrow (UTC) and drop those older than 60 days. Repeatable; call it
+    in a transaction, so that two workers do it one after the other.
+    """
+    await conn.execute("select pg_advisory_xact_lock($1)", ARCHIVE_LOCK)
     today = today or datetime.now(UTC).date()
     for day in (today + timedelta(days=n) for n in range(-1, 3)):
         await conn.execute(
@@ -168,7 +174,7 @@ async def archive(conn: Connection, acked: Sequence[tuple[int, int, int]]) -> No
 
 
 async def republish(conn: Connection, topic: str, partition: int, offset: int) -> int:
-    """Puts what the archive has of a partition from `offset` on back at the head of the lane; how many rows.
+    """Puts what the archive has of a partition from `offset` on back at the head of the outbox; return how many rows.
 
     For a log that lost its tail or its disk: readers drop what they know by event id.
     """

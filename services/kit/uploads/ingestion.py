@@ -142,7 +142,7 @@ async def accept(
     conflicts = [upload for upload, answer in zip(uploads, answers, strict=True) if answer is Answer.CONFLICT]
     news = await sequenced_table.insert_conflicts(conn, owner, conflicts)
     await sequenced_table.move(conn, owner, moved, late)
-    await kept.park(uow, owner, [upload for upload in new if upload.fault], about or {})
+    await kept.store(uow, owner, [upload for upload in new if upload.fault], about or {})
     stands = known | {upload.key: Known.of(upload) for upload in new}
     _count(new, news, broken, late)
     broken |= {*late, *(key for key, one in known.items() if one.chain_broken)}

@@ -16,7 +16,7 @@ import orjson
 from services.kit.consumer import dead_letters
 from services.kit.context import Context
 from services.kit.ids import Namespace
-from services.kit.telemetry.metrics import PARKED
+from services.kit.telemetry.metrics import DEAD_LETTERED
 from services.kit.transaction.outbox import Connection
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.kit.uploads import sessions
@@ -53,11 +53,11 @@ def scope_of(owner: str, key: Key) -> str:
     return "/".join((owner, *map(str, key)))
 
 
-async def park(uow: UnitOfWork, owner: str, uploads: Sequence[Upload], about: Mapping[str, str]) -> None:
+async def store(uow: UnitOfWork, owner: str, uploads: Sequence[Upload], about: Mapping[str, str]) -> None:
     """Keeps new uploads that can't take effect, as given."""
     if uploads:
         consumer = consumer_of(uow.consumer.partition(".")[0])
-        PARKED.labels(consumer).inc(len(uploads))
+        DEAD_LETTERED.labels(consumer).inc(len(uploads))
         await _insert(uow.conn, consumer, [_row(owner, upload, about, uow.now) for upload in uploads])
 
 

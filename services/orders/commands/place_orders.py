@@ -43,7 +43,7 @@ class Intake:
 
     def __init__(self, context: Context, catalog: CatalogCache, hold_ttl_s: int) -> None:
         self._context, self._catalog, self._hold_ttl_s = context, catalog, hold_ttl_s
-        self._group = GroupCommit(self._commit, lambda one: one.order, GROUP, lanes=2)
+        self._group = GroupCommit(self._commit, lambda one: one.order, GROUP, concurrency=2)
 
     async def submit(self, order: UUID, body: NewOrder) -> Order:
         """The order as it stands, placed by this or an earlier request. Raises a `Problem` where it is not taken;

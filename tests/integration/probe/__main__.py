@@ -13,6 +13,8 @@ from services.kit.database import connect_pool
 from services.kit.kafka import make_broker
 from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
+from services.kit.transaction import outbox
+from services.kit.transaction.unit_of_work import begin
 from tests.integration.probe.service import MODELS, ProbeBook, on_due, subscription
 
 
@@ -24,6 +26,8 @@ async def main(parts: set[str]) -> None:
     broker = make_broker(settings)
     tasks = []
     if "relay" in parts:
+        async with begin(pool, clock, consumer="probe.relay") as uow:
+            await outbox.prepare_archive(uow.conn)
         tasks.append(asyncio.create_task(Relay("probe", settings, wake).run()))
     if "consumer" in parts:
         shared = {"pool": pool, "clock": clock, "open_repository": ProbeBook, "wake": wake.set}

@@ -22,6 +22,7 @@ from services.kit.database import connect_pool
 from services.kit.kafka import make_broker
 from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
+from services.kit.transaction import outbox
 from services.kit.transaction.message import Record
 from services.kit.transaction.unit_of_work import UnitOfWork, begin
 from tests.integration.probe.service import IN, MIGRATIONS, MODELS, OUT, Add, ProbeBook, subscription
@@ -67,6 +68,8 @@ class World:
     @asynccontextmanager
     async def relay(self, kind: type[Relay] = Relay) -> AsyncIterator[Relay]:
         """A relay in this process."""
+        async with self.unit() as uow:
+            await outbox.prepare_archive(uow.conn)
         relay = kind("probe", self.settings, self.wake)
         task = asyncio.create_task(relay.run())
         try:
