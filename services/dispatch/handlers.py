@@ -1,66 +1,79 @@
-"""What dispatch does with each message. No awaits: the book has loaded and locked all that a handler touches."""
+"""Message handlers. None awaits: the repository has loaded and locked all rows that a handler uses."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from contracts.events.catalog import CatalogEvent, MarketDayPut
+from contracts.events.catalog import CatalogEvent, CourierPut, ItemPut, MarketDayPut, SitePut, StationPut
 from contracts.events.dispatch import CancelDelivery, ScheduleDelivery
 from contracts.events.orders import RecipientPut
-from services.dispatch.commands import waves
-from services.dispatch.domain.delivery import Recipient
-from services.dispatch.domain.promise import verified
-from services.dispatch.domain.state_machine import decide
+from services.dispatch.commands import job as jobs
+from services.dispatch.commands.wave import CUTOFF, cut_wave, open_waves
+from services.dispatch.domain.recipient import Recipient
 from services.dispatch.repository import WaveRepository
+from services.kit.consumer.subscription import Subscription
 from services.kit.transaction.message import DeadlineReached, Erased, Message
 
 
-def on_schedule(book: WaveRepository, message: Message[ScheduleDelivery]) -> None:
-    """A job is asked for: it gets a place in a wave now, or when what it needs has come."""
-    ask = message.data
-    quote = verified(book.quote_key, ask.quote)
-    job = book.take(decide(book.job_about(ask), ask.model_copy(update={"quote": quote})))
-    waves.settle(book, job)
+def on_schedule(repository: WaveRepository, message: Message[ScheduleDelivery]) -> None:
+    """Creates a job; it gets its place in a wave now, or when the inputs that it lacks have arrived."""
+    jobs.schedule(repository, message.data)
 
 
-def on_cancel(book: WaveRepository, message: Message[CancelDelivery]) -> None:
-    """A job is not wanted any more: granted until its routes are handed out, and remembered if it is unknown."""
-    book.take(decide(book.job_about(message.data), message.data))
+def on_cancel(repository: WaveRepository, message: Message[CancelDelivery]) -> None:
+    """Cancels a job: granted until its routes are handed out, and remembered if the job is unknown."""
+    jobs.cancel(repository, message.data)
 
 
-def on_recipient(book: WaveRepository, message: Message[RecipientPut]) -> None:
-    """The person of an order has come; a job that waited for it goes on."""
-    book.put_recipient(Recipient(**message.data.model_dump()))
-    _go_on(book, message.data.order)
+def on_recipient(repository: WaveRepository, message: Message[RecipientPut]) -> None:
+    """Records the person of an order; a job that waited for it is placed."""
+    repository.put_recipient(Recipient(**message.data.model_dump()))
+    _settle_jobs_of(repository, message.data.order)
 
 
-def on_erased(book: WaveRepository, message: Message[Erased]) -> None:
-    """The person of an order is forgotten. What cannot be delivered without it is refused."""
+def on_erased(repository: WaveRepository, message: Message[Erased]) -> None:
+    """Erases the person of an order. Jobs that cannot be delivered without it are refused."""
     order = UUID(message.data.key)
-    book.put_recipient(Recipient(order, erased=True))
-    _go_on(book, order)
+    repository.put_recipient(Recipient(order, erased=True))
+    _settle_jobs_of(repository, order)
 
 
-def on_entry(book: WaveRepository, message: Message[CatalogEvent]) -> None:
-    """A catalogue entry has come or changed; jobs that waited for it go on."""
-    book.put_entry(message.data)
-    for job in [job for job in book.jobs.values() if message.data.key in job.waits]:
-        waves.settle(book, job)
+def on_entry(repository: WaveRepository, message: Message[CatalogEvent]) -> None:
+    """Records a catalogue entry; jobs that waited for it are placed."""
+    repository.put_entry(message.data)
+    for job in [job for job in repository.jobs.values() if message.data.key in job.waits]:
+        jobs.settle(repository, job)
 
 
-def on_market_day(book: WaveRepository, message: Message[MarketDayPut]) -> None:
-    """A market day has come or changed: its waves open before the jobs that waited for it go on."""
-    waves.open_waves(book, message.data)
-    on_entry(book, message)
+def on_market_day(repository: WaveRepository, message: Message[MarketDayPut]) -> None:
+    """Records a market day: its waves are opened before the jobs that waited for it are placed."""
+    open_waves(repository, message.data)
+    on_entry(repository, message)
 
 
-def on_due(book: WaveRepository, message: Message[DeadlineReached]) -> None:
-    """The cutoff of a wave has come."""
-    wave = book.waves.get(message.data.subject)
-    if wave and message.data.kind == waves.CUTOFF:
-        waves.cut(book, wave)
+def on_due(repository: WaveRepository, message: Message[DeadlineReached]) -> None:
+    """Cuts a wave at its cutoff."""
+    wave = repository.waves.get(message.data.subject)
+    if wave and message.data.kind == CUTOFF:
+        cut_wave(repository, wave)
 
 
-def _go_on(book: WaveRepository, order: UUID) -> None:
-    for job in [job for job in book.jobs.values() if job.order == order]:
-        waves.settle(book, job)
+def _settle_jobs_of(repository: WaveRepository, order: UUID) -> None:
+    for job in [job for job in repository.jobs.values() if job.order == order]:
+        jobs.settle(repository, job)
+
+
+SUBSCRIPTIONS = (
+    Subscription("dispatch.command.v1", {ScheduleDelivery: on_schedule, CancelDelivery: on_cancel}),
+    Subscription(
+        "orders.catalog.v1",
+        {
+            ItemPut: on_entry,
+            SitePut: on_entry,
+            StationPut: on_entry,
+            CourierPut: on_entry,
+            MarketDayPut: on_market_day,
+        },
+    ),
+    Subscription("orders.recipient.v1", {RecipientPut: on_recipient, Erased: on_erased}),
+)

@@ -1,4 +1,4 @@
-"""The settings that only dispatch has."""
+"""Settings of dispatch alone."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class DispatchSettings(BaseSettings):
-    """`HALFDAY_QUOTE_KEY` signs delivery promises; api and worker have the same one, and nobody else has it.
+    """`HALFDAY_QUOTE_KEY` signs delivery promises; the API and the worker share it, and no other process has it.
 
-    `HALFDAY_OSRM` or `HALFDAY_VALHALLA` is the address of a routing engine that waves' ways are taken from.
+    `HALFDAY_OSRM` or `HALFDAY_VALHALLA` is the address of a routing engine that measures the travel times of waves.
     """
 
     model_config = SettingsConfigDict(env_prefix="HALFDAY_", extra="ignore", frozen=True)
@@ -24,11 +24,11 @@ class DispatchSettings(BaseSettings):
 
 @cache
 def settings() -> DispatchSettings:
-    """The settings of this process, read once."""
+    """Returns the settings of this process, read once."""
     return DispatchSettings(_secrets_dir=os.environ.get("HALFDAY_SECRETS_DIR"))
 
 
 def quote_key() -> bytes | None:
-    """The key of this process; None where it is not set: then no promise is given and none is believed."""
+    """Returns the signing key; None if it is not set: then no promise is made and no quote is accepted."""
     found = settings().quote_key
     return found.get_secret_value().encode() if found else None

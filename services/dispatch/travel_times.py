@@ -1,4 +1,4 @@
-"""Where a wave's ways come from: the routing engine that the settings name, else the planner's own estimate."""
+"""Travel times of a routing problem: from the routing engine in the settings, else the planner's own estimate."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from services.dispatch.settings import settings
 if TYPE_CHECKING:
     from services.dispatch.planning.travel.engines import Roads
 
-PATIENCE_S = 3.0
-_log = structlog.get_logger("halfday.ways")
+TIMEOUT_S = 3.0
+_log = structlog.get_logger("halfday.travel_times")
 
 
-async def measured(problem: RoutingProblem) -> RoutingProblem:
-    """The problem with ways from the engine; as it is, to be estimated, where there is none or it doesn't answer."""
+async def with_travel_times(problem: RoutingProblem) -> RoutingProblem:
+    """Returns the problem with distances and times from the engine; unchanged, so that they are estimated, if no engine
+    is set or it does not answer within `TIMEOUT_S`."""
     if settings().osrm is None and settings().valhalla is None:
         return problem
     from services.dispatch.planning.travel.engines import RoadsError
 
     try:
-        async with asyncio.timeout(PATIENCE_S):
-            return await asyncio.to_thread(lambda: _roads().measured(problem))
-    except (RoadsError, TimeoutError) as wrong:
-        _log.warning("ways are estimated", error=str(wrong))
+        async with asyncio.timeout(TIMEOUT_S):
+            return await asyncio.to_thread(lambda: _engine().measured(problem))
+    except (RoadsError, TimeoutError) as error:
+        _log.warning("travel times are estimated", error=str(error))
         return problem
 
 
 @cache
-def _roads() -> Roads:
+def _engine() -> Roads:
     import httpx2
 
     from services.dispatch.planning.travel.engines import Osrm, Roads, Valhalla
 
     found = settings()
-    client = httpx2.Client(base_url=found.osrm or found.valhalla or "", timeout=PATIENCE_S)
+    client = httpx2.Client(base_url=found.osrm or found.valhalla or "", timeout=TIMEOUT_S)
     return Roads(Osrm(client) if found.osrm else Valhalla(client))

@@ -19,8 +19,9 @@ from contracts.events.dispatch import CancelDelivery, Quote, ScheduleDelivery
 from contracts.events.orders import GoodsLine, RecipientPut
 from contracts.registry import decode
 from contracts.values import job_of
-from services.dispatch import background
 from services.dispatch.app import SERVICE
+from services.dispatch.commands.planning import answer_next_wave, plan_next_wave
+from services.dispatch.commands.wave import finish_ended_waves
 from services.dispatch.settings import settings as of_dispatch
 from services.kit.clock import ManualClock
 from services.kit.context import Context
@@ -146,10 +147,9 @@ class World:
         """The names of what was published so far."""
         return [type(event).__name__ for event in await self.told()]
 
-    async def desk(self) -> None:
-        """Lets the desk work until it has nothing to do."""
-        steps = (background.plan_next, background.answer_next, background.end_next)
-        while any([await step(self.context) for step in steps]):
+    async def run_planning(self) -> None:
+        """Runs the steps of the planning loop until none has work."""
+        while any([await step(self.context) for step in (plan_next_wave, answer_next_wave, finish_ended_waves)]):
             pass
 
     async def sweep(self) -> None:
@@ -169,7 +169,7 @@ class World:
         """The catalogue, the orders with their recipients, the noon wave cut and planned."""
         await self.feed(*CATALOGUE, market_day(*waves), *(o.recipient for o in orders), *(o.schedule() for o in orders))
         await self.call("operator", "POST", "/waves/noon:cut")
-        await self.desk()
+        await self.run_planning()
 
     async def tables_with(self, text: str) -> set[str]:
         """The tables in which a text stands."""

@@ -8,9 +8,10 @@ import pytest
 
 from contracts.events.catalog import CatalogEvent, CourierPut, ItemPut, StationPut
 from contracts.events.dispatch import JobPlanned, JobRefused, WavePlanned
-from services.dispatch import background
+from services.dispatch.commands import planning
 from services.dispatch.planning.problem import Place
-from services.dispatch.repository import gauges, planning
+from services.dispatch.repository import gauges
+from services.dispatch.repository import planning as reads
 from tests.integration.dispatch_world import CATALOGUE, PLACES, Order, World, market_day, wave
 from tests.integration.dispatch_world import fresh_world as fresh_world
 
@@ -35,7 +36,7 @@ async def noon(world: World) -> dict[str, Any]:
 
 
 async def ready(world: World) -> str:
-    finding = await gauges.waves(world.pool)
+    finding = await gauges.check_waves(world.pool)
     assert finding.ok
     return str(finding.detail)
 
@@ -56,7 +57,7 @@ async def test_a_station_without_a_usable_position_blocks_its_wave_until_it_is_c
     await cut(world, *orders)
     station = next(entry for entry in PLACES if isinstance(entry, StationPut))
     await spoil(world, station, **position)
-    await world.desk()
+    await world.run_planning()
     view = await noon(world)
     assert (view["state"], view["jobs"]) == ("cut", {"planned": 3})
     assert said in view["blocked"]
@@ -67,16 +68,16 @@ async def test_a_station_without_a_usable_position_blocks_its_wave_until_it_is_c
     refused = await world.call("operator", "POST", "/waves/noon:release", 409)
     assert (refused["code"], view["blocked"] in refused["detail"]) == ("not-planned", True)
     assert (await world.call("operator", "GET", "/waves/noon/problem", 409))["code"] == "blocked"
-    await gauges.blocked(world.pool)
+    await gauges.update_blocked(world.pool)
     assert gauges.BLOCKED.collect()[0].samples[0].value == 1
 
     await world.feed(station)
-    assert not await background.plan_next(world.context)
-    world.clock.advance(background.AGAIN)
-    await world.desk()
+    assert not await planning.plan_next_wave(world.context)
+    world.clock.advance(planning.RETRY_BLOCKED)
+    await world.run_planning()
     view = await noon(world)
     assert (view["state"], view["blocked"], view["plan"]["stops"]) == ("planned", None, 3)
-    assert await ready(world) == "none is blocked"
+    assert await ready(world) == "no wave is blocked"
 
 
 async def test_other_waves_are_planned_while_one_is_blocked_and_an_emptied_one_passes(world: World):
@@ -85,11 +86,11 @@ async def test_other_waves_are_planned_while_one_is_blocked_and_an_emptied_one_p
     await spoil(world, PLACES[1], lat=112.9)
     await world.pool.execute("update wave set station = 'other' where id = 'evening'")
     await world.call("operator", "POST", "/waves/evening:cut")
-    await world.desk()
+    await world.run_planning()
     assert [event.wave for event in await world.told(WavePlanned)] == ["evening"]
     await world.feed(order.cancel)
-    world.clock.advance(background.AGAIN)
-    await world.desk()
+    world.clock.advance(planning.RETRY_BLOCKED)
+    await world.run_planning()
     assert (await noon(world))["state"] == "done"
 
 
@@ -97,7 +98,7 @@ async def test_other_waves_are_planned_while_one_is_blocked_and_an_emptied_one_p
     ("statement", "reason"),
     [
         ("update job set load_g = 2000000000000 where id = $1", "no vehicle can carry 2000000000000 g"),
-        ("update job set cold_ml = 2000000000000 where id = $1", "and 2000000000000 ml in the cold"),
+        ("update job set cold_ml = 2000000000000 where id = $1", "and 2000000000000 ml in the cold box"),
         (
             'update recipient set lat = 112.9 where "order" = (select "order" from job where id = $1)',
             "not on the globe",
@@ -115,7 +116,7 @@ async def test_an_order_that_no_plan_can_express_is_set_aside_and_the_rest_is_pl
     await world.feed(*(o.recipient for o in (*good, bad)), *(o.schedule() for o in (*good, bad)))
     await world.call("operator", "POST", "/waves/noon:cut")
     await world.pool.execute(statement, bad.job)
-    await world.desk()
+    await world.run_planning()
     view = await noon(world)
     assert (view["state"], view["plan"]["stops"], view["plan"]["unserved"]) == ("planned", 3, 1)
     refused = await world.told(JobRefused)
@@ -130,7 +131,7 @@ async def test_an_absurdly_heavy_item_is_refused_at_once_and_blocks_nothing(worl
     await world.feed(anvil, heavy.recipient, heavy.schedule())
     assert [event.job for event in await world.told(JobRefused)] == [heavy.job]
     await world.call("operator", "POST", "/waves/noon:cut")
-    await world.desk()
+    await world.run_planning()
     assert (await noon(world))["plan"]["stops"] == 1
 
 
@@ -140,7 +141,7 @@ async def test_couriers_of_any_capacity_carry_what_a_plan_can_say(world: World):
     vans = [entry for entry in CATALOGUE if isinstance(entry, CourierPut)]
     await spoil(world, vans[0], capacity_g=10**30, cold_ml=10**30)
     await spoil(world, vans[1], capacity_g=-5, cold_ml="much")
-    await world.desk()
+    await world.run_planning()
     plan = await world.call("operator", "GET", "/waves/noon/plan")
     assert [route["courier"] for route in plan["routes"]] == ["van-1"]
 
@@ -160,13 +161,13 @@ async def test_a_late_order_waits_for_the_station_that_can_not_be_read_any_more_
     early, late = Order(), Order(n=1)
     await world.feed(*CATALOGUE, market_day(wave("noon", 4, 2)), early.recipient, early.schedule())
     await world.call("operator", "POST", "/waves/noon:cut")
-    await world.desk()
+    await world.run_planning()
     await spoil(world, PLACES[1], lat=112.9)
     await world.feed(late.recipient, late.schedule())
-    await world.desk()
+    await world.run_planning()
     assert (await world.job(late))["waits"] == [PLACES[1].key]
     await world.feed(*CATALOGUE)
-    await world.desk()
+    await world.run_planning()
     assert late.job in [event.job for event in await world.told(JobPlanned)]
 
 
@@ -176,11 +177,11 @@ async def test_what_fails_unforeseen_blocks_the_wave_with_a_word(world: World, m
 
     await cut(world, Order())
     with monkeypatch.context() as seeded:
-        seeded.setattr(background.planner, "search", broken)
-        await world.desk()
+        seeded.setattr(planning.planner, "search", broken)
+        await world.run_planning()
     assert "ZeroDivisionError" in (await noon(world))["blocked"]
     world.clock.advance(timedelta(seconds=2))
-    await world.desk()
+    await world.run_planning()
     assert (await noon(world))["state"] == "planned"
 
 
@@ -193,6 +194,6 @@ async def test_seeded_stations_taken_as_they_come(world: World, monkeypatch: pyt
 
     await cut(world, Order())
     await spoil(world, PLACES[1], lat=112.9)
-    monkeypatch.setattr(planning, "station_of", taken_as_it_comes)
-    await world.desk()
+    monkeypatch.setattr(reads, "station_of", taken_as_it_comes)
+    await world.run_planning()
     assert "stations/guandu" not in (await noon(world))["blocked"]

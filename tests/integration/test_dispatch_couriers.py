@@ -118,7 +118,7 @@ async def test_a_failed_try_is_a_row_and_a_return_ends_the_job(world: World):
     job = await world.job(order)
     assert (job["state"], [t["reason"] for t in job["tries"]]) == ("returned", ["not-home", "wrong-address"])
     assert job["reason"] == facts[-1].reason == "refused"
-    await world.desk()
+    await world.run_planning()
     assert [(event.delivered, event.returned) for event in await world.told(WaveDone)] == [(0, 1)]
 
 
@@ -137,10 +137,10 @@ async def test_reports_that_make_no_sense_are_kept_and_hold_up_no_other(world: W
     answer = await sync(world, courier, *bad, upload(7, "load", Order()), upload(8, "load", order))
     assert [told["answer"] for told in answer["uploads"]] == ["kept"] * 6 + ["refused", "applied"]
     reasons = [told["reason"] for told in answer["uploads"]]
-    assert reasons[0] == "'dance' is no kind of report; expected accept, load, arrive, deliver, fail, return"
+    assert reasons[0] == "unknown kind of report 'dance', expected accept, load, arrive, deliver, fail, return"
     assert reasons[1] == "body/colour: Extra inputs are not permitted"
     assert reasons[2] == "body: text may not hold a NUL character"
-    assert reasons[6] == "there is no such job"
+    assert reasons[6] == "the job does not exist"
     assert answer["sessions"][0]["received_through"] == 8
     assert len(await world.told(JobLoaded)) == 1
     listed = (await world.call("operator", "GET", "/parked"))["parked"]
@@ -153,7 +153,7 @@ async def test_a_kept_report_counts_when_a_later_version_can_read_it(world: Worl
     await world.released([order])
     courier = await courier_of(world, order)
     with monkeypatch.context() as older:
-        older.setattr(courier_reports, "judged", lambda one: replace(one, fault="not of this version"))
+        older.setattr(courier_reports, "judge", lambda one: replace(one, fault="not of this version"))
         await sync(world, courier, upload(1, "load", order))
     assert await world.told(JobLoaded) == []
     scope = {"scope": f"courier/{courier}/phone/s1/1"}
@@ -166,7 +166,7 @@ async def test_a_kept_report_counts_when_a_later_version_can_read_it(world: Worl
 async def test_a_courier_that_nobody_knows_uploads_nothing(world: World):
     body = {"device": "phone", "uploads": [upload(1, "load", Order())]}
     refused = await world.call("courier", "POST", "/couriers/nobody/sync", 503, json=body)
-    assert refused["detail"] == "courier nobody is not known here: on its way, or it does not exist"
+    assert refused["detail"] == "courier nobody is not in dispatch's catalogue yet; retry shortly"
     assert await world.pool.fetchval("select count(*) from sequenced_session") == 0
 
 

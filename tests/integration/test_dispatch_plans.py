@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.events.dispatch import JobAssigned, JobRefused, WavePlanned
+from services.dispatch.commands import plan as plan_commands
 from services.dispatch.domain import wave as domain
 from tests.integration.dispatch_world import Order, World, wave
 from tests.integration.dispatch_world import fresh_world as fresh_world
@@ -85,7 +86,8 @@ async def test_of_two_who_change_a_plan_at_once_one_is_told_to_look_again(world:
     late = next(answer.json() for answer in answers if answer.status_code == 409)
     version = body["version"]
     assert late["code"] == "wave-moved"
-    assert f"at version {version + 1}, the moves are for version {version}: GET /v1/waves/noon/plan" in late["detail"]
+    assert f"wave noon is at version {version + 1}, the moves are for version {version}; " in late["detail"]
+    assert "read GET /v1/waves/noon/plan" in late["detail"]
     assert len(await world.told(WavePlanned)) == 2
 
 
@@ -94,7 +96,7 @@ async def test_seeded_a_plan_for_any_version_is_seen(world: World, monkeypatch: 
     def careless(wave: domain.Wave, version: int) -> domain.Wave:
         return replace(wave, state=domain.WaveState.PLANNED, version=wave.version + 1)
 
-    monkeypatch.setattr(domain, "planned", careless)
+    monkeypatch.setattr(plan_commands, "planned", careless)
     with pytest.raises(AssertionError):
         await test_of_two_who_change_a_plan_at_once_one_is_told_to_look_again(world)
 
@@ -163,5 +165,7 @@ async def test_who_cancelled_or_was_erased_meanwhile_falls_out_of_the_next_plan(
     after = await plan_of(world)
     gone = {change["job"] for change in after["diff"]["changes"] if change["now"] is None}
     assert gone == {str(goes.job), str(erased.job)}
-    assert [left["reason"] for left in after["unserved"]] == ["nobody knows where to deliver"]
-    assert [(e.job, e.reason) for e in await world.told(JobRefused)] == [(erased.job, "nobody knows where to deliver")]
+    assert [left["reason"] for left in after["unserved"]] == ["the delivery address is unknown or erased"]
+    assert [(e.job, e.reason) for e in await world.told(JobRefused)] == [
+        (erased.job, "the delivery address is unknown or erased")
+    ]

@@ -15,7 +15,7 @@ from contracts.events.dispatch import (
     WavePlanned,
     WaveReleased,
 )
-from services.dispatch import background
+from services.dispatch.commands import planning
 from services.dispatch.planning.process import planner
 from services.dispatch.repository.planning import claim_wave
 from tests.integration.dispatch_world import CATALOGUE, Order, World, hours, market_day, upload, wave
@@ -38,7 +38,7 @@ async def test_a_wave_from_its_opening_to_its_end(world: World):
             for seq, (kind, stop) in enumerate(((k, s) for s in route["stops"] for k in ("load", "deliver")), 1)
         ]
         await world.call("courier", "POST", f"/couriers/{courier}/sync", json={"device": "d", "uploads": uploads})
-    await world.desk()
+    await world.run_planning()
     assert (await world.call("operator", "GET", "/waves/noon"))["state"] == "done"
     waves = [e for e in await world.told(WaveCut, WavePlanned, WaveReleased, WaveDone) if e.wave == "noon"]
     assert [type(event).__name__ for event in waves] == ["WaveCut", "WavePlanned", "WaveReleased", "WaveDone"]
@@ -76,7 +76,7 @@ async def test_routes_are_handed_out_only_once_planned_and_only_once(world: Worl
     assert (await world.call("operator", "POST", "/waves/noon:release", 409))["code"] == "not-planned"
     await world.call("operator", "POST", "/waves/noon:cut")
     assert (await world.call("operator", "POST", "/waves/noon:release", 409))["code"] == "not-planned"
-    await world.desk()
+    await world.run_planning()
     for _ in range(2):
         await world.call("operator", "POST", "/waves/noon:release")
     assert [(e.job, e.epoch) for e in await world.told(JobAssigned)] == [(order.job, 1)]
@@ -98,7 +98,7 @@ async def test_what_the_plan_cannot_serve_goes_with_the_next_wave_or_is_refused(
     moved = (await world.told(JobPlanned))[-1]
     assert (moved.job, moved.wave, moved.as_promised) == (heavy.job, "evening", True)
     await world.call("operator", "POST", "/waves/evening:cut")
-    await world.desk()
+    await world.run_planning()
     refused = await world.told(JobRefused)
     assert [(event.job, event.reason) for event in refused] == [
         (heavy.job, "every courier: carries 160000 g, it weighs 500700 g")
@@ -110,14 +110,14 @@ async def test_an_orphan_solve_is_taken_up_again_and_a_late_one_is_dropped(world
     order = Order()
     await world.feed(*CATALOGUE, market_day(), order.recipient, order.schedule())
     await world.call("operator", "POST", "/waves/noon:cut")
-    orphan = await claim_wave(world.pool, world.clock.real(), background.LEASE)
+    orphan = await claim_wave(world.pool, world.clock.real(), planning.LEASE)
     assert orphan is not None
-    assert not await background.plan_next(world.context)
-    world.clock.advance(background.LEASE + timedelta(seconds=1))
-    assert await background.plan_next(world.context)
-    read = await background.read_problem(world.pool, orphan)
-    await background._apply(world.context, orphan, planner.Choice(await planner.plan(read.problem, 5), ""))
-    assert (read.lost, len(await world.told(WavePlanned))) == ((), 1)
+    assert not await planning.plan_next_wave(world.context)
+    world.clock.advance(planning.LEASE + timedelta(seconds=1))
+    assert await planning.plan_next_wave(world.context)
+    read = await planning.read_problem(world.pool, orphan)
+    await planning.write_plan(world.context, orphan, planner.Choice(await planner.plan(read.problem, 5), ""))
+    assert (read.excluded, len(await world.told(WavePlanned))) == ((), 1)
 
 
 async def test_the_log_says_which_plan_was_taken_and_why(world: World):

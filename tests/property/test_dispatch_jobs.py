@@ -17,8 +17,9 @@ from contracts.events.dispatch import (
     JobReturned,
     ScheduleDelivery,
 )
-from services.dispatch.domain.job import Slot, new_job
-from services.dispatch.domain.state_machine import Assigned, Kind, Placed, Report, Unplaced, decide
+from services.dispatch.domain.courier import Report, ReportKind
+from services.dispatch.domain.job.job import Slot, new_job
+from services.dispatch.domain.job.state_machine import Assigned, Placed, Unplaced, decide
 
 NOON = datetime(2026, 10, 24, 4, tzinfo=UTC)
 ABOUT = {"order": uuid4(), "pool": "sat@simaochong", "reservation": uuid4()}
@@ -32,7 +33,7 @@ MESSAGES = st.one_of(
     st.builds(Assigned, COURIERS, st.integers(1, 2), st.integers(1, 9), st.just(NOON)),
     st.builds(
         Report,
-        st.sampled_from(Kind),
+        st.sampled_from(ReportKind),
         COURIERS,
         st.integers(0, 3),
         st.just(NOON + timedelta(minutes=1)),

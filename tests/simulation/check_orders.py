@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 from uuid import UUID
 
-from services.dispatch.domain.job import JobState as JobState
+from services.dispatch.domain.job.job import JobState as JobState
 from services.inventory.domain.reservation import OUT
 from services.inventory.domain.reservation import ReservationState as Reserved
 from services.orders.domain.order.order import HANDED_OVER, TERMINAL, Order, OrderState

@@ -1,4 +1,4 @@
-"""The desk that plans, the dispatcher who cuts, hands out and reassigns, couriers with and without a network."""
+"""The planning loop, the dispatcher who cuts, hands out and reassigns, couriers with and without a network."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from services.dispatch import background
 from services.dispatch.api import courier as couriers
-from services.dispatch.api import job as jobs
-from services.dispatch.api import wave as waves
-from services.dispatch.api.schemas.delivery import ReassignBody, SyncBody
+from services.dispatch.api.schemas.courier import SyncBody
+from services.dispatch.commands.job import reassign
+from services.dispatch.commands.planning import answer_next_wave, plan_next_wave
+from services.dispatch.commands.wave import cut_by_operator, finish_ended_waves, release_by_operator
 from services.dispatch.planning.plan import Plan, Route, Stop, Trip, Unserved
 from services.dispatch.planning.process.planner import Choice
 from services.dispatch.repository import queries
@@ -82,11 +82,7 @@ class Desk:
 
         async def work(process: Process) -> bool:
             context = process.context
-            return (
-                await background.plan_next(context)
-                or await background.answer_next(context)
-                or await background.end_next(context)
-            )
+            return await plan_next_wave(context) or await answer_next_wave(context) or await finish_ended_waves(context)
 
         if self.world.rng.random() < self.world.faults.twin:
             process.run(work(process), "another worker's desk", only_transient)
@@ -104,7 +100,7 @@ class Dispatcher:
         self.market, self.rng = market, market.rng
         for wave, (cutoff, _, until) in WAVES.items():
             if market.chance(0.3):
-                market.at(cutoff - self.rng.uniform(0, 2), self._ask, wave, f"cut {wave}", waves.cut)
+                market.at(cutoff - self.rng.uniform(0, 2), self._ask, wave, f"cut {wave}", cut_by_operator)
             market.at(cutoff + self.rng.uniform(0, 0.6), self.release, wave)
             if market.chance(0.4):
                 market.at(self.rng.uniform(cutoff + 0.3, until), self._reassign)
@@ -119,7 +115,7 @@ class Dispatcher:
             if isinstance(answer, Problem):
                 self.market.at(self.market.now + self.rng.uniform(0.05, 0.3), self.release, wave)
 
-        self._ask(wave, f"release {wave}", waves.release, heard)
+        self._ask(wave, f"release {wave}", release_by_operator, heard)
 
     def _reassign(self) -> None:
         rng, client = self.rng, self.market.client
@@ -128,17 +124,16 @@ class Dispatcher:
         def heard(stops: Any) -> None:
             out = [stop for stop in stops if stop["state"] in {"assigned", "loaded"}]
             for stop in out[: rng.randint(0, 2)]:
-                body = ReassignBody(courier=other, expected_epoch=stop["epoch"])
-                reassign = _reassigned(stop["job"], body)
-                client.ask("dispatch", f"give {stop['job']} to {other}", reassign)
+                again = _reassigned(stop["job"], other, stop["epoch"])
+                client.ask("dispatch", f"give {stop['job']} to {other}", again)
 
         client.ask("dispatch", f"look at {one}'s route", lambda p: queries.route(p.context.pool, one), heard)
 
 
-def _reassigned(job: UUID, body: ReassignBody) -> Any:
+def _reassigned(job: UUID, courier: str, epoch: int) -> Any:
     async def ask(process: Process) -> Any:
         try:
-            return await jobs.reassign(process.context, job, body)
+            return await reassign(process.context, job, courier, epoch)
         except Problem as refused:
             return refused
 

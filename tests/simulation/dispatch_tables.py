@@ -8,34 +8,34 @@ from types import SimpleNamespace
 from typing import Any
 
 from contracts.events.catalog import CourierPut, ItemPut, MarketDayPut, SitePut, StationPut
-from services.dispatch import background
-from services.dispatch.api import job as jobs
-from services.dispatch.domain.catalog import Catalog, key_of
-from services.dispatch.domain.delivery import Recipient
-from services.dispatch.domain.job import Job, JobState
-from services.dispatch.domain.wave import Wave, plan_of
+from services.dispatch.commands import planning
+from services.dispatch.commands import wave as wave_commands
+from services.dispatch.domain.catalog import Catalog, catalog_key
+from services.dispatch.domain.job.job import Job, JobState
+from services.dispatch.domain.recipient import Recipient
+from services.dispatch.domain.wave import Wave, plan_key
 from services.dispatch.domain.wave import WaveState as WaveState
 from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.repository import WaveRepository, queries
-from services.dispatch.repository.planning import Standing, WaveProblem
-from services.dispatch.repository.wave import LoadSet
+from services.dispatch.repository.load_set import LoadSet
+from services.dispatch.repository.planning import CurrentPlan, WaveProblem
 from services.kit.transaction.message import Message
 from tests.simulation.memory import Reader, Transaction
 
 
 async def load(self: Any, messages: Sequence[Message[Any]]) -> None:
-    """The book's own order of locks and reads, with the two reads that stand in it as statements."""
-    conn, need = self.uow.conn, LoadSet.of(messages)
-    await self._lock_catalog(need.changed)
+    """The repository's own order of locks and reads, with the two reads that are statements of its own."""
+    conn, keys = self.uow.conn, LoadSet.of(messages)
+    await self._lock_catalog(keys.entries)
     incomplete = [job for job in conn.rows("job").values() if job.state is JobState.INCOMPLETE]
-    need.orders.update(job.order for job in incomplete if need.changed & set(job.waits))
-    await self.lock_orders(need.orders)
+    keys.orders.update(job.order for job in incomplete if keys.entries & set(job.waits))
+    await self.lock_orders(keys.orders)
     incomplete = [job for job in conn.rows("job").values() if job.state is JobState.INCOMPLETE]
-    need.market_days.update(job.market_day for job in incomplete if job.order in need.orders)
-    await self.lock_waves(need.waves, need.market_days)
-    await self.lock_jobs('"order"', need.orders)
-    need.items.update(line.item for job in self.jobs.values() if job.waits for line in job.lines)
-    await self.read_catalog({key_of(ItemPut, item) for item in need.items}, need.market_days)
+    keys.market_days.update(job.market_day for job in incomplete if job.order in keys.orders)
+    await self.lock_waves(keys.waves, keys.market_days)
+    await self.lock_jobs_of_orders(keys.orders)
+    keys.items.update(line.item for job in self.jobs.values() if job.waits for line in job.lines)
+    await self.read_catalog({catalog_key(ItemPut, item) for item in keys.items}, keys.market_days)
 
 
 async def lock_catalog(self: Any, changed: Collection[str]) -> None:
@@ -51,7 +51,7 @@ async def lock_orders(self: Any, orders: Collection[Any]) -> None:
         if conn.get("recipient", order) is None:
             conn.put("recipient", order, Recipient(order))
     await conn.statement()
-    self.recipients.update({order: conn.get("recipient", order) for order in sorted(orders)})
+    self.recipients.load(conn.get("recipient", order) for order in sorted(orders))
 
 
 async def lock_waves(self: Any, ids: Collection[str], market_days: Collection[str] = ()) -> None:
@@ -59,21 +59,24 @@ async def lock_waves(self: Any, ids: Collection[str], market_days: Collection[st
     await conn.statement()
     wanted = sorted(w.id for w in conn.rows("wave").values() if w.id in ids or w.market_day in market_days)
     await conn.lock_all("wave", wanted)
-    self.waves.update({id: conn.get("wave", id) for id in wanted})
+    self.waves.load(conn.get("wave", id) for id in wanted)
     await conn.statement()
     for wave in self.waves:
         count = sum(job.slot is not None and job.slot.wave == wave for job in conn.rows("job").values())
         if count:
-            self.taken[wave] = count
+            self.job_counts[wave] = count
 
 
-async def lock_jobs(self: Any, column: str, keys: Collection[Any]) -> None:
-    field = {"id": lambda job: job.id, '"order"': lambda job: job.order}[column]
-    await _lock_jobs(self, lambda job: field(job) in keys)
+async def lock_jobs(self: Any, ids: Collection[Any]) -> None:
+    await _lock_jobs(self, lambda job: job.id in ids)
 
 
-async def lock_jobs_of(self: Any, waves: Collection[str]) -> None:
-    await _lock_jobs(self, lambda job: any(_is_in(job, wave) or _asks(job, wave) for wave in waves))
+async def lock_jobs_of_orders(self: Any, orders: Collection[Any]) -> None:
+    await _lock_jobs(self, lambda job: job.order in orders)
+
+
+async def lock_jobs_of_waves(self: Any, waves: Collection[str]) -> None:
+    await _lock_jobs(self, lambda job: any(_is_in(job, wave) or _waits_for(job, wave) for wave in waves))
 
 
 async def _lock_jobs(self: Any, wanted: Callable[[Job], bool]) -> None:
@@ -83,21 +86,21 @@ async def _lock_jobs(self: Any, wanted: Callable[[Job], bool]) -> None:
         await conn.lock("job", id)
         job = conn.get("job", id)
         if wanted(job):  # who waited for the row looks again
-            self.jobs[id] = job
+            self.jobs.load([job])
 
 
 def _is_in(job: Job, wave: str) -> bool:
     return job.slot is not None and job.slot.wave == wave
 
 
-def _asks(job: Job, wave: str) -> bool:
-    return job.state is JobState.INCOMPLETE and job.waits == (plan_of(wave),)
+def _waits_for(job: Job, wave: str) -> bool:
+    return job.state is JobState.INCOMPLETE and job.waits == (plan_key(wave),)
 
 
 async def read_catalog(self: Any, keys: Collection[str], market_days: Collection[str]) -> None:
     conn: Transaction = self.uow.conn
     await conn.statement()
-    wanted = {*keys, *(key_of(MarketDayPut, day) for day in market_days)}
+    wanted = {*keys, *(catalog_key(MarketDayPut, day) for day in market_days)}
     entries = conn.rows("catalog").items()
     self.catalog = Catalog({k: e for k, e in entries if k in wanted or isinstance(e, SitePut | StationPut)})
 
@@ -105,22 +108,25 @@ async def read_catalog(self: Any, keys: Collection[str], market_days: Collection
 async def read_recipients(self: Any, orders: Collection[Any]) -> None:
     conn: Transaction = self.uow.conn
     await conn.statement()
-    self.recipients.update({order: row for order in sorted(orders) if (row := conn.get("recipient", order))})
+    self.recipients.load(row for order in sorted(orders) if (row := conn.get("recipient", order)))
 
 
 async def save(self: Any) -> None:
     conn: Transaction = self.uow.conn
     await conn.statement()
-    for key in self._changed.pop("catalog", {}):
+    for key in self._entries:
         conn.put("catalog", key, self.catalog.entries[key])
-    for table in ("recipient", "wave", "job"):
-        for key, row in self._changed.pop(table, {}).items():
-            conn.put(table, key, row)
-    for wave, row in self._changed.pop("plan", {}).items():
-        conn.insert("plan", (wave, row["version"]), row["body"])
-    for table in ("attempt", "evidence"):
-        for key, row in self._changed.pop(table, {}).items():
-            conn.insert(table, (row.courier, *key) if table == "evidence" else key, row)
+    for recipient in self.recipients.changed:
+        conn.put("recipient", recipient.order, recipient)
+    for table, changed in (("wave", self.waves.changed), ("job", self.jobs.changed)):
+        for row in changed:
+            conn.put(table, row.id, row)
+    for row in self._plans:
+        conn.insert("plan", (row.wave, row.version), row.body)
+    for row in self._attempts:
+        conn.insert("attempt", (row.job, row.n), row)
+    for row in self._evidence:
+        conn.insert("evidence", (row.courier, row.device, row.session, row.seq), row)
 
 
 async def claim_wave(pool: Any, real: datetime, lease: timedelta) -> Wave | None:
@@ -144,7 +150,7 @@ async def read_problem(pool: Reader, wave: Wave, crew: Collection[str] = (), *, 
     """The wave's jobs and couriers by id: all that the simulation's planner looks at."""
     await pool.statement()
     jobs = sorted(pool.rows("job").values(), key=lambda job: job.id)
-    asking = [job for job in jobs if late and _asks(job, wave.id)]
+    asking = [job for job in jobs if late and _waits_for(job, wave.id)]
     full = asking[max(wave.capacity - sum(_is_in(job, wave.id) for job in jobs), 0) :]
     found = [j for j in jobs if (_is_in(j, wave.id) and j.state is JobState.PLANNED) or (j in asking and j not in full)]
     lost = [str(j.id) for j in found if pool.get("recipient", j.order).lat is None]
@@ -153,7 +159,7 @@ async def read_problem(pool: Reader, wave: Wave, crew: Collection[str] = (), *, 
         orders=[SimpleNamespace(id=str(job.id)) for job in found if str(job.id) not in lost],
         couriers=[SimpleNamespace(id=courier.id) for courier in sorted(crew, key=lambda c: c.id)],
     )
-    gone = [Unserved(id, "nobody knows where to deliver") for id in lost]
+    gone = [Unserved(id, "the delivery address is unknown or erased") for id in lost]
     return WaveProblem(problem, (*(Unserved(str(job.id), "the wave is full") for job in full), *gone))
 
 
@@ -161,19 +167,19 @@ async def block_wave(_pool: Reader, wave: Wave, reason: str, _until: datetime) -
     raise AssertionError(f"wave {wave.id} is blocked: {reason}")  # every entry of this market can be used
 
 
-async def read_standing(pool: Reader, id: str) -> Standing | None:
+async def read_current_plan(pool: Reader, id: str) -> CurrentPlan | None:
     await pool.statement()
     wave = pool.get("wave", id)
-    stands = pool.get("plan", (id, wave.version))
+    current = pool.get("plan", (id, wave.version))
     read = await read_problem(pool, wave, late=True)
-    return Standing(wave, stands, read.problem, read.lost)
+    return CurrentPlan(wave, current, read.problem, read.excluded)
 
 
-async def waited_for(pool: Reader) -> str | None:
+async def wave_with_late_jobs(pool: Reader) -> str | None:
     await pool.statement()
     waits = {job.waits for job in pool.rows("job").values() if job.state is JobState.INCOMPLETE}
     ready = [w for w in pool.rows("wave").values() if w.state not in {WaveState.OPEN, WaveState.CUT}]
-    asked = [wave for wave in ready if (plan_of(wave.id),) in waits]
+    asked = [wave for wave in ready if (plan_key(wave.id),) in waits]
     return min(((wave.slot_from, wave.id) for wave in asked), default=(None, None))[1]
 
 
@@ -213,13 +219,7 @@ async def route(pool: Reader, courier: str) -> list[dict[str, Any]]:
     return [{"job": job.id, "order": job.order, "state": job.state, "epoch": job.epoch} for job in ordered]
 
 
-async def one_job(running: Any, id: Any) -> Job:
-    """In place of a job's page."""
-    await running.pool.statement()
-    return running.pool.get("job", id)
-
-
-async def knows(pool: Reader, key: str) -> bool:
+async def has_entry(pool: Reader, key: str) -> bool:
     await pool.statement()
     return pool.get("catalog", key) is not None
 
@@ -230,19 +230,19 @@ SEAMS: tuple[tuple[Any, str, Any], ...] = (
     (WaveRepository, "lock_orders", lock_orders),
     (WaveRepository, "lock_waves", lock_waves),
     (WaveRepository, "lock_jobs", lock_jobs),
-    (WaveRepository, "lock_jobs_of", lock_jobs_of),
+    (WaveRepository, "lock_jobs_of_orders", lock_jobs_of_orders),
+    (WaveRepository, "lock_jobs_of_waves", lock_jobs_of_waves),
     (WaveRepository, "read_catalog", read_catalog),
     (WaveRepository, "read_recipients", read_recipients),
     (WaveRepository, "save", save),
-    (background, "block_wave", block_wave),
-    (background, "claim_wave", claim_wave),
-    (background, "read_problem", read_problem),
-    (background, "read_standing", read_standing),
-    (background, "waited_for", waited_for),
-    (background, "ended_waves", ended_waves),
+    (planning, "block_wave", block_wave),
+    (planning, "claim_wave", claim_wave),
+    (planning, "read_problem", read_problem),
+    (planning, "read_current_plan", read_current_plan),
+    (planning, "wave_with_late_jobs", wave_with_late_jobs),
+    (wave_commands, "ended_waves", ended_waves),
     (queries, "plan", plan),
     (queries, "wave", one_wave),
     (queries, "route", route),
-    (jobs, "one", one_job),
-    (queries, "knows", knows),
+    (queries, "has_entry", has_entry),
 )

@@ -152,13 +152,13 @@ class Mirror:
     async def _dispatch(self) -> None:
         db = self.run.dbs["dispatch"]
         async with begin(self.pools["dispatch"], self.run.world.clock, consumer="test") as uow:
-            book = WaveRepository(uow, None)
-            await book.lock_waves(list(db.tables["wave"]))
-            await book.lock_jobs("id", list(db.tables["job"]))
-            await book.read_recipients(list(db.tables["recipient"]))
-        same(book.waves, db.tables["wave"])
-        same(book.jobs, db.tables["job"])
-        same(book.recipients, db.tables["recipient"])
+            repository = WaveRepository(uow)
+            await repository.lock_waves(list(db.tables["wave"]))
+            await repository.lock_jobs(list(db.tables["job"]))
+            await repository.read_recipients(list(db.tables["recipient"]))
+        same(dict(repository.waves), db.tables["wave"])
+        same(dict(repository.jobs), db.tables["job"])
+        same(dict(repository.recipients), db.tables["recipient"])
 
     async def _deadlines(self, service: str) -> None:
         db: Database = self.run.dbs[service]

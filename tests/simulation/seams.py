@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from services.dispatch import background
+from services.dispatch.commands import planning
 from services.dispatch.planning.replanning import keep_plan
 from services.kit import ids
 from services.kit.consumer import processor, subscription, sweeper
@@ -53,7 +53,7 @@ def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.
         return Publisher(world.log, world.scheduler, lambda: world.faults.unsent)
 
     return (
-        *((module, "asyncio", asyncio) for module in (processor, relay, group_commit, background)),
+        *((module, "asyncio", asyncio) for module in (processor, relay, group_commit, planning)),
         *((module, "random", world.rng) for module in (processor, relay)),
         *((module, "time", time) for module in (processor, relay)),
         *((module, "point", world.point) for module in POINTS),
@@ -62,7 +62,7 @@ def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.
         (campaign, "PART", 3),  # so that settling has a middle
         (relay, "connect", connect),
         (relay, "Publisher", publisher),
-        (background, "planner", Planner(world)),
+        (planning, "planner", Planner(world)),
         (keep_plan, "fitted", fitted),
     )
 

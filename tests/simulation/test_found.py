@@ -5,21 +5,19 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from services.dispatch.commands import waves
-from services.dispatch.domain import wave as domain
-from services.dispatch.domain.wave import Wave
+from services.dispatch.commands.wave import finish_wave
+from services.dispatch.domain.wave import Wave, WaveState
+from services.kit.transaction.identity_map import IdentityMap
 from tests.simulation.market import hour
 
 
 def test_a_wave_ends_once_however_many_desks_look():
     """Two workers saw the same released wave; the second told of its end again after waiting for the lock."""
     told: list[Any] = []
-    stored: dict[str, Wave] = {}
-    book: Any = SimpleNamespace(
-        jobs={}, put_wave=lambda wave: stored.update({wave.id: wave}), uow=SimpleNamespace(emit=told.append)
-    )
-    wave = Wave("w1", "d1", "st1", hour(11), hour(13), hour(10), 6, state=domain.WaveState.RELEASED)
-    waves.finish(book, wave)
-    waves.finish(book, stored["w1"])
-    assert stored["w1"].state is domain.WaveState.DONE
+    waves: IdentityMap[str, Wave] = IdentityMap(lambda wave: wave.id)
+    repository: Any = SimpleNamespace(jobs={}, waves=waves, uow=SimpleNamespace(emit=told.append))
+    wave = Wave("w1", "d1", "st1", hour(11), hour(13), hour(10), 6, state=WaveState.RELEASED)
+    finish_wave(repository, wave)
+    finish_wave(repository, waves["w1"])
+    assert waves["w1"].state is WaveState.DONE
     assert len(told) == 1

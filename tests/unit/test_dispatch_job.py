@@ -22,8 +22,9 @@ from contracts.events.dispatch import (
 )
 from contracts.events.orders import GoodsLine
 from contracts.values import job_of
-from services.dispatch.domain.job import Job, JobState, Slot, new_job
-from services.dispatch.domain.state_machine import Assigned, Kind, Placed, Report, Unplaced, Verdict, decide
+from services.dispatch.domain.courier import Report, ReportKind, ReportVerdict
+from services.dispatch.domain.job.job import Job, JobState, Slot, new_job
+from services.dispatch.domain.job.state_machine import Assigned, Placed, Unplaced, decide
 
 ORDER, RESERVATION = uuid4(), uuid4()
 NOON = datetime(2026, 10, 24, 4, tzinfo=UTC)
@@ -41,7 +42,7 @@ ASSIGNED = Assigned("van-1", 1, 3, NOON)
 FRESH = new_job(SCHEDULE)
 
 
-def report(kind: Kind, epoch: int = 1, courier: str = "van-1", right: bool = True) -> Report:
+def report(kind: ReportKind, epoch: int = 1, courier: str = "van-1", right: bool = True) -> Report:
     return Report(kind, courier, epoch, NOON, code_right=right, reason="nobody-home")
 
 
@@ -58,13 +59,13 @@ PATHS: dict[JobState, tuple[object, ...]] = {
     JobState.INCOMPLETE: (SCHEDULE,),
     JobState.PLANNED: (SCHEDULE, Placed(SLOT)),
     JobState.ASSIGNED: OUT,
-    JobState.LOADED: (*OUT, report(Kind.LOAD)),
-    JobState.DELIVERED: (*OUT, report(Kind.DELIVER)),
-    JobState.RETURNED: (*OUT, report(Kind.RETURN)),
+    JobState.LOADED: (*OUT, report(ReportKind.LOAD)),
+    JobState.DELIVERED: (*OUT, report(ReportKind.DELIVER)),
+    JobState.RETURNED: (*OUT, report(ReportKind.RETURN)),
     JobState.REFUSED: (SCHEDULE, Unplaced("full")),
     JobState.CANCELLED: (SCHEDULE, CANCEL),
 }
-MESSAGES: tuple[object, ...] = (SCHEDULE, CANCEL, Placed(SLOT), Unplaced("full"), ASSIGNED, *map(report, Kind))
+MESSAGES: tuple[object, ...] = (SCHEDULE, CANCEL, Placed(SLOT), Unplaced("full"), ASSIGNED, *map(report, ReportKind))
 
 
 def told(state: JobState, message: object) -> list[type]:
@@ -141,39 +142,39 @@ def test_each_assignment_has_the_next_epoch():
 
 
 def test_goods_on_the_way_were_loaded_also_when_that_report_is_missing():
-    assert told(JobState.ASSIGNED, report(Kind.DELIVER)) == [JobLoaded, JobDelivered]
-    assert told(JobState.ASSIGNED, report(Kind.FAIL)) == [JobLoaded, AttemptFailed]
-    assert told(JobState.ASSIGNED, report(Kind.RETURN)) == [JobLoaded, JobReturned]
-    assert told(JobState.LOADED, report(Kind.DELIVER)) == [JobDelivered]
-    assert told(JobState.LOADED, report(Kind.LOAD)) == []
+    assert told(JobState.ASSIGNED, report(ReportKind.DELIVER)) == [JobLoaded, JobDelivered]
+    assert told(JobState.ASSIGNED, report(ReportKind.FAIL)) == [JobLoaded, AttemptFailed]
+    assert told(JobState.ASSIGNED, report(ReportKind.RETURN)) == [JobLoaded, JobReturned]
+    assert told(JobState.LOADED, report(ReportKind.DELIVER)) == [JobDelivered]
+    assert told(JobState.LOADED, report(ReportKind.LOAD)) == []
 
 
 @pytest.mark.parametrize("state", [JobState.LOADED, JobState.DELIVERED, JobState.RETURNED])
-@pytest.mark.parametrize("kind", [Kind.ACCEPT, Kind.LOAD, Kind.ARRIVE])
-def test_a_report_that_a_later_one_implied_is_taken_and_does_nothing(state: JobState, kind: Kind):
+@pytest.mark.parametrize("kind", [ReportKind.ACCEPT, ReportKind.LOAD, ReportKind.ARRIVE])
+def test_a_report_that_a_later_one_implied_is_taken_and_does_nothing(state: JobState, kind: ReportKind):
     before = after(*PATHS[state])
     decision = decide(before, report(kind))
-    assert (decision.job, decision.events, decision.verdict) == (before, (), Verdict.APPLIED)
+    assert (decision.job, decision.events, decision.verdict) == (before, (), ReportVerdict.APPLIED)
 
 
 def test_attempts_count_up_and_the_job_stays_with_the_courier():
-    job = after(*OUT, report(Kind.FAIL), report(Kind.FAIL))
+    job = after(*OUT, report(ReportKind.FAIL), report(ReportKind.FAIL))
     assert (job.state, job.attempts, job.courier) == (JobState.LOADED, 2, "van-1")
-    assert decide(job, report(Kind.DELIVER)).job.attempts == 3
+    assert decide(job, report(ReportKind.DELIVER)).job.attempts == 3
 
 
 @pytest.mark.parametrize(
     ("state", "message", "verdict"),
     [
-        (JobState.ASSIGNED, report(Kind.DELIVER, epoch=0), Verdict.STALE),
-        (JobState.ASSIGNED, report(Kind.LOAD, courier="van-2"), Verdict.STALE),
-        (JobState.DELIVERED, report(Kind.DELIVER), Verdict.STALE),
-        (JobState.RETURNED, report(Kind.DELIVER), Verdict.STALE),
-        (JobState.PLANNED, report(Kind.LOAD), Verdict.REFUSED),
-        (JobState.CANCELLED, report(Kind.LOAD), Verdict.REFUSED),
+        (JobState.ASSIGNED, report(ReportKind.DELIVER, epoch=0), ReportVerdict.STALE),
+        (JobState.ASSIGNED, report(ReportKind.LOAD, courier="van-2"), ReportVerdict.STALE),
+        (JobState.DELIVERED, report(ReportKind.DELIVER), ReportVerdict.STALE),
+        (JobState.RETURNED, report(ReportKind.DELIVER), ReportVerdict.STALE),
+        (JobState.PLANNED, report(ReportKind.LOAD), ReportVerdict.REFUSED),
+        (JobState.CANCELLED, report(ReportKind.LOAD), ReportVerdict.REFUSED),
     ],
 )
-def test_what_a_report_cannot_do_changes_nothing_and_says_why(state: JobState, message: Report, verdict: Verdict):
+def test_what_a_report_cannot_do_changes_nothing_and_says_why(state: JobState, message: Report, verdict: ReportVerdict):
     before = after(*PATHS[state])
     decision = decide(before, message)
     assert (decision.job, decision.events, decision.verdict) == (before, (), verdict)
@@ -183,15 +184,15 @@ def test_what_a_report_cannot_do_changes_nothing_and_says_why(state: JobState, m
 def test_five_wrong_codes_close_an_epoch_and_a_new_one_begins_at_none():
     job = after(*OUT)
     for n in range(1, 6):
-        decision = decide(job, report(Kind.DELIVER, right=False))
-        assert (decision.events, decision.verdict, decision.job.wrong_codes) == ((), Verdict.REFUSED, n)
+        decision = decide(job, report(ReportKind.DELIVER, right=False))
+        assert (decision.events, decision.verdict, decision.job.wrong_codes) == ((), ReportVerdict.REFUSED, n)
         assert decision.job == replace(job, wrong_codes=n)
         job = decision.job
-    locked = decide(job, report(Kind.DELIVER))
-    assert (locked.job, locked.verdict, locked.why.split(":")[0]) == (job, Verdict.REFUSED, "needs-desk")
-    assert decide(job, report(Kind.FAIL)).verdict is Verdict.APPLIED, "it can still be brought back"
+    locked = decide(job, report(ReportKind.DELIVER))
+    assert (locked.job, locked.verdict, locked.why.split(":")[0]) == (job, ReportVerdict.REFUSED, "needs-desk")
+    assert decide(job, report(ReportKind.FAIL)).verdict is ReportVerdict.APPLIED, "it can still be brought back"
     again = decide(job, Assigned("van-1", 1, 1, NOON)).job
-    assert (again.wrong_codes, decide(again, report(Kind.DELIVER, epoch=2)).job.state) == (0, JobState.DELIVERED)
+    assert (again.wrong_codes, decide(again, report(ReportKind.DELIVER, epoch=2)).job.state) == (0, JobState.DELIVERED)
 
 
 def test_ids_need_nobody_to_make_them():

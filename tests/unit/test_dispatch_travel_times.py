@@ -30,10 +30,10 @@ class Engine(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     settings.settings.cache_clear()
-    travel_times._roads.cache_clear()
+    travel_times._engine.cache_clear()
     yield
     settings.settings.cache_clear()
-    travel_times._roads.cache_clear()
+    travel_times._engine.cache_clear()
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def engine() -> Iterator[str]:
 
 async def test_an_engine_that_is_named_is_asked(engine: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HALFDAY_OSRM", engine)
-    (given,) = (await travel_times.measured(GIVEN)).ways
+    (given,) = (await travel_times.with_travel_times(GIVEN)).ways
     assert given.metres == [[0, 7, 7], [7, 0, 7], [7, 7, 0]]
     assert given.seconds[0] == [0, 5, 5]
 
@@ -54,8 +54,8 @@ async def test_an_engine_that_is_named_is_asked(engine: str, monkeypatch: pytest
 @pytest.mark.parametrize("name", ["HALFDAY_OSRM", "HALFDAY_VALHALLA"])
 async def test_an_engine_that_is_away_leaves_the_estimate(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert await travel_times.measured(GIVEN) == GIVEN
+    assert await travel_times.with_travel_times(GIVEN) == GIVEN
 
 
 async def test_without_one_nothing_is_asked():
-    assert await travel_times.measured(GIVEN) is GIVEN
+    assert await travel_times.with_travel_times(GIVEN) is GIVEN

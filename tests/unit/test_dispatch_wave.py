@@ -11,8 +11,8 @@ from contracts.events.orders import GoodsLine
 from services.dispatch.domain import promise
 from services.dispatch.domain import wave as waves
 from services.dispatch.domain.catalog import Catalog
-from services.dispatch.domain.job import Job, Slot
-from services.dispatch.domain.wave import Wave, WaveState, choose
+from services.dispatch.domain.job.job import Job, Slot
+from services.dispatch.domain.wave import Wave, WaveState, choose_slot
 
 NOW = datetime(2026, 10, 24, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -36,20 +36,20 @@ NOON, EVENING = wave("noon", 4, 2), wave("evening", 8, 6)
 
 
 def chosen(taken: dict[str, int] | None = None, now: datetime = NOW, quote: Quote | None = None, *more: Wave):
-    return choose([EVENING, NOON, *more], taken or {}, "guandu", now, quote)
+    return choose_slot([EVENING, NOON, *more], taken or {}, "guandu", now, quote)
 
 
 def test_the_earliest_wave_that_takes_jobs_is_chosen():
     assert chosen() == Slot("noon", NOON.slot_from, NOON.slot_until)
     assert chosen({"noon": 2}).wave == "evening"
     assert chosen(now=NOON.cutoff).wave == "evening"
-    assert choose([wave("x", 1, 1, state=WaveState.CUT), EVENING], {}, "guandu", NOW).wave == "evening"
+    assert choose_slot([wave("x", 1, 1, state=WaveState.CUT), EVENING], {}, "guandu", NOW).wave == "evening"
 
 
 def test_the_quoted_wave_goes_first_and_a_later_slot_is_told():
-    evening = promise.quote(KEY, "simaochong", EVENING)
+    evening = promise.sign_quote(KEY, "simaochong", EVENING)
     assert chosen(quote=evening) == Slot("evening", EVENING.slot_from, EVENING.slot_until)
-    noon = promise.quote(KEY, "simaochong", NOON)
+    noon = promise.sign_quote(KEY, "simaochong", NOON)
     assert chosen({"noon": 2}, quote=noon) == Slot("evening", EVENING.slot_from, EVENING.slot_until, False)
 
 
@@ -62,11 +62,11 @@ def test_the_quoted_wave_goes_first_and_a_later_slot_is_told():
     ],
 )
 def test_without_a_slot_the_reason_is_told(taken, now, station, reason):
-    assert choose([NOON, EVENING], taken, station, now) == reason
+    assert choose_slot([NOON, EVENING], taken, station, now) == reason
 
 
 def late(now: datetime, quote: Quote | None = None, taken: dict[str, int] | None = None, **more: object) -> str | None:
-    found = waves.choose_late([EVENING, NOON, AFTERNOON], taken or {}, "guandu", now, quote, **more)
+    found = waves.choose_late_wave([EVENING, NOON, AFTERNOON], taken or {}, "guandu", now, quote, **more)
     return found and found.id
 
 
@@ -75,20 +75,20 @@ AFTERNOON = wave("afternoon", 6, 3)
 
 def test_a_late_job_asks_the_quoted_wave_else_the_earliest_that_is_not_handed_out():
     assert (late(NOW), late(NOON.cutoff), late(AFTERNOON.cutoff)) == (None, "noon", "noon")
-    assert late(AFTERNOON.cutoff, promise.quote(KEY, "simaochong", AFTERNOON)) == "afternoon"
-    assert late(AFTERNOON.cutoff, promise.quote(KEY, "simaochong", AFTERNOON), {"afternoon": 2}) == "noon"
+    assert late(AFTERNOON.cutoff, promise.sign_quote(KEY, "simaochong", AFTERNOON)) == "afternoon"
+    assert late(AFTERNOON.cutoff, promise.sign_quote(KEY, "simaochong", AFTERNOON), {"afternoon": 2}) == "noon"
     assert late(AFTERNOON.cutoff, taken={"noon": 2}) == "afternoon"
     assert late(NOON.slot_from) == "afternoon"
     assert late(AFTERNOON.cutoff, after=NOON) == "afternoon"
     assert late(AFTERNOON.cutoff, after=AFTERNOON) is None
-    noon = promise.quote(KEY, "simaochong", NOON)
+    noon = promise.sign_quote(KEY, "simaochong", NOON)
     assert late(AFTERNOON.cutoff, noon, {"noon": 2}) == "afternoon"
     assert late(AFTERNOON.cutoff, noon, {"noon": 2}, as_promised=True) is None
 
 
 @pytest.mark.parametrize(("state", "asked"), [(s, s in {WaveState.CUT, WaveState.PLANNED}) for s in WaveState])
 def test_a_wave_is_asked_between_its_cutoff_and_its_release(state: WaveState, asked: bool):
-    found = waves.choose_late([wave("noon", 4, 2, state=state)], {}, "guandu", NOW)
+    found = waves.choose_late_wave([wave("noon", 4, 2, state=state)], {}, "guandu", NOW)
     assert bool(found) is asked
 
 
@@ -114,19 +114,19 @@ def test_terms_change_only_while_the_wave_is_open():
         cutoff=NOW + 3 * HOUR,
         capacity=9,
     )
-    assert waves.retold(NOON, terms).capacity == 9
-    assert waves.retold(waves.cut(NOON), terms) == waves.cut(NOON)
+    assert waves.revised(NOON, terms).capacity == 9
+    assert waves.revised(waves.cut(NOON), terms) == waves.cut(NOON)
 
 
 def test_a_quote_is_believed_only_unaltered_and_from_our_key():
-    quote = promise.quote(KEY, "simaochong", NOON)
+    quote = promise.sign_quote(KEY, "simaochong", NOON)
     carried = Quote.model_validate_json(quote.model_dump_json())
     elsewhere = carried.model_copy(update={"slot_from": carried.slot_from.astimezone(tz=None)})
-    assert promise.verified(KEY, carried) == promise.verified(KEY, elsewhere) == quote
+    assert promise.verified_quote(KEY, carried) == promise.verified_quote(KEY, elsewhere) == quote
     for field, value in {"wave": "evening", "until": quote.until + HOUR, "community": "qifeng", "mac": "ü"}.items():
-        assert promise.verified(KEY, quote.model_copy(update={field: value})) is None
-    assert promise.verified(b"another", quote) is None
-    assert promise.verified(None, quote) is promise.verified(KEY, None) is None
+        assert promise.verified_quote(KEY, quote.model_copy(update={field: value})) is None
+    assert promise.verified_quote(b"another", quote) is None
+    assert promise.verified_quote(None, quote) is promise.verified_quote(KEY, None) is None
 
 
 DAY = MarketDayPut(

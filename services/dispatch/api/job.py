@@ -1,4 +1,4 @@
-"""Jobs: seen, and given to another courier."""
+"""Routes of delivery jobs: read them, and reassign them to another courier."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from contracts.events.catalog import CourierPut
 from contracts.values import Slug
-from services.dispatch.api.common import OPERATOR, Limit, Running
-from services.dispatch.api.schemas.delivery import JobHistory, JobPage, JobView, ReassignBody
-from services.dispatch.domain.catalog import key_of
-from services.dispatch.domain.job import HANDED_OUT, JobState
-from services.dispatch.domain.state_machine import Assigned, decide
-from services.dispatch.repository import WaveRepository, queries
-from services.kit.http.problems import conflict, not_found, unavailable
+from services.dispatch.api.roles import OPERATOR
+from services.dispatch.api.schemas.job import JobHistory, JobPage, JobView, ReassignBody
+from services.dispatch.commands.job import reassign
+from services.dispatch.domain.job.job import JobState
+from services.dispatch.repository import queries
+from services.kit.http.dependencies import Limit, Running
+from services.kit.http.problems import not_found
+from services.kit.http.responses import next_cursor
 from services.kit.ids import Id
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[OPERATOR])
 
 
 @router.get("")
-async def listing(
-    running: Running,
+async def list_jobs(
+    context: Running,
     order: Id | None = None,
     wave: Slug | None = None,
     courier: Slug | None = None,
@@ -30,38 +30,25 @@ async def listing(
     limit: Limit = 100,
     cursor: UUID | None = None,
 ) -> JobPage:
-    """Jobs in order of id."""
-    found = await queries.jobs(running.pool, order, wave, courier, state, cursor, limit)
-    return JobPage(jobs=[JobView(**row) for row in found], next=str(found[-1]["id"]) if len(found) == limit else None)
+    """Lists jobs in order of id."""
+    found = await queries.jobs(context.pool, order, wave, courier, state, cursor, limit)
+    last = next_cursor(found, limit, "job")
+    return JobPage(jobs=[JobView(**row) for row in found], next=str(last) if last else None)
 
 
 @router.get("/{job}")
-async def one(running: Running, job: UUID) -> JobHistory:
-    """A job with its tries and the evidence about it."""
-    found = await queries.job(running.pool, job)
+async def read_job(context: Running, job: UUID) -> JobHistory:
+    """Returns a job with its delivery attempts and the evidence about it."""
+    found = await queries.job(context.pool, job)
     if found is None:
-        raise not_found(f"Job {job}")
+        raise not_found(f"job {job}")
     return JobHistory(**found)
 
 
 @router.post("/{job}:reassign")
-async def reassign(running: Running, job: UUID, body: ReassignBody) -> JobHistory:
-    """Gives a job that is handed out to another courier under the next epoch; what the old one still reports is
-    evidence. 409 when its epoch is not the expected one any more; the same request again is answered the same.
+async def reassign_job(context: Running, job: UUID, body: ReassignBody) -> JobHistory:
+    """Assigns a job that is handed out to another courier in the next epoch; later reports of the old courier are kept
+    as evidence only. 409 when its epoch is not the expected one any more; the same request again is answered the same.
     """
-    if not await queries.knows(running.pool, key_of(CourierPut, body.courier)):
-        raise unavailable(1, f"Courier {body.courier} is not known here: it is on its way or does not exist")
-    async with running.unit() as uow:
-        book = WaveRepository(uow, None)
-        await book.lock_jobs("id", [job])
-        found = book.jobs.get(job)
-        if found is None:
-            raise not_found(f"Job {job}")
-        if (found.courier, found.epoch) != (body.courier, body.expected_epoch + 1):
-            if found.epoch != body.expected_epoch:
-                raise conflict(f"The job is in epoch {found.epoch}, with {found.courier}", "epoch-moved")
-            if found.state not in HANDED_OUT or found.eta is None:
-                raise conflict(f"The job is {found.state}", "not-handed-out")
-            book.take(decide(found, Assigned(body.courier, found.trip, found.stop, found.eta)))
-            await book.save()
-    return await one(running, job)
+    await reassign(context, job, body.courier, body.expected_epoch)
+    return await read_job(context, job)

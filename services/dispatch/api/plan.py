@@ -1,45 +1,67 @@
-"""The stateless planner: a problem in, a plan out, nothing kept."""
+"""Routes of plans: a wave's plan, the problem behind it, and the planner for problems that are not stored."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query, Request, Response
 
-from services.dispatch.planning import validation
+from contracts.values import Slug
+from services.dispatch.api.roles import OPERATOR, PLANNER
+from services.dispatch.api.schemas.plan import DiffView, PlanView
+from services.dispatch.commands.plan import MOST_SECONDS, plan_problem
+from services.dispatch.planning.diff import difference
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import RoutingProblem
-from services.dispatch.planning.process import planner
-from services.kit.http.dependencies import require
-from services.kit.http.problems import InputError, unprocessable
-from services.kit.http.problems import Problem as Refusal
+from services.dispatch.repository import queries
+from services.dispatch.repository.planning import read_whole_problem
+from services.kit.http.dependencies import Running
+from services.kit.http.problems import conflict, not_found
+from services.kit.http.responses import REVALIDATE, etag
 
-router = APIRouter(prefix="/v1", tags=["plans"])
-MOST_ORDERS, MOST_COURIERS, MOST_S = 1000, 200, 30.0
-_AT_ONCE = 2
-_running = asyncio.Semaphore(_AT_ONCE)
+router = APIRouter(prefix="/v1")
 
 
-@router.post("/plan", dependencies=[Depends(require("operator", "leader"))], max_body_size=2 * 1024 * 1024)
+@router.post("/plan", tags=["plans"], dependencies=[PLANNER], max_body_size=2 * 1024 * 1024)
 async def plan(
     problem: RoutingProblem,
-    seconds: Annotated[float, Query(gt=0, le=MOST_S, description="how long to search at most")] = 2.0,
+    seconds: Annotated[float, Query(gt=0, le=MOST_SECONDS, description="the longest time to search")] = 2.0,
     seed: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> Plan:
-    """Plans without keeping anything: at most 1 000 orders and 200 couriers, two plans at once.
+    """Plans a problem without storing anything: at most 1 000 orders and 200 couriers, two problems at once.
 
-    Every order is planned or unserved with reasons. 422 says what makes no sense and how to mend it; 429 with
-    `Retry-After` while others are planned.
+    Every order is planned or unserved with reasons. 422 names each contradiction and its correction; 429 with
+    `Retry-After` while other problems are planned.
     """
-    if len(problem.orders) > MOST_ORDERS or len(problem.couriers) > MOST_COURIERS:
-        raise unprocessable("/orders", f"at most {MOST_ORDERS} orders and {MOST_COURIERS} couriers")
-    try:
-        validation.check(problem)
-    except validation.Nonsense as wrong:
-        faults = [InputError(f"#{flaw.pointer}", f"{flaw.message}; {flaw.mend}") for flaw in wrong.flaws]
-        raise Refusal(422, "unprocessable", "Unusable content", str(wrong.flaws[0]), errors=faults) from wrong
-    if _running.locked():
-        raise Refusal(429, "too-many", "Too many plans at once", "Repeat it later", headers={"Retry-After": "5"})
-    async with _running:
-        return await planner.plan(problem, seconds, seed)
+    return await plan_problem(problem, seconds, seed)
+
+
+@router.get("/waves/{wave}/plan", tags=["waves"], dependencies=[OPERATOR], response_model=PlanView)
+async def read_plan(context: Running, request: Request, wave: Slug) -> Response:
+    """Returns the current plan of a wave, the reasons for jobs it leaves out, its changes against the plan before, and
+    a drawing; 404 before there is a plan."""
+    plans = await queries.plans(context.pool, wave, 2)
+    if not plans:
+        raise not_found(f"a plan of wave {wave}")
+    (version, current), *before = plans
+    stops = [UUID(stop.order) for route in current.routes for trip in route.trips for stop in trip.stops]
+    jobs = await queries.stops(context.pool, stops)
+    diff = DiffView.of(before[0][0], difference(before[0][1], current)) if before else None
+    station = await queries.station(context.pool, wave)
+    return etag(request, PlanView.of(wave, version, current, diff, jobs, station), cache=REVALIDATE)
+
+
+@router.get("/waves/{wave}/problem", tags=["waves"], dependencies=[OPERATOR])
+async def read_problem(context: Running, wave: Slug) -> RoutingProblem:
+    """Returns the jobs of a wave as a routing problem, also after the wave has ended: for `POST /v1/plan` and what-ifs.
+
+    Orders whose recipient was erased are not part of it. 404 for an unknown wave, 409 `blocked` where its station is
+    unusable.
+    """
+    found = await read_whole_problem(context.pool, wave)
+    if found is None:
+        raise not_found(f"wave {wave}")
+    if found.problem is None:
+        raise conflict(f"wave {wave} has no problem: {found.obstacle}", "blocked")
+    return found.problem

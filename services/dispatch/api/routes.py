@@ -1,13 +1,5 @@
-"""The routes of dispatch."""
+"""All routes of dispatch."""
 
-from services.dispatch.api import courier, job, move, plan, promise, wave, wave_plan
+from services.dispatch.api import courier, job, move, plan, promise, wave
 
-ROUTERS = (
-    promise.router,
-    plan.router,
-    wave.router,
-    wave_plan.router,
-    move.router,
-    courier.router,
-    job.router,
-)
+ROUTERS = (promise.router, wave.router, plan.router, move.router, courier.router, job.router)

@@ -1,79 +1,146 @@
-"""What couriers report, on a book: each report decides about its job and is kept as evidence whatever comes of it."""
+"""Use cases of courier reports: each report is applied to its job, and is kept as evidence with any verdict."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
+from contracts.events.catalog import CourierPut
 from contracts.events.dispatch import AttemptFailed, JobDelivered
-from services.dispatch.api.schemas.delivery import ReportBody
-from services.dispatch.domain.delivery import Attempt, Evidence
-from services.dispatch.domain.state_machine import WRONG_CODES, JobDecision, Kind, Report, Verdict, decide
+from contracts.values import Proof, UndeliveredReason
+from services.dispatch.commands.catalog import require_entries
+from services.dispatch.domain.courier import Attempt, Evidence, Report, ReportKind, ReportVerdict
+from services.dispatch.domain.job.state_machine import WRONG_CODES, JobDecision, decide
 from services.dispatch.repository import WaveRepository
+from services.kit.context import Context
+from services.kit.http.body import Body
+from services.kit.http.bounded import Int32
+from services.kit.ids import Id
 from services.kit.telemetry.metrics import CODES_LOCKED
-from services.kit.uploads.upload import Key, Upload
+from services.kit.transaction.unit_of_work import UnitOfWork
+from services.kit.uploads import ingestion
+from services.kit.uploads.ingestion import Accepted
+from services.kit.uploads.upload import Key, Upload, UploadIn, read
 
 Outcome = tuple[str, str]
-"""The answer to an upload, and why."""
+"""The verdict of an upload, and its reason."""
 
 
-def judged(upload: Upload) -> Upload:
-    """The upload, with its fault where no report can be read from it."""
+class ReportBody(Body):
+    """The body of an upload: the job, the epoch of its assignment, and the details of this kind of report."""
+
+    job: Id
+    epoch: Int32
+    code: str | None = Field(default=None, max_length=64)
+    reason: str = Field(default=UndeliveredReason.OTHER, max_length=200)
+    note: str = Field(default="", max_length=200)
+    proof: str = Field(default=Proof.CODE, max_length=200)
+
+    def coded_reason(self) -> tuple[UndeliveredReason, str]:
+        """Returns the code of the reason, and all free text of the courier, which never leaves this database.
+
+        A reason that is not a code is `other`; a proof that is not a code is free text.
+        """
+        free_text = "" if self.proof == Proof.CODE else self.proof
+        return UndeliveredReason.of(self.reason, "; ".join(filter(None, (self.note, free_text))))
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """The uploads that were accepted, and the outcomes of those that took effect now."""
+
+    accepted: Accepted
+    outcomes: Mapping[Key, Outcome]
+
+
+async def sync(context: Context, courier: str, device: str, uploads: Sequence[UploadIn]) -> Synced:
+    """Ingests the uploads of a courier's device; each is judged separately, takes effect once, and is kept.
+
+    `device` is the device of uploads that name none. Raises a 503 problem while the courier has not arrived.
+    """
+    await require_entries(context.pool, (CourierPut, courier))
+    owner = f"courier/{courier}"
+    async with context.unit() as uow:
+        parsed = [read(upload, owner, uow.now, device, f"/uploads/{n}") for n, upload in enumerate(uploads)]
+        accepted = await ingestion.accept(uow, owner, [judge(upload) for upload in parsed])
+        repository = WaveRepository(uow)
+        outcomes = await apply_reports(repository, courier, accepted.fresh)
+        await repository.save()
+    return Synced(accepted, outcomes)
+
+
+async def redrive(uow: UnitOfWork, owner: str, upload: Upload, _about: Mapping[str, str]) -> str:
+    """Applies an upload that was kept; returns the fault that still prevents it, else an empty text."""
+    upload = judge(upload)
+    if not upload.fault:
+        repository = WaveRepository(uow)
+        await apply_reports(repository, owner.partition("/")[2], [upload])
+        await repository.save()
+    return upload.fault
+
+
+def judge(upload: Upload) -> Upload:
+    """Returns the upload, with a fault if it contains no valid report."""
     if upload.fault:
         return upload
-    if upload.kind not in set(Kind):
-        return replace(upload, fault=f"{upload.kind!r} is no kind of report; expected {', '.join(Kind)}")
+    if upload.kind not in set(ReportKind):
+        return replace(upload, fault=f"unknown kind of report {upload.kind!r}, expected {', '.join(ReportKind)}")
     try:
         ReportBody.model_validate(upload.body)
-    except ValidationError as wrong:
-        first = wrong.errors(include_input=False)[0]
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
         return replace(upload, fault=f"body/{'/'.join(map(str, first['loc']))}: {first['msg']}")
     return upload
 
 
-async def take(book: WaveRepository, courier: str, uploads: Sequence[Upload]) -> dict[Key, Outcome]:
-    """Decides about fresh uploads without fault, in the order given: one outcome each. Locks their jobs first."""
+async def apply_reports(repository: WaveRepository, courier: str, uploads: Sequence[Upload]) -> dict[Key, Outcome]:
+    """Applies new uploads without a fault, in the order given, and returns the outcome of each. Locks their jobs."""
     bodies = [ReportBody.model_validate(upload.body) for upload in uploads]
-    await book.lock_jobs("id", {body.job for body in bodies})
-    await book.read_recipients({job.order for job in book.jobs.values()})
-    return {upload.key: _one(book, courier, upload, body) for upload, body in zip(uploads, bodies, strict=True)}
+    await repository.lock_jobs({body.job for body in bodies})
+    await repository.read_recipients({job.order for job in repository.jobs.values()})
+    pairs = zip(uploads, bodies, strict=True)
+    return {upload.key: _apply_report(repository, courier, upload, body) for upload, body in pairs}
 
 
-def _one(book: WaveRepository, courier: str, upload: Upload, body: ReportBody) -> Outcome:
-    job = book.jobs.get(body.job)
-    known = book.recipients.get(job.order) if job else None
-    reason, note = body.why()
-    right = hmac.compare_digest((body.code or "").encode(), (known.code or "").encode()) if known else False
+def _apply_report(repository: WaveRepository, courier: str, upload: Upload, body: ReportBody) -> Outcome:
+    job = repository.jobs.get(body.job)
+    recipient = repository.recipients.get(job.order) if job else None
+    reason, note = body.coded_reason()
     report = Report(
-        kind=Kind(upload.kind),
+        kind=ReportKind(upload.kind),
         courier=courier,
         epoch=body.epoch,
         recorded_at=upload.recorded_at,
         clock_invalid=upload.clock_invalid,
-        code_right=right and bool(body.code),
+        code_right=_is_right(body.code, recipient.code if recipient else None),
         reason=reason,
     )
-    outcome: Outcome = (Verdict.REFUSED, "there is no such job")
+    outcome: Outcome = (ReportVerdict.REFUSED, "the job does not exist")
     if job:
         decision = decide(job, report)
-        book.take(decision)
+        repository.apply(decision)
         if job.wrong_codes < WRONG_CODES == decision.job.wrong_codes:
             CODES_LOCKED.inc()
-        if known and known.erased:  # a report that was long on its way
-            book.forget(job.order)
-        _attempt(book, decision, report)
+        if recipient and recipient.erased:  # the report arrived after the erasure
+            repository.erase_notes(job.order)
+        _record_attempt(repository, decision, report)
         outcome = (decision.verdict, decision.why)
-    book.add_evidence(_evidence(book, upload, body, report, outcome, note))
+    repository.add_evidence(_evidence(upload, body, report, outcome, note, repository))
     return outcome
 
 
-def _attempt(book: WaveRepository, decision: JobDecision, report: Report) -> None:
+def _is_right(given: str | None, expected: str | None) -> bool:
+    # Compared in constant time, and also without a code, so that timing tells nothing.
+    return hmac.compare_digest((given or "").encode(), (expected or "").encode()) and bool(given)
+
+
+def _record_attempt(repository: WaveRepository, decision: JobDecision, report: Report) -> None:
     for event in decision.events:
         if isinstance(event, AttemptFailed | JobDelivered):
-            book.add_attempt(
+            repository.add_attempt(
                 Attempt(
                     job=decision.job.id,
                     n=decision.job.attempts,
@@ -83,13 +150,13 @@ def _attempt(book: WaveRepository, decision: JobDecision, report: Report) -> Non
                     reason=report.reason,
                     recorded_at=report.recorded_at,
                     clock_invalid=report.clock_invalid,
-                    received_at=book.uow.now,
+                    received_at=repository.uow.now,
                 )
             )
 
 
 def _evidence(
-    book: WaveRepository, upload: Upload, body: ReportBody, report: Report, outcome: Outcome, note: str
+    upload: Upload, body: ReportBody, report: Report, outcome: Outcome, note: str, repository: WaveRepository
 ) -> Evidence:
     return Evidence(
         courier=report.courier,
@@ -105,5 +172,5 @@ def _evidence(
         note=note,
         recorded_at=upload.recorded_at,
         clock_invalid=upload.clock_invalid,
-        received_at=book.uow.now,
+        received_at=repository.uow.now,
     )

@@ -1,4 +1,4 @@
-"""A wave: a batch of jobs with a cutoff, and the choice of the wave that a job goes with."""
+"""A wave: a batch of jobs with a cutoff; its states, and the choice of a wave for a job."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from functools import partial
 
 from contracts.events.catalog import WaveTerms
 from contracts.events.dispatch import Quote
-from services.dispatch.domain.job import Slot
+from services.dispatch.domain.job.job import Slot
 
 
 class WaveState(StrEnum):
-    """open: takes jobs; cut: is being planned; planned: has routes, which may still change; released: handed out;
-    done: all jobs ended."""
+    """The states of a wave.
+
+    open: takes jobs; cut: is being planned; planned: has routes, which may still change; released: its routes are
+    handed out; done: all jobs have ended.
+    """
 
     OPEN = "open"
     CUT = "cut"
@@ -26,7 +29,7 @@ class WaveState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """A wave as it stands. `version` rises whenever a plan made before could be wrong now."""
+    """A wave. `version` rises with every change that can make an earlier plan wrong."""
 
     id: str
     market_day: str
@@ -40,59 +43,60 @@ class Wave:
 
 
 def opened(market_day: str, terms: WaveTerms) -> Wave:
-    """The wave that a market day brings."""
+    """Return the open wave of a market day."""
     return Wave(id=terms.id, market_day=market_day, **terms.model_dump(exclude={"id"}))
 
 
-def retold(wave: Wave, terms: WaveTerms) -> Wave:
-    """The wave on the market day's newer terms. Once it is cut the terms stand as they were."""
+def revised(wave: Wave, terms: WaveTerms) -> Wave:
+    """Return the wave with the market day's newer terms; a wave that is no longer open keeps its old ones."""
     if wave.state is not WaveState.OPEN:
         return wave
     return replace(wave, **terms.model_dump(exclude={"id"}))
 
 
 def cut(wave: Wave) -> Wave:
-    """Promised to nobody any more. Only an open wave changes."""
+    """Return the wave closed for new promises. Only an open wave changes."""
     return replace(wave, state=WaveState.CUT, version=wave.version + 1) if wave.state is WaveState.OPEN else wave
 
 
 def planned(wave: Wave, version: int) -> Wave | None:
-    """The wave with a plan, its first or another one, made on `version`; None where it has moved on since."""
+    """Return the wave with a plan, its first or a newer one, made for `version`; None if the wave has changed since."""
     if wave.state not in {WaveState.CUT, WaveState.PLANNED} or wave.version != version:
         return None
     return replace(wave, state=WaveState.PLANNED, version=version + 1)
 
 
 def released(wave: Wave) -> Wave:
-    """Its routes are handed out. Only a planned wave changes."""
+    """Return the wave with its routes handed out. Only a planned wave changes."""
     return replace(wave, state=WaveState.RELEASED) if wave.state is WaveState.PLANNED else wave
 
 
 def done(wave: Wave) -> Wave:
-    """Every job of it has ended. Only a released wave changes."""
+    """Return the wave with all jobs ended. Only a released wave changes."""
     return replace(wave, state=WaveState.DONE) if wave.state is WaveState.RELEASED else wave
 
 
-def choose(
+def choose_slot(
     waves: Iterable[Wave], taken: Mapping[str, int], station: str, now: datetime, quote: Quote | None = None
 ) -> Slot | str:
-    """The slot for a job that starts at `station`: the quoted wave while it takes jobs, else the earliest that does.
+    """Return the slot for a job that starts at `station`, or the reason, in words, why there is none.
 
-    `waves` are those of the job's market day, `taken` the jobs that each has. With no slot left: why, in words.
+    The quoted wave is chosen while it takes jobs, else the earliest that does. `waves` are those of the job's market
+    day, `taken` counts the jobs of each.
     """
-    here = [wave for wave in waves if wave.station == station]
-    if not here:
+    at_station = [wave for wave in waves if wave.station == station]
+    if not at_station:
         return f"no wave starts at station {station}"
-    running = [wave for wave in here if wave.state is WaveState.OPEN and wave.cutoff > now]
-    if not running:
+    taking = [wave for wave in at_station if wave.state is WaveState.OPEN and wave.cutoff > now]
+    if not taking:
         return "every wave is past its cutoff"
-    free = [wave for wave in running if taken.get(wave.id, 0) < wave.capacity]
+    free = [wave for wave in taking if taken.get(wave.id, 0) < wave.capacity]
     if not free:
         return "every wave that still takes jobs is full"
     return slot_in(min(free, key=partial(_rank, quote)), quote)
 
 
-def choose_late(
+def choose_late_wave(
     waves: Iterable[Wave],
     taken: Mapping[str, int],
     station: str,
@@ -102,10 +106,10 @@ def choose_late(
     as_promised: bool = False,
     after: Wave | None = None,
 ) -> Wave | None:
-    """The wave whose plan a job may still be fitted into: past its cutoff, not handed out, with room, its slot not yet
-    begun; the quoted one, else the earliest; None where there is none.
+    """Return the wave whose plan a job may still be inserted into: the quoted one, else the earliest; None without one.
 
-    `as_promised` asks only those that keep the quote, `after` only those later than the one that has said no.
+    Such a wave is past its cutoff, not handed out, has free capacity, and its slot has not begun. `as_promised` limits
+    the choice to waves that keep the quote, `after` to waves later than the one whose plan could not take the job.
     """
     late = [
         wave
@@ -121,13 +125,13 @@ def choose_late(
 
 
 def slot_in(wave: Wave, quote: Quote | None) -> Slot:
-    """The wave's slot for a job, and whether it is as early as the quote said."""
-    kept = quote is None or wave.slot_until <= quote.slot_until
-    return Slot(wave.id, wave.slot_from, wave.slot_until, as_promised=kept)
+    """Return the wave's slot for a job; it is as promised unless it ends later than the quoted one."""
+    as_promised = quote is None or wave.slot_until <= quote.slot_until
+    return Slot(wave.id, wave.slot_from, wave.slot_until, as_promised=as_promised)
 
 
-def plan_of(wave: str) -> str:
-    """What a job waits for that shall be fitted into the wave's plan."""
+def plan_key(wave: str) -> str:
+    """Return the entry of `Job.waits` of a job that waits to be inserted into the wave's plan."""
     return f"wave/{wave}"
 
 

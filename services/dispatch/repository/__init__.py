@@ -1,5 +1,5 @@
-"""Everything of dispatch that knows SQL."""
+"""All SQL of dispatch."""
 
-from services.dispatch.repository.wave import WaveRepository
+from services.dispatch.repository.wave import WaveRepository, transaction
 
-__all__ = ["WaveRepository"]
+__all__ = ["WaveRepository", "transaction"]

@@ -1,4 +1,4 @@
-"""What dispatch alone can say of its health: waves that can't be planned, and why."""
+"""The health figures of dispatch: waves that cannot be planned, with their reasons."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from services.dispatch.repository.planning import blocked_waves
 from services.kit.http.health import CheckResult
 from services.kit.transaction.unit_of_work import Pool
 
-BLOCKED = Gauge("halfday_waves_blocked", "Waves that are cut and can't be planned; /ready and the board say why")
+BLOCKED = Gauge("halfday_waves_blocked", "Waves that are cut and cannot be planned; /ready gives the reasons")
 
 
-async def blocked(pool: Pool) -> None:
-    """Reads `BLOCKED`."""
+async def update_blocked(pool: Pool) -> None:
+    """Set `BLOCKED` from the database."""
     BLOCKED.set(len(await blocked_waves(pool)))
 
 
-async def waves(pool: Pool) -> CheckResult:
-    """Names each wave that can't be planned with its reason. The process works on, so it stays ready."""
+async def check_waves(pool: Pool) -> CheckResult:
+    """Name each wave that cannot be planned, with its reason. The process keeps working, so it stays ready."""
     found = await blocked_waves(pool)
-    said = "; ".join(f"wave {id} is blocked: {why}" for id, why in found.items())
-    return CheckResult(True, said or "none is blocked", degraded=bool(found))
+    detail = "; ".join(f"wave {id} is blocked: {reason}" for id, reason in found.items())
+    return CheckResult(True, detail or "no wave is blocked", degraded=bool(found))

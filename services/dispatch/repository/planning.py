@@ -1,4 +1,4 @@
-"""What the planning loop reads and claims; none of it in a transaction that outlives the statement."""
+"""Reads and claims of the planning loop; each is one statement, and none holds a transaction open."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from contracts.events.catalog import CourierPut, StationPut
-from services.dispatch.domain.catalog import key_of
-from services.dispatch.domain.job import HANDED_OUT, JobState
-from services.dispatch.domain.wave import Wave, plan_of
+from services.dispatch.domain.catalog import catalog_key
+from services.dispatch.domain.job.job import HANDED_OUT, JobState
+from services.dispatch.domain.wave import Wave, plan_key
 from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.planning.problem import Order, RoutingProblem
 from services.dispatch.planning.replanning.keep_plan import carried, served
-from services.dispatch.repository import rows as of
-from services.dispatch.repository.problem_rows import Unusable, courier_of, order_of, station_of
-from services.dispatch.repository.tables import LATE
+from services.dispatch.repository import rows
+from services.dispatch.repository.routing_rows import Unusable, courier_of, order_of, station_of
+from services.dispatch.repository.statements import WAITS_FOR_PLAN
 from services.kit.transaction.unit_of_work import Pool
 
 SHIFT_MARGIN = timedelta(hours=2)
-"""Without any recorded shift a station's couriers come this long before the slot and are back this long after it."""
+"""The working time of a station's couriers when no shift is recorded: this long before the slot until this long after
+it."""
 
-CARRIED = (JobState.DELIVERED, JobState.RETURNED)
+DRIVEN = (JobState.DELIVERED, JobState.RETURNED)
 _CLAIM = """
 update wave set solving_until = $2 where id = (
   select id from wave where state = 'cut' and coalesce(solving_until, $1) <= $1
@@ -36,16 +37,16 @@ _JOBS = f"""
 select job.id, load_g, cold_ml, coalesce(slot_from, $3) as slot_from, coalesce(slot_until, $4) as slot_until,
   lat, lon, erased, state = 'incomplete' as late
 from job join recipient using ("order")
-where (wave = $1 and state = any($2)) or ({LATE} and waits[1] = $5) order by id
+where (wave = $1 and state = any($2)) or ({WAITS_FOR_PLAN} and waits[1] = $5) order by id
 """  # noqa: S608
-_ROOM = "select capacity - (select count(*) from job where job.wave = w.id) from wave w where id = $1"
-_WAITED_FOR = f"""
-with asked as (select distinct substr(waits[1], length('wave/') + 1) as id from job where {LATE})
-select id from asked join wave using (id) where state not in ('open', 'cut') order by slot_from, id limit 1
+_FREE_CAPACITY = "select capacity - (select count(*) from job where job.wave = w.id) from wave w where id = $1"
+_WITH_LATE_JOBS = f"""
+with named as (select distinct substr(waits[1], length('wave/') + 1) as id from job where {WAITS_FOR_PLAN})
+select id from named join wave using (id) where state not in ('open', 'cut') order by slot_from, id limit 1
 """  # noqa: S608
 _COURIERS = """
 with crew as (select body from catalog where type = $1 and body->>'station' = $2),
-at_work as (
+on_shift as (
   select distinct on (courier) courier, from_at, until_at from shift
   where (wave = $3 or market_day = $4) and from_at < $6 and until_at > $5
     and courier in (select body->>'id' from crew)
@@ -53,10 +54,10 @@ at_work as (
 )
 select body->>'id' as id, body->>'capacity_g' as capacity_g, body->>'cold_ml' as cold_ml,
   coalesce(from_at, $5 - $7::interval) as from_at, coalesce(until_at, $6 + $7::interval) as until_at
-from crew left join at_work on courier = body->>'id'
-where from_at is not null or not exists (select from at_work) or body->>'id' = any($8) order by id
+from crew left join on_shift on courier = body->>'id'
+where from_at is not null or not exists (select from on_shift) or body->>'id' = any($8) order by id
 """
-_STANDING = """
+_CURRENT_PLAN = """
 select wave.*, plan.body as plan from wave
 left join plan on plan.wave = wave.id and plan.version = wave.version where id = $1
 """
@@ -68,52 +69,57 @@ and not exists (select from job where wave = wave.id and state not in ('delivere
 
 @dataclass(frozen=True, slots=True)
 class WaveProblem:
-    """The jobs of a wave as a routing problem; `lost` are those that can't be part of it, with the reason. Where the
-    station can't be used there is no problem: `obstacle` says why, and all jobs are lost."""
+    """The jobs of a wave as a routing problem; `excluded` are jobs that cannot be part of it, with reasons.
+
+    Where the station is unusable there is no problem: `obstacle` gives the reason, and all jobs are excluded.
+    """
 
     problem: RoutingProblem | None
-    lost: tuple[Unserved, ...]
+    excluded: tuple[Unserved, ...]
     obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A wave and the plan of its version, with the problem that the plan is to solve now: of jobs that are still
-    wanted, and of couriers on shift or in the plan. `lost` are jobs that can't be part of it; `obstacle` says why there
-    is no problem."""
+class CurrentPlan:
+    """A wave, the plan of its version, and the routing problem as it is now.
+
+    The problem has the jobs that are still wanted, and the couriers on shift or in the plan. `excluded` are jobs that
+    cannot be part of it; `obstacle` is the reason why there is no problem.
+    """
 
     wave: Wave
     plan: Plan | None
     problem: RoutingProblem | None
-    lost: tuple[Unserved, ...]
+    excluded: tuple[Unserved, ...]
     obstacle: str = ""
 
     @property
     def late(self) -> tuple[str, ...]:
-        """The orders of the problem that the plan does not serve: those that came late."""
-        brought = served(self.plan) if self.plan else set()
-        return tuple(order.id for order in self.problem.orders if order.id not in brought) if self.problem else ()
+        """The orders of the problem that the plan does not serve: they arrived after it was made."""
+        planned = served(self.plan) if self.plan else set()
+        return tuple(order.id for order in self.problem.orders if order.id not in planned) if self.problem else ()
 
     def explained(self, plan: Plan) -> Plan:
-        """The plan, with the reasons of what can't be part of the problem and of what the plan before had left out."""
-        plan = replace(plan, unserved=(*plan.unserved, *self.lost))
+        """Return a new plan with the reasons of the excluded jobs, and of those that the current plan left out."""
+        plan = replace(plan, unserved=(*plan.unserved, *self.excluded))
         return carried(self.plan, plan) if self.plan else plan
 
 
 async def claim_wave(pool: Pool, real: datetime, lease: timedelta) -> Wave | None:
-    """A cut wave that nobody solves, claimed for `lease`; one whose solver died is free again when that has passed."""
+    """Claims a cut wave for `lease` of wall-clock time; None without one. A wave whose planner died is free again when
+    its lease has passed."""
     row = await pool.fetchrow(_CLAIM, real, real + lease)
-    return of.wave_of(row) if row else None
+    return rows.wave_of(row) if row else None
 
 
 async def block_wave(pool: Pool, wave: Wave, reason: str, until: datetime) -> None:
-    """Notes on a cut wave why it can't be planned, and leaves it alone until then; a wave that has moved on meanwhile
-    stays as it is."""
+    """Records why a cut wave cannot be planned, and leaves it alone until then. A wave that has changed meanwhile stays
+    as it is."""
     await pool.execute(_BLOCK, wave.id, wave.version, reason, until)
 
 
 async def blocked_waves(pool: Pool) -> dict[str, str]:
-    """The waves that can't be planned, at most 20, each with the reason."""
+    """Returns the waves that cannot be planned, at most 20, each with its reason."""
     return {row["id"]: row["blocked"] for row in await pool.fetch(_BLOCKED)}
 
 
@@ -125,19 +131,19 @@ async def read_problem(
     *,
     late: bool = False,
 ) -> WaveProblem:
-    """The wave's jobs in these states as a routing problem. Couriers of `crew` are in it also when they are not on
-    shift; `late` jobs that wait for the wave's plan are in it as far as the wave has room.
+    """Returns the wave's jobs in these states as a routing problem.
+
+    Couriers of `crew` are part of it even if they are not on shift. With `late`, jobs that wait for the wave's plan are
+    part of it as far as the wave has free capacity.
     """
-    asking = plan_of(wave.id) if late else None
-    rows = await pool.fetch(_JOBS, wave.id, states, wave.slot_from, wave.slot_until, asking)
-    rows, full = await _seated(pool, wave, rows)
-    made = [order_of(row) for row in rows]
-    lost = (*full, *(order for order in made if isinstance(order, Unserved)))
-    body = await pool.fetchval("select body from catalog where key = $1", key_of(StationPut, wave.station))
+    waits = plan_key(wave.id) if late else None
+    jobs = await pool.fetch(_JOBS, wave.id, states, wave.slot_from, wave.slot_until, waits)
+    jobs, surplus = await _within_capacity(pool, wave, jobs)
+    body = await pool.fetchval("select body from catalog where key = $1", catalog_key(StationPut, wave.station))
     try:
         station = station_of(wave.station, body)
-    except Unusable as wrong:
-        return WaveProblem(None, (*full, *(Unserved(str(row["id"]), str(wrong)) for row in rows)), str(wrong))
+    except Unusable as error:
+        return WaveProblem(None, (*surplus, *(Unserved(str(row["id"]), str(error)) for row in jobs)), str(error))
     couriers = await pool.fetch(
         _COURIERS,
         CourierPut.TYPE,
@@ -149,44 +155,50 @@ async def read_problem(
         SHIFT_MARGIN,
         list(crew),
     )
-    orders = tuple(order for order in made if isinstance(order, Order))
-    return WaveProblem(RoutingProblem(station, tuple(map(courier_of, couriers)), orders), lost)
+    converted = [order_of(row) for row in jobs]
+    orders = tuple(order for order in converted if isinstance(order, Order))
+    excluded = (*surplus, *(order for order in converted if isinstance(order, Unserved)))
+    return WaveProblem(RoutingProblem(station, tuple(map(courier_of, couriers)), orders), excluded)
 
 
-async def _seated(
-    pool: Pool, wave: Wave, rows: Sequence[asyncpg.Record]
+async def _within_capacity(
+    pool: Pool, wave: Wave, jobs: Sequence[asyncpg.Record]
 ) -> tuple[list[asyncpg.Record], list[Unserved]]:
-    """The rows without the late ones that the wave has no room for, and these."""
-    late = [row["id"] for row in rows if row["late"]]
-    full = late[max(await pool.fetchval(_ROOM, wave.id), 0) :] if late else []
-    return [row for row in rows if row["id"] not in full], [Unserved(str(id), "the wave is full") for id in full]
+    """Returns the jobs without the late ones that exceed the wave's capacity, and those."""
+    late = [row["id"] for row in jobs if row["late"]]
+    surplus = late[max(await pool.fetchval(_FREE_CAPACITY, wave.id), 0) :] if late else []
+    return [row for row in jobs if row["id"] not in surplus], [Unserved(str(id), "the wave is full") for id in surplus]
 
 
-async def problem_of(pool: Pool, wave: str) -> WaveProblem | None:
-    """The problem of all that the wave has carried or will, for a second look at it; None where there is no such wave.
-    Jobs of recipients who were erased can't be part of it."""
+async def read_whole_problem(pool: Pool, wave: str) -> WaveProblem | None:
+    """Returns the problem of all jobs that the wave carries or has carried; None if the wave does not exist.
+
+    Jobs whose recipient was erased are excluded.
+    """
     row = await pool.fetchrow("select * from wave where id = $1", wave)
-    return await read_problem(pool, of.wave_of(row), (JobState.PLANNED, *HANDED_OUT, *CARRIED)) if row else None
+    return await read_problem(pool, rows.wave_of(row), (JobState.PLANNED, *HANDED_OUT, *DRIVEN)) if row else None
 
 
-async def read_standing(pool: Pool, id: str) -> Standing | None:
-    """A wave with its plan and problem as they stand; None where there is no such wave. The problem is read after the
-    plan: what is made of them counts only if the wave still has the version read here."""
-    row = await pool.fetchrow(_STANDING, id)
+async def read_current_plan(pool: Pool, wave_id: str) -> CurrentPlan | None:
+    """Returns a wave with its current plan and problem; None if the wave does not exist.
+
+    The problem is read after the plan, so a new plan made from them counts only if the wave still has this version.
+    """
+    row = await pool.fetchrow(_CURRENT_PLAN, wave_id)
     if row is None:
         return None
-    wave, plan = of.wave_of(row), of.plan_of(row["plan"]) if row["plan"] else None
+    wave, plan = rows.wave_of(row), rows.plan_of(row["plan"]) if row["plan"] else None
     crew = [route.courier for route in plan.routes] if plan else []
     read = await read_problem(pool, wave, crew=crew, late=True)
-    return Standing(wave, plan, read.problem, read.lost, read.obstacle)
+    return CurrentPlan(wave, plan, read.problem, read.excluded, read.obstacle)
 
 
-async def waited_for(pool: Pool) -> str | None:
-    """A wave that is planned or beyond, for whose plan late jobs wait; the earliest."""
-    found: str | None = await pool.fetchval(_WAITED_FOR)
+async def wave_with_late_jobs(pool: Pool) -> str | None:
+    """Returns the earliest wave that is planned or beyond and whose plan late jobs wait for; None without one."""
+    found: str | None = await pool.fetchval(_WITH_LATE_JOBS)
     return found
 
 
 async def ended_waves(pool: Pool) -> Sequence[str]:
-    """Released waves that seem to have no job under way; decide under the wave's lock."""
+    """Returns released waves, at most 20, that have no open job; decide again under the wave's lock."""
     return [row["id"] for row in await pool.fetch(_ENDED)]

@@ -1,4 +1,4 @@
-"""What the API reads: single statements, no locks."""
+"""Read queries of the API: single statements, no locks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contracts.events.catalog import MarketDayPut, SitePut
 from services.dispatch.domain.catalog import Catalog
 from services.dispatch.domain.wave import Wave
 from services.dispatch.planning.plan import Plan
-from services.dispatch.repository.rows import catalog_of, plan_of, wave_of
+from services.dispatch.repository import rows
 from services.kit.transaction.outbox import Connection
 from services.kit.transaction.unit_of_work import Pool
 
@@ -47,7 +47,7 @@ def _row(record: asyncpg.Record, *json: str) -> Row:
 
 def _wave(record: asyncpg.Record) -> Row:
     row = _row(record, "jobs")
-    plan = plan_of(record["plan"]) if record["plan"] else None
+    plan = rows.plan_of(record["plan"]) if record["plan"] else None
     figures = plan and {
         "version": row["plan_version"],
         "planner": plan.planner,
@@ -60,33 +60,33 @@ def _wave(record: asyncpg.Record) -> Row:
 
 
 async def wave(pool: Pool, id: str) -> Row | None:
-    """A wave with its counts and the figures of its plan."""
+    """Return a wave with its job counts and the figures of its plan; None if it does not exist."""
     record = await pool.fetchrow(f"{_WAVES} where w.id = $1", id)
     return _wave(record) if record else None
 
 
 async def waves(pool: Pool, market_day: str | None, state: str | None, after: str, limit: int) -> list[Row]:
-    """Waves in order of id, those after `after`."""
+    """Return the waves after the id `after`, in order of id."""
     where = "where ($1::text is null or market_day = $1) and ($2::text is null or state = $2) and w.id > $3"
     found = await pool.fetch(f"{_WAVES} {where} order by w.id limit $4", market_day, state, after, limit)
     return [_wave(record) for record in found]
 
 
 async def plan(reader: Pool | Connection, wave: str) -> tuple[int, Plan] | None:
-    """The plan that a wave goes by, and its version."""
+    """Return the current plan of a wave and its version; None if it has none."""
     return next(iter(await plans(reader, wave, 1)), None)
 
 
 async def plans(reader: Pool | Connection, wave: str, limit: int) -> list[tuple[int, Plan]]:
-    """The latest plans of a wave with their versions, the newest first."""
-    rows = await reader.fetch(
+    """Return the latest plans of a wave with their versions, the newest first."""
+    found = await reader.fetch(
         "select version, body from plan where wave = $1 order by version desc limit $2", wave, limit
     )
-    return [(row["version"], plan_of(row["body"])) for row in rows]
+    return [(row["version"], rows.plan_of(row["body"])) for row in found]
 
 
 async def stops(pool: Pool, jobs: Sequence[UUID]) -> dict[UUID, Row]:
-    """What a plan's drawing needs of its jobs, with positions as far as they may be known."""
+    """Return the jobs of a plan's stops by id; the position is null once the recipient is erased."""
     found = await pool.fetch(
         'select job.id as job, "order", state, load_g, cold_ml, lat, lon '
         'from job left join recipient using ("order") where job.id = any($1::uuid[])',
@@ -96,7 +96,7 @@ async def stops(pool: Pool, jobs: Sequence[UUID]) -> dict[UUID, Row]:
 
 
 async def station(pool: Pool, wave: str) -> tuple[float, float] | None:
-    """Where a wave starts: latitude and longitude."""
+    """Return latitude and longitude of a wave's station; None while the station is not in the catalogue."""
     row = await pool.fetchrow(
         "select (body->>'lat')::float as lat, (body->>'lon')::float as lon "
         "from catalog join wave on key = 'station/' || station where wave.id = $1",
@@ -114,13 +114,13 @@ async def jobs(
     after: UUID | None,
     limit: int,
 ) -> list[Row]:
-    """Jobs in order of id, those after `after`."""
+    """Return the jobs after the id `after`, in order of id."""
     found = await pool.fetch(_JOBS, order, wave, courier, state, after, limit)
     return [_row(record, "lines") | {"job": record["id"]} for record in found]
 
 
 async def job(pool: Pool, id: UUID) -> Row | None:
-    """A job with its tries and the evidence about it."""
+    """Return a job with its delivery attempts and the evidence about it; None if it does not exist."""
     record = await pool.fetchrow("select * from job where id = $1", id)
     if record is None:
         return None
@@ -139,23 +139,23 @@ async def job(pool: Pool, id: UUID) -> Row | None:
 
 
 async def route(pool: Pool, courier: str) -> list[Row]:
-    """A courier's jobs of the waves under way, with their recipients."""
+    """Return a courier's open jobs, and all its jobs of released waves, with their recipients."""
     return [_row(record, "lines") | {"job": record["id"]} for record in await pool.fetch(_ROUTE, courier)]
 
 
-async def knows(pool: Pool, key: str) -> bool:
-    """Whether a catalogue entry has arrived."""
+async def has_entry(pool: Pool, key: str) -> bool:
+    """Return true if this catalogue entry has arrived."""
     return bool(await pool.fetchval("select exists (select from catalog where key = $1)", key))
 
 
 async def promise_basis(pool: Pool, market_day: str | None, at: datetime) -> tuple[Catalog, list[Wave], Counter[str]]:
-    """What a promise is made from: sites and market days, their waves, and how full these are.
+    """Return the catalogue of sites and market days, their waves, and the number of jobs of each wave.
 
-    Without a market day: all whose slot ended less than a day before `at`; those past their cutoff say why there is
-    no slot.
+    Without a market day: the waves whose slot ended less than a day before `at`; those past their cutoff give the
+    reason why there is no slot.
     """
     found = await pool.fetch(
-        "select wave.*, (select count(*) from job where job.wave = wave.id) as taken from wave "
+        "select wave.*, (select count(*) from job where job.wave = wave.id) as jobs from wave "
         "where market_day = $2 or ($2::text is null and slot_until > $1)",
         at - timedelta(days=1),
         market_day,
@@ -166,9 +166,10 @@ async def promise_basis(pool: Pool, market_day: str | None, at: datetime) -> tup
         SitePut.TYPE,
         [f"market-day/{day}" for day in days],
     )
-    return catalog_of(entries), [wave_of(row) for row in found], Counter({row["id"]: row["taken"] for row in found})
+    counts = Counter({row["id"]: row["jobs"] for row in found})
+    return rows.catalog_of(entries), [rows.wave_of(row) for row in found], counts
 
 
 def market_days(catalog: Catalog) -> list[MarketDayPut]:
-    """The market days among the entries, by date."""
+    """Return the market days among the entries, by date."""
     return sorted((e for e in catalog.entries.values() if isinstance(e, MarketDayPut)), key=lambda day: day.date)

@@ -1,9 +1,11 @@
-"""Between rows and values."""
+"""Conversion between rows and domain values; column names are the dataclasses' field names."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -15,23 +17,43 @@ from contracts.events.dispatch import Quote
 from contracts.events.orders import GoodsLine
 from contracts.registry import UnknownType, decode
 from services.dispatch.domain.catalog import Catalog
-from services.dispatch.domain.delivery import Recipient
-from services.dispatch.domain.job import Job, JobState, Slot
-from services.dispatch.domain.wave import Wave
-from services.dispatch.domain.wave import WaveState as WaveState
+from services.dispatch.domain.job.job import Job, JobState, Slot
+from services.dispatch.domain.recipient import Recipient
+from services.dispatch.domain.wave import Wave, WaveState
 from services.dispatch.planning.plan import Plan
 
-_SLOT = ("wave", "slot_from", "slot_until", "as_promised")
-_JOB = tuple(f.name for f in dataclasses.fields(Job) if f.name != "slot")
-_WAVE = tuple(f.name for f in dataclasses.fields(Wave))
+SLOT_COLUMNS = tuple(field.name for field in dataclasses.fields(Slot))
+JOB_COLUMNS = tuple(field.name for field in dataclasses.fields(Job) if field.name != "slot")
+WAVE_COLUMNS = tuple(field.name for field in dataclasses.fields(Wave))
 _PLAN = TypeAdapter(Plan)
 
 
-def catalog_of(rows: Iterable[asyncpg.Record]) -> Catalog:
-    """The entries in rows of `catalog`. One that its contract can't read is as if it had not arrived: jobs wait for it,
-    and its correction."""
-    found = [entry for row in rows if (entry := _entry_of(row))]
-    return Catalog({entry.key: entry for entry in found})
+@dataclass(frozen=True, slots=True)
+class CatalogRow:
+    """A row of `catalog`."""
+
+    key: str
+    type: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """A row of `plan`."""
+
+    wave: str
+    version: int
+    body: Plan
+    made_at: datetime
+
+
+def catalog_of(found: Iterable[asyncpg.Record]) -> Catalog:
+    """Return the entries in rows of `catalog`.
+
+    A row that its contract cannot read counts as not arrived: jobs wait for its correction.
+    """
+    entries = [entry for row in found if (entry := _entry_of(row))]
+    return Catalog({entry.key: entry for entry in entries})
 
 
 def _entry_of(row: asyncpg.Record) -> CatalogEvent | None:
@@ -43,39 +65,40 @@ def _entry_of(row: asyncpg.Record) -> CatalogEvent | None:
 
 
 def job_of(row: asyncpg.Record) -> Job:
-    """The job in a whole row of `job`."""
-    plain = {name: row[name] for name in _JOB}
-    plain["state"] = JobState(row["state"])
-    plain["lines"] = tuple(GoodsLine.model_validate(line) for line in orjson.loads(row["lines"]))
-    plain["quote"] = Quote.model_validate_json(row["quote"]) if row["quote"] else None
-    plain["waits"] = tuple(row["waits"])
-    slot = Slot(*(row[name] for name in _SLOT)) if row["wave"] else None
-    return Job(**plain, slot=slot)
+    """Return the job in a whole row of `job`."""
+    fields = {name: row[name] for name in JOB_COLUMNS} | {
+        "state": JobState(row["state"]),
+        "lines": tuple(GoodsLine.model_validate(line) for line in orjson.loads(row["lines"])),
+        "quote": Quote.model_validate_json(row["quote"]) if row["quote"] else None,
+        "waits": tuple(row["waits"]),
+    }
+    slot = Slot(*(row[name] for name in SLOT_COLUMNS)) if row["wave"] else None
+    return Job(**fields, slot=slot)
 
 
-def row_of(job: Job) -> dict[str, Any]:
-    """The columns of a job as JSON can carry them."""
-    slot = {name: getattr(job.slot, name, None) for name in _SLOT}
+def job_row(job: Job) -> dict[str, Any]:
+    """Return the columns of a job as JSON can carry them."""
+    slot = {name: getattr(job.slot, name, None) for name in SLOT_COLUMNS}
     lines = [line.model_dump() for line in job.lines]
     quote = job.quote.model_dump(mode="json") if job.quote else None
-    return {name: getattr(job, name) for name in _JOB} | slot | {"lines": lines, "quote": quote}
+    return {name: getattr(job, name) for name in JOB_COLUMNS} | slot | {"lines": lines, "quote": quote}
 
 
 def wave_of(row: asyncpg.Record) -> Wave:
-    """The wave in a whole row of `wave`."""
-    return Wave(**{name: row[name] for name in _WAVE} | {"state": WaveState(row["state"])})
+    """Return the wave in a whole row of `wave`."""
+    return Wave(**{name: row[name] for name in WAVE_COLUMNS} | {"state": WaveState(row["state"])})
 
 
 def plan_of(body: str) -> Plan:
-    """The plan in a row's `body`."""
+    """Return the plan in the column `body` of `plan`."""
     return _PLAN.validate_json(body)
 
 
 def recipient_of(row: asyncpg.Record) -> Recipient:
-    """The recipient in a whole row of `recipient`."""
+    """Return the recipient in a whole row of `recipient`."""
     return Recipient(**dict(row))
 
 
-def packed(rows: list[Any]) -> str:
-    """Rows (dicts or dataclasses) as the JSON array that `jsonb_populate_recordset` takes: one parameter for all."""
-    return orjson.dumps(rows, default=str).decode()  # asyncpg has a UUID class of its own
+def to_json(values: Sequence[Any]) -> str:
+    """Return rows (dicts or dataclasses) as the one parameter of a statement in `statements`."""
+    return orjson.dumps(values, default=str).decode()  # `default`: asyncpg has a UUID class of its own

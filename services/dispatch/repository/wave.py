@@ -1,4 +1,4 @@
-"""The book of dispatch: the orders, waves and jobs that one transaction touches.
+"""The repository of a transaction: the orders, waves and jobs that it works on.
 
 Locks are taken in one order everywhere: catalogue, orders (their recipient rows), waves, jobs, each sorted by key.
 However many messages a batch has, `load` and `save` take a constant number of statements.
@@ -7,150 +7,125 @@ However many messages a batch has, `load` and `save` take a constant number of s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from contracts.events.catalog import CatalogEvent, ItemPut, MarketDayPut, SitePut, StationPut
-from contracts.events.dispatch import DispatchCommand, ScheduleDelivery
-from contracts.events.orders import RecipientPut
-from services.dispatch.domain.catalog import Catalog, key_of
-from services.dispatch.domain.delivery import Attempt, Evidence, Recipient
-from services.dispatch.domain.job import Job, JobState, new_job
-from services.dispatch.domain.state_machine import JobDecision
-from services.dispatch.domain.wave import Wave, plan_of
+from contracts.events.dispatch import DispatchCommand
+from services.dispatch.domain.catalog import Catalog, catalog_key
+from services.dispatch.domain.courier import Attempt, Evidence
+from services.dispatch.domain.job.job import Job, JobState, new_job
+from services.dispatch.domain.job.state_machine import JobDecision
+from services.dispatch.domain.recipient import Recipient
+from services.dispatch.domain.wave import Wave, plan_key
 from services.dispatch.planning.plan import Plan
-from services.dispatch.repository import erasure, rows, tables
-from services.kit.transaction.message import DeadlineReached, Erased, Message
+from services.dispatch.repository import erasure, rows, statements
+from services.dispatch.repository.load_set import LoadSet
+from services.kit.context import Context
+from services.kit.transaction.identity_map import IdentityMap
+from services.kit.transaction.message import Message
 from services.kit.transaction.unit_of_work import UnitOfWork
 
-_CATALOG_LOCK = 7_100_001  # of advisory locks; any number that nobody else in this database takes
-
-
-@dataclass(slots=True)
-class LoadSet:
-    """What a batch of messages is about."""
-
-    changed: set[str] = field(default_factory=set)
-    orders: set[UUID] = field(default_factory=set)
-    market_days: set[str] = field(default_factory=set)
-    waves: set[str] = field(default_factory=set)
-    items: set[str] = field(default_factory=set)
-
-    @classmethod
-    def of(cls, messages: Iterable[Message[Any]]) -> LoadSet:
-        """The need of the messages, in no particular order."""
-        need = cls()
-        for message in messages:
-            match message.data:
-                case MarketDayPut() as day:
-                    need.changed.add(day.key)
-                    need.market_days.add(day.id)
-                    need.waves.update(terms.id for terms in day.waves)
-                case CatalogEvent() as entry:
-                    need.changed.add(entry.key)
-                case ScheduleDelivery() as ask:
-                    need.orders.add(ask.order)
-                    need.market_days.add(ask.market_day)
-                    need.items.update(line.item for line in ask.lines)
-                case DispatchCommand() | RecipientPut() as about:
-                    need.orders.add(about.order)
-                case Erased(key):
-                    need.orders.add(UUID(key))
-                case DeadlineReached(subject=wave):
-                    need.waves.add(wave)
-        return need
+_CATALOG_LOCK = 7_100_001
+"""The key of the advisory lock on the catalogue; no other lock of this database uses it."""
 
 
 class WaveRepository:
-    """What one transaction knows and has changed. `quote_key` verifies promises; without one none is."""
+    """The rows that one transaction has loaded and changed; `job_counts` are the jobs of each locked wave."""
 
-    def __init__(self, uow: UnitOfWork, quote_key: bytes | None) -> None:
+    def __init__(self, uow: UnitOfWork) -> None:
         self.uow = uow
-        self.quote_key = quote_key
         self.catalog = Catalog({})
-        self.recipients: dict[UUID, Recipient] = {}
-        self.waves: dict[str, Wave] = {}
-        self.taken: Counter[str] = Counter()
-        self.jobs: dict[UUID, Job] = {}
-        self._changed: dict[str, dict[Any, Any]] = {}
-        self._forgotten: set[UUID] = set()
+        self.recipients: IdentityMap[UUID, Recipient] = IdentityMap(lambda recipient: recipient.order)
+        self.waves: IdentityMap[str, Wave] = IdentityMap(lambda wave: wave.id)
+        self.jobs: IdentityMap[UUID, Job] = IdentityMap(lambda job: job.id)
+        self.job_counts: Counter[str] = Counter()
+        self._entries: dict[str, rows.CatalogRow] = {}
+        self._plans: list[rows.PlanRow] = []
+        self._attempts: list[Attempt] = []
+        self._evidence: list[Evidence] = []
+        self._erased: set[UUID] = set()
 
     async def load(self, messages: Sequence[Message[Any]]) -> None:
-        """Locks and reads what the messages need, and the incomplete jobs that wait for what they bring."""
-        need = LoadSet.of(messages)
-        await self._lock_catalog(need.changed)
-        if need.changed:
+        """Locks and reads the rows that the messages need, and the incomplete jobs that wait for what they bring."""
+        keys = LoadSet.of(messages)
+        await self._lock_catalog(keys.entries)
+        if keys.entries:
             waiting = await self.uow.conn.fetch(
-                "select \"order\" from job where state = 'incomplete' and waits && $1::text[]", sorted(need.changed)
+                "select \"order\" from job where state = 'incomplete' and waits && $1::text[]", sorted(keys.entries)
             )
-            need.orders.update(row["order"] for row in waiting)
-        await self.lock_orders(need.orders)
+            keys.orders.update(row["order"] for row in waiting)
+        await self.lock_orders(keys.orders)
         waiting = await self.uow.conn.fetch(
             "select distinct market_day from job where state = 'incomplete' and \"order\" = any($1::uuid[])",
-            list(need.orders),
+            list(keys.orders),
         )
-        need.market_days.update(row["market_day"] for row in waiting)
-        await self.lock_waves(need.waves, need.market_days)
-        await self.lock_jobs('"order"', need.orders)
-        need.items.update(line.item for job in self.jobs.values() if job.waits for line in job.lines)
-        await self.read_catalog({key_of(ItemPut, item) for item in need.items}, need.market_days)
+        keys.market_days.update(row["market_day"] for row in waiting)
+        await self.lock_waves(keys.waves, keys.market_days)
+        await self.lock_jobs_of_orders(keys.orders)
+        keys.items.update(line.item for job in self.jobs.values() if job.waits for line in job.lines)
+        await self.read_catalog({catalog_key(ItemPut, item) for item in keys.items}, keys.market_days)
 
     async def _lock_catalog(self, changed: Collection[str]) -> None:
-        # A job that finds an entry missing and the entry that finds no job waiting must not miss each other.
+        # A job that finds an entry missing, and the entry that finds no waiting job, must not run at the same time.
         lock = "pg_advisory_xact_lock" if changed else "pg_advisory_xact_lock_shared"
         await self.uow.conn.execute(f"select {lock}($1)", _CATALOG_LOCK)
 
     async def lock_orders(self, orders: Collection[UUID]) -> None:
-        """Locks the head rows of the orders, making those that are not there yet."""
+        """Locks the head rows of the orders, and inserts those that do not exist yet."""
         conn, ids = self.uow.conn, list(orders)
         await conn.execute(
             'insert into recipient ("order") select id from unnest($1::uuid[]) as id order by id '
             "on conflict do nothing",
             ids,
         )
-        for row in await conn.fetch(
+        found = await conn.fetch(
             'select * from recipient where "order" = any($1::uuid[]) order by "order" for update', ids
-        ):
-            self.recipients[row["order"]] = rows.recipient_of(row)
+        )
+        self.recipients.load(map(rows.recipient_of, found))
 
     async def lock_waves(self, ids: Collection[str], market_days: Collection[str] = ()) -> None:
-        """Locks these waves and all of these market days, and counts the jobs that each has."""
-        for row in await self.uow.conn.fetch(
+        """Locks these waves and all waves of these market days, and counts the jobs of each."""
+        found = await self.uow.conn.fetch(
             "select * from wave where id = any($1::text[]) or market_day = any($2::text[]) order by id for update",
             list(ids),
             list(market_days),
-        ):
-            self.waves[row["id"]] = rows.wave_of(row)
+        )
+        self.waves.load(map(rows.wave_of, found))
         for row in await self.uow.conn.fetch(
             "select wave, count(*) as jobs from job where wave = any($1::text[]) group by wave", list(self.waves)
         ):
-            self.taken[row["wave"]] = row["jobs"]
+            self.job_counts[row["wave"]] = row["jobs"]
 
-    async def lock_jobs(self, column: str, keys: Collection[Any]) -> None:
-        """Locks the jobs whose `column` (id, "order") is one of the keys."""
-        await self._lock_jobs(f"{column} = any($1::uuid[])", list(keys))
+    async def lock_jobs(self, ids: Collection[UUID]) -> None:
+        """Locks these jobs."""
+        await self._lock_jobs("id = any($1::uuid[])", list(ids))
 
-    async def lock_jobs_of(self, waves: Collection[str]) -> None:
-        """Locks the jobs of these waves, and those that wait for their plans."""
-        where = f"wave = any($1::text[]) or ({tables.LATE} and waits[1] = any($2::text[]))"
-        await self._lock_jobs(where, list(waves), list(map(plan_of, waves)))
+    async def lock_jobs_of_orders(self, orders: Collection[UUID]) -> None:
+        """Locks the jobs of these orders."""
+        await self._lock_jobs('"order" = any($1::uuid[])', list(orders))
+
+    async def lock_jobs_of_waves(self, waves: Collection[str]) -> None:
+        """Locks the jobs of these waves, and the jobs that wait for their plans."""
+        where = f"wave = any($1::text[]) or ({statements.WAITS_FOR_PLAN} and waits[1] = any($2::text[]))"
+        await self._lock_jobs(where, list(waves), list(map(plan_key, waves)))
 
     async def lock_plan(self, wave: Wave) -> None:
         """Locks and reads all that a plan of the wave may change: the waves of its market day, the wave's jobs."""
         await self.lock_waves([wave.id], [wave.market_day])
-        await self.lock_jobs_of([wave.id])
+        await self.lock_jobs_of_waves([wave.id])
         await self.read_catalog((), [wave.market_day])
 
     async def _lock_jobs(self, where: str, *keys: list[Any]) -> None:
-        for row in await self.uow.conn.fetch(f"select * from job where {where} order by id for update", *keys):  # noqa: S608
-            self.jobs[row["id"]] = rows.job_of(row)
+        found = await self.uow.conn.fetch(f"select * from job where {where} order by id for update", *keys)  # noqa: S608
+        self.jobs.load(map(rows.job_of, found))
 
     async def read_catalog(self, keys: Collection[str], market_days: Collection[str]) -> None:
-        """Reads these entries, these market days, and all sites and stations, as far as they have come."""
-        wanted = [*keys, *(key_of(MarketDayPut, day) for day in market_days)]
+        """Reads these entries, these market days, and all sites and stations, as far as they have arrived."""
+        wanted = [*keys, *(catalog_key(MarketDayPut, day) for day in market_days)]
         found = await self.uow.conn.fetch(
             "select key, type, body from catalog where key = any($1::text[]) or type = any($2::text[])",
             wanted,
@@ -159,81 +134,79 @@ class WaveRepository:
         self.catalog = rows.catalog_of(found)
 
     async def read_recipients(self, orders: Collection[UUID]) -> None:
-        """Reads recipients without locking them: for a report about jobs that are locked."""
-        for row in await self.uow.conn.fetch('select * from recipient where "order" = any($1::uuid[])', list(orders)):
-            self.recipients[row["order"]] = rows.recipient_of(row)
+        """Reads recipients without locking them, for reports about jobs that are locked."""
+        found = await self.uow.conn.fetch('select * from recipient where "order" = any($1::uuid[])', list(orders))
+        self.recipients.load(map(rows.recipient_of, found))
 
-    def job_about(self, command: DispatchCommand) -> Job:
-        """The job that a command is about; a `NEW` one where nothing is known of it."""
+    def job_for(self, command: DispatchCommand) -> Job:
+        """Return the job that a command names; a `NEW` one if it is not known."""
         fresh = new_job(command)
         return self.jobs.get(fresh.id, fresh)
 
-    def take(self, decision: JobDecision) -> Job:
-        """Keeps the job as decided and queues its facts; the job."""
+    def apply(self, decision: JobDecision) -> Job:
+        """Record the decided job and queue its events; return the job."""
         before, job = self.jobs.get(decision.job.id), decision.job
         if before != job and job.state is not JobState.NEW:
-            self.taken.subtract([before.slot.wave] if before and before.slot else [])
-            self.taken.update([job.slot.wave] if job.slot else [])
-            self.jobs[job.id] = job
-            self._note("job", job.id, job)
+            self.job_counts.subtract([before.slot.wave] if before and before.slot else [])
+            self.job_counts.update([job.slot.wave] if job.slot else [])
+            self.jobs.put(job)
         for event in decision.events:
             self.uow.emit(event)
         return job
 
-    def amend(self, job: Job, **changes: Any) -> Job:
-        """Keeps what became known about a job without anything happening to it; the job."""
-        return self.take(JobDecision(replace(job, **changes)))
-
-    def put_wave(self, wave: Wave) -> None:
-        """Keeps the wave as it is now."""
-        self.waves[wave.id] = wave
-        self._note("wave", wave.id, wave)
+    def update(self, job: Job, **changes: Any) -> Job:
+        """Record fields of a job that became known without an event; return the job."""
+        return self.apply(JobDecision(replace(job, **changes)))
 
     def put_recipient(self, recipient: Recipient) -> None:
-        """Keeps the person of an order, or that there is none any more."""
-        self.recipients[recipient.order] = recipient
+        """Record the person of an order; an erased one also erases the notes of couriers about the order."""
+        self.recipients.put(recipient)
         if recipient.erased:
-            self.forget(recipient.order)
-        self._note("recipient", recipient.order, recipient)
+            self.erase_notes(recipient.order)
 
-    def forget(self, order: UUID) -> None:
-        """Forgets what couriers wrote about an order whose person was erased."""
-        self._forgotten.add(order)
+    def erase_notes(self, order: UUID) -> None:
+        """Erase what couriers wrote about an order, when the transaction is saved."""
+        self._erased.add(order)
 
     def put_entry(self, entry: CatalogEvent) -> None:
-        """Keeps a catalogue entry."""
+        """Record a catalogue entry."""
         self.catalog = Catalog({**self.catalog.entries, entry.key: entry})
-        self._note("catalog", entry.key, {"key": entry.key, "type": entry.TYPE, "body": entry.model_dump(mode="json")})
+        self._entries[entry.key] = rows.CatalogRow(entry.key, entry.TYPE, entry.model_dump(mode="json"))
 
-    def add_plan(self, wave: Wave, plan: Plan, made_at: datetime) -> None:
-        """Keeps the plan that this version of the wave goes by."""
-        self._note("plan", wave.id, {"wave": wave.id, "version": wave.version, "body": plan, "made_at": made_at})
+    def add_plan(self, wave: Wave, plan: Plan) -> None:
+        """Record the plan of this version of the wave."""
+        self._plans.append(rows.PlanRow(wave.id, wave.version, plan, self.uow.now))
 
     def add_attempt(self, attempt: Attempt) -> None:
-        """Keeps one try at the door."""
-        self._note("attempt", (attempt.job, attempt.n), attempt)
+        """Record a delivery attempt."""
+        self._attempts.append(attempt)
 
     def add_evidence(self, evidence: Evidence) -> None:
-        """Keeps a report as it came."""
-        self._note("evidence", (evidence.device, evidence.session, evidence.seq), evidence)
-
-    def _note(self, table: str, key: Any, row: Any) -> None:
-        self._changed.setdefault(table, {})[key] = row
+        """Record a courier's report and its verdict."""
+        self._evidence.append(evidence)
 
     async def save(self) -> None:
         """Writes every change, one statement a table, in the order of the locks."""
-        statements = {
-            "catalog": tables.CATALOG,
-            "recipient": tables.RECIPIENTS,
-            "wave": tables.WAVES,
-            "job": tables.JOBS,
-            "plan": tables.PLANS,
-            "attempt": tables.ATTEMPTS,
-            "evidence": tables.EVIDENCE,
+        changes: dict[str, Sequence[Any]] = {
+            statements.CATALOG: list(self._entries.values()),
+            statements.RECIPIENT: self.recipients.changed,
+            statements.WAVE: self.waves.changed,
+            statements.JOB: list(map(rows.job_row, self.jobs.changed)),
+            statements.PLAN: self._plans,
+            statements.ATTEMPT: self._attempts,
+            statements.EVIDENCE: self._evidence,
         }
-        for table, statement in statements.items():
-            if changed := self._changed.pop(table, None):
-                values = [rows.row_of(row) if isinstance(row, Job) else row for row in changed.values()]
-                await self.uow.conn.execute(statement, rows.packed(values))
-        if self._forgotten:
-            await erasure.forget(self.uow.conn, self._forgotten)
+        for statement, changed in changes.items():
+            if changed:
+                await self.uow.conn.execute(statement, rows.to_json(changed))
+        if self._erased:
+            await erasure.erase_notes(self.uow.conn, self._erased)
+
+
+@asynccontextmanager
+async def transaction(context: Context) -> AsyncIterator[WaveRepository]:
+    """Opens a transaction with its repository, and saves the repository before COMMIT."""
+    async with context.unit() as uow:
+        repository = WaveRepository(uow)
+        yield repository
+        await repository.save()

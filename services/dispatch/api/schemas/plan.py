@@ -1,43 +1,23 @@
-"""What the desk sends about a wave's plan and what it is shown of it."""
+"""Response models of a wave's plan. Times are RFC 3339 with offset, distances metres, costs fen."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, Strict, StrictBool
+from pydantic import BaseModel
 
-from contracts.values import Slug
 from services.dispatch.planning.diff import Diff, Spot
-from services.dispatch.planning.plan import Unserved
-from services.kit.http.body import Body
-from services.kit.ids import Id
+from services.dispatch.planning.plan import Plan, Trip, Unserved
 
-
-class MoveBody(Body):
-    """One move by hand: `jobs` go into the courier's `trip` (from 1), ahead of the job `before` or at its end.
-
-    They keep the order in which the plan serves them; all jobs of a trip move the trip. `new_trip` makes one in that
-    place; one past the last is always new. Trips are counted as the moves before this one left them.
-    """
-
-    jobs: list[Id] = Field(min_length=1, max_length=500)
-    courier: Slug
-    trip: Annotated[int, Strict(), Field(ge=1, le=100)]
-    before: Id | None = None
-    new_trip: StrictBool = False
-
-
-class MovesBody(Body):
-    """Moves that belong together: all of them or none, onto the plan of this `version` of the wave."""
-
-    version: Annotated[int, Strict(), Field(ge=1, le=2**31 - 2)]
-    moves: list[MoveBody] = Field(min_length=1, max_length=50)
+Jobs = Mapping[UUID, dict[str, Any]]
+"""The rows of `queries.stops` by job."""
 
 
 class StopView(BaseModel):
-    """A stop of a plan. `state` is the job's state now; `lat` and `lon` are gone once the recipient is erased."""
+    """A stop of a plan. `state` is the job's state now; `lat` and `lon` are null once the recipient is erased."""
 
     job: UUID
     order: UUID
@@ -50,13 +30,20 @@ class StopView(BaseModel):
 
 
 class TripView(BaseModel):
-    """A trip: out of the station and back, with what it carries."""
+    """A trip from the station and back, with its load."""
 
     start: datetime
     end: datetime
     load_g: int
     cold_ml: int
     stops: list[StopView]
+
+    @classmethod
+    def of(cls, trip: Trip, jobs: Jobs) -> Self:
+        """Returns the view of a planned trip."""
+        stops = [StopView(**jobs[UUID(stop.order)], eta=instant(stop.eta_s)) for stop in trip.stops]
+        load_g, cold_ml = sum(stop.load_g for stop in stops), sum(stop.cold_ml for stop in stops)
+        return cls(start=instant(trip.start_s), end=instant(trip.end_s), load_g=load_g, cold_ml=cold_ml, stops=stops)
 
 
 class RouteView(BaseModel):
@@ -67,7 +54,7 @@ class RouteView(BaseModel):
 
 
 class UnservedView(BaseModel):
-    """A job that the plan could not serve, why, what would mend it, and each courier's reason where they differ."""
+    """A job that the plan does not serve, the reason, a correction, and each courier's reason where they differ."""
 
     job: UUID
     reason: str
@@ -75,14 +62,14 @@ class UnservedView(BaseModel):
     couriers: dict[str, str]
 
     @classmethod
-    def of(cls, left: Unserved) -> Self:
-        """What the planner says of it."""
-        couriers = {one.courier: one.reason for one in left.couriers}
-        return cls(job=UUID(left.order), reason=left.reason, mend=left.mend, couriers=couriers)
+    def of(cls, unserved: Unserved) -> Self:
+        """Returns the view of an unserved order."""
+        couriers = {obstacle.courier: obstacle.reason for obstacle in unserved.couriers}
+        return cls(job=UUID(unserved.order), reason=unserved.reason, mend=unserved.mend, couriers=couriers)
 
 
 class SpotView(BaseModel):
-    """Where a job stands in a plan; trips and stops count from 1."""
+    """The place of a job in a plan; trips and stops count from 1."""
 
     courier: str
     trip: int
@@ -91,12 +78,12 @@ class SpotView(BaseModel):
 
     @classmethod
     def of(cls, spot: Spot | None) -> Self | None:
-        """As the planner has it."""
+        """Returns the view of a place; None without one."""
         return cls(courier=spot.courier, trip=spot.trip, stop=spot.stop, eta=instant(spot.eta_s)) if spot else None
 
 
 class ChangeView(BaseModel):
-    """A job that comes at another time, place in the order, or by another courier; null: not in that plan."""
+    """A job with another time, place in the order, or courier; null: it is not in that plan."""
 
     job: UUID
     was: SpotView | None
@@ -104,8 +91,8 @@ class ChangeView(BaseModel):
 
 
 class DiffView(BaseModel):
-    """What a plan changes in that of version `since`: metres and fen are after minus before, `moved` counts the jobs
-    that change their courier or trip, come in or fall out."""
+    """The changes of a plan since that of version `since`: metres and fen are after minus before, `moved` counts the
+    jobs that change their courier or trip, are added or removed."""
 
     since: int
     metres: int
@@ -115,7 +102,7 @@ class DiffView(BaseModel):
 
     @classmethod
     def of(cls, since: int, diff: Diff) -> Self:
-        """As the planner has it."""
+        """Returns the view of the planner's diff."""
         changes = [
             ChangeView(job=UUID(change.order), was=SpotView.of(change.was), now=SpotView.of(change.now))
             for change in diff.changes
@@ -123,19 +110,10 @@ class DiffView(BaseModel):
         return cls(since=since, metres=diff.metres, cost_fen=diff.cost_fen, moved=diff.moved, changes=changes)
 
 
-class PlanChange(BaseModel):
-    """What moves by hand change. `applied`: the wave goes by it now, at `version`; else nothing has happened."""
-
-    wave: str
-    version: int
-    applied: bool
-    diff: DiffView
-
-
 class PlanView(BaseModel):
-    """The plan that a wave goes by; `geojson` draws it (RFC 7946: a point a stop, a line a trip).
+    """The current plan of a wave; `geojson` draws it (RFC 7946: a point for each stop, a line for each trip).
 
-    `diff` says what it changes in the plan before; null for the first one.
+    `diff` lists its changes against the plan before; null for the first one.
     """
 
     wave: str
@@ -147,7 +125,45 @@ class PlanView(BaseModel):
     diff: DiffView | None
     geojson: dict[str, Any]
 
+    @classmethod
+    def of(
+        cls, wave: str, version: int, plan: Plan, diff: DiffView | None, jobs: Jobs, station: tuple[float, float] | None
+    ) -> Self:
+        """Returns the view of a plan. `station` is latitude and longitude; without it trips are not drawn."""
+        routes = [
+            RouteView(courier=route.courier, trips=[TripView.of(trip, jobs) for trip in route.trips])
+            for route in plan.routes
+        ]
+        return cls(
+            wave=wave,
+            version=version,
+            planner=plan.planner,
+            metres=plan.metres,
+            routes=routes,
+            unserved=list(map(UnservedView.of, plan.unserved)),
+            diff=diff,
+            geojson={"type": "FeatureCollection", "features": [*_features(routes, station)]},
+        )
+
 
 def instant(seconds: int) -> datetime:
-    """The planner's second as an instant."""
+    """Returns the planner's second as an instant."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _features(routes: list[RouteView], station: tuple[float, float] | None) -> Iterator[dict[str, Any]]:
+    start = [[station[1], station[0]]] if station else []
+    for route in routes:
+        for n, trip in enumerate(route.trips, 1):
+            points = [[stop.lon, stop.lat] for stop in trip.stops if stop.lat is not None]
+            properties = {"courier": route.courier, "trip": n}
+            if points and start:
+                yield _feature("LineString", [*start, *points, *start], properties)
+            for stop in trip.stops:
+                if stop.lat is not None:
+                    about = properties | {"job": str(stop.job), "state": stop.state}
+                    yield _feature("Point", [stop.lon, stop.lat], about)
+
+
+def _feature(kind: str, coordinates: list[Any], properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "Feature", "geometry": {"type": kind, "coordinates": coordinates}, "properties": properties}

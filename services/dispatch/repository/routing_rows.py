@@ -1,4 +1,4 @@
-"""Makes a routing problem of rows. Whatever a row holds, it is expressed, set aside with a reason, or named."""
+"""Conversion of rows into a routing problem: any row is converted, excluded with a reason, or named as unusable."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from pydantic import ValidationError
 from services.dispatch.planning.plan import Unserved
 from services.dispatch.planning.problem import LAST, MOST, Courier, Order, Place, Window
 
+NO_ADDRESS = "the delivery address is unknown or erased"
+
 
 class Unusable(ValueError):
-    """A catalogue entry that no plan can be made with. The text names it, says what is wrong and what to correct."""
+    """A catalogue entry that no plan can be made with. The text names the entry, the fault and the correction."""
 
 
 def station_of(id: str, body: str | None) -> Place:
-    """The position of a station by its catalogue body, as JSON. Raises `Unusable`."""
+    """Return the position of a station from its catalogue body, which is JSON. Raises `Unusable`."""
     if body is None:
         raise Unusable(f"station {id} is not in dispatch's catalogue: put /v1/catalog/stations/{id}")
     entry = orjson.loads(body)
@@ -33,31 +35,32 @@ def station_of(id: str, body: str | None) -> Place:
 
 
 def courier_of(row: asyncpg.Record) -> Courier:
-    """The courier of a row. Capacities are cut off at what a problem can say; what is no number carries nothing."""
+    """Return the courier of a row. Capacities are capped at the largest that a problem can express; one that is not a
+    number counts as 0."""
     loads = (_amount(row["capacity_g"]), _amount(row["cold_ml"]))
     return Courier(row["id"], *loads, _second(row["from_at"]), _second(row["until_at"]))
 
 
 def order_of(row: asyncpg.Record) -> Order | Unserved:
-    """The order of a job's row; why it can't be part of a problem where that is so."""
+    """Return the order of a job's row, or the reason why it cannot be part of a problem."""
     id = str(row["id"])
     if row["lat"] is None or row["lon"] is None or row["erased"]:
-        return Unserved(id, "nobody knows where to deliver")
+        return Unserved(id, NO_ADDRESS)
     try:
         place = Place(row["lat"], row["lon"])
     except ValidationError:
-        return Unserved(id, "the position of its address is not on the globe: order again with a corrected address")
+        return Unserved(id, "its address has a position that is not on the globe: order again with a corrected address")
     if max(row["load_g"], row["cold_ml"]) > MOST:
-        return Unserved(id, too_much(row["load_g"], row["cold_ml"]))
+        return Unserved(id, overload(row["load_g"], row["cold_ml"]))
     if row["slot_from"] > row["slot_until"]:
-        return Unserved(id, "its slot ends before it begins: correct the wave of the market day")
+        return Unserved(id, "its slot ends before it begins: correct the wave in the market day")
     slot = Window(_second(row["slot_from"]), _second(row["slot_until"]))
     return Order(id, place, max(0, row["load_g"]), max(0, row["cold_ml"]), (slot,))
 
 
-def too_much(load_g: int, cold_ml: int) -> str:
-    """Why a load that no problem can express is refused."""
-    return f"no vehicle can carry {load_g} g and {cold_ml} ml in the cold: correct unit_g and unit_ml of its items"
+def overload(load_g: int, cold_ml: int) -> str:
+    """Return the reason for refusing a load that no problem can express."""
+    return f"no vehicle can carry {load_g} g and {cold_ml} ml in the cold box: correct unit_g and unit_ml of its items"
 
 
 def _amount(text: str | None) -> int:

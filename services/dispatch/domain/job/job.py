@@ -13,7 +13,7 @@ from contracts.values import job_of
 
 
 class JobState(StrEnum):
-    """Where a job is. `NEW` is a job that nobody asked for yet; it is never stored."""
+    """The states of a job. `NEW` is a job that no command has named yet; it is never stored."""
 
     NEW = "new"
     INCOMPLETE = "incomplete"
@@ -32,7 +32,7 @@ ENDED = frozenset({JobState.DELIVERED, JobState.RETURNED, JobState.REFUSED, JobS
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place in a wave, and whether it is as early as the buyer was told."""
+    """A place in a wave; `as_promised` is false where the slot ends later than the quoted one."""
 
     wave: str
     slot_from: datetime
@@ -42,11 +42,11 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One order's delivery under one reservation. `epoch` only grows and fences earlier couriers.
+    """The delivery of one order under one reservation. `epoch` only grows and fences earlier couriers.
 
-    `waits` are what an incomplete job still lacks: catalogue keys and `recipient`, or, once its `load_g` and `cold_ml`
-    are known, `wave/<id>`: an answer from that wave's plan. `trip` and `stop` count from 1, `wrong_codes` counts in
-    this epoch. A cancelled job without lines is a tombstone: the cancel came before the schedule.
+    `waits` lists the inputs that an incomplete job lacks: catalogue keys and `recipient`, or, once its `load_g` and
+    `cold_ml` are known, `wave/<id>`: an answer from that wave's plan. `trip` and `stop` count from 1, `wrong_codes`
+    counts in this epoch. A cancelled job without lines is a tombstone: the cancel arrived before the schedule.
     """
 
     id: UUID
@@ -73,6 +73,6 @@ class Job:
 
 
 def new_job(command: DispatchCommand) -> Job:
-    """The job that a command is about, before anything is known of it."""
+    """Return the job that a command names, as it is before its first message."""
     job = job_of(command.order, command.reservation)
     return Job(id=job, order=command.order, pool=command.pool, reservation=command.reservation)

@@ -1,0 +1,137 @@
+"""Request and response models of couriers: shifts, routes and uploads. Times are RFC 3339 with offset."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from pydantic import BaseModel, Field, model_validator
+
+from contracts.events.orders import GoodsLine
+from contracts.values import Slug, Token
+from services.dispatch.domain.job.job import HANDED_OUT
+from services.dispatch.repository.shift import Shift
+from services.kit.http.body import Body
+from services.kit.http.bounded import Instant
+from services.kit.ids import Id
+from services.kit.uploads.upload import UploadAnswer, UploadIn
+
+
+class ShiftBody(Body):
+    """A courier's shift for one wave or for a market day."""
+
+    shift_id: Id | None = None
+    wave: Slug | None = None
+    market_day: Slug | None = None
+    from_at: Instant = Field(alias="from")
+    until_at: Instant = Field(alias="until")
+
+    @model_validator(mode="after")
+    def _one_scope_forward(self) -> Self:
+        if (self.wave is None) == (self.market_day is None):
+            raise ValueError("exactly one of wave and market_day is required")
+        if self.from_at >= self.until_at:
+            raise ValueError("until must be after from")
+        return self
+
+    def shift(self, id: UUID, courier: str) -> Shift:
+        """Returns the shift of this courier under this id."""
+        return Shift(id, courier, self.wave, self.market_day, self.from_at, self.until_at)
+
+
+class ShiftView(BaseModel):
+    """A recorded shift."""
+
+    shift: UUID
+    courier: str
+    wave: str | None
+    market_day: str | None
+    from_at: datetime = Field(serialization_alias="from")
+    until_at: datetime = Field(serialization_alias="until")
+
+    @classmethod
+    def of(cls, shift: Shift) -> Self:
+        """Returns the view of a shift."""
+        return cls(
+            shift=shift.id,
+            courier=shift.courier,
+            wave=shift.wave,
+            market_day=shift.market_day,
+            from_at=shift.from_at,
+            until_at=shift.until_at,
+        )
+
+
+class SyncBody(Body):
+    """The uploads of a courier's device, in any order, any number of times. `device` may be given once for all."""
+
+    device: Token | None = None
+    uploads: list[UploadIn] = Field(max_length=200)
+
+    @model_validator(mode="after")
+    def _each_has_a_device(self) -> Self:
+        if self.device is None and any(upload.device is None for upload in self.uploads):
+            raise ValueError("device is required here or in each upload")
+        return self
+
+
+class SessionState(BaseModel):
+    """The state of a session: 1 up to `received_through` have arrived; the ranges in `gaps` (inclusive) are missing
+    after it."""
+
+    device: str
+    session: str
+    received_through: int
+    gaps: list[tuple[int, int]]
+
+
+class SyncView(BaseModel):
+    """One answer per upload, in order (`applied`, `repeated`, `conflict`, `kept`; `stale` and `refused` are evidence
+    only, and give the reason), and the state of each session in the request.
+    """
+
+    uploads: list[UploadAnswer]
+    sessions: list[SessionState]
+
+
+class Person(BaseModel):
+    """A recipient and the address."""
+
+    name: str | None
+    phone: str | None
+    address: str | None
+    lat: float | None
+    lon: float | None
+
+
+class RouteStop(BaseModel):
+    """A stop of a courier's route; `recipient` is shown while the job is open and null afterwards."""
+
+    job: UUID
+    order: UUID
+    epoch: int
+    state: str
+    wave: str
+    trip: int
+    stop: int
+    eta: datetime
+    slot_from: datetime
+    slot_until: datetime
+    load_g: int
+    cold_ml: int
+    attempts: int
+    lines: list[GoodsLine]
+    recipient: Person | None
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Self:
+        """Returns the stop of a row of `queries.route`."""
+        return cls(**row, recipient=Person(**row) if row["state"] in HANDED_OUT else None)
+
+
+class CourierRoute(BaseModel):
+    """A courier's jobs of the released waves, in the order of their times."""
+
+    courier: str
+    stops: list[RouteStop]

@@ -1,0 +1,24 @@
+"""Checks that catalogue entries and waves have arrived, for requests that name them."""
+
+from __future__ import annotations
+
+from contracts.events.catalog import CatalogEvent, CourierPut, MarketDayPut
+from services.dispatch.domain.catalog import catalog_key
+from services.dispatch.repository import queries
+from services.kit.http.problems import unavailable
+from services.kit.transaction.unit_of_work import Pool
+
+RETRY_AFTER_S = 1
+_NAMES: dict[type[CatalogEvent], str] = {CourierPut: "courier", MarketDayPut: "market day"}
+
+
+async def require_entries(pool: Pool, *entries: tuple[type[CatalogEvent], str], wave: str | None = None) -> None:
+    """Raises a 503 problem while any of these catalogue entries, or the wave, has not arrived in dispatch."""
+    names = {catalog_key(kind, id): f"{_NAMES[kind]} {id}" for kind, id in entries}
+    missing = [name for key, name in names.items() if not await queries.has_entry(pool, key)]
+    if wave is not None and await queries.wave(pool, wave) is None:
+        missing.append(f"wave {wave}")
+    if missing:
+        are = "is" if len(missing) == 1 else "are"
+        detail = f"{' and '.join(missing)} {are} not in dispatch's catalogue yet; retry shortly"
+        raise unavailable(RETRY_AFTER_S, detail)

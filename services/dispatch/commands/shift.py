@@ -1,0 +1,23 @@
+"""Use case of a courier's shift: recording when the courier works."""
+
+from __future__ import annotations
+
+from contracts.events.catalog import CourierPut, MarketDayPut
+from services.dispatch.commands.catalog import require_entries
+from services.dispatch.repository import shift as shifts
+from services.dispatch.repository.shift import Shift
+from services.kit.context import Context
+from services.kit.http.problems import conflict
+
+
+async def record_shift(context: Context, shift: Shift) -> None:
+    """Records a shift. Repeatable.
+
+    Raises a 503 problem while the courier, the wave or the market day has not arrived, and 409 if the id belongs to a
+    shift with different content.
+    """
+    days = [(MarketDayPut, shift.market_day)] if shift.market_day else []
+    await require_entries(context.pool, (CourierPut, shift.courier), *days, wave=shift.wave)
+    async with context.unit() as uow:
+        if not await shifts.record(uow.conn, shift):
+            raise conflict(f"shift {shift.id} already exists with different content")

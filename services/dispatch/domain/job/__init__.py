@@ -1,0 +1,1 @@
+"""A delivery job: its fields, its states and what each message does to it."""
