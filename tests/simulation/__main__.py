@@ -25,8 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _tell(outcome)
     begun = time.monotonic()
     played = play_many(range(asked.first, asked.first + asked.sim), asked.jobs)
-    if played.broken is not None:
-        outcome = play(played.broken)
+    if played.first_broken is not None:
+        outcome = play(played.first_broken)
         print(outcome.trace.text(asked.about))
         return _tell(outcome)
     print(f"{played.seeds} seeds, {played.facts} events: everything held ({time.monotonic() - begun:.0f} s)")
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _tell(outcome: Outcome) -> int:
     if outcome.invariant:
-        print(f"seed {outcome.seed}: NOT HELD: {outcome.invariant}: {outcome.seen}")
+        print(f"seed {outcome.seed}: NOT HELD: {outcome.invariant}: {outcome.observed}")
         print(f"again: python -m tests.simulation --seed {outcome.seed}")
         return 1
     print(f"seed {outcome.seed}: everything held, {outcome.facts} events, {outcome.steps} steps")

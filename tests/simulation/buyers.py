@@ -8,7 +8,7 @@ from uuid import UUID
 from services.kit.http.problems import Problem
 from services.orders.api.schemas.order import NewOrder
 from services.orders.domain.order import order as o
-from tests.simulation.broken import hold
+from tests.simulation.invariant import check_invariant
 from tests.simulation.market import CLOSES, DAY, ITEMS, OVER, POOLS, Market, goods
 
 
@@ -50,16 +50,20 @@ class Buyers:
         def heard(answer: o.Order | Problem) -> None:
             if isinstance(answer, Problem):
                 # another content came first under this id, or the market day is over
-                hold(answer.status in {409, 422}, "an order is taken or refused", f"{name}: {answer}")
+                check_invariant(answer.status in {409, 422}, "an order is taken or refused", f"{name}: {answer}")
             elif id not in self.accepted:
                 self.live(id, name, answer)
             else:
                 known = self.accepted[id].terms
-                hold(known == answer.terms, "the same request has the same answer", f"{known}, {answer.terms}")
+                check_invariant(
+                    known == answer.terms, "the same request has the same answer", f"{known}, {answer.terms}"
+                )
             if isinstance(answer, o.Order):
                 taken = [(line.item, line.quantity) for line in answer.terms.lines]
                 wanted = [(line.item, line.quantity or line.weight_g) for line in asked.lines]
-                hold(taken == wanted, "another content is a conflict", f"{name}: {wanted} was answered {taken}")
+                check_invariant(
+                    taken == wanted, "another content is a conflict", f"{name}: {wanted} was answered {taken}"
+                )
 
         self.market.client.place(id, asked, f"order {name}", heard)
 

@@ -13,8 +13,8 @@ from services.orders.commands.join_campaign import Joining
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.repository import campaign_intake
 from services.orders.repository.catalog import CatalogCache
-from tests.simulation.broken import hold
 from tests.simulation.buyers import Buyers
+from tests.simulation.invariant import check_invariant
 from tests.simulation.market import DAY, ITEMS, POOLS, Market, goods, hour
 from tests.simulation.memory import Weather
 from tests.simulation.processes import Process
@@ -92,10 +92,10 @@ class Groups:
 
         def heard(answer: Join | Problem) -> None:
             if isinstance(answer, Problem):  # closed, its cap is reached, or its pickup point is not put yet
-                hold(answer.status in {409, 422}, "a join is taken or refused", f"{name}: {answer}")
+                check_invariant(answer.status in {409, 422}, "a join is taken or refused", f"{name}: {answer}")
                 return
             known = self.accepted.setdefault(id, answer)
-            hold(known.terms == answer.terms, "the same request has the same answer", f"{known}, {answer}")
+            check_invariant(known.terms == answer.terms, "the same request has the same answer", f"{known}, {answer}")
 
         market.client.ask("orders", f"join {name}", ask, heard)
         if market.chance(0.2):

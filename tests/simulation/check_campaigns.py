@@ -10,7 +10,7 @@ from uuid import UUID
 from services.orders.domain.campaign.campaign import CampaignState, Tally
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.domain.campaign.verdict import replay
-from tests.simulation.broken import hold
+from tests.simulation.invariant import check_invariant
 from tests.simulation.memory import Database, Transaction
 
 
@@ -24,7 +24,7 @@ def committed(transaction: Transaction, clock: Any) -> None:
             since = transaction.locked_at.get(("campaign", join.campaign))
             held = since is not None and clock.business_at(since) < campaign.terms.closes_at
             in_time = in_time and held and campaign.state is CampaignState.OPEN
-        hold(in_time, "nobody joins after the cutoff", f"{join} of {campaign}")
+        check_invariant(in_time, "nobody joins after the cutoff", f"{join} of {campaign}")
     for id in {join.campaign for join, _ in changed}:
         _within_caps(transaction, id)
 
@@ -35,7 +35,7 @@ def _within_caps(transaction: Transaction, id: UUID) -> None:
     rows: Any = transaction.rows("campaign_join").values()
     pledged = _pledged(join for join, _ in rows if join.campaign == id and join.state is not JoinState.WITHDRAWN)
     for good in campaign.terms.goods:
-        hold(pledged[good.item] <= good.cap, "pledges keep the cap", f"campaign {id}: {good}, {pledged}")
+        check_invariant(pledged[good.item] <= good.cap, "pledges keep the cap", f"campaign {id}: {good}, {pledged}")
 
 
 def _pledged(joins: Iterable[Join]) -> Counter[str]:
@@ -50,44 +50,56 @@ def at_end(dbs: dict[str, Database], accepted: dict[UUID, Join]) -> None:
     tables: Any = dbs["orders"].tables
     joins: list[Join] = [join for join, _ in tables["campaign_join"].values()]
     lost = accepted.keys() - {join.id for join in joins}
-    hold(not lost, "an accepted join is never lost", f"{lost}")
+    check_invariant(not lost, "an accepted join is never lost", f"{lost}")
     for id, (campaign, _) in tables["campaign"].items():
         mine = [join for join in joins if join.campaign == id]
-        hold(campaign.settled, "every group-buy is settled", f"campaign {id}: {campaign}")
+        check_invariant(campaign.settled, "every group-buy is settled", f"campaign {id}: {campaign}")
         for join in mine:
             _ended(join, tables["orders"].get(join.terms.order))
         standing = [join for join in mine if join.state is not JoinState.WITHDRAWN]
         _counted(tables["campaign_tally"][id], mine, standing)
         _judged(tables["campaign_verdict"][(id,)], standing)
         claim, _ = dbs["inventory"].tables["reservation"].get(campaign.terms.reservation, (None, None))
-        hold(not claim or not claim.active, "a settled group-buy claims nothing", f"campaign {id}: {claim}")
+        check_invariant(not claim or not claim.active, "a settled group-buy claims nothing", f"campaign {id}: {claim}")
 
 
 def _ended(join: Join, row: Any) -> None:
     order = row and row[0]
     fine = join.state in {JoinState.ORDERED, JoinState.REFUNDED, JoinState.WITHDRAWN}
-    hold(fine and (order is not None) == (join.state is JoinState.ORDERED), "a join has one end", f"{join}: {order}")
+    check_invariant(
+        fine and (order is not None) == (join.state is JoinState.ORDERED), "a join has one end", f"{join}: {order}"
+    )
     kept = order.terms.total_fen if order and join.paid_fen else 0
-    hold(join.paid_fen == kept + join.refunded_fen, "every fen is an order's or goes back", f"{join}: {order}")
+    check_invariant(
+        join.paid_fen == kept + join.refunded_fen, "every fen is an order's or goes back", f"{join}: {order}"
+    )
     if order:
         got = {line.line: line.quantity for line in order.terms.lines}
         shares = zip(join.terms.lines, join.granted or (), strict=True)
-        hold(got == {line.line: n for line, n in shares if n}, "an order has its join's shares", f"{join}: {order}")
+        check_invariant(
+            got == {line.line: n for line, n in shares if n}, "an order has its join's shares", f"{join}: {order}"
+        )
 
 
 def _counted(tally: Tally, joins: list[Join], standing: list[Join]) -> None:
     numbers = sorted(join.n for join in joins)
-    hold(numbers == list(range(1, tally.joined + 1)), "joins are numbered without holes", f"{numbers}, {tally}")
+    check_invariant(
+        numbers == list(range(1, tally.joined + 1)), "joins are numbered without holes", f"{numbers}, {tally}"
+    )
     pledged = _pledged(standing)
     told = Counter({item: quantity for item, quantity in (tally.pledged or {}).items() if quantity})
-    hold((tally.standing, told) == (len(standing), pledged), "a tally is the sum of the standing joins", f"{tally}")
+    check_invariant(
+        (tally.standing, told) == (len(standing), pledged), "a tally is the sum of the standing joins", f"{tally}"
+    )
 
 
 def _judged(row: dict[str, Any], joins: list[Join]) -> None:
-    hold(replay(row["inputs"]) == row["verdict"], "a verdict replays to the same bytes", f"{row}")
+    check_invariant(replay(row["inputs"]) == row["verdict"], "a verdict replays to the same bytes", f"{row}")
     given, asked = Counter[str](), Counter[str]()
     for join in joins:
         for line, share in zip(join.terms.lines, join.granted or (), strict=True):
             given[line.item] += share
             asked[line.item] += line.quantity
-    hold(all(given[item] <= asked[item] for item in given), "nobody is given more than pledged", f"{given}, {asked}")
+    check_invariant(
+        all(given[item] <= asked[item] for item in given), "nobody is given more than pledged", f"{given}, {asked}"
+    )

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from contracts.values import job_of
 from services.kit.transaction.message import Record
-from tests.simulation.broken import hold
 from tests.simulation.facts import Fact
+from tests.simulation.invariant import check_invariant
 
 ANSWERS = {
     "reserve-stock": {"stock-reserved", "stock-refused"},
@@ -57,7 +57,7 @@ class EventChecks:
 
     def _identity(self, fact: Fact) -> None:
         twin = self.ids.get(fact.id)
-        hold(
+        check_invariant(
             twin is None,
             "an event is told once",
             f"{fact.kind} {fact.subject} has numbers {twin and twin.seq}, {fact.seq}",
@@ -65,17 +65,19 @@ class EventChecks:
         self.ids[fact.id] = fact
         place = (fact.topic, fact.subject)
         self.numbers[place] += 1
-        hold(fact.seq == self.numbers[place], "numbers have no holes", f"{fact.kind} {fact.subject} has {fact.seq}")
+        check_invariant(
+            fact.seq == self.numbers[place], "numbers have no holes", f"{fact.kind} {fact.subject} has {fact.seq}"
+        )
         if fact.kind in ONCE:
             other = self.once.setdefault((fact.kind, fact.subject), fact.id)
-            hold(other == fact.id, "no event twice under different ids", f"{fact.kind} {fact.subject}")
+            check_invariant(other == fact.id, "no event twice under different ids", f"{fact.kind} {fact.subject}")
 
     def _answer(self, fact: Fact) -> None:
         command = self.commands.get(fact.cause or "")
         if command and fact.kind in ANSWERS[command.kind]:
             given = self.answers[str(command.id)]
             given.append(fact)
-            hold(
+            check_invariant(
                 len(given) == 1,
                 "a command has one answer",
                 f"{command.kind} {command.subject}: {[g.kind for g in given]}",
@@ -91,32 +93,38 @@ class EventChecks:
             case "stock-reserved" if fact.data["firm"]:
                 self.firm.add(reservation)
             case "reservation-expired":
-                hold(reservation not in self.firm, "what was committed never expires", f"reservation {reservation}")
+                check_invariant(
+                    reservation not in self.firm, "what was committed never expires", f"reservation {reservation}"
+                )
             case "job-cancelled" | "job-refused":
                 self.off.add(fact.data["job"])
             case "release-stock" if reservation in self.scheduled:
                 job = str(job_of(UUID(fact.data["order"]), UUID(reservation)))
-                hold(job in self.off, "stock is given up only when the delivery is off", f"order {fact.data['order']}")
+                check_invariant(
+                    job in self.off, "stock is given up only when the delivery is off", f"order {fact.data['order']}"
+                )
 
     def _money(self, fact: Fact) -> None:
         if fact.kind == "order-refunded":
             payment = (fact.subject, fact.data["payment"])
-            hold(payment not in self.refunds, "a payment is refunded once", f"{payment}")
+            check_invariant(payment not in self.refunds, "a payment is refunded once", f"{payment}")
             self.refunds.add(payment)
         elif fact.kind == "join-refunded":
-            hold(("join", fact.data["join"]) not in self.refunds, "a join ends once", f"join {fact.data['join']}")
+            check_invariant(
+                ("join", fact.data["join"]) not in self.refunds, "a join ends once", f"join {fact.data['join']}"
+            )
             self.refunds.add(("join", fact.data["join"]))
 
     def appended(self, record: Record) -> None:
         """A record stands in the log."""
         id = record.headers["ce_id"]
-        hold(UUID(id) in self.ids, "no effect without its commit", f"{record.headers['ce_type']} {id}")
+        check_invariant(UUID(id) in self.ids, "no effect without its commit", f"{record.headers['ce_type']} {id}")
         if id in self.in_log:
             return
         self.in_log.add(id)
         fact = self.ids[UUID(id)]
         place = (fact.topic, fact.key, fact.subject)
-        hold(
+        check_invariant(
             fact.seq > self.seen[place],
             "events of a subject keep their order",
             f"{fact.kind} {fact.subject} {fact.seq}",
@@ -126,10 +134,10 @@ class EventChecks:
     def at_end(self) -> None:
         """Nothing is under way any more."""
         lost = [fact for id, fact in self.ids.items() if str(id) not in self.in_log]
-        hold(
+        check_invariant(
             not lost, "what was committed is told", f"not in the log: {[(f.kind, f.subject, f.seq) for f in lost[:3]]}"
         )
         for id, command in self.commands.items():
-            hold(self.answers[id], "a command has one answer", f"{command.kind} {command.subject}: none")
+            check_invariant(self.answers[id], "a command has one answer", f"{command.kind} {command.subject}: none")
         unplanned = sorted(self.scheduled.keys() - self.planned)
-        hold(not unplanned, "every scheduled delivery is answered", f"reservations {unplanned[:3]}")
+        check_invariant(not unplanned, "every scheduled delivery is answered", f"reservations {unplanned[:3]}")

@@ -10,7 +10,7 @@ from services.dispatch.domain.job.job import JobState as JobState
 from services.inventory.domain.reservation import OUT
 from services.inventory.domain.reservation import ReservationState as Reserved
 from services.orders.domain.order.order import HANDED_OVER, TERMINAL, Order, OrderState
-from tests.simulation.broken import hold
+from tests.simulation.invariant import check_invariant
 from tests.simulation.memory import GONE, Database, Transaction
 
 Databases = dict[str, Database]
@@ -23,9 +23,13 @@ def committed(transaction: Transaction, dbs: Databases) -> None:
         if order.state in {OrderState.RESERVED, OrderState.SCHEDULED, OrderState.READY, OrderState.LOADED}:
             known = dbs["inventory"].tables["reservation"].get(order.reservation)
             stands = known and (known[0].state is Reserved.FIRM or known[0].state in OUT)
-            hold(stands, "a reserved order has its stock", f"order {id} is {order.state}, {known and known[0]}")
+            check_invariant(
+                stands, "a reserved order has its stock", f"order {id} is {order.state}, {known and known[0]}"
+            )
         if order.state in TERMINAL and order.state not in HANDED_OVER:
-            hold(not order.is_paid, "money goes back when an order is not kept", f"order {id} is {order.state}")
+            check_invariant(
+                not order.is_paid, "money goes back when an order is not kept", f"order {id} is {order.state}"
+            )
 
 
 def parked(transaction: Transaction) -> None:
@@ -34,21 +38,25 @@ def parked(transaction: Transaction) -> None:
         if row is not GONE:
             consumer, scope, delivery = row
             told = f"{consumer} {scope}: {delivery.fault}"
-            hold(delivery.fault is None, "nothing is parked", told)
+            check_invariant(delivery.fault is None, "nothing is parked", told)
 
 
 def at_end(dbs: Databases, accepted: dict[UUID, Order], interested: dict[str, set[UUID]]) -> None:
     """Every order has ended, and all three services say the same of it."""
     orders = dbs["orders"].tables["orders"]
     lost = [id for id in accepted if id not in orders]
-    hold(not lost, "an accepted order is never lost", f"{lost}")
+    check_invariant(not lost, "an accepted order is never lost", f"{lost}")
     jobs = {job.order: job for job in dbs["dispatch"].tables["job"].values()}
     for id, (order, _) in orders.items():
-        hold(order.state in TERMINAL, "every order ends", f"order {id} is {order.state}, awaiting {order.awaiting!r}")
+        check_invariant(
+            order.state in TERMINAL, "every order ends", f"order {id} is {order.state}, awaiting {order.awaiting!r}"
+        )
         reservations = [r for r, _ in dbs["inventory"].tables["reservation"].values() if r.order == id]
         _agree(order, reservations, jobs.get(id))  # type: ignore[arg-type, call-overload]
         steps = [row for row in dbs["orders"].tables["order_history"] if row[0] == id]  # type: ignore[index]
-        hold(len(steps) == order.version, "every step is kept", f"order {id}: {len(steps)} of {order.version}")
+        check_invariant(
+            len(steps) == order.version, "every step is kept", f"order {id}: {len(steps)} of {order.version}"
+        )
     _nothing_left(dbs, interested)
 
 
@@ -56,7 +64,7 @@ def _agree(order: Order, reservations: list[Any], job: Any) -> None:
     seen = f"order {order.id} is {order.state}, {[r.state for r in reservations]}, {job and job.state}"
     current = next((r for r in reservations if r.id == order.reservation), None)
     active = [r for r in reservations if r.active]
-    hold(not active, "an ended order claims nothing", seen)
+    check_invariant(not active, "an ended order claims nothing", seen)
     match order.state:
         case OrderState.DELIVERED:
             fine = current and current.state is Reserved.LOADED and job and job.state is JobState.DELIVERED
@@ -67,19 +75,21 @@ def _agree(order: Order, reservations: list[Any], job: Any) -> None:
         case _:
             fine = not current or current.state not in OUT
             fine = fine and (job is None or job.state in {JobState.CANCELLED, JobState.REFUSED})
-    hold(fine, "the services agree about an ended order", seen)
+    check_invariant(fine, "the services agree about an ended order", seen)
     due = Counter(money.payment for money in order.money if order.state in HANDED_OVER)
-    hold(not order.is_paid or due, "money goes back when an order is not kept", seen)
+    check_invariant(not order.is_paid or due, "money goes back when an order is not kept", seen)
 
 
 def _nothing_left(dbs: Databases, interested: dict[str, set[UUID]]) -> None:
     for name, db in dbs.items():
         left = list(db.tables["outbox"].values())
-        hold(not left, "nothing is left lying", f"outbox of {name}: {[(r.topic, r.subject) for r in left[:3]]}")
+        check_invariant(
+            not left, "nothing is left lying", f"outbox of {name}: {[(r.topic, r.subject) for r in left[:3]]}"
+        )
         inbox = db.tables["inbox"]
         for consumer, ids in interested.items():
             if consumer.startswith(f"{name}."):
                 missed = sorted(id for id in ids if (consumer, id) not in inbox)
-                hold(not missed, "nothing is left lying", f"{consumer} never handled {missed[:3]}")
-        hold(not db.deadlocks, "locks are taken in one order", f"{db.deadlocks} deadlocks in {name}")
-        hold(not db.holders, "nothing is left lying", f"locks of {name}: {list(db.holders)[:3]}")
+                check_invariant(not missed, "nothing is left lying", f"{consumer} never handled {missed[:3]}")
+        check_invariant(not db.deadlocks, "locks are taken in one order", f"{db.deadlocks} deadlocks in {name}")
+        check_invariant(not db.holders, "nothing is left lying", f"locks of {name}: {list(db.holders)[:3]}")

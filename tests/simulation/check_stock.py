@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from services.inventory.domain.reservation import ReservationState
-from tests.simulation.broken import hold
 from tests.simulation.facts import Fact
+from tests.simulation.invariant import check_invariant
 from tests.simulation.memory import Database, Transaction
 
 CLAIMS = ("held", "allocated", "allotted", "unconfirmed")
@@ -49,7 +49,7 @@ class StockChecks:
             self.out[move.cause, move.item, str(place)] += change
         promise = move.source == "free" and move.target in CLAIMS and move.cause.startswith(PROMISES)
         if promise and move.target != "unconfirmed":
-            hold(_short(count) <= before, "a promise is never more than there is", f"{move}: {dict(count)}")
+            check_invariant(_short(count) <= before, "a promise is never more than there is", f"{move}: {dict(count)}")
 
     def _rows(self, db: Database, touched: set[Key]) -> None:
         for key in touched:
@@ -58,9 +58,11 @@ class StockChecks:
                 continue
             told = {name: getattr(row, name) for name in ("on_hand", *CLAIMS)}
             mine = {name: count[name] for name in told}
-            hold(told == mine, "stock is the fold of its movements", f"{key}: row {told}, movements {mine}")
+            check_invariant(told == mine, "stock is the fold of its movements", f"{key}: row {told}, movements {mine}")
         for id, lot in db.tables["lot"].items():
-            hold(lot.on_hand == self.lots[id], "a lot is the fold of its movements", f"{lot}: {self.lots[id]}")  # type: ignore[index]
+            check_invariant(
+                lot.on_hand == self.lots[id], "a lot is the fold of its movements", f"{lot}: {self.lots[id]}"
+            )  # type: ignore[index]
 
     def _claims(self, db: Database) -> None:
         claimed: dict[Key, Counter[str]] = defaultdict(Counter)
@@ -73,20 +75,22 @@ class StockChecks:
         for key, count in self.counts.items():
             mine = {name: claimed[key][name] for name in CLAIMS}
             told = {name: count[name] for name in CLAIMS}
-            hold(mine == told, "claims are what reservations and allotments say", f"{key}: {mine}, movements {told}")
+            check_invariant(
+                mine == told, "claims are what reservations and allotments say", f"{key}: {mine}, movements {told}"
+            )
 
     def _shortfall(self, db: Database, key: Key, facts: list[Fact]) -> None:
         short = _short(self.counts[key])
         told = [f for f in facts if f.kind == "claims-exceeded" and f.subject == "/".join(key)]
         if short > self.shortfall[key]:
-            hold(
+            check_invariant(
                 told, "a shortfall names whom it falls on", f"{key}: {self.shortfall[key]} -> {short}, nothing was told"
             )
             named = set(told[-1].data["reservations"])
             mine = [(r, sum(x.quantity for x in r.lines if x.item == key[1])) for r, _ in self._of(db, key[0])]
             covered = sum(quantity for r, quantity in mine if str(r.id) in named)
             rest = [str(r.id) for r, quantity in mine if r.active and quantity and str(r.id) not in named]
-            hold(
+            check_invariant(
                 covered >= short or not rest,
                 "a shortfall names whom it falls on",
                 f"{key}: short of {short}, named {covered}, not named {rest}",
@@ -106,15 +110,17 @@ class StockChecks:
                 for place in ("courier", "buyer"):
                     gone = self.out[f"reservation/{reservation.id}", item, place]
                     due = wanted if place == left else 0
-                    hold(gone == due, "goods leave once", f"{reservation}: {gone} of {item} at {place}, not {due}")
+                    check_invariant(
+                        gone == due, "goods leave once", f"{reservation}: {gone} of {item} at {place}, not {due}"
+                    )
         for id, sale in sales.items():
             for item in {line.item for line in sale.body.lines}:
                 due = 0 if id in voided else sum(line.quantity for line in sale.body.lines if line.item == item)
                 gone = self.out[f"sale/{id}", item, "sold"]
-                hold(gone == due, "a sale counts once", f"sale {id}: {gone} of {item}, not {due}")
+                check_invariant(gone == due, "a sale counts once", f"sale {id}: {gone} of {item}, not {due}")
         for key, count in self.counts.items():
             net = sum(quantity for place, quantity in count.items() if place not in (*CLAIMS, "free"))
-            hold(net == 0, "in = out + on hand", f"{key}: {dict(count)}")
+            check_invariant(net == 0, "in = out + on hand", f"{key}: {dict(count)}")
 
 
 def _short(count: Counter[str]) -> int:

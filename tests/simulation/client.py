@@ -19,7 +19,7 @@ from services.orders.api.schemas.stall import SyncIn
 from services.orders.commands.place_orders import Intake
 from services.orders.repository import catalog
 from services.orders.repository.catalog import CatalogCache
-from tests.simulation.broken import Broken, hold
+from tests.simulation.invariant import InvariantBroken, check_invariant
 from tests.simulation.processes import Process, Work, World
 
 HOLD_TTL_S = 900
@@ -40,14 +40,16 @@ class Client:
         world, process = self.world, self.world.processes[f"{service}.api"]
 
         def again() -> None:
-            hold(tries < 300, "every request is answered", f"{what} was asked in vain {tries} times")
+            check_invariant(tries < 300, "every request is answered", f"{what} was asked in vain {tries} times")
             wait = world.rng.uniform(0.1, min(20, 0.5 * 2**tries))
             world.scheduler.after(wait, self.ask, service, what, ask, heard, tries + 1)
 
         def done(result: Any, error: BaseException | None) -> None:
             refused = isinstance(error, Problem) and error.status != 503
             if error and not (isinstance(error, Problem) or is_transient(error)):
-                raise Broken("no request fails by itself", f"{what}: {type(error).__name__}: {error}") from error
+                raise InvariantBroken(
+                    "no request fails by itself", f"{what}: {type(error).__name__}: {error}"
+                ) from error
             if (error and not refused) or world.rng.random() < world.faults.lost_answer:
                 return again()
             world.note("client", "%s: %s", what, f"{error.status} {error.detail}" if refused else "done")  # type: ignore[union-attr]

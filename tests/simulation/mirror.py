@@ -25,7 +25,7 @@ from services.orders.domain.order.order import Order
 from services.orders.repository import campaign_intake
 from services.orders.repository.order import find
 from tests.simulation import seams
-from tests.simulation.broken import hold
+from tests.simulation.invariant import check_invariant
 from tests.simulation.memory import GONE, Database, Transaction
 from tests.simulation.processes import SETTINGS, Process, Work
 from tests.simulation.run import SERVICES, Run
@@ -39,8 +39,8 @@ def same(real: Any, memory: Any) -> None:
     """Names the first difference."""
     if isinstance(real, list) and isinstance(memory, list):
         for theirs, mine in zip(real, memory, strict=False):
-            hold(theirs == mine, SAME, f"PostgreSQL {theirs}, memory {mine}")
-    hold(real == memory, SAME, f"PostgreSQL {real}, memory {memory}")
+            check_invariant(theirs == mine, SAME, f"PostgreSQL {theirs}, memory {mine}")
+    check_invariant(real == memory, SAME, f"PostgreSQL {real}, memory {memory}")
 
 
 class Twin:
@@ -86,7 +86,7 @@ class Mirror:
         self._rewind(before)
         theirs, problem = self._really(process, work)
         told = f"other ids or codes were made: {theirs!r:.300} {problem!r}, here {mine!r:.300} {error!r}"
-        hold(self._chance()[1:] == after[1:], SAME, told)
+        check_invariant(self._chance()[1:] == after[1:], SAME, told)
         self._rewind(after)
         same(_plain(theirs, problem), _plain(mine, error))
         self._compare(process.service.name)

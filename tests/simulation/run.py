@@ -17,7 +17,6 @@ from services.kit.transaction.message import Erased, Record
 from services.orders.app import SERVICE as ORDERS
 from services.orders.domain.order.order import TERMINAL
 from tests.simulation import check_campaigns, check_orders, seams
-from tests.simulation.broken import Broken, hold
 from tests.simulation.buyers import Buyers
 from tests.simulation.campaign_actors import Groups
 from tests.simulation.check_events import EventChecks
@@ -25,6 +24,7 @@ from tests.simulation.check_stock import StockChecks
 from tests.simulation.client import Client
 from tests.simulation.dispatch_actors import Courier, Desk, Dispatcher
 from tests.simulation.facts import facts_of
+from tests.simulation.invariant import InvariantBroken, check_invariant
 from tests.simulation.inventory_actors import Yard
 from tests.simulation.log import Log
 from tests.simulation.market import OVER, Market, hour
@@ -45,14 +45,14 @@ GROUP_BUYS = (0, 0, 1, 2)
 
 @dataclass
 class Outcome:
-    """How a run ended: `invariant` names what did not hold, empty when everything did; `seen` is what was seen.
+    """How a run ended: `invariant` names what did not hold, empty when everything did; `observed` is what was seen.
 
     `facts` counts the events and commands that were told, `steps` what the scheduler did.
     """
 
     seed: int
     invariant: str
-    seen: str
+    observed: str
     trace: Trace
     facts: int
     steps: int
@@ -61,8 +61,8 @@ class Outcome:
 class Run:
     """The world of one seed with its checks."""
 
-    def __init__(self, seed: int, *, quiet: bool = False, broken: Iterable[seams.Seam] = ()) -> None:
-        self.seed, self.quiet, self.broken = seed, quiet, tuple(broken)
+    def __init__(self, seed: int, *, quiet: bool = False, bugs: Iterable[seams.Seam] = ()) -> None:
+        self.seed, self.quiet, self.bugs = seed, quiet, tuple(bugs)
         self.scheduler = Scheduler(random.Random(seed))
         self.rng = self.scheduler.rng
         self.made = random.Random(seed + 1)
@@ -82,21 +82,21 @@ class Run:
         """Plays the day, lets time pass until nothing is under way, and looks at what is left."""
         try:
             with seams.installed(
-                (*seams.TABLES, *seams.of_world(self.world, self.dbs, self.ids, self.made), *self.broken)
+                (*seams.TABLES, *seams.of_world(self.world, self.dbs, self.ids, self.made), *self.bugs)
             ):
                 self._begin()
                 self.scheduler.run(MOST_STEPS)
                 self._end()
-        except Broken as broken:
-            return self._outcome(broken.invariant, broken.seen)
+        except InvariantBroken as broken:
+            return self._outcome(broken.invariant, broken.observed)
         except Stuck as stuck:
             return self._outcome("the day comes to an end", str(stuck))
         finally:
             self.scheduler.close()
         return self._outcome("", "")
 
-    def _outcome(self, invariant: str, seen: str) -> Outcome:
-        told = self.trace.readable(seen)
+    def _outcome(self, invariant: str, observed: str) -> Outcome:
+        told = self.trace.readable(observed)
         return Outcome(self.seed, invariant, told, self.trace, len(self.events.ids), self.scheduler.steps)
 
     def _begin(self) -> None:
@@ -193,7 +193,7 @@ class Run:
 
     def _end(self) -> None:
         late = [stall.terminal for stall in self.stalls if stall.through < stall.seq]
-        hold(not late, "every upload arrives", f"{late}")
+        check_invariant(not late, "every upload arrives", f"{late}")
         self.events.at_end()
         tables = self.dbs["orders"].tables
         voided = {id for id in tables["stall_void"] if id in tables["stall_sale"]}
@@ -213,6 +213,6 @@ def _readers() -> dict[str, list[tuple[str, set[str]]]]:
     return found
 
 
-def play(seed: int, *, quiet: bool = False, broken: Iterable[seams.Seam] = ()) -> Outcome:
-    """Plays one seed; `quiet` without any fault; `broken` replaces parts of the product by worse ones."""
-    return Run(seed, quiet=quiet, broken=broken).play()
+def play(seed: int, *, quiet: bool = False, bugs: Iterable[seams.Seam] = ()) -> Outcome:
+    """Plays one seed; `quiet` without any fault; `bugs` replaces parts of the product by worse ones."""
+    return Run(seed, quiet=quiet, bugs=bugs).play()

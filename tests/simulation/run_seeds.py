@@ -15,7 +15,7 @@ class Played:
 
     seeds: int = 0
     facts: int = 0
-    broken: int | None = None
+    first_broken: int | None = None
 
 
 def play_many(seeds: Sequence[int], jobs: int) -> Played:
@@ -26,7 +26,7 @@ def play_many(seeds: Sequence[int], jobs: int) -> Played:
             total.seeds += 1
             total.facts += facts
             if broken:
-                total.broken = seed
+                total.first_broken = seed
                 break
     return total
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from services.kit.http.problems import Problem
 from services.kit.uploads import kept
 from services.orders.api.schemas.stall import SyncIn
-from tests.simulation.broken import hold
+from tests.simulation.invariant import check_invariant
 from tests.simulation.market import DAY, ITEMS, OVER, TERMINALS, Market, as_sent, goods
 
 SESSION = "a"
@@ -72,10 +72,12 @@ class Stall:
         def heard(answer: Any) -> None:
             if isinstance(answer, Problem):
                 # the catalogue does not have the terminal or the market day yet: the device keeps what it has
-                hold(answer.status in {404, 422}, "a stall's facts are taken", f"{self.terminal}: {answer.detail}")
+                check_invariant(
+                    answer.status in {404, 422}, "a stall's facts are taken", f"{self.terminal}: {answer.detail}"
+                )
                 return
             for told in answer["uploads"]:
-                hold(told["answer"] in ANSWERS, "every upload is answered", f"{self.terminal}: {told}")
+                check_invariant(told["answer"] in ANSWERS, "every upload is answered", f"{self.terminal}: {told}")
                 if told["answer"] == "kept":  # the catalogue does not have the goods yet
                     self.market.at(self.market.now + self.rng.uniform(0.1, 1), self._redrive, told["seq"])
             self.through = max(self.through, answer["received_through"].get(SESSION, 0))
@@ -99,7 +101,7 @@ class Stall:
 
     def finish(self) -> None:
         """Everything is uploaded in the end."""
-        hold(self.market.now >= OVER, "the day is over", "too early")
+        check_invariant(self.market.now >= OVER, "the day is over", "too early")
         if self.through < self.seq:
             self._send(list(self.queue))
 

@@ -14,7 +14,7 @@ SEEDS = 200
 @pytest.mark.seeded
 @pytest.mark.parametrize("bug", sorted(BUGS))
 def test_an_invariant_names_the_bug(bug: str):
-    broken = (play(seed, broken=BUGS[bug]()) for seed in range(1, SEEDS + 1))
-    first = next((outcome for outcome in broken if outcome.invariant), None)
+    outcomes = (play(seed, bugs=BUGS[bug]()) for seed in range(1, SEEDS + 1))
+    first = next((outcome for outcome in outcomes if outcome.invariant), None)
     assert first is not None, f"{bug} was not seen in {SEEDS} seeds"
     assert play(first.seed).invariant == "", "without the bug the same day is fine"
