@@ -47,7 +47,7 @@ class Buyers:
     def _place(self, id: UUID, name: str, body: dict[str, Any]) -> None:
         asked = NewOrder.model_validate(body)
 
-        def heard(answer: o.Order | Problem) -> None:
+        def on_answer(answer: o.Order | Problem) -> None:
             if isinstance(answer, Problem):
                 # another content came first under this id, or the market day is over
                 check_invariant(answer.status in {409, 422}, "an order is taken or refused", f"{name}: {answer}")
@@ -65,7 +65,7 @@ class Buyers:
                     taken == wanted, "another content is a conflict", f"{name}: {wanted} was answered {taken}"
                 )
 
-        self.market.client.place(id, asked, f"order {name}", heard)
+        self.market.client.place(id, asked, f"order {name}", on_answer)
 
     def live(self, id: UUID, name: str, order: o.Order) -> None:
         """An order that was taken: what its buyer does with it from now on."""
@@ -102,7 +102,7 @@ class Buyers:
     def _ready(self, id: UUID, name: str, code: str) -> None:
         market, rng = self.market, self.rng
 
-        def heard(answer: Any) -> None:
+        def on_answer(answer: Any) -> None:
             if isinstance(answer, Problem):
                 if market.now < OVER:
                     market.at(market.now + 0.7, self._ready, id, name, code)
@@ -112,7 +112,7 @@ class Buyers:
             if market.chance(0.75):
                 self._at(rng.uniform(0, 3), id, o.Collect(code), f"collect {name}")
 
-        market.client.tell(id, o.Ready(), f"ready {name}", heard)
+        market.client.tell(id, o.Ready(), f"ready {name}", on_answer)
 
     def finish(self) -> None:
         """What still lies about is put out at the points, which are closed by now."""

@@ -16,7 +16,7 @@ from services.orders.repository.catalog import CatalogCache
 from tests.simulation.buyers import Buyers
 from tests.simulation.invariant import check_invariant
 from tests.simulation.market import DAY, ITEMS, POOLS, Market, goods, hour
-from tests.simulation.memory import Weather
+from tests.simulation.memory import DatabaseFaults
 from tests.simulation.processes import Process
 
 LATEST = 15.0
@@ -25,11 +25,11 @@ RUSH = 0.002
 """Hours before a cutoff in which many come at once."""
 
 
-class Groups:
+class CampaignActors:
     """`accepted` has every join whose 201 was heard, by its id."""
 
-    def __init__(self, market: Market, buyers: Buyers, weather: Weather, count: int) -> None:
-        self.market, self.rng, self._buyers, self._weather = market, market.rng, buyers, weather
+    def __init__(self, market: Market, buyers: Buyers, database_faults: DatabaseFaults, count: int) -> None:
+        self.market, self.rng, self._buyers, self._database_faults = market, market.rng, buyers, database_faults
         self.accepted: dict[UUID, Join] = {}
         self._told: set[UUID] = set()
         for n in range(1, count + 1):
@@ -56,19 +56,19 @@ class Groups:
                 cache = process.memo.setdefault("catalog", CatalogCache())
                 return await routes._open(uow, id, asked, asked.digest(), cache)
 
-        def heard(answer: Any) -> None:
+        def on_answer(answer: Any) -> None:
             if isinstance(answer, Problem):  # a slow day: its cutoff has passed
                 return
             rush = closes - rng.uniform(0, RUSH)
-            if market.chance(market.world.faults.jam):
-                market.at(rush, self._weather.jam, market.clock.second_of(hour(closes)) + 1)
+            if market.chance(market.world.faults.slow_database):
+                market.at(rush, self._database_faults.slow_until, market.clock.second_of(hour(closes)) + 1)
             for k in range(1, rng.randint(3, 13)):
                 hours = rng.uniform(market.now, closes + 0.1) if market.chance(0.5) else rush
                 market.at(hours, self._join, id, f"{name}.{k}", community, items)
             for hours in (0.5, 1.5, 3):
                 market.at(closes + hours, self.look)
 
-        market.client.ask("orders", f"open {name}", ask, heard)
+        market.client.ask("orders", f"open {name}", ask, on_answer)
         if market.chance(0.2):
             market.client.ask("orders", f"open {name} again", ask)
 
@@ -90,16 +90,18 @@ class Groups:
                 joining = process.memo[door] = Joining(process.context, CatalogCache())
             return await joining.submit(campaign, id, asked)
 
-        def heard(answer: Join | Problem) -> None:
+        def on_answer(answer: Join | Problem) -> None:
             if isinstance(answer, Problem):  # closed, its cap is reached, or its pickup point is not put yet
                 check_invariant(answer.status in {409, 422}, "a join is taken or refused", f"{name}: {answer}")
                 return
             known = self.accepted.setdefault(id, answer)
             check_invariant(known.terms == answer.terms, "the same request has the same answer", f"{known}, {answer}")
 
-        market.client.ask("orders", f"join {name}", ask, heard)
+        market.client.ask("orders", f"join {name}", ask, on_answer)
         if market.chance(0.2):
-            market.at(market.now + rng.expovariate(2), market.client.ask, "orders", f"join {name} again", ask, heard)
+            market.at(
+                market.now + rng.expovariate(2), market.client.ask, "orders", f"join {name} again", ask, on_answer
+            )
         if market.chance(0.2):
             market.at(market.now + rng.expovariate(2), self._withdraw, campaign, id, name)
 
@@ -118,13 +120,13 @@ class Groups:
             made = [join.terms.order for join, _ in joins.values() if join.state is JoinState.ORDERED]
             return await order.find(process.context.pool, made)  # type: ignore[arg-type]
 
-        def heard(found: dict[UUID, Any]) -> None:
+        def on_answer(found: dict[UUID, Any]) -> None:
             for n, id in enumerate(sorted(found.keys() - self._told), 1):
                 self._told.add(id)
                 self._buyers.live(id, f"j{len(self._told)}.{n}", found[id][0])
 
         if self.accepted:
-            self.market.client.ask("orders", "look at the joins", ask, heard)
+            self.market.client.ask("orders", "look at the joins", ask, on_answer)
 
     def finish(self) -> None:
         """They look once more."""

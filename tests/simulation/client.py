@@ -23,11 +23,11 @@ from tests.simulation.invariant import InvariantBroken, check_invariant
 from tests.simulation.processes import Process, Work, World
 
 HOLD_TTL_S = 900
-Heard = Callable[[Any], None]
+OnAnswer = Callable[[Any], None]
 
 
 class Client:
-    """Asks the API processes. `heard` gets the answer, or the `Problem` that says no; never an unknown outcome.
+    """Asks the API processes. `on_answer` gets the answer, or the `Problem` that says no; never an unknown outcome.
 
     An answer may be heard twice: then it must be the same.
     """
@@ -35,14 +35,14 @@ class Client:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def ask(self, service: str, what: str, ask: Work, heard: Heard | None = None, tries: int = 0) -> None:
+    def ask(self, service: str, what: str, ask: Work, on_answer: OnAnswer | None = None, tries: int = 0) -> None:
         """Asks until an answer is heard, however often that takes."""
         world, process = self.world, self.world.processes[f"{service}.api"]
 
         def again() -> None:
             check_invariant(tries < 300, "every request is answered", f"{what} was asked in vain {tries} times")
             wait = world.rng.uniform(0.1, min(20, 0.5 * 2**tries))
-            world.scheduler.after(wait, self.ask, service, what, ask, heard, tries + 1)
+            world.scheduler.after(wait, self.ask, service, what, ask, on_answer, tries + 1)
 
         def done(result: Any, error: BaseException | None) -> None:
             refused = isinstance(error, Problem) and error.status != 503
@@ -53,8 +53,8 @@ class Client:
             if (error and not refused) or world.rng.random() < world.faults.lost_answer:
                 return again()
             world.note("client", "%s: %s", what, f"{error.status} {error.detail}" if refused else "done")  # type: ignore[union-attr]
-            if heard:
-                heard(error if refused else result)
+            if on_answer:
+                on_answer(error if refused else result)
             return None
 
         if not process.up or process.frozen > world.scheduler.now:
@@ -73,7 +73,7 @@ class Client:
 
         self.ask("orders", f"put {kind}/{entity.id}", ask)
 
-    def place(self, order: UUID, body: NewOrder, what: str, heard: Heard) -> None:
+    def place(self, order: UUID, body: NewOrder, what: str, on_answer: OnAnswer) -> None:
         """A buyer places an order."""
 
         async def ask(process: Process) -> Any:
@@ -82,13 +82,13 @@ class Client:
                 taking = process.memo["intake"] = Intake(process.context, CatalogCache(), HOLD_TTL_S)
             return await taking.submit(order, body)
 
-        self.ask("orders", what, ask, heard)
+        self.ask("orders", what, ask, on_answer)
 
-    def tell(self, order: UUID, message: Any, what: str, heard: Heard | None = None) -> None:
+    def tell(self, order: UUID, message: Any, what: str, on_answer: OnAnswer | None = None) -> None:
         """Somebody asks something of an order: cancel, pay, ready, collect."""
-        self.ask("orders", what, lambda process: orders._ask(process.context)(order, message, "operator"), heard)
+        self.ask("orders", what, lambda process: orders._ask(process.context)(order, message, "operator"), on_answer)
 
-    def sync(self, terminal: str, body: SyncIn, what: str, heard: Heard) -> None:
+    def sync(self, terminal: str, body: SyncIn, what: str, on_answer: OnAnswer) -> None:
         """A stall terminal uploads what it has."""
 
         async def ask(process: Process) -> Any:
@@ -96,4 +96,4 @@ class Client:
             async with process.context.unit() as uow:
                 return await stall._sync(uow, await cache.current(uow.conn), terminal, body)
 
-        self.ask("orders", what, ask, heard)
+        self.ask("orders", what, ask, on_answer)

@@ -63,7 +63,7 @@ def _kept(trip: Trip, known: Collection[str]) -> Trip:
     return replace(trip, stops=tuple(stop for stop in trip.stops if stop.order in known))
 
 
-class Desk:
+class PlanningLoop:
     """The worker's planning loop, one step whenever something may be there to do."""
 
     def __init__(self, world: World) -> None:
@@ -84,9 +84,11 @@ class Desk:
             context = process.context
             return await plan_next_wave(context) or await answer_next_wave(context) or await finish_ended_waves(context)
 
-        if self.world.rng.random() < self.world.faults.twin:
-            process.run(work(process), "another worker's desk", only_transient)
-        process.run(process.do(work), "desk", lambda more, error: self.poke(1) if more or error else None, self._lost)
+        if self.world.rng.random() < self.world.faults.second_owner:
+            process.run(work(process), "another worker's planning loop", only_transient)
+        process.run(
+            process.do(work), "planning loop", lambda more, error: self.poke(1) if more or error else None, self._lost
+        )
         return None
 
     def _lost(self) -> None:
@@ -105,29 +107,29 @@ class Dispatcher:
             if market.chance(0.4):
                 market.at(self.rng.uniform(cutoff + 0.3, until), self._reassign)
 
-    def _ask(self, wave: str, what: str, route: Any, heard: Any = None) -> None:
-        self.market.client.ask("dispatch", what, lambda p: route(p.context, wave), heard)
+    def _ask(self, wave: str, what: str, route: Any, on_answer: Any = None) -> None:
+        self.market.client.ask("dispatch", what, lambda p: route(p.context, wave), on_answer)
 
     def release(self, wave: str) -> None:
         """Until it is out."""
 
-        def heard(answer: Any) -> None:
+        def on_answer(answer: Any) -> None:
             if isinstance(answer, Problem):
                 self.market.at(self.market.now + self.rng.uniform(0.05, 0.3), self.release, wave)
 
-        self._ask(wave, f"release {wave}", release_by_operator, heard)
+        self._ask(wave, f"release {wave}", release_by_operator, on_answer)
 
     def _reassign(self) -> None:
         rng, client = self.rng, self.market.client
         one, other = rng.sample(COURIERS, 2)
 
-        def heard(stops: Any) -> None:
+        def on_answer(stops: Any) -> None:
             out = [stop for stop in stops if stop["state"] in {"assigned", "loaded"}]
             for stop in out[: rng.randint(0, 2)]:
                 again = _reassigned(stop["job"], other, stop["epoch"])
                 client.ask("dispatch", f"give {stop['job']} to {other}", again)
 
-        client.ask("dispatch", f"look at {one}'s route", lambda p: queries.route(p.context.pool, one), heard)
+        client.ask("dispatch", f"look at {one}'s route", lambda p: queries.route(p.context.pool, one), on_answer)
 
 
 def _reassigned(job: UUID, courier: str, epoch: int) -> Any:
@@ -199,13 +201,13 @@ class Courier:
             return
         body = SyncBody.model_validate(as_sent({"device": f"dev-{self.courier}", "uploads": uploads}))
 
-        def heard(answer: Any) -> None:
+        def on_answer(answer: Any) -> None:
             through = answer.sessions[0].received_through
             if self.rng.random() < 0.8:
                 self._queue = [one for one in self._queue if one["seq"] > through]
 
         what = f"sync {self.courier} ({len(uploads)})"
-        self.market.client.ask("dispatch", what, lambda p: couriers.sync(p.context, self.courier, body), heard)
+        self.market.client.ask("dispatch", what, lambda p: couriers.sync(p.context, self.courier, body), on_answer)
 
     def finish(self) -> None:
         """Goes on until nothing is on the way any more."""

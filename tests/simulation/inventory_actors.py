@@ -23,7 +23,7 @@ from tests.simulation.processes import Work
 ROLE = "operator"
 
 
-class Yard:
+class InventoryOperator:
     """Everything that is asked of inventory."""
 
     def __init__(self, market: Market) -> None:
@@ -44,8 +44,8 @@ class Yard:
         if market.chance(0.3):
             market.at(rng.uniform(8, 15), self._move, rng.choice(sorted(ITEMS)))
 
-    def _ask(self, what: str, work: Work, heard: Any = None) -> None:
-        self.market.client.ask("inventory", what, work, heard)
+    def _ask(self, what: str, work: Work, on_answer: Any = None) -> None:
+        self.market.client.ask("inventory", what, work, on_answer)
 
     def _receive(self, pool: str, item: str, amount: int) -> None:
         rng, id = self.rng, self.market.id(f"lot-{pool}-{item}")

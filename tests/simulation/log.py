@@ -98,7 +98,7 @@ class RelayConnection:
         self.db = db
 
     async def statement(self) -> None:
-        await self.db.weather.statement()
+        await self.db.database_faults.statement()
 
     def rows(self, table: str) -> Any:
         return self.db.tables[table]

@@ -14,14 +14,14 @@ from typing import Any, NoReturn
 
 import asyncpg
 
-from tests.simulation.scheduler import Scheduler, Task, park, pause
+from tests.simulation.scheduler import Scheduler, Task, pause, wait_until_woken
 
 Key = Hashable
 Lock = tuple[str, Key]
 GONE = object()
 
 
-class Weather:
+class DatabaseFaults:
     """How the database behaves towards this run: how often a statement lets others go first, and what breaks."""
 
     def __init__(self, scheduler: Scheduler) -> None:
@@ -29,15 +29,15 @@ class Weather:
         self.yields = 0.0  # of each statement
         self.unknown = 0.0  # of each commit: the answer is lost, whatever came of it
         self.drops = 0.0  # of each commit: the connection is lost before it
-        self._jammed_until = 0.0
+        self._slow_until = 0.0
 
-    def jam(self, until: float) -> None:
+    def slow_until(self, until: float) -> None:
         """Everybody wants something at once: until that second half of the statements take tens of milliseconds."""
-        self._jammed_until = until
+        self._slow_until = until
 
     async def statement(self) -> None:
         rng = self.scheduler.rng
-        if self.scheduler.now < self._jammed_until:
+        if self.scheduler.now < self._slow_until:
             if rng.random() < 0.5:
                 await pause(rng.expovariate(20))
         elif self.yields and rng.random() < self.yields:
@@ -47,8 +47,8 @@ class Weather:
 class Database:
     """The committed tables of one service. `on_commit` is told of every transaction that wrote something."""
 
-    def __init__(self, name: str, weather: Weather, on_commit: Callable[[Transaction], None]) -> None:
-        self.name, self.weather, self.on_commit = name, weather, on_commit
+    def __init__(self, name: str, database_faults: DatabaseFaults, on_commit: Callable[[Transaction], None]) -> None:
+        self.name, self.database_faults, self.on_commit = name, database_faults, on_commit
         self.tables: dict[str, dict[Key, Any]] = defaultdict(dict)
         self.sequences: Counter[str] = Counter()
         self.deadlocks = 0
@@ -68,7 +68,7 @@ class Reader:
         self.db = db
 
     async def statement(self) -> None:
-        await self.db.weather.statement()
+        await self.db.database_faults.statement()
 
     def get(self, table: str, key: Key) -> Any:
         return self.db.tables[table].get(key)
@@ -139,15 +139,15 @@ class Transaction(Reader):
                 self.waits_for = None
                 self.db.deadlocks += 1
                 raise asyncpg.DeadlockDetectedError(f"deadlock at {table} {key}")
-            task = self.db.weather.scheduler.current
+            task = self.db.database_faults.scheduler.current
             assert task
             self.db.waiters[name].append(task)
-            await park()
+            await wait_until_woken()
         self.waits_for = None
         held = self.db.holders.setdefault(name, {})
         if self not in held:
             self.locks.append(name)
-            self.locked_at[name] = self.db.weather.scheduler.now
+            self.locked_at[name] = self.db.database_faults.scheduler.now
             held[self] = shared
         elif not shared:
             held[self] = False
@@ -176,14 +176,14 @@ class Transaction(Reader):
         return False
 
     async def commit(self) -> None:
-        rng, weather = self.db.weather.scheduler.rng, self.db.weather
+        rng, database_faults = self.db.database_faults.scheduler.rng, self.db.database_faults
         await self.statement()
-        if weather.drops and rng.random() < weather.drops:
+        if database_faults.drops and rng.random() < database_faults.drops:
             self.release()
             self._lost()
         self._apply()
         await self.statement()
-        if weather.unknown and rng.random() < weather.unknown:
+        if database_faults.unknown and rng.random() < database_faults.unknown:
             self._lost()
 
     def _lost(self) -> NoReturn:

@@ -43,7 +43,7 @@ def same(real: Any, memory: Any) -> None:
     check_invariant(real == memory, SAME, f"PostgreSQL {real}, memory {memory}")
 
 
-class Twin:
+class RealProcess:
     """A process of ours with the real database behind it."""
 
     def __init__(self, process: Process, pool: Any) -> None:
@@ -62,7 +62,7 @@ class Mirror:
         self.run, self.pools, self.runner = run, pools, runner
         self.compared = 0
         self._real = [(owner, name, getattr(owner, name)) for owner, name, _ in seams.TABLES]
-        self._twins: dict[tuple[str, int], Twin] = {}
+        self._twins: dict[tuple[str, int], RealProcess] = {}
         self._told: list[Row] = []
         self._submit = GroupCommit.submit
         run.world.mirror = self
@@ -106,7 +106,7 @@ class Mirror:
 
     def _really(self, process: Process, work: Work) -> tuple[Any, BaseException | None]:
         key = (process.name, process.lives)
-        twin = self._twins.setdefault(key, Twin(process, self.pools[process.service.name]))
+        twin = self._twins.setdefault(key, RealProcess(process, self.pools[process.service.name]))
         with seams.installed(self._real):
             return self.runner.run(_outcome(work(twin)))  # type: ignore[arg-type]
 
@@ -204,7 +204,7 @@ def _plain(result: Any, error: BaseException | None) -> Any:
 
 
 def _unnumbered(deadline: Deadline) -> Deadline:
-    return replace(deadline, n=0)
+    return replace(deadline, token=0)
 
 
 def _sorted(found: Any) -> list[Any]:

@@ -30,12 +30,12 @@ RARE = {"campaign.half_way": 20}
 class Faults:
     """What goes wrong in this run, as chances. All 0: a quiet run."""
 
-    again: float = 0.0  # of each batch: its records come once more later
-    twin: float = 0.0  # of each batch: a second owner works on it at the same time
-    slow: float = 0.0  # of each poll: seconds instead of milliseconds
-    unsent: float = 0.0  # of each page of the relay: the producer fails
+    redelivery: float = 0.0  # of each batch: its records come once more later
+    second_owner: float = 0.0  # of each batch: a second owner works on it at the same time
+    slow_poll: float = 0.0  # of each poll: seconds instead of milliseconds
+    publish_failure: float = 0.0  # of each page of the relay: the producer fails
     lost_answer: float = 0.0  # of each request: the client does not hear the answer
-    jam: float = 0.0  # of each cutoff: the database is slow around it
+    slow_database: float = 0.0  # of each cutoff: the database is slow around it
     crash: float = 0.0  # of each pass of a named crash point: the process is killed there
 
 
@@ -61,7 +61,7 @@ class World:
     def delay(self) -> float:
         """How long something takes to be noticed."""
         rng = self.rng
-        return rng.uniform(1, 30) if rng.random() < self.faults.slow else rng.expovariate(20)
+        return rng.uniform(1, 30) if rng.random() < self.faults.slow_poll else rng.expovariate(20)
 
 
 class Process:
@@ -74,7 +74,7 @@ class Process:
         self._tasks: dict[Task, Callable[[], None] | None] = {}
         self.context: Context
         self.memo: dict[str, Any] = {}
-        self.parts: list[Consumer | Sweeping] = []
+        self.parts: list[Consumer | SweeperLoop] = []
         world.processes[self.name] = self
         self.start()
 
@@ -94,7 +94,7 @@ class Process:
         self.memo["processors"] = self.service.processors(self.context)
         self.parts = [Consumer(self, n, found) for n, found in enumerate(self.memo["processors"])]
         if self.service.sweeper(self.context):
-            self.parts.append(Sweeping(self))
+            self.parts.append(SweeperLoop(self))
         for part in self.parts:
             part.poke()
 
@@ -128,7 +128,7 @@ class Process:
         return task
 
     def adopt(self, task: Task, lost: Callable[[], None] | None = None) -> None:
-        task.home = self
+        task.process = self
         self._tasks[task] = lost
 
     def part(self, n: int) -> Processor:
@@ -230,7 +230,7 @@ class Consumer:
         world.note(self.process.name, "reads %s: %d records up to %s", self.topic, len(batch), where)
         if self.ack_first:
             self._commit(places)
-        if world.rng.random() < world.faults.twin:
+        if world.rng.random() < world.faults.second_owner:
             world.note(self.process.name, "has a twin at %s", self.topic)
             self.process.run(self.processor.handle(batch), "twin", only_transient)
         await self.process.do(lambda process: process.part(self.n).handle(batch))
@@ -244,7 +244,7 @@ class Consumer:
     def _done(self, _result: Any, error: BaseException | None) -> None:
         self._busy = False
         world = self.process.world
-        if error or world.rng.random() < world.faults.again:
+        if error or world.rng.random() < world.faults.redelivery:
             back = 0 if error else world.rng.randint(1, 20)
             self.position = {p: max(0, end - back) for p, end in self.committed.items()}
             what = f"failed ({type(error).__name__})" if error else f"goes back by {back}"
@@ -252,7 +252,7 @@ class Consumer:
         self.poke()
 
 
-class Sweeping:
+class SweeperLoop:
     """Runs the sweeper when a deadline may be due; now and then two at once."""
 
     def __init__(self, process: Process) -> None:
@@ -272,7 +272,7 @@ class Sweeping:
             return
         sweep = process.do(lambda process: process.service.sweeper(process.context).sweep())  # type: ignore[union-attr]
         process.run(sweep, "sweeper", self._done)
-        if process.world.rng.random() < process.world.faults.twin:
+        if process.world.rng.random() < process.world.faults.second_owner:
             process.run(process.service.sweeper(process.context).sweep(), "sweeper's twin", only_transient)  # type: ignore[union-attr]
 
     def _done(self, _found: Any, error: BaseException | None) -> None:

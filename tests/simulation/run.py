@@ -18,18 +18,18 @@ from services.orders.app import SERVICE as ORDERS
 from services.orders.domain.order.order import TERMINAL
 from tests.simulation import check_campaigns, check_orders, seams
 from tests.simulation.buyers import Buyers
-from tests.simulation.campaign_actors import Groups
+from tests.simulation.campaign_actors import CampaignActors
 from tests.simulation.check_events import EventChecks
 from tests.simulation.check_stock import StockChecks
 from tests.simulation.client import Client
-from tests.simulation.dispatch_actors import Courier, Desk, Dispatcher
+from tests.simulation.dispatch_actors import Courier, Dispatcher, PlanningLoop
 from tests.simulation.facts import facts_of
 from tests.simulation.invariant import InvariantBroken, check_invariant
-from tests.simulation.inventory_actors import Yard
+from tests.simulation.inventory_actors import InventoryOperator
 from tests.simulation.log import Log
 from tests.simulation.market import OVER, Market, hour
-from tests.simulation.memory import Database, Reader, Transaction, Weather
-from tests.simulation.processes import Faults, Process, Sweeping, World
+from tests.simulation.memory import Database, DatabaseFaults, Reader, Transaction
+from tests.simulation.processes import Faults, Process, SweeperLoop, World
 from tests.simulation.scheduler import Scheduler, SimClock, Stuck
 from tests.simulation.shims import Ids
 from tests.simulation.stalls import open_stalls
@@ -68,15 +68,15 @@ class Run:
         self.made = random.Random(seed + 1)
         self.ids = Ids(self.made)
         self.trace = Trace(self.scheduler)
-        self.weather = Weather(self.scheduler)
+        self.database_faults = DatabaseFaults(self.scheduler)
         clock = SimClock(self.scheduler, ANCHOR, hour(5.9), self.rng.choice((20.0, 60.0, 240.0)))
         self.log = Log(self._appended)
         self.world = World(self.scheduler, clock, self.log, Faults(), self.trace.note)
-        self.dbs = {s.name: Database(s.name, self.weather, self._committed) for s in SERVICES}
+        self.dbs = {s.name: Database(s.name, self.database_faults, self._committed) for s in SERVICES}
         self.events, self.stock = EventChecks(), StockChecks()
         self.interested: dict[str, set[UUID]] = defaultdict(set)
         self._readers = _readers()
-        self.desk = Desk(self.world)
+        self.planning_loop = PlanningLoop(self.world)
 
     def play(self) -> Outcome:
         """Plays the day, lets time pass until nothing is under way, and looks at what is left."""
@@ -107,9 +107,9 @@ class Run:
         market = Market(world, Client(world), self.trace)
         market.open(rng.choice((3, 6, 20)))
         self.buyers = Buyers(market, rng.randint(4, 20))
-        self.groups = Groups(market, self.buyers, self.weather, rng.choice(GROUP_BUYS))
+        self.campaign_actors = CampaignActors(market, self.buyers, self.database_faults, rng.choice(GROUP_BUYS))
         self.stalls = open_stalls(market)
-        Yard(market)
+        InventoryOperator(market)
         self.dispatcher = Dispatcher(market)
         self.couriers = [Courier(market, courier, self.buyers) for courier in ("k1", "k2")]
         if not self.quiet:
@@ -119,11 +119,15 @@ class Run:
     def _trouble(self, market: Market) -> None:
         """What breaks today, and how badly."""
         rng, faults = self.rng, self.world.faults
-        faults.again, faults.twin, faults.slow = rng.choice((0, 0.05, 0.3)), rng.choice((0, 0.1)), rng.choice((0, 0.05))
-        faults.unsent, faults.lost_answer = rng.choice((0, 0.1)), rng.choice((0, 0.05))
-        faults.crash, faults.jam = rng.choice((0, 0.005, 0.02)), rng.choice((0, 0.5))
-        self.weather.yields = rng.choice((0.02, 0.15))
-        self.weather.unknown, self.weather.drops = rng.choice((0, 0.02)), rng.choice((0, 0.02))
+        faults.redelivery, faults.second_owner, faults.slow_poll = (
+            rng.choice((0, 0.05, 0.3)),
+            rng.choice((0, 0.1)),
+            rng.choice((0, 0.05)),
+        )
+        faults.publish_failure, faults.lost_answer = rng.choice((0, 0.1)), rng.choice((0, 0.05))
+        faults.crash, faults.slow_database = rng.choice((0, 0.005, 0.02)), rng.choice((0, 0.5))
+        self.database_faults.yields = rng.choice((0.02, 0.15))
+        self.database_faults.unknown, self.database_faults.drops = rng.choice((0, 0.02)), rng.choice((0, 0.02))
         names = sorted(self.world.processes)
         for _ in range(rng.choice((0, 2, 6))):
             kill = self.world.processes[rng.choice(names)].kill
@@ -136,7 +140,7 @@ class Run:
 
     def _calm(self) -> None:
         self.world.faults = Faults()
-        self.weather.yields = self.weather.unknown = self.weather.drops = 0
+        self.database_faults.yields = self.database_faults.unknown = self.database_faults.drops = 0
         for process in self.world.processes.values():
             process.frozen = 0
 
@@ -150,9 +154,9 @@ class Run:
             return
         self.trace.note("day", "over, round %d", rounds)
         self.buyers.finish()
-        for actor in (self.groups, *self.stalls, *self.couriers):
+        for actor in (self.campaign_actors, *self.stalls, *self.couriers):
             actor.finish()
-        self.desk.poke()
+        self.planning_loop.poke()
         self.scheduler.after(65, self._over, rounds + 1)
 
     def _committed(self, transaction: Transaction) -> None:
@@ -168,7 +172,7 @@ class Run:
         elif name == "inventory":
             self.stock.committed(transaction.db, transaction, facts)
         else:
-            self.desk.poke()
+            self.planning_loop.poke()
         if facts:  # the relay looks by itself, also when nobody wakes it
             self.scheduler.after(POLL_S, lambda: self.world.processes[f"{name}.worker"].wake.set())
         self._deadlines(transaction)
@@ -182,7 +186,7 @@ class Run:
 
     def _sweep(self, worker: str) -> None:
         for part in self.world.processes[worker].parts:
-            if isinstance(part, Sweeping):
+            if isinstance(part, SweeperLoop):
                 part.poke()
 
     def _appended(self, record: Record) -> None:
@@ -200,7 +204,7 @@ class Run:
         voided = {id for id in voided if tables["stall_void"][id].terminal == tables["stall_sale"][id].terminal}
         self.stock.at_end(self.dbs["inventory"], tables["stall_sale"], voided)  # type: ignore[arg-type]
         check_orders.at_end(self.dbs, self.buyers.accepted, self.interested)
-        check_campaigns.at_end(self.dbs, self.groups.accepted)
+        check_campaigns.at_end(self.dbs, self.campaign_actors.accepted)
 
 
 def _readers() -> dict[str, list[tuple[str, set[str]]]]:

@@ -30,7 +30,7 @@ def pause(seconds: float) -> Generator[float, None, None]:
 
 
 @types.coroutine
-def park() -> Generator[None, None, None]:
+def wait_until_woken() -> Generator[None, None, None]:
     """Waits until somebody wakes this task."""
     yield None
 
@@ -38,11 +38,11 @@ def park() -> Generator[None, None, None]:
 class Task:
     """A coroutine on its way. `wake` lets it go on; waking one that does not wait does nothing."""
 
-    __slots__ = ("_context", "_scheduler", "_then", "_ticket", "coroutine", "done", "home", "name")
+    __slots__ = ("_context", "_scheduler", "_then", "_ticket", "coroutine", "done", "name", "process")
 
     def __init__(self, scheduler: Scheduler, coroutine: Coroutine[Any, Any, Any], name: str, then: Then | None) -> None:
         self.coroutine, self.name, self.done = coroutine, name, False
-        self.home: Any = None
+        self.process: Any = None
         self._scheduler, self._then, self._context, self._ticket = scheduler, then, copy_context(), 0
 
     def wake(self) -> None:
@@ -61,7 +61,7 @@ class Task:
             self._finish(end.value, None)
         except Killed:
             self.done = True
-            scheduler.after(0, self.home.died)
+            scheduler.after(0, self.process.died)
         except Exception as failed:
             self._finish(None, failed)
         else:

@@ -47,10 +47,10 @@ def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.
     time = Time(world.scheduler)
 
     async def connect(_settings: Any) -> RelayConnection:
-        return RelayConnection(dbs[world.scheduler.current.home.service.name])  # type: ignore[union-attr]
+        return RelayConnection(dbs[world.scheduler.current.process.service.name])  # type: ignore[union-attr]
 
     def publisher(_settings: Any) -> Publisher:
-        return Publisher(world.log, world.scheduler, lambda: world.faults.unsent)
+        return Publisher(world.log, world.scheduler, lambda: world.faults.publish_failure)
 
     return (
         *((module, "asyncio", asyncio) for module in (processor, relay, group_commit, planning)),

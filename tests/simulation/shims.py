@@ -10,7 +10,7 @@ from uuid import UUID
 
 import uuid_utils
 
-from tests.simulation.scheduler import Scheduler, Task, Then, park, pause
+from tests.simulation.scheduler import Scheduler, Task, Then, pause, wait_until_woken
 
 
 class Event:
@@ -33,7 +33,7 @@ class Event:
         while not self._set:
             assert self._scheduler.current
             self._waiting.append(self._scheduler.current)
-            await park()
+            await wait_until_woken()
 
 
 class Future:
@@ -116,8 +116,8 @@ class Asyncio:
     def create_task(self, coroutine: Coroutine[Any, Any, Any], then: Then | None = None, **_: Any) -> Task:
         parent = self._scheduler.current
         task = self._scheduler.spawn(coroutine, "a task of its own", then)
-        if parent and (home := getattr(parent, "home", None)):
-            home.adopt(task)
+        if parent and (process := getattr(parent, "process", None)):
+            process.adopt(task)
         return task
 
     def get_running_loop(self) -> Any:

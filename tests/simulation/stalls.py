@@ -69,7 +69,7 @@ class Stall:
     def _send(self, uploads: list[dict[str, Any]]) -> None:
         body = SyncIn.model_validate(as_sent({"device": f"dev-{self.terminal}", "market_day": DAY, "uploads": uploads}))
 
-        def heard(answer: Any) -> None:
+        def on_answer(answer: Any) -> None:
             if isinstance(answer, Problem):
                 # the catalogue does not have the terminal or the market day yet: the device keeps what it has
                 check_invariant(
@@ -84,20 +84,20 @@ class Stall:
             if self.rng.random() < 0.7:
                 self.queue = [one for one in self.queue if one["seq"] > self.through]
 
-        self.market.client.sync(self.terminal, body, f"sync {self.terminal} ({len(uploads)})", heard)
+        self.market.client.sync(self.terminal, body, f"sync {self.terminal} ({len(uploads)})", on_answer)
 
     def _redrive(self, seq: int) -> None:
         """An operator tries a kept upload again, until it has its effect."""
         scope = kept.scope_of(f"terminal/{self.terminal}", (f"dev-{self.terminal}", SESSION, seq))
 
-        def heard(answer: Any) -> None:
+        def on_answer(answer: Any) -> None:
             if answer[1]:
                 self.market.at(self.market.now + self.rng.uniform(0.1, 1), self._redrive, seq)
 
         def redrive(process: Any) -> Any:
             return kept.redrive(process.context, process.service.on_upload, scope)
 
-        self.market.client.ask("orders", f"redrive {scope}", redrive, heard)
+        self.market.client.ask("orders", f"redrive {scope}", redrive, on_answer)
 
     def finish(self) -> None:
         """Everything is uploaded in the end."""

@@ -21,7 +21,7 @@ def test_the_same_work_tells_the_same_on_both(stack: TestStack, seed: int):
         urls = {service.name: runner.run(stack.database(service.name)) for service in SERVICES}
         pools = {name: runner.run(connect_pool(Settings(database_url=url))) for name, url in urls.items()}
         run = Run(seed, quiet=True, bugs=[(GroupCommit, "submit", direct_submit)])
-        run.world.faults.again, run.world.faults.lost_answer = 0.2, 0.1
+        run.world.faults.redelivery, run.world.faults.lost_answer = 0.2, 0.1
         mirror = Mirror(run, pools, runner)
         outcome = run.play()
         assert not outcome.invariant, f"{outcome.invariant}: {outcome.observed}"
