@@ -98,12 +98,12 @@ async def catalogued(pool: Any) -> None:
 
 async def stocked(pool: Any, hot: int) -> None:
     """Goods as their inspection leaves them."""
-    found = market.stock(hot)
+    found, now = market.stock(hot), datetime.now(UTC)
     async with begin(pool, Clock(), consumer="inventory.api") as uow:
-        book = StockRepository(uow)
-        await book.open(LoadSet(pools={pool for pool, _, _ in found}))
+        repository = StockRepository(uow)
+        await repository.load_rows(LoadSet(pools={pool for pool, _, _ in found}))
         for name, item, quantity in found:
-            lot, moves = lots.inspect(Lot(uuid4(), name, item, "h1", quantity, datetime.now(UTC)), quantity)
-            book.lots.put(lot)
-            book.apply(moves)
-        await book.save()
+            lot, moves = lots.inspect(Lot(uuid4(), name, item, "h1", quantity, now, now), quantity)
+            repository.lots.put(lot)
+            repository.apply(moves)
+        await repository.save()

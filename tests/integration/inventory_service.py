@@ -19,7 +19,7 @@ from contracts.registry import decode, encode
 from contracts.values import Unit
 from services.inventory.app import SERVICE
 from services.inventory.domain.stock import Move, Stock, fold
-from services.inventory.repository.reservations import move_of
+from services.inventory.repository.rows import move_of
 from services.kit.clock import ManualClock
 from services.kit.context import Context
 from services.kit.database import connect_pool

@@ -35,7 +35,7 @@ def after(**time: float) -> str:
 async def test_a_lot_of_an_unknown_household_waits_for_the_household(inventory: Inventory) -> None:
     answer = await inventory.post("/v1/lots", LOT | {"household": "nobody"})
     assert (answer.status_code, answer.json()["code"], "retry-after" in answer.headers) == (503, "not-known-yet", True)
-    assert "household nobody is not known here: it is on its way or does not exist" in answer.json()["detail"]
+    assert "household nobody is not in inventory's catalogue" in answer.json()["detail"]
     assert not await inventory.told()
     await inventory.hear(HouseholdPut(id="nobody", village="qifeng"))
     assert (await inventory.post("/v1/lots", LOT | {"household": "nobody"})).status_code == 201

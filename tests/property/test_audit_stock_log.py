@@ -1,4 +1,4 @@
-"""The audit's own fold of the stock topic comes to what the inventory domain kept, whatever happened in the pool."""
+"""The audit's fold of the stock topic equals the tables of the inventory domain, whatever happened in the pool."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contracts.events.inventory import AllotmentGranted, AllotmentReturned, Clai
 from contracts.events.orders import SaleRecorded
 from deploy.audit.evidence.evidence import Fact
 from deploy.audit.evidence.stock_log import TOPIC, Context, Pool, replay
-from services.inventory.domain.allotment import told
+from services.inventory.domain.allotment import allotment_event
 from services.inventory.repository.stock import StockRepository
 from services.kit.transaction.message import DeadlineReached
 from services.kit.transaction.unit_of_work import UnitOfWork
@@ -23,7 +23,7 @@ from tests.unit.inventory_world import POOL, FakeUnit, World
 
 
 class Publishing(FakeUnit):
-    """Keeps what is told as the audit would read it."""
+    """Keeps the events as the audit reads them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Publishing(FakeUnit):
 
 
 class PublishingWorld(World):
-    """Tells what the HTTP routes tell, too."""
+    """Publishes the events of the HTTP routes, too."""
 
     def __init__(self) -> None:
         self.unit: Publishing = Publishing()
@@ -57,26 +57,26 @@ class PublishingWorld(World):
 
     def lend(self, terminal: str, item: str, quantity: int, minutes: int = 60) -> None:
         super().lend(terminal, item, quantity, minutes)
-        self.unit.emit(told(AllotmentGranted, self.allotment(terminal, POOL, item), quantity))
+        self.unit.emit(allotment_event(AllotmentGranted, self.allotment(terminal, POOL, item), quantity))
 
     def give_back(self, terminal: str, item: str, quantity: int, **more: Any) -> None:
         super().give_back(terminal, item, quantity, **more)
-        self.unit.emit(told(AllotmentReturned, self.allotment(terminal, POOL, item), quantity))
+        self.unit.emit(allotment_event(AllotmentReturned, self.allotment(terminal, POOL, item), quantity))
 
     def renew(self, terminal: str, item: str, minutes: int = 60) -> None:
         super().renew(terminal, item, minutes)
-        self.unit.emit(told(AllotmentGranted, self.allotment(terminal, POOL, item), 0))
+        self.unit.emit(allotment_event(AllotmentGranted, self.allotment(terminal, POOL, item), 0))
 
 
 class Audited(Market):
-    """The market of inventory's own tests, with the audit reading along."""
+    """The market of inventory's own tests, read by the audit after each step."""
 
     def __init__(self) -> None:
         super().__init__()
         self.world: PublishingWorld = PublishingWorld()
 
     def read(self) -> Pool:
-        """The pool as the topic tells it; every shortfall on the way was told as the topic has it."""
+        """The pool folded from the topic; checks each published shortfall on the way."""
         pool = Pool()
         facts = [fact for fact in self.world.unit.facts if fact.topic == TOPIC]
         for _, pool, fact in replay(facts, Context(self.world.terminals, self.world.origins)):

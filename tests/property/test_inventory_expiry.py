@@ -24,7 +24,7 @@ def lot(n: int, on_hand: int, sell_by: int | None) -> Lot:
     """A released lot whose sell-by is so many hours from noon."""
     by = None if sell_by is None else NOON + timedelta(hours=sell_by)
     picked = NOON - timedelta(hours=100)
-    return Lot(UUID(int=n), POOL, "honey", "h1", on_hand, picked, by, LotState.RELEASED, on_hand, 0, on_hand)
+    return Lot(UUID(int=n), POOL, "honey", "h1", on_hand, picked, picked, by, LotState.RELEASED, on_hand, 0, on_hand)
 
 
 def taken(moves: tuple[Move, ...]) -> dict[UUID | None, int]:

@@ -15,11 +15,11 @@ from contracts.events.inventory import ClaimsExceeded, Place, StockRefused, Stoc
 from contracts.events.orders import OrderCollected, OrderReturned
 from contracts.values import Fulfilment
 from services.inventory.domain import count as counting
-from services.inventory.domain.allocate import Grant, Request, allocate, demand
+from services.inventory.domain.allocation import Grant, allocate, demand
 from services.inventory.domain.allotment import NotAvailable
-from services.inventory.domain.claims import Claimant, cover
 from services.inventory.domain.lot import gone
 from services.inventory.domain.reservation import ReservationState
+from services.inventory.domain.shortfall import Claimant, cover
 from services.inventory.domain.stock import Stock, fold
 from tests.unit.inventory_world import (
     POOL,
@@ -283,20 +283,19 @@ TestMarket.settings = settings(max_examples=250, stateful_step_count=40, deadlin
 def test_allocation_is_by_arrival_and_never_beyond_what_there_is(
     on_hand: int, asks: list[tuple[list[tuple[str, int]], bool]]
 ) -> None:
-    stock = {item: Stock(POOL, item, on_hand=on_hand) for item in ("oil-tofu", "honey")}
-    requests = [Request(name(str(n)), tuple(lines(*goods)), partial) for n, (goods, partial) in enumerate(asks)]
-    left = Counter(dict.fromkeys(stock, on_hand))
-    for request, answer in zip(requests, allocate(stock, requests), strict=True):
-        wanted = demand(request.lines)
+    left = Counter({"oil-tofu": on_hand, "honey": on_hand})
+    for goods, partial in asks:
+        stock = {item: Stock(POOL, item, on_hand=quantity) for item, quantity in left.items()}
+        wanted = demand(lines(*goods))
+        answer = allocate(stock, lines(*goods), partial=partial)
         if isinstance(answer, Grant):
             given = demand(answer.lines)
-            assert given == wanted or request.partial
+            assert given == wanted or partial
             assert all(given[item] == min(wanted[item], left[item]) for item in wanted)
             left.subtract(given)
         else:
             enough = all(wanted[item] <= left[item] for item in wanted)
             assert not enough or not any(left[item] for item in wanted)
-        assert answer.reservation == request.reservation
     assert min(left.values()) >= 0
 
 

@@ -6,16 +6,9 @@ from typing import Any
 
 from services.inventory.api import allotment, stock
 from services.inventory.api import lot as lots
-from services.inventory.api.schemas.stock import (
-    AllotmentIn,
-    CountIn,
-    Inspection,
-    LotIn,
-    MoveIn,
-    Renewal,
-    ReturnIn,
-    WasteIn,
-)
+from services.inventory.api.schemas.allotment import AllotmentIn, MoveIn, Renewal, ReturnIn
+from services.inventory.api.schemas.lot import Inspection, LotIn
+from services.inventory.api.schemas.stock import CountIn, WasteIn
 from services.kit.http.problems import Problem
 from tests.simulation.market import DAY, ITEMS, POOLS, TERMINALS, Market, goods, hour
 from tests.simulation.processes import Work
@@ -104,7 +97,7 @@ class InventoryOperator:
     def _close(self, pool: str, item: str) -> None:
         def reopen(answer: Any) -> None:
             if not isinstance(answer, Problem) and self.rng.random() < 0.6:
-                again: Work = lambda p: stock.reopen(p.context, ROLE, pool, item)  # noqa: E731
+                again: Work = lambda p: stock.reopen_item(p.context, ROLE, pool, item)  # noqa: E731
                 self.market.at(self.market.now + self.rng.uniform(0.1, 2), self._ask, f"reopen {item}", again)
 
-        self._ask(f"{item} of {pool} is sold out", lambda p: stock.sold_out(p.context, ROLE, pool, item), reopen)
+        self._ask(f"{item} of {pool} is sold out", lambda p: stock.close_item(p.context, ROLE, pool, item), reopen)

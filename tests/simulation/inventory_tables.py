@@ -1,24 +1,25 @@
-"""The tables of inventory in memory, with their checks: what stands in for each function of its repository."""
+"""The tables of inventory in memory, with their checks: a replacement for each statement of its repository."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import orjson
 
 from services.inventory.domain.allotment import Allotment
-from services.inventory.domain.claims import Claimant
 from services.inventory.domain.lot import Lot
 from services.inventory.domain.reservation import Reservation, ReservationState
 from services.inventory.domain.sale import Sale
+from services.inventory.domain.shortfall import Claimant
 from services.inventory.domain.stock import Move, Stock
-from services.inventory.repository import queries, rows
-from services.inventory.repository import reservations as claims
+from services.inventory.repository import queries, rows, tables
 from services.inventory.repository.load_set import Key
 from tests.simulation.memory import Reader, Transaction
 
@@ -56,7 +57,7 @@ async def lots(conn: Reader, keys: Collection[Key], named: Collection[UUID]) -> 
     ]
 
 
-async def save_lots(conn: Transaction, found: Collection[Lot], _now: datetime) -> None:
+async def save_lots(conn: Transaction, found: Collection[Lot]) -> None:
     await conn.statement()
     for lot in found:
         _check(lot.on_hand >= 0, "lot", lot)
@@ -88,16 +89,16 @@ async def save_sales(conn: Transaction, found: Collection[Sale]) -> None:
         conn.put("sale", sale.id, sale)
 
 
-async def save_reasons(conn: Transaction, found: Collection[rows.Explained]) -> None:
+async def save_explanations(conn: Transaction, found: Collection[tables.Explanation]) -> None:
     await conn.statement()
-    for explained in found:
-        conn.insert("reason", explained.cause, explained)
+    for explanation in found:
+        conn.insert("reason", explanation.cause, explanation)
 
 
-async def save_catalog(conn: Transaction, found: Collection[tuple[str, str, dict[str, Any]]]) -> None:
-    for kind, id, body in sorted(found, key=lambda row: row[:2]):
-        await conn.lock("catalog", (kind, id))
-        conn.put("catalog", (kind, id), body)
+async def save_catalog(conn: Transaction, found: Collection[tables.CatalogEntry]) -> None:
+    for entry in sorted(found, key=lambda entry: (entry.kind, entry.id)):
+        await conn.lock("catalog", (entry.kind, entry.id))
+        conn.put("catalog", (entry.kind, entry.id), orjson.loads(entry.body))
 
 
 async def reservations(conn: Reader, ids: Collection[UUID]) -> list[Reservation]:
@@ -111,6 +112,10 @@ async def save_reservations(conn: Transaction, found: Collection[Reservation]) -
         known = conn.get("reservation", reservation.id)
         no = known[1] if known else conn.db.next("reservation")
         conn.put("reservation", reservation.id, (reservation, no))
+
+
+async def save_lines(_conn: Transaction, _found: Collection[tables.ReservationLine]) -> None:
+    """Lines are kept with their reservation, in one statement."""
 
 
 async def claimants(conn: Reader, upto: Mapping[Key, int]) -> dict[Key, list[Claimant]]:
@@ -133,37 +138,38 @@ async def claimants(conn: Reader, upto: Mapping[Key, int]) -> dict[Key, list[Cla
 
 async def history(conn: Reader, causes: Collection[str]) -> dict[str, list[Move]]:
     await conn.statement()
-    return {cause: [e.move for e in entries] for cause in causes if (entries := conn.get("movement", cause))}
+    return {cause: [m.move for m in movements] for cause in causes if (movements := conn.get("movement", cause))}
 
 
-def _entries(conn: Reader) -> list[claims.Entry]:
-    numbered = sorted((n, entry) for n, entry in conn.rows("movement_n").items())  # type: ignore[type-var]
-    return [entry for _, entry in numbered]
+def _movements(conn: Reader) -> list[tables.Movement]:
+    numbered = sorted((n, movement) for n, movement in conn.rows("movement_n").items())  # type: ignore[type-var]
+    return [movement for _, movement in numbered]
 
 
 async def inferred(conn: Reader, pool: str, item: str, lot: UUID | None) -> list[Move]:
     await conn.statement()
-    moves = [entry.move for entry in _entries(conn)]
+    moves = [movement.move for movement in _movements(conn)]
     return [m for m in moves if (m.pool, m.item, m.lot) == (pool, item, lot) and m.inferred]
 
 
 async def moved_since(conn: Reader, pool: str, item: str, lot: UUID | None, since: datetime) -> int:
     await conn.statement()
     change = 0
-    for entry in conn.rows("movement_n").values():
-        move = entry.move
-        if (move.pool, move.item) == (pool, item) and entry.at > since and (lot is None or move.lot == lot):
+    for movement in conn.rows("movement_n").values():
+        move = movement.move
+        if (move.pool, move.item) == (pool, item) and movement.at > since and (lot is None or move.lot == lot):
             change += ((move.target == "on_hand") - (move.source == "on_hand")) * move.quantity
     return change
 
 
-async def save_entries(conn: Transaction, entries: Collection[claims.Entry]) -> None:
+async def save_movements(conn: Transaction, found: Collection[tables.Movement]) -> None:
     await conn.statement()
-    for entry in entries:
-        _check(entry.move.quantity > 0, "movement", entry)
-        conn.insert("movement_id", entry.id, True)
-        conn.put("movement_n", conn.db.next("movement"), entry)
-        conn.put("movement", entry.move.cause, (*(conn.get("movement", entry.move.cause) or ()), entry))
+    for movement in found:
+        cause = movement.move.cause
+        _check(movement.move.quantity > 0, "movement", movement)
+        conn.insert("movement_id", movement.id, True)
+        conn.put("movement_n", conn.db.next("movement"), movement)
+        conn.put("movement", cause, (*(conn.get("movement", cause) or ()), movement))
 
 
 async def catalog_entity(conn: Reader, kind: str, id: str) -> dict[str, Any] | None:
@@ -176,30 +182,44 @@ async def one_lot(conn: Reader, id: UUID) -> dict[str, Any] | None:
     lot = conn.get("lot", id)
     if lot is None:
         return None
-    names = ("pool", "item", "household", "state", "received", "released", "rejected", "on_hand", "harvested_at")
+    explanation = conn.get("reason", f"inspection/{id}")
     row = asdict(lot)
-    return {"lot_id": id} | {"quantity" if name == "received" else name: row[name] for name in names}
+    return {"lot_id": id, "quantity": row["received"], "reason": explanation and explanation.code} | row
+
+
+Save = Callable[[Transaction, Collection[Any]], Awaitable[None]]
+
+
+def _written_by(save: Save) -> Any:
+    """A statement that writes nothing where there is nothing, as a `RowStatement` does."""
+
+    async def write(conn: Transaction, found: Collection[Any]) -> None:
+        if found:
+            await save(conn, found)
+
+    return SimpleNamespace(write=write)
 
 
 SEAMS: tuple[tuple[Any, str, Any], ...] = (
     (rows, "lock_pools", lock_pools),
     (rows, "stock", stock),
-    (rows, "save_stock", save_stock),
     (rows, "lots", lots),
-    (rows, "save_lots", save_lots),
     (rows, "allotments", allotments),
-    (rows, "save_allotments", save_allotments),
     (rows, "sales", sales),
-    (rows, "save_sales", save_sales),
-    (rows, "save_reasons", save_reasons),
-    (rows, "save_catalog", save_catalog),
-    (claims, "reservations", reservations),
-    (claims, "save_reservations", save_reservations),
-    (claims, "claimants", claimants),
-    (claims, "history", history),
-    (claims, "inferred", inferred),
-    (claims, "moved_since", moved_since),
-    (claims, "save_entries", save_entries),
+    (rows, "reservations", reservations),
+    (rows, "claimants", claimants),
+    (rows, "history", history),
+    (rows, "inferred", inferred),
+    (rows, "moved_since", moved_since),
+    (tables, "STOCK", _written_by(save_stock)),
+    (tables, "LOTS", _written_by(save_lots)),
+    (tables, "RESERVATIONS", _written_by(save_reservations)),
+    (tables, "RESERVATION_LINES", _written_by(save_lines)),
+    (tables, "ALLOTMENTS", _written_by(save_allotments)),
+    (tables, "SALES", _written_by(save_sales)),
+    (tables, "MOVEMENTS", _written_by(save_movements)),
+    (tables, "EXPLANATIONS", _written_by(save_explanations)),
+    (tables, "CATALOG", _written_by(save_catalog)),
     (queries, "catalog", catalog_entity),
     (queries, "lot", one_lot),
 )

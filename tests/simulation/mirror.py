@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.dispatch.repository import WaveRepository
-from services.inventory.repository import reservations, rows
+from services.inventory.repository import rows
 from services.kit.context import Context
 from services.kit.http.group_commit import GroupCommit
 from services.kit.http.problems import Problem
@@ -141,13 +141,13 @@ class Mirror:
         same(_sorted(await rows.lots(pool, [], list(db.tables["lot"]))), _sorted(db.tables["lot"].values()))
         ids = list(db.tables["reservation"])
         same(
-            _sorted(await reservations.reservations(pool, ids)),
+            _sorted(await rows.reservations(pool, ids)),
             _sorted(r for r, _ in db.tables["reservation"].values()),
         )
         lent = {(terminal, where) for terminal, where, _ in db.tables["allotment"]}  # type: ignore[misc]
         same(_sorted(await rows.allotments(pool, lent)), _sorted(db.tables["allotment"].values()))
-        moves = {cause: [entry.move for entry in entries] for cause, entries in db.tables["movement"].items()}
-        same(await reservations.history(pool, list(moves)), moves)  # type: ignore[arg-type]
+        moves = {cause: [one.move for one in movements] for cause, movements in db.tables["movement"].items()}
+        same(await rows.history(pool, list(moves)), moves)  # type: ignore[arg-type]
 
     async def _dispatch(self) -> None:
         db = self.run.dbs["dispatch"]

@@ -1,4 +1,4 @@
-"""Inventory without a database: the real handlers on the real book, with what a transaction tells collected."""
+"""Inventory without a database: the real handlers on the real repository, with the published events collected."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from contracts.events.dispatch import JobLoaded, JobReturned
 from contracts.events.inventory import CommitStock, Place, ReleaseStock, ReserveStock
 from contracts.events.orders import GoodsLine, SaleLine, SaleRecorded, SaleVoided, SessionClosed
 from services.inventory import handlers
-from services.inventory.app import SUBSCRIPTIONS
-from services.inventory.domain import allotment as lending
+from services.inventory.domain import allotment as rules
 from services.inventory.domain import lot as lotting
-from services.inventory.domain.allocate import demand
-from services.inventory.domain.claims import Claimant
+from services.inventory.domain.allocation import demand
 from services.inventory.domain.lot import Lot
+from services.inventory.domain.shortfall import Claimant
 from services.inventory.domain.stock import Move
 from services.inventory.repository.load_set import expiry_of, lapse_of
 from services.inventory.repository.stock import StockRepository
@@ -28,7 +27,7 @@ POOL = "2026-05-16@simaochong"
 NOON = datetime(2026, 5, 16, 4, 0, tzinfo=UTC)
 IDS = uuid5(UUID(int=0), "inventory tests")
 RECORD = Record("test", 0, 0, None, None, {})
-HANDLERS = {type_: handler for found in SUBSCRIPTIONS for type_, handler in found.handlers.items()}
+HANDLERS = {type_: handler for found in handlers.SUBSCRIPTIONS for type_, handler in found.handlers.items()}
 HANDLERS[DeadlineReached] = handlers.on_due
 E = TypeVar("E", bound=Event)
 
@@ -105,19 +104,19 @@ def session_closed(terminal: str, *, complete: bool = True) -> SessionClosed:
 
 
 class FakeUnit:
-    """What a unit of work is to handlers: the time, the cause, and a collector of what is told."""
+    """The part of a unit of work that handlers use: the time, the cause, and a collector of events."""
 
     consumer = "inventory.test"
 
     def __init__(self) -> None:
         self.now = NOON
         self.cause: Message[Any] | None = None
-        self.told: list[Event] = []
+        self.published: list[Event] = []
         self.deadlines: dict[tuple[str, str], datetime] = {}
 
     def emit(self, event: Event, *, part: str = "") -> UUID:
         """Collects the event."""
-        self.told.append(event)
+        self.published.append(event)
         return uuid4()
 
     def set_deadline(self, kind: str, subject: str, at: datetime, **_: Any) -> None:
@@ -130,7 +129,7 @@ class FakeUnit:
 
 
 class World(StockRepository):
-    """A book that was loaded with everything and is never saved; a message's handler runs when it is sent."""
+    """A repository that has loaded everything and is never saved; a message's handler runs when it is sent."""
 
     def __init__(self) -> None:
         self.unit = FakeUnit()
@@ -139,19 +138,19 @@ class World(StockRepository):
     @property
     def moves(self) -> list[Move]:
         """Every movement so far."""
-        return [entry.move for entry in self._entries]
+        return [movement.move for movement in self._movements]
 
     def send(self, data: Event | DeadlineReached) -> list[Event]:
-        """What the message's handler tells."""
+        """Return the events that the message's handler publishes."""
         kind = getattr(data, "TYPE", "kit.due")
         envelope = Envelope(uuid4(), kind, "test", data.subject, self.unit.now)
         self.unit.cause = Message(envelope, data, RECORD)
         self._claimants.clear()
         for item in {stock.item for stock in self.stocks.values()}:
             self._claimants[POOL, item] = self._everyone(item)
-        before = len(self.unit.told)
+        before = len(self.unit.published)
         HANDLERS[type(data)](self, self.unit.cause)
-        return self.unit.told[before:]
+        return self.unit.published[before:]
 
     def _everyone(self, item: str) -> list[Claimant]:
         return [
@@ -174,7 +173,7 @@ class World(StockRepository):
 
     def receive(self, lot: UUID, item: str, quantity: int, passed: int | None = None, hours: int = 8) -> None:
         """A lot is weighed in and inspected; it can be sold for so many hours."""
-        received = Lot(lot, POOL, item, "h1", quantity, NOON, NOON + timedelta(hours=hours))
+        received = Lot(lot, POOL, item, "h1", quantity, NOON, NOON, NOON + timedelta(hours=hours))
         after, moves = lotting.inspect(received, quantity if passed is None else passed)
         self.lots.put(after)
         self.apply(moves)
@@ -182,19 +181,19 @@ class World(StockRepository):
     def lend(self, terminal: str, item: str, quantity: int, minutes: int = 60) -> None:
         """A grant; raises `NotAvailable`."""
         until = self.unit.now + timedelta(minutes=minutes)
-        was = self.allotment(terminal, POOL, item)
-        self.put_allotment(lending.lend(was, self.stock(POOL, item), quantity, until, f"allotment/{terminal}"))
+        before = self.allotment(terminal, POOL, item)
+        self.apply_change(rules.lend(before, self.stock(POOL, item), quantity, until, f"allotment/{terminal}"))
 
     def give_back(self, terminal: str, item: str, quantity: int, *, counted: bool = True) -> None:
         """A counted return."""
-        was = self.allotment(terminal, POOL, item)
-        lots, losses = self.lots_of(POOL, item), self.history(was.loss_cause)
-        self.put_allotment(lending.give_back(was, quantity, f"return/{terminal}", lots, losses, counted=counted))
+        before = self.allotment(terminal, POOL, item)
+        lots, losses = self.lots_of(POOL, item), self.history(before.loss_cause)
+        self.apply_change(rules.give_back(before, quantity, f"return/{terminal}", lots, losses, counted=counted))
 
     def renew(self, terminal: str, item: str, minutes: int = 60) -> None:
         """A new lease."""
         until = self.unit.now + timedelta(minutes=minutes)
-        self.put_allotment(lending.renew(self.allotment(terminal, POOL, item), until, f"renewal/{terminal}"))
+        self.apply_change(rules.renew(self.allotment(terminal, POOL, item), until, f"renewal/{terminal}"))
 
     def waste(self, item: str, quantity: int, lot: Lot | None = None) -> None:
         """Goods are thrown away, of a lot that was read or not."""
@@ -205,7 +204,7 @@ class World(StockRepository):
             self.apply(lotting.take(POOL, item, quantity, Place.WASTE, cause, lots))
 
     def inferred(self, item: str, lot: UUID | None) -> list[Move]:
-        """The movements of a lot that nobody read it for."""
+        """Return the inferred movements of a lot."""
         return [m for m in self.moves if (m.item, m.lot, m.inferred) == (item, lot, True)]
 
     def figures(self, item: str) -> tuple[int, ...]:
@@ -214,6 +213,6 @@ class World(StockRepository):
         return s.on_hand, s.held, s.allocated, s.allotted, s.unconfirmed, s.shortfall, s.available
 
 
-def of(kind: type[E], told: Iterable[Event]) -> list[E]:
+def of(kind: type[E], published: Iterable[Event]) -> list[E]:
     """The events of one type."""
-    return [event for event in told if isinstance(event, kind)]
+    return [event for event in published if isinstance(event, kind)]

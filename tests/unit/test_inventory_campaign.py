@@ -14,7 +14,7 @@ def test_a_shortfall_under_a_campaign_falls_on_its_last_orders_and_ends_with_its
     world.receive(name("lot"), TOFU, 10)
     world.send(reserve(CAMPAIGN, (TOFU, 10), mode="partial"))
     world.waste(TOFU, 3)
-    assert [found.shortfall for found in of(ClaimsExceeded, world.unit.told)] == [3]
+    assert [found.shortfall for found in of(ClaimsExceeded, world.unit.published)] == [3]
     assert of(StockReserved, world.send(reserve(FIRST, (TOFU, 6), source=CAMPAIGN)))
     (refused,) = of(StockRefused, world.send(reserve(SECOND, (TOFU, 4), source=CAMPAIGN)))
     assert [line.available for line in refused.short] == [1]

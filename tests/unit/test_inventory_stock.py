@@ -105,12 +105,12 @@ def test_partial_goes_as_far_as_it_goes() -> None:
 
 def test_what_is_sold_out_by_decree_is_refused_until_reopened() -> None:
     world = stocked(10)
-    assert world.close(POOL, TOFU, closed=True)
+    assert world.set_closed(POOL, TOFU, closed=True)
     (refused,) = of(StockRefused, world.send(reserve(FIRM, (TOFU, 1))))
     assert refused.reason == "sold out"
     with pytest.raises(NotAvailable):
         world.lend("t1", TOFU, 1)
-    world.close(POOL, TOFU, closed=False)
+    world.set_closed(POOL, TOFU, closed=False)
     assert of(StockReserved, world.send(reserve(HOLD, (TOFU, 1))))
 
 

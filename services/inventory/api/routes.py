@@ -1,4 +1,4 @@
-"""The service's HTTP routes."""
+"""The HTTP routes of inventory."""
 
 from services.inventory.api import allotment, lot, stock
 

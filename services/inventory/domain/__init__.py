@@ -1,1 +1,1 @@
-"""Pure decisions of the service: no clock, no ids, no I/O."""
+"""Pure decisions of inventory: no clock, no ids, no I/O."""

@@ -1,7 +1,7 @@
-"""Stock lent to a stall terminal: it sells offline only from what it was lent, so it can't sell what is promised.
+"""Allotment: stock lent to a stall terminal, which sells offline only from its allotment, never promised goods.
 
 Always: granted - returned - (sold - overdrawn) - lost = allotted + unconfirmed. A lapsed lease makes goods
-`unconfirmed`: they stand on a table that nobody can reach, so they are not available until a counted return.
+`unconfirmed`: the terminal can't be reached, so its goods are not available until a counted return.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from services.inventory.domain.stock import Claim, Move, Stock
 
 
 class NotAvailable(Exception):
-    """The pool can't promise that much; nothing was lent."""
+    """The pool has only `available` to promise; nothing was lent."""
 
     def __init__(self, available: int) -> None:
         super().__init__(f"{available} available")
@@ -25,10 +25,10 @@ class NotAvailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Allotment:
-    """What one terminal was lent of one item, as cumulative totals and as what is still out.
+    """Stock of one item lent to one terminal: cumulative totals, and the quantity that is still lent.
 
-    `version` counts the published changes. `counted` and `closed` say that a return was counted and a complete
-    session closed since the last grant: when both are so, what is left over is lost.
+    `version` counts the published changes. `counted` and `closed`: since the last grant a return was counted, and a
+    session closed complete; when both are true, the rest is written off as lost.
     """
 
     terminal: str
@@ -48,24 +48,25 @@ class Allotment:
 
     @property
     def loss_cause(self) -> str:
-        """What the movements of its write-offs are found by."""
+        """The cause of the movements that write off its losses."""
         return f"loss/{self.pool}/{self.terminal}/{self.item}"
 
     @property
     def lent(self) -> int:
-        """What should still stand on the terminal's table."""
+        """The quantity that should still be on the terminal's table."""
         return self.allotted + self.unconfirmed
 
     def claim(self, source: Claim, target: Claim, quantity: int, cause: str) -> tuple[Move, ...]:
-        """The movement between claims of its item; none for a quantity of 0."""
+        """Return the movement between two claims of its item; none for a quantity of 0."""
         return (Move(self.pool, self.item, source, target, quantity, cause),) if quantity else ()
 
 
 Change = tuple[Allotment, tuple[Move, ...]]
+"""An allotment after a change, and the movements of the change."""
 
 
 def lend(allotment: Allotment, stock: Stock, quantity: int, lease_until: datetime, cause: str) -> Change:
-    """Lends more, on a new lease for all that is allotted. A promise: raises `NotAvailable`."""
+    """Lend more, on a new lease for everything that is allotted. A promise: raises `NotAvailable`."""
     if quantity > stock.promisable:
         raise NotAvailable(stock.promisable)
     lent = replace(
@@ -81,7 +82,7 @@ def lend(allotment: Allotment, stock: Stock, quantity: int, lease_until: datetim
 
 
 def renew(allotment: Allotment, lease_until: datetime, cause: str) -> Change:
-    """A new lease for everything that is lent: what had lapsed is allotted again."""
+    """Give everything that is lent a new lease; unconfirmed goods are allotted again."""
     back = allotment.unconfirmed
     renewed = replace(
         allotment,
@@ -94,7 +95,7 @@ def renew(allotment: Allotment, lease_until: datetime, cause: str) -> Change:
 
 
 def lapse(allotment: Allotment, now: datetime, cause: str) -> Change:
-    """The lease ended: what is allotted is unconfirmed from here on. Nothing where it runs on or nothing is out."""
+    """End the lease: allotted goods become unconfirmed. No change while the lease runs or where nothing is allotted."""
     if allotment.lease_until is None or allotment.lease_until > now or not allotment.allotted:
         return allotment, ()
     gone = allotment.allotted
@@ -105,8 +106,8 @@ def lapse(allotment: Allotment, now: datetime, cause: str) -> Change:
 def sell(
     allotment: Allotment, quantity: int, cause: str, lots: Iterable[Lot], losses: Sequence[Move], now: datetime
 ) -> Change:
-    """A sale, never refused: reverses an earlier loss first, then takes from allotted, then from unconfirmed, and
-    overdraws the pool for the rest. `losses` is the history of the allotment's loss cause.
+    """Record a sale, which is never refused: it reverses an earlier loss, takes from allotted, then from unconfirmed,
+    and overdraws the pool for the rest. `losses` is the history of the allotment's loss cause.
     """
     found, recovered = _recover(allotment, min(quantity, allotment.lost), losses)
     back = found.unconfirmed - allotment.unconfirmed
@@ -127,7 +128,7 @@ def sell(
 
 
 def _recover(allotment: Allotment, quantity: int, losses: Sequence[Move]) -> Change:
-    """Takes back a write-off: the goods are on hand and out at the terminal again, unconfirmed."""
+    """Take back a write-off: the goods are on hand and lent to the terminal again, unconfirmed."""
     if not quantity:
         return allotment, ()
     found = replace(allotment, lost=allotment.lost - quantity, unconfirmed=allotment.unconfirmed + quantity)
@@ -137,7 +138,7 @@ def _recover(allotment: Allotment, quantity: int, losses: Sequence[Move]) -> Cha
 
 
 def void(allotment: Allotment, sale: Sequence[Move], cause: str, now: datetime, lots: Iterable[Lot]) -> Change:
-    """Undoes a sale of the item by its movements: the goods are on the table again, lent as far as they were."""
+    """Undo a sale by its movements: the goods are on hand again, and lent as far as they were lent before."""
     mine = [move for move in sale if (move.pool, move.item) == (allotment.pool, allotment.item)]
     goods = put_back(mine, Place.SOLD, cause)
     total = sum(move.quantity for move in goods)
@@ -163,8 +164,8 @@ def give_back(
     *,
     counted: bool = True,
 ) -> Change:
-    """A return of a quantity, 0 included. Above what is lent it takes back a loss, and what is still above that is
-    found. `counted`: the whole table was counted, so that nothing should be left on it.
+    """Return a quantity to the pool, 0 included. Above the lent quantity it takes back a loss; the rest above that is
+    found. `counted`: the terminal's whole table was counted, so that nothing should be left on it.
     """
     beyond = max(0, quantity - allotment.lent)
     held, recovered = _recover(allotment, min(beyond, allotment.lost), losses)
@@ -187,12 +188,12 @@ def give_back(
 
 
 def close(allotment: Allotment, lots: Iterable[Lot]) -> Change:
-    """The terminal's session is complete: every sale of it has arrived."""
+    """Close the terminal's session, of which every sale has arrived."""
     return _settle(replace(allotment, closed=True), (), lots)
 
 
 def _settle(allotment: Allotment, moves: tuple[Move, ...], lots: Iterable[Lot]) -> Change:
-    """Writes off what is left over once all sales are known and the table was counted."""
+    """Write off the rest as lost once all sales have arrived and the table was counted."""
     rest, cause = allotment.lent, allotment.loss_cause
     if not (allotment.closed and allotment.counted and rest):
         return allotment, moves
@@ -202,8 +203,8 @@ def _settle(allotment: Allotment, moves: tuple[Move, ...], lots: Iterable[Lot]) 
     return replace(allotment, allotted=0, unconfirmed=0, lost=allotment.lost + rest), (*moves, *gone)
 
 
-def told(kind: type[AllotmentEvent], allotment: Allotment, quantity: int) -> AllotmentEvent:
-    """The event of a change of an allotment, with its totals as they stand now."""
+def allotment_event(kind: type[AllotmentEvent], allotment: Allotment, quantity: int) -> AllotmentEvent:
+    """Return the event of a change of `quantity`, with the allotment's totals after it."""
     return kind(
         terminal=allotment.terminal,
         pool=allotment.pool,

@@ -1,4 +1,4 @@
-"""Counts while selling goes on: what was found is compared with what the books said at count time."""
+"""Counts while selling goes on: the counted quantity is compared with the recorded one at count time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from services.inventory.domain.stock import Move, Stock
 def count_item(
     stock: Stock, difference: int, cause: str, lots: Sequence[Lot], inferred: Sequence[Move]
 ) -> tuple[Move, ...]:
-    """An item's goods were `difference` more than expected. Also clears what the unattributed lot is below zero, as
-    far as lots can bear it; `inferred` are the unattributed lot's movements, oldest first.
+    """Return the movements of a count that found `difference` more of an item than expected.
+
+    They also bring an unattributed lot below zero back to zero, as far as other lots have the goods; `inferred` are
+    the unattributed lot's movements, oldest first.
     """
     moves: tuple[Move, ...] = ()
     if difference > 0:
@@ -28,8 +30,8 @@ def count_item(
 def count_lot(
     lot: Lot, difference: int, cause: str, inferred: Sequence[Move], others: Iterable[Lot]
 ) -> tuple[Move, ...]:
-    """A lot's goods were `difference` more than expected: too few are lost; too many are first taken back from
-    sales that were inferred to be of this lot, and what is left of them is found.
+    """Return the movements of a count that found `difference` more of a lot than expected: missing goods are lost;
+    surplus is first taken back from movements that were inferred to be of this lot, and the rest of it is found.
     """
     if difference <= 0:
         return take_named(lot, -difference, Place.LOST, cause, inferred, others) if difference else ()

@@ -1,8 +1,8 @@
-"""Lots: one household's goods through intake, inspection and out, and which lot a movement was of.
+"""Lots: a household's goods from intake and inspection until they leave, and the lot of each movement.
 
-Claims are per pool and item, goods are per lot. Nobody at a stall reads a lot, so the lot of what went out is
-inferred first-expired-first-out and flagged; a movement that names its lot corrects earlier inferences. What no lot
-can bear is borne by the item's unattributed lot (None), the only one that may go below zero, until a count.
+Claims are per pool and item, goods are per lot. Stalls do not read lots, so the lot of goods that leave is inferred
+first-expired-first-out and flagged; a movement that names its lot corrects earlier inferences. Goods that no lot has
+are taken from the item's unattributed lot (None), the only one that may be below zero, until a count.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class LotState(StrEnum):
-    """The gate of a lot: only a released one has goods in the pool."""
+    """The state of a lot's inspection; only a released lot has goods in the pool."""
 
     RECEIVED = "received"
     RELEASED = "released"
@@ -30,8 +30,8 @@ class LotState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """A household's goods of one item. `received` = `released` + `rejected` once inspected; `on_hand` is what is
-    left of `released`.
+    """A household's goods of one item. `received` = `released` + `rejected` once inspected; `on_hand` is the rest of
+    `released`.
     """
 
     id: UUID
@@ -39,6 +39,7 @@ class Lot:
     item: str
     household: str
     received: int
+    received_at: datetime
     harvested_at: datetime
     sell_by: datetime | None = None
     state: LotState = LotState.RECEIVED
@@ -47,17 +48,17 @@ class Lot:
     on_hand: int = 0
 
     def expired(self, at: datetime) -> bool:
-        """Whether its sell-by has passed at an instant."""
+        """Return True where its sell-by is before the instant."""
         return self.sell_by is not None and self.sell_by < at
 
     def moved(self, move: Move) -> Lot:
-        """The lot after one of its movements."""
+        """Return the lot after one of its movements."""
         change = (move.target is Place.ON_HAND) - (move.source is Place.ON_HAND)
         return replace(self, on_hand=self.on_hand + change * move.quantity)
 
 
 def inspect(lot: Lot, passed: int) -> tuple[Lot, tuple[Move, ...]]:
-    """The lot after its inspection: `passed` of it goes into the pool, the rest is rejected."""
+    """Return the lot after its inspection: `passed` of it enters the pool, the rest is rejected."""
     state = LotState.RELEASED if passed else LotState.REJECTED
     after = replace(lot, state=state, released=passed, rejected=lot.received - passed)
     move = Move(lot.pool, lot.item, Place.INTAKE, Place.ON_HAND, passed, f"lot/{lot.id}", lot.id)
@@ -65,8 +66,9 @@ def inspect(lot: Lot, passed: int) -> tuple[Lot, tuple[Move, ...]]:
 
 
 def fefo(lots: Iterable[Lot], handed_out: datetime | None = None) -> list[Lot]:
-    """Lots with goods, the earliest sell-by first, then the earliest harvest. For goods `handed_out` at an instant,
-    those that have expired by then come last.
+    """Return the lots with goods first-expired-first-out: the earliest sell-by first, then the earliest harvest.
+
+    For goods `handed_out` at an instant, lots that have expired by then are last.
     """
     return sorted(
         (lot for lot in lots if lot.on_hand > 0),
@@ -80,7 +82,7 @@ def fefo(lots: Iterable[Lot], handed_out: datetime | None = None) -> list[Lot]:
 
 
 def after(lots: Iterable[Lot], moves: Sequence[Move]) -> list[Lot]:
-    """The lots as they stand after the movements."""
+    """Return the lots after the movements."""
     found = {lot.id: lot for lot in lots}
     for move in moves:
         if move.lot in found and move.physical:
@@ -97,8 +99,10 @@ def take(
     lots: Iterable[Lot],
     handed_out: datetime | None = None,
 ) -> tuple[Move, ...]:
-    """Movements out of hand whose lots are inferred, and the rest out of the unattributed lot. Goods `handed_out` to
-    somebody are of expired lots only when nothing else is left of the lots: a fact is never refused.
+    """Return movements from on hand with inferred lots; the unattributed lot bears the quantity that no lot has.
+
+    Goods `handed_out` at an instant to a courier or buyer are of expired lots only where no other lot has any: the
+    fact is recorded all the same.
     """
     moves = []
     for lot in fefo(lots, handed_out):
@@ -112,7 +116,7 @@ def take(
 
 
 def gone(history: Iterable[Move], place: Place) -> Counter[tuple[str, str, UUID | None]]:
-    """What these movements left at a place outside, by (pool, item, lot)."""
+    """Return the net quantities that the movements took to a place outside, by (pool, item, lot)."""
     net: Counter[tuple[str, str, UUID | None]] = Counter()
     for move in history:
         change = (move.target is place) - (move.source is place)
@@ -122,7 +126,7 @@ def gone(history: Iterable[Move], place: Place) -> Counter[tuple[str, str, UUID 
 
 
 def put_back(history: Iterable[Move], place: Place, cause: str, limit: int | None = None) -> tuple[Move, ...]:
-    """Movements that bring back on hand what the history took to a place, by the same lots; at most `limit`."""
+    """Return movements that bring goods back on hand from a place, in the lots of the history; at most `limit`."""
     moves = []
     for (pool, item, lot), quantity in gone(history, place).items():
         back = quantity if limit is None else min(quantity, limit)
@@ -134,11 +138,11 @@ def put_back(history: Iterable[Move], place: Place, cause: str, limit: int | Non
 
 
 def reattribute(lot: UUID | None, need: int, inferred: Sequence[Move], others: Iterable[Lot]) -> tuple[Move, ...]:
-    """Correcting pairs that bring up to `need` of a lot back on hand by taking it from other lots instead.
+    """Return correcting pairs that bring up to `need` of a lot back on hand by taking it from other lots instead.
 
-    `inferred` are the movements of that lot whose lot nobody read, oldest first; the newest are corrected first,
-    each under its own cause. For a named lot, what the others can't bear goes to the unattributed one; for the
-    unattributed lot only what the others can bear is corrected.
+    `inferred` are the inferred movements of that lot, oldest first; the newest are corrected first, each under its own
+    cause. For a named lot, the unattributed lot bears the quantity that the other lots lack; for the unattributed lot,
+    only the quantity that other lots have is corrected.
     """
     moves: list[Move] = []
     lots = [other for other in others if other.id != lot]
@@ -166,8 +170,10 @@ def _outs(inferred: Sequence[Move]) -> Counter[tuple[str, str, str, Place]]:
 def take_named(
     lot: Lot, quantity: int, target: Place, cause: str, inferred: Sequence[Move], others: Iterable[Lot]
 ) -> tuple[Move, ...]:
-    """Movements out of hand of a lot that was read. What the books say it no longer has is first taken back from
-    earlier inferences; what even that can't bear goes to the unattributed lot.
+    """Return movements from on hand of a lot that was read.
+
+    Where the lot has less on record than the quantity, the difference is first taken back from earlier inferences; the
+    unattributed lot bears the rest.
     """
     corrections = reattribute(lot.id, max(0, quantity - lot.on_hand), inferred, others)
     borne = min(quantity, after([lot], corrections)[0].on_hand)

@@ -1,8 +1,8 @@
-"""The life of a reservation: which claims it makes and gives up, and when its goods go out.
+"""The life of a reservation: the claims that it makes and gives up, and the goods that leave for it.
 
-Every command is answered, also when there is nothing to undo. Crossings are decided by what came first: a release
-before its reserve leaves a tombstone that refuses the late reserve; a commit after the expiry is refused; goods that
-were loaded have left, whatever had become of the claim.
+Every command is answered, also when there is nothing to undo. Of messages that cross, the first one decides: a release
+before its reserve leaves a tombstone that refuses the late reserve; a commit after the expiry is refused; loaded goods
+have left, even if the claim had ended before.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from contracts.events.inventory import (
     StockReserved,
 )
 from contracts.events.orders import GoodsLine
-from services.inventory.domain.allocate import Refusal, Request, allocate, demand, grant
+from services.inventory.domain.allocation import Refusal, allocate, demand, grant
 from services.inventory.domain.lot import Lot, put_back, take
 from services.inventory.domain.stock import Claim, Move, Stock
 
 
 class ReservationState(StrEnum):
-    """Where a reservation stands; only held and firm ones claim anything."""
+    """The state of a reservation; only held and firm ones claim anything."""
 
     HELD = "held"
     FIRM = "firm"
@@ -53,7 +53,7 @@ OUT = frozenset({ReservationState.LOADED, ReservationState.COLLECTED, Reservatio
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """An order's or campaign's claim on a pool. `lines` is what it still claims, or claimed when it ended."""
+    """An order's or campaign's claim on a pool. `lines` are the claimed goods; of an ended one, those at its end."""
 
     id: UUID
     pool: str
@@ -64,23 +64,23 @@ class Reservation:
 
     @property
     def cause(self) -> str:
-        """What its movements are found by."""
+        """The cause of its movements."""
         return f"reservation/{self.id}"
 
     @property
     def bucket(self) -> Claim:
-        """The claim that its goods stand under now."""
+        """The kind of claim on its goods now."""
         return _BUCKET.get(self.state, Claim.FREE)
 
     @property
     def active(self) -> bool:
-        """Whether it claims stock."""
+        """True while it claims stock."""
         return self.state in _BUCKET
 
 
 @dataclass(frozen=True, slots=True)
 class ReservationDecision:
-    """What a message does: the reservations as they stand after it, the movements, and the answer to publish."""
+    """The effect of a message: the changed reservations, the movements, and the answer to publish."""
 
     reservations: tuple[Reservation, ...] = ()
     moves: tuple[Move, ...] = ()
@@ -94,8 +94,9 @@ def reserve(
     source: Reservation | None,
     now: datetime,
 ) -> ReservationDecision:
-    """Grants out of the pool, or out of the `source` reservation where the command names one. Asked again, a
-    reservation that stands is confirmed and any other is refused: the same id never claims twice.
+    """Grant the lines out of the pool, or out of the `source` reservation where the command names one.
+
+    A repeated command confirms an active reservation and refuses any other: the same id never claims twice.
     """
     if known:
         return ReservationDecision(
@@ -104,10 +105,9 @@ def reserve(
     expires_at = None if command.firm else now + timedelta(seconds=command.ttl_s or 0)
     state = ReservationState.FIRM if command.firm else ReservationState.HELD
     wanted = Reservation(command.reservation, command.pool, command.order, state, (), expires_at)
-    request = Request(command.reservation, tuple(command.lines), command.mode == "partial")
     if command.source:
-        return _reserve_from(source, wanted, request, command, stock)
-    answer = allocate(stock, [request])[0]
+        return _reserve_from(source, wanted, command, stock)
+    answer = allocate(stock, command.lines, partial=command.mode == "partial")
     if isinstance(answer, Refusal):
         return _refusal(wanted, command, answer.reason, answer.short)
     after = replace(wanted, lines=answer.lines)
@@ -117,16 +117,15 @@ def reserve(
 def _reserve_from(
     source: Reservation | None,
     wanted: Reservation,
-    request: Request,
     command: ReserveStock,
     stock: Mapping[str, Stock],
 ) -> ReservationDecision:
     if source is None or not source.active:
         return _refusal(wanted, command, "the source claims nothing")
-    # What a fact took away is not handed on: it falls on those who come last, and goes with the source's rest.
+    # Goods that a fact took away are not granted again: the shortfall stays with the rest of the source.
     claimed = demand(source.lines)
     left = {item: max(0, claimed[item] - found.shortfall) for item, found in stock.items()}
-    answer = grant(left, request)
+    answer = grant(left, command.lines, partial=command.mode == "partial")
     if isinstance(answer, Refusal):
         return _refusal(wanted, command, answer.reason, answer.short)
     after = replace(wanted, lines=answer.lines)
@@ -178,7 +177,7 @@ def _claims(reservation: Reservation, source: Claim, target: Claim) -> tuple[Mov
 
 
 def release(known: Reservation | None, command: ReleaseStock) -> ReservationDecision:
-    """Ends the claim; `quantity` is what it still claimed, 0 where that was nothing."""
+    """End the claim; the answer's `quantity` is the claimed one, 0 where nothing was claimed."""
     if known is None:
         gone = Reservation(command.reservation, command.pool, command.order, ReservationState.TOMBSTONE)
         return ReservationDecision((gone,), (), _released(gone))
@@ -187,8 +186,8 @@ def release(known: Reservation | None, command: ReleaseStock) -> ReservationDeci
     return _end(known)
 
 
-def hand_back(known: Reservation | None) -> ReservationDecision:
-    """A pickup that nobody collected: the claim ends; nothing where there is none."""
+def release_uncollected(known: Reservation | None) -> ReservationDecision:
+    """End the claim of a pickup that was not collected; no effect where there is none."""
     return _end(known) if known and known.active else ReservationDecision()
 
 
@@ -205,7 +204,7 @@ def _released(known: Reservation) -> ReservationReleased:
 
 
 def commit(known: Reservation | None, command: CommitStock) -> ReservationDecision:
-    """Makes a hold firm, also an overdue one that has not expired yet: the row decides, and so exactly one wins."""
+    """Make a hold firm, also an overdue one that has not expired yet: of commit and expiry exactly one takes effect."""
     names = {"reservation": command.reservation, "pool": command.pool, "order": command.order}
     if known and known.state is ReservationState.HELD:
         after = replace(known, state=ReservationState.FIRM, expires_at=None)
@@ -218,7 +217,7 @@ def commit(known: Reservation | None, command: CommitStock) -> ReservationDecisi
 
 
 def expire(known: Reservation | None, now: datetime) -> ReservationDecision:
-    """Ends a hold that is due; nothing where it was committed, ended or is not due."""
+    """End a hold that is due; no effect where it was committed, has ended or is not due."""
     if known is None or known.state is not ReservationState.HELD or known.expires_at is None or known.expires_at > now:
         return ReservationDecision()
     answer = ReservationExpired(
@@ -230,15 +229,17 @@ def expire(known: Reservation | None, now: datetime) -> ReservationDecision:
 
 
 def hand_out(
-    known: Reservation | None, unknown: Reservation, place: Place, lots: Mapping[str, Iterable[Lot]], now: datetime
+    known: Reservation | None, reported: Reservation, place: Place, lots: Mapping[str, Iterable[Lot]], now: datetime
 ) -> ReservationDecision:
-    """Takes the goods out of on hand to a courier or buyer, once. A fact: it also happens when the claim had been
-    given up, or was never heard of (then as `unknown`, which carries the lines that the message tells).
+    """Move goods from on-hand stock to a courier or buyer. Idempotent.
+
+    Being a fact, it applies even if the reservation was released or is unknown; `reported` is the reservation as the
+    message has it, and its lines, where it has any, are the ones that leave.
     """
     if known and known.state in OUT:
         return ReservationDecision()
-    was = known or unknown
-    lines = unknown.lines or was.lines
+    was = known or reported
+    lines = reported.lines or was.lines
     state = ReservationState.COLLECTED if place is Place.BUYER else ReservationState.LOADED
     claims = _claims(was, was.bucket, Claim.FREE) if was.active else ()
     out = tuple(
@@ -249,8 +250,8 @@ def hand_out(
     return ReservationDecision((replace(was, state=state, lines=lines, expires_at=None),), claims + out)
 
 
-def bring_back(known: Reservation | None, history: Iterable[Move]) -> ReservationDecision:
-    """Puts loaded goods back on hand in the lots that they came from, once; nothing where none are out."""
+def return_goods(known: Reservation | None, history: Iterable[Move]) -> ReservationDecision:
+    """Put loaded goods back on hand, in the lots that they were taken from. Idempotent."""
     if known is None or known.state is not ReservationState.LOADED:
         return ReservationDecision()
     return ReservationDecision(

@@ -1,4 +1,4 @@
-"""A stall sale as inventory remembers it: by its id alone, so that it takes effect once."""
+"""Stall sale: inventory keeps its id, so that it takes effect once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """A sale that took effect or, `voided`, that has none; a void without its sale is remembered as well."""
+    """A sale that took effect or, `voided`, that has none; a void that arrives before its sale is kept as well."""
 
     id: UUID
     terminal: str
@@ -17,10 +17,10 @@ class Sale:
 
     @property
     def cause(self) -> str:
-        """What its movements are found by."""
+        """The cause of its movements."""
         return sale_cause(self.id)
 
 
 def sale_cause(sale: UUID) -> str:
-    """What the movements of a sale are found by."""
+    """Return the cause of a sale's movements."""
     return f"sale/{sale}"

@@ -1,7 +1,7 @@
 """Stock of one item in one pool, and the movements that are its only way to change.
 
-A promise (hold, allocation, allotment) may claim only what is `promisable`; a fact (sale, count, waste, return) is
-recorded even when it breaks a promise, and what is then claimed but not there is the shortfall.
+A promise (hold, allocation, allotment) may claim only the `promisable` quantity; a fact (sale, count, waste, return) is
+recorded even when it breaks a promise, and the quantity that is then claimed but not there is the shortfall.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contracts.events.inventory import Place
 
 
 class Claim(StrEnum):
-    """Whom goods are promised to; `FREE` is what no one claims."""
+    """The kind of promise on goods; `FREE` goods are unclaimed."""
 
     FREE = "free"
     HELD = "held"
@@ -26,10 +26,11 @@ class Claim(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A quantity that went from one place to another, or from one claim to another; never between the two kinds.
+    """A quantity that moves from one place to another, or from one claim to another; never from a place to a claim.
 
-    Physical moves are of one lot (None: the item's unattributed lot), `inferred` where nobody read which. `cause`
-    names what led to it, so that what it did can be found and undone: `sale/<id>`, `reservation/<id>`, `lot/<id>`...
+    Physical moves are of one lot (None: the item's unattributed lot), `inferred` where the lot was not read. `cause`
+    names the sale, reservation, lot ... behind it (`sale/<id>`, `reservation/<id>`, `lot/<id>`), so that its effects
+    can be found and undone.
     """
 
     pool: str
@@ -43,14 +44,16 @@ class Move:
 
     @property
     def physical(self) -> bool:
-        """Whether goods moved, and not only claims on them."""
+        """True where goods move, and not only claims on them."""
         return isinstance(self.source, Place)
 
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """One item of a pool, in its unit. `on_hand` counts unsold goods anywhere, the stalls' tables included; it is
-    negative where more was sold than ever came in. No claim is ever negative. `closed` is sold out by decree.
+    """The stock of one item of a pool, in the item's unit.
+
+    `on_hand` counts unsold goods anywhere, the stalls' tables included; it is negative where more was sold than was
+    received. No claim is ever negative (`ValueError`). `closed`: closed manually, shown as sold out.
     """
 
     pool: str
@@ -64,30 +67,30 @@ class Stock:
 
     def __post_init__(self) -> None:
         if min(self.held, self.allocated, self.allotted, self.unconfirmed) < 0:
-            raise ValueError(f"a claim on {self.pool}/{self.item} would be negative: {self}")
+            raise ValueError(f"claims on {self.pool}/{self.item} must not be negative: {self}")
 
     @property
     def claims(self) -> int:
-        """Everything that someone was promised."""
+        """The promised quantity."""
         return self.held + self.allocated + self.allotted + self.unconfirmed
 
     @property
     def shortfall(self) -> int:
-        """What is claimed but not there."""
+        """The quantity that is claimed but not there."""
         return max(0, self.claims - self.on_hand)
 
     @property
     def available(self) -> int:
-        """What is there and unclaimed; 0 while there is a shortfall."""
+        """The quantity that is there and unclaimed; 0 while there is a shortfall."""
         return self.on_hand - self.claims + self.shortfall
 
     @property
     def promisable(self) -> int:
-        """What a promise may still claim."""
+        """The quantity that a promise may still claim."""
         return 0 if self.closed else self.available
 
     def moved(self, move: Move) -> Stock:
-        """The stock after a movement of its item. Places and claims that are not its own columns are outside."""
+        """Return the stock after a movement of its item. Places and claims without a column are outside of it."""
         changed: dict[str, int] = {}
         if move.source in _COLUMNS:
             changed[move.source.value] = getattr(self, move.source) - move.quantity
@@ -100,7 +103,7 @@ _COLUMNS = frozenset(field.name for field in fields(Stock)) & {*Place, *Claim}
 
 
 def fold(moves: Iterable[Move]) -> dict[tuple[str, str], Stock]:
-    """The stock of every (pool, item) that the movements lead to, in any order that keeps claims above zero.
+    """Return the stock of every (pool, item) after the movements, in any order that keeps claims above zero.
 
     Equal to the stored rows, except for `closed`, which no movement carries.
     """

@@ -1,1 +1,1 @@
-"""The service's SQL: `book` for what a transaction changes, `views` for what a page shows."""
+"""Everything of inventory that knows SQL: `stock` for the changes of a transaction, `queries` for the API's reads."""

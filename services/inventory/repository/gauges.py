@@ -1,4 +1,4 @@
-"""What inventory alone can measure of its health."""
+"""Gauges that inventory reads from its tables."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ OVERDRAWN = Gauge("halfday_overdrawn", "Units that terminals sold beyond what th
 
 
 async def overdrawn(pool: Reader) -> None:
-    """Reads `OVERDRAWN`."""
+    """Sets `OVERDRAWN`."""
     OVERDRAWN.set(await pool.fetchval("select coalesce(sum(overdrawn), 0)::float from allotment where not closed"))

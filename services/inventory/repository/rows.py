@@ -1,53 +1,63 @@
-"""The rows of pools, stock, lots, allotments and sales: each read and written as a set, in one statement.
+"""Reads the rows of pools as domain objects, each table as a set in one statement.
 
-Read and written only under the lock of their pool's row, so they take no locks of their own.
+All of them are read under the lock of their pool's row, so they take no locks of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-import orjson
-
-from contracts.events.inventory import Reason
+from contracts.events.inventory import Place
+from contracts.events.orders import GoodsLine
 from services.inventory.domain.allotment import Allotment
 from services.inventory.domain.lot import Lot, LotState
+from services.inventory.domain.reservation import Reservation, ReservationState
 from services.inventory.domain.sale import Sale
-from services.inventory.domain.stock import Stock
+from services.inventory.domain.shortfall import Claimant
+from services.inventory.domain.stock import Claim, Move, Stock
 from services.inventory.repository.load_set import Key
 from services.kit.database import lock_rows
 from services.kit.transaction.outbox import Connection
 
-_STOCK = "pool, item, on_hand, held, allocated, allotted, unconfirmed, closed"
-_LOT = "id, pool, item, household, received, harvested_at, sell_by, state, released, rejected, on_hand"
-_ALLOTMENT = (
-    "terminal, pool, item, granted, returned, sold, overdrawn, lost, allotted, unconfirmed, version, lease_until, "
-    "counted, closed"
+_STOCK, _LOT, _ALLOTMENT, _SALE, _MOVE = (
+    tuple(field.name for field in fields(row)) for row in (Stock, Lot, Allotment, Sale, Move)
 )
-
-
-class Explained(NamedTuple):
-    """Why what has a cause happened: a code, and words that are not published."""
-
-    cause: str
-    pool: str
-    item: str
-    code: Reason
-    note: str
-    actor: str
-    at: datetime
-
-
-def columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
-    """Rows turned into one array per column, as `unnest` takes them; `width` columns also when there is no row."""
-    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+_PLACES: dict[str, Place | Claim] = {str(place): place for place in (*Place, *Claim)}
+_STOCK_OF = "select stock.* from stock join unnest($1::text[], $2::text[]) k(pool, item) using (pool, item)"
+_LOTS_OF = """
+select lot.* from lot join unnest($1::text[], $2::text[]) k(pool, item) using (pool, item) where on_hand > 0
+union select * from lot where id = any($3::uuid[])
+"""
+_ALLOTMENTS_OF = """
+select allotment.* from allotment
+join unnest($1::text[], $2::text[]) k(terminal, pool) using (terminal, pool) order by terminal, pool, item
+"""
+_LINES_OF = "select * from reservation_line where reservation = any($1::uuid[]) order by reservation, line"
+_CLAIMANTS = """
+select * from (
+  select l.pool, l.item, r.id, r.order_id, r.state = 'held' as held, r.no, l.quantity, k.upto,
+    sum(l.quantity) over (partition by l.pool, l.item order by r.state = 'held' desc, r.no desc, l.line) - l.quantity
+      as before
+  from unnest($1::text[], $2::text[], $3::bigint[]) k(pool, item, upto) join reservation_line l using (pool, item)
+  join reservation r on r.id = l.reservation and r.state in ('held', 'firm')
+) c where before < upto
+"""
+_INFERRED = """
+select * from movement where pool = $1 and item = $2 and lot is not distinct from $3 and inferred order by n
+"""
+_MOVED_SINCE = """
+select coalesce(sum(case when target = 'on_hand' then quantity else -quantity end), 0)::bigint from movement
+where pool = $1 and item = $2 and ($3::uuid is null or lot = $3) and at > $4 and 'on_hand' in (source, target)
+"""
 
 
 async def lock_pools(conn: Connection, pools: Collection[str]) -> None:
-    """Locks the head rows in order, making those that are new. The first thing any writer of a pool does."""
+    """Locks the head rows of the pools in order, and creates new ones. Every writer of a pool does this first."""
     found = await lock_rows(conn, "pool", pools, column="pool", type_="text")
     if len(found) < len(pools):
         await conn.execute(
@@ -57,129 +67,80 @@ async def lock_pools(conn: Connection, pools: Collection[str]) -> None:
 
 
 async def stock(conn: Connection, keys: Collection[Key]) -> list[Stock]:
-    """The stock rows of these (pool, item) that exist."""
-    rows = await conn.fetch(
-        f"select {_STOCK} from stock join unnest($1::text[], $2::text[]) k(pool, item) using (pool, item)",  # noqa: S608
-        *columns(keys, 2),
-    )
-    return [Stock(**row) for row in rows]
-
-
-async def save_stock(conn: Connection, rows: Collection[Stock]) -> None:
-    """Writes the rows with their shortfall and what is available."""
-    await conn.execute(
-        f"insert into stock ({_STOCK}, shortfall, available) select * from unnest($1::text[], $2::text[], "  # noqa: S608
-        "$3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::boolean[], $9::bigint[], "
-        "$10::bigint[]) on conflict (pool, item) do update set on_hand = excluded.on_hand, held = excluded.held, "
-        "allocated = excluded.allocated, allotted = excluded.allotted, unconfirmed = excluded.unconfirmed, "
-        "closed = excluded.closed, shortfall = excluded.shortfall, available = excluded.available",
-        *columns(
-            [
-                (s.pool, s.item, s.on_hand, s.held, s.allocated, s.allotted, s.unconfirmed, s.closed, s.shortfall,
-                 s.available)
-                for s in rows
-            ],
-            10,
-        ),
-    )  # fmt: skip
-
-
-def lot_of(row: Any) -> Lot:
-    """A lot from its row, which may carry more columns."""
-    fields = {name.strip(): row[name.strip()] for name in _LOT.split(",")}
-    return Lot(**fields | {"state": LotState(row["state"])})
+    """Return the stock of these (pool, item), as far as it exists."""
+    return [Stock(**_of(row, _STOCK)) for row in await conn.fetch(_STOCK_OF, *_arrays(keys, 2))]
 
 
 async def lots(conn: Connection, keys: Collection[Key], named: Collection[UUID]) -> list[Lot]:
-    """The lots of these items that have goods, and those that are named."""
-    rows = await conn.fetch(
-        f"select {_LOT} from lot join unnest($1::text[], $2::text[]) k(pool, item) using (pool, item) "  # noqa: S608
-        f"where on_hand > 0 union select {_LOT} from lot where id = any($3::uuid[])",
-        *columns(keys, 2),
-        list(named),
-    )
-    return [lot_of(row) for row in rows]
-
-
-async def save_lots(conn: Connection, rows: Collection[Lot], now: datetime) -> None:
-    """Writes the lots; those that are new are received now."""
-    await conn.execute(
-        f"insert into lot ({_LOT}, received_at) select *, $12::timestamptz from unnest($1::uuid[], $2::text[], "  # noqa: S608
-        "$3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::timestamptz[], $8::text[], $9::bigint[], "
-        "$10::bigint[], $11::bigint[]) on conflict (id) do update set state = excluded.state, "
-        "released = excluded.released, rejected = excluded.rejected, on_hand = excluded.on_hand",
-        *columns(
-            [
-                (lot.id, lot.pool, lot.item, lot.household, lot.received, lot.harvested_at, lot.sell_by, lot.state,
-                 lot.released, lot.rejected, lot.on_hand)
-                for lot in rows
-            ],
-            11,
-        ),
-        now,
-    )  # fmt: skip
+    """Return the lots of these items that have goods, and the named lots."""
+    rows = await conn.fetch(_LOTS_OF, *_arrays(keys, 2), list(named))
+    return [Lot(**_of(row, _LOT) | {"state": LotState(row["state"])}) for row in rows]
 
 
 async def allotments(conn: Connection, terminals: Collection[tuple[str, str]]) -> list[Allotment]:
-    """All allotments of these (terminal, pool), in order: the ids of movements count through them."""
-    rows = await conn.fetch(
-        f"select {_ALLOTMENT} from allotment "  # noqa: S608
-        "join unnest($1::text[], $2::text[]) k(terminal, pool) using (terminal, pool) order by terminal, pool, item",
-        *columns(terminals, 2),
-    )
-    return [Allotment(**row) for row in rows]
-
-
-async def save_allotments(conn: Connection, rows: Collection[Allotment]) -> None:
-    """Writes the allotments."""
-    await conn.execute(
-        f"insert into allotment ({_ALLOTMENT}) select * from unnest($1::text[], $2::text[], $3::text[], "  # noqa: S608
-        "$4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], "
-        "$11::bigint[], $12::timestamptz[], $13::boolean[], $14::boolean[]) "
-        "on conflict (terminal, pool, item) do update set granted = excluded.granted, returned = excluded.returned, "
-        "sold = excluded.sold, overdrawn = excluded.overdrawn, lost = excluded.lost, allotted = excluded.allotted, "
-        "unconfirmed = excluded.unconfirmed, version = excluded.version, lease_until = excluded.lease_until, "
-        "counted = excluded.counted, closed = excluded.closed",
-        *columns(
-            [
-                (a.terminal, a.pool, a.item, a.granted, a.returned, a.sold, a.overdrawn, a.lost, a.allotted,
-                 a.unconfirmed, a.version, a.lease_until, a.counted, a.closed)
-                for a in rows
-            ],
-            14,
-        ),
-    )  # fmt: skip
+    """Return all allotments of these (terminal, pool), sorted: the ids of movements follow from this order."""
+    return [Allotment(**_of(row, _ALLOTMENT)) for row in await conn.fetch(_ALLOTMENTS_OF, *_arrays(terminals, 2))]
 
 
 async def sales(conn: Connection, ids: Collection[UUID]) -> list[Sale]:
-    """Those of the sales that are known."""
-    rows = await conn.fetch("select id, terminal, pool, voided from sale where id = any($1::uuid[])", list(ids))
-    return [Sale(**row) for row in rows]
+    """Return the known ones of these sales."""
+    rows = await conn.fetch("select * from sale where id = any($1::uuid[])", list(ids))
+    return [Sale(**_of(row, _SALE)) for row in rows]
 
 
-async def save_sales(conn: Connection, rows: Collection[Sale]) -> None:
-    """Writes the sales."""
-    await conn.execute(
-        "insert into sale (id, terminal, pool, voided) "
-        "select * from unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[]) "
-        "on conflict (id) do update set voided = excluded.voided",
-        *columns([(s.id, s.terminal, s.pool, s.voided) for s in rows], 4),
-    )
+async def reservations(conn: Connection, ids: Collection[UUID]) -> list[Reservation]:
+    """Return the known ones of these reservations, with their lines in order."""
+    heads = await conn.fetch("select * from reservation where id = any($1::uuid[])", list(ids))
+    if not heads:
+        return []
+    lines: dict[UUID, list[GoodsLine]] = defaultdict(list)
+    for row in await conn.fetch(_LINES_OF, [head["id"] for head in heads]):
+        lines[row["reservation"]].append(GoodsLine(line=row["line"], item=row["item"], quantity=row["quantity"]))
+    return [
+        Reservation(
+            h["id"], h["pool"], h["order_id"], ReservationState(h["state"]), tuple(lines[h["id"]]), h["expires_at"]
+        )
+        for h in heads
+    ]
 
 
-async def save_reasons(conn: Connection, rows: Collection[Explained]) -> None:
-    """Writes why things happened, once for each cause."""
-    await conn.execute(
-        "insert into reason (cause, pool, item, code, note, actor, at) select * from unnest($1::text[], $2::text[], "
-        "$3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])",
-        *columns(rows, 7),
-    )
+async def claimants(conn: Connection, upto: Mapping[Key, int]) -> dict[Key, list[Claimant]]:
+    """Return the newest claims on each item, holds first, that together reach the quantity given for it."""
+    found: dict[Key, list[Claimant]] = defaultdict(list)
+    for row in await conn.fetch(_CLAIMANTS, *_arrays([(*key, quantity) for key, quantity in upto.items()], 3)):
+        claimant = Claimant(row["id"], row["order_id"], row["held"], row["no"], row["quantity"])
+        found[row["pool"], row["item"]].append(claimant)
+    return found
 
 
-async def save_catalog(conn: Connection, rows: Collection[tuple[str, str, dict[str, Any]]]) -> None:
-    """Writes catalogue entities (kind, id, body) as they stand now."""
-    await conn.execute(
-        "insert into catalog (kind, id, body) select * from unnest($1::text[], $2::text[], $3::jsonb[]) "
-        "on conflict (kind, id) do update set body = excluded.body",
-        *columns([(kind, id, orjson.dumps(body).decode()) for kind, id, body in sorted(rows, key=lambda r: r[:2])], 3),
-    )
+async def history(conn: Connection, causes: Collection[str]) -> dict[str, list[Move]]:
+    """Return the movements of each cause, oldest first."""
+    found: dict[str, list[Move]] = defaultdict(list)
+    for row in await conn.fetch("select * from movement where cause = any($1::text[]) order by n", list(causes)):
+        found[row["cause"]].append(move_of(row))
+    return found
+
+
+async def inferred(conn: Connection, pool: str, item: str, lot: UUID | None) -> list[Move]:
+    """Return the inferred movements of a lot, or of the item's unattributed lot (None), oldest first."""
+    return [move_of(row) for row in await conn.fetch(_INFERRED, pool, item, lot)]
+
+
+async def moved_since(conn: Connection, pool: str, item: str, lot: UUID | None, since: datetime) -> int:
+    """Return the change of on hand of the item, or of one lot of it, after an instant."""
+    change: int = await conn.fetchval(_MOVED_SINCE, pool, item, lot, since)
+    return change
+
+
+def move_of(row: Any) -> Move:
+    """Return the movement in a row of `movement`."""
+    return Move(**_of(row, _MOVE) | {"source": _PLACES[row["source"]], "target": _PLACES[row["target"]]})
+
+
+def _of(row: Any, names: Iterable[str]) -> dict[str, Any]:
+    return {name: row[name] for name in names}
+
+
+def _arrays(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
+    """One array for each of the `width` columns, also where there is no row."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]

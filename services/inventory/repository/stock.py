@@ -1,4 +1,4 @@
-"""The book: every row of the pools that one transaction touches, and the one door through which stock changes."""
+"""Repository of stock pools: the rows that one transaction touches, and the only way in which stock changes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import orjson
+
+from contracts.events.catalog import CatalogEvent
 from contracts.events.inventory import ClaimsExceeded, Place, Reason, StockMoved
 from services.inventory.domain.allotment import Allotment, Change
-from services.inventory.domain.claims import Claimant, cover
 from services.inventory.domain.lot import Lot
 from services.inventory.domain.reservation import Reservation
 from services.inventory.domain.sale import Sale
+from services.inventory.domain.shortfall import Claimant, cover
 from services.inventory.domain.stock import Move, Stock
-from services.inventory.repository import reservations as claims
-from services.inventory.repository import rows
-from services.inventory.repository.load_set import LAPSE, Key, LoadSet, lapse_of, load_set_of
+from services.inventory.repository import rows, tables
+from services.inventory.repository.load_set import LAPSE, Key, LoadSet, lapse_of
 from services.kit.ids import new_id
 from services.kit.transaction.identity_map import IdentityMap
 from services.kit.transaction.message import Message
@@ -27,10 +29,10 @@ _HANDED_OUT = frozenset({Place.COURIER, Place.BUYER, Place.SOLD})
 
 
 class StockRepository:
-    """Loaded once for a batch or request under the locks of its pools; handlers then decide without a round trip.
+    """Stock, lots, reservations, allotments and sales of the pools of one transaction, under the locks of the pools.
 
-    Callers load by what `needs` says; `save` writes each table once. The quantities of stock and lots change by
-    `apply` alone. `actor` is who is written down as having moved things.
+    `load` reads everything that a batch needs, so that handlers decide without a round trip; `save` writes each table
+    once. Stock and lots change by `apply` alone. Movements are recorded as made by `actor`, by default the consumer.
     """
 
     def __init__(self, uow: UnitOfWork, actor: str | None = None) -> None:
@@ -43,85 +45,86 @@ class StockRepository:
             lambda row: (row.terminal, row.pool, row.item)
         )
         self.sales: IdentityMap[UUID, Sale] = IdentityMap(lambda row: row.id)
-        self.catalog: dict[tuple[str, str], dict[str, Any]] = {}
+        self.catalog: IdentityMap[tuple[str, str], tables.CatalogEntry] = IdentityMap(lambda row: (row.kind, row.id))
         self._history: dict[str, list[Move]] = defaultdict(list)
         self._claimants: dict[Key, list[Claimant]] = {}
-        self._entries: list[claims.Entry] = []
+        self._movements: list[tables.Movement] = []
         self._ordinals: Counter[UUID] = Counter()
-        self._reasons: dict[str, rows.Explained] = {}
+        self._explanations: dict[str, tables.Explanation] = {}
 
     async def load(self, messages: Sequence[Message[Any]]) -> None:
-        """Locks the pools of the messages and reads all that their handlers look up."""
-        await self.open(load_set_of(messages))
+        """Locks the pools of the messages and reads all rows that their handlers look up."""
+        await self.load_rows(LoadSet.of(messages))
 
-    async def open(self, needs: LoadSet) -> None:
-        """Locks the pools, sorted, then reads what is needed of them, one statement a table."""
+    async def load_rows(self, wanted: LoadSet) -> None:
+        """Locks the pools, sorted, then reads the rows of the load set, in one statement a table."""
         conn = self.uow.conn
-        if not needs.pools:
+        if not wanted.pools:
             return
-        await rows.lock_pools(conn, needs.pools)
-        if needs.reservations:
-            self.reservations.load(await claims.reservations(conn, needs.reservations))
-        if needs.terminals:
-            self.allotments.load(await rows.allotments(conn, needs.terminals))
-        if needs.sales:
-            self.sales.load(await rows.sales(conn, needs.sales))
-        self._widen(needs)
-        if needs.causes:
-            self._history.update(await claims.history(conn, needs.causes))
+        await rows.lock_pools(conn, wanted.pools)
+        if wanted.reservations:
+            self.reservations.load(await rows.reservations(conn, wanted.reservations))
+        if wanted.terminals:
+            self.allotments.load(await rows.allotments(conn, wanted.terminals))
+        if wanted.sales:
+            self.sales.load(await rows.sales(conn, wanted.sales))
+        self._extend(wanted)
+        if wanted.causes:
+            self._history.update(await rows.history(conn, wanted.causes))
         moves = [move for history in self._history.values() for move in history]
-        needs.goods |= needs.out.keys() | {(move.pool, move.item) for move in moves}
-        needs.lots |= {move.lot for move in moves if move.lot}
-        self.stocks.load(await rows.stock(conn, needs.stock | needs.goods))
-        if needs.goods or needs.lots:
-            self.lots.load(await rows.lots(conn, needs.goods, needs.lots))
-        await self.foresee(needs.out)
+        wanted.goods |= wanted.outgoing.keys() | {(move.pool, move.item) for move in moves}
+        wanted.lots |= {move.lot for move in moves if move.lot}
+        self.stocks.load(await rows.stock(conn, wanted.stock | wanted.goods))
+        if wanted.goods or wanted.lots:
+            self.lots.load(await rows.lots(conn, wanted.goods, wanted.lots))
+        await self.load_claimants(wanted.outgoing)
 
-    def _widen(self, needs: LoadSet) -> None:
-        """What only the rows that were read so far can tell."""
+    def _extend(self, wanted: LoadSet) -> None:
+        """Adds the keys that follow from the rows read so far."""
         for reservation in self.reservations.values():
             for line in reservation.lines:
-                needs.stock.add((reservation.pool, line.item))
-                if reservation.id in needs.going:
-                    needs.out[reservation.pool, line.item] += line.quantity
+                wanted.stock.add((reservation.pool, line.item))
+                if reservation.id in wanted.leaving:
+                    wanted.outgoing[reservation.pool, line.item] += line.quantity
         for allotment in self.allotments.values():
-            needs.goods.add((allotment.pool, allotment.item))
+            wanted.goods.add((allotment.pool, allotment.item))
             if allotment.lost:
-                needs.causes.add(allotment.loss_cause)
+                wanted.causes.add(allotment.loss_cause)
 
-    async def foresee(self, out: Mapping[Key, int]) -> None:
-        """Reads whom a shortfall would fall on, where more may leave than is available. What leaves may itself be
-        among the newest claims, hence twice.
+    async def load_claimants(self, outgoing: Mapping[Key, int]) -> None:
+        """Reads the newest claims on items of which more may leave than is available, to name them in a shortfall.
+
+        Twice the quantity, because the goods that leave may themselves be among the newest claims.
         """
-        risky = {k: self.stock(*k).shortfall + 2 * q for k, q in out.items() if q > self.stock(*k).available}
+        risky = {k: self.stock(*k).shortfall + 2 * q for k, q in outgoing.items() if q > self.stock(*k).available}
         if risky:
-            self._claimants = await claims.claimants(self.uow.conn, risky)
+            self._claimants = await rows.claimants(self.uow.conn, risky)
 
     def stock(self, pool: str, item: str) -> Stock:
-        """The stock of an item; all zero where there never was any."""
+        """Return the stock of an item; all zero where there never was any."""
         return self.stocks.get((pool, item)) or Stock(pool, item)
 
     def lots_of(self, pool: str, item: str) -> list[Lot]:
-        """The item's lots with goods, and those that this transaction has to do with."""
+        """Return the item's lots that have goods, and those that this transaction has read or changed."""
         return [lot for lot in self.lots.values() if (lot.pool, lot.item) == (pool, item)]
 
     def allotment(self, terminal: str, pool: str, item: str) -> Allotment:
-        """What the terminal was lent of the item; all zero where nothing was."""
+        """Return the terminal's allotment of the item; all zero where nothing was lent."""
         return self.allotments.get((terminal, pool, item)) or Allotment(terminal, pool, item)
 
     def history(self, cause: str) -> list[Move]:
-        """The movements of a cause, oldest first, those of this transaction too."""
+        """Return the movements of a cause, oldest first, those of this transaction included."""
         return list(self._history[cause])
 
-    def close(self, pool: str, item: str, *, closed: bool) -> bool:
-        """Sold out by decree, or no longer so; whether that is a change."""
-        was = self.stock(pool, item)
-        if was.closed is not closed:
-            self.stocks.put(replace(was, closed=closed))
-        return was.closed is not closed
+    def set_closed(self, pool: str, item: str, *, closed: bool) -> bool:
+        """Close the item on every channel, or reopen it; return True where that changes it."""
+        before = self.stock(pool, item)
+        if before.closed is not closed:
+            self.stocks.put(replace(before, closed=closed))
+        return before.closed is not closed
 
-    def put_allotment(self, change: Change) -> Allotment:
-        """Carries out a change of an allotment and sets its lease's deadline; the allotment as it stands then."""
+    def apply_change(self, change: Change) -> Allotment:
+        """Apply a change of an allotment and set the deadline of its lease; return the allotment after it."""
         after, moves = change
         before = self.allotment(after.terminal, after.pool, after.item)
         if after.lease_until and after.lease_until != before.lease_until:
@@ -131,13 +134,18 @@ class StockRepository:
         return after
 
     def explain(self, cause: str, pool: str, item: str, code: Reason, note: str) -> None:
-        """Keeps why what has this cause happened. Its movements from here on are published with the code."""
-        self._reasons[cause] = rows.Explained(cause, pool, item, code, note, self.actor, self.uow.now)
+        """Record the reason of a cause. Its movements after this call are published with the code."""
+        self._explanations[cause] = tables.Explanation(cause, pool, item, code, note, self.actor, self.uow.now)
+
+    def put_catalog(self, event: CatalogEvent) -> None:
+        """Replace a catalogue entity by its published content."""
+        kind, _, id = event.key.partition("/")
+        self.catalog.put(tables.CatalogEntry(kind, id, orjson.dumps(event.model_dump(mode="json")).decode()))
 
     def apply(self, moves: Iterable[Move]) -> None:
-        """Carries out movements: stock and lots change by them, each is recorded, physical ones are published.
+        """Apply movements to stock and lots, record each, and publish the physical ones.
 
-        Where they leave more claimed than there is, and more than before, `claims-exceeded` says whom it falls on.
+        Where they raise the shortfall of an item, `claims-exceeded` names the reservations that would cover it.
         """
         moves = tuple(moves)
         before = {(m.pool, m.item): self.stock(m.pool, m.item).shortfall for m in moves}
@@ -146,44 +154,46 @@ class StockRepository:
         for (pool, item), shortfall in before.items():
             after = self.stock(pool, item).shortfall
             if after > shortfall:
-                self._exceeded(pool, item, after)
+                self._publish_shortfall(pool, item, after)
 
     def _move(self, move: Move) -> None:
         self.stocks.put(self.stock(move.pool, move.item).moved(move))
         lot = self.lots.get(move.lot) if move.lot else None
         if lot:
             self.lots.put(lot.moved(move))
-        entry = claims.Entry(self._next_id(), move, self.actor, self.uow.now)
-        self._entries.append(entry)
+        movement = tables.Movement(self._next_id(), move, self.actor, self.uow.now)
+        self._movements.append(movement)
         self._history[move.cause].append(move)
         if isinstance(move.source, Place) and isinstance(move.target, Place):
-            reason = self._reasons.get(move.cause)
-            going = move.source is Place.ON_HAND and move.target in _HANDED_OUT
+            explanation = self._explanations.get(move.cause)
+            handed_out = move.source is Place.ON_HAND and move.target in _HANDED_OUT
             moved = StockMoved(
                 pool=move.pool,
                 item=move.item,
-                movement=entry.id,
+                movement=movement.id,
                 lot=move.lot,
                 inferred=move.inferred,
                 from_place=move.source,
                 to_place=move.target,
                 quantity=move.quantity,
                 cause=move.cause,
-                reason=reason.code if reason else None,
-                expired=going and lot is not None and lot.expired(self.uow.now),
+                reason=explanation.code if explanation else None,
+                expired=handed_out and lot is not None and lot.expired(self.uow.now),
             )
-            self.uow.emit(moved, part=str(entry.id))
+            self.uow.emit(moved, part=str(movement.id))
 
     def _next_id(self) -> UUID:
-        """A movement's id: it follows from the cause and the count of its movements, so a replay can't multiply it."""
+        """Derive a movement's id from the message and its number among the message's movements: a replay of the
+        message makes the same ids.
+        """
         cause = self.uow.cause
         if cause is None:
             return new_id()
         self._ordinals[cause.id] += 1
         return CAUSED.id(f"{self.uow.consumer}\n{cause.id}\nmovement\n{self._ordinals[cause.id]}")
 
-    def _exceeded(self, pool: str, item: str, shortfall: int) -> None:
-        named = cover(shortfall, filter(self._stands, self._claimants.get((pool, item), ())))
+    def _publish_shortfall(self, pool: str, item: str, shortfall: int) -> None:
+        named = cover(shortfall, filter(self._still_claims, self._claimants.get((pool, item), ())))
         self.uow.emit(
             ClaimsExceeded(
                 pool=pool,
@@ -194,27 +204,25 @@ class StockRepository:
             )
         )
 
-    def _stands(self, claimant: Claimant) -> bool:
-        """Whether this transaction has not ended the claim."""
+    def _still_claims(self, claimant: Claimant) -> bool:
+        """Return False where this transaction has ended the claim."""
         now = self.reservations.get(claimant.reservation)
         return now is None or now.active
 
     async def save(self) -> None:
-        """Writes what was changed, one statement a table."""
-        conn = self.uow.conn
-        if stocks := self.stocks.changed:
-            await rows.save_stock(conn, stocks)
-        if lots := self.lots.changed:
-            await rows.save_lots(conn, lots, self.uow.now)
-        if reservations := self.reservations.changed:
-            await claims.save_reservations(conn, reservations)
-        if allotments := self.allotments.changed:
-            await rows.save_allotments(conn, allotments)
-        if sales := self.sales.changed:
-            await rows.save_sales(conn, sales)
-        if self._entries:
-            await claims.save_entries(conn, self._entries)
-        if self._reasons:
-            await rows.save_reasons(conn, list(self._reasons.values()))
-        if self.catalog:
-            await rows.save_catalog(conn, [(*key, body) for key, body in self.catalog.items()])
+        """Writes every change, one statement a table."""
+        conn, reservations = self.uow.conn, self.reservations.changed
+        lines = [
+            tables.ReservationLine(r.id, r.pool, line.line, line.item, line.quantity)
+            for r in reservations
+            for line in r.lines
+        ]
+        await tables.STOCK.write(conn, self.stocks.changed)
+        await tables.LOTS.write(conn, self.lots.changed)
+        await tables.RESERVATIONS.write(conn, reservations)
+        await tables.RESERVATION_LINES.write(conn, lines)
+        await tables.ALLOTMENTS.write(conn, self.allotments.changed)
+        await tables.SALES.write(conn, self.sales.changed)
+        await tables.MOVEMENTS.write(conn, self._movements)
+        await tables.EXPLANATIONS.write(conn, list(self._explanations.values()))
+        await tables.CATALOG.write(conn, self.catalog.changed)

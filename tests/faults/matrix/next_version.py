@@ -62,7 +62,7 @@ def add_types(service: str) -> None:
 
     UnitOfWork.emit = emit_more  # type: ignore[method-assign]
     if service == "inventory":
-        from services.inventory.app import SUBSCRIPTIONS
+        from services.inventory.handlers import SUBSCRIPTIONS
 
         handlers: Any = next(one.handlers for one in SUBSCRIPTIONS if one.topic == OrderPacked.TOPIC)
         handlers[OrderPacked] = lambda _book, _message: None

@@ -1,4 +1,4 @@
-"""Which reservations a shortfall falls on."""
+"""Shortfall: the reservations that lose their goods when more is claimed than is there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """A reservation's claim on one item; `no` grows with age's opposite: the newest has the highest."""
+    """A reservation's claim on one item; the newest reservation has the highest `no`."""
 
     reservation: UUID
     order: UUID
@@ -19,10 +19,10 @@ class Claimant:
 
 
 def cover(shortfall: int, claimants: Iterable[Claimant]) -> list[Claimant]:
-    """The fewest newest reservations that would cover the shortfall: holds first, then allocations.
+    """Return the fewest newest reservations that cover the shortfall: holds first, then allocations.
 
-    Allotments and loaded goods are never among the claimants: they are out of reach. May cover less where there
-    is no one left to name.
+    Allotments and loaded goods are never among the claimants, because they can't be taken back. Covers less where
+    the claimants together claim less.
     """
     named: list[Claimant] = []
     for claimant in sorted(claimants, key=lambda c: (not c.held, -c.no)):
