@@ -1,4 +1,4 @@
-"""`halfday contracts`: the event contracts checked, written and documented."""
+"""`halfday contracts`: the contracts of events and of the HTTP APIs checked, written and documented."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def check(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = F
 
 @app.command
 def write() -> None:
-    """Write the schema of every event class, and an example for each type that has none.
+    """Write the schema of every event class, an example for each type that has none, and the OpenAPI documents.
 
     On topics that are not stable, fields that are gone are taken out of the examples; an example that does not load
     any more and the files of a type that is gone are removed.
@@ -66,7 +66,7 @@ def write() -> None:
         folder = EXAMPLES / stem(type)
         if all(texts.get(path, "") is None for path in folder.glob("*.json")):
             texts[folder / "001.json"] = as_text(usual(schema_of(model)))
-    _update(texts)
+    _update(texts | openapi_documents())
 
 
 @app.command(name="docs")
@@ -80,6 +80,17 @@ def document() -> None:
     except ValueError as wrong:
         raise StackError(str(wrong)) from wrong
     _update({docs.README: readme, asyncapi.FILE: asyncapi.text(), asyncapi_page.FILE: asyncapi_page.text()})
+
+
+def openapi_documents() -> dict[Path, str]:
+    """Return the OpenAPI document of each service by its file, as the code says it."""
+    from services.dispatch.app import SERVICE as DISPATCH  # heavy imports, which no other command needs
+    from services.inventory.app import SERVICE as INVENTORY
+    from services.kit.process import openapi
+    from services.orders.app import SERVICE as ORDERS
+
+    services = ROOT.parent / "services"
+    return {services / one.name / "openapi.json": openapi.text(one) for one in (DISPATCH, INVENTORY, ORDERS)}
 
 
 def _update(texts: Mapping[Path, str | None]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -239,8 +238,3 @@ async def consumers_of(conn: Connection, scope: str) -> list[str]:
     """The consumers for which the scope is blocked."""
     rows = await conn.fetch("select consumer from parked_scope where scope = $1 order by consumer", scope)
     return [row["consumer"] for row in rows]
-
-
-def fields(parked: DeadLetter) -> dict[str, Any]:
-    """A parked record as JSON."""
-    return {name: getattr(parked, name) for name in DeadLetter.__slots__}

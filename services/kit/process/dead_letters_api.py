@@ -1,17 +1,19 @@
-"""Dead letters over HTTP, for the operator: see what is parked, try it again, or give it up with a reason."""
+"""Dead letters over HTTP, for the operator: list them, process them again, or discard them with a reason."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from services.kit.consumer import dead_letters
+from services.kit.consumer.dead_letters import DeadLetter
 from services.kit.context import Context
 from services.kit.http import problems
 from services.kit.http.body import Body
 from services.kit.http.dependencies import Cursor, Limit, Running, require
+from services.kit.http.responses import next_cursor
 from services.kit.process.service import Service
 from services.kit.relay import relay
 from services.kit.uploads import kept
@@ -20,73 +22,95 @@ router = APIRouter(prefix="/v1", tags=["parked"], dependencies=[Depends(require(
 Id = Annotated[int, Path(ge=1, lt=2**63)]
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
-
-
-class Redrive(Body):
-    """What to try again: all that is parked under a scope, for one consumer or for every one that has parked it."""
+class RedriveIn(Body):
+    """The dead letters to process again: all of a scope, for one consumer or for every one that has some."""
 
     scope: str = Field(min_length=1, max_length=400)
     consumer: str | None = Field(default=None, max_length=200)
 
 
-class Discard(Body):
-    """Why a record is given up; the reason is kept."""
+class DiscardIn(Body):
+    """The reason for which a dead letter is discarded; it is kept."""
 
     why: str = Field(min_length=1, max_length=1000)
 
 
+class DeadLetterPage(BaseModel):
+    """Dead letters, oldest first; `next` is the cursor of the next page, null on the last."""
+
+    parked: list[DeadLetter]
+    next: int | None
+
+
+class RedriveResult(BaseModel):
+    """The result for one consumer: how many were processed, the error that stopped it, and whether time ran out."""
+
+    consumer: str
+    done: int
+    error: str | None = None
+    more: bool = False
+
+
+class RedriveResults(BaseModel):
+    """The results for all consumers that had dead letters of the scope."""
+
+    scope: str
+    results: list[RedriveResult]
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
 @router.get("/parked")
-async def listing(context: Running, limit: Limit = 100, cursor: Cursor = 0) -> dict[str, Any]:
-    """What waits, oldest first; `next` is the cursor of the next page, null on the last."""
+async def listing(context: Running, limit: Limit = 100, cursor: Cursor = 0) -> DeadLetterPage:
+    """List the dead letters, oldest first; `next` is the cursor of the next page, null on the last."""
     async with context.unit() as uow:
         found = await dead_letters.listing(uow.conn, after=cursor, limit=limit)
-    following = found[-1].id if len(found) == limit else None
-    return {"parked": [dead_letters.fields(one) for one in found], "next": following}
+    return DeadLetterPage(parked=found, next=next_cursor(found, limit, "id"))
 
 
 @router.get("/parked/{id}")
-async def one(context: Running, id: Id) -> dict[str, Any]:
-    """One parked record, also after it was given up."""
+async def one(context: Running, id: Id) -> DeadLetter:
+    """Show one dead letter, also after it was discarded."""
     async with context.unit() as uow:
         found = await dead_letters.listing(uow.conn, id=id)
     if not found:
-        raise problems.not_found(f"parked record {id}")
-    return dead_letters.fields(found[0])
+        raise problems.not_found(f"dead letter {id}")
+    return found[0]
 
 
 @router.post("/parked:redrive")
-async def redrive(context: Running, service: Annotated[Service, Depends(_service)], body: Redrive) -> dict[str, Any]:
-    """Handles the scope's records in order until one fails again; harmless when nothing is parked.
+async def redrive(context: Running, service: Annotated[Service, Depends(_service)], body: RedriveIn) -> RedriveResults:
+    """Process the scope's dead letters in order until one fails again; harmless when there is none.
 
-    A result with `more` ran out of time: ask again for the rest.
+    A result with `more` ran out of time: repeat the request for the rest.
     """
     async with context.unit() as uow:
         blocked = await dead_letters.consumers_of(uow.conn, body.scope)
     chosen = [name for name in blocked if body.consumer in {None, name}]
-    return {"scope": body.scope, "results": [await _redrive(service, context, name, body.scope) for name in chosen]}
+    results = [await _redrive(service, context, name, body.scope) for name in chosen]
+    return RedriveResults(scope=body.scope, results=results)
 
 
-async def _redrive(service: Service, context: Context, consumer: str, scope: str) -> dict[str, Any]:
+async def _redrive(service: Service, context: Context, consumer: str, scope: str) -> RedriveResult:
     if consumer == f"{service.name}.relay":
         async with context.unit() as uow:
-            done = await relay.release(uow.conn, service.name, scope)
-        return {"consumer": consumer, "done": done, "error": None, "more": False}
+            return RedriveResult(consumer=consumer, done=await relay.release(uow.conn, service.name, scope))
     if consumer == kept.consumer_of(service.name):
         count, error = await kept.redrive(context, service.on_upload, scope)
-        return {"consumer": consumer, "done": count, "error": error, "more": False}
-    handling = service.consumers(context).get(consumer)
-    if handling is None:
-        return {"consumer": consumer, "done": 0, "error": "this version has no such consumer", "more": False}
-    redriven = await handling.redrive(scope)
-    return {"consumer": consumer, "done": redriven.done, "error": redriven.error, "more": redriven.more}
+        return RedriveResult(consumer=consumer, done=count, error=error)
+    processor = service.consumers(context).get(consumer)
+    if processor is None:
+        return RedriveResult(consumer=consumer, done=0, error="this version has no such consumer")
+    redriven = await processor.redrive(scope)
+    return RedriveResult(consumer=consumer, done=redriven.done, error=redriven.error, more=redriven.more)
 
 
 @router.post("/parked/{id}:discard", status_code=204)
-async def discard(context: Running, id: Id, body: Discard) -> None:
-    """Gives a record up for ever; the next of its scope may then run."""
+async def discard(context: Running, id: Id, body: DiscardIn) -> None:
+    """Discard a dead letter for ever; the next of its scope can be processed then."""
     async with context.unit() as uow:
         if not await dead_letters.discard(uow.conn, id, body.why):
-            raise problems.not_found(f"parked record {id}")
+            raise problems.not_found(f"dead letter {id}")

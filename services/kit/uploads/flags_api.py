@@ -1,15 +1,43 @@
-"""Uploads with a flag over HTTP, for the operator: kept ones, broken clocks, broken chains, conflicts."""
+"""Flagged uploads over HTTP, for the operator: kept ones, invalid clocks, broken chains, conflicts."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
 
 from services.kit.http.dependencies import Cursor, Limit, Running, require
+from services.kit.http.responses import next_cursor
 from services.kit.uploads import sessions
 
 router = APIRouter(prefix="/v1", tags=["uploads"], dependencies=[Depends(require("operator"))])
+
+
+class FlaggedUpload(BaseModel):
+    """An upload with a flag, numbered `n` in order of arrival. `device_time` is the device's time where that was
+    invalid, `kept` the reason why it has no effect, `given` the JSON text of a conflict that can't be read.
+    """
+
+    n: int
+    owner: str
+    device: str
+    session: str
+    seq: int
+    kind: str
+    recorded_at: datetime
+    received_at: datetime
+    device_time: str | None
+    kept: str | None
+    given: str | None
+
+
+class FlaggedPage(BaseModel):
+    """Flagged uploads, oldest first; `next` is the cursor of the next page, null on the last."""
+
+    uploads: list[FlaggedUpload]
+    next: int | None
 
 
 @router.get("/uploads")
@@ -19,9 +47,10 @@ async def listing(
     owner: Annotated[str | None, Query(max_length=100)] = None,
     limit: Limit = 100,
     cursor: Cursor = 0,
-) -> dict[str, Any]:
-    """Uploads with the flag, of one owner (`terminal/ID`, `courier/ID`) or all, oldest first; `next` is the cursor of
-    the next page, null on the last. A kept one is redriven and discarded among the dead letters.
+) -> FlaggedPage:
+    """List the uploads with the flag, of one owner (`terminal/ID`, `courier/ID`) or all, oldest first; `next` is the
+    cursor of the next page, null on the last. A kept one is redriven and discarded among the dead letters.
     """
     found = await sessions.flagged(context.pool, flag, owner, cursor, limit)
-    return {"uploads": found, "next": found[-1]["n"] if len(found) == limit else None}
+    uploads = [FlaggedUpload.model_validate(row) for row in found]
+    return FlaggedPage(uploads=uploads, next=next_cursor(uploads, limit, "n"))
