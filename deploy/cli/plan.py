@@ -114,18 +114,18 @@ def _coming(problem: RoutingProblem, late: Sequence[str]) -> list[Order]:
 
 async def _taken_up(problem: RoutingProblem, made: Plan, late: Sequence[Order], threads: int) -> Plan:
     """The plan with the late orders, each told on stderr as it comes."""
+    from deploy.cli.warm_solver import WarmSolver
     from services.dispatch.planning.construct.insertion import Engine, Offer
-    from services.dispatch.planning.process.warm_solver import Standby
 
     engine = Engine(problem, made)
-    async with Standby(processes=threads) as standby:
+    async with WarmSolver(processes=threads) as solver:
         for order in late:
-            found = engine.take_up(order)
+            found = engine.insert(order)
             if not isinstance(found, Offer):
                 print(f"{order.id}: no: {found.reason}", file=sys.stderr)
                 continue
             print(f"{order.id}: {found}, {found.cost_fen / 100:+.2f} yuan", file=sys.stderr)
-            diff = await standby.improve(engine, order.id)
+            diff = await solver.improve(engine, order.id)
             if diff:
                 words = f"{diff.cost_fen / 100:+.2f} yuan, {diff.moved} orders change their trip"
                 print(f"{order.id}: made better: {words}", file=sys.stderr)

@@ -13,7 +13,7 @@ from math import cos, radians
 from services.dispatch.planning.construct.reasons import clock
 from services.dispatch.planning.plan import Plan, Route
 from services.dispatch.planning.problem import Place, RoutingProblem
-from services.dispatch.planning.schedule.columns import Model
+from services.dispatch.planning.schedule.columns import Columns
 
 WIDTH, HEIGHT, MARGIN, LEGEND, ROW = 1000, 800, 50, 420, 18
 _COLOURS = (
@@ -124,20 +124,20 @@ def _station(problem: RoutingProblem, frame: _Frame) -> Iterator[str]:
 
 
 def _legend(problem: RoutingProblem, plan: Plan) -> Iterator[str]:
-    model = Model(problem)
+    columns = Columns(problem)
     sums = f"{plan.stops} stops, {plan.metres / 1000:.1f} km, {plan.cost_fen / 100:.2f} yuan, by {plan.planner}"
     yield f'font-weight="bold">{escape(sums)}</text>'
     for n, route in enumerate(plan.routes):
-        yield from _courier(model, route, _colour(n))
+        yield from _courier(columns, route, _colour(n))
     if plan.unserved:
         yield f'font-weight="bold" fill="{_RED}">{len(plan.unserved)} not served</text>'
         yield from (f">{escape(f'{gone.order}: {gone.reason}'[:75])}</text>" for gone in plan.unserved[:25])
 
 
-def _courier(model: Model, route: Route, colour: str) -> Iterator[str]:
+def _courier(columns: Columns, route: Route, colour: str) -> Iterator[str]:
     yield f'font-weight="bold" fill="{colour}">courier {escape(route.courier)}</text>'
     for n, trip in enumerate(route.trips, 1):
-        orders = [model.orders[model.number[stop.order]] for stop in trip.stops]
+        orders = [columns.orders[columns.number[stop.order]] for stop in trip.stops]
         kg, litres = sum(o.load_g for o in orders) / 1000, sum(o.cold_ml for o in orders) / 1000
         hours = f"{clock(trip.start_s)[-5:]}-{clock(trip.end_s)[-5:]}"
         yield f'dx="10">trip {n}: {hours}, {len(orders)} stops, {kg:.1f} kg, {litres:.1f} l cold</text>'

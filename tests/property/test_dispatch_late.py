@@ -31,7 +31,7 @@ def test_late_orders_are_fitted_in_and_nobody_is_lost(
     kept = {order.id for order in problem.orders} - set(sorted(stops(plan))[:cancelled])
     wanted = replace(problem, orders=tuple(one for one in problem.orders if one.id in kept))
     late = [one.id for one in wanted.orders if one.id not in stops(plan)]
-    made, told = keep_plan.fitted(wanted, plan, late, now)
+    made, told = keep_plan.insert_late(wanted, plan, late, now)
     assert checker.faults(wanted, made) == []
     assert stops(plan) & kept <= stops(made)
     assert stops(made) | {gone.order for gone in made.unserved} == kept
@@ -47,21 +47,21 @@ def test_the_orders_of_a_courier_who_is_gone_go_with_others_or_get_a_reason():
     plan = greedy.solve(problem)
     assert len(plan.routes) == 2
     left = replace(problem, couriers=crew[1:])
-    made, _ = keep_plan.fitted(left, plan, (), 0)
+    made, _ = keep_plan.insert_late(left, plan, (), 0)
     assert checker.faults(left, made) == []
     assert stops(made) | {gone.order for gone in made.unserved} == {one.id for one in problem.orders}
     assert "courier b: vehicle has no 5000 g left on any trip before 11:15" in made.unserved[0].reason
-    assert [route.courier for route in keep_plan.remaining(left, plan).routes] == ["b"]
+    assert [route.courier for route in keep_plan.drop_removed(left, plan).routes] == ["b"]
 
 
 @pytest.mark.seeded
 def test_seeded_an_insertion_that_looks_at_no_rule_does_not_leave(monkeypatch: pytest.MonkeyPatch):
     def careless(self: Engine, order: Order) -> Offer:
-        self.days[0].insert(self.model.add(order), self.days[0].seams[-1], True)
+        self.days[0].insert(self.columns.add(order), self.days[0].seams[-1], True)
         return Offer(order.id, "van-1", 1, True, 0, 0, 0)
 
     monkeypatch.setattr(Engine, "take_up", careless)
     problem = town([order("early"), order("late", load_g=10**6)])
     plan = greedy.solve(replace(problem, orders=problem.orders[:1]))
     with pytest.raises(RuntimeError, match="carries more than"):
-        keep_plan.fitted(problem, plan, ["late"], 0)
+        keep_plan.insert_late(problem, plan, ["late"], 0)

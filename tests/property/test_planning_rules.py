@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from services.dispatch.planning import checker, validation
 from services.dispatch.planning.construct import greedy, insertion, seeding
-from services.dispatch.planning.construct.neighbours import Near
+from services.dispatch.planning.construct.neighbours import Neighbours
 from services.dispatch.planning.diff import difference
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.process import solver
 from services.dispatch.planning.replanning import moves, replan
 from services.dispatch.planning.schedule import assemble
-from services.dispatch.planning.schedule.columns import Model
+from services.dispatch.planning.schedule.columns import Columns
 from tests.property.planning_problems import HOUR, ORDERS, PROBLEMS
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -45,8 +45,8 @@ def test_a_searched_plan_keeps_every_rule(problem):
 @QUICK
 @given(PROBLEMS)
 def test_rough_trips_keep_every_rule(problem):
-    model = Model(problem)
-    plan = assemble.plan(model, seeding.trips(model, Near(model)), "rough")
+    columns = Columns(problem)
+    plan = assemble.plan(columns, seeding.trips(columns, Neighbours(columns)), "rough")
     assert [fault for fault in checker.faults(problem, plan) if not fault.endswith("is lost")] == []
 
 
@@ -81,8 +81,8 @@ def test_a_late_order_is_refused_only_if_no_position_keeps_the_rules(problem, la
     if isinstance(insertion.Engine(problem, plan).offer(late), insertion.Offer):
         return
     grown = replace(problem, orders=(*problem.orders, late))
-    model = Model(grown)
-    x, days = model.number["late"], assemble.days_of(model, plan)
+    columns = Columns(grown)
+    x, days = columns.number["late"], assemble.days_of(columns, plan)
     for c in range(len(crew)):
         trips = days.get(c, [])
         tries = [[*trips[:n], [x], *trips[n:]] for n in range(len(trips) + 1)]
@@ -92,7 +92,7 @@ def test_a_late_order_is_refused_only_if_no_position_keeps_the_rules(problem, la
             for k in range(len(trip) + 1)
         ]
         for tried in tries:
-            made = assemble.plan(model, {**days, c: tried}, "tried", plan.unserved, strict=False)
+            made = assemble.plan(columns, {**days, c: tried}, "tried", plan.unserved, strict=False)
             assert checker.faults(grown, made) != []
 
 

@@ -46,7 +46,7 @@ class Planner:
         return Choice(Plan(tuple(routes), unserved, 0, "sim"), "the only one")
 
 
-def fitted(problem: Any, plan: Plan, late: Collection[str], now_s: int) -> tuple[Plan, tuple[()]]:
+def insert_late(problem: Any, plan: Plan, late: Collection[str], now_s: int) -> tuple[Plan, tuple[()]]:
     """In place of the insertion engine: late orders come last in a route of their own; now and then there is none."""
     known = {order.id for order in problem.orders} - set(late)
     chance = random.Random(" ".join(late))

@@ -21,7 +21,7 @@ from services.kit.transaction import unit_of_work
 from services.orders.commands import join_campaign, place_orders
 from services.orders.repository import campaign
 from tests.simulation import campaign_tables, dispatch_tables, inventory_tables, kit_tables, orders_tables
-from tests.simulation.dispatch_actors import Planner, fitted
+from tests.simulation.dispatch_actors import Planner, insert_late
 from tests.simulation.log import Publisher, RelayConnection
 from tests.simulation.memory import Database
 from tests.simulation.processes import World
@@ -63,7 +63,7 @@ def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.
         (relay, "connect", connect),
         (relay, "Publisher", publisher),
         (planning, "planner", Planner(world)),
-        (keep_plan, "fitted", fitted),
+        (keep_plan, "insert_late", insert_late),
     )
 
 

@@ -15,7 +15,7 @@ from services.dispatch.planning.problem import Courier, Order, Place, RoutingPro
 from services.dispatch.planning.process import planner, solver
 from services.dispatch.planning.process.planner import Choice
 from services.dispatch.planning.schedule import assemble
-from services.dispatch.planning.schedule.columns import Model
+from services.dispatch.planning.schedule.columns import Columns
 
 HOUR = 3600
 STATION = Place(28.226, 112.962)
@@ -145,7 +145,7 @@ def answering(plan: Plan) -> tuple[str, ...]:
     return (sys.executable, "-c", f"print({solver.PLAN.dump_json(plan).decode()!r})")
 
 
-APART = assemble.plan(Model(TWO), {0: [[1], [2]]}, "searched")
+APART = assemble.plan(Columns(TWO), {0: [[1], [2]]}, "searched")
 
 
 async def test_a_dearer_plan_than_the_greedy_one_is_never_taken():

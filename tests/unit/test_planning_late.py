@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
+from deploy.cli.warm_solver import WarmSolver
 from services.dispatch.planning import checker
 from services.dispatch.planning.construct import greedy, insertion
 from services.dispatch.planning.construct.insertion import Engine, Offer
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import RoutingProblem
 from services.dispatch.planning.process.solver import PLAN
-from services.dispatch.planning.process.warm_solver import Standby
 from services.dispatch.planning.replanning import moves
 from services.dispatch.planning.schedule import assemble
 from tests.stack import eventually
@@ -36,7 +36,7 @@ def test_a_part_is_a_problem_and_a_plan_of_its_own():
     offer = engine.offer(late)
     assert isinstance(offer, Offer)
     engine.accept(offer)
-    part = engine.around("late", 40)
+    part = engine.part_around("late", 40)
     assert offer.courier in {one.id for one in part.problem.couriers}
     assert len(part.problem.couriers) < 12
     assert "late" in {one.id for one in part.problem.orders}
@@ -68,9 +68,9 @@ def test_garbage_is_not_looked_for_while_an_order_is_offered(collecting: bool, m
 
 def test_a_better_part_is_taken_and_told_as_a_diff():
     engine = Engine(GIVEN, CLUMSY)
-    part = engine.around("o3")
+    part = engine.part_around("o3")
     assert part.plan.cost_fen == CLUMSY.cost_fen
-    diff = engine.take(part, replace(GOOD, planner="better"))
+    diff = engine.replace_part(part, replace(GOOD, planner="better"))
     assert diff is not None
     assert diff.cost_fen == GOOD.cost_fen - CLUMSY.cost_fen < 0
     assert {change.order for change in diff.changes} >= {"o3", "o7"}
@@ -79,54 +79,54 @@ def test_a_better_part_is_taken_and_told_as_a_diff():
 
 def test_what_is_not_better_or_comes_too_late_changes_nothing():
     engine = Engine(GIVEN, GOOD)
-    part = engine.around("o3")
-    assert engine.take(part, CLUMSY) is None
-    assert engine.take(part, GOOD) is None
+    part = engine.part_around("o3")
+    assert engine.replace_part(part, CLUMSY) is None
+    assert engine.replace_part(part, GOOD) is None
     clumsy = Engine(GIVEN, CLUMSY)
-    part = clumsy.around("o3")
+    part = clumsy.part_around("o3")
     offer = clumsy.offer(order("late", 28.25))
     assert isinstance(offer, Offer)
     clumsy.accept(offer)
     before = clumsy.plan()
-    assert clumsy.take(part, GOOD) is None
+    assert clumsy.replace_part(part, GOOD) is None
     assert clumsy.plan() == before
 
 
 async def test_a_solver_stands_by_and_answers_many_times():
     engine = Engine(GIVEN, CLUMSY)
-    async with Standby(processes=2) as standby:
-        part = engine.around("o3")
+    async with WarmSolver(processes=2) as solver:
+        part = engine.part_around("o3")
         for _ in range(3):
-            found: Plan | None = await eventually(lambda: standby.better(part, 0.5), 30)
+            found: Plan | None = await eventually(lambda: solver.better(part, 0.5), 30)
             assert found is not None
             assert assemble.worth(part.problem, found) <= assemble.worth(part.problem, part.plan)
-    assert engine.take(part, found) is not None
+    assert engine.replace_part(part, found) is not None
 
 
 @pytest.mark.parametrize(
     "code", ["import time; print(flush=True); time.sleep(60)", "pass", "print('nonsense')"], ids=["late", "dead", "mad"]
 )
 async def test_a_solver_that_does_not_answer_is_begun_again(code: str):
-    part = Engine(GIVEN, CLUMSY).around("o3")
-    async with Standby((sys.executable, "-c", code)) as standby:
-        assert await standby.better(part, 0.3) is None
-        (child,) = standby._children
+    part = Engine(GIVEN, CLUMSY).part_around("o3")
+    async with WarmSolver((sys.executable, "-c", code)) as solver:
+        assert await solver.better(part, 0.3) is None
+        (child,) = solver._children
         child.solver = ANSWERS_GREEDILY
-        assert await standby.better(part, 0.3) is None  # the old one again, and its end
-        found: Plan | None = await eventually(lambda: standby.better(part, 0.3), 30)
+        assert await solver.better(part, 0.3) is None  # the old one again, and its end
+        found: Plan | None = await eventually(lambda: solver.better(part, 0.3), 30)
         assert found is not None
 
 
 async def test_an_answer_that_comes_after_the_budget_is_passed_over():
-    part, answer = Engine(GIVEN, CLUMSY).around("o3"), PLAN.dump_json(GOOD).decode()
+    part, answer = Engine(GIVEN, CLUMSY).part_around("o3"), PLAN.dump_json(GOOD).decode()
     code = f"import sys, time; print(flush=True); [(time.sleep(0.5), print({answer!r}, flush=True)) for _ in sys.stdin]"
-    async with Standby((sys.executable, "-c", code)) as standby:
+    async with WarmSolver((sys.executable, "-c", code)) as solver:
         began = time.monotonic()
-        assert await standby.better(part, 0.2) is None
+        assert await solver.better(part, 0.2) is None
         assert time.monotonic() - began < 0.45
-        found: Plan | None = await eventually(lambda: standby.better(part, 1.0), 10)
+        found: Plan | None = await eventually(lambda: solver.better(part, 1.0), 10)
         assert found is not None
-        assert standby._children[0]._process.returncode is None, "it was begun again"
+        assert solver._children[0]._process.returncode is None, "it was begun again"
 
 
 def test_an_order_that_no_courier_may_serve_changes_no_part():

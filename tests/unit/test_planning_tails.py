@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.dispatch.planning.search import fleets
 from services.dispatch.planning.search.kernel.ruin import fill
 from services.dispatch.planning.search.kernel.tails import tails
 from services.dispatch.planning.search.kernel.tours import HEAD, NEXT, ROOM, SIZE, TAIL, empty
 from services.dispatch.planning.search.ruin_recreate import Search, days_of
+from tests.bench.routing.instance_fleet import of_instance
 from tests.bench.routing.literature import read
 
 INSTANCES = Path(__file__).parents[1] / "bench/routing/instances"
@@ -46,7 +46,7 @@ def test_no_exchange_is_made_that_adds_more_than_it_may():
 
 
 def _begun(name):
-    fleet = fleets.of_instance(read(INSTANCES / name))
+    fleet = of_instance(read(INSTANCES / name))
     one = Search(fleet, 1)
     return fleet, one.now, one.rng
 

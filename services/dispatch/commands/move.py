@@ -81,7 +81,7 @@ async def _draft(current: CurrentPlan, version: int, moves: Sequence[Move]) -> t
         return None
     early = tuple(order for order in problem.orders if order.id not in current.late)
     problem = await with_travel_times(replace(problem, orders=early))
-    before = await asyncio.to_thread(keep_plan.remaining, problem, plan)
+    before = await asyncio.to_thread(keep_plan.drop_removed, problem, plan)
     after = await asyncio.to_thread(_moved, problem, before, moves)
     return current.explained(after), difference(before, after)
 

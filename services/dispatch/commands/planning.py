@@ -88,7 +88,7 @@ async def insert_late_jobs(current: CurrentPlan, now: datetime) -> Plan:
         return _without(current, f"the slot of wave {wave.id} has begun")
     try:
         problem = await with_travel_times(current.problem)
-        made, _ = await asyncio.to_thread(keep_plan.fitted, problem, plan, current.late, int(now.timestamp()))
+        made, _ = await asyncio.to_thread(keep_plan.insert_late, problem, plan, current.late, int(now.timestamp()))
     except Exception as error:  # the late jobs are answered with any error, so that other waves get their turn
         _log.error("inserting late jobs failed", wave=wave.id, exc_info=error)
         return _without(current, f"the plan of wave {wave.id} cannot be changed")

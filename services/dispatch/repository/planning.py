@@ -14,7 +14,7 @@ from services.dispatch.domain.job.job import HANDED_OUT, JobState
 from services.dispatch.domain.wave import Wave, plan_key
 from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.planning.problem import Order, RoutingProblem
-from services.dispatch.planning.replanning.keep_plan import carried, served
+from services.dispatch.planning.replanning.keep_plan import carry_reasons, served
 from services.dispatch.repository import rows
 from services.dispatch.repository.routing_rows import Unusable, courier_of, order_of, station_of
 from services.dispatch.repository.statements import WAITS_FOR_PLAN
@@ -102,7 +102,7 @@ class CurrentPlan:
     def explained(self, plan: Plan) -> Plan:
         """Return a new plan with the reasons of the excluded jobs, and of those that the current plan left out."""
         plan = replace(plan, unserved=(*plan.unserved, *self.excluded))
-        return carried(self.plan, plan) if self.plan else plan
+        return carry_reasons(self.plan, plan) if self.plan else plan
 
 
 async def claim_wave(pool: Pool, real: datetime, lease: timedelta) -> Wave | None:

@@ -13,13 +13,13 @@ from statistics import mean, quantiles
 
 import orjson
 
+from deploy.cli.warm_solver import WarmSolver
 from services.dispatch.planning import checker
 from services.dispatch.planning.construct.insertion import Engine, Offer
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import RoutingProblem
 from services.dispatch.planning.process import planner
 from services.dispatch.planning.process.solver import PLAN
-from services.dispatch.planning.process.warm_solver import Standby
 from tests.unit.planning_given import town
 
 OFFER_MS, IMPROVE_S, SHARE = 5.0, 0.1, 0.40
@@ -50,16 +50,16 @@ async def measure(given: argparse.Namespace) -> dict[str, float]:
     problem = replace(whole, orders=whole.orders[: given.stops])
     plan = await _plan(problem, given)
     offers_ms, better_ms, inserted, improved, faulty = [], [], [], [], 0
-    async with Standby(processes=CORES) as standby:
+    async with WarmSolver(processes=CORES) as solver:
         for late in whole.orders[given.stops :]:
             engine = Engine(problem, plan)
             began = time.perf_counter()
-            offer = engine.take_up(late)
+            offer = engine.insert(late)
             offers_ms.append(1000 * (time.perf_counter() - began))
             if not isinstance(offer, Offer):
                 continue
             began = time.perf_counter()
-            diff = await standby.improve(engine, late.id, IMPROVE_S)
+            diff = await solver.improve(engine, late.id, IMPROVE_S)
             better_ms.append(1000 * (time.perf_counter() - began))
             inserted.append(offer.cost_fen)
             improved.append(offer.cost_fen + (diff.cost_fen if diff else 0))

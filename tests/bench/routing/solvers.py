@@ -12,7 +12,8 @@ import numpy as np
 from pyvrp import Client, Depot, Location, ProblemData, VehicleType, solve
 from pyvrp.stop import MaxRuntime
 
-from services.dispatch.planning.search import fleets, search
+from services.dispatch.planning.search import search
+from tests.bench.routing.instance_fleet import of_instance
 from tests.bench.routing.literature import SCALE, Instance
 
 Routes = list[list[int]]
@@ -29,7 +30,7 @@ class Answer:
 def ours(instance: Instance, seconds: float, seed: int, threads: int) -> Answer:
     """Our search. The fleet and its lists of neighbours are made within the seconds."""
     began = time.monotonic()
-    fleet = fleets.of_instance(instance)
+    fleet = of_instance(instance)
     left = seconds - (time.monotonic() - began)
     days = search.search(fleet, left, seed, {}, threads=threads)
     wall = time.monotonic() - began

@@ -11,12 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deploy.cli.warm_solver import WarmSolver
 from services.dispatch.planning import checker
 from services.dispatch.planning.construct.insertion import Engine, Offer
 from services.dispatch.planning.process import planner, solver
-from services.dispatch.planning.process.warm_solver import Standby
-from services.dispatch.planning.search import fleets, search
+from services.dispatch.planning.search import search
 from services.dispatch.planning.search.ruin_recreate import Search, days_of
+from tests.bench.routing.instance_fleet import of_instance
 from tests.bench.routing.literature import faults, read
 from tests.unit.planning_given import town
 
@@ -65,7 +66,7 @@ def test_every_family_is_solved_feasibly_and_near_a_long_run():
 def test_long_trips_are_left_to_pyvrp_whether_or_not_all_can_be_served(couriers: int, monkeypatch: pytest.MonkeyPatch):
     known = read(FOLDER / "windows-100.txt")
     stops = tuple(replace(stop, ready=0, due=known.stops[0].due, service=1) for stop in known.stops)
-    fleet = fleets.of_instance(replace(known, vehicles=couriers, capacity=600, stops=stops))
+    fleet = of_instance(replace(known, vehicles=couriers, capacity=600, stops=stops))
     monkeypatch.setattr(search, "_annealed", None)
     began = time.monotonic()
     days = search.search(fleet, 1.0, 1, {}, threads=2)
@@ -108,12 +109,12 @@ async def test_late_orders_cost_less_after_a_short_search_around_each():
     known = replace(whole, orders=whole.orders[:120])
     plan = await planner.plan(known, 2.0, threads=2)
     inserted = improved = 0
-    async with Standby(processes=2) as standby:
+    async with WarmSolver(processes=2) as solver:
         for late in whole.orders[120:]:
             engine = Engine(known, plan)
-            offer = engine.take_up(late)
+            offer = engine.insert(late)
             if isinstance(offer, Offer):
-                diff = await standby.improve(engine, late.id, 30.0, LATE_ROUNDS)
+                diff = await solver.improve(engine, late.id, 30.0, LATE_ROUNDS)
                 inserted += offer.cost_fen
                 improved += offer.cost_fen + (diff.cost_fen if diff else 0)
                 assert checker.faults(replace(known, orders=(*known.orders, late)), engine.plan()) == []

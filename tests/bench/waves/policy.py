@@ -13,7 +13,7 @@ from random import Random
 from pydantic.dataclasses import dataclass
 
 from services.dispatch.planning.problem import Order, RoutingProblem
-from services.dispatch.planning.schedule.columns import FOREVER, Model
+from services.dispatch.planning.schedule.columns import FOREVER, Columns
 from services.dispatch.planning.schedule.day import Day
 
 
@@ -47,12 +47,12 @@ Policy = Callable[[Moment], frozenset[str]]
 
 def greedy(moment: Moment) -> frozenset[str]:
     """All that waits, but for what would wait at its door longer than until the next wave."""
-    model, found = Model(moment.problem), set()
+    columns, found = Columns(moment.problem), set()
     wait = moment.next_s - moment.now_s
     for order in moment.waiting:
-        n = model.number[order.id]
-        there = moment.now_s + moment.problem.load_s + _way_s(model, n)
-        opens = model.opening(n, there)
+        n = columns.number[order.id]
+        there = moment.now_s + moment.problem.load_s + _way_s(columns, n)
+        opens = columns.opening(n, there)
         if opens <= there + wait or opens == FOREVER:
             found.add(order.id)
     return frozenset(found)
@@ -60,18 +60,18 @@ def greedy(moment: Moment) -> frozenset[str]:
 
 def lazy(moment: Moment, margin_s: int = 0) -> frozenset[str]:
     """What would come too late, were it sent alone with the next wave or `margin_s` after it; nothing else."""
-    model, found = Model(moment.problem), set()
+    columns, found = Columns(moment.problem), set()
     for order in moment.waiting:
-        n = model.number[order.id]
-        latest = max((last for _, last in model.windows[n]), default=0)
-        if moment.next_s + margin_s + moment.problem.load_s + _way_s(model, n) > latest:
+        n = columns.number[order.id]
+        latest = max((last for _, last in columns.windows[n]), default=0)
+        if moment.next_s + margin_s + moment.problem.load_s + _way_s(columns, n) > latest:
             found.add(order.id)
     return frozenset(found)
 
 
-def _way_s(model: Model, n: int) -> int:
+def _way_s(columns: Columns, n: int) -> int:
     """Seconds to the order for the slowest courier."""
-    return max((ways.seconds(0, n) for ways in model.ways), default=0)
+    return max((ways.seconds(0, n) for ways in columns.ways), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,26 +123,26 @@ class Conditional:
         problem = replace(moment.problem, orders=(*known, *coming))
         crew = fleets.crew(problem)
         found = search.search(crew.fleet, 0, moment.seed + seed, {}, self.rounds)
-        return _Days(Model(problem), crew.by_courier(found))
+        return _Days(Columns(problem), crew.by_courier(found))
 
 
 class _Days:
     """What couriers would do in one future."""
 
-    def __init__(self, model: Model, days: dict[int, list[list[int]]]) -> None:
-        self.model, self.days = model, days
+    def __init__(self, columns: Columns, days: dict[int, list[list[int]]]) -> None:
+        self.columns, self.days = columns, days
 
     @property
     def short(self) -> bool:
         """Whether orders are left out."""
-        return sum(len(trip) for trips in self.days.values() for trip in trips) < len(self.model.orders)
+        return sum(len(trip) for trips in self.days.values() for trip in trips) < len(self.columns.orders)
 
     def must_go(self, moment: Moment, margin_s: int) -> Iterator[str]:
         """Orders of first trips that are complete and can't begin with the next wave and the margin."""
         for c, trips in self.days.items():
-            here = all(self.model.release[n] <= moment.now_s for n in trips[0])
-            if here and Day(self.model, c, trips).latest[1] < moment.next_s + margin_s:
-                yield from (self.model.orders[n].id for n in trips[0])
+            here = all(self.columns.release[n] <= moment.now_s for n in trips[0])
+            if here and Day(self.columns, c, trips).latest[1] < moment.next_s + margin_s:
+                yield from (self.columns.orders[n].id for n in trips[0])
 
 
 def _delays(moment: Moment, seed: int) -> dict[int, int]:

@@ -14,7 +14,7 @@ from services.dispatch.planning.plan import Plan, Trip
 from services.dispatch.planning.problem import Courier, Order, RoutingProblem, Window
 from services.dispatch.planning.process.solver import SolveJob, solve
 from services.dispatch.planning.schedule import timing
-from services.dispatch.planning.schedule.columns import Model
+from services.dispatch.planning.schedule.columns import Columns
 from services.dispatch.planning.travel.matrix import Estimate
 from tests.bench.waves.market import STATION, Ask, MarketDay, crew
 from tests.bench.waves.policy import Moment, Policy
@@ -121,7 +121,7 @@ def handed_out(moment: Moment, plan: Plan) -> list[tuple[Courier, Trip]]:
 
 def drive(problem: RoutingProblem, courier: Courier, trip: Trip) -> Driven:
     """The trip with its cost."""
-    model = Model(replace(problem, couriers=(courier,)))
+    model = Columns(replace(problem, couriers=(courier,)))
     metres = timing.metres(model, 0, [[model.number[stop.order] for stop in trip.stops]])
     fen = metres * courier.fen_per_km / 1000 + (trip.end_s - trip.start_s) * courier.fen_per_hour / 3600
     return Driven(courier.id, trip, metres, round(fen))

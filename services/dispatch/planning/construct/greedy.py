@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from services.dispatch.planning.construct import reasons, seeding
-from services.dispatch.planning.construct.neighbours import Near
+from services.dispatch.planning.construct.neighbours import Neighbours
 from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.planning.problem import RoutingProblem
 from services.dispatch.planning.schedule import assemble
-from services.dispatch.planning.schedule.columns import FEN, Model
+from services.dispatch.planning.schedule.columns import FEN, Columns
 from services.dispatch.planning.schedule.day import Day
 from services.dispatch.planning.schedule.timing import Trips
 from services.dispatch.planning.travel.matrix import Row
@@ -25,50 +25,50 @@ FEW = 300
 
 def solve(problem: RoutingProblem) -> Plan:
     """A feasible plan in which every order is either planned once or unserved with a reason."""
-    model = Model(problem)
-    near = Near(model)
-    grown = complete(model, seeding.trips(model, near), "greedy", near)
-    if len(model.orders) > FEW:
+    columns = Columns(problem)
+    near = Neighbours(columns)
+    grown = complete(columns, seeding.trips(columns, near), "greedy", near)
+    if len(columns.orders) > FEW:
         return grown
-    return min(complete(model, {}, "greedy", near), grown, key=lambda plan: assemble.worth(problem, plan))
+    return min(complete(columns, {}, "greedy", near), grown, key=lambda plan: assemble.worth(problem, plan))
 
 
-def complete(model: Model, days: Mapping[int, Trips], planner: str, near: Near | None = None) -> Plan:
+def complete(columns: Columns, days: Mapping[int, Trips], planner: str, near: Neighbours | None = None) -> Plan:
     """A plan that drives `days` (by courier number, keeping all rules) and takes up what orders it can beside them."""
     served = {n for trips in days.values() for trip in trips for n in trip}
-    left = [n for n in model.orders if n not in served]
+    left = [n for n in columns.orders if n not in served]
     if not left:
-        return assemble.plan(model, days, planner)
-    book = _Book(model, days, near or Near(model))
+        return assemble.plan(columns, days, planner)
+    book = _Book(columns, days, near or Neighbours(columns))
     unserved = []
     for x in sorted(left, key=book.rank):
         gone = book.place(x)
         if gone:
             unserved.append(gone)
-    return assemble.plan(model, {day.c: day.trips for day in book.days}, planner, unserved)
+    return assemble.plan(columns, {day.c: day.trips for day in book.days}, planner, unserved)
 
 
 class _Book:
-    def __init__(self, model: Model, days: Mapping[int, Trips], near: Near) -> None:
-        self.model = model
-        self.days = [Day(model, c, days.get(c, ())) for c in range(len(model.couriers))]
+    def __init__(self, columns: Columns, days: Mapping[int, Trips], near: Neighbours) -> None:
+        self.columns = columns
+        self.days = [Day(columns, c, days.get(c, ())) for c in range(len(columns.couriers))]
         self.day_of = {n: day for day in self.days for trip in day.trips for n in trip}
         self.near = near
 
     def rank(self, x: int) -> tuple[int, bool, int, int]:
-        order = self.model.orders[x]
-        way = self.model.base.metres(0, x)
+        order = self.columns.orders[x]
+        way = self.columns.base.metres(0, x)
         return -order.priority, order.prize_fen is not None, -way, x
 
     def place(self, x: int) -> Unserved | None:
         able = [day for day in self.days if day.able(x)]
-        best = self._best(x, self._all(x, able) if len(self.model.orders) <= FEW else self._near(x, able))
+        best = self._best(x, self._all(x, able) if len(self.columns.orders) <= FEW else self._near(x, able))
         if best is None:
-            return reasons.explain(self.model, self.days, x)
+            return reasons.explain(self.columns, self.days, x)
         added, c, k, alone = best
-        prize = self.model.orders[x].prize_fen
+        prize = self.columns.orders[x].prize_fen
         if prize is not None and added > prize * FEN:
-            return reasons.left_for_prize(self.model.orders[x], -(-added // FEN))
+            return reasons.left_for_prize(self.columns.orders[x], -(-added // FEN))
         self.days[c].insert(x, k, alone)
         self.day_of[x] = self.days[c]
         return None
@@ -97,7 +97,7 @@ class _Book:
                 yield day.between(x, k, out, into), day.c, k, False
                 yield day.between(x, k + 1, out, into), day.c, k + 1, False
         for day in self._lively(able):
-            if day.soonest(x) <= self.model.last[x]:
+            if day.soonest(x) <= self.columns.last[x]:
                 end = len(day.walk) - 1
                 yield day.alone(x, end, *rows.of(day)), day.c, end, True
 

@@ -17,7 +17,7 @@ from services.dispatch.planning.diff import Diff, difference
 from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.planning.problem import Order, RoutingProblem
 from services.dispatch.planning.schedule import assemble, timing
-from services.dispatch.planning.schedule.columns import FEN, FOREVER, Model
+from services.dispatch.planning.schedule.columns import FEN, FOREVER, Columns
 from services.dispatch.planning.schedule.day import Day
 from services.dispatch.planning.travel.matrix import Estimate, Row, narrowed
 
@@ -76,19 +76,19 @@ class Engine:
     """Keeps a plan ready for late orders. Where couriers are on their way already, give it the `replan.future`."""
 
     def __init__(self, problem: RoutingProblem, plan: Plan) -> None:
-        self.model = Model(problem)
-        days = assemble.days_of(self.model, plan)
-        self.days = [Day(self.model, c, days.get(c, ())) for c in range(len(problem.couriers))]
+        self.columns = Columns(problem)
+        days = assemble.days_of(self.columns, plan)
+        self.days = [Day(self.columns, c, days.get(c, ())) for c in range(len(problem.couriers))]
         self.left = {gone.order: gone for gone in plan.unserved}
         self.planner = plan.planner
 
     @_uninterrupted()
     def offer(self, order: Order) -> Offer | Unserved:
         """The cheapest place for the order, or why there is none; changes nothing in the plan."""
-        x = self.model.add(order)
+        x = self.columns.add(order)
         found = self._best(x)
         if found is None:
-            return reasons.explain(self.model, self.days, x)
+            return reasons.explain(self.columns, self.days, x)
         added, c, k, alone = found
         if order.prize_fen is not None and added > order.prize_fen * FEN:
             return reasons.left_for_prize(order, -(-added // FEN))
@@ -97,13 +97,13 @@ class Engine:
     @_uninterrupted()
     def accept(self, offer: Offer) -> None:
         """Takes up what was just offered. Raises ValueError if it no longer fits."""
-        x, c = self.model.number[offer.order], self.model.courier[offer.courier]
+        x, c = self.columns.number[offer.order], self.columns.courier[offer.courier]
         day = self.days[c]
         if offer.alone:
             spots = [k for k in day.seams if day.before[k] == offer.trip - 1]
         else:
             stops = day.trips[offer.trip - 1] if offer.trip <= len(day.trips) else []
-            at = stops.index(self.model.number[offer.before]) if offer.before else len(stops)
+            at = stops.index(self.columns.number[offer.before]) if offer.before else len(stops)
             spots = [day.loads[offer.trip - 1] + 1 + at] if stops else []
         for k in spots:
             if day.able(x) and day.fits(x, k, offer.alone):
@@ -112,7 +112,7 @@ class Engine:
                 return
         raise ValueError(f"order {offer.order} no longer fits there")
 
-    def take_up(self, order: Order) -> Offer | Unserved:
+    def insert(self, order: Order) -> Offer | Unserved:
         """Offers and accepts at once; what can't be served stays in the plan as unserved."""
         found = self.offer(order)
         if isinstance(found, Offer):
@@ -124,12 +124,12 @@ class Engine:
     def plan(self) -> Plan:
         """The plan as it stands now."""
         days = {day.c: day.trips for day in self.days}
-        return assemble.plan(self.model, days, self.planner, self.left.values())
+        return assemble.plan(self.columns, days, self.planner, self.left.values())
 
-    def around(self, order: str, stops: int = NEARBY) -> Part:
+    def part_around(self, order: str, stops: int = NEARBY) -> Part:
         """The days that the order, which must be in the plan, would go best with if there were time and room, its own
         first, until they have so many stops: few enough to be searched in no time."""
-        x = self.model.number[order]
+        x = self.columns.number[order]
         own = next(day for day in self.days if any(x in trip for trip in day.trips))
         near = self._metres(x)
         others = [(_beside(day, x, near), day.c) for day in self.days if day.trips and day is not own]
@@ -139,24 +139,24 @@ class Engine:
         return self._part(sorted(chosen, key=lambda day: day.c), order)
 
     @_uninterrupted()
-    def take(self, part: Part, better: Plan) -> Diff | None:
+    def replace_part(self, part: Part, better: Plan) -> Diff | None:
         """Puts a better plan of a part of the days in their place and says what changes. None, and nothing is
         changed, if it isn't better or those days are no longer what they were."""
-        couriers = [self.model.courier[courier.id] for courier in part.problem.couriers]
-        were = assemble.days_of(self.model, part.plan)
+        couriers = [self.columns.courier[courier.id] for courier in part.problem.couriers]
+        were = assemble.days_of(self.columns, part.plan)
         if any(self.days[c].trips != were.get(c, []) for c in couriers):
             return None
         if assemble.worth(part.problem, better) >= assemble.worth(part.problem, part.plan):
             return None
-        days = assemble.days_of(self.model, better)
+        days = assemble.days_of(self.columns, better)
         for c in couriers:
-            self.days[c] = Day(self.model, c, days.get(c, ()))
+            self.days[c] = Day(self.columns, c, days.get(c, ()))
         return difference(part.plan, better)
 
     def _part(self, days: list[Day], order: str) -> Part:
-        orders = [self.model.orders[n] for day in days for trip in day.trips for n in trip]
-        problem = narrowed(self.model.problem, orders, [self.model.couriers[day.c] for day in days])
-        return Part(problem, assemble.plan(self.model, {day.c: day.trips for day in days}, self.planner), order)
+        orders = [self.columns.orders[n] for day in days for trip in day.trips for n in trip]
+        problem = narrowed(self.columns.problem, orders, [self.columns.couriers[day.c] for day in days])
+        return Part(problem, assemble.plan(self.columns, {day.c: day.trips for day in days}, self.planner), order)
 
     def _best(self, x: int) -> tuple[int, int, int, bool] | None:
         near = self._metres(x)
@@ -176,9 +176,9 @@ class Engine:
 
     def _metres(self, x: int) -> tuple[Row, Row] | None:
         """From x and to it, where that is the same for all profiles."""
-        if not isinstance(self.model.base, Estimate):
+        if not isinstance(self.columns.base, Estimate):
             return None
-        row = self.model.base.row(x)
+        row = self.columns.base.row(x)
         return row, row
 
     def _lively(self, x: int) -> Iterator[Day]:
@@ -193,24 +193,24 @@ class Engine:
                 yield day
 
     def _offer(self, x: int, c: int, k: int, alone: bool) -> Offer:
-        model, day = self.model, self.days[c]
+        columns, day = self.columns, self.days[c]
         trips, n = day.with_order(x, k, alone)
-        made, was = timing.times(model, c, trips), timing.times(model, c, day.trips)
+        made, was = timing.times(columns, c, trips), timing.times(columns, c, day.trips)
         if made is None or was is None:
-            raise RuntimeError(f"courier {model.couriers[c].id} can't keep times that fitted")
+            raise RuntimeError(f"courier {columns.couriers[c].id} can't keep times that fitted")
         at = trips[n].index(x)
         follower = trips[n][at + 1] if at + 1 < len(trips[n]) else None
-        after = timing.cost(model, c, trips, made.leave_s, made.end_s)
-        added = after - timing.cost(model, c, day.trips, was.leave_s, was.end_s)
+        after = timing.cost(columns, c, trips, made.leave_s, made.end_s)
+        added = after - timing.cost(columns, c, day.trips, was.leave_s, was.end_s)
         return Offer(
-            model.orders[x].id,
-            model.couriers[c].id,
+            columns.orders[x].id,
+            columns.couriers[c].id,
             n + 1,
             alone,
             made.trips[n][2][at],
-            timing.metres(model, c, trips) - timing.metres(model, c, day.trips),
+            timing.metres(columns, c, trips) - timing.metres(columns, c, day.trips),
             -(-added // FEN),
-            model.orders[follower].id if follower else None,
+            columns.orders[follower].id if follower else None,
         )
 
 

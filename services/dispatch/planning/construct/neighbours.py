@@ -6,22 +6,22 @@ from collections import defaultdict
 from heapq import nsmallest
 from math import cos, radians, sqrt
 
-from services.dispatch.planning.schedule.columns import Model
+from services.dispatch.planning.schedule.columns import Columns
 from services.dispatch.planning.travel.matrix import Table
 
 NEAREST = 24
 CELL = 6  # orders in a cell of the grid on average
 
 
-class Near:
-    """Asked for the orders of the model as they were when it was made."""
+class Neighbours:
+    """Asked for the orders of the columns as they were when it was made."""
 
-    def __init__(self, model: Model) -> None:
-        self.table = model.base if isinstance(model.base, Table) else None
-        self.orders = list(model.orders)
+    def __init__(self, columns: Columns) -> None:
+        self.table = columns.base if isinstance(columns.base, Table) else None
+        self.orders = list(columns.orders)
         self._known: dict[int, list[int]] = {}
-        places = {n: order.place for n, order in model.orders.items()}
-        squeeze = cos(radians(model.problem.station.lat))
+        places = {n: order.place for n, order in columns.orders.items()}
+        squeeze = cos(radians(columns.problem.station.lat))
         self.points = {n: (place.lat, place.lon * squeeze) for n, place in places.items()}
         lats, lons = [p[0] for p in self.points.values()], [p[1] for p in self.points.values()]
         area = max((max(lats) - min(lats)) * (max(lons) - min(lons)), 1e-6) if lats else 1

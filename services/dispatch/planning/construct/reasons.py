@@ -13,7 +13,7 @@ from functools import lru_cache
 from services.dispatch.planning.plan import Obstacle, Unserved
 from services.dispatch.planning.problem import NO_WAY, Courier, Order
 from services.dispatch.planning.schedule import timing
-from services.dispatch.planning.schedule.columns import FOREVER, Model
+from services.dispatch.planning.schedule.columns import FOREVER, Columns
 from services.dispatch.planning.schedule.day import Day
 
 LOCAL = timedelta(hours=8)  # the villages' clock; it has no daylight saving
@@ -42,15 +42,15 @@ _Found = tuple[Bar, int]
 """What stops it, and the moment or the seconds that show it."""
 
 
-def explain(model: Model, days: list[Day], x: int) -> Unserved:
+def explain(columns: Columns, days: list[Day], x: int) -> Unserved:
     """Why none of `days` takes order `x`. The reason given is that of the courier who comes nearest to serving it."""
-    order = model.orders[x]
+    order = columns.orders[x]
     if not order.windows or all(window.from_s > window.until_s for window in order.windows):
         return Unserved(order.id, "it has no window in which it could be served", "give it a window")
     if not days:
         return Unserved(order.id, "no courier is on shift", "put a courier on shift")
-    last = model.last[x]
-    found = [(model.couriers[day.c], _bar(model, day, order, x, last)) for day in days[:ASKED]]
+    last = columns.last[x]
+    found = [(columns.couriers[day.c], _bar(columns, day, order, x, last)) for day in days[:ASKED]]
     nearest, bar = max(found, key=lambda one: one[1][0])
     reason, mend = _reason(nearest, order, last, bar), _mend(nearest, order, last, bar)
     if len(days) > 1 and all(_reason(courier, order, last, bar) == reason for courier, bar in found):
@@ -74,8 +74,8 @@ def clock(moment: int) -> str:
     return f"{datetime.fromtimestamp(moment, UTC) + LOCAL:%m-%d %H:%M}"
 
 
-def _bar(model: Model, day: Day, order: Order, x: int, last: int) -> _Found:
-    courier, seconds = model.couriers[day.c], day.ways.seconds
+def _bar(columns: Columns, day: Day, order: Order, x: int, last: int) -> _Found:
+    courier, seconds = columns.couriers[day.c], day.ways.seconds
     if order.skills and not set(order.skills) <= set(courier.skills):
         return Bar.SKILL, 0
     if courier.zones and order.zone and order.zone not in courier.zones:
@@ -85,30 +85,30 @@ def _bar(model: Model, day: Day, order: Order, x: int, last: int) -> _Found:
     if order.cold_ml > courier.cold_ml:
         return Bar.COLD, 0
     way = seconds(0, x)
-    if model.problem.ways and max(way, seconds(x, 0)) >= NO_WAY:
+    if columns.problem.ways and max(way, seconds(x, 0)) >= NO_WAY:
         return Bar.ROAD, 0
-    return _alone(model, day, order, x, last, way) or _beside(day, order, x, last)
+    return _alone(columns, day, order, x, last, way) or _beside(day, order, x, last)
 
 
-def _alone(model: Model, day: Day, order: Order, x: int, last: int, way: int) -> _Found | None:
+def _alone(columns: Columns, day: Day, order: Order, x: int, last: int, way: int) -> _Found | None:
     """What would stop a courier that had nothing else to do."""
-    courier, on_way = model.couriers[day.c], model.problem.load_s + way
+    courier, on_way = columns.couriers[day.c], columns.problem.load_s + way
     there = max(day.ready, order.release_s) + on_way
     if there > last:
         return Bar.WINDOW, there
     if order.out_of_cold_s is not None and way > order.out_of_cold_s:
         return Bar.LIMIT, way
     after = order.service_s + day.ways.seconds(x, day.end)
-    back = model.opening(x, there) + after
+    back = columns.opening(x, there) + after
     if courier.until_s < back < FOREVER:
         return Bar.SHIFT, back
     for rest in courier.breaks[:1] if len(courier.breaks) == 1 else ():
         rested = max(courier.from_s, rest.from_s) + rest.length_s
         later = max(day.ready + rested - courier.from_s, order.release_s) + on_way
-        before = rested <= rest.until_s and model.opening(x, later) + after <= courier.until_s
+        before = rested <= rest.until_s and columns.opening(x, later) + after <= courier.until_s
         if before or back <= rest.until_s - rest.length_s:
             return None
-    return (Bar.BREAK, 0) if courier.breaks and not timing.times(model, day.c, [[x]]) else None
+    return (Bar.BREAK, 0) if courier.breaks and not timing.times(columns, day.c, [[x]]) else None
 
 
 def _beside(day: Day, order: Order, x: int, last: int) -> _Found:

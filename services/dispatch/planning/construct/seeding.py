@@ -7,30 +7,30 @@ kept; what finds no place is left to insertion. 1 000 orders take some 60 ms.
 
 from __future__ import annotations
 
-from services.dispatch.planning.construct.neighbours import Near
+from services.dispatch.planning.construct.neighbours import Neighbours
 from services.dispatch.planning.schedule import timing
-from services.dispatch.planning.schedule.columns import Model
+from services.dispatch.planning.schedule.columns import Columns
 
 PATIENCE_S = 1200
 """Nobody waits longer at a door for an order that another trip could bring."""
 
 
-def trips(model: Model, near: Near) -> dict[int, list[list[int]]]:
+def trips(columns: Columns, near: Neighbours) -> dict[int, list[list[int]]]:
     """Trips by courier number that keep every rule; not all orders need be in them."""
-    rough = _Rough(model, near)
-    for seed in sorted(model.orders, key=lambda n: (-model.orders[n].priority, model.last[n], n)):
-        if seed in rough.left and model.orders[seed].prize_fen is None:
+    rough = _Rough(columns, near)
+    for seed in sorted(columns.orders, key=lambda n: (-columns.orders[n].priority, columns.last[n], n)):
+        if seed in rough.left and columns.orders[seed].prize_fen is None:
             rough.begin(seed)
     return {c: days for c, days in enumerate(rough.days) if days}
 
 
 class _Rough:
-    def __init__(self, model: Model, near: Near) -> None:
-        self.model, self.near = model, near
-        self.left = set(model.orders)
-        couriers = model.couriers
+    def __init__(self, columns: Columns, near: Neighbours) -> None:
+        self.columns, self.near = columns, near
+        self.left = set(columns.orders)
+        couriers = columns.couriers
         self.days: list[list[list[int]]] = [[] for _ in couriers]
-        self.ready = [c.from_s + model.ways[n].seconds(model.starts[n], 0) for n, c in enumerate(couriers)]
+        self.ready = [c.from_s + columns.ways[n].seconds(columns.starts[n], 0) for n, c in enumerate(couriers)]
 
     def begin(self, seed: int) -> None:
         """A trip from `seed` on, by the used courier who waits least for it, else by a fresh one."""
@@ -43,51 +43,51 @@ class _Rough:
                 return
 
     def _could(self, seed: int) -> list[int]:
-        model, found = self.model, []
-        for c, courier in enumerate(model.couriers):
-            seconds = model.ways[c].seconds
-            there = max(self.ready[c], model.release[seed]) + model.problem.load_s + seconds(0, seed)
-            if there > model.last[seed]:
+        columns, found = self.columns, []
+        for c, courier in enumerate(columns.couriers):
+            seconds = columns.ways[c].seconds
+            there = max(self.ready[c], columns.release[seed]) + columns.problem.load_s + seconds(0, seed)
+            if there > columns.last[seed]:
                 continue
-            back = model.opening(seed, there) + model.service[seed] + seconds(seed, model.ends[c])
-            light = model.grams[seed] <= courier.capacity_g and model.cold[seed] <= courier.cold_ml
-            if back <= courier.until_s and light and courier.may_serve(model.orders[seed]):
+            back = columns.opening(seed, there) + columns.service[seed] + seconds(seed, columns.ends[c])
+            light = columns.grams[seed] <= courier.capacity_g and columns.cold[seed] <= courier.cold_ml
+            if back <= courier.until_s and light and courier.may_serve(columns.orders[seed]):
                 found.append(c)
         return found
 
     def _grown(self, c: int, seed: int) -> list[int]:
-        model, courier, seconds = self.model, self.model.couriers[c], self.model.ways[c].seconds
-        start = max(self.ready[c], model.release[seed])
-        grams, cold = courier.capacity_g - model.grams[seed], courier.cold_ml - model.cold[seed]
-        clock = model.opening(seed, start + model.problem.load_s + seconds(0, seed)) + model.service[seed]
+        columns, courier, seconds = self.columns, self.columns.couriers[c], self.columns.ways[c].seconds
+        start = max(self.ready[c], columns.release[seed])
+        grams, cold = courier.capacity_g - columns.grams[seed], courier.cold_ml - columns.cold[seed]
+        clock = columns.opening(seed, start + columns.problem.load_s + seconds(0, seed)) + columns.service[seed]
         trip, here = [seed], seed
         while True:
             best, best_clock = 0, clock + PATIENCE_S
             for n in self.near.of(here):
-                if n not in self.left or n in trip or model.grams[n] > grams or model.cold[n] > cold:
+                if n not in self.left or n in trip or columns.grams[n] > grams or columns.cold[n] > cold:
                     continue
-                begin = model.opening(n, clock + seconds(here, n))
-                if begin >= best_clock or model.release[n] > start or not courier.may_serve(model.orders[n]):
+                begin = columns.opening(n, clock + seconds(here, n))
+                if begin >= best_clock or columns.release[n] > start or not courier.may_serve(columns.orders[n]):
                     continue
-                if begin + model.service[n] + seconds(n, model.ends[c]) <= courier.until_s:
+                if begin + columns.service[n] + seconds(n, columns.ends[c]) <= courier.until_s:
                     best, best_clock = n, begin
             if not best:
                 return trip
             trip.append(best)
-            grams, cold = grams - model.grams[best], cold - model.cold[best]
-            clock, here = best_clock + model.service[best], best
+            grams, cold = grams - columns.grams[best], cold - columns.cold[best]
+            clock, here = best_clock + columns.service[best], best
 
     def _keeps(self, c: int, trip: list[int]) -> bool:
         """Takes the trip into the day if its times can be kept."""
-        model = self.model
-        if model.couriers[c].breaks:
-            made = timing.times(model, c, [*self.days[c], trip])
+        columns = self.columns
+        if columns.couriers[c].breaks:
+            made = timing.times(columns, c, [*self.days[c], trip])
             row = made.trips[-1] if made else None
         else:
-            row = timing.trip_times(model, c, trip, self.ready[c], model.ends[c])
-        if row is None or row[1] > model.couriers[c].until_s:
+            row = timing.trip_times(columns, c, trip, self.ready[c], columns.ends[c])
+        if row is None or row[1] > columns.couriers[c].until_s:
             return False
         self.days[c].append(trip)
         last = trip[-1]  # another trip may follow: then this one ends at the station
-        self.ready[c] = row[2][-1] + model.service[last] + model.ways[c].seconds(last, 0)
+        self.ready[c] = row[2][-1] + columns.service[last] + columns.ways[c].seconds(last, 0)
         return True

@@ -58,7 +58,7 @@ def solve(job: SolveJob) -> Plan:
     """The better of `warm` and the plan found in the rest of the budget. The greedy plan is compared by the caller."""
     from services.dispatch.planning.construct import greedy
     from services.dispatch.planning.schedule import assemble, timing
-    from services.dispatch.planning.schedule.columns import Model
+    from services.dispatch.planning.schedule.columns import Columns
     from services.dispatch.planning.search import fleets, search
 
     if not job.problem.orders or not job.problem.couriers:
@@ -68,11 +68,11 @@ def solve(job: SolveJob) -> Plan:
     warm = crew.by_vehicle(job.problem, job.warm) if job.warm else {}
     slowness = (time.monotonic() - began) / (time.process_time() - worked + 1e-6)
     found = search.search(crew.fleet, left_s(job, slowness), job.seed, warm, job.iterations, job.threads)
-    model, days = Model(job.problem), crew.by_courier(found)
+    columns, days = Columns(job.problem), crew.by_courier(found)
     for c, trips in days.items():
-        while trips and not timing.times(model, c, trips):
-            trips.pop()  # the kernel's clock is the model's; PyVRP knows no cold limits
-    plan = greedy.complete(model, days, "halfday")
+        while trips and not timing.times(columns, c, trips):
+            trips.pop()  # the kernel keeps the same times; PyVRP has no cold limits, so its trips may break one
+    plan = greedy.complete(columns, days, "halfday")
     return min([plan, *([job.warm] if job.warm else [])], key=lambda plan: assemble.worth(job.problem, plan))
 
 

@@ -11,7 +11,7 @@ from services.dispatch.planning.plan import Plan, Unserved
 from services.dispatch.planning.problem import RoutingProblem
 from services.dispatch.planning.replanning import replan
 from services.dispatch.planning.schedule import assemble
-from services.dispatch.planning.schedule.columns import Model
+from services.dispatch.planning.schedule.columns import Columns
 from services.dispatch.planning.travel.matrix import narrowed
 
 INSERTED = "insertion"
@@ -24,20 +24,20 @@ def served(plan: Plan) -> set[str]:
     return {stop.order for route in plan.routes for trip in route.trips for stop in trip.stops}
 
 
-def remaining(problem: RoutingProblem, plan: Plan) -> Plan:
+def drop_removed(problem: RoutingProblem, plan: Plan) -> Plan:
     """The plan without the orders and couriers that the problem no longer has, timed anew. Times that can't be kept any
     more are told as they would come, for the checker to name; so are orders that have lost their courier."""
-    model, known = Model(problem), _known(problem, plan)
-    return assemble.plan(model, assemble.days_of(model, known), plan.planner, known.unserved, strict=False)
+    columns, known = Columns(problem), _known(problem, plan)
+    return assemble.plan(columns, assemble.days_of(columns, known), plan.planner, known.unserved, strict=False)
 
 
-def carried(before: Plan, after: Plan) -> Plan:
+def carry_reasons(before: Plan, after: Plan) -> Plan:
     """The plan `after`, with the reasons of what the one before had left out already."""
     told = served(after) | {gone.order for gone in after.unserved}
     return replace(after, unserved=(*(gone for gone in before.unserved if gone.order not in told), *after.unserved))
 
 
-def fitted(problem: RoutingProblem, plan: Plan, late: Collection[str], now_s: int) -> tuple[Plan, Answers]:
+def insert_late(problem: RoutingProblem, plan: Plan, late: Collection[str], now_s: int) -> tuple[Plan, Answers]:
     """The plan with the orders `late` in it, as far as they fit, and what to tell each, in the order of the problem.
 
     Trips whose loading has begun stay as they are. What the plan can't keep any more (a shift became shorter, a courier
@@ -49,7 +49,7 @@ def fitted(problem: RoutingProblem, plan: Plan, late: Collection[str], now_s: in
     asking = [order for order in problem.orders if order.id in late]
     whole = narrowed(problem, [*ahead.problem.orders, *asking], ahead.problem.couriers)
     engine = Engine(whole, ahead.warm)
-    told = tuple(engine.take_up(order) for order in asking)
+    told = tuple(engine.insert(order) for order in asking)
     made = replan.merged(problem, ahead.begun, replace(engine.plan(), planner=INSERTED))
     begun = [stop.order for route in ahead.begun for trip in route.trips for stop in trip.stops]
     if wrong := checker.faults(problem, made, begun):

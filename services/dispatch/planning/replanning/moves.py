@@ -10,7 +10,7 @@ from services.dispatch.planning.diff import Diff, difference
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import RoutingProblem
 from services.dispatch.planning.schedule import assemble
-from services.dispatch.planning.schedule.columns import Model
+from services.dispatch.planning.schedule.columns import Columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,17 @@ def move(
 
     The plan given is not changed. Raises ValueError for what doesn't exist.
     """
-    model = Model(problem)
-    days = assemble.days_of(model, plan)
-    missing = [id for id in orders if id not in model.number]
-    if missing or courier not in model.courier:
-        raise ValueError(f"not in the problem: {', '.join([*missing, *[courier] * (courier not in model.courier)])}")
-    going = {model.number[id] for id in orders}
+    columns = Columns(problem)
+    days = assemble.days_of(columns, plan)
+    missing = [id for id in orders if id not in columns.number]
+    if missing or courier not in columns.courier:
+        raise ValueError(f"not in the problem: {', '.join([*missing, *[courier] * (courier not in columns.courier)])}")
+    going = {columns.number[id] for id in orders}
     served = [n for c in sorted(days) for made in days[c] for n in made]
-    block = [n for n in served if n in going] + [model.number[id] for id in orders if model.number[id] not in served]
-    day = days.setdefault(model.courier[courier], [])
+    block = [n for n in served if n in going] + [
+        columns.number[id] for id in orders if columns.number[id] not in served
+    ]
+    day = days.setdefault(columns.courier[courier], [])
     if not 1 <= trip <= len(day) + 1:
         raise ValueError(f"courier {courier} has {len(day)} trips, there is no trip {trip}")
     if new_trip or trip > len(day):
@@ -53,11 +55,11 @@ def move(
     target = day[trip - 1]
     for made in (made for trips in days.values() for made in trips if made is not target):
         made[:] = [n for n in made if n not in going]
-    follower = model.number.get(before or "")
+    follower = columns.number.get(before or "")
     if before is not None and (follower not in target or follower in going):
         raise ValueError(f"order {before} is not in that trip")
     at = target.index(follower) if follower is not None else len(target)
     target[:] = [*(n for n in target[:at] if n not in going), *block, *(n for n in target[at:] if n not in going)]
-    left = [gone for gone in plan.unserved if model.number[gone.order] not in going]
-    after = assemble.plan(model, days, "by hand", left, strict=False)
+    left = [gone for gone in plan.unserved if columns.number[gone.order] not in going]
+    after = assemble.plan(columns, days, "by hand", left, strict=False)
     return Moved(after, difference(plan, after), tuple(checker.faults(problem, after)))

@@ -15,7 +15,7 @@ from services.dispatch.planning.construct import greedy
 from services.dispatch.planning.plan import Plan, Rest, Route, Stop, Trip
 from services.dispatch.planning.problem import Break, Courier, RoutingProblem
 from services.dispatch.planning.schedule import assemble, timing
-from services.dispatch.planning.schedule.columns import FOREVER, Model
+from services.dispatch.planning.schedule.columns import FOREVER, Columns
 from services.dispatch.planning.travel.matrix import narrowed
 
 
@@ -43,28 +43,28 @@ class Future:
 def future(problem: RoutingProblem, plan: Plan, progress: Progress) -> Future:
     """Splits the plan at `progress`. Stops on board that are not begun change their order only where that makes
     fewer of them late."""
-    model, now = Model(problem), progress.now_s
-    begun = {route.courier: _begun(model, route, progress) for route in plan.routes}
+    columns, now = Columns(problem), progress.now_s
+    begun = {route.courier: _begun(columns, route, progress) for route in plan.routes}
     kept = {stop.order for route in begun.values() for trip in route.trips for stop in trip.stops}
-    couriers = [_from_now(model, c, begun.get(courier.id), now) for c, courier in enumerate(problem.couriers)]
+    couriers = [_from_now(columns, c, begun.get(courier.id), now) for c, courier in enumerate(problem.couriers)]
     left = narrowed(problem, [order for order in problem.orders if order.id not in kept], couriers)
-    ahead = Model(left)
+    ahead = Columns(left)
     days: dict[int, list[list[int]]] = {}
     for route in plan.routes:
-        c = model.courier[route.courier]
+        c = columns.courier[route.courier]
         trips = [[ahead.number[stop.order] for stop in trip.stops if stop.order not in kept] for trip in route.trips]
         days[c] = [trip for trip in trips if trip]
         while days[c] and not timing.times(ahead, c, days[c]):
             days[c].pop()  # what the delay makes impossible is given to others, the last trip first
     stay = tuple(route for route in begun.values() if route.trips or route.breaks)
     stops = [stop for route in stay for trip in route.trips for stop in trip.stops]
-    late = sorted(stop.order for stop in stops if _late(model, model.number[stop.order], stop.eta_s))
+    late = sorted(stop.order for stop in stops if _late(columns, columns.number[stop.order], stop.eta_s))
     return Future(left, stay, greedy.complete(ahead, days, "kept"), tuple(late))
 
 
 def merged(problem: RoutingProblem, begun: Sequence[Route], planned: Plan) -> Plan:
     """The plan of the whole day: what has begun, and what is planned for the rest of it."""
-    model = Model(problem)
+    columns = Columns(problem)
     ahead = {route.courier: route for route in planned.routes}
     routes = []
     for route in begun:
@@ -72,61 +72,61 @@ def merged(problem: RoutingProblem, begun: Sequence[Route], planned: Plan) -> Pl
         if after is None and not route.trips:
             continue  # a break and nothing else
         if after is None:
-            routes.append(_homeward(model, route))
+            routes.append(_homeward(columns, route))
         else:
             routes.append(Route(route.courier, (*route.trips, *after.trips), (*route.breaks, *after.breaks)))
     order = {courier.id: c for c, courier in enumerate(problem.couriers)}
     routes = sorted([*routes, *ahead.values()], key=lambda route: order[route.courier])
-    return assemble.priced(model, routes, planned.planner, planned.unserved)
+    return assemble.priced(columns, routes, planned.planner, planned.unserved)
 
 
-def _begun(model: Model, route: Route, progress: Progress) -> Route:
+def _begun(columns: Columns, route: Route, progress: Progress) -> Route:
     """The trips of the route that have begun, with the times that are now expected, the last one back at the
     station; and its breaks that have begun."""
-    c, trips, free = model.courier[route.courier], [], 0
+    c, trips, free = columns.courier[route.courier], [], 0
     for trip in route.trips:
         told = any(stop.order in progress.began for stop in trip.stops)
         if not told and (trip.start_s > progress.now_s or free > progress.now_s):
             break
-        trips.append(_timed(model, c, trip, [stop.order for stop in trip.stops], progress))
-        if _lateness(model, trips[-1]):
-            trips[-1] = _reordered(model, c, trips[-1], progress)
+        trips.append(_timed(columns, c, trip, [stop.order for stop in trip.stops], progress))
+        if _lateness(columns, trips[-1]):
+            trips[-1] = _reordered(columns, c, trips[-1], progress)
         free = trips[-1].end_s
     breaks = [rest for rest in route.breaks if rest.start_s <= progress.now_s]
     if trips and len(trips) == len(route.trips):
-        free = _homeward(model, Route(route.courier, tuple(trips))).trips[-1].end_s
+        free = _homeward(columns, Route(route.courier, tuple(trips))).trips[-1].end_s
     while trips and breaks and trips[-1].start_s <= breaks[-1].start_s < free:
         breaks.pop()  # the trip before it took longer
     return Route(route.courier, tuple(trips), tuple(breaks))
 
 
-def _homeward(model: Model, route: Route) -> Route:
+def _homeward(columns: Columns, route: Route) -> Route:
     """The route of a courier who goes home after its begun trips, and takes then the breaks it is owed."""
-    c, last = model.courier[route.courier], route.trips[-1]
-    place, seconds = model.number[last.stops[-1].order], model.ways[c].seconds
-    clock = last.end_s + seconds(place, model.ends[c]) - seconds(place, 0)
+    c, last = columns.courier[route.courier], route.trips[-1]
+    place, seconds = columns.number[last.stops[-1].order], columns.ways[c].seconds
+    clock = last.end_s + seconds(place, columns.ends[c]) - seconds(place, 0)
     trips, breaks = (*route.trips[:-1], replace(last, end_s=clock)), list(route.breaks)
-    for due in model.couriers[c].breaks[len(breaks) :]:
+    for due in columns.couriers[c].breaks[len(breaks) :]:
         clock = max(clock, due.from_s)
         breaks.append(Rest(clock, clock + due.length_s))
         clock += due.length_s
     return Route(route.courier, trips, tuple(breaks))
 
 
-def _timed(model: Model, c: int, trip: Trip, orders: Sequence[str], progress: Progress) -> Trip:
-    seconds, here, clock, stops = model.ways[c].seconds, 0, trip.start_s + model.problem.load_s, []
+def _timed(columns: Columns, c: int, trip: Trip, orders: Sequence[str], progress: Progress) -> Trip:
+    seconds, here, clock, stops = columns.ways[c].seconds, 0, trip.start_s + columns.problem.load_s, []
     for id in orders:
-        place = model.number[id]
+        place = columns.number[id]
         clock += seconds(here, place)
-        opens = model.opening(place, clock)
+        opens = columns.opening(place, clock)
         expected = max(opens if opens < FOREVER else clock, progress.now_s)
         clock = progress.began.get(id, expected)
         stops.append(Stop(id, clock))
-        clock, here = clock + model.service[place], place
+        clock, here = clock + columns.service[place], place
     return Trip(trip.start_s, clock + seconds(here, 0), tuple(stops))
 
 
-def _reordered(model: Model, c: int, trip: Trip, progress: Progress) -> Trip:
+def _reordered(columns: Columns, c: int, trip: Trip, progress: Progress) -> Trip:
     """The trip with single stops moved, as long as that makes it less late."""
     fixed = sum(stop.order in progress.began for stop in trip.stops)
     best, better = trip, True
@@ -135,23 +135,23 @@ def _reordered(model: Model, c: int, trip: Trip, progress: Progress) -> Trip:
         orders = [stop.order for stop in best.stops]
         for a, b in permutations(range(fixed, len(orders)), 2):
             moved = [*orders[:a], *orders[a + 1 :]]
-            made = _timed(model, c, trip, [*moved[:b], orders[a], *moved[b:]], progress)
-            if (_lateness(model, made), made.end_s) < (_lateness(model, best), best.end_s):
+            made = _timed(columns, c, trip, [*moved[:b], orders[a], *moved[b:]], progress)
+            if (_lateness(columns, made), made.end_s) < (_lateness(columns, best), best.end_s):
                 best, better = made, True
     return best
 
 
-def _lateness(model: Model, trip: Trip) -> int:
-    return sum(_late(model, model.number[stop.order], stop.eta_s) for stop in trip.stops)
+def _lateness(columns: Columns, trip: Trip) -> int:
+    return sum(_late(columns, columns.number[stop.order], stop.eta_s) for stop in trip.stops)
 
 
-def _late(model: Model, place: int, eta: int) -> int:
-    return max(0, eta - max((last for _, last in model.windows[place]), default=eta))
+def _late(columns: Columns, place: int, eta: int) -> int:
+    return max(0, eta - max((last for _, last in columns.windows[place]), default=eta))
 
 
-def _from_now(model: Model, c: int, begun: Route | None, now: int) -> Courier:
+def _from_now(columns: Columns, c: int, begun: Route | None, now: int) -> Courier:
     """The courier as the rest of the day has it: free at its expected return, with the breaks that it is owed."""
-    courier = model.couriers[c]
+    courier = columns.couriers[c]
     taken = begun.breaks if begun else ()
     on_way = begun is not None and bool(begun.trips)
     free = max([courier.from_s, now, *(rest.end_s for rest in taken)])

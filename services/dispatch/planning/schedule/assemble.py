@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping
 from services.dispatch.planning.plan import Plan, Route, Unserved
 from services.dispatch.planning.problem import RoutingProblem
 from services.dispatch.planning.schedule import timing
-from services.dispatch.planning.schedule.columns import FEN, Model
+from services.dispatch.planning.schedule.columns import FEN, Columns
 
 
 def plan(
-    model: Model, days: Mapping[int, timing.Trips], planner: str, unserved: Iterable[Unserved] = (), strict: bool = True
+    columns: Columns,
+    days: Mapping[int, timing.Trips],
+    planner: str,
+    unserved: Iterable[Unserved] = (),
+    strict: bool = True,
 ) -> Plan:
     """The plan in which courier number `c` drives `days[c]`; trips without stops are left out.
 
@@ -23,27 +27,27 @@ def plan(
         driven = [trip for trip in trips if trip]
         if not driven:
             continue
-        made = timing.times(model, c, driven)
+        made = timing.times(columns, c, driven)
         if made is None:
             if strict:
-                raise ValueError(f"courier {model.couriers[c].id} can't keep its times")
-            made = timing.earliest(model, c, driven)
-        routes.append(timing.route(model, c, driven, made))
-    return priced(model, routes, planner, unserved)
+                raise ValueError(f"courier {columns.couriers[c].id} can't keep its times")
+            made = timing.earliest(columns, c, driven)
+        routes.append(timing.route(columns, c, driven, made))
+    return priced(columns, routes, planner, unserved)
 
 
-def priced(model: Model, routes: Iterable[Route], planner: str, unserved: Iterable[Unserved] = ()) -> Plan:
+def priced(columns: Columns, routes: Iterable[Route], planner: str, unserved: Iterable[Unserved] = ()) -> Plan:
     """The plan of these routes with its metres and cost."""
     rows, left = tuple(routes), tuple(unserved)
-    days = days_of(model, Plan(rows, (), 0, ""))
+    days = days_of(columns, Plan(rows, (), 0, ""))
     metres = cost = 0
     for route in rows:
-        c = model.courier[route.courier]
-        metres += timing.metres(model, c, days[c])
+        c = columns.courier[route.courier]
+        metres += timing.metres(columns, c, days[c])
         if route.trips:
-            leave = route.trips[0].start_s - model.ways[c].seconds(model.starts[c], 0)
-            cost += timing.cost(model, c, days[c], leave, route.trips[-1].end_s)
-    prizes = sum(model.orders[model.number[gone.order]].prize_fen or 0 for gone in left)
+            leave = route.trips[0].start_s - columns.ways[c].seconds(columns.starts[c], 0)
+            cost += timing.cost(columns, c, days[c], leave, route.trips[-1].end_s)
+    prizes = sum(columns.orders[columns.number[gone.order]].prize_fen or 0 for gone in left)
     return Plan(rows, left, metres, planner, -(-cost // FEN) + prizes)
 
 
@@ -54,9 +58,9 @@ def worth(problem: RoutingProblem, plan: Plan) -> tuple[int, ...]:
     return *(missed.count(level) for level in range(9, -1, -1)), plan.cost_fen
 
 
-def days_of(model: Model, plan: Plan) -> dict[int, list[list[int]]]:
+def days_of(columns: Columns, plan: Plan) -> dict[int, list[list[int]]]:
     """The sequences of a plan, by courier number."""
     return {
-        model.courier[route.courier]: [[model.number[stop.order] for stop in trip.stops] for trip in route.trips]
+        columns.courier[route.courier]: [[columns.number[stop.order] for stop in trip.stops] for trip in route.trips]
         for route in plan.routes
     }

@@ -12,7 +12,7 @@ KM, HOUR, FEN = 18, 5, 18_000
 """Costs are summed in parts of 1/18 000 fen: fen_per_km x metres x KM, fen_per_hour x seconds x HOUR, fen x FEN."""
 
 
-class Model:
+class Columns:
     """The lists that planners read. Orders stand at 1..n; late ones are added behind with `add`."""
 
     def __init__(self, problem: RoutingProblem) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from services.dispatch.planning.schedule import timing
-from services.dispatch.planning.schedule.columns import FEN, FOREVER, HOUR, KM, Model
+from services.dispatch.planning.schedule.columns import FEN, FOREVER, HOUR, KM, Columns
 from services.dispatch.planning.travel.matrix import Row
 
 START, LOAD, REST, END = -1, 0, -2, -3  # orders are their places, from 1
@@ -24,27 +24,27 @@ Option = tuple[int, int, bool]
 class Day:
     """The walk of courier `c`; only `insert` and `remove` change it. The trips given must keep their times."""
 
-    def __init__(self, model: Model, c: int, trips: Sequence[Sequence[int]] = ()) -> None:
-        self.model, self.c, self.ways = model, c, model.ways[c]
-        courier = model.couriers[c]
+    def __init__(self, columns: Columns, c: int, trips: Sequence[Sequence[int]] = ()) -> None:
+        self.columns, self.c, self.ways = columns, c, columns.ways[c]
+        courier = columns.couriers[c]
         self.per_s = courier.fen_per_hour * HOUR
-        self.per_m = courier.fen_per_km * KM + int(self.per_s / model.speed(c))  # hours of a detour by its metres
-        self.start, self.end = model.starts[c], model.ends[c]
-        self.kind = model.alike[c]
+        self.per_m = courier.fen_per_km * KM + int(self.per_s / columns.speed(c))  # hours of a detour by its metres
+        self.start, self.end = columns.starts[c], columns.ends[c]
+        self.kind = columns.alike[c]
         self.ready = courier.from_s + self.ways.seconds(self.start, 0)
         self.trips = [list(trip) for trip in trips]
         self.lay()
 
     def able(self, x: int) -> bool:
         """Whether skills, zones and an empty vehicle allow order `x`."""
-        model, courier = self.model, self.model.couriers[self.c]
-        roomy = model.grams[x] <= courier.capacity_g and model.cold[x] <= courier.cold_ml
-        return roomy and courier.may_serve(model.orders[x])
+        columns, courier = self.columns, self.columns.couriers[self.c]
+        roomy = columns.grams[x] <= courier.capacity_g and columns.cold[x] <= courier.cold_ml
+        return roomy and courier.may_serve(columns.orders[x])
 
     def options(self, x: int, out: Row, into: Row) -> Iterator[Option]:
         """What each position would add, unless it is plainly too early or late; ask `fits` of the rest. `out` and
         `into` are the metres from and to `x`."""
-        windows = self.model.windows[x]
+        windows = self.columns.windows[x]
         if not windows:
             return
         (first, _), (_, last), per_m, service = windows[0], windows[-1], self.per_m, self._service(x)
@@ -68,7 +68,7 @@ class Day:
             if self.trips:
                 metres -= self.ways.metres(last, self.end)
             else:
-                fixed = self.model.couriers[self.c].fen_fixed * FEN
+                fixed = self.columns.couriers[self.c].fen_fixed * FEN
         return metres * self.per_m + fixed + self._service(x)
 
     def fits(self, x: int, k: int, alone: bool) -> bool:
@@ -77,7 +77,7 @@ class Day:
 
     def soonest(self, x: int) -> int:
         """When `x` could be reached by a trip of its own after all others."""
-        return max(self.over, self.model.release[x]) + self.model.problem.load_s + self.ways.seconds(0, x)
+        return max(self.over, self.columns.release[x]) + self.columns.problem.load_s + self.ways.seconds(0, x)
 
     def room(self, moment: int) -> tuple[int, int]:
         """The most grams and millilitres that are left on one of the trips that begin by the moment; endless if there
@@ -121,8 +121,8 @@ class Day:
         self._most_g, self._most_ml = list(accumulate(self.room_g, max)), list(accumulate(self.room_ml, max))
 
     def _walk(self) -> None:
-        courier, model = self.model.couriers[self.c], self.model
-        made = timing.times(model, self.c, self.trips) if courier.breaks else None
+        courier, columns = self.columns.couriers[self.c], self.columns
+        made = timing.times(columns, self.c, self.trips) if courier.breaks else None
         placing = [before for before, _, _ in made.breaks] if made else [0] * len(courier.breaks)
         self.walk, self.at, self.trip, self.before, self.loads = [START], [self.start], [-1], [0], []
         rests = iter(zip(placing, courier.breaks, strict=True))
@@ -144,8 +144,8 @@ class Day:
         self.leg = [0, *(self.ways.seconds(a, b) if a != b else 0 for a, b in pairs)]
         self.gap = [0, *(self.ways.metres(a, b) if a != b else 0 for a, b in pairs)]
         self.seams = [k for k, step in enumerate(self.walk) if k and step <= LOAD]
-        self.room_g = [courier.capacity_g - sum(model.grams[n] for n in trip) for trip in self.trips]
-        self.room_ml = [courier.cold_ml - sum(model.cold[n] for n in trip) for trip in self.trips]
+        self.room_g = [courier.capacity_g - sum(columns.grams[n] for n in trip) for trip in self.trips]
+        self.room_ml = [courier.cold_ml - sum(columns.cold[n] for n in trip) for trip in self.trips]
 
     def _step(self, step: int, place: int, trip: int, before: int) -> None:
         self.walk.append(step)
@@ -154,19 +154,19 @@ class Day:
         self.before.append(before)
 
     def _forward(self) -> None:
-        model, leg = self.model, self.leg
+        columns, leg = self.columns, self.leg
         self.begin, self.free, self.bare = [], [], []
-        clock = model.couriers[self.c].from_s
+        clock = columns.couriers[self.c].from_s
         bare = 0
         for k, step in enumerate(self.walk):
             clock += leg[k]
             if step > LOAD:
-                clock = model.opening(step, clock)
+                clock = columns.opening(step, clock)
                 bare += leg[k]
-                lasts = model.service[step]
+                lasts = columns.service[step]
             elif step == LOAD:
-                clock = max([clock, *(model.release[n] for n in self.trips[self.trip[k]])])
-                bare, lasts = 0, model.problem.load_s
+                clock = max([clock, *(columns.release[n] for n in self.trips[self.trip[k]])])
+                bare, lasts = 0, columns.problem.load_s
             elif step == REST:
                 clock, lasts = max(clock, self.rest_at[k].from_s), self.rest_at[k].length_s
             else:
@@ -178,20 +178,20 @@ class Day:
             self.free.append(clock)
 
     def _backward(self) -> None:
-        model, leg, size = self.model, self.leg, len(self.walk)
+        columns, leg, size = self.columns, self.leg, len(self.walk)
         self.latest, self.spare = [0] * size, [FOREVER] * size
         bound = spare = FOREVER
         for k in range(size - 1, -1, -1):
             step = self.walk[k]
             if step > LOAD:
-                bound = model.closing(step, bound - model.service[step])
-                spare = min(spare, model.limit[step] - self.bare[k])
+                bound = columns.closing(step, bound - columns.service[step])
+                spare = min(spare, columns.limit[step] - self.bare[k])
             elif step == LOAD:
-                bound -= model.problem.load_s
+                bound -= columns.problem.load_s
             elif step == REST:
                 bound = min(bound, self.rest_at[k].until_s) - self.rest_at[k].length_s
             elif step == END:
-                bound = model.couriers[self.c].until_s
+                bound = columns.couriers[self.c].until_s
             self.latest[k], self.spare[k] = bound, spare
             spare = spare if step > LOAD else FOREVER
             bound -= leg[k]
@@ -200,58 +200,58 @@ class Day:
         return self.before[k] < len(self.trips)
 
     def _service(self, x: int) -> int:
-        return self.per_s * self.model.service[x]
+        return self.per_s * self.columns.service[x]
 
     def _fits_in(self, x: int, k: int) -> bool:
-        model, trip, seconds = self.model, self.trip[k - 1], self.ways.seconds
-        if model.grams[x] > self.room_g[trip] or model.cold[x] > self.room_ml[trip]:
+        columns, trip, seconds = self.columns, self.trip[k - 1], self.ways.seconds
+        if columns.grams[x] > self.room_g[trip] or columns.cold[x] > self.room_ml[trip]:
             return False
-        windows = model.windows[x]
+        windows = columns.windows[x]
         if not windows or self.free[k - 1] > windows[-1][1] or self.latest[k] < windows[0][0]:
             return False
-        load, to, on, service = self.loads[trip], seconds(self.at[k - 1], x), seconds(x, self.at[k]), model.service[x]
+        load, to, on, service = self.loads[trip], seconds(self.at[k - 1], x), seconds(x, self.at[k]), columns.service[x]
         free = self.free[k - 1]
-        if model.release[x] > self.begin[load]:
-            free = self._delayed(trip, model.release[x])[k - 1 - load]
-        moment = model.opening(x, free + to) + service + on
+        if columns.release[x] > self.begin[load]:
+            free = self._delayed(trip, columns.release[x])[k - 1 - load]
+        moment = columns.opening(x, free + to) + service + on
         if moment > self.latest[k]:
             return False
         spare = self.spare[k] if self.trip[k] == trip else FOREVER
-        if spare == FOREVER == model.limit[x] and self.spare[load + 1] == FOREVER:
+        if spare == FOREVER == columns.limit[x] and self.spare[load + 1] == FOREVER:
             return True
         before = self.walk[k - 1]
-        on_way = self.bare[k - 1] + model.service[before] if before > LOAD else 0  # at least, after loading
-        if to + service + on - self.leg[k] > spare or on_way + to > model.limit[x]:
+        on_way = self.bare[k - 1] + columns.service[before] if before > LOAD else 0  # at least, after loading
+        if to + service + on - self.leg[k] > spare or on_way + to > columns.limit[x]:
             return False
         stops = self.trips[trip]
         at = k - 1 - load
         return self._cold_enough([*stops[:at], x, *stops[at:]], load, trip + 1 < len(self.trips))
 
     def _fits_alone(self, x: int, k: int) -> bool:
-        model, seconds = self.model, self.ways.seconds
-        ready = max(self.free[k - 1] + seconds(self.at[k - 1], 0), model.release[x]) + model.problem.load_s
+        columns, seconds = self.columns, self.ways.seconds
+        ready = max(self.free[k - 1] + seconds(self.at[k - 1], 0), columns.release[x]) + columns.problem.load_s
         more = self._more(k)
-        moment = model.opening(x, ready + seconds(0, x)) + model.service[x] + seconds(x, 0 if more else self.end)
+        moment = columns.opening(x, ready + seconds(0, x)) + columns.service[x] + seconds(x, 0 if more else self.end)
         if moment > self.latest[k]:
             return False
-        if model.couriers[self.c].breaks and (self.start or self.end):
+        if columns.couriers[self.c].breaks and (self.start or self.end):
             # the break may move from or to the courier's own place
             n = self.before[k]
-            return timing.times(model, self.c, [*self.trips[:n], [x], *self.trips[n:]]) is not None
-        return model.limit[x] == FOREVER or self._cold_enough([x], k, more)
+            return timing.times(columns, self.c, [*self.trips[:n], [x], *self.trips[n:]]) is not None
+        return columns.limit[x] == FOREVER or self._cold_enough([x], k, more)
 
     def _cold_enough(self, trip: list[int], load: int, more: bool) -> bool:
         clock = self.free[load - 1] + self.ways.seconds(self.at[load - 1], 0)
-        return timing.trip_times(self.model, self.c, trip, clock, 0 if more else self.end) is not None
+        return timing.trip_times(self.columns, self.c, trip, clock, 0 if more else self.end) is not None
 
     def _delayed(self, trip: int, release: int) -> list[int]:
         """When the steps of the trip are over if its loading begins at `release`."""
         found = self._late.get((trip, release))
         if found is None:
-            clock, load, model = release + self.model.problem.load_s, self.loads[trip], self.model
+            clock, load, columns = release + self.columns.problem.load_s, self.loads[trip], self.columns
             found = [clock]
             for k, place in enumerate(self.trips[trip], load + 1):
-                clock = model.opening(place, clock + self.leg[k]) + model.service[place]
+                clock = columns.opening(place, clock + self.leg[k]) + columns.service[place]
                 found.append(clock)
             self._late[trip, release] = found
         return found

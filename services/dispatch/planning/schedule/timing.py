@@ -13,10 +13,12 @@ from itertools import combinations_with_replacement
 
 from services.dispatch.planning.plan import Rest, Route, Stop, Trip
 from services.dispatch.planning.problem import Break, Courier
-from services.dispatch.planning.schedule.columns import FEN, FOREVER, HOUR, KM, Model
+from services.dispatch.planning.schedule.columns import FEN, FOREVER, HOUR, KM, Columns
 
 Trips = Sequence[Sequence[int]]
-"""A courier's trips as places of the model, in order of driving."""
+"""The trips of one courier in driving order, each a list of place numbers."""
+TripTimes = tuple[int, int, list[int]]
+"""Start of loading, end at the station or home, and the begin of each service, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,90 +26,90 @@ class Times:
     """The timetable: per trip (start, back, [begin of each service]); breaks with the number of the trip before which
     each is taken; when the courier leaves its start and ends its last trip."""
 
-    trips: list[tuple[int, int, list[int]]]
+    trips: list[TripTimes]
     breaks: list[tuple[int, int, int]]
     leave_s: int
     end_s: int
 
 
-def times(model: Model, c: int, trips: Trips) -> Times | None:
+def times(columns: Columns, c: int, trips: Trips) -> Times | None:
     """The timetable of courier `c`; None when some window, shift, break or cold limit can't be kept. Loads, skills
     and zones are not its business."""
-    found = [made for where in _placings(model, c, len(trips)) if (made := _run(model, c, trips, where))]
+    found = [made for where in _placings(columns, c, len(trips)) if (made := _run(columns, c, trips, where))]
     return min(found, key=lambda made: made.end_s, default=None)
 
 
-def earliest(model: Model, c: int, trips: Trips) -> Times:
+def earliest(columns: Columns, c: int, trips: Trips) -> Times:
     """A timetable for trips that need not be allowed: as early as driving, loading, releases and windows let it be,
     windows that are over not waited for, breaks behind the trips. It is for showing what is wrong."""
-    courier, seconds = model.couriers[c], model.ways[c].seconds
-    clock, rows = courier.from_s + seconds(model.starts[c], 0), []
+    courier, seconds = columns.couriers[c], columns.ways[c].seconds
+    clock, rows = courier.from_s + seconds(columns.starts[c], 0), []
     for n, trip in enumerate(trips):
-        start = max([clock, *(model.release[place] for place in trip)])
-        clock, here, begins = start + model.problem.load_s, 0, []
+        start = max([clock, *(columns.release[place] for place in trip)])
+        clock, here, begins = start + columns.problem.load_s, 0, []
         for place in trip:
             clock += seconds(here, place)
-            opens = model.opening(place, clock)
+            opens = columns.opening(place, clock)
             clock = opens if opens < FOREVER else clock
             begins.append(clock)
-            clock, here = clock + model.service[place], place
-        clock += seconds(here, 0 if n < len(trips) - 1 else model.ends[c])
+            clock, here = clock + columns.service[place], place
+        clock += seconds(here, 0 if n < len(trips) - 1 else columns.ends[c])
         rows.append((start, clock, begins))
     end, rests = clock, []
     for rest in courier.breaks:
         clock = max(clock, rest.from_s)
         rests.append((len(trips), clock, clock + rest.length_s))
         clock += rest.length_s
-    return Times(rows, rests, rows[0][0] - seconds(model.starts[c], 0) if rows else end, end)
+    return Times(rows, rests, rows[0][0] - seconds(columns.starts[c], 0) if rows else end, end)
 
 
-def metres(model: Model, c: int, trips: Trips) -> int:
+def metres(columns: Columns, c: int, trips: Trips) -> int:
     """The length of the day, with the ways from the start and to the end; 0 without trips."""
-    way, here, total = model.ways[c].metres, model.starts[c], 0
+    way, here, total = columns.ways[c].metres, columns.starts[c], 0
     for trip in trips:
         for place in (0, *trip):
             total += way(here, place) if here != place else 0
             here = place
-    return total + way(here, model.ends[c]) if trips else 0
+    return total + way(here, columns.ends[c]) if trips else 0
 
 
-def cost(model: Model, c: int, trips: Trips, leave_s: int, end_s: int) -> int:
+def cost(columns: Columns, c: int, trips: Trips, leave_s: int, end_s: int) -> int:
     """What the day between these times costs, in 1/18 000 fen."""
-    courier = model.couriers[c]
+    courier = columns.couriers[c]
     if not trips:
         return 0
     paid = courier.fen_per_hour * (end_s - leave_s) * HOUR
-    return paid + courier.fen_per_km * metres(model, c, trips) * KM + courier.fen_fixed * FEN
+    return paid + courier.fen_per_km * metres(columns, c, trips) * KM + courier.fen_fixed * FEN
 
 
-def route(model: Model, c: int, trips: Trips, made: Times) -> Route:
+def route(columns: Columns, c: int, trips: Trips, made: Times) -> Route:
     """The day as a part of a plan."""
     rows = [
-        Trip(start, end, tuple(Stop(model.orders[n].id, at) for n, at in zip(trip, begins, strict=True)))
+        Trip(start, end, tuple(Stop(columns.orders[n].id, at) for n, at in zip(trip, begins, strict=True)))
         for trip, (start, end, begins) in zip(trips, made.trips, strict=True)
     ]
     rests = tuple(Rest(start, end) for _, start, end in made.breaks)
-    return Route(model.couriers[c].id, tuple(rows), rests)
+    return Route(columns.couriers[c].id, tuple(rows), rests)
 
 
-def _placings(model: Model, c: int, trips: int) -> Iterator[tuple[int, ...]]:
+def _placings(columns: Columns, c: int, trips: int) -> Iterator[tuple[int, ...]]:
     """Every way to put the breaks, in order, before a trip or after the last."""
-    return combinations_with_replacement(range(trips + 1), len(model.couriers[c].breaks))
+    return combinations_with_replacement(range(trips + 1), len(columns.couriers[c].breaks))
 
 
-def _run(model: Model, c: int, trips: Trips, placing: tuple[int, ...]) -> Times | None:
-    courier = model.couriers[c]
-    made = _forward(model, c, trips, placing, courier.from_s)
+def _run(columns: Columns, c: int, trips: Trips, placing: tuple[int, ...]) -> Times | None:
+    courier = columns.couriers[c]
+    made = _forward(columns, c, trips, placing, courier.from_s)
     if made and trips and courier.fen_per_hour:
         # what the first trip can wait without the last one ending later is not paid
-        made = _forward(model, c, trips, placing, _latest(model, c, trips, placing, made.end_s)) or made
+        made = _forward(columns, c, trips, placing, _latest(columns, c, trips, placing, made.end_s)) or made
     return made
 
 
-def _forward(model: Model, c: int, trips: Trips, placing: tuple[int, ...], leave: int) -> Times | None:
-    courier, rows, rests = model.couriers[c], [], []
+def _forward(columns: Columns, c: int, trips: Trips, placing: tuple[int, ...], leave: int) -> Times | None:
+    courier, rows, rests = columns.couriers[c], [], []
     clock = courier.from_s
-    approach = model.ways[c].seconds(model.starts[c], 0)
+    approach = columns.ways[c].seconds(columns.starts[c], 0)
     for n in range(len(trips) + 1):
         for rest in _rests(courier, placing, n):
             clock = max(clock, rest.from_s)
@@ -117,7 +119,7 @@ def _forward(model: Model, c: int, trips: Trips, placing: tuple[int, ...], leave
             clock += rest.length_s
         if n < len(trips):
             clock = max(clock, leave) + approach if n == 0 else clock
-            row = trip_times(model, c, trips[n], clock, 0 if n < len(trips) - 1 else model.ends[c])
+            row = trip_times(columns, c, trips[n], clock, 0 if n < len(trips) - 1 else columns.ends[c])
             if row is None:
                 return None
             rows.append(row)
@@ -128,45 +130,47 @@ def _forward(model: Model, c: int, trips: Trips, placing: tuple[int, ...], leave
     return Times(rows, rests, rows[0][0] - approach if rows else end, end)
 
 
-def trip_times(model: Model, c: int, trip: Sequence[int], clock: int, home: int) -> tuple[int, int, list[int]] | None:
+def trip_times(
+    columns: Columns, c: int, trip: Sequence[int], clock: int, home: int
+) -> tuple[int, int, list[int]] | None:
     """One trip (start, back, begins) that begins no sooner than `clock` and ends at place `home`; None when a window
     or a cold limit can't be kept. Beginning later never makes goods longer out of the cold."""
-    seconds, service, load = model.ways[c].seconds, model.service, model.problem.load_s
+    seconds, service, load = columns.ways[c].seconds, columns.service, columns.problem.load_s
     legs = [seconds(a, b) for a, b in zip((0, *trip), (*trip, home), strict=True)]
-    free = max([clock, *(model.release[n] for n in trip)])
+    free = max([clock, *(columns.release[n] for n in trip)])
     moment = free + load
     for n, leg in zip(trip, legs, strict=False):
-        moment = model.opening(n, moment + leg)
+        moment = columns.opening(n, moment + leg)
         if moment >= FOREVER:
             return None
         moment += service[n]
     end = moment + legs[-1]
     moment = end - legs[-1]  # the latest leaving that is back as early
     for n, leg in zip(reversed(trip), reversed(legs[:-1]), strict=True):
-        moment = model.closing(n, moment - service[n]) - leg
+        moment = columns.closing(n, moment - service[n]) - leg
     departure = moment
     begins = []
     for n, leg in zip(trip, legs, strict=False):
-        moment = model.opening(n, moment + leg)
-        if moment - departure > model.limit[n]:
+        moment = columns.opening(n, moment + leg)
+        if moment - departure > columns.limit[n]:
             return None
         begins.append(moment)
         moment += service[n]
     return departure - load, end, begins
 
 
-def _latest(model: Model, c: int, trips: Trips, placing: tuple[int, ...], bound: int) -> int:
+def _latest(columns: Columns, c: int, trips: Trips, placing: tuple[int, ...], bound: int) -> int:
     """The latest moment to leave the start with which the last trip still ends at `bound`."""
-    courier, seconds = model.couriers[c], model.ways[c].seconds
+    courier, seconds = columns.couriers[c], columns.ways[c].seconds
     for n in range(len(trips) - 1, -1, -1):
-        here = 0 if n < len(trips) - 1 else model.ends[c]
+        here = 0 if n < len(trips) - 1 else columns.ends[c]
         for place in reversed(trips[n]):
-            bound = model.closing(place, bound - seconds(place, here) - model.service[place])
+            bound = columns.closing(place, bound - seconds(place, here) - columns.service[place])
             here = place
-        bound -= seconds(0, here) + model.problem.load_s
+        bound -= seconds(0, here) + columns.problem.load_s
         for rest in reversed(_rests(courier, placing, n) if n else []):
             bound = min(bound, rest.until_s) - rest.length_s
-    return bound - seconds(model.starts[c], 0)
+    return bound - seconds(columns.starts[c], 0)
 
 
 def _rests(courier: Courier, placing: tuple[int, ...], n: int) -> list[Break]:

@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 
+from services.dispatch.planning.problem import Courier, Order, Place, RoutingProblem, Window
 from services.dispatch.planning.search.kernel import jit
 
 OLD_S = 30 * 86_400
@@ -51,10 +52,11 @@ def _compile() -> int:
     jit.use()
     from services.dispatch.planning.search import fleets
     from services.dispatch.planning.search.ruin_recreate import Search
-    from tests.bench.routing.literature import Instance, Stop
 
-    stops = tuple(Stop(n, n, 1 if n else 0, 0, 999, 0, 0) for n in range(4))
-    Search(fleets.of_instance(Instance("", 2, 2, stops, True, 1)), 1, {0: [[1, 2]]}).cool_rounds(1.0, 0.5, 10)
+    station = Place(0, 0)
+    orders = tuple(Order(str(n), Place(0, 0.001 * n), 1, 0, (Window(0, 9_999),)) for n in (1, 2, 3))
+    problem = RoutingProblem(station, (Courier("1", 2, 0, 0, 9_999), Courier("2", 2, 0, 0, 9_999)), orders)
+    Search(fleets.crew(problem).fleet, 1, {0: [[1, 2]]}).cool_rounds(1.0, 0.5, 10)
     (jit.folder() / jit.READY).touch()
     for old in jit.root().glob("kernel-*"):
         if old.stat().st_mtime < time.time() - OLD_S:

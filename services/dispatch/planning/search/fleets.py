@@ -1,4 +1,4 @@
-"""Lays problems and instances out as the kernel's fleet, and its days as trips of couriers.
+"""Lays problems out as the kernel's fleet, and its days as trips of couriers.
 
 A courier with breaks is a vehicle for each part of its shift: the break is taken at a fixed time within its window, a
 different one for each courier, so that not all rest at once. Costs are thousandths of a fen.
@@ -17,7 +17,6 @@ from services.dispatch.planning.search.kernel.fleet import FAR, Array, Fleet, bo
 from services.dispatch.planning.search.ruin_recreate import Days
 from services.dispatch.planning.travel.arrays import arrays
 from services.dispatch.planning.travel.matrix import Layout, layout
-from tests.bench.routing.literature import Instance
 
 NEAR, AROUND = 80, 200
 """Orders beside which an order may be put; orders that are looked at when a neighbourhood is ruined."""
@@ -85,19 +84,19 @@ def crew(problem: RoutingProblem, focus: str | None = None) -> Crew:
     fleet = Fleet(
         cost=cost,
         time=time,
-        kind=_clip(kind),
-        group=_clip(group),
-        room=_clip([(courier.capacity_g, courier.cold_ml) for courier in couriers]),
-        opens=_clip([shift.opens - zero for shift in shifts]),
-        shuts=_clip([shift.shuts - zero for shift in shifts]),
-        home=_clip([shift.home for shift in shifts]),
+        kind=to_int32(kind),
+        group=to_int32(group),
+        room=to_int32([(courier.capacity_g, courier.cold_ml) for courier in couriers]),
+        opens=to_int32([shift.opens - zero for shift in shifts]),
+        shuts=to_int32([shift.shuts - zero for shift in shifts]),
+        home=to_int32([shift.home for shift in shifts]),
         once=np.array(once, np.int64),
         wage=np.array([round(courier.fen_per_hour / 3.6) for courier in couriers], np.int64),
         able=able,
         order=order,
         windows=windows,
         absent=_losses(problem, cost, once),
-        lone=_lone(cost, [shift.home for shift in shifts]),
+        lone=least_alone(cost, [shift.home for shift in shifts]),
         load_s=problem.load_s,
         max_trips=_most_trips(problem, shifts),
         near=order[: len(problem.orders) + 1],
@@ -105,37 +104,6 @@ def crew(problem: RoutingProblem, focus: str | None = None) -> Crew:
     )
     fleet = bound(fleet, NEAR, AROUND)
     return Crew(fleet, tuple(shifts), zero)
-
-
-def of_instance(instance: Instance) -> Fleet:
-    """The fleet of an instance: the cost is the scaled distance."""
-    points = np.array([(stop.x, stop.y) for stop in instance.stops])
-    across = points[:, None, :] - points[None, :, :]
-    ways = (10 * np.sqrt((across * across).sum(axis=2))).astype(np.int32)[None]
-    vehicles, depot = min(instance.vehicles, len(instance.stops) - 1), instance.stops[0]
-    order = _clip([(stop.demand, 0, stop.service, stop.release, FAR) for stop in instance.stops])
-    none = np.zeros(vehicles, np.int32)
-    fleet = Fleet(
-        cost=ways,
-        time=ways,
-        kind=none,
-        group=none,
-        room=_clip([(instance.capacity, 0)] * vehicles),
-        opens=none + depot.ready,
-        shuts=none + depot.due,
-        home=none,
-        once=none.astype(np.int64),
-        wage=none.astype(np.int64),
-        able=np.ones((1, len(instance.stops)), np.bool_),
-        order=order,
-        windows=_clip([[(stop.ready, stop.due)] for stop in instance.stops]),
-        absent=np.full(len(instance.stops), 20 * int(ways.max()), np.int64),
-        lone=_lone(ways, [0]),
-        load_s=0,
-        max_trips=MOST_TRIPS if instance.reloads else 1,
-        near=order,
-    )
-    return bound(fleet, NEAR, AROUND)
 
 
 def part(fleet: Fleet, vehicles: Sequence[int], orders: Sequence[int]) -> Fleet:
@@ -158,8 +126,9 @@ def part(fleet: Fleet, vehicles: Sequence[int], orders: Sequence[int]) -> Fleet:
     return bound(small, NEAR, AROUND)
 
 
-def _lone(cost: Array, homes: Sequence[int]) -> Array:
-    """What a trip of its own adds at least. Behind others it may spare the way from the station to the day's end."""
+def least_alone(cost: Array, homes: Sequence[int]) -> Array:
+    """Return int64 [place]: the least cost that a trip with this order alone adds. As the last trip of a day it may
+    spare the leg from the station to the courier's end place."""
     back = cost[:, :, 0].min(axis=0).astype(np.int64)
     for home in {*homes} - {0}:
         spared = (cost[:, :, home].astype(np.int64) - cost[:, :, 0]).max()
@@ -172,14 +141,15 @@ def _ways(problem: RoutingProblem, where: Layout, kinds: Sequence[tuple[str, int
     ways = {profile: arrays(problem, where.places, profile) for profile in {profile for profile, _, _ in kinds}}
     busy = _busy(problem, len(where.places))
     cost = np.stack([_cost(*ways[profile], busy, km, hour) for profile, km, hour in kinds])
-    return cost, np.stack([_clip(ways[profile][1]) for profile, _, _ in kinds])
+    return cost, np.stack([to_int32(ways[profile][1]) for profile, _, _ in kinds])
 
 
 def _kind(courier: Courier) -> tuple[str, int, int]:
     return courier.profile, courier.fen_per_km, courier.fen_per_hour
 
 
-def _clip(values: Array) -> Array:
+def to_int32(values: Array) -> Array:
+    """Return the values as an int32 array, cut to -FAR..FAR."""
     return np.clip(np.asarray(values), -FAR, FAR).astype(np.int32)
 
 
@@ -187,7 +157,7 @@ def _cost(metres: Array, seconds: Array, busy: Array, km: int, hour: int) -> Arr
     """Thousandths of a fen, with what `busy` seconds at the end of each way cost. What nobody pays for still counts
     a little."""
     by_way = metres * (km or int(not hour))
-    return _clip(by_way + (seconds + busy) * (hour / 3.6) if hour else by_way)
+    return to_int32(by_way + (seconds + busy) * (hour / 3.6) if hour else by_way)
 
 
 def _busy(problem: RoutingProblem, places: int) -> Array:
@@ -246,7 +216,7 @@ def _orders(problem: RoutingProblem, places: int, zero: int) -> tuple[Array, Arr
     rest = places - len(table) - 1  # couriers' homes
     table = [(0, 0, 0, 0, FAR), *table, *[(0, 0, 0, 0, FAR)] * rest]
     windows = [[never] * width, *windows, *[[never] * width] * rest]
-    return _clip(table), np.clip(np.array(windows), -1, FAR).astype(np.int32)
+    return to_int32(table), np.clip(np.array(windows), -1, FAR).astype(np.int32)
 
 
 def _losses(problem: RoutingProblem, cost: Array, once: Sequence[int]) -> Array:

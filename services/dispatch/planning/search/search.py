@@ -14,7 +14,7 @@ from services.dispatch.planning.search import regions
 from services.dispatch.planning.search.kernel import jit
 from services.dispatch.planning.search.kernel.fleet import Fleet
 from services.dispatch.planning.search.ruin_recreate import Days, Search
-from services.dispatch.planning.search.worker_pool import Result, Task, Team
+from services.dispatch.planning.search.worker_pool import Result, Task, WorkerPool
 
 EPOCHS, EPOCH_S = 8, 0.4
 """How often processes that search side by side show each other what they have; how long a part is annealed before the
@@ -38,7 +38,7 @@ def search(fleet: Fleet, seconds: float, seed: int, warm: Days, rounds: int | No
         return pyvrp_solver.search(fleet, seed, lambda: time.monotonic() >= until)
     one = Search(fleet, seed, warm)
     polish = 0.0 if rounds is not None or warm else _polish(one, threads)
-    with Team(fleet, threads) as team:
+    with WorkerPool(fleet, threads) as team:
         if polish == ALL:
             return _polished(team, _begun(one), seed, until, anew=True).best
         best = _annealed(team, one, seed, until - polish * seconds, rounds, one.heats(bool(warm)))
@@ -76,7 +76,7 @@ def _plain(fleet: Fleet) -> bool:
 
 
 def _annealed(
-    team: Team, one: Search, seed: int, until: float, rounds: int | None, heats: tuple[float, float]
+    team: WorkerPool, one: Search, seed: int, until: float, rounds: int | None, heats: tuple[float, float]
 ) -> Result:
     """Small fleets are annealed whole by every process, and all go on from the best of them; of large ones each
     process anneals a part, cut anew each time."""
@@ -98,7 +98,7 @@ def _annealed(
     return best
 
 
-def _polished(team: Team, best: Result, seed: int, until: float, cuts: int = 0, anew: bool = False) -> Result:
+def _polished(team: WorkerPool, best: Result, seed: int, until: float, cuts: int = 0, anew: bool = False) -> Result:
     """What PyVRP makes of it, in parts cut so many times, or else of the whole in every process; `anew`: with a
     beginning of its own."""
     random, times = Random(seed), max(1, cuts)
@@ -111,7 +111,7 @@ def _polished(team: Team, best: Result, seed: int, until: float, cuts: int = 0, 
     return best
 
 
-def _in_parts(team: Team, tasks: list[Task], random: Random) -> list[Result]:
+def _in_parts(team: WorkerPool, tasks: list[Task], random: Random) -> list[Result]:
     """What the tasks, each with a part of the fleet, come to together."""
     parts = regions.cut(team.fleet, tasks[0].days, team.size, random)
     return [_joined(team.do([replace(task, vehicles=v, orders=o) for task, (v, o) in zip(tasks, parts, strict=True)]))]

@@ -82,14 +82,14 @@ def _whole(days: Days, vehicles: Sequence[int], orders: Sequence[int]) -> Days:
     return {vehicles[n]: [[orders[i] for i in trip] for trip in trips] for n, trips in days.items()}
 
 
-class Team:
+class WorkerPool:
     """`size` processes, this one among them; the others end with the context, or with this process."""
 
     def __init__(self, fleet: Fleet, size: int) -> None:
         self.fleet, self.size = fleet, size
         self._others: list[tuple[BaseProcess, Connection]] = []
 
-    def __enter__(self) -> Team:
+    def __enter__(self) -> WorkerPool:
         context = multiprocessing.get_context("fork")
         for _ in range(self.size - 1):
             ours, theirs = context.Pipe()

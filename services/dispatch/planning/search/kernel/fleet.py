@@ -48,7 +48,7 @@ class Fleet(NamedTuple):
     near: Array  # int32 [place, :]: orders beside which it may be put, 0 ends the list
     near_cost: Array = NOTHING  # int32 [kind, place, :]: the way from each of them to it
     near_time: Array = NOTHING
-    around: Array = NOTHING  # int32 [place, :]: itself, then orders by distance
+    nearest: Array = NOTHING  # int32 [place, :]: itself, then orders by distance
     focus: int = 0  # an order that the search is for; 0 for all alike
 
     @property
@@ -68,7 +68,7 @@ def bound(fleet: Fleet, near: int, around: int) -> Fleet:
     near_cost = np.ascontiguousarray(fleet.cost[:, columns, there])
     near_time = near_cost if fleet.time is fleet.cost else np.ascontiguousarray(fleet.time[:, columns, there])
     fleet = fleet._replace(near=beside, near_cost=near_cost, near_time=near_time)
-    return fleet if fleet.focus else fleet._replace(around=circle(square, around))
+    return fleet if fleet.focus else fleet._replace(nearest=circle(square, around))
 
 
 def proximity(cost: Array, time: Array, windows: Array, service: Array) -> Array:

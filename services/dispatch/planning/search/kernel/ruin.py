@@ -65,8 +65,8 @@ def ruin(
     seed, k = 1 + below(rng, n), wide(0)
     if fleet.focus and draw(rng) < FOCUSED:
         seed, k = _focused(fleet, tours, rng, marked, touched)
-    for q in range(fleet.near.shape[1] if timely else fleet.around.shape[1]):
-        c = fleet.around[seed, q] if not timely else fleet.near[seed, q - 1] if q else wide(seed)
+    for q in range(fleet.near.shape[1] if timely else fleet.nearest.shape[1]):
+        c = fleet.nearest[seed, q] if not timely else fleet.near[seed, q - 1] if q else wide(seed)
         t = tours.order[c, TRIP]
         if c == 0 or strings == 0:
             break

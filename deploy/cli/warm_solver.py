@@ -27,7 +27,7 @@ LOST_S = 2.0
 _LONGEST_LINE = 2**26
 
 
-class Standby:
+class WarmSolver:
     """Processes at nice 10, ended with the context, which it enters loaded; one that has died or is lost is begun
     again."""
 
@@ -35,7 +35,7 @@ class Standby:
         self._children = [_Child(solver) for _ in range(processes)]
         self._turn = asyncio.Lock()
 
-    async def __aenter__(self) -> Standby:
+    async def __aenter__(self) -> WarmSolver:
         await asyncio.gather(*(child.start() for child in self._children))
         await asyncio.gather(*(child.ready for child in self._children))
         return self
@@ -69,9 +69,9 @@ class Standby:
         """Searches around an order that the engine has just taken up, and has it take what is better: all in that
         time. None where there is nothing better, or the plan has moved on meanwhile."""
         began = time.monotonic()
-        part = engine.around(order)
+        part = engine.part_around(order)
         found = await self.better(part, budget_s - TAKE_S - (time.monotonic() - began), iterations=iterations)
-        return engine.take(part, found) if found else None
+        return engine.replace_part(part, found) if found else None
 
 
 class _Child:
