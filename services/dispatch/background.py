@@ -25,7 +25,7 @@ _log = structlog.get_logger("halfday.planning")
 
 
 async def run(context: Context) -> None:
-    """Runs the loops until it is cancelled. Meanwhile the search's inner loops are compiled, if they are not yet."""
+    """Run the loops until it is cancelled. Meanwhile the search's inner loops are compiled, if they are not yet."""
     preparing = asyncio.create_task(planner.prepare(nice=19))
     try:
         await asyncio.gather(*(_loop(context, steps) for steps in STEPS))
@@ -34,7 +34,7 @@ async def run(context: Context) -> None:
 
 
 async def _loop(context: Context, steps: tuple[Step, ...]) -> None:
-    """Runs all steps in turn, again at once while any of them found work. Errors are logged and retried."""
+    """Run all steps in turn, again at once while any of them found work. Errors are logged and retried."""
     while True:
         try:
             if any([await step(context) for step in steps]):

@@ -16,43 +16,43 @@ from services.kit.transaction.message import DeadlineReached, Erased, Message
 
 
 def on_schedule(repository: WaveRepository, message: Message[ScheduleDelivery]) -> None:
-    """Creates a job; it gets its place in a wave now, or when the inputs that it lacks have arrived."""
+    """Create a job; it gets its place in a wave now, or when the inputs that it lacks have arrived."""
     jobs.schedule(repository, message.data)
 
 
 def on_cancel(repository: WaveRepository, message: Message[CancelDelivery]) -> None:
-    """Cancels a job: granted until its routes are handed out, and remembered if the job is unknown."""
+    """Cancel a job: granted until its routes are handed out, and remembered if the job is unknown."""
     jobs.cancel(repository, message.data)
 
 
 def on_recipient(repository: WaveRepository, message: Message[RecipientPut]) -> None:
-    """Records the person of an order; a job that waited for it is placed."""
+    """Record the person of an order; a job that waited for it is placed."""
     repository.put_recipient(Recipient(**message.data.model_dump()))
     _settle_jobs_of(repository, message.data.order)
 
 
 def on_erased(repository: WaveRepository, message: Message[Erased]) -> None:
-    """Erases the person of an order. Jobs that cannot be delivered without it are refused."""
+    """Erase the person of an order. Jobs that cannot be delivered without it are refused."""
     order = UUID(message.data.key)
     repository.put_recipient(Recipient(order, erased=True))
     _settle_jobs_of(repository, order)
 
 
 def on_entry(repository: WaveRepository, message: Message[CatalogEvent]) -> None:
-    """Records a catalogue entry; jobs that waited for it are placed."""
+    """Record a catalogue entry; jobs that waited for it are placed."""
     repository.put_entry(message.data)
     for job in [job for job in repository.jobs.values() if message.data.key in job.waits]:
         jobs.settle(repository, job)
 
 
 def on_market_day(repository: WaveRepository, message: Message[MarketDayPut]) -> None:
-    """Records a market day: its waves are opened before the jobs that waited for it are placed."""
+    """Record a market day: its waves are opened before the jobs that waited for it are placed."""
     open_waves(repository, message.data)
     on_entry(repository, message)
 
 
 def on_due(repository: WaveRepository, message: Message[DeadlineReached]) -> None:
-    """Cuts a wave at its cutoff."""
+    """Cut a wave at its cutoff."""
     wave = repository.waves.get(message.data.subject)
     if wave and message.data.kind == CUTOFF:
         cut_wave(repository, wave)

@@ -24,11 +24,11 @@ class DispatchSettings(BaseSettings):
 
 @cache
 def settings() -> DispatchSettings:
-    """Returns the settings of this process, read once."""
+    """Return the settings of this process, read once."""
     return DispatchSettings(_secrets_dir=os.environ.get("HALFDAY_SECRETS_DIR"))
 
 
 def quote_key() -> bytes | None:
-    """Returns the signing key; None if it is not set: then no promise is made and no quote is accepted."""
+    """Return the signing key; None if it is not set: then no promise is made and no quote is accepted."""
     found = settings().quote_key
     return found.get_secret_value().encode() if found else None

@@ -19,7 +19,7 @@ _log = structlog.get_logger("halfday.travel_times")
 
 
 async def with_travel_times(problem: RoutingProblem) -> RoutingProblem:
-    """Returns the problem with distances and times from the engine; unchanged, so that they are estimated, if no engine
+    """Return the problem with distances and times from the engine; unchanged, so that they are estimated, if no engine
     is set or it does not answer within `TIMEOUT_S`."""
     if settings().osrm is None and settings().valhalla is None:
         return problem

@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/couriers", tags=["couriers"], dependencies=[COURI
 async def create_shift(
     context: Running, courier: Slug, body: ShiftBody, idempotency_key: IdempotencyKey = None
 ) -> ShiftView:
-    """Records when a courier works, for one `wave` or for a whole `market_day`. The same request again is answered the
+    """Record when a courier works, for one `wave` or for a whole `market_day`. The same request again is answered the
     same; different content under its id is a 409. 503 while the courier, the wave or the market day has not arrived.
     """
     shift = body.shift(id_of_request(idempotency_key, body.shift_id), courier)
@@ -39,14 +39,14 @@ async def create_shift(
 
 @router.get("/{courier}/route", response_model=CourierRoute)
 async def read_route(context: Running, request: Request, courier: Slug) -> Response:
-    """Returns the courier's jobs in the order of their times, with an ETag for polling."""
+    """Return the courier's jobs in the order of their times, with an ETag for polling."""
     stops = [RouteStop.of(row) for row in await queries.route(context.pool, courier)]
     return etag(request, CourierRoute(courier=courier, stops=stops), cache=REVALIDATE)
 
 
 @router.post("/{courier}/sync")
 async def sync(context: Running, courier: Slug, body: SyncBody) -> SyncView:
-    """Ingests the uploads of a courier's device; each is judged separately, takes effect once, and is kept."""
+    """Ingest the uploads of a courier's device; each is judged separately, takes effect once, and is kept."""
     synced = await courier_reports.sync(context, courier, body.device or "", body.uploads)
     named = {(upload.device, upload.session) for upload in synced.accepted.uploads}
     sessions = [

@@ -30,7 +30,7 @@ async def list_jobs(
     limit: Limit = 100,
     cursor: UUID | None = None,
 ) -> JobPage:
-    """Lists jobs in order of id."""
+    """List jobs in order of id."""
     found = await queries.jobs(context.pool, order, wave, courier, state, cursor, limit)
     last = next_cursor(found, limit, "job")
     return JobPage(jobs=[JobView(**row) for row in found], next=str(last) if last else None)
@@ -38,7 +38,7 @@ async def list_jobs(
 
 @router.get("/{job}")
 async def read_job(context: Running, job: UUID) -> JobHistory:
-    """Returns a job with its delivery attempts and the evidence about it."""
+    """Return a job with its delivery attempts and the evidence about it."""
     found = await queries.job(context.pool, job)
     if found is None:
         raise not_found(f"job {job}")
@@ -47,7 +47,7 @@ async def read_job(context: Running, job: UUID) -> JobHistory:
 
 @router.post("/{job}:reassign")
 async def reassign_job(context: Running, job: UUID, body: ReassignBody) -> JobHistory:
-    """Assigns a job that is handed out to another courier in the next epoch; later reports of the old courier are kept
+    """Assign a job that is handed out to another courier in the next epoch; later reports of the old courier are kept
     as evidence only. 409 when its epoch is not the expected one any more; the same request again is answered the same.
     """
     await reassign(context, job, body.courier, body.expected_epoch)

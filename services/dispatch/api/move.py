@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/waves", tags=["waves"], dependencies=[OPERATOR])
 async def apply(
     context: Running, wave: Slug, body: MovesBody, dry_run: bool = False, idempotency_key: IdempotencyKey = None
 ) -> PlanChange | Response:
-    """Checks and prices the moves and, unless it is a `dry_run`, makes them the wave's plan of the next version.
+    """Check and price the moves and, unless it is a `dry_run`, make them the wave's plan of the next version.
 
     409 `wave-moved` if the wave is no longer at `version`, `not-planned` and `handed-out` if it has no plan that can
     change. 422 names each rule that the plan would break with the move that breaks it. The same request again under its

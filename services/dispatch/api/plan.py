@@ -29,7 +29,7 @@ async def plan(
     seconds: Annotated[float, Query(gt=0, le=MOST_SECONDS, description="the longest time to search")] = 2.0,
     seed: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> Plan:
-    """Plans a problem without storing anything: at most 1 000 orders and 200 couriers, two problems at once.
+    """Plan a problem without storing anything: at most 1 000 orders and 200 couriers, two problems at once.
 
     Every order is planned or unserved with reasons. 422 names each contradiction and its correction; 429 with
     `Retry-After` while other problems are planned.
@@ -39,7 +39,7 @@ async def plan(
 
 @router.get("/waves/{wave}/plan", tags=["waves"], dependencies=[OPERATOR], response_model=PlanView)
 async def read_plan(context: Running, request: Request, wave: Slug) -> Response:
-    """Returns the current plan of a wave, the reasons for jobs it leaves out, its changes against the plan before, and
+    """Return the current plan of a wave, the reasons for jobs it leaves out, its changes against the plan before, and
     a drawing; 404 before there is a plan."""
     plans = await queries.plans(context.pool, wave, 2)
     if not plans:
@@ -54,9 +54,9 @@ async def read_plan(context: Running, request: Request, wave: Slug) -> Response:
 
 @router.get("/waves/{wave}/problem", tags=["waves"], dependencies=[OPERATOR])
 async def read_problem(context: Running, wave: Slug) -> RoutingProblem:
-    """Returns the jobs of a wave as a routing problem, also after the wave has ended: for `POST /v1/plan` and what-ifs.
+    """Return the jobs of a wave as a routing problem, also after the wave has ended: for `POST /v1/plan` and what-ifs.
 
-    Orders whose recipient was erased are not part of it. 404 for an unknown wave, 409 `blocked` where its station is
+    Orders of erased recipients are not part of it. 404 for an unknown wave, 409 `blocked` where its station is
     unusable.
     """
     found = await read_whole_problem(context.pool, wave)

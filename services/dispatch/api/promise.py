@@ -23,7 +23,7 @@ async def read_promise(
     market_day: Slug | None = None,
     at: Annotated[Instant | None, Query(description="time at which the order will be placed; default: now")] = None,
 ) -> Quote:
-    """Returns a signed quote: the earliest slot that can still be kept, and until when. Send it unchanged in the order.
+    """Return a signed quote: the earliest slot that can still be kept, and until when. Send it unchanged in the order.
 
     `at` is the time at which the order will be placed, not the desired delivery time; a past time counts as now. The
     slots are the waves of the market days, which `GET /v1/catalog/market-days` of orders lists; without `market_day`

@@ -26,27 +26,27 @@ async def list_waves(
     limit: Limit = 100,
     cursor: After = "",
 ) -> WavePage:
-    """Lists waves in order of id."""
+    """List waves in order of id."""
     found = await queries.waves(context.pool, market_day, state, cursor, limit)
     return WavePage(waves=[WaveView(**row) for row in found], next=next_cursor(found, limit, "id"))
 
 
 @router.get("/{wave}", response_model=WaveView)
 async def read_wave(context: Running, request: Request, wave: Slug) -> Response:
-    """Returns a wave, with an ETag for polling."""
+    """Return a wave, with an ETag for polling."""
     return etag(request, await _view(context, wave), cache=REVALIDATE)
 
 
 @router.post("/{wave}:cut")
 async def cut(context: Running, wave: Slug) -> WaveView:
-    """Cuts a wave before its cutoff: it takes no more jobs and is planned. One that is already cut stays as it is."""
+    """Cut a wave before its cutoff: it takes no more jobs and is planned. One that is already cut stays as it is."""
     await cut_by_operator(context, wave)
     return await _view(context, wave)
 
 
 @router.post("/{wave}:release")
 async def release(context: Running, wave: Slug) -> WaveView:
-    """Hands out the routes: from then on cancels are refused. Repeatable; 409 before the wave is planned, with the
+    """Hand out the routes: from then on cancels are refused. Repeatable; 409 before the wave is planned, with the
     reason."""
     await release_by_operator(context, wave)
     return await _view(context, wave)

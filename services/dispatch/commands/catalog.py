@@ -13,7 +13,7 @@ _NAMES: dict[type[CatalogEvent], str] = {CourierPut: "courier", MarketDayPut: "m
 
 
 async def require_entries(pool: Pool, *entries: tuple[type[CatalogEvent], str], wave: str | None = None) -> None:
-    """Raises a 503 problem while any of these catalogue entries, or the wave, has not arrived in dispatch."""
+    """Raise a 503 problem while any of these catalogue entries, or the wave, has not arrived in dispatch."""
     names = {catalog_key(kind, id): f"{_NAMES[kind]} {id}" for kind, id in entries}
     missing = [name for key, name in names.items() if not await queries.has_entry(pool, key)]
     if wave is not None and await queries.wave(pool, wave) is None:

@@ -40,7 +40,7 @@ class ReportBody(Body):
     proof: str = Field(default=Proof.CODE, max_length=200)
 
     def coded_reason(self) -> tuple[UndeliveredReason, str]:
-        """Returns the code of the reason, and all free text of the courier, which never leaves this database.
+        """Return the code of the reason, and all free text of the courier, which never leaves this database.
 
         A reason that is not a code is `other`; a proof that is not a code is free text.
         """
@@ -57,7 +57,7 @@ class Synced:
 
 
 async def sync(context: Context, courier: str, device: str, uploads: Sequence[UploadIn]) -> Synced:
-    """Ingests the uploads of a courier's device; each is judged separately, takes effect once, and is kept.
+    """Ingest the uploads of a courier's device; each is judged separately, takes effect once, and is kept.
 
     `device` is the device of uploads that name none. Raises a 503 problem while the courier has not arrived.
     """
@@ -73,7 +73,7 @@ async def sync(context: Context, courier: str, device: str, uploads: Sequence[Up
 
 
 async def redrive(uow: UnitOfWork, owner: str, upload: Upload, _about: Mapping[str, str]) -> str:
-    """Applies an upload that was kept; returns the fault that still prevents it, else an empty text."""
+    """Apply an upload that was kept; return the fault that still prevents it, else an empty text."""
     upload = judge(upload)
     if not upload.fault:
         repository = WaveRepository(uow)
@@ -83,7 +83,7 @@ async def redrive(uow: UnitOfWork, owner: str, upload: Upload, _about: Mapping[s
 
 
 def judge(upload: Upload) -> Upload:
-    """Returns the upload, with a fault if it contains no valid report."""
+    """Return the upload, with a fault if it contains no valid report."""
     if upload.fault:
         return upload
     if upload.kind not in set(ReportKind):
@@ -97,7 +97,7 @@ def judge(upload: Upload) -> Upload:
 
 
 async def apply_reports(repository: WaveRepository, courier: str, uploads: Sequence[Upload]) -> dict[Key, Outcome]:
-    """Applies new uploads without a fault, in the order given, and returns the outcome of each. Locks their jobs."""
+    """Apply new uploads without a fault, in the order given, and return the outcome of each. Locks their jobs."""
     bodies = [ReportBody.model_validate(upload.body) for upload in uploads]
     await repository.lock_jobs({body.job for body in bodies})
     await repository.read_recipients({job.order for job in repository.jobs.values()})
@@ -133,7 +133,7 @@ def _apply_report(repository: WaveRepository, courier: str, upload: Upload, body
 
 
 def _is_right(given: str | None, expected: str | None) -> bool:
-    # Compared in constant time, and also without a code, so that timing tells nothing.
+    # Compared in constant time, and also without a code, so that the timing is the same.
     return hmac.compare_digest((given or "").encode(), (expected or "").encode()) and bool(given)
 
 

@@ -21,7 +21,7 @@ from services.kit.http.problems import conflict, not_found
 
 
 def schedule(repository: WaveRepository, command: ScheduleDelivery) -> None:
-    """Creates the job of an order; it is placed in a wave now, or when the inputs that it lacks have arrived.
+    """Create the job of an order; it is placed in a wave now, or when the inputs that it lacks have arrived.
 
     A quote that this deployment did not sign is dropped.
     """
@@ -31,12 +31,12 @@ def schedule(repository: WaveRepository, command: ScheduleDelivery) -> None:
 
 
 def cancel(repository: WaveRepository, command: CancelDelivery) -> None:
-    """Cancels a job whose routes are not handed out; an unknown one leaves a tombstone for a late schedule."""
+    """Cancel a job unless it is handed out; an unknown one leaves a tombstone for a late schedule."""
     repository.apply(decide(repository.job_for(command), command))
 
 
 def settle(repository: WaveRepository, job: Job) -> None:
-    """Places an incomplete job in a wave once all its inputs are known; else records the inputs that it lacks."""
+    """Place an incomplete job in a wave once all its inputs are known; else record the inputs that it lacks."""
     if job.state is not JobState.INCOMPLETE:
         return
     recipient = repository.recipients[job.order]
@@ -56,11 +56,11 @@ def settle(repository: WaveRepository, job: Job) -> None:
 
 
 def place(repository: WaveRepository, job: Job, otherwise: str = "", after: Wave | None = None) -> None:
-    """Places a job in a wave that can take it, or refuses it.
+    """Place a job in a wave that can take it, or refuse it.
 
     If no open wave keeps the job's quote, it waits for the plan of a wave that is past its cutoff, where one can still
-    take it. A refusal has the reason `otherwise`, or that of the choice. `after` is a wave whose plan could not take
-    the job: then only later waves are considered.
+    take it. A refusal has the reason `otherwise`, or that of the choice. With `after`, a wave
+    that could not take the job, only later waves are considered.
     """
     station = repository.catalog.station_of(job.market_day, job.community)
     if station is None:
@@ -78,7 +78,7 @@ def place(repository: WaveRepository, job: Job, otherwise: str = "", after: Wave
 
 
 async def reassign(context: Context, job_id: UUID, courier: str, expected_epoch: int) -> None:
-    """Assigns a job that is handed out to another courier, in the next epoch. Repeatable.
+    """Assign a job that is handed out to another courier, in the next epoch. Repeatable.
 
     Raises a 503 problem for a courier that has not arrived, 404 for an unknown job, 409 `epoch-moved` if the job is not
     in `expected_epoch` any more, and 409 `not-handed-out` if no courier can have it now.

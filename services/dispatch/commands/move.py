@@ -41,14 +41,14 @@ class Draft:
     change: tuple[Plan, Diff] | None
 
     def checked(self) -> tuple[Plan, Diff]:
-        """Returns the plan and the diff. Raises a 409 problem if the wave cannot take them."""
+        """Return the plan and the diff. Raises a 409 problem if the wave cannot take them."""
         if self.change is None:
             raise _rejected(self.wave, self.version)
         return self.change
 
 
 async def draft_moves(context: Context, wave_id: str, version: int, moves: Sequence[Move]) -> Draft:
-    """Checks and prices moves on the plan of a wave, and changes nothing.
+    """Check and price moves on the plan of a wave, and change nothing.
 
     Raises a 404 problem if the wave does not exist, 409 `blocked` if its station is unusable, and 422 for a move that
     is impossible or breaks a rule.
@@ -62,7 +62,7 @@ async def draft_moves(context: Context, wave_id: str, version: int, moves: Seque
 
 
 async def apply_moves(uow: UnitOfWork, draft: Draft) -> int:
-    """Makes the draft the wave's plan and returns the wave's new version.
+    """Make the draft the wave's plan and return the wave's new version.
 
     Raises a 409 problem `wave-moved`, `not-planned` or `handed-out` if the wave cannot take it.
     """
@@ -87,7 +87,7 @@ async def _draft(current: CurrentPlan, version: int, moves: Sequence[Move]) -> t
 
 
 def _moved(problem: RoutingProblem, plan: Plan, given: Sequence[Move]) -> Plan:
-    """Returns the plan after the moves, one after the other.
+    """Return the plan after the moves, one after the other.
 
     Raises a 422 problem for jobs and couriers that do not exist, and if the final plan breaks rules: each rule is named
     with the first move since which it is broken.

@@ -27,7 +27,7 @@ _running = asyncio.Semaphore(AT_ONCE)
 
 
 def apply_plan(repository: WaveRepository, wave_id: str, version: int, plan: Plan) -> bool:
-    """Makes `plan` the wave's plan; returns false, with nothing changed, if the wave is not at `version` any more or
+    """Make `plan` the wave's plan; return false, with nothing changed, if the wave is not at `version` any more or
     has no capacity for the late jobs in the plan.
 
     Jobs that the plan does not serve move to a later wave, or are refused with the plan's reason; so do late jobs that
@@ -63,8 +63,8 @@ def apply_plan(repository: WaveRepository, wave_id: str, version: int, plan: Pla
 
 
 def answer_late_jobs(repository: WaveRepository, wave_id: str, version: int, plan: Plan) -> bool:
-    """Answers the late jobs that wait for the wave's plan: applies `plan` if it serves any of them, else turns away
-    those that it gives a reason for. Returns false, with nothing changed, if the wave is not at `version` any more.
+    """Answer the late jobs that wait for the wave's plan: apply `plan` if it serves any of them, else turn away
+    those that it gives a reason for. Return false, with nothing changed, if the wave is not at `version` any more.
     """
     wave, late = repository.waves[wave_id], _late_jobs(repository, wave_id)
     if served(plan) & {str(job.id) for job in late}:
@@ -77,7 +77,7 @@ def answer_late_jobs(repository: WaveRepository, wave_id: str, version: int, pla
 
 
 def _turn_away(repository: WaveRepository, wave: Wave, jobs: Iterable[Job], plan: Plan) -> None:
-    """Moves jobs that the plan leaves out to a later wave, or refuses them with the plan's reason; waiting jobs that it
+    """Move jobs that the plan leaves out to a later wave, or refuse them with the plan's reason; waiting jobs that it
     does not mention keep waiting."""
     reasons = {order.order: order.reason for order in plan.unserved}
     for job in jobs:
@@ -86,7 +86,7 @@ def _turn_away(repository: WaveRepository, wave: Wave, jobs: Iterable[Job], plan
 
 
 def _late_jobs(repository: WaveRepository, wave_id: str) -> list[Job]:
-    """Returns the jobs that wait for the wave's plan; the caller has locked the wave's jobs."""
+    """Return the jobs that wait for the wave's plan; the caller has locked the wave's jobs."""
     return [job for job in repository.jobs.values() if job.waits == (plan_key(wave_id),)]
 
 
@@ -101,7 +101,7 @@ def _release_if_empty(repository: WaveRepository, wave: Wave) -> None:
 
 
 async def plan_problem(problem: RoutingProblem, seconds: float, seed: int) -> Plan:
-    """Plans a problem without storing anything.
+    """Plan a problem without storing anything.
 
     Raises a 422 problem if it is larger than `MOST_ORDERS` and `MOST_COURIERS` or contradicts itself, and 429 while
     `AT_ONCE` other problems are planned.

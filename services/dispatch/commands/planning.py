@@ -42,7 +42,7 @@ _log = structlog.get_logger("halfday.planning")
 
 
 async def plan_next_wave(context: Context) -> bool:
-    """Plans one cut wave that no other worker has claimed; returns false if there is none.
+    """Plan one cut wave that no other worker has claimed; return false if there is none.
 
     A wave that cannot be planned is blocked with the reason. Raises transient errors only.
     """
@@ -64,7 +64,7 @@ async def plan_next_wave(context: Context) -> bool:
 
 
 async def answer_next_wave(context: Context) -> bool:
-    """Answers the late jobs that wait for the plan of one wave: inserts them, or turns them away; returns false if
+    """Answer the late jobs that wait for the plan of one wave: insert them, or turn them away. Return false if
     there are none, or the wave has changed meanwhile."""
     wave_id = await wave_with_late_jobs(context.pool)
     current = await read_current_plan(context.pool, wave_id) if wave_id else None
@@ -78,7 +78,7 @@ async def answer_next_wave(context: Context) -> bool:
 
 
 async def insert_late_jobs(current: CurrentPlan, now: datetime) -> Plan:
-    """Returns the wave's plan with its late jobs inserted; those that do not fit are unserved, with the reason."""
+    """Return the wave's plan with its late jobs inserted; those that do not fit are unserved, with the reason."""
     wave, plan = current.wave, current.plan
     if wave.state is not WaveState.PLANNED or plan is None:
         return _without(current, f"the routes of wave {wave.id} are handed out")
@@ -96,7 +96,7 @@ async def insert_late_jobs(current: CurrentPlan, now: datetime) -> Plan:
 
 
 async def write_plan(context: Context, wave: Wave, choice: Choice) -> None:
-    """Applies a searched plan to its wave and logs which plan was chosen, and why."""
+    """Apply a searched plan to its wave and log which plan was chosen, and why."""
     plan = choice.plan
     applied = await write(context, wave, plan, apply_plan)
     figures = {"stops": plan.stops, "metres": plan.metres, "fen": plan.cost_fen, "unserved": len(plan.unserved)}
@@ -106,7 +106,7 @@ async def write_plan(context: Context, wave: Wave, choice: Choice) -> None:
 async def write(
     context: Context, wave: Wave, plan: Plan, change: Callable[[WaveRepository, str, int, Plan], bool]
 ) -> bool:
-    """Runs `change` under the locks of the wave's plan; returns its answer: false if the wave has another version."""
+    """Run `change` under the locks of the wave's plan; return its answer: false if the wave has another version."""
     async with transaction(context) as repository:
         await repository.lock_plan(wave)
         return change(repository, wave.id, wave.version, plan)

@@ -15,7 +15,7 @@ from services.kit.http.problems import Problem, unavailable
 
 
 async def promise(context: Context, community: str, market_day: str | None, at: datetime | None) -> Quote:
-    """Returns a quote for an order that a buyer in the community places `at` this time; a past time counts as now.
+    """Return a quote for an order that a buyer in the community places `at` this time; a past time counts as now.
 
     The slot is the earliest of a wave that still takes jobs then, on `market_day` or on any. Raises a 404 `no-slot`
     problem with the reason if there is none, and 503 without a signing key or if the market day has not arrived.

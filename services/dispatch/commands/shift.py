@@ -11,7 +11,7 @@ from services.kit.http.problems import conflict
 
 
 async def record_shift(context: Context, shift: Shift) -> None:
-    """Records a shift. Repeatable.
+    """Record a shift. Repeatable.
 
     Raises a 503 problem while the courier, the wave or the market day has not arrived, and 409 if the id belongs to a
     shift with different content.

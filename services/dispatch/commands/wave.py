@@ -22,7 +22,7 @@ CUTOFF = "cutoff"
 
 
 def open_waves(repository: WaveRepository, day: MarketDayPut) -> None:
-    """Opens the waves of a market day that do not exist yet, and gives open ones their new terms.
+    """Open the waves of a market day that do not exist yet, and give open ones their new terms.
 
     Raises `Unprocessable` if a wave of this id belongs to another market day.
     """
@@ -40,7 +40,7 @@ def open_waves(repository: WaveRepository, day: MarketDayPut) -> None:
 
 
 def cut_wave(repository: WaveRepository, wave: Wave) -> None:
-    """Cuts an open wave: it takes no more promises, and the planning loop finds it. Any other wave stays as it is."""
+    """Cut an open wave: it takes no more promises, and the planning loop finds it. Any other wave stays as it is."""
     after = cut(wave)
     if after != wave:
         repository.waves.put(after)
@@ -49,7 +49,7 @@ def cut_wave(repository: WaveRepository, wave: Wave) -> None:
 
 
 def release_wave(repository: WaveRepository, wave: Wave, plan: Plan) -> None:
-    """Assigns the routes of a planned wave to their couriers; jobs that were cancelled meanwhile are left out."""
+    """Assign the routes of a planned wave to their couriers; jobs that were cancelled meanwhile are left out."""
     for route in plan.routes:
         stops = [(n, stop) for n, trip in enumerate(route.trips, 1) for stop in trip.stops]
         for position, (trip, stop) in enumerate(stops, 1):
@@ -62,7 +62,7 @@ def release_wave(repository: WaveRepository, wave: Wave, plan: Plan) -> None:
 
 
 def finish_wave(repository: WaveRepository, wave: Wave) -> None:
-    """Ends a released wave once all its jobs have ended. The caller holds the locks of the wave and its jobs."""
+    """End a released wave once all its jobs have ended. The caller holds the locks of the wave and its jobs."""
     after = done(wave)
     jobs = [job for job in repository.jobs.values() if job.slot and job.slot.wave == wave.id]
     delivered = sum(job.state is JobState.DELIVERED for job in jobs)
@@ -73,13 +73,13 @@ def finish_wave(repository: WaveRepository, wave: Wave) -> None:
 
 
 async def cut_by_operator(context: Context, wave_id: str) -> None:
-    """Cuts a wave before its cutoff. Repeatable. Raises a 404 problem if the wave does not exist."""
+    """Cut a wave before its cutoff. Repeatable. Raises a 404 problem if the wave does not exist."""
     async with transaction(context) as repository:
         cut_wave(repository, await _lock_wave(repository, wave_id))
 
 
 async def release_by_operator(context: Context, wave_id: str) -> None:
-    """Releases a planned wave. Repeatable.
+    """Release a planned wave. Repeatable.
 
     Raises a 404 problem if the wave does not exist, and a 409 `not-planned` problem, with the reason, before it is
     planned.
@@ -96,7 +96,7 @@ async def release_by_operator(context: Context, wave_id: str) -> None:
 
 
 async def finish_ended_waves(context: Context) -> bool:
-    """Ends the released waves whose jobs have all ended; returns true if there were any."""
+    """End the released waves in which all jobs have ended; return true if there were any."""
     ended = await ended_waves(context.pool)
     if ended:
         async with transaction(context) as repository:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -12,9 +12,9 @@ from contracts.events.catalog import WaveTerms
 from contracts.events.dispatch import CancelDelivery, ScheduleDelivery
 from services.dispatch.domain import wave as waves
 from services.dispatch.domain.courier import Report, ReportKind
-from services.dispatch.domain.job.job import ENDED, Job, JobState, Slot, new_job
+from services.dispatch.domain.job.job import Job, JobState, Slot, new_job
 from services.dispatch.domain.job.state_machine import Assigned, Message, Placed, Unplaced, decide
-from services.dispatch.domain.wave import Wave, WaveState
+from services.dispatch.domain.wave import Wave
 
 T = TypeVar("T", Job, Wave)
 
@@ -24,15 +24,15 @@ _SCHEDULE = ScheduleDelivery(**_ORDER, market_day="day", community="community", 
 
 
 def job_diagram() -> str:
-    """Returns the states of a job as a Mermaid state diagram, with the messages that change it on the arrows."""
-    return _draw(new_job(_SCHEDULE), _job_steps, ENDED)
+    """Return the states of a job as a Mermaid state diagram, with the messages that change it on the arrows."""
+    return _draw(new_job(_SCHEDULE), _job_steps)
 
 
 def wave_diagram() -> str:
-    """Returns the states of a wave as a Mermaid state diagram."""
+    """Return the states of a wave as a Mermaid state diagram."""
     times = {"slot_from": _NOON, "slot_until": _NOON + timedelta(hours=2), "cutoff": _NOON - timedelta(hours=1)}
     terms = WaveTerms(id="wave", station="station", capacity=1, **times)
-    return _draw(waves.opened("day", terms), _wave_steps, {WaveState.DONE})
+    return _draw(waves.opened("day", terms), _wave_steps)
 
 
 def _job_steps(job: Job) -> dict[str, Job]:
@@ -58,8 +58,8 @@ def _wave_steps(wave: Wave) -> dict[str, Wave]:
     }
 
 
-def _draw(start: T, steps: Callable[[T], Mapping[str, T]], ends: Collection[str]) -> str:
-    """Returns the arrows between all states that are reachable from `start`; `steps` gives the results by label."""
+def _draw(start: T, steps: Callable[[T], Mapping[str, T]]) -> str:
+    """Return the arrows between all states that are reachable from `start`; `steps` gives the results by label."""
     found, waiting = {start.state: start}, deque([start])
     arrows: list[str] = [] if start.state is JobState.NEW else [f"[*] --> {start.state}"]
     while waiting:
@@ -70,7 +70,7 @@ def _draw(start: T, steps: Callable[[T], Mapping[str, T]], ends: Collection[str]
             if after.state not in found:
                 found[after.state] = after
                 waiting.append(after)
-    return "\n    ".join(["stateDiagram-v2", *arrows, *(f"{state} --> [*]" for state in sorted(ends))])
+    return "\n    ".join(["stateDiagram-v2", *arrows])
 
 
 def _arrows(before: str, changed: Mapping[str, T]) -> Iterator[str]:

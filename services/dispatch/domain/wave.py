@@ -106,10 +106,10 @@ def choose_late_wave(
     as_promised: bool = False,
     after: Wave | None = None,
 ) -> Wave | None:
-    """Return the wave whose plan a job may still be inserted into: the quoted one, else the earliest; None without one.
+    """Return the wave with a plan that a job may still be inserted into: the quoted one, else the earliest, else None.
 
     Such a wave is past its cutoff, not handed out, has free capacity, and its slot has not begun. `as_promised` limits
-    the choice to waves that keep the quote, `after` to waves later than the one whose plan could not take the job.
+    the choice to waves that keep the quote, `after` to waves later than this one, which could not take the job.
     """
     late = [
         wave

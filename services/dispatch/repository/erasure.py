@@ -22,7 +22,7 @@ where (t.owner, t.device, t.session, t.seq) = (n.owner, n.device, n.session, n.s
 
 
 async def erase_notes(conn: Connection, orders: Collection[UUID]) -> None:
-    """Blanks notes, uploads and dead letters about these orders; the decisions made from them stay."""
+    """Blank notes, uploads and dead letters about these orders; the decisions made from them stay."""
     ids = list(orders)
     await conn.execute(
         "update evidence set note = '' from job where job.id = evidence.job and \"order\" = any($1::uuid[])", ids

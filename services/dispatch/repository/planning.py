@@ -106,20 +106,22 @@ class CurrentPlan:
 
 
 async def claim_wave(pool: Pool, real: datetime, lease: timedelta) -> Wave | None:
-    """Claims a cut wave for `lease` of wall-clock time; None without one. A wave whose planner died is free again when
-    its lease has passed."""
+    """Claim a cut wave for `lease` of wall-clock time; None without one.
+
+    The wave of a crashed worker is free again when its lease has passed.
+    """
     row = await pool.fetchrow(_CLAIM, real, real + lease)
     return rows.wave_of(row) if row else None
 
 
 async def block_wave(pool: Pool, wave: Wave, reason: str, until: datetime) -> None:
-    """Records why a cut wave cannot be planned, and leaves it alone until then. A wave that has changed meanwhile stays
+    """Record why a cut wave cannot be planned, and leave it alone until then. A wave that has changed meanwhile stays
     as it is."""
     await pool.execute(_BLOCK, wave.id, wave.version, reason, until)
 
 
 async def blocked_waves(pool: Pool) -> dict[str, str]:
-    """Returns the waves that cannot be planned, at most 20, each with its reason."""
+    """Return the waves that cannot be planned, at most 20, each with its reason."""
     return {row["id"]: row["blocked"] for row in await pool.fetch(_BLOCKED)}
 
 
@@ -131,7 +133,7 @@ async def read_problem(
     *,
     late: bool = False,
 ) -> WaveProblem:
-    """Returns the wave's jobs in these states as a routing problem.
+    """Return the wave's jobs in these states as a routing problem.
 
     Couriers of `crew` are part of it even if they are not on shift. With `late`, jobs that wait for the wave's plan are
     part of it as far as the wave has free capacity.
@@ -164,23 +166,23 @@ async def read_problem(
 async def _within_capacity(
     pool: Pool, wave: Wave, jobs: Sequence[asyncpg.Record]
 ) -> tuple[list[asyncpg.Record], list[Unserved]]:
-    """Returns the jobs without the late ones that exceed the wave's capacity, and those."""
+    """Return the jobs without the late ones that exceed the wave's capacity, and those."""
     late = [row["id"] for row in jobs if row["late"]]
     surplus = late[max(await pool.fetchval(_FREE_CAPACITY, wave.id), 0) :] if late else []
     return [row for row in jobs if row["id"] not in surplus], [Unserved(str(id), "the wave is full") for id in surplus]
 
 
 async def read_whole_problem(pool: Pool, wave: str) -> WaveProblem | None:
-    """Returns the problem of all jobs that the wave carries or has carried; None if the wave does not exist.
+    """Return the problem of all jobs that the wave carries or has carried; None if the wave does not exist.
 
-    Jobs whose recipient was erased are excluded.
+    Jobs of erased recipients are excluded.
     """
     row = await pool.fetchrow("select * from wave where id = $1", wave)
     return await read_problem(pool, rows.wave_of(row), (JobState.PLANNED, *HANDED_OUT, *DRIVEN)) if row else None
 
 
 async def read_current_plan(pool: Pool, wave_id: str) -> CurrentPlan | None:
-    """Returns a wave with its current plan and problem; None if the wave does not exist.
+    """Return a wave with its current plan and problem; None if the wave does not exist.
 
     The problem is read after the plan, so a new plan made from them counts only if the wave still has this version.
     """
@@ -194,11 +196,11 @@ async def read_current_plan(pool: Pool, wave_id: str) -> CurrentPlan | None:
 
 
 async def wave_with_late_jobs(pool: Pool) -> str | None:
-    """Returns the earliest wave that is planned or beyond and whose plan late jobs wait for; None without one."""
+    """Return the earliest wave, planned or beyond, with late jobs waiting for its plan; None without one."""
     found: str | None = await pool.fetchval(_WITH_LATE_JOBS)
     return found
 
 
 async def ended_waves(pool: Pool) -> Sequence[str]:
-    """Returns released waves, at most 20, that have no open job; decide again under the wave's lock."""
+    """Return released waves, at most 20, that have no open job; decide again under the wave's lock."""
     return [row["id"] for row in await pool.fetch(_ENDED)]

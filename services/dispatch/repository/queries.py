@@ -151,8 +151,8 @@ async def has_entry(pool: Pool, key: str) -> bool:
 async def promise_basis(pool: Pool, market_day: str | None, at: datetime) -> tuple[Catalog, list[Wave], Counter[str]]:
     """Return the catalogue of sites and market days, their waves, and the number of jobs of each wave.
 
-    Without a market day: the waves whose slot ended less than a day before `at`; those past their cutoff give the
-    reason why there is no slot.
+    Without a market day: all waves with a slot that ends later than a day before `at`; those past their cutoff give
+    the reason why there is no slot.
     """
     found = await pool.fetch(
         "select wave.*, (select count(*) from job where job.wave = wave.id) as jobs from wave "

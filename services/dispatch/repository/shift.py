@@ -28,7 +28,7 @@ class Shift:
 
 
 async def record(conn: Connection, shift: Shift) -> bool:
-    """Records the shift. False, and nothing is changed, if the id belongs to a shift with different content."""
+    """Record the shift. False, and nothing is changed, if the id belongs to a shift with different content."""
     await conn.execute(_INSERT, *astuple(shift))
     row = await conn.fetchrow(_SELECT, shift.id)
     return row is not None and tuple(row) == astuple(shift)

@@ -50,7 +50,7 @@ class WaveRepository:
         self._erased: set[UUID] = set()
 
     async def load(self, messages: Sequence[Message[Any]]) -> None:
-        """Locks and reads the rows that the messages need, and the incomplete jobs that wait for what they bring."""
+        """Lock and read the rows that the messages need, and the incomplete jobs that wait for what they bring."""
         keys = LoadSet.of(messages)
         await self._lock_catalog(keys.entries)
         if keys.entries:
@@ -75,7 +75,7 @@ class WaveRepository:
         await self.uow.conn.execute(f"select {lock}($1)", _CATALOG_LOCK)
 
     async def lock_orders(self, orders: Collection[UUID]) -> None:
-        """Locks the head rows of the orders, and inserts those that do not exist yet."""
+        """Lock the head rows of the orders, and insert those that do not exist yet."""
         conn, ids = self.uow.conn, list(orders)
         await conn.execute(
             'insert into recipient ("order") select id from unnest($1::uuid[]) as id order by id '
@@ -88,7 +88,7 @@ class WaveRepository:
         self.recipients.load(map(rows.recipient_of, found))
 
     async def lock_waves(self, ids: Collection[str], market_days: Collection[str] = ()) -> None:
-        """Locks these waves and all waves of these market days, and counts the jobs of each."""
+        """Lock these waves and all waves of these market days, and count the jobs of each."""
         found = await self.uow.conn.fetch(
             "select * from wave where id = any($1::text[]) or market_day = any($2::text[]) order by id for update",
             list(ids),
@@ -101,20 +101,20 @@ class WaveRepository:
             self.job_counts[row["wave"]] = row["jobs"]
 
     async def lock_jobs(self, ids: Collection[UUID]) -> None:
-        """Locks these jobs."""
+        """Lock these jobs."""
         await self._lock_jobs("id = any($1::uuid[])", list(ids))
 
     async def lock_jobs_of_orders(self, orders: Collection[UUID]) -> None:
-        """Locks the jobs of these orders."""
+        """Lock the jobs of these orders."""
         await self._lock_jobs('"order" = any($1::uuid[])', list(orders))
 
     async def lock_jobs_of_waves(self, waves: Collection[str]) -> None:
-        """Locks the jobs of these waves, and the jobs that wait for their plans."""
+        """Lock the jobs of these waves, and the jobs that wait for their plans."""
         where = f"wave = any($1::text[]) or ({statements.WAITS_FOR_PLAN} and waits[1] = any($2::text[]))"
         await self._lock_jobs(where, list(waves), list(map(plan_key, waves)))
 
     async def lock_plan(self, wave: Wave) -> None:
-        """Locks and reads all that a plan of the wave may change: the waves of its market day, the wave's jobs."""
+        """Lock and read all that a plan of the wave may change: the waves of its market day, the wave's jobs."""
         await self.lock_waves([wave.id], [wave.market_day])
         await self.lock_jobs_of_waves([wave.id])
         await self.read_catalog((), [wave.market_day])
@@ -124,7 +124,7 @@ class WaveRepository:
         self.jobs.load(map(rows.job_of, found))
 
     async def read_catalog(self, keys: Collection[str], market_days: Collection[str]) -> None:
-        """Reads these entries, these market days, and all sites and stations, as far as they have arrived."""
+        """Read these entries, these market days, and all sites and stations, as far as they have arrived."""
         wanted = [*keys, *(catalog_key(MarketDayPut, day) for day in market_days)]
         found = await self.uow.conn.fetch(
             "select key, type, body from catalog where key = any($1::text[]) or type = any($2::text[])",
@@ -134,7 +134,7 @@ class WaveRepository:
         self.catalog = rows.catalog_of(found)
 
     async def read_recipients(self, orders: Collection[UUID]) -> None:
-        """Reads recipients without locking them, for reports about jobs that are locked."""
+        """Read recipients without locking them, for reports about jobs that are locked."""
         found = await self.uow.conn.fetch('select * from recipient where "order" = any($1::uuid[])', list(orders))
         self.recipients.load(map(rows.recipient_of, found))
 
@@ -186,7 +186,7 @@ class WaveRepository:
         self._evidence.append(evidence)
 
     async def save(self) -> None:
-        """Writes every change, one statement a table, in the order of the locks."""
+        """Write every change, one statement a table, in the order of the locks."""
         changes: dict[str, Sequence[Any]] = {
             statements.CATALOG: list(self._entries.values()),
             statements.RECIPIENT: self.recipients.changed,
@@ -205,7 +205,7 @@ class WaveRepository:
 
 @asynccontextmanager
 async def transaction(context: Context) -> AsyncIterator[WaveRepository]:
-    """Opens a transaction with its repository, and saves the repository before COMMIT."""
+    """Open a transaction with its repository, and save the repository before COMMIT."""
     async with context.unit() as uow:
         repository = WaveRepository(uow)
         yield repository

@@ -36,7 +36,7 @@ class ShiftBody(Body):
         return self
 
     def shift(self, id: UUID, courier: str) -> Shift:
-        """Returns the shift of this courier under this id."""
+        """Return the shift of this courier under this id."""
         return Shift(id, courier, self.wave, self.market_day, self.from_at, self.until_at)
 
 
@@ -52,7 +52,7 @@ class ShiftView(BaseModel):
 
     @classmethod
     def of(cls, shift: Shift) -> Self:
-        """Returns the view of a shift."""
+        """Return the view of a shift."""
         return cls(
             shift=shift.id,
             courier=shift.courier,
@@ -126,7 +126,7 @@ class RouteStop(BaseModel):
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Self:
-        """Returns the stop of a row of `queries.route`."""
+        """Return the stop of a row of `queries.route`."""
         return cls(**row, recipient=Person(**row) if row["state"] in HANDED_OUT else None)
 
 

@@ -27,7 +27,7 @@ class MoveBody(Body):
     new_trip: StrictBool = False
 
     def command(self) -> Move:
-        """Returns the move as the use case takes it."""
+        """Return the move as the use case takes it."""
         return Move(tuple(self.jobs), self.courier, self.trip, self.before, self.new_trip)
 
 

@@ -40,7 +40,7 @@ class TripView(BaseModel):
 
     @classmethod
     def of(cls, trip: Trip, jobs: Jobs) -> Self:
-        """Returns the view of a planned trip."""
+        """Return the view of a planned trip."""
         stops = [StopView(**jobs[UUID(stop.order)], eta=instant(stop.eta_s)) for stop in trip.stops]
         load_g, cold_ml = sum(stop.load_g for stop in stops), sum(stop.cold_ml for stop in stops)
         return cls(start=instant(trip.start_s), end=instant(trip.end_s), load_g=load_g, cold_ml=cold_ml, stops=stops)
@@ -63,7 +63,7 @@ class UnservedView(BaseModel):
 
     @classmethod
     def of(cls, unserved: Unserved) -> Self:
-        """Returns the view of an unserved order."""
+        """Return the view of an unserved order."""
         couriers = {obstacle.courier: obstacle.reason for obstacle in unserved.couriers}
         return cls(job=UUID(unserved.order), reason=unserved.reason, mend=unserved.mend, couriers=couriers)
 
@@ -78,7 +78,7 @@ class SpotView(BaseModel):
 
     @classmethod
     def of(cls, spot: Spot | None) -> Self | None:
-        """Returns the view of a place; None without one."""
+        """Return the view of a place; None without one."""
         return cls(courier=spot.courier, trip=spot.trip, stop=spot.stop, eta=instant(spot.eta_s)) if spot else None
 
 
@@ -102,7 +102,7 @@ class DiffView(BaseModel):
 
     @classmethod
     def of(cls, since: int, diff: Diff) -> Self:
-        """Returns the view of the planner's diff."""
+        """Return the view of the planner's diff."""
         changes = [
             ChangeView(job=UUID(change.order), was=SpotView.of(change.was), now=SpotView.of(change.now))
             for change in diff.changes
@@ -129,7 +129,7 @@ class PlanView(BaseModel):
     def of(
         cls, wave: str, version: int, plan: Plan, diff: DiffView | None, jobs: Jobs, station: tuple[float, float] | None
     ) -> Self:
-        """Returns the view of a plan. `station` is latitude and longitude; without it trips are not drawn."""
+        """Return the view of a plan. `station` is latitude and longitude; without it trips are not drawn."""
         routes = [
             RouteView(courier=route.courier, trips=[TripView.of(trip, jobs) for trip in route.trips])
             for route in plan.routes
@@ -147,7 +147,7 @@ class PlanView(BaseModel):
 
 
 def instant(seconds: int) -> datetime:
-    """Returns the planner's second as an instant."""
+    """Return the planner's second as an instant."""
     return datetime.fromtimestamp(seconds, UTC)
 
 

@@ -27,9 +27,10 @@ E = TypeVar("E", bound=Event)
 
 WRONG_CODES = 5
 """The wrong codes that lock an epoch of a job: after them no code is accepted in it, not even the right one."""
-NEEDS_DESK = (
-    f"needs-desk: {WRONG_CODES} wrong codes were given; an operator must reassign the job, to this courier or another, "
-    "before a code is accepted again"
+_NEEDS_DESK = "needs-desk"
+_LOCKED_EPOCH = (
+    f"{_NEEDS_DESK}: {WRONG_CODES} wrong codes were given; an operator must reassign the job, to this courier or "
+    "another, before a code is accepted again"
 )
 
 
@@ -139,7 +140,7 @@ def _report(job: Job, report: Report) -> JobDecision:
     if job.state in ENDED:
         return JobDecision(job, verdict=ReportVerdict.STALE, why=f"the job is already {job.state}")
     if report.kind is ReportKind.DELIVER and job.wrong_codes >= WRONG_CODES:
-        return JobDecision(job, verdict=ReportVerdict.REFUSED, why=NEEDS_DESK)
+        return JobDecision(job, verdict=ReportVerdict.REFUSED, why=_LOCKED_EPOCH)
     if report.kind is ReportKind.DELIVER and not report.code_right:
         tried = replace(job, wrong_codes=job.wrong_codes + 1)
         return JobDecision(tried, verdict=ReportVerdict.REFUSED, why="the code is not the receiver's")
