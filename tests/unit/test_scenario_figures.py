@@ -132,5 +132,5 @@ def test_what_went_otherwise_than_planned_is_named():
     assert differences(held, plan, Counter({"delivered": 2})) == []
     buy = GroupBuyFigures("pears", "pears", 2, 2, "failed", 0, 0, 2, 10)
     other = ExpectedOutcome(Counter(), Counter(), Counter(), {"pears": GroupBuyOutcome(2, 2, "formed", 2, 2, 0)})
-    (line,) = differences(Figures("d", 1, {}, [], [], {}, {}, 0, {}, [buy]), other, Counter())
-    assert line.startswith("group-buy pears came to Outcome(joins=2, pledged=2, verdict='failed'")
+    lines = differences(Figures("d", 1, {}, [], [], {}, {}, 0, {}, [buy]), other, Counter())
+    assert lines[0] == "group-buy pears: verdict is failed, planned formed"

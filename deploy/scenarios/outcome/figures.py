@@ -186,9 +186,12 @@ def differences(found: Figures, plan: ExpectedOutcome, by_desk: Counter[str]) ->
     lines += _differ("sold", {good.item: good.sold for good in found.goods}, plan.sold)
     lines += _differ("refused", {good.item: good.refused for good in found.goods}, plan.refused)
     lines += [
-        f"group-buy {buy.group_buy} came to {buy.outcome}, planned {plan.group_buys[buy.group_buy]}"
+        f"group-buy {buy.group_buy}: {name} is {value}, planned {planned}"
         for buy in found.group_buys
-        if buy.outcome != plan.group_buys[buy.group_buy]
+        for (name, value), planned in zip(
+            asdict(buy.outcome).items(), asdict(plan.group_buys[buy.group_buy]).values(), strict=True
+        )
+        if value != planned
     ]
     if Counter(found.ends) != by_desk:
         lines.append(f"the topics say {dict(found.ends)}, the orders service says {dict(by_desk)}")
