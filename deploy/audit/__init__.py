@@ -1,4 +1,4 @@
-"""The audit: proves the books from the topics and the databases, by code that shares nothing with the services."""
+"""The audit compares topics and databases. It shares no code with the services, so a bug there cannot hide itself."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ PATIENCE_S = 10.0
 def run(
     endpoints: Path | Mapping[str, Any], require_terminal: bool = False, *, patience: float = PATIENCE_S
 ) -> Verdict:
-    """Reads everything, as `observer` and with the databases' own roles, and judges it.
+    """Read all topics and tables, as `observer` and with the databases' own roles, and judge them.
 
-    `endpoints` is an endpoints.json or its content. Waits at most `patience` seconds for what is in flight; what is
-    still on its way then is named and the verdict is not ok. `require_terminal` also asks that every order has
-    ended. Call it where no event loop runs. Raises `StackError` when broker or databases are away.
+    `endpoints` is an endpoints.json or its content. Waits at most `patience` seconds for messages in flight; those that
+    are still in flight then are listed and the verdict is not ok. `require_terminal` also checks that every order has
+    ended. Must be called without a running event loop. Raises `StackError` when the broker or a database does not
+    answer.
     """
     found = json.loads(endpoints.read_text()) if isinstance(endpoints, Path) else endpoints
     return judge(asyncio.run(gather(found, patience)), require_terminal=require_terminal)

@@ -1,4 +1,4 @@
-"""What the audit says when something differs."""
+"""A difference that the audit found."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference: which check saw it, about what thing, what differs, and where that can be looked up."""
+    """One difference: the check that found it, its subject, the difference in words, and the place to look it up."""
 
     check: str
     subject: str

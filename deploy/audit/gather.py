@@ -1,4 +1,4 @@
-"""Reading log and books at a moment when nothing is on its way, if there is one soon."""
+"""Reads tables and topics, at a moment without messages in flight if there is one soon."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _PAUSE_S = 0.3
 
 
 async def gather(endpoints: Mapping[str, Any], patience: float) -> Evidence:
-    """What there is once nothing waits to be sent or handled; after `patience` seconds, what there is then.
+    """Return the evidence once no message waits to be sent or handled; after `patience` seconds, as it is then.
 
-    The books are read before the log, so that whatever they say was sent should stand in it. What the log has beyond
-    them came in between, or, when it is the same the next time, from somewhere else.
+    Tables are read before the log, so every record that they call sent must be in the log. A record that only the log
+    has was sent in between; if it is unknown in the next reading too, no outbox sent it.
     """
     until = time.monotonic() + patience
-    strange: set[Finding] = set()
+    unknown: set[Finding] = set()
     while True:
-        books = await read_databases(endpoints["postgres"])
-        evidence = Evidence(await asyncio.to_thread(read_log, endpoints["kafka"]), books)
-        before, strange = strange, set(archive.unsent(evidence))
+        tables = await read_databases(endpoints["postgres"])
+        evidence = Evidence(await asyncio.to_thread(read_log, endpoints["kafka"]), tables)
+        before, unknown = unknown, set(archive.unsent(evidence))
         still = not any(archive.waiting(evidence)) and not any(inbox.processed(evidence))
-        if (still and strange in (set(), before)) or time.monotonic() > until:
+        if (still and unknown in (set(), before)) or time.monotonic() > until:
             return evidence
         await asyncio.sleep(_PAUSE_S)

@@ -1,1 +1,1 @@
-"""What the stack in containers needs of us: its passwords once, its topics at every start."""
+"""Support for the stack in containers: passwords, written once, and topics, created at every start."""

@@ -1,4 +1,4 @@
-"""`python -m deploy.containers env`, on the host: writes deploy/.env once. `... topics`, in a container: makes them."""
+"""`python -m deploy.containers env`, on the host: write deploy/.env once. `... topics`, in a container: create them."""
 
 import base64
 import json
@@ -18,12 +18,12 @@ ENV = Path(__file__).parents[1] / ".env"
 
 
 def env(file: Path = ENV) -> None:
-    """Writes passwords, tokens and their digests to a new `file`, mode 0600, from which Compose fills in its own.
+    """Write passwords, tokens and their digests to a new `file`, mode 0600, from which Compose takes its variables.
 
-    Raises StackError when it is there: new passwords would fit neither the broker nor the databases.
+    Raises StackError if the file exists: new passwords would fit neither the broker nor the databases.
     """
     if file.exists():
-        raise StackError(f"{file} is there already; its passwords are those of the volumes, so keep it")
+        raise StackError(f"{file} exists; its passwords are those of the volumes, so keep it")
     with tempfile.TemporaryDirectory() as folder:
         made = Secrets.load(Path(folder))
     values = {
@@ -37,23 +37,23 @@ def env(file: Path = ENV) -> None:
         **{f"KAFKA_{user.upper()}": password for user, password in made.kafka.items()},
         **{f"DATABASE_{role.upper()}": password for role, password in made.postgres.items()},
     }
-    # Only for the operator to look up: no container is told a token.
+    # For the operator only: no container gets a token.
     tokens = "".join(f"# token of the {role}: {token}\n" for role, token in made.tokens.items())
     write_private(file, tokens + "".join(f"{name}={value}\n" for name, value in values.items()))
 
 
 def topics() -> None:
-    """Makes the topics and permissions on the broker that the environment names; harmless when they are there."""
+    """Create topics and permissions on the broker that the environment names; harmless if they exist."""
     provision(os.environ["HALFDAY_KAFKA_BOOTSTRAP"], ADMIN, os.environ["HALFDAY_KAFKA_PASSWORD"])
 
 
 def main(words: list[str]) -> None:
-    """Entry point; a StackError is one line on stderr and exit code 1."""
+    """Run the command; a StackError is one line on stderr and exit code 1."""
     try:
         match words:
             case ["env"]:
                 env()
-                print(f"wrote {ENV}; go on with: docker compose -f deploy/compose.yaml up --build --detach")
+                print(f"wrote {ENV}; continue with: docker compose -f deploy/compose.yaml up --build --detach")
             case ["topics"]:
                 topics()
             case _:

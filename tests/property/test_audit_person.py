@@ -35,12 +35,12 @@ SAID = (
 
 
 def example(type: str) -> Any:
-    """What the contracts show of a type."""
+    """Return the contracts' example of a type."""
     return json.loads((EXAMPLES / type.removeprefix("market.") / "001.json").read_text())
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
-    """Where the strings of an event are, and which field each is of."""
+    """Yield each string of an event with its field."""
     if isinstance(value, str):
         yield path, ".".join(step for step in path if isinstance(step, str))
     elif isinstance(value, dict | list):
@@ -65,7 +65,7 @@ def record(type: str, value: Any, **headers: str) -> Record:
 
 
 def found(*records: Record, **who: str) -> list[str]:
-    """What the check says of these records where one person is known."""
+    """Return the findings of the check for these records, with one known person."""
     books: dict[tuple[str, str], list[Any]] = {(s, t): [] for s, names in TABLES.items() for t in names}
     books["orders", "recipient"] = [WHO | who]
     return [finding.what.split()[1] for finding in person.absent(Evidence(Log(records, {}), books))]

@@ -1,6 +1,7 @@
-"""What can be wrong in the databases, as SQL, and what the audit has to say of it.
+"""Faults in the databases, as SQL, and the audit's finding for each.
 
-`{name}` stands for the id of that order of the small day; `{sale}` and `{lot}` for the kept sale and the apples' lot.
+`{name}` is replaced by the id of that order of the small day; `{sale}` and `{lot}` by the kept sale and the apples'
+lot.
 """
 
 from __future__ import annotations
@@ -58,24 +59,24 @@ BREAKS: dict[str, Break] = {
         "orders",
         f"{_GONE}; delete from orders where order_id = '{{open}}'",
         "order",
-        "was told but is not in the table",
+        "was published but is not in the table",
         "{open}",
     ),
-    "an order that was never told": Break(
+    "an order that was never published": Break(
         "orders",
         "insert into orders select (jsonb_populate_record(o, jsonb_build_object('order_id', gen_random_uuid()))).* "
         "from orders o where order_id = '{open}'",
         "order",
-        "was accepted but never told",
+        "was accepted but never published",
     ),
-    "another quantity than was told": Break(
+    "another quantity than was published": Break(
         "orders",
         "update order_line set quantity = 7 where order_id = '{open}'",
         "order",
         "lines is",
         "{open}",
     ),
-    "an attempt that nobody told": Break(
+    "an attempt without an event": Break(
         "orders",
         "update orders set attempt = 2 where order_id = '{open}'",
         "order",
@@ -108,7 +109,7 @@ BREAKS: dict[str, Break] = {
         "insert into payment values ('{delivered}', 'p-x', 5, now());"
         "insert into refund values ('{delivered}', 'p-x', 5, now())",
         "money",
-        "payment p-x: paid 5, refunded 5, told as refunded []",
+        "payment p-x: paid 5, refunded 5, published as refunded []",
         "{delivered}",
     ),
     "a record that no outbox sent": Break(
@@ -123,7 +124,7 @@ BREAKS: dict[str, Break] = {
         "archive",
         "where the log has no record",
     ),
-    "a place where another record stands": Break(
+    "an offset with another record": Break(
         "dispatch",
         "update outbox_sent set event_id = gen_random_uuid() where id = (select max(id) from outbox_sent)",
         "archive",
@@ -159,13 +160,13 @@ BREAKS: dict[str, Break] = {
         "inventory",
         "insert into inbox values ('inventory.orders.stall.v1', gen_random_uuid())",
         "inbox",
-        "has taken effect but does not stand in orders.stall.v1",
+        "has taken effect but is not on orders.stall.v1",
     ),
-    "a person's number that is told": Break(
+    "a person's published number": Break(
         "orders",
         "update recipient set phone = '+86 139-0000-1234'",
         "person",
-        "the phone of its recipient stands in a public topic",
+        "the phone of its recipient is in a public topic",
     ),
     "an erased person whom dispatch still knows": Break(
         "orders",
@@ -182,13 +183,13 @@ BREAKS: dict[str, Break] = {
         "nothing in the table, 4 apples in the topic",
         "{sale}",
     ),
-    "an allotment that the terminal is told wrongly": Break(
+    "an allotment that orders shows wrongly": Break(
         "orders",
         "update terminal_allotment set granted_total = 30",
         "allotment",
         "(30, 15, 2) for till-1, (20, 15, 2) in the stock",
     ),
-    "a campaign that stands elsewhere": Break(
+    "a campaign in another state": Break(
         "orders",
         "update campaign set state = 'failed'",
         "campaign",
@@ -199,7 +200,7 @@ BREAKS: dict[str, Break] = {
         "inventory",
         "update reservation set state = 'firm' where order_id = '{campaign}'",
         "reservation",
-        "is firm, but nobody wants it",
+        "is firm, but no order or campaign needs it",
         "{campaign}",
     ),
     "a pledge that was left": Break(
@@ -209,7 +210,7 @@ BREAKS: dict[str, Break] = {
         "has 3 pledges left, 0 by its row",
         "{campaign}",
     ),
-    "a pledge that nobody took": Break(
+    "a pledge without an event": Break(
         "orders",
         "insert into campaign_join select (jsonb_populate_record(j, jsonb_build_object('join_id', gen_random_uuid(), "
         "'order_id', gen_random_uuid(), 'n', 9))).* from campaign_join j where n = 1",
@@ -222,7 +223,7 @@ BREAKS: dict[str, Break] = {
         "join",
         "is ordered and became 0 orders",
     ),
-    "a pledge that was refunded untold": Break(
+    "a refunded pledge without an event": Break(
         "orders",
         "update campaign_join set refunded_fen = refunded_fen + 1 where state = 'withdrawn'",
         "join",
@@ -232,7 +233,7 @@ BREAKS: dict[str, Break] = {
         "orders",
         "update campaign_join set payment = 'prepaid' where payment = 'on_account'",
         "join",
-        "orders and refunds come to 0",
+        "orders and refunds amount to 0",
     ),
     "goods from nowhere": Break(
         "inventory",
@@ -254,7 +255,7 @@ BREAKS: dict[str, Break] = {
         "movement",
         "is absent in the table",
     ),
-    "goods that left untold": Break(
+    "goods that left without an event": Break(
         "inventory",
         "insert into movement (id, pool, item, source, target, quantity, cause, lot, inferred, actor, at) "
         "select gen_random_uuid(), pool, item, source, target, 1, 'waste/x', lot, inferred, actor, at from movement "
@@ -281,14 +282,14 @@ BREAKS: dict[str, Break] = {
         "inventory",
         "update lot set received = 101 where id = '{lot}'",
         "lot",
-        "received is 101 in the table, 100 told",
+        "received is 101 in the table, 100 by its topic",
         "{lot}",
     ),
     "goods that belong to no lot": Break(
         "inventory",
         "update movement set lot = null where target = 'waste'",
         "lot",
-        "its lots come to",
+        "its lots sum up to",
         "sat@square/apples",
     ),
     "a reservation in the wrong state": Break(
@@ -306,18 +307,18 @@ BREAKS: dict[str, Break] = {
         "its reservation for {{'apples': 9}}",
         "{open}",
     ),
-    "a claim that nobody wants": Break(
+    "a claim that no order needs": Break(
         "inventory",
         "insert into reservation (id, pool, order_id, state) values "
         "(gen_random_uuid(), 'sat@square', gen_random_uuid(), 'firm')",
         "reservation",
-        "is firm, but nobody wants it",
+        "is firm, but no order or campaign needs it",
     ),
     "a sale that took no effect": Break(
         "inventory",
         "delete from sale where id = '{sale}'",
         "sale",
-        "was told but has no effect in the stock",
+        "was published but has no effect in the stock",
         "{sale}",
     ),
     "a sale that is void for one side only": Break(
@@ -364,12 +365,12 @@ BREAKS: dict[str, Break] = {
         ": no job",
         "{returned}",
     ),
-    "a job that nobody wants": Break(
+    "a job that no order needs": Break(
         "dispatch",
         "insert into job select (jsonb_populate_record(j, jsonb_build_object('id', gen_random_uuid(), 'state', "
         "'planned'))).* from job j where \"order\" = '{cancelled}'",
         "job",
-        "is planned, but no order wants it",
+        "is planned, but no order needs it",
         "{cancelled}",
     ),
 }

@@ -18,7 +18,7 @@ NOW = datetime.now(UTC)
 
 
 class Person(NamedTuple):
-    """Who receives an order, and at which door."""
+    """The recipient of an order, and the door."""
 
     name: str
     phone: str
@@ -105,7 +105,7 @@ class SmallDay:
         self.orders[name] = id
 
     def state(self, name: str) -> Any:
-        """Where the order stands."""
+        """Return the state of an order."""
         return self.ask("orders", "GET", f"orders/{self.orders[name]}")["state"]
 
     def become(self, name: str, *states: str) -> None:

@@ -1,4 +1,4 @@
-"""Stands in for a service process: ready at once, tells its environment over HTTP, ends on SIGTERM."""
+"""Stand-in for a service process: ready at once, returns its environment over HTTP, ends on SIGTERM."""
 
 import json
 import os

@@ -48,7 +48,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDay]:
 
 @pytest.fixture(scope="module")
 def evidence(day: SmallDay) -> Evidence:
-    """What the audit read when the day was over."""
+    """Evidence of the audit after the day's end."""
     return day.evidence
 
 
@@ -114,7 +114,7 @@ LOGS: dict[str, tuple[Callable[[Evidence], Log], str, str]] = {
     "a record is lost that was sent": (
         lambda e: change(e.log, published(e, "order-reserved"), None), "archive", "where the log has no record"),
     "a record is lost that took effect": (
-        lambda e: change(e.log, published(e, "stock-reserved"), None), "inbox", "does not stand in inventory.stock.v1"),
+        lambda e: change(e.log, published(e, "stock-reserved"), None), "inbox", "is not on inventory.stock.v1"),
     "all answers to a command are lost": (
         lambda e: replace(e.log, records=tuple(r for r in e.log.records if r.topic != "inventory.stock.v1")),
         "answer", "reserve-stock was never answered"),
@@ -171,7 +171,7 @@ def publish(day: SmallDay, *events: Event) -> None:
 
 
 async def send(day: SmallDay, event: Event, payload: bytes, archived_at: int | None = None) -> None:
-    """Sends a record by the outbox of orders; or has it archived as sent, at an offset where nothing stands."""
+    """Publish a record by the outbox of orders; or archive it as sent, at an offset without a record."""
     envelope = Envelope(uuid4(), event.TYPE, "orders", event.subject, NOW, key=event.key)
     row = outbox.Outgoing(event.TOPIC, event.key, event.subject, envelope.id, envelope.headers(), payload)
     conn = await asyncpg.connect(day.endpoints["postgres"]["orders"])
@@ -185,7 +185,7 @@ async def send(day: SmallDay, event: Event, payload: bytes, archived_at: int | N
 
 @dataclass(frozen=True)
 class Done:
-    """What a command said, and its exit code."""
+    """Output and exit code of a command."""
 
     returncode: int
     stdout: str
@@ -236,7 +236,7 @@ def _a_lost_tail(day: SmallDay) -> None:
     asyncio.run(send(day, opened, opened.model_dump_json().encode(), archived_at=999))
     of(run(day.endpoints, patience=0), "archive", "was sent as orders.stall.v1/0@999, where the log has no record")
     audit = halfday(day, "audit", "--republish")
-    assert "orders.stall.v1/0: 1 records from offset 999 on are sent again" in audit.stderr
+    assert "orders.stall.v1/0: 1 records from offset 999 on are republished" in audit.stderr
     assert audit.returncode == 0, audit.stdout
 
 

@@ -1,4 +1,4 @@
-"""A person is erased on the whole stack: then no table, archive, upload or topic names them, and the books hold."""
+"""Erasure on the whole stack: no table, archive, upload or topic has the person's data, and the audit passes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TABLES = "select tablename from pg_tables where schemaname = 'public' and table
 
 
 async def rows_with(day: SmallDay, text: str) -> set[str]:
-    """The tables of all databases in which a text stands, bytes and archives too."""
+    """Return the tables of all databases that contain a text, also in bytes and archives."""
     found = set()
     for service in SERVICES:
         conn = await asyncpg.connect(day.endpoints["postgres"][service])

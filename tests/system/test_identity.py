@@ -23,7 +23,7 @@ OTHERS = "user:65534:65534"
 
 @pytest.fixture
 def data(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A data folder, and root's programs, where another user can come to both, as in a container."""
+    """A data folder and root's programs in a place that another user can reach, as in a container."""
     monkeypatch.setattr(run_as, "_possible", lambda _: False)
     run_as.for_postgres.cache_clear()
     folder = Path(tempfile.mkdtemp(prefix="halfday-identity-"))

@@ -1,4 +1,4 @@
-"""What an operator sees of a real run: metrics that the dashboard and the alerts name, and the trace of an order."""
+"""Observability of a real run: the metrics that dashboard and alerts use, and the trace of an order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small logs and books by hand: what the checks make of repeats, order, parked records, and a lost tail."""
+"""The audit's checks on small logs and tables: repeats, order, dead letters, and a lost tail."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def evidence(*found: Record, end: int | None = None, **tables: list[Row]) -> Evi
 
 
 def words(findings: Any) -> list[str]:
-    """What was found."""
+    """Return the findings' texts."""
     return [finding.what for finding in findings]
 
 
@@ -137,7 +137,7 @@ def test_parked_records_are_listed_and_do_not_make_the_books_fail() -> None:
 def test_an_effect_whose_cause_the_log_lost() -> None:
     row = {"consumer": "orders.orders.order.v1", "event_id": "event-9"}
     assert words(inbox.known(evidence(record(1, 1, 0), inbox=[row]))) == [
-        "has taken effect but does not stand in orders.order.v1"
+        "has taken effect but is not on orders.order.v1"
     ]
 
 
@@ -233,7 +233,7 @@ def test_a_stored_entry_that_cannot_be_read_is_named() -> None:
 
 
 def of_dispatch(n: int, *, told: bool) -> Record:
-    """A cancel of the n-th order's delivery, or what was told of it."""
+    """Return the command that cancels the n-th order's delivery, or the event that answers it."""
     order, job = uuid5(NAMESPACE_OID, f"order {n}"), uuid5(NAMESPACE_OID, f"job {n}")
     about: Any = {"order": order, "pool": "2026-11-07@north", "reservation": job}
     event: Event = JobCancelled(job=job, **about) if told else CancelDelivery(**about)

@@ -1,4 +1,4 @@
-"""Which records a log has lost, by what the archive remembers: a cut tail, and a log that was begun anew."""
+"""Records that a log has lost by its archive: a cut tail, and a topic that was created again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def sent(id: int, place: Place, position: int) -> Row:
 
 
 def found(log: list[Row], archive: list[Row], ends: dict[Place, int]) -> dict[Place, int]:
-    """What orders has lost, when these of its archived rows stand in the log."""
+    """Return the records that orders' topics have lost, when the log has these archived rows."""
     records = [Record(r["topic"], r["partition"], r["position"], "k", b"", {"ce_id": r["event_id"]}) for r in log]
     books: dict[tuple[str, str], list[Row]] = {(s, t): [] for s, names in TABLES.items() for t in names}
     books["orders", "outbox_sent"] = archive

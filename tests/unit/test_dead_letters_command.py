@@ -28,7 +28,7 @@ RECORD: dict[str, Any] = {
 
 
 class Service(BaseHTTPRequestHandler):
-    """Orders has one record parked, the others have none; what was asked is kept in `asked`."""
+    """HTTP stand-in: orders has one dead letter, the other services none; requests are kept in `asked`."""
 
     asked: list[tuple[str, str, Any]] = []
     failing, holding, rounds = False, True, 1

@@ -1,4 +1,4 @@
-"""What a data folder keeps: ports, secrets, the clock, and who holds it."""
+"""Contents of a data folder: ports, secrets, clock, and the process that has it locked."""
 
 import hashlib
 import json

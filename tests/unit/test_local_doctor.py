@@ -79,7 +79,7 @@ def test_a_healthy_folder_and_that_nothing_is_changed(data: Path) -> None:
 
 
 def broken(check: str, data: Path) -> str:
-    """What the check says is lacking."""
+    """Return the text of a failed check."""
     with pytest.raises(StackError) as lacking:
         doctor_data.CHECKS[check](data)
     return str(lacking.value)

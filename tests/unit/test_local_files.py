@@ -1,4 +1,4 @@
-"""Files of the operator: nobody else can read them, plant a link for them, or put code in their place."""
+"""The operator's files: no other user can read them, plant a link for them, or replace code by their own."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ UID, GID = (60_999, 60_998) if ROOT else (os.geteuid(), os.getegid())
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Path:
-    """A folder as PostgreSQL has it, beside a file of somebody else."""
+    """A folder as PostgreSQL makes it, beside a file of another user."""
     (tmp_path / "cluster/base/1").mkdir(parents=True)
     (tmp_path / "cluster/base/1/1259").write_text("rows")
     (tmp_path / "shadow").write_text("hashes")

@@ -105,7 +105,7 @@ def test_a_short_command_gives_code_and_output() -> None:
 
 
 class Flaky:
-    """Something to keep: each start takes the next step of a plan: an error, or how long it lives in seconds."""
+    """A process that follows a plan: each start either raises an error, or lives for that many seconds."""
 
     def __init__(self, *plan: StackError | float) -> None:
         self.plan = list(plan)

@@ -1,4 +1,4 @@
-"""What a runbook tells an operator to type is understood, and what it tells them to look at exists."""
+"""The commands of the runbooks are valid, and the metrics and files that they name exist."""
 
 import re
 import shlex

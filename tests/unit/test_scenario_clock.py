@@ -22,7 +22,7 @@ CLOSES = 8 * 60 + 40.0  # of the group-buys, the first hard time
 
 @dataclass
 class Services:
-    """Services that are as far as they are told, by default with everything."""
+    """Services that have processed as much as the test says, by default everything."""
 
     pace: Pace
     since: float | None = None

@@ -1,4 +1,4 @@
-"""What an observer concludes from the topics, and how it is held against the plan."""
+"""The observer's conclusions from the topics, and their comparison with the plan."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""How the people of a day reach the services, keep time and upload."""
+"""Requests, timing and uploads of a day's actors."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Progress where nobody watches: a line for each stage that is done, and between them one in five seconds at most."""
+"""Progress without a terminal: a line for each finished stage, and at most one in five seconds between them."""
 
 from __future__ import annotations
 

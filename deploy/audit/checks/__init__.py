@@ -1,4 +1,4 @@
-"""What the audit checks, in the order in which it names what differs: from the log outwards."""
+"""The audit's checks, in the order of the report: from the log outwards."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from deploy.audit.finding import Finding
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A claim and the functions that look for what speaks against it.
+    """A claim and the functions that search for counter-examples.
 
-    `between`: it compares services, and a parked record is a good reason for them to differ about its subject.
+    `between`: it compares services, and a dead letter is a good reason for them to differ about its subject.
     """
 
     claim: str
@@ -35,24 +35,24 @@ class Check:
 
 
 CHECKS = (
-    Check("nothing waits to be sent", (archive.waiting,)),
+    Check("no message waits to be sent", (archive.waiting,)),
     Check(
-        "the log is whole, numbered and says each thing one way",
+        "the log is complete and numbered, an event id has one content",
         (records.complete, records.contents, records.readable, records.numbers),
     ),
-    Check("what was sent stands in the log, and nothing else", (archive.sent, archive.unsent)),
-    Check("what was told was dealt with, and nothing else", (inbox.processed, inbox.known)),
+    Check("the log has exactly the sent records", (archive.sent, archive.unsent)),
+    Check("consumers processed exactly the published records", (inbox.processed, inbox.known)),
     Check("every order is in exactly one state", (orders.known, orders.lives)),
     Check("every pledge of a group-buy ended once", (campaigns.lives, campaigns.pledges)),
-    Check("money was refunded where it had to be, once", (money.refunds, money.given_back)),
+    Check("money was refunded where due, once", (money.refunds, money.given_back)),
     Check("stock is the sum of its movements and of its topic", (stock.movements, stock.physical, stock.topic)),
-    Check("nothing was promised that was not there", (stock.promises,)),
+    Check("no more was promised than there was", (stock.promises,)),
     Check("per lot, in = out + on hand", (lots.balance, lots.unattributed)),
     Check("every stall sale took effect once", (sales.once, sales.allotments), between=True),
     Check("every command was answered", (cross_service.answers,), between=True),
     Check("orders and stock agree", (cross_service.reservations, cross_service.claims), between=True),
     Check("orders and deliveries agree", (cross_service.jobs, cross_service.orphan_jobs), between=True),
-    Check("no person stands in a public topic", (person.absent,)),
-    Check("who was erased is known nowhere", (person.erased,)),
+    Check("no personal data is in a public topic", (person.absent,)),
+    Check("no service has data of an erased person", (person.erased,)),
 )
 ENDED = Check("every order and group-buy has ended", (orders.ended, campaigns.settled), between=True)

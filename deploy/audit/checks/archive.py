@@ -1,4 +1,4 @@
-"""What was sent against what stands in the log, both ways, and what was not sent yet."""
+"""Compares sent records with the log, in both directions, and lists records that are not sent yet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deploy.audit.finding import Finding
 
 
 def waiting(evidence: Evidence) -> Iterator[Finding]:
-    """Nothing is left to be sent, but for what the broker refuses and what waits behind that."""
+    """Every outbox is empty, except for records that the broker refuses and later ones of the same subject."""
     for service in SERVICES:
         rows = evidence.rows(service, "outbox")
         held = {(row["topic"], row["subject"]) for row in rows if row["held"]}
@@ -25,9 +25,10 @@ def waiting(evidence: Evidence) -> Iterator[Finding]:
 
 
 def sent(evidence: Evidence) -> Iterator[Finding]:
-    """Every archived row stands in the log where the archive says, with the bytes that were sent.
+    """Every archived row is in the log at its offset, with the bytes that were sent.
 
-    Compacted topics are outside: they forget. An offset of -1 is one that Kafka did not tell again after a retry.
+    Compacted topics are left out because they drop records. Offset -1 means that Kafka did not report the offset after
+    a retry; such a row is looked up by its id.
     """
     copies = _copies(evidence)
     for service, row in _archived(evidence):
@@ -41,11 +42,11 @@ def sent(evidence: Evidence) -> Iterator[Finding]:
         elif record.id != row["event_id"]:
             yield Finding("archive", row["event_id"], f"was sent as {place}, where the log has {record.id}", where)
         elif row["digest"] != (None if record.value is None else sha256(record.value).digest()):
-            yield Finding("archive", row["event_id"], f"was sent with other content than stands at {place}", where)
+            yield Finding("archive", row["event_id"], f"was sent with other content than the log has at {place}", where)
 
 
 def unsent(evidence: Evidence) -> Iterator[Finding]:
-    """Every record of the log was sent by the outbox of a service that may write there."""
+    """Every record of the log was sent by the outbox of a service that may write to the topic."""
     known = {
         (row["topic"], row["event_id"])
         for service in SERVICES

@@ -1,4 +1,4 @@
-"""Where two services keep a record of the same thing, both say the same of it."""
+"""Two services that both record a thing agree about it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from contracts.values import reservation_of
 from deploy.audit.evidence.evidence import Evidence
 from deploy.audit.finding import Finding
 
-# What an order's state leaves its reservation and its job in, once every message has arrived. An order that is on
-# its way to an end (cancelling, failing) may have them in any state.
+# The states of reservation and job that an order's state implies once every message has arrived. While an order is
+# cancelling or failing, they may be in any state.
 _GIVEN_UP = frozenset({"released", "expired", "refused", "tombstone"})
 _RESERVATION: Mapping[str, frozenset[str]] = {
     "held": frozenset({"held"}),
@@ -49,7 +49,7 @@ _RUNNING = frozenset({"incomplete", "planned", "assigned", "loaded"})
 
 
 def reservations(evidence: Evidence) -> Iterator[Finding]:
-    """An order's reservation is in the state that the order's own implies, for the order's goods."""
+    """An order's reservation is in the state that the order's state implies, for the order's goods."""
     found = {row["id"]: row for row in evidence.rows(INVENTORY, "reservation")}
     lines, goods = evidence.grouped(INVENTORY, "reservation_line", "reservation"), _goods(evidence)
     for order in evidence.rows(ORDERS, "orders"):
@@ -69,9 +69,7 @@ def reservations(evidence: Evidence) -> Iterator[Finding]:
 
 
 def claims(evidence: Evidence) -> Iterator[Finding]:
-    """No claim on stock stands for an order that does not exist or has moved on to another attempt, nor for a
-    campaign that is settled.
-    """
+    """Every claim on stock belongs to an order's current attempt, or to a campaign that is not settled."""
     current = {row["order_id"]: row["reservation"] for row in evidence.rows(ORDERS, "orders")}
     current |= {
         row["campaign_id"]: str(reservation_of(UUID(row["campaign_id"]), row["pool"], 1))
@@ -80,17 +78,17 @@ def claims(evidence: Evidence) -> Iterator[Finding]:
     }
     for row in evidence.rows(INVENTORY, "reservation"):
         if row["state"] in _CLAIMING and current.get(row["order_id"]) != row["id"]:
-            what = f"its reservation {row['id']} is {row['state']}, but nobody wants it"
+            what = f"its reservation {row['id']} is {row['state']}, but no order or campaign needs it"
             yield Finding("reservation", row["order_id"], what, "inventory.reservation")
 
 
 def jobs(evidence: Evidence) -> Iterator[Finding]:
-    """A delivery's job is in the state that the order's own implies, in the same wave and for the same goods.
+    """A delivery's job is in the state that the order's state implies, in the same wave and for the same goods.
 
-    An order whose end was under way does not listen to where its job goes, so what it says of a wave may be old.
+    An order that was being cancelled ignores its job's wave, so its own wave may be outdated.
     """
     found = {row["id"]: row for row in evidence.rows(DISPATCH, "job")}
-    deaf = {row["order_id"] for row in evidence.rows(ORDERS, "order_history") if row["to_state"] in _ENDING}
+    ending = {row["order_id"] for row in evidence.rows(ORDERS, "order_history") if row["to_state"] in _ENDING}
     goods = _goods(evidence)
     for order in evidence.rows(ORDERS, "orders"):
         state, id, row = order["state"], order["order_id"], found.get(order["job"])
@@ -104,34 +102,34 @@ def jobs(evidence: Evidence) -> Iterator[Finding]:
                 carried[line["item"]] += line["quantity"]
             if carried != goods[id]:
                 yield Finding("job", id, f"is for {dict(goods[id])}, its job for {dict(carried)}", "dispatch.job")
-            if state != "reserved" and row["wave"] != order["wave"] and state in _JOB and id not in deaf:
+            if state != "reserved" and row["wave"] != order["wave"] and state in _JOB and id not in ending:
                 yield Finding("job", id, f"is in wave {order['wave']}, its job in {row['wave']}", "dispatch.job")
 
 
 def orphan_jobs(evidence: Evidence) -> Iterator[Finding]:
-    """No job runs for an order that does not exist or no longer wants it."""
+    """Every running job belongs to an order that still needs it."""
     current = {row["order_id"]: row["job"] for row in evidence.rows(ORDERS, "orders")}
     for row in evidence.rows(DISPATCH, "job"):
         if row["state"] in _RUNNING and current.get(row["order_id"]) != row["id"]:
-            what = f"its job {row['id']} is {row['state']}, but no order wants it"
+            what = f"its job {row['id']} is {row['state']}, but no order needs it"
             yield Finding("job", row["order_id"], what, "dispatch.job")
 
 
 def answers(evidence: Evidence) -> Iterator[Finding]:
-    """Every command was answered: each reservation and each delivery that was asked about has been told of since."""
-    for asked, told, field in (
+    """Every command was answered: there is a later event about its reservation or its delivery."""
+    for command_topic, answer_topic, field in (
         ("inventory.command.v1", "inventory.stock.v1", "reservation"),
         ("dispatch.command.v1", "dispatch.job.v1", "order"),
     ):
-        known = {fact.data.get(field) for fact in evidence.facts.get(told, ())}
+        known = {fact.data.get(field) for fact in evidence.facts.get(answer_topic, ())}
         known |= _incomplete(evidence) if field == "order" else frozenset()
-        for fact in evidence.facts.get(asked, ()):
+        for fact in evidence.facts.get(command_topic, ()):
             if fact.data[field] not in known:
                 yield Finding("answer", fact.data["order"], f"{fact.type} was never answered", fact.where)
 
 
 def _incomplete(evidence: Evidence) -> frozenset[str]:
-    """Orders whose job waits for a recipient or a catalogue entry: their answer comes with those."""
+    """Return orders with a job that waits for a recipient or a catalogue entry: the answer follows then."""
     return frozenset(row["order_id"] for row in evidence.rows(DISPATCH, "job") if row["state"] == "incomplete")
 
 

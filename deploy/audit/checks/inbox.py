@@ -1,4 +1,4 @@
-"""What was told against what the consumers have dealt with, both ways."""
+"""Compares published events with each consumer's inbox, in both directions."""
 
 from __future__ import annotations
 
@@ -16,36 +16,38 @@ ERASED = "kit.erased"
 
 
 def processed(evidence: Evidence) -> Iterator[Finding]:
-    """Every record whose type a consumer handles is in that consumer's inbox, or parked."""
+    """Every record of a type that a consumer handles is in that consumer's inbox, or is a dead letter."""
     done = _done(evidence)
     for (service, topic), types in sorted(_handled().items()):
         consumer = f"{service}.{topic}"
-        for id, type, where in _told(evidence, topic):
+        for id, type, where in _published(evidence, topic):
             if type in types and id not in done[consumer]:
                 yield Finding("inbox", id, f"{type} has not reached {service}", where)
 
 
 def known(evidence: Evidence) -> Iterator[Finding]:
-    """No inbox names an event that its topic does not have.
+    """Every event in an inbox is on its topic.
 
-    A compacted topic that anybody may look at forgets what was replaced; there the question is not asked. What could
-    not be read has no event id of its own: it is parked, and named there.
+    A public compacted topic drops replaced records, so it is not checked. An unreadable record has no event id of its
+    own: the id in the inbox is that of its dead letter.
     """
-    parked = {(row["consumer"], row["event_id"]) for _, row in evidence.dead_letters}
-    asked = [topic.name for topic in TOPICS if topic.private or not topic.compacted]
-    told = {topic: {id for id, _, _ in _told(evidence, topic)} for topic in asked}
+    dead = {(row["consumer"], row["event_id"]) for _, row in evidence.dead_letters}
+    checked = [topic.name for topic in TOPICS if topic.private or not topic.compacted]
+    published = {topic: {id for id, _, _ in _published(evidence, topic)} for topic in checked}
     for service in SERVICES:
         for row in evidence.rows(service, "inbox"):
             topic = row["consumer"].partition(".")[2]
-            if topic not in told or row["event_id"] in told[topic]:
+            if topic not in published or row["event_id"] in published[topic]:
                 continue
-            if (row["consumer"], row["event_id"]) not in parked:
+            if (row["consumer"], row["event_id"]) not in dead:
                 where = f"{service}.inbox of {row['consumer']}"
-                yield Finding("inbox", row["event_id"], f"has taken effect but does not stand in {topic}", where)
+                yield Finding("inbox", row["event_id"], f"has taken effect but is not on {topic}", where)
 
 
-def _told(evidence: Evidence, topic: str) -> Iterator[tuple[str, str, str]]:
-    """Id, full type and place of what stands in a topic. The private one can't be read: its archive stands for it."""
+def _published(evidence: Evidence, topic: str) -> Iterator[tuple[str, str, str]]:
+    """Yield id, full type and place of each record of a topic; for the private one, which cannot be read, its
+    archive.
+    """
     if BY_NAME[topic].private:
         for row in evidence.rows(ORDERS, "outbox_sent"):
             if row["topic"] == topic:

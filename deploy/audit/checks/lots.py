@@ -1,4 +1,4 @@
-"""Lots: to the gram, what came in is what went out and what is still there."""
+"""Lots: to the gram, the incoming quantity equals the outgoing quantity plus the goods on hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOT_TOPIC = "inventory.lot.v1"
 
 
 def balance(evidence: Evidence) -> Iterator[Finding]:
-    """A lot's weigh-in, its rejects, its movements out and what is on hand add up, in the topics and in the tables."""
+    """A lot's weigh-in, rejects, outgoing movements and goods on hand add up, in the topics and in the tables."""
     received: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
     released: Counter[str] = Counter()
@@ -25,10 +25,12 @@ def balance(evidence: Evidence) -> Iterator[Finding]:
     entered, left = _moved(evidence)
     for row in evidence.rows(INVENTORY, "lot"):
         lot = row["id"]
-        told = {"received": received[lot], "rejected": rejected[lot], "released": released[lot]}
-        for column, quantity in told.items():
+        published = {"received": received[lot], "rejected": rejected[lot], "released": released[lot]}
+        for column, quantity in published.items():
             if row[column] != quantity:
-                yield Finding("lot", lot, f"{column} is {row[column]} in the table, {quantity} told", _LOT_TOPIC)
+                yield Finding(
+                    "lot", lot, f"{column} is {row[column]} in the table, {quantity} by its topic", _LOT_TOPIC
+                )
         if entered[lot] != released[lot]:
             what = f"{released[lot]} were released, {entered[lot]} moved into the pool"
             yield Finding("lot", lot, what, TOPIC)
@@ -37,11 +39,11 @@ def balance(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("lot", lot, what, TOPIC)
     rows = {row["id"] for row in evidence.rows(INVENTORY, "lot")}
     for lot in sorted(received.keys() - rows):
-        yield Finding("lot", lot, "was told but has no row", _LOT_TOPIC)
+        yield Finding("lot", lot, "was published but has no row", _LOT_TOPIC)
 
 
 def unattributed(evidence: Evidence) -> Iterator[Finding]:
-    """An item's goods are those of its lots and of its unattributed one, which movements without a lot make up."""
+    """An item's goods on hand are those of its lots plus the movements without a lot."""
     in_lots: Counter[tuple[str, str]] = Counter()
     for row in evidence.rows(INVENTORY, "lot"):
         in_lots[row["pool"], row["item"]] += row["on_hand"]
@@ -51,12 +53,12 @@ def unattributed(evidence: Evidence) -> Iterator[Finding]:
             in_lots[move["pool"], move["item"]] += sign * move["quantity"]
     for row in evidence.rows(INVENTORY, "stock"):
         if (total := in_lots[row["pool"], row["item"]]) != row["on_hand"]:
-            what = f"on hand is {row['on_hand']}, its lots come to {total}"
+            what = f"on hand is {row['on_hand']}, its lots sum up to {total}"
             yield Finding("lot", f"{row['pool']}/{row['item']}", what, "inventory.lot")
 
 
 def _moved(evidence: Evidence) -> tuple[Counter[str], Counter[str]]:
-    """By lot: what came into the pool from intake, and what has left it since, less what came back."""
+    """Return by lot the quantity that entered the pool from intake, and the quantity that left it, less returns."""
     entered: Counter[str] = Counter()
     left: Counter[str] = Counter()
     for fact in evidence.facts.get(TOPIC, ()):

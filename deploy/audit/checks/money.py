@@ -1,4 +1,4 @@
-"""Money: what came, and what went back."""
+"""Money: payments and refunds."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from deploy.audit.finding import Finding
 
 
 def refunds(evidence: Evidence) -> Iterator[Finding]:
-    """A refund gives one payment back, once and whole, and is told; an order's totals are the sums of its rows."""
+    """A refund returns one payment, once and in full, and is published; an order's totals are the sums of its rows."""
     paid = {(row["order_id"], row["payment_id"]): row["amount_fen"] for row in evidence.rows(ORDERS, "payment")}
     back = {(row["order_id"], row["payment_id"]): row["amount_fen"] for row in evidence.rows(ORDERS, "refund")}
-    told: dict[tuple[str, str], list[int]] = defaultdict(list)
+    published: dict[tuple[str, str], list[int]] = defaultdict(list)
     for fact in evidence.facts.get(TOPIC, ()):
         if fact.type == "order-refunded":
-            told[fact.subject, fact.data["payment"]].append(fact.data["amount_fen"])
-    for order, payment in sorted(back.keys() | told.keys()):
+            published[fact.subject, fact.data["payment"]].append(fact.data["amount_fen"])
+    for order, payment in sorted(back.keys() | published.keys()):
         key = (order, payment)
-        amounts = {"paid": paid.get(key), "refunded": back.get(key), "told as refunded": told.get(key, [])}
-        if told.get(key) != [back.get(key)] or back.get(key) != paid.get(key):
+        amounts = {"paid": paid.get(key), "refunded": back.get(key), "published as refunded": published.get(key, [])}
+        if published.get(key) != [back.get(key)] or back.get(key) != paid.get(key):
             words = ", ".join(f"{name} {amount}" for name, amount in amounts.items())
             yield Finding("money", order, f"payment {payment}: {words} fen", "orders.refund")
     for name, table in (("paid_fen", paid), ("refunded_fen", back)):
@@ -31,12 +31,12 @@ def refunds(evidence: Evidence) -> Iterator[Finding]:
             totals[order] += amount
         for row in evidence.rows(ORDERS, "orders"):
             if row[name] != totals[row["order_id"]]:
-                what = f"{name} is {row[name]}, its rows come to {totals[row['order_id']]}"
+                what = f"{name} is {row[name]}, its rows sum up to {totals[row['order_id']]}"
                 yield Finding("money", row["order_id"], what, "orders.orders")
 
 
 def given_back(evidence: Evidence) -> Iterator[Finding]:
-    """Every end but delivered and collected has given back what was paid."""
+    """An order that ended otherwise than delivered or collected has refunded all payments."""
     for row in evidence.rows(ORDERS, "orders"):
         if row["state"] in UNKEPT and row["paid_fen"] != row["refunded_fen"]:
             what = f"is {row['state']}; {row['paid_fen']} fen were paid, {row['refunded_fen']} refunded"

@@ -1,4 +1,4 @@
-"""Every accepted order in exactly one state: as its topic tells it, as its history tells it, as its row says."""
+"""Every accepted order is in exactly one state: by its topic, its history and its row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOPIC = "orders.order.v1"
 HANDED_OVER = frozenset({"delivered", "collected"})
 UNKEPT = frozenset({"rejected", "expired", "cancelled", "failed", "returned"})
 TERMINAL = HANDED_OVER | UNKEPT
-# An order on its way to an end tells nobody until it has ended.
+# These states are not published: the topic has the order's end only.
 _SILENT = frozenset({"cancelling", "failing"})
 _STATE = {"order-placed": "placed", "order-reopened": "placed"} | {
     f"order-{state}": state for state in (*TERMINAL, "held", "reserved", "scheduled", "ready", "loaded")
@@ -23,17 +23,17 @@ _STATE = {"order-placed": "placed", "order-reopened": "placed"} | {
 
 
 def known(evidence: Evidence) -> Iterator[Finding]:
-    """The orders of the topic and those of the table are the same ones, on the same terms."""
+    """Topic and table have the same orders, on the same terms."""
     rows = {row["order_id"]: row for row in evidence.rows(ORDERS, "orders")}
     lines = evidence.grouped(ORDERS, "order_line", "order_id")
-    told = {fact.subject: fact for fact in evidence.facts.get(TOPIC, ()) if fact.type == "order-placed"}
-    for order in sorted(rows.keys() | told.keys()):
-        if order not in told:
-            yield Finding("order", order, "was accepted but never told", "orders.orders")
+    published = {fact.subject: fact for fact in evidence.facts.get(TOPIC, ()) if fact.type == "order-placed"}
+    for order in sorted(rows.keys() | published.keys()):
+        if order not in published:
+            yield Finding("order", order, "was accepted but never published", "orders.orders")
         elif order not in rows:
-            yield Finding("order", order, "was told but is not in the table", told[order].where)
+            yield Finding("order", order, "was published but is not in the table", published[order].where)
         else:
-            yield from _same_terms(rows[order], lines[order], told[order])
+            yield from _same_terms(rows[order], lines[order], published[order])
 
 
 def _same_terms(row: Row, lines: Sequence[Row], placed: Fact) -> Iterator[Finding]:
@@ -42,26 +42,30 @@ def _same_terms(row: Row, lines: Sequence[Row], placed: Fact) -> Iterator[Findin
     ours.append([[line["line"], line["item"], line["quantity"], line["amount_fen"]] for line in lines])
     theirs = [placed.data[name] for name in names]
     theirs.append([[line["line"], line["item"], line["quantity"], line["amount_fen"]] for line in placed.data["lines"]])
-    for name, kept, told in zip((*names, "lines"), ours, theirs, strict=True):
-        if kept != told:
-            yield Finding("order", row["order_id"], f"{name} is {kept} in the table, {told} in the topic", placed.where)
+    for name, kept, published in zip((*names, "lines"), ours, theirs, strict=True):
+        if kept != published:
+            yield Finding(
+                "order", row["order_id"], f"{name} is {kept} in the table, {published} in the topic", placed.where
+            )
 
 
 def lives(evidence: Evidence) -> Iterator[Finding]:
-    """The states that an order went through are the same in its topic and its history, and the last is its row's."""
-    told: dict[str, list[Fact]] = defaultdict(list)
+    """An order went through the same states by its topic and by its history, and the last one is that of its row."""
+    published: dict[str, list[Fact]] = defaultdict(list)
     for fact in evidence.facts.get(TOPIC, ()):
-        told[fact.subject].append(fact)
+        published[fact.subject].append(fact)
     history = evidence.grouped(ORDERS, "order_history", "order_id")
     for row in evidence.rows(ORDERS, "orders"):
         order, steps = row["order_id"], history[row["order_id"]]
         yield from _history(row, steps)
         kept = _without_repeats([step["to_state"] for step in steps if step["to_state"] not in _SILENT])
-        seen = _without_repeats([_STATE[fact.type] for fact in told[order] if fact.type in _STATE])
+        seen = _without_repeats([_STATE[fact.type] for fact in published[order] if fact.type in _STATE])
         if kept != seen:
             what = f"went {' > '.join(kept)} by its history, {' > '.join(seen)} by its topic"
-            yield Finding("order", order, what, told[order][-1].where if told[order] else "orders.order_history")
-        attempts = 1 + sum(fact.type == "order-reopened" for fact in told[order])
+            yield Finding(
+                "order", order, what, published[order][-1].where if published[order] else "orders.order_history"
+            )
+        attempts = 1 + sum(fact.type == "order-reopened" for fact in published[order])
         if row["attempt"] != attempts:
             what = f"is at attempt {row['attempt']} by its row, {attempts} by its topic"
             yield Finding("order", order, what, "orders.orders")
@@ -87,7 +91,7 @@ def _without_repeats(states: Sequence[str]) -> list[str]:
 
 
 def ended(evidence: Evidence) -> Iterator[Finding]:
-    """Every order has come to an end. Only asked when a day is over."""
+    """Every order has ended. Checked only when a day is over."""
     for row in evidence.rows(ORDERS, "orders"):
         if row["state"] not in TERMINAL:
             yield Finding("end", row["order_id"], f"is still {row['state']}", "orders.orders")

@@ -1,8 +1,8 @@
-"""No person stands in a topic that others may read.
+"""No personal data is in a topic that others may read.
 
-The contracts say of each string of an event who may have written it (`contracts/texts.py`), and here is searched what
-cannot be there otherwise: that a buyer is called `order`, `honey` or `not collected` proves nothing. Field names and
-numbers hold nobody; the operator's texts name places and goods, which people are called after.
+The contracts say for each string of an event who may have written it (`contracts/texts.py`). A string is searched only
+for data that cannot be there otherwise: a buyer named `order`, `honey` or `not collected` proves nothing. Field names
+and numbers hold no personal data; the operator's texts name places and goods, after which people are named too.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from deploy.audit.finding import Finding
 _IDS = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-][\d:]+)?"
 )
-# How a campaign says by what it missed its threshold: both numbers are its own.
+# A campaign's text about a missed threshold: both numbers are its own.
 _THRESHOLD = re.compile(r"\d+ of at least \d+")
 _DIGITS = re.compile(r"\d(?:[ -]?\d)*")
 _NUMBER, _NAME, _ADDRESS = 7, 2, 4
-"""Shorter numbers, names and addresses say nothing of anybody."""
+"""Shorter numbers, names and addresses identify no one."""
 _CATALOGUE = "orders.catalog.v1"
-# Headers of our own: ids, times and numbers, and reasons that never quote a content.
+# The product's own headers: ids, times, numbers, and reasons that never quote content.
 _OURS = re.compile(r"(ce|parked)_\w+|content-type|correlation_id|traceparent")
 
 Places = dict[str, Record]
-"""A text to the first record in which it stands."""
+"""Texts, each with the first record that has it."""
 
 
 def absent(evidence: Evidence) -> Iterator[Finding]:
-    """No name, telephone number or address of a recipient stands in any public topic."""
+    """No name, telephone number or address of a recipient is in any public topic."""
     found: dict[Text, Places] = {kind: {} for kind in Text}
     for record in evidence.log.records:
         for kind, text in _texts(record):
@@ -52,14 +52,14 @@ def absent(evidence: Evidence) -> Iterator[Finding]:
     # Ids, and the product's words about them, may hold numbers of all other shapes.
     unbound = found[Text.CODE] | found[Text.ANY]
     numbers |= {digits: record for text, record in unbound.items() for digits in _numbers(text)}
-    # What the product says is English without proper names, so nearly nothing is left to be searched.
+    # The product's texts are English without proper names, so almost none are left to search.
     others = (places for kind, places in found.items() if kind is not Text.OPERATOR)
     wordy = {text: record for places in others for text, record in places.items() if _could_name(text)}
     yield from _compared(evidence, numbers, wordy)
 
 
 def erased(evidence: Evidence) -> Iterator[Finding]:
-    """A person who was erased is known to no service any more."""
+    """No service has data of an erased person."""
     for service in (ORDERS, DISPATCH):
         known = {row["order_id"] for row in evidence.rows(service, "recipient")}
         for row in evidence.rows(ORDERS, "erased"):
@@ -81,14 +81,14 @@ def _compared(evidence: Evidence, numbers: Places, wordy: Places) -> Iterator[Fi
 
 
 def _finding(column: str, order: str, record: Record) -> Finding:
-    return Finding("person", order, f"the {column} of its recipient stands in a public topic", record.where)
+    return Finding("person", order, f"the {column} of its recipient is in a public topic", record.where)
 
 
 def _texts(record: Record) -> Iterator[tuple[Text, str]]:
     yield Text.ID, record.key
     for name, text in record.headers.items():
         yield Text.ID if _OURS.fullmatch(name) else Text.ANY, text
-    type = record.headers.get("ce_type", "")  # a dead letter keeps that of the record that was parked
+    type = record.headers.get("ce_type", "")  # a dead letter keeps the type of its record
     try:
         found = list(texts(json.loads(record.value or b"null"), _known(type)))
     except ValueError:
@@ -104,7 +104,7 @@ def _known(type: str) -> Mapping[str, Text]:
 
 
 def _could_name(text: str) -> bool:
-    """Whether it holds letters beyond ASCII, or two words in a row that begin like a proper name or a house number."""
+    """Return True for text with letters beyond ASCII, or with two words in a row that look like a name or a door."""
     if not text.isascii():
         return any(letter.isalpha() and not letter.isascii() for letter in text)
     first = [word[0] for word in text.split()]
@@ -124,7 +124,7 @@ def _mobiles(text: str, shape: re.Pattern[str]) -> Iterator[str]:
 
 
 def _plain(phone: str) -> str:
-    """The digits of a number, without the country's code before a mobile one; nothing where they are too few."""
+    """Return the digits of a number, without the country code of a mobile one; an empty text if there are too few."""
     digits = re.sub(r"\D", "", phone)
     mobile = re.fullmatch(r"(?:00)?86(1[3-9]\d{9})", digits)
     return mobile[1] if mobile else digits if len(digits) >= _NUMBER else ""

@@ -1,4 +1,4 @@
-"""The log by itself: numbers without holes, in order, one content for each event."""
+"""The log by itself: complete numbering, in order, and one content per event."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from deploy.audit.finding import Finding
 
 
 def complete(evidence: Evidence) -> Iterator[Finding]:
-    """Nothing can be folded from a log whose beginning is gone."""
+    """The log of each topic still has its beginning; without it no state can be computed."""
     for (topic, partition), (begin, _) in sorted(evidence.log.spans.items()):
         if begin and not BY_NAME[topic].compacted:
-            yield Finding("log", topic, f"begins at offset {begin}: what came before can't be proved", f"{partition}")
+            yield Finding("log", topic, f"begins at offset {begin}: earlier records can't be checked", f"{partition}")
 
 
 def contents(evidence: Evidence) -> Iterator[Finding]:
-    """An event id has one content, however often it stands in the log."""
+    """An event id has one content, however often it is in the log."""
     first: dict[tuple[str, str], Record] = {}
     for record in evidence.log.records:
         known = first.setdefault((record.topic, record.id), record)
@@ -29,31 +29,29 @@ def contents(evidence: Evidence) -> Iterator[Finding]:
 
 
 def readable(evidence: Evidence) -> Iterator[Finding]:
-    """The committed contracts read every record, but for those that a consumer has parked or a later one replaced."""
+    """The committed contracts read every record, except dead letters and records that a later one replaced."""
     read = {(topic, fact.id) for topic, facts in evidence.facts.items() for fact in facts}
-    parked = {(row["topic"], row["event_id"]) for _, row in evidence.dead_letters}
-    parked |= {
-        (row["topic"], f"{row['topic']}/{row['partition']}@{row['position']}") for _, row in evidence.dead_letters
-    }
-    known = read | parked | {(told.topic, told.id) for told in replaced(evidence)}
-    for told in evidence.published:
-        if (told.topic, told.id) not in known and not _is_dead_letter(told.topic):
-            what = f"{told.headers.get('ce_type', 'a record without a type')} can't be read by its contract"
-            yield Finding("content", told.id, what, told.where)
+    dead = {(row["topic"], row["event_id"]) for _, row in evidence.dead_letters}
+    dead |= {(row["topic"], f"{row['topic']}/{row['partition']}@{row['position']}") for _, row in evidence.dead_letters}
+    known = read | dead | {(event.topic, event.id) for event in replaced(evidence)}
+    for event in evidence.published:
+        if (event.topic, event.id) not in known and not _is_dead_letter(event.topic):
+            what = f"{event.headers.get('ce_type', 'a record without a type')} can't be read by its contract"
+            yield Finding("content", event.id, what, event.where)
 
 
 def replaced(evidence: Evidence) -> list[Published]:
-    """Records that can't be read, of a compacted topic on which a later record of the same subject can.
+    """Return unreadable records of a compacted topic that has a later, readable record of the same subject.
 
-    Each record of such a topic is its subject's whole state, so the latest alone counts.
+    Each record of such a topic is its subject's whole state, so only the latest counts.
     """
     latest: dict[tuple[str, str], Published] = {}
     unreadable: list[Published] = []
-    for told in evidence.published:
-        if told.topic in BY_NAME and BY_NAME[told.topic].compacted:
-            latest[told.topic, told.subject] = told
-            unreadable += [told] if told.read() is None else []
-    return [told for told in unreadable if latest[told.topic, told.subject].read() is not None]
+    for event in evidence.published:
+        if event.topic in BY_NAME and BY_NAME[event.topic].compacted:
+            latest[event.topic, event.subject] = event
+            unreadable += [event] if event.read() is None else []
+    return [event for event in unreadable if latest[event.topic, event.subject].read() is not None]
 
 
 def _is_dead_letter(topic: str) -> bool:
@@ -61,23 +59,23 @@ def _is_dead_letter(topic: str) -> bool:
 
 
 def numbers(evidence: Evidence) -> Iterator[Finding]:
-    """First occurrences about a subject on a topic count from 1 without holes, and never step back in a partition.
+    """Sequence numbers of a subject on a topic count from 1 without gaps, and never decrease within a partition.
 
-    A compacted topic forgets, so it may have holes. A terminal's records lie in the partitions of its pools, which
-    have no order among each other.
+    A compacted topic drops records, so it may have gaps. A terminal's records are in the partitions of its pools, which
+    have no order among each other. Repeats are left out.
     """
     seen: dict[tuple[str, str], set[int]] = defaultdict(set)
     last: dict[tuple[str, str, str], int] = defaultdict(int)
-    for told in (told for told in evidence.published if told.seq):
-        about, place = (told.topic, told.subject), (told.topic, told.subject, told.where.partition("@")[0])
-        if told.seq in seen[about]:
-            yield Finding("seq", told.subject, f"has number {told.seq} twice under different event ids", told.where)
-        elif told.seq < last[place]:
-            yield Finding("seq", told.subject, f"has number {told.seq} after {last[place]}", told.where)
-        seen[about].add(told.seq)
-        last[place] = max(last[place], told.seq)
+    for event in (event for event in evidence.published if event.seq):
+        about, place = (event.topic, event.subject), (event.topic, event.subject, event.where.partition("@")[0])
+        if event.seq in seen[about]:
+            yield Finding("seq", event.subject, f"has number {event.seq} twice under different event ids", event.where)
+        elif event.seq < last[place]:
+            yield Finding("seq", event.subject, f"has number {event.seq} after {last[place]}", event.where)
+        seen[about].add(event.seq)
+        last[place] = max(last[place], event.seq)
     for _, row in evidence.dead_letters:
-        if row["consumer"].endswith(".relay"):  # the broker refused it, and an operator may have given it up
+        if row["consumer"].endswith(".relay"):  # the broker refused it, and an operator may have discarded it
             refused = Published(row["topic"], json.loads(row["headers"]), None, "")
             seen[refused.topic, refused.subject].add(refused.seq)
     for (topic, subject), found in sorted(seen.items()):
@@ -87,5 +85,5 @@ def numbers(evidence: Evidence) -> Iterator[Finding]:
 
 
 def repeats(evidence: Evidence) -> int:
-    """How many records stand in the log once more: what the inboxes absorb."""
+    """Return the number of repeated records in the log, which inboxes drop."""
     return len(evidence.log.records) - len({(record.topic, record.id) for record in evidence.log.records})

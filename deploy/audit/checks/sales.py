@@ -1,4 +1,4 @@
-"""Stall sales: each of them once, from the terminal's upload to the goods that left the table."""
+"""Stall sales: each has taken effect once, from the terminal's upload to the goods that left the table."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Goods = Mapping[str, int]
 
 
 def once(evidence: Evidence) -> Iterator[Finding]:
-    """What a terminal uploaded, what was told, and what left the stock are the same sales with the same goods."""
-    rows, told, moved = _recorded(evidence), _told(evidence), _moved(evidence)
+    """A terminal's uploads, the topic and the stock movements have the same sales, with the same goods."""
+    rows, published, moved = _recorded(evidence), _published(evidence), _moved(evidence)
     voided = {f.data["sale"] for f in evidence.facts.get(TOPIC, ()) if f.type == "sale-voided"}
     known = {row["id"]: row for row in evidence.rows(INVENTORY, "sale")}
-    for sale in sorted(rows.keys() | told.keys() | moved.keys()):
-        kept, said = rows.get(sale), told.get(sale)
+    for sale in sorted(rows.keys() | published.keys() | moved.keys()):
+        kept, said = rows.get(sale), published.get(sale)
         if kept != said:
             yield Finding("sale", sale, f"{_words(kept)} in the table, {_words(said)} in the topic", TOPIC)
         elif sale not in known:
-            yield Finding("sale", sale, "was told but has no effect in the stock", "inventory.sale")
+            yield Finding("sale", sale, "was published but has no effect in the stock", "inventory.sale")
         elif known[sale]["voided"] != (sale in voided):
             yield Finding("sale", sale, "is void for one of orders and inventory only", "inventory.sale")
         elif moved.get(sale, {}) != (expected := {} if sale in voided else said):
@@ -32,10 +32,10 @@ def once(evidence: Evidence) -> Iterator[Finding]:
 
 
 def allotments(evidence: Evidence) -> Iterator[Finding]:
-    """What orders tells a terminal of its allotment is what inventory has lent."""
+    """The allotments that orders shows a terminal are those that inventory granted."""
     names = ("terminal", "pool", "item")
     figures = ("granted_total", "returned_total", "version")
-    told = {
+    published = {
         tuple(row[n] for n in names): tuple(row[n] for n in figures)
         for row in evidence.rows(ORDERS, "terminal_allotment")
     }
@@ -44,9 +44,9 @@ def allotments(evidence: Evidence) -> Iterator[Finding]:
         for row in evidence.rows(INVENTORY, "allotment")
         if row["version"]
     }
-    for key in sorted(told.keys() | lent.keys()):
-        if told.get(key) != lent.get(key):
-            what = f"granted, returned, version: {told.get(key)} for {key[0]}, {lent.get(key)} in the stock"
+    for key in sorted(published.keys() | lent.keys()):
+        if published.get(key) != lent.get(key):
+            what = f"granted, returned, version: {published.get(key)} for {key[0]}, {lent.get(key)} in the stock"
             yield Finding("allotment", "/".join(key), what, "orders.terminal_allotment")
 
 
@@ -57,7 +57,7 @@ def _recorded(evidence: Evidence) -> dict[str, Goods]:
     return dict(found)
 
 
-def _told(evidence: Evidence) -> dict[str, Goods]:
+def _published(evidence: Evidence) -> dict[str, Goods]:
     found: dict[str, Goods] = {}
     for fact in evidence.facts.get(TOPIC, ()):
         if fact.type == "sale-recorded":

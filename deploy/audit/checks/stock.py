@@ -1,4 +1,4 @@
-"""Stock: its rows, its movements and its topic come to the same; nothing was promised that was not there."""
+"""Stock rows, movements and topic agree; no more was promised than there was."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLACES = frozenset({"intake", "on_hand", "sold", "courier", "buyer", "waste", "
 
 
 def movements(evidence: Evidence) -> Iterator[Finding]:
-    """A stock row is the sum of its movements, and its shortfall and available follow from that."""
+    """A stock row is the sum of its movements, and its shortfall and available quantity follow from it."""
     sums: dict[tuple[str, str], Counter[str]] = {}
     for move in evidence.rows(INVENTORY, "movement"):
         found = sums.setdefault((move["pool"], move["item"]), Counter())
@@ -41,7 +41,7 @@ def _same(pool: str, item: str, row: Row | None, figures: dict[str, int], name: 
 
 
 def topic(evidence: Evidence) -> Iterator[Finding]:
-    """The same row comes out of the topic: goods by movements, claims by reservations and allotments."""
+    """The topic gives the same row: goods by movements, claims by reservations and allotments."""
     pools = _ends(evidence)
     for row in evidence.rows(INVENTORY, "stock"):
         pool = pools.get(row["pool"], Pool())
@@ -52,11 +52,11 @@ def topic(evidence: Evidence) -> Iterator[Finding]:
     known = {(row["pool"], row["item"]) for row in evidence.rows(INVENTORY, "stock")}
     for name, pool in pools.items():
         for item in sorted(set(pool.on_hand) - {item for owner, item in known if owner == name}):
-            yield Finding("stock", f"{name}/{item}", "is told of but has no row", TOPIC)
+            yield Finding("stock", f"{name}/{item}", "was published but has no row", TOPIC)
 
 
 def physical(evidence: Evidence) -> Iterator[Finding]:
-    """Every physical movement was told, and every one that was told is a row with the same content."""
+    """Every physical movement was published, and every published movement is a row with the same content."""
     names = ("pool", "item", "lot", "inferred", "source", "target", "quantity", "cause", "reason")
     rows = {
         row["id"]: tuple(row[name] for name in names)
@@ -64,24 +64,24 @@ def physical(evidence: Evidence) -> Iterator[Finding]:
         if row["source"] in _PLACES
     }
     fields = ("pool", "item", "lot", "inferred", "from_place", "to_place", "quantity", "cause", "reason")
-    told = {
+    published = {
         fact.data["movement"]: tuple(fact.data[name] for name in fields)
         for fact in evidence.facts.get(TOPIC, ())
         if fact.type == "stock-moved"
     }
-    for id in sorted(rows.keys() | told.keys()):
-        if rows.get(id) != told.get(id):
-            what = f"is {rows.get(id, 'absent')} in the table, {told.get(id, 'absent')} in the topic"
+    for id in sorted(rows.keys() | published.keys()):
+        if rows.get(id) != published.get(id):
+            what = f"is {rows.get(id, 'absent')} in the table, {published.get(id, 'absent')} in the topic"
             yield Finding("movement", id, what, "inventory.movement")
 
 
 def promises(evidence: Evidence) -> Iterator[Finding]:
-    """At no position of the log was more promised than there was, and every shortfall that arose was told as it was."""
+    """At no position of the log was more promised than there was, and every shortfall was published as it was."""
     for name, pool, fact in _replay(evidence):
         if fact.type == "claims-exceeded":
-            item, told = fact.data["item"], fact.data["shortfall"]
-            if (short := pool.figures(item)["shortfall"]) != told:
-                what = f"{told} were said to be short when {short} were"
+            item, published = fact.data["item"], fact.data["shortfall"]
+            if (short := pool.figures(item)["shortfall"]) != published:
+                what = f"a shortfall of {published} was published when it was {short}"
                 yield Finding("promise", f"{name}/{item}", what, fact.where)
         for item, rise in pool.risen.items():
             what = f"{fact.type} for {fact.subject} promised {rise} more than there was"

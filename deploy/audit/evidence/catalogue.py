@@ -1,4 +1,4 @@
-"""Catalogue entries that a service holds and can't read."""
+"""Catalogue entries that a service has and cannot read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SINGULAR = {"communities": "community"}
 
 
 def unreadable(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Where such an entry is, and why it can't be read; in order of service and entry."""
+    """Yield the place of each unreadable entry and the reason, in order of service and entry."""
     for service in (ORDERS, INVENTORY):
         for row in evidence.rows(service, "catalog"):
             kind = _SINGULAR.get(row["kind"], row["kind"].removesuffix("s")) if service == ORDERS else row["kind"]

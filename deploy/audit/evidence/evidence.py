@@ -1,4 +1,4 @@
-"""Log and books side by side, prepared for the checks."""
+"""Log and tables together, prepared for the checks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from contracts.topics import SERVICES
 from deploy.audit.evidence.log import Log, Record
 from deploy.audit.evidence.tables import Row, Tables
 
-# Fields of an event that name a thing whose books may differ while a record about it is parked.
+# Fields that name a subject about which services may disagree while a record about it is a dead letter.
 _NAMES = ("order", "reservation", "job", "sale", "lot", "terminal")
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """An event by its short name, such as `order-placed`, with its fields; `cause` is the record that led to it."""
+    """An event by its short name, such as `order-placed`, with its fields; `cause` is the id of the record that caused
+    it.
+    """
 
     id: str
     type: str
@@ -37,7 +39,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A record, in the log or about to be."""
+    """A record in the log, or still in an outbox."""
 
     topic: str
     headers: Mapping[str, str]
@@ -51,17 +53,17 @@ class Published:
 
     @property
     def subject(self) -> str:
-        """What it is about."""
+        """The id of the thing that the event is about."""
         return self.headers.get("ce_subject", "")
 
     @property
     def seq(self) -> int:
-        """Its number among those about its subject on its topic; 0 where it has none."""
+        """The event's sequence number for its subject on its topic; 0 without one."""
         text = self.headers.get("ce_seq", "")
         return int(text) if text.isdecimal() else 0
 
     def read(self) -> Fact | None:
-        """The event as the contracts read it; None for what they can't, such as a dead letter."""
+        """Return the event as the contracts read it; None if they cannot, as for a dead letter."""
         model = MODELS.get(self.headers.get("ce_type", ""))
         if model is None or self.value is None or self.topic != model.TOPIC:
             return None
@@ -75,18 +77,18 @@ class Published:
 
 
 class Evidence:
-    """What the audit judges: the log, the books, and the facts that both together tell."""
+    """The log and the tables that the audit judges, and the facts that follow from both."""
 
     def __init__(self, log: Log, books: Tables) -> None:
         self.log = log
         self.tables = books
 
     def rows(self, service: str, table: str) -> list[Row]:
-        """The rows of a service's table."""
+        """Return the rows of a service's table."""
         return self.tables[service, table]
 
     def grouped(self, service: str, table: str, column: str) -> Mapping[str, list[Row]]:
-        """The rows of a table by one of its columns; nothing for a value that it hasn't."""
+        """Return the rows of a table by the value of a column; an empty list for a value without rows."""
         found: dict[str, list[Row]] = defaultdict(list)
         for row in self.rows(service, table):
             found[row[column]].append(row)
@@ -94,7 +96,7 @@ class Evidence:
 
     @cached_property
     def published(self) -> list[Published]:
-        """Each event once: in order of the log, then those that still wait in an outbox, in its order."""
+        """Each event once: in log order, then those still in an outbox, in its order."""
         logged = (Published(r.topic, r.headers, r.value, r.where) for r in self.log.records)
         waiting = (
             Published(row["topic"], json.loads(row["headers"]), row["payload"], f"{service}.outbox {row['id']}")
@@ -102,16 +104,16 @@ class Evidence:
             for row in self.rows(service, "outbox")
         )
         found: dict[tuple[str, str], Published] = {}
-        for told in chain(logged, waiting):
-            found.setdefault((told.topic, told.id), told)
+        for event in chain(logged, waiting):
+            found.setdefault((event.topic, event.id), event)
         return list(found.values())
 
     @cached_property
     def facts(self) -> Mapping[str, list[Fact]]:
-        """By topic: what was told, as far as the contracts can read it."""
+        """Published events by topic, as far as the contracts can read them."""
         found: dict[str, list[Fact]] = defaultdict(list)
-        for told in self.published:
-            if (fact := told.read()) is not None:
+        for event in self.published:
+            if (fact := event.read()) is not None:
                 found[fact.topic].append(fact)
         return found
 
@@ -122,12 +124,12 @@ class Evidence:
 
     @cached_property
     def dead_letters(self) -> list[tuple[str, Row]]:
-        """The service and row of every parked record, those that were given up too."""
+        """Service and row of every dead letter, including discarded ones."""
         return [(service, row) for service in SERVICES for row in self.rows(service, "parked")]
 
     @cached_property
     def accounted(self) -> frozenset[str]:
-        """Ids of things that a parked record is about: that services disagree about them is explained by it."""
+        """Ids of subjects of dead letters: a dead letter explains that services disagree about them."""
         found: set[str] = set()
         for _, row in self.dead_letters:
             data = _data(row["payload"]) or {}

@@ -1,7 +1,7 @@
-"""Every record of every topic but the private one, read with a client of its own.
+"""Reads every record of every topic but the private one, with a client of its own.
 
-The services read with aiokafka; this reads with librdkafka and shares no code with them, so that one client's mistake
-can't hide itself.
+The services read with aiokafka; this reads with librdkafka and shares no code with them, so a mistake of one client
+cannot hide itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TIMEOUT = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record as it stands in the log. Header bytes that are not UTF-8 have their damaged places marked."""
+    """One record of the log. Header bytes that are not UTF-8 have their damaged places marked."""
 
     topic: str
     partition: int
@@ -39,22 +39,22 @@ class Record:
 
     @property
     def where(self) -> str:
-        """Topic, partition and offset, in one word."""
+        """Topic, partition and offset as one word."""
         return f"{self.topic}/{self.partition}@{self.offset}"
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Records in order of topic, partition and offset; the offsets at which each partition began and ended."""
+    """Records in order of topic, partition and offset, and the first and end offset of each partition."""
 
     records: tuple[Record, ...]
     spans: Mapping[Place, tuple[int, int]]
 
 
 def read_log(kafka: Mapping[str, Any]) -> Log:
-    """All records from the beginning up to the ends as they are when the reading starts.
+    """Read all records from the beginning to the end offsets at the start of the call.
 
-    `kafka` is that part of endpoints.json. Raises `StackError` when the broker is away or stops sending.
+    `kafka` is that part of endpoints.json. Raises `StackError` when the broker does not answer or stops sending.
     """
     consumer = Consumer(_settings(kafka))
     try:

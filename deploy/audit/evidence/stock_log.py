@@ -1,6 +1,6 @@
-"""Stock as its topic tells it: an own fold, in the order of the log, of goods and of claims.
+"""Stock as computed from its topic: an independent projection, in log order, of goods and of claims.
 
-All records about a pool lie in one partition, so their order is the order in which the pool changed.
+All records of a pool are in one partition, so their order is the order in which the pool changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HELD, ALLOCATED = "held", "allocated"
 
 @dataclass
 class TerminalStock:
-    """What stands on one terminal's table of one item: sellable offline, and out of reach since the lease ended."""
+    """Goods of one item that are lent to a terminal: sellable offline, or unconfirmed since the lease ended."""
 
     allotted: int = 0
     unconfirmed: int = 0
@@ -31,8 +31,8 @@ class TerminalStock:
     recovered: tuple[str, int] = ("", 0)
 
     def take(self, quantity: int, spare: int = 0) -> int:
-        """Takes goods off the table: `spare` of them surely unconfirmed, then allotted, then unconfirmed ones. How
-        many of them were lent; the rest was never on it.
+        """Take sold goods off: `spare` of them from the unconfirmed ones, then allotted, then unconfirmed ones. Return
+        the quantity that was lent; the rest was never lent.
         """
         allotted = min(quantity - spare, self.allotted)
         unconfirmed = min(quantity - allotted, self.unconfirmed)
@@ -41,7 +41,7 @@ class TerminalStock:
         return allotted + unconfirmed
 
     def give_back(self, quantity: int) -> None:
-        """Takes off what is out of reach first."""
+        """Take returned goods off, unconfirmed ones first."""
         unconfirmed = min(quantity, self.unconfirmed)
         self.unconfirmed -= unconfirmed
         self.allotted -= min(quantity - unconfirmed, self.allotted)
@@ -49,7 +49,7 @@ class TerminalStock:
 
 @dataclass
 class Claim:
-    """A reservation's claim: which bucket, and how much of each item."""
+    """A reservation's claim: its bucket, and the quantity of each item."""
 
     bucket: str
     goods: Counter[str]
@@ -58,7 +58,7 @@ class Claim:
 @dataclass
 class Pool:
     """One pool as far as its records have been read. `risen`: by how much the last record raised the shortfall of an
-    item, where it is one that claims something.
+    item, if it is one that claims goods.
     """
 
     on_hand: Counter[str] = field(default_factory=Counter)
@@ -71,20 +71,20 @@ class Pool:
     _claimed: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def claim(self, reservation: str, bucket: str, goods: Mapping[str, int]) -> None:
-        """Puts a reservation's claim in place of what it claimed before."""
+        """Replace a reservation's claim."""
         self.unclaim(reservation)
         self.claims[reservation] = Claim(bucket, Counter(goods))
         for item, quantity in goods.items():
             self._claimed[bucket, item] += quantity
 
     def unclaim(self, reservation: str) -> None:
-        """Ends a reservation's claim, if it has one."""
+        """End a reservation's claim, if it has one."""
         if gone := self.claims.pop(reservation, None):
             for item, quantity in gone.goods.items():
                 self._claimed[gone.bucket, item] -= quantity
 
     def figures(self, item: str) -> dict[str, int]:
-        """The row that the item should have."""
+        """Return the stock row that the item should have."""
         found = {"on_hand": self.on_hand[item], HELD: self._claimed[HELD, item]}
         found |= {ALLOCATED: self._claimed[ALLOCATED, item], "allotted": 0, "unconfirmed": 0}
         for (_, name), table in self.tables.items():
@@ -99,14 +99,14 @@ class Pool:
 
 @dataclass(frozen=True)
 class Context:
-    """What other topics say that the stock topic leaves out: who sold, and what a reservation was taken out of."""
+    """Facts of other topics that the stock topic leaves out: the terminal of a sale and the source of a reservation."""
 
     terminals: Mapping[str, str]
     origins: Mapping[str, str]
 
 
 def context(evidence: Evidence) -> Context:
-    """Read from the stall and command topics."""
+    """Read the context from the stall and command topics."""
     return Context(
         {f.data["sale"]: f.subject for f in evidence.facts.get("orders.stall.v1", ()) if "sale" in f.data},
         {f.subject: f.data["source"] for f in evidence.facts.get("inventory.command.v1", ()) if f.data.get("source")},
@@ -114,25 +114,25 @@ def context(evidence: Evidence) -> Context:
 
 
 def replay(facts: Iterable[Fact], others: Context) -> Iterator[tuple[str, Pool, Fact]]:
-    """Each fact of the stock topic, pool after pool, with its pool as it stands right after it."""
+    """Yield each fact of the stock topic, pool by pool, with its pool right after it."""
     by_pool: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
         by_pool[fact.data["pool"]].append(fact)
-    for name, told in sorted(by_pool.items()):
+    for name, recorded in sorted(by_pool.items()):
         pool = Pool()
-        for _, group in groupby(told, key=_one_step):
+        for _, group in groupby(recorded, key=_one_step):
             together = list(group)
             pool.risen = {}
             if together[0].type == "stock-moved":
                 _moved(pool, together, others)
             else:
-                _told(pool, together[0], others)
+                _apply(pool, together[0], others)
             for fact in together:
                 yield name, pool, fact
 
 
 def _one_step(fact: Fact) -> tuple[str, ...]:
-    """Movements of an item that one cause made at once belong together; everything else stands alone."""
+    """Return the key of a step: movements of an item with the same cause are one step, every other fact is its own."""
     if fact.type == "stock-moved":
         return fact.cause, fact.subject, fact.data["cause"]
     return (fact.id,)
@@ -178,12 +178,12 @@ def _lost(table: TerminalStock, quantity: int, fact: Fact) -> None:
         table.recovered = (fact.cause, -quantity)
 
 
-def _told(pool: Pool, fact: Fact, others: Context) -> None:
+def _apply(pool: Pool, fact: Fact, others: Context) -> None:
     data, subject = fact.data, fact.subject
     items = {line["item"] for line in data.get("lines", ())} or {data.get("item", "")}
     before = {item: pool.figures(item)["shortfall"] for item in items}
     match fact.type:
-        case "stock-reserved" if subject not in pool.claims:  # else it was asked again, and confirmed again
+        case "stock-reserved" if subject not in pool.claims:  # else the command was repeated, and confirmed again
             _reserved(pool, fact, others.origins.get(subject, ""))
         case "stock-committed" if subject in pool.claims:
             pool.claim(subject, ALLOCATED, pool.claims[subject].goods)

@@ -68,12 +68,12 @@ TABLES = {ORDERS: _KIT | _ORDERS, INVENTORY: _KIT | _INVENTORY, DISPATCH: _KIT |
 
 
 async def read_tables(service: str, conn: Any) -> dict[tuple[str, str], list[Row]]:
-    """What the audit needs of one service, over a connection in a transaction of the caller's."""
+    """Read the tables of one service that the audit needs, in the caller's transaction."""
     return {(service, table): await conn.fetch(query) for table, query in TABLES[service].items()}
 
 
 async def read_databases(urls: Mapping[str, str]) -> Tables:
-    """All tables of all services. Raises `StackError` when a database is away."""
+    """Read all tables of all services. Raises `StackError` when a database does not answer."""
     found = await asyncio.gather(*(_read(service, urls[service]) for service in SERVICES))
     return {name: rows for tables in found for name, rows in tables.items()}
 
