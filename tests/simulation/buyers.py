@@ -45,29 +45,31 @@ class Buyers:
             market.at(market.now + rng.expovariate(2), self._place, id, name, other)
 
     def _place(self, id: UUID, name: str, body: dict[str, Any]) -> None:
-        asked = NewOrder.model_validate(body)
+        request = NewOrder.model_validate(body)
 
         def on_answer(answer: o.Order | Problem) -> None:
             if isinstance(answer, Problem):
                 # another content came first under this id, or the market day is over
                 check_invariant(answer.status in {409, 422}, "an order is taken or refused", f"{name}: {answer}")
             elif id not in self.accepted:
-                self.live(id, name, answer)
+                self.follow_order(id, name, answer)
             else:
                 known = self.accepted[id].terms
                 check_invariant(
                     known == answer.terms, "the same request has the same answer", f"{known}, {answer.terms}"
                 )
             if isinstance(answer, o.Order):
-                taken = [(line.item, line.quantity) for line in answer.terms.lines]
-                wanted = [(line.item, line.quantity or line.weight_g) for line in asked.lines]
+                accepted_lines = [(line.item, line.quantity) for line in answer.terms.lines]
+                requested_lines = [(line.item, line.quantity or line.weight_g) for line in request.lines]
                 check_invariant(
-                    taken == wanted, "another content is a conflict", f"{name}: {wanted} was answered {taken}"
+                    accepted_lines == requested_lines,
+                    "another content is a conflict",
+                    f"{name}: {requested_lines} was answered {accepted_lines}",
                 )
 
-        self.market.client.place(id, asked, f"order {name}", on_answer)
+        self.market.client.place(id, request, f"order {name}", on_answer)
 
-    def live(self, id: UUID, name: str, order: o.Order) -> None:
+    def follow_order(self, id: UUID, name: str, order: o.Order) -> None:
         """An order that was taken: what its buyer does with it from now on."""
         market, rng = self.market, self.rng
         self.accepted[id] = order
@@ -97,7 +99,7 @@ class Buyers:
 
     def _at(self, hours: float, id: UUID, message: Any, what: str) -> None:
         market = self.market
-        market.at(market.now + hours, market.client.tell, id, message, what)
+        market.at(market.now + hours, market.client.send_command, id, message, what)
 
     def _ready(self, id: UUID, name: str, code: str) -> None:
         market, rng = self.market, self.rng
@@ -112,9 +114,9 @@ class Buyers:
             if market.chance(0.75):
                 self._at(rng.uniform(0, 3), id, o.Collect(code), f"collect {name}")
 
-        market.client.tell(id, o.Ready(), f"ready {name}", on_answer)
+        market.client.send_command(id, o.Ready(), f"ready {name}", on_answer)
 
     def finish(self) -> None:
         """What still lies about is put out at the points, which are closed by now."""
         for id, name in self._pickups.items():
-            self.market.client.tell(id, o.Ready(), f"ready {name}")
+            self.market.client.send_command(id, o.Ready(), f"ready {name}")

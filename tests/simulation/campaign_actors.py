@@ -31,7 +31,7 @@ class CampaignActors:
     def __init__(self, market: Market, buyers: Buyers, database_faults: DatabaseFaults, count: int) -> None:
         self.market, self.rng, self._buyers, self._database_faults = market, market.rng, buyers, database_faults
         self.accepted: dict[UUID, Join] = {}
-        self._told: set[UUID] = set()
+        self._followed: set[UUID] = set()
         for n in range(1, count + 1):
             market.at(self.rng.uniform(6.3, 12), self._open, f"g{n}")
 
@@ -41,7 +41,7 @@ class CampaignActors:
         items = rng.sample(sorted(ITEMS), rng.choice((1, 1, 2)))
         closes = rng.uniform(max(7.5, market.now + 0.3), LATEST)
         of = rng.choice(("people", "weight", "amount"))
-        asked = NewCampaign.model_validate({
+        request = NewCampaign.model_validate({
             "campaign_id": id,
             "market_day": DAY,
             "community": community,
@@ -51,10 +51,10 @@ class CampaignActors:
             "shortfall": rng.choice(("first-come", "at-least-one-each")),
         })  # fmt: skip
 
-        async def ask(process: Process) -> Any:
+        async def work(process: Process) -> Any:
             async with process.context.unit() as uow:
                 cache = process.memo.setdefault("catalog", CatalogCache())
-                return await routes._open(uow, id, asked, asked.digest(), cache)
+                return await routes._open(uow, id, request, request.digest(), cache)
 
         def on_answer(answer: Any) -> None:
             if isinstance(answer, Problem):  # a slow day: its cutoff has passed
@@ -68,27 +68,27 @@ class CampaignActors:
             for hours in (0.5, 1.5, 3):
                 market.at(closes + hours, self.look)
 
-        market.client.ask("orders", f"open {name}", ask, on_answer)
+        market.client.send("orders", f"open {name}", work, on_answer)
         if market.chance(0.2):
-            market.client.ask("orders", f"open {name} again", ask)
+            market.client.send("orders", f"open {name} again", work)
 
     def _join(self, campaign: UUID, name: str, community: str, items: list[str]) -> None:
         market, rng, id = self.market, self.rng, self.market.id(name)
         delivery = {"kind": "delivery", "address": {"text": "door", "lat": 30.1, "lon": 120.1}}
-        asked = NewJoin.model_validate({
+        request = NewJoin.model_validate({
             "recipient": {"name": "n", "phone": f"1380000000{rng.randint(0, 9)}"},
             "lines": [goods(item, rng.randint(1, 6)) for item in rng.sample(items, rng.randint(1, len(items)))],
             "fulfilment": delivery if market.chance(0.5) else {"kind": "pickup", "point": f"p{community}"},
             "payment": rng.choice(("on_account", "prepaid", "prepaid")),
         })  # fmt: skip
 
-        door = f"joining {rng.randint(1, 2)}"  # of the api's two processes
+        key = f"joining {rng.randint(1, 2)}"  # of the api's two processes
 
-        async def ask(process: Process) -> Any:
-            joining = process.memo.get(door)
+        async def work(process: Process) -> Any:
+            joining = process.memo.get(key)
             if joining is None:
-                joining = process.memo[door] = Joining(process.context, CatalogCache())
-            return await joining.submit(campaign, id, asked)
+                joining = process.memo[key] = Joining(process.context, CatalogCache())
+            return await joining.submit(campaign, id, request)
 
         def on_answer(answer: Join | Problem) -> None:
             if isinstance(answer, Problem):  # closed, its cap is reached, or its pickup point is not put yet
@@ -97,36 +97,36 @@ class CampaignActors:
             known = self.accepted.setdefault(id, answer)
             check_invariant(known.terms == answer.terms, "the same request has the same answer", f"{known}, {answer}")
 
-        market.client.ask("orders", f"join {name}", ask, on_answer)
+        market.client.send("orders", f"join {name}", work, on_answer)
         if market.chance(0.2):
             market.at(
-                market.now + rng.expovariate(2), market.client.ask, "orders", f"join {name} again", ask, on_answer
+                market.now + rng.expovariate(2), market.client.send, "orders", f"join {name} again", work, on_answer
             )
         if market.chance(0.2):
             market.at(market.now + rng.expovariate(2), self._withdraw, campaign, id, name)
 
     def _withdraw(self, campaign: UUID, id: UUID, name: str) -> None:
-        async def ask(process: Process) -> Any:
+        async def work(process: Process) -> Any:
             async with process.context.unit() as uow:
                 return await routes._withdraw(uow, campaign, id)
 
-        self.market.client.ask("orders", f"withdraw {name}", ask)
+        self.market.client.send("orders", f"withdraw {name}", work)
 
     def look(self) -> None:
         """Who has joined looks what has become of it; a new order then lives like any other."""
 
-        async def ask(process: Process) -> Any:
+        async def work(process: Process) -> Any:
             joins = await campaign_intake.find_joins(process.context.pool, sorted(self.accepted))  # type: ignore[arg-type]
             made = [join.terms.order for join, _ in joins.values() if join.state is JoinState.ORDERED]
             return await order.find(process.context.pool, made)  # type: ignore[arg-type]
 
         def on_answer(found: dict[UUID, Any]) -> None:
-            for n, id in enumerate(sorted(found.keys() - self._told), 1):
-                self._told.add(id)
-                self._buyers.live(id, f"j{len(self._told)}.{n}", found[id][0])
+            for n, id in enumerate(sorted(found.keys() - self._followed), 1):
+                self._followed.add(id)
+                self._buyers.follow_order(id, f"j{len(self._followed)}.{n}", found[id][0])
 
         if self.accepted:
-            self.market.client.ask("orders", "look at the joins", ask, on_answer)
+            self.market.client.send("orders", "look at the joins", work, on_answer)
 
     def finish(self) -> None:
         """They look once more."""

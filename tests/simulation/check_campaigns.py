@@ -87,19 +87,21 @@ def _counted(tally: Tally, joins: list[Join], standing: list[Join]) -> None:
         numbers == list(range(1, tally.joined + 1)), "joins are numbered without holes", f"{numbers}, {tally}"
     )
     pledged = _pledged(standing)
-    told = Counter({item: quantity for item, quantity in (tally.pledged or {}).items() if quantity})
+    counted = Counter({item: quantity for item, quantity in (tally.pledged or {}).items() if quantity})
     check_invariant(
-        (tally.standing, told) == (len(standing), pledged), "a tally is the sum of the standing joins", f"{tally}"
+        (tally.standing, counted) == (len(standing), pledged), "a tally is the sum of the standing joins", f"{tally}"
     )
 
 
 def _judged(row: dict[str, Any], joins: list[Join]) -> None:
     check_invariant(replay(row["inputs"]) == row["verdict"], "a verdict replays to the same bytes", f"{row}")
-    given, asked = Counter[str](), Counter[str]()
+    given, requested = Counter[str](), Counter[str]()
     for join in joins:
         for line, share in zip(join.terms.lines, join.granted or (), strict=True):
             given[line.item] += share
-            asked[line.item] += line.quantity
+            requested[line.item] += line.quantity
     check_invariant(
-        all(given[item] <= asked[item] for item in given), "nobody is given more than pledged", f"{given}, {asked}"
+        all(given[item] <= requested[item] for item in given),
+        "nobody is given more than pledged",
+        f"{given}, {requested}",
     )

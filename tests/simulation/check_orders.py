@@ -22,9 +22,9 @@ def committed(transaction: Transaction, dbs: Databases) -> None:
         order: Order = row[0]
         if order.state in {OrderState.RESERVED, OrderState.SCHEDULED, OrderState.READY, OrderState.LOADED}:
             known = dbs["inventory"].tables["reservation"].get(order.reservation)
-            stands = known and (known[0].state is Reserved.FIRM or known[0].state in OUT)
+            has_stock = known and (known[0].state is Reserved.FIRM or known[0].state in OUT)
             check_invariant(
-                stands, "a reserved order has its stock", f"order {id} is {order.state}, {known and known[0]}"
+                has_stock, "a reserved order has its stock", f"order {id} is {order.state}, {known and known[0]}"
             )
         if order.state in TERMINAL and order.state not in HANDED_OVER:
             check_invariant(
@@ -32,13 +32,13 @@ def committed(transaction: Transaction, dbs: Databases) -> None:
             )
 
 
-def parked(transaction: Transaction) -> None:
+def no_dead_letters(transaction: Transaction) -> None:
     """Nothing that our own services say may be too much for another."""
     for row in transaction.writes.get("parked", {}).values():
         if row is not GONE:
             consumer, scope, delivery = row
-            told = f"{consumer} {scope}: {delivery.fault}"
-            check_invariant(delivery.fault is None, "nothing is parked", told)
+            description = f"{consumer} {scope}: {delivery.fault}"
+            check_invariant(delivery.fault is None, "nothing is parked", description)
 
 
 def at_end(dbs: Databases, accepted: dict[UUID, Order], interested: dict[str, set[UUID]]) -> None:
@@ -61,23 +61,23 @@ def at_end(dbs: Databases, accepted: dict[UUID, Order], interested: dict[str, se
 
 
 def _agree(order: Order, reservations: list[Any], job: Any) -> None:
-    seen = f"order {order.id} is {order.state}, {[r.state for r in reservations]}, {job and job.state}"
+    description = f"order {order.id} is {order.state}, {[r.state for r in reservations]}, {job and job.state}"
     current = next((r for r in reservations if r.id == order.reservation), None)
     active = [r for r in reservations if r.active]
-    check_invariant(not active, "an ended order claims nothing", seen)
+    check_invariant(not active, "an ended order claims nothing", description)
     match order.state:
         case OrderState.DELIVERED:
-            fine = current and current.state is Reserved.LOADED and job and job.state is JobState.DELIVERED
+            agrees = current and current.state is Reserved.LOADED and job and job.state is JobState.DELIVERED
         case OrderState.COLLECTED:
-            fine = current and current.state is Reserved.COLLECTED
+            agrees = current and current.state is Reserved.COLLECTED
         case OrderState.RETURNED if order.terms.is_delivery:
-            fine = current and current.state is Reserved.RETURNED and job and job.state is JobState.RETURNED
+            agrees = current and current.state is Reserved.RETURNED and job and job.state is JobState.RETURNED
         case _:
-            fine = not current or current.state not in OUT
-            fine = fine and (job is None or job.state in {JobState.CANCELLED, JobState.REFUSED})
-    check_invariant(fine, "the services agree about an ended order", seen)
+            agrees = not current or current.state not in OUT
+            agrees = agrees and (job is None or job.state in {JobState.CANCELLED, JobState.REFUSED})
+    check_invariant(agrees, "the services agree about an ended order", description)
     due = Counter(money.payment for money in order.money if order.state in HANDED_OVER)
-    check_invariant(not order.is_paid or due, "money goes back when an order is not kept", seen)
+    check_invariant(not order.is_paid or due, "money goes back when an order is not kept", description)
 
 
 def _nothing_left(dbs: Databases, interested: dict[str, set[UUID]]) -> None:

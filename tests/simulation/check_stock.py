@@ -56,9 +56,11 @@ class StockChecks:
             row, count = db.tables["stock"].get(key), self.counts[key]
             if row is None:
                 continue
-            told = {name: getattr(row, name) for name in ("on_hand", *CLAIMS)}
-            mine = {name: count[name] for name in told}
-            check_invariant(told == mine, "stock is the fold of its movements", f"{key}: row {told}, movements {mine}")
+            from_rows = {name: getattr(row, name) for name in ("on_hand", *CLAIMS)}
+            folded = {name: count[name] for name in from_rows}
+            check_invariant(
+                from_rows == folded, "stock is the fold of its movements", f"{key}: row {from_rows}, movements {folded}"
+            )
         for id, lot in db.tables["lot"].items():
             check_invariant(
                 lot.on_hand == self.lots[id], "a lot is the fold of its movements", f"{lot}: {self.lots[id]}"
@@ -73,23 +75,27 @@ class StockChecks:
         for lent in db.tables["allotment"].values():
             claimed[lent.pool, lent.item].update({"allotted": lent.allotted, "unconfirmed": lent.unconfirmed})
         for key, count in self.counts.items():
-            mine = {name: claimed[key][name] for name in CLAIMS}
-            told = {name: count[name] for name in CLAIMS}
+            folded = {name: claimed[key][name] for name in CLAIMS}
+            from_rows = {name: count[name] for name in CLAIMS}
             check_invariant(
-                mine == told, "claims are what reservations and allotments say", f"{key}: {mine}, movements {told}"
+                folded == from_rows,
+                "claims are what reservations and allotments say",
+                f"{key}: {folded}, movements {from_rows}",
             )
 
     def _shortfall(self, db: Database, key: Key, facts: list[Fact]) -> None:
         short = _short(self.counts[key])
-        told = [f for f in facts if f.kind == "claims-exceeded" and f.subject == "/".join(key)]
+        published = [f for f in facts if f.kind == "claims-exceeded" and f.subject == "/".join(key)]
         if short > self.shortfall[key]:
             check_invariant(
-                told, "a shortfall names whom it falls on", f"{key}: {self.shortfall[key]} -> {short}, nothing was told"
+                published,
+                "a shortfall names whom it falls on",
+                f"{key}: {self.shortfall[key]} -> {short}, nothing was told",
             )
-            named = set(told[-1].data["reservations"])
-            mine = [(r, sum(x.quantity for x in r.lines if x.item == key[1])) for r, _ in self._of(db, key[0])]
-            covered = sum(quantity for r, quantity in mine if str(r.id) in named)
-            rest = [str(r.id) for r, quantity in mine if r.active and quantity and str(r.id) not in named]
+            named = set(published[-1].data["reservations"])
+            folded = [(r, sum(x.quantity for x in r.lines if x.item == key[1])) for r, _ in self._of(db, key[0])]
+            covered = sum(quantity for r, quantity in folded if str(r.id) in named)
+            rest = [str(r.id) for r, quantity in folded if r.active and quantity and str(r.id) not in named]
             check_invariant(
                 covered >= short or not rest,
                 "a shortfall names whom it falls on",

@@ -35,14 +35,14 @@ class Client:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def ask(self, service: str, what: str, ask: Work, on_answer: OnAnswer | None = None, tries: int = 0) -> None:
+    def send(self, service: str, what: str, work: Work, on_answer: OnAnswer | None = None, tries: int = 0) -> None:
         """Asks until an answer is heard, however often that takes."""
         world, process = self.world, self.world.processes[f"{service}.api"]
 
         def again() -> None:
             check_invariant(tries < 300, "every request is answered", f"{what} was asked in vain {tries} times")
             wait = world.rng.uniform(0.1, min(20, 0.5 * 2**tries))
-            world.scheduler.after(wait, self.ask, service, what, ask, on_answer, tries + 1)
+            world.scheduler.after(wait, self.send, service, what, work, on_answer, tries + 1)
 
         def done(result: Any, error: BaseException | None) -> None:
             refused = isinstance(error, Problem) and error.status != 503
@@ -59,41 +59,41 @@ class Client:
 
         if not process.up or process.frozen > world.scheduler.now:
             return again()
-        process.run(process.do(ask), what, done, again)
+        process.run(process.do(work), what, done, again)
         return None
 
     def put(self, kind: str, entity: CatalogEvent) -> None:
         """An operator puts a catalogue entity."""
 
-        async def ask(process: Process) -> None:
+        async def work(process: Process) -> None:
             async with process.context.unit() as uow:
                 changed, _ = await catalog.put(uow.conn, kind, entity, uow.now)
                 if changed:
                     uow.emit(entity)
 
-        self.ask("orders", f"put {kind}/{entity.id}", ask)
+        self.send("orders", f"put {kind}/{entity.id}", work)
 
     def place(self, order: UUID, body: NewOrder, what: str, on_answer: OnAnswer) -> None:
         """A buyer places an order."""
 
-        async def ask(process: Process) -> Any:
+        async def work(process: Process) -> Any:
             taking = process.memo.get("intake")
             if taking is None:
                 taking = process.memo["intake"] = Intake(process.context, CatalogCache(), HOLD_TTL_S)
             return await taking.submit(order, body)
 
-        self.ask("orders", what, ask, on_answer)
+        self.send("orders", what, work, on_answer)
 
-    def tell(self, order: UUID, message: Any, what: str, on_answer: OnAnswer | None = None) -> None:
+    def send_command(self, order: UUID, message: Any, what: str, on_answer: OnAnswer | None = None) -> None:
         """Somebody asks something of an order: cancel, pay, ready, collect."""
-        self.ask("orders", what, lambda process: orders._ask(process.context)(order, message, "operator"), on_answer)
+        self.send("orders", what, lambda process: orders._ask(process.context)(order, message, "operator"), on_answer)
 
     def sync(self, terminal: str, body: SyncIn, what: str, on_answer: OnAnswer) -> None:
         """A stall terminal uploads what it has."""
 
-        async def ask(process: Process) -> Any:
+        async def work(process: Process) -> Any:
             cache = process.memo.setdefault("catalog", CatalogCache())
             async with process.context.unit() as uow:
                 return await stall._sync(uow, await cache.current(uow.conn), terminal, body)
 
-        self.ask("orders", what, ask, on_answer)
+        self.send("orders", what, work, on_answer)

@@ -30,14 +30,14 @@ class Planner:
         self.world = world
 
     async def search(self, problem: Any, budget_s: float) -> Choice:
-        orders, crew = [order.id for order in problem.orders], [courier.id for courier in problem.couriers]
+        orders, courier_ids = [order.id for order in problem.orders], [courier.id for courier in problem.couriers]
         chance = random.Random(" ".join(orders))  # the same problem has the same plan, on whichever database
-        left = {order for order in orders if chance.random() < 0.08 or not crew}
+        left = {order for order in orders if chance.random() < 0.08 or not courier_ids}
         served = [order for order in orders if order not in left]
         start = int(hour(11).timestamp())
         routes = []
-        for n, courier in enumerate(crew):
-            stops = tuple(Stop(order, start + 60 * i) for i, order in enumerate(served[n :: len(crew)]))
+        for n, courier in enumerate(courier_ids):
+            stops = tuple(Stop(order, start + 60 * i) for i, order in enumerate(served[n :: len(courier_ids)]))
             if stops:
                 routes.append(Route(courier, (Trip(start, start + 3600, stops),)))
         if not self.world.mirror:
@@ -69,7 +69,7 @@ class PlanningLoop:
     def __init__(self, world: World) -> None:
         self.world, self._waiting = world, False
 
-    def poke(self, after: float = 0.0) -> None:
+    def wake_up(self, after: float = 0.0) -> None:
         if not self._waiting:
             self._waiting = True
             self.world.scheduler.after(after + self.world.delay(), self._look)
@@ -78,7 +78,7 @@ class PlanningLoop:
         self._waiting = False
         process = self.world.processes["dispatch.worker"]
         if not process.up or process.frozen > self.world.scheduler.now:
-            return self.poke(5)
+            return self.wake_up(5)
 
         async def work(process: Process) -> bool:
             context = process.context
@@ -87,12 +87,15 @@ class PlanningLoop:
         if self.world.rng.random() < self.world.faults.second_owner:
             process.run(work(process), "another worker's planning loop", only_transient)
         process.run(
-            process.do(work), "planning loop", lambda more, error: self.poke(1) if more or error else None, self._lost
+            process.do(work),
+            "planning loop",
+            lambda more, error: self.wake_up(1) if more or error else None,
+            self._lost,
         )
         return None
 
     def _lost(self) -> None:
-        self.poke(18)  # by then its lease on the wave has run out
+        self.wake_up(18)  # by then its lease on the wave has run out
 
 
 class Dispatcher:
@@ -102,13 +105,13 @@ class Dispatcher:
         self.market, self.rng = market, market.rng
         for wave, (cutoff, _, until) in WAVES.items():
             if market.chance(0.3):
-                market.at(cutoff - self.rng.uniform(0, 2), self._ask, wave, f"cut {wave}", cut_by_operator)
+                market.at(cutoff - self.rng.uniform(0, 2), self._send, wave, f"cut {wave}", cut_by_operator)
             market.at(cutoff + self.rng.uniform(0, 0.6), self.release, wave)
             if market.chance(0.4):
                 market.at(self.rng.uniform(cutoff + 0.3, until), self._reassign)
 
-    def _ask(self, wave: str, what: str, route: Any, on_answer: Any = None) -> None:
-        self.market.client.ask("dispatch", what, lambda p: route(p.context, wave), on_answer)
+    def _send(self, wave: str, what: str, route: Any, on_answer: Any = None) -> None:
+        self.market.client.send("dispatch", what, lambda p: route(p.context, wave), on_answer)
 
     def release(self, wave: str) -> None:
         """Until it is out."""
@@ -117,7 +120,7 @@ class Dispatcher:
             if isinstance(answer, Problem):
                 self.market.at(self.market.now + self.rng.uniform(0.05, 0.3), self.release, wave)
 
-        self._ask(wave, f"release {wave}", release_by_operator, on_answer)
+        self._send(wave, f"release {wave}", release_by_operator, on_answer)
 
     def _reassign(self) -> None:
         rng, client = self.rng, self.market.client
@@ -127,19 +130,19 @@ class Dispatcher:
             out = [stop for stop in stops if stop["state"] in {"assigned", "loaded"}]
             for stop in out[: rng.randint(0, 2)]:
                 again = _reassigned(stop["job"], other, stop["epoch"])
-                client.ask("dispatch", f"give {stop['job']} to {other}", again)
+                client.send("dispatch", f"give {stop['job']} to {other}", again)
 
-        client.ask("dispatch", f"look at {one}'s route", lambda p: queries.route(p.context.pool, one), on_answer)
+        client.send("dispatch", f"look at {one}'s route", lambda p: queries.route(p.context.pool, one), on_answer)
 
 
 def _reassigned(job: UUID, courier: str, epoch: int) -> Any:
-    async def ask(process: Process) -> Any:
+    async def work(process: Process) -> Any:
         try:
             return await reassign(process.context, job, courier, epoch)
         except Problem as refused:
             return refused
 
-    return ask
+    return work
 
 
 class Courier:
@@ -147,7 +150,7 @@ class Courier:
 
     def __init__(self, market: Market, courier: str, buyers: Buyers) -> None:
         self.market, self.rng, self.courier, self._buyers = market, market.rng, courier, buyers
-        self._told: set[tuple[UUID, int]] = set()
+        self._handled: set[tuple[UUID, int]] = set()
         self._queue: list[dict[str, Any]] = []
         self._seq = 0
         rng = self.rng
@@ -158,16 +161,16 @@ class Courier:
     def look(self) -> None:
         """Reads the route and works through what is new on it."""
         read = lambda p: queries.route(p.context.pool, self.courier)  # noqa: E731
-        self.market.client.ask("dispatch", f"route of {self.courier}", read, self._go)
+        self.market.client.send("dispatch", f"route of {self.courier}", read, self._report_new_jobs)
 
-    def _go(self, stops: list[dict[str, Any]]) -> None:
+    def _report_new_jobs(self, stops: list[dict[str, Any]]) -> None:
         for stop in stops:
             key = (stop["job"], stop["epoch"])
-            if stop["state"] in {"assigned", "loaded"} and key not in self._told:
-                self._told.add(key)
-                self._story(stop)
+            if stop["state"] in {"assigned", "loaded"} and key not in self._handled:
+                self._handled.add(key)
+                self._report_job(stop)
 
-    def _story(self, stop: dict[str, Any]) -> None:
+    def _report_job(self, stop: dict[str, Any]) -> None:
         rng = self.rng
         about = {"job": stop["job"], "epoch": stop["epoch"]}
         order = self._buyers.accepted.get(stop["order"])
@@ -207,7 +210,7 @@ class Courier:
                 self._queue = [one for one in self._queue if one["seq"] > through]
 
         what = f"sync {self.courier} ({len(uploads)})"
-        self.market.client.ask("dispatch", what, lambda p: couriers.sync(p.context, self.courier, body), on_answer)
+        self.market.client.send("dispatch", what, lambda p: couriers.sync(p.context, self.courier, body), on_answer)
 
     def finish(self) -> None:
         """Goes on until nothing is on the way any more."""

@@ -21,13 +21,13 @@ PARTITIONS = 3
 
 
 class Log:
-    """Topics, partitions, records. `told` hears of every record as it is appended."""
+    """Topics, partitions, records. `on_append` hears of every record as it is appended."""
 
-    def __init__(self, told: Callable[[Record], None]) -> None:
+    def __init__(self, on_append: Callable[[Record], None]) -> None:
         self.partitions: dict[tuple[str, int], list[Record]] = defaultdict(list)
         self.committed: dict[str, Counter[tuple[str, int]]] = defaultdict(Counter)
         self.listeners: dict[str, list[Callable[[], None]]] = defaultdict(list)
-        self._told = told
+        self._on_append = on_append
 
     def places(self, topic: str) -> list[tuple[str, int]]:
         """The partitions of a topic."""
@@ -41,17 +41,17 @@ class Log:
         records = self.partitions[place]
         record = Record(row.topic, place[1], len(records), row.key.encode(), row.payload, row.headers)
         records.append(record)
-        self._told(record)
+        self._on_append(record)
         for listener in self.listeners[row.topic]:
             listener()
         return row.id, place[1], record.offset
 
 
 class Publisher:
-    """Stands in for the kit's: sends in order, fails as a producer may. `fails` is the chance of one page."""
+    """Stands in for the kit's: sends in order, fails as a producer may. `failure_rate` is the chance of one page."""
 
-    def __init__(self, log: Log, scheduler: Scheduler, fails: Callable[[], float]) -> None:
-        self._log, self._scheduler, self._fails = log, scheduler, fails
+    def __init__(self, log: Log, scheduler: Scheduler, failure_rate: Callable[[], float]) -> None:
+        self._log, self._scheduler, self._failure_rate = log, scheduler, failure_rate
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,7 +69,7 @@ class Publisher:
             if rng.random() < 0.3:
                 self._scheduler.after(rng.expovariate(1), self._late, rows)
             raise
-        if not self._fails() or rng.random() >= self._fails():
+        if not self._failure_rate() or rng.random() >= self._failure_rate():
             return [self._log.append(row) for row in rows]
         acked = self._partly(rows)
         known = acked if rng.random() < 0.5 else []

@@ -38,8 +38,8 @@ FAR = datetime(2100, 1, 1, tzinfo=UTC)
 def same(real: Any, memory: Any) -> None:
     """Names the first difference."""
     if isinstance(real, list) and isinstance(memory, list):
-        for theirs, mine in zip(real, memory, strict=False):
-            check_invariant(theirs == mine, SAME, f"PostgreSQL {theirs}, memory {mine}")
+        for one, other in zip(real, memory, strict=False):
+            check_invariant(one == other, SAME, f"PostgreSQL {one}, memory {other}")
     check_invariant(real == memory, SAME, f"PostgreSQL {real}, memory {memory}")
 
 
@@ -63,48 +63,48 @@ class Mirror:
         self.compared = 0
         self._real = [(owner, name, getattr(owner, name)) for owner, name, _ in seams.TABLES]
         self._twins: dict[tuple[str, int], RealProcess] = {}
-        self._told: list[Row] = []
+        self._published: list[Row] = []
         self._submit = GroupCommit.submit
         run.world.mirror = self
         for db in run.dbs.values():
-            db.on_commit = self._hear(db.on_commit)
+            db.on_commit = self._record_outbox(db.on_commit)
 
-    def _hear(self, before: Callable[[Transaction], None]) -> Callable[[Transaction], None]:
+    def _record_outbox(self, before: Callable[[Transaction], None]) -> Callable[[Transaction], None]:
         def committed(transaction: Transaction) -> None:
             written = transaction.writes.get("outbox", {}).values()
-            self._told += [row for row in written if row is not GONE]
+            self._published += [row for row in written if row is not GONE]
             before(transaction)
 
         return committed
 
     async def do(self, process: Process, work: Work) -> Any:
         """The work's outcome in memory, after the real database gave the same."""
-        before = self._chance()
-        self._told = []
-        mine, error = await _outcome(work(process))
-        after = self._chance()
+        before = self._random_state()
+        self._published = []
+        in_memory, error = await _outcome(work(process))
+        after = self._random_state()
         self._rewind(before)
-        theirs, problem = self._really(process, work)
-        told = f"other ids or codes were made: {theirs!r:.300} {problem!r}, here {mine!r:.300} {error!r}"
-        check_invariant(self._chance()[1:] == after[1:], SAME, told)
+        real, problem = self._run_on_postgres(process, work)
+        outcomes = f"PostgreSQL {real!r:.300} {problem!r}, memory {in_memory!r:.300} {error!r}"
+        check_invariant(self._random_state()[1:] == after[1:], SAME, f"different ids or codes were made: {outcomes}")
         self._rewind(after)
-        same(_plain(theirs, problem), _plain(mine, error))
+        same(_plain(real, problem), _plain(in_memory, error))
         self._compare(process.service.name)
         if error:
             raise error
-        return mine
+        return in_memory
 
-    def _chance(self) -> tuple[Any, ...]:
+    def _random_state(self) -> tuple[Any, ...]:
         run = self.run
-        return run.rng.getstate(), run.made.getstate(), run.ids.count
+        return run.rng.getstate(), run.codes_rng.getstate(), run.ids.count
 
-    def _rewind(self, chance: tuple[Any, ...]) -> None:
+    def _rewind(self, state: tuple[Any, ...]) -> None:
         run = self.run
-        run.rng.setstate(chance[0])
-        run.made.setstate(chance[1])
-        run.ids.count = chance[2]
+        run.rng.setstate(state[0])
+        run.codes_rng.setstate(state[1])
+        run.ids.count = state[2]
 
-    def _really(self, process: Process, work: Work) -> tuple[Any, BaseException | None]:
+    def _run_on_postgres(self, process: Process, work: Work) -> tuple[Any, BaseException | None]:
         key = (process.name, process.lives)
         twin = self._twins.setdefault(key, RealProcess(process, self.pools[process.service.name]))
         with seams.installed(self._real):
@@ -113,10 +113,10 @@ class Mirror:
     def _compare(self, service: str) -> None:
         pool = self.pools[service]
         with seams.installed(self._real):
-            told = self.runner.run(outbox.page(pool, 0, 10**6))
+            read_back = self.runner.run(outbox.page(pool, 0, 10**6))
         self.runner.run(pool.execute("delete from outbox"))
-        same([_content(row) for row in told], [_content(row) for row in self._told])
-        self.compared += len(told)
+        same([_content(row) for row in read_back], [_content(row) for row in self._published])
+        self.compared += len(read_back)
 
     def compare_tables(self) -> None:
         """At the end the rows themselves are the same, as our own repositories read them."""

@@ -85,8 +85,8 @@ class Process:
         self.memo = {}
         world = self.world
         wake = Event(world.scheduler)
-        tell = wake.set if self.role == "worker" else self._notify
-        self.context = Context(SETTINGS, world.clock, self.pool, tell, self.service.name)  # type: ignore[arg-type]
+        notify = wake.set if self.role == "worker" else self._notify
+        self.context = Context(SETTINGS, world.clock, self.pool, notify, self.service.name)  # type: ignore[arg-type]
         self.wake = wake
         if self.role != "worker":
             return
@@ -96,7 +96,7 @@ class Process:
         if self.service.sweeper(self.context):
             self.parts.append(SweeperLoop(self))
         for part in self.parts:
-            part.poke()
+            part.wake_up()
 
     def _notify(self) -> None:
         worker = self.world.processes[f"{self.service.name}.worker"]
@@ -186,13 +186,13 @@ class Consumer:
         self.committed = self.log.committed[processor.consumer]
         self.position = dict(self.committed)
         self._busy = self._waiting = False
-        self.log.listeners[self.topic].append(self.poke)
+        self.log.listeners[self.topic].append(self.wake_up)
 
     @property
     def alive(self) -> bool:
         return self.process.up and self.process.lives == self.life
 
-    def poke(self) -> None:
+    def wake_up(self) -> None:
         """There may be something to read."""
         if not self._waiting and not self._busy:
             self._waiting = True
@@ -202,9 +202,9 @@ class Consumer:
     def _poll(self) -> None:
         self._waiting = False
         if not self.alive:
-            self.log.listeners[self.topic] = [p for p in self.log.listeners[self.topic] if p != self.poke]
+            self.log.listeners[self.topic] = [p for p in self.log.listeners[self.topic] if p != self.wake_up]
         elif self.process.frozen > self.process.world.scheduler.now:
-            self.poke()
+            self.wake_up()
         elif batch := self._choose():
             self._busy = True
             self.process.run(self._work(batch), self.processor.consumer, self._done)
@@ -249,7 +249,7 @@ class Consumer:
             self.position = {p: max(0, end - back) for p, end in self.committed.items()}
             what = f"failed ({type(error).__name__})" if error else f"goes back by {back}"
             world.note(self.process.name, "%s %s", self.topic, what)
-        self.poke()
+        self.wake_up()
 
 
 class SweeperLoop:
@@ -258,7 +258,7 @@ class SweeperLoop:
     def __init__(self, process: Process) -> None:
         self.process, self.life = process, process.lives
 
-    def poke(self) -> None:
+    def wake_up(self) -> None:
         """Something may be due now."""
         world = self.process.world
         world.scheduler.at(self.process.idle_until + world.rng.uniform(0, 0.2), self._sweep)
@@ -268,7 +268,7 @@ class SweeperLoop:
         if not process.up or process.lives != self.life:
             return
         if process.frozen > process.world.scheduler.now:
-            self.poke()
+            self.wake_up()
             return
         sweep = process.do(lambda process: process.service.sweeper(process.context).sweep())  # type: ignore[union-attr]
         process.run(sweep, "sweeper", self._done)
@@ -277,4 +277,4 @@ class SweeperLoop:
 
     def _done(self, _found: Any, error: BaseException | None) -> None:
         if error:
-            self.process.world.scheduler.after(1, self.poke)
+            self.process.world.scheduler.after(1, self.wake_up)

@@ -65,8 +65,8 @@ class Run:
         self.seed, self.quiet, self.bugs = seed, quiet, tuple(bugs)
         self.scheduler = Scheduler(random.Random(seed))
         self.rng = self.scheduler.rng
-        self.made = random.Random(seed + 1)
-        self.ids = Ids(self.made)
+        self.codes_rng = random.Random(seed + 1)
+        self.ids = Ids(self.codes_rng)
         self.trace = Trace(self.scheduler)
         self.database_faults = DatabaseFaults(self.scheduler)
         clock = SimClock(self.scheduler, ANCHOR, hour(5.9), self.rng.choice((20.0, 60.0, 240.0)))
@@ -82,7 +82,7 @@ class Run:
         """Plays the day, lets time pass until nothing is under way, and looks at what is left."""
         try:
             with seams.installed(
-                (*seams.TABLES, *seams.of_world(self.world, self.dbs, self.ids, self.made), *self.bugs)
+                (*seams.TABLES, *seams.world_seams(self.world, self.dbs, self.ids, self.codes_rng), *self.bugs)
             ):
                 self._begin()
                 self.scheduler.run(MOST_STEPS)
@@ -96,8 +96,8 @@ class Run:
         return self._outcome("", "")
 
     def _outcome(self, invariant: str, observed: str) -> Outcome:
-        told = self.trace.readable(observed)
-        return Outcome(self.seed, invariant, told, self.trace, len(self.events.ids), self.scheduler.steps)
+        readable = self.trace.readable(observed)
+        return Outcome(self.seed, invariant, readable, self.trace, len(self.events.ids), self.scheduler.steps)
 
     def _begin(self) -> None:
         for service in SERVICES:
@@ -113,10 +113,10 @@ class Run:
         self.dispatcher = Dispatcher(market)
         self.couriers = [Courier(market, courier, self.buyers) for courier in ("k1", "k2")]
         if not self.quiet:
-            self._trouble(market)
-        market.at(OVER, self._over, 0)
+            self._choose_faults(market)
+        market.at(OVER, self._finish_day, 0)
 
-    def _trouble(self, market: Market) -> None:
+    def _choose_faults(self, market: Market) -> None:
         """What breaks today, and how badly."""
         rng, faults = self.rng, self.world.faults
         faults.redelivery, faults.second_owner, faults.slow_poll = (
@@ -138,15 +138,15 @@ class Run:
             for role in ("api", "worker"):
                 market.at(when, self.world.processes[f"{silent}.{role}"].freeze, seconds)
 
-    def _calm(self) -> None:
+    def _stop_faults(self) -> None:
         self.world.faults = Faults()
         self.database_faults.yields = self.database_faults.unknown = self.database_faults.drops = 0
         for process in self.world.processes.values():
             process.frozen = 0
 
-    def _over(self, rounds: int) -> None:
+    def _finish_day(self, rounds: int) -> None:
         """The day is over and nothing breaks any more: round after round, people end what they have begun."""
-        self._calm()
+        self._stop_faults()
         tables: Any = self.dbs["orders"].tables
         ended = all(order.state in TERMINAL for order, _ in tables["orders"].values())
         settled = all(campaign.settled for campaign, _ in tables["campaign"].values())
@@ -156,23 +156,23 @@ class Run:
         self.buyers.finish()
         for actor in (self.campaign_actors, *self.stalls, *self.couriers):
             actor.finish()
-        self.planning_loop.poke()
-        self.scheduler.after(65, self._over, rounds + 1)
+        self.planning_loop.wake_up()
+        self.scheduler.after(65, self._finish_day, rounds + 1)
 
     def _committed(self, transaction: Transaction) -> None:
         name = transaction.db.name
         facts = list(facts_of(transaction))
         for fact in facts:
-            self.trace.told(name, fact)
+            self.trace.published(name, fact)
             self.events.committed(fact)
-        check_orders.parked(transaction)
+        check_orders.no_dead_letters(transaction)
         if name == "orders":
             check_orders.committed(transaction, self.dbs)
             check_campaigns.committed(transaction, self.world.clock)
         elif name == "inventory":
             self.stock.committed(transaction.db, transaction, facts)
         else:
-            self.planning_loop.poke()
+            self.planning_loop.wake_up()
         if facts:  # the relay looks by itself, also when nobody wakes it
             self.scheduler.after(POLL_S, lambda: self.world.processes[f"{name}.worker"].wake.set())
         self._deadlines(transaction)
@@ -187,7 +187,7 @@ class Run:
     def _sweep(self, worker: str) -> None:
         for part in self.world.processes[worker].parts:
             if isinstance(part, SweeperLoop):
-                part.poke()
+                part.wake_up()
 
     def _appended(self, record: Record) -> None:
         self.events.appended(record)

@@ -41,8 +41,8 @@ POINTS = (subscription, sweeper, processor, place_orders, join_campaign, campaig
 """Modules with named crash points."""
 
 
-def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.Random) -> tuple[Seam, ...]:
-    """Time, chance, ids and the outside: `made` is the chance that codes come from."""
+def world_seams(world: World, dbs: dict[str, Database], new_ids: Ids, codes_rng: random.Random) -> tuple[Seam, ...]:
+    """Time, chance, ids and the outside: `codes_rng` is the chance that codes come from."""
     asyncio = Asyncio(world.scheduler)
     time = Time(world.scheduler)
 
@@ -58,7 +58,7 @@ def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.
         *((module, "time", time) for module in (processor, relay)),
         *((module, "point", world.point) for module in POINTS),
         (ids, "uuid_utils", new_ids),
-        (place_orders, "secrets", SimpleNamespace(randbelow=made.randrange, token_bytes=made.randbytes)),
+        (place_orders, "secrets", SimpleNamespace(randbelow=codes_rng.randrange, token_bytes=codes_rng.randbytes)),
         (campaign, "PART", 3),  # so that settling has a middle
         (relay, "connect", connect),
         (relay, "Publisher", publisher),
@@ -70,15 +70,15 @@ def of_world(world: World, dbs: dict[str, Database], new_ids: Ids, made: random.
 @contextmanager
 def installed(seams: Iterable[Seam]) -> Iterator[None]:
     """The replacements stand inside the block, and nothing is logged there."""
-    kept: list[Seam] = []
+    originals: list[Seam] = []
     logging_before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         for owner, name, stand_in in seams:
-            kept.append((owner, name, getattr(owner, name)))
+            originals.append((owner, name, getattr(owner, name)))
             setattr(owner, name, stand_in)
         yield
     finally:
-        for owner, name, real in reversed(kept):
+        for owner, name, real in reversed(originals):
             setattr(owner, name, real)
         structlog.configure(**logging_before)

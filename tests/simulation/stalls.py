@@ -97,7 +97,7 @@ class Stall:
         def redrive(process: Any) -> Any:
             return kept.redrive(process.context, process.service.on_upload, scope)
 
-        self.market.client.ask("orders", f"redrive {scope}", redrive, on_answer)
+        self.market.client.send("orders", f"redrive {scope}", redrive, on_answer)
 
     def finish(self) -> None:
         """Everything is uploaded in the end."""

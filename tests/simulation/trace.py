@@ -25,7 +25,7 @@ class Trace:
     def note(self, who: str, what: str, *values: Any) -> None:
         self._notes.append((self._scheduler.now, who, what, values))
 
-    def told(self, service: str, fact: Fact) -> None:
+    def published(self, service: str, fact: Fact) -> None:
         """A committed event or command."""
         self.note(service, "    says %s of %s (%d) %s", fact.kind, fact.subject, fact.seq, fact.id)
 
