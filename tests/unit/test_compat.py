@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer.sender import Sender
 from asyncpg.protocol import protocol
 from faststream.kafka import KafkaBroker
+from faststream.middlewares import AckPolicy
 
 from services.kit import compat
 
@@ -29,7 +30,9 @@ def test_asyncpg_still_checks_values_by_an_abstract_class_of_that_name() -> None
 
 
 async def test_faststream_still_sleeps_after_an_empty_poll_and_calls_get_msg_of_the_subscriber() -> None:
-    subscriber: Any = KafkaBroker().subscriber("topic", batch=True, group_id="group")
+    subscriber: Any = KafkaBroker().subscriber(
+        "topic", batch=True, group_id="group", ack_policy=AckPolicy.NACK_ON_ERROR
+    )
     assert "sleep(self.batch_timeout_ms / 1000)" in inspect.getsource(type(subscriber).get_msg)
     assert list(inspect.signature(subscriber.get_msg).parameters) == ["consumer"]
     assert "self.get_msg(" in inspect.getsource(type(subscriber).consume_one) or any(
