@@ -1,1 +1,1 @@
-"""Who sells what to whom: catalogue, orders, terminals, money."""
+"""The orders service: catalogue, orders, group-buys and stall uploads."""

@@ -1,4 +1,4 @@
-"""The orders service as data: who sells what to whom."""
+"""The orders service as data: catalogue, orders, group-buys and stall uploads."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from pathlib import Path
 from contracts.registry import MODELS
 from services.kit.process.service import Service
 from services.orders.api.order import FAST_PATH
-from services.orders.api.routes import UseCases, routes
-from services.orders.api.stall import redriven
-from services.orders.handlers import SUBSCRIPTIONS, on_due
-from services.orders.repository import catalog
-from services.orders.repository.order import OrderRepository
+from services.orders.api.routes import ROUTERS
+from services.orders.commands.changes import Changes
+from services.orders.commands.put_entry import CatalogCheck
+from services.orders.commands.sync_terminal import apply_kept_upload
+from services.orders.commands.use_cases import UseCases
+from services.orders.handlers import SUBSCRIPTIONS, on_deadline
 
 SERVICE = Service(
     name="orders",
     migrations=Path(__file__).parent / "migrations",
     subscriptions=SUBSCRIPTIONS,
-    open_repository=OrderRepository,
+    open_repository=Changes,
     models=MODELS,
-    on_due=on_due,
+    on_due=on_deadline,
     use_cases=UseCases,
-    routes=routes,
+    routes=ROUTERS,
     fast_paths=(FAST_PATH,),
-    on_upload=redriven,
-    checks={"catalogue": catalog.CatalogCheck()},
+    on_upload=apply_kept_upload,
+    checks={"catalogue": CatalogCheck()},
 )

@@ -1,4 +1,4 @@
-"""Settings of orders alone, beside those that every service has."""
+"""The settings of orders, beside those that every service has."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class OrderSettings(BaseSettings):
-    """`HALFDAY_HOLD_TTL_S`: business seconds that stock is held while an order's money is awaited."""
+    """`HALFDAY_HOLD_TTL_S`: business seconds for which stock is held for a pending payment."""
 
     model_config = SettingsConfigDict(env_prefix="HALFDAY_", extra="ignore", frozen=True)
 

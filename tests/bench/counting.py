@@ -29,7 +29,7 @@ from services.kit.transaction import outbox
 from services.kit.transaction.message import Record
 from services.orders.api.schemas.order import NewOrder
 from services.orders.app import SERVICE as ORDERS
-from services.orders.commands.place_orders import Intake
+from services.orders.commands.place_orders import PlaceOrders
 from services.orders.repository.catalog import CatalogCache
 from tests.bench import market
 from tests.bench.halfday_variant import catalogued, stocked
@@ -142,9 +142,9 @@ async def counts(world: World, _effort: Effort) -> list[Line]:
 
 
 async def _place(context: Context, orders: int) -> None:
-    intake = Intake(context, CatalogCache(), 900)
-    bodies = [(wish.id, NewOrder.model_validate_json(wish.body)) for wish in market.wishes(orders, 1)]
-    await asyncio.gather(*(intake.submit(id, body) for id, body in bodies))
+    place_orders = PlaceOrders(context, CatalogCache(), 900)
+    bodies = [NewOrder.model_validate_json(wish.body) for wish in market.wishes(orders, 1)]
+    await asyncio.gather(*(place_orders.submit(body.command(None)) for body in bodies))
 
 
 def _records(stack: TestStack, prefix: str, topic: str) -> list[Record]:

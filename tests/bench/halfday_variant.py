@@ -93,7 +93,7 @@ async def catalogued(pool: Any) -> None:
     async with pool.acquire() as conn, conn.transaction():
         for path, body in market.catalogue():
             kind, id = path.split("/")
-            await catalog_rows.put(conn, kind, KINDS[kind].model_validate({**body, "id": id}), datetime.now(UTC))
+            await catalog_rows.upsert(conn, kind, KINDS[kind].model_validate({**body, "id": id}), datetime.now(UTC))
 
 
 async def stocked(pool: Any, hot: int) -> None:

@@ -15,7 +15,7 @@ from contracts.events import inventory as i
 from contracts.events.orders import OrderPlaced, RecipientPut
 from services.kit.faults import armed
 from services.orders.domain.campaign.verdict import replay
-from services.orders.repository import campaign as campaign_book
+from services.orders.repository import campaign as campaigns
 from tests.integration.campaign_world import CLOSES, POOL, Campaigns, open_one
 from tests.integration.orders_world import NOW, Orders, an_order, open_orders
 from tests.stack import TestStack
@@ -229,7 +229,7 @@ async def settled(orders: Orders, campaign: Campaigns) -> None:
 async def test_settling_goes_in_parts_and_resumes_after_a_crash_half_way(
     orders: Orders, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(campaign_book, "PART", 3)
+    monkeypatch.setattr(campaigns, "PART", 3)
     campaign = await open_one(orders)
     joins = [await campaign.join(n, 1, payment="prepaid") for n in range(8)]
     await campaign.cut()

@@ -1,4 +1,4 @@
-"""A job ends in one way at most, for any order and number of messages."""
+"""Whatever order messages come in and however often, a job ends in one way at most."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4

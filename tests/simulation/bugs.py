@@ -17,12 +17,12 @@ from services.kit.transaction import outbox
 from services.kit.transaction.outbox import Row
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.commands import join_campaign
-from services.orders.commands.join_campaign import Counter, Joining, Submission
+from services.orders.commands.join_campaign import CapCounter, JoinCampaigns
 from services.orders.domain.campaign.campaign import Tally
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.domain.order import state_machine, transitions
 from services.orders.domain.order.order import Cancel, Order, OrderDecision
-from services.orders.repository import campaign_intake, campaign_rows
+from services.orders.repository import campaign as campaigns
 from tests.simulation import campaign_tables, kit_tables
 from tests.simulation.memory import Reader, Transaction
 from tests.simulation.processes import Consumer
@@ -106,20 +106,20 @@ def joins_settled_twice() -> list[Seam]:
     async def save_joins(conn: Transaction, joins: Collection[Join]) -> None:
         await campaign_tables.save_joins(conn, [join for join in joins if join.state is not JoinState.REFUNDED])
 
-    return [(campaign_rows, "save_joins", save_joins)]
+    return [(campaigns, "save_joins", save_joins)]
 
 
 def clock_before_the_lock() -> list[Seam]:
     """Whether a join is in time goes by the clock as it was before its campaign's row was waited for."""
-    good = Joining._lock
+    good = JoinCampaigns._lock
 
-    async def lock(self: Joining, uow: UnitOfWork, group: list[Submission]) -> Counter:
+    async def lock(self: JoinCampaigns, uow: UnitOfWork, ids: set[UUID]) -> CapCounter:
         before = uow.read_clock()
-        counter = await good(self, uow, group)
+        counter = await good(self, uow, ids)
         uow._now = before
         return counter
 
-    return [(Joining, "_lock", lock)]
+    return [(JoinCampaigns, "_lock", lock)]
 
 
 def cap_without_a_lock() -> list[Seam]:
@@ -128,7 +128,7 @@ def cap_without_a_lock() -> list[Seam]:
     async def unlocked(conn: Transaction, ids: Collection[UUID]) -> dict[UUID, Tally]:
         return await campaign_tables.tallies(conn, ids)
 
-    return [(campaign_intake, "lock_tallies", unlocked)]
+    return [(campaigns, "lock_tallies", unlocked)]
 
 
 def cap_not_counted() -> list[Seam]:

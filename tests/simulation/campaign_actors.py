@@ -6,12 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from services.kit.http.problems import Problem
-from services.orders.api import campaign as routes
-from services.orders.api import order
 from services.orders.api.schemas.campaign import NewCampaign, NewJoin
-from services.orders.commands.join_campaign import Joining
+from services.orders.commands.join_campaign import JoinCampaigns, withdraw_join
+from services.orders.commands.open_campaign import open_new_campaign
 from services.orders.domain.campaign.join import Join, JoinState
-from services.orders.repository import campaign_intake
+from services.orders.repository import campaign as campaigns
+from services.orders.repository import order as orders
 from services.orders.repository.catalog import CatalogCache
 from tests.simulation.buyers import Buyers
 from tests.simulation.invariant import check_invariant
@@ -52,9 +52,8 @@ class CampaignActors:
         })  # fmt: skip
 
         async def work(process: Process) -> Any:
-            async with process.context.unit() as uow:
-                cache = process.memo.setdefault("catalog", CatalogCache())
-                return await routes._open(uow, id, request, request.digest(), cache)
+            cache = process.memo.setdefault("catalog", CatalogCache())
+            return await open_new_campaign(process.context, cache, request.command(None))
 
         def on_answer(answer: Any) -> None:
             if isinstance(answer, Problem):  # a slow day: its cutoff has passed
@@ -87,8 +86,8 @@ class CampaignActors:
         async def work(process: Process) -> Any:
             joining = process.memo.get(key)
             if joining is None:
-                joining = process.memo[key] = Joining(process.context, CatalogCache())
-            return await joining.submit(campaign, id, request)
+                joining = process.memo[key] = JoinCampaigns(process.context, CatalogCache())
+            return await joining.submit(request.command(campaign, str(id)))
 
         def on_answer(answer: Join | Problem) -> None:
             if isinstance(answer, Problem):  # closed, its cap is reached, or its pickup point is not put yet
@@ -107,8 +106,7 @@ class CampaignActors:
 
     def _withdraw(self, campaign: UUID, id: UUID, name: str) -> None:
         async def work(process: Process) -> Any:
-            async with process.context.unit() as uow:
-                return await routes._withdraw(uow, campaign, id)
+            return await withdraw_join(process.context, campaign, id)
 
         self.market.client.send("orders", f"withdraw {name}", work)
 
@@ -116,9 +114,9 @@ class CampaignActors:
         """Who has joined looks what has become of it; a new order then lives like any other."""
 
         async def work(process: Process) -> Any:
-            joins = await campaign_intake.find_joins(process.context.pool, sorted(self.accepted))  # type: ignore[arg-type]
+            joins = await campaigns.find_joins(process.context.pool, sorted(self.accepted))  # type: ignore[arg-type]
             made = [join.terms.order for join, _ in joins.values() if join.state is JoinState.ORDERED]
-            return await order.find(process.context.pool, made)  # type: ignore[arg-type]
+            return await orders.find(process.context.pool, made)  # type: ignore[arg-type]
 
         def on_answer(found: dict[UUID, Any]) -> None:
             for n, id in enumerate(sorted(found.keys() - self._followed), 1):

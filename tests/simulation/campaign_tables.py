@@ -11,9 +11,8 @@ from uuid import UUID
 from services.orders.domain.campaign.campaign import Campaign, Tally
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.domain.order.recipient import Recipient
-from services.orders.repository import campaign as campaign_book
-from services.orders.repository import campaign_intake, campaign_rows
-from services.orders.repository.campaign_intake import Caller
+from services.orders.repository import campaign as campaigns
+from services.orders.repository.campaign import Caller
 from tests.simulation.memory import Reader, Transaction
 
 
@@ -47,18 +46,17 @@ async def lock_open(conn: Transaction, ids: Collection[UUID], now: datetime) -> 
 
 
 async def lock(conn: Transaction, ids: Collection[UUID]) -> list[Campaign]:
+    if not ids:
+        return []
     await conn.statement()
     known = sorted(id for id in ids if conn.get("campaign", id))
     await conn.lock_all("campaign", known)
     return [conn.get("campaign", id)[0] for id in known]
 
 
-async def tallies(conn: Any, ids: Collection[UUID], *, lock: bool = False) -> dict[UUID, Tally]:
+async def tallies(conn: Any, ids: Collection[UUID]) -> dict[UUID, Tally]:
     await conn.statement()
-    known = sorted(id for id in ids if conn.get("campaign_tally", id))
-    if lock:
-        await conn.lock_all("campaign_tally", known)
-    return {id: conn.get("campaign_tally", id) for id in known}
+    return {id: tally for id in sorted(ids) if (tally := conn.get("campaign_tally", id))}
 
 
 async def save_tallies(conn: Transaction, changed: Mapping[UUID, Tally]) -> None:
@@ -95,21 +93,21 @@ async def insert_joins(
         conn.put("campaign_person", join.terms.order, (person, (join.campaign, caller), join.member))
 
 
-async def keep_conflicts(
+async def record_conflicts(
     conn: Transaction, conflicts: Collection[tuple[UUID, bytes, dict[str, Any]]], _now: datetime
 ) -> None:
     for id, digest, body in conflicts:
         conn.put("campaign_conflict", (id, digest), body)
 
 
-async def pledged(conn: Reader, ids: Sequence[UUID], limit: int | None) -> list[tuple[Join, bytes]]:
+async def pledged_joins(conn: Reader, ids: Sequence[UUID], limit: int | None) -> list[tuple[Join, bytes]]:
     await conn.statement()
     rows: Any = conn.rows("campaign_join").values()
     standing = [row for row in rows if row[0].campaign in ids and row[0].state is JoinState.PLEDGED]
     return sorted(standing, key=lambda row: (row[0].campaign, row[0].n))[:limit]
 
 
-async def people(conn: Reader, orders: Sequence[UUID]) -> dict[UUID, Recipient]:
+async def recipients(conn: Reader, orders: Sequence[UUID]) -> dict[UUID, Recipient]:
     await conn.statement()
     return {order: row[0] for order in orders if (row := conn.get("campaign_person", order))}
 
@@ -132,23 +130,26 @@ async def save_joins(conn: Transaction, joins: Collection[Join]) -> None:
 
 
 async def lock_tallies(conn: Transaction, ids: Collection[UUID]) -> dict[UUID, Tally]:
-    return await tallies(conn, ids, lock=True)
+    await conn.statement()
+    known = sorted(id for id in ids if conn.get("campaign_tally", id))
+    await conn.lock_all("campaign_tally", known)
+    return {id: conn.get("campaign_tally", id) for id in known}
 
 
 SEAMS: tuple[tuple[Any, str, Any], ...] = (
-    (campaign_intake, "insert_campaign", insert_campaign),
-    (campaign_intake, "find", find),
-    (campaign_intake, "lock_open", lock_open),
-    (campaign_intake, "lock_tallies", lock_tallies),
-    (campaign_intake, "save_tallies", save_tallies),
-    (campaign_intake, "find_joins", find_joins),
-    (campaign_intake, "members", members),
-    (campaign_intake, "insert_joins", insert_joins),
-    (campaign_intake, "keep_conflicts", keep_conflicts),
-    (campaign_book, "_lock", lock),
-    (campaign_book, "_pledged", pledged),
-    (campaign_book, "_people", people),
-    (campaign_book, "_update", update),
-    (campaign_rows, "tallies", tallies),
-    (campaign_rows, "save_joins", save_joins),
+    (campaigns, "insert_campaign", insert_campaign),
+    (campaigns, "find", find),
+    (campaigns, "lock_open", lock_open),
+    (campaigns, "lock_campaigns", lock),
+    (campaigns, "update_campaigns", update),
+    (campaigns, "tallies", tallies),
+    (campaigns, "lock_tallies", lock_tallies),
+    (campaigns, "save_tallies", save_tallies),
+    (campaigns, "find_joins", find_joins),
+    (campaigns, "members", members),
+    (campaigns, "insert_joins", insert_joins),
+    (campaigns, "pledged_joins", pledged_joins),
+    (campaigns, "save_joins", save_joins),
+    (campaigns, "recipients", recipients),
+    (campaigns, "record_conflicts", record_conflicts),
 )

@@ -12,11 +12,11 @@ from uuid import UUID
 from contracts.events.catalog import CatalogEvent
 from services.kit.database import is_transient
 from services.kit.http.problems import Problem
-from services.orders.api import order as orders
-from services.orders.api import stall
 from services.orders.api.schemas.order import NewOrder
-from services.orders.api.schemas.stall import SyncIn
-from services.orders.commands.place_orders import Intake
+from services.orders.api.schemas.stall import SyncIn, synced_view
+from services.orders.commands.change_order import change_order
+from services.orders.commands.place_orders import PlaceOrders
+from services.orders.commands.sync_terminal import sync_terminal
 from services.orders.repository import catalog
 from services.orders.repository.catalog import CatalogCache
 from tests.simulation.invariant import InvariantBroken, check_invariant
@@ -67,7 +67,7 @@ class Client:
 
         async def work(process: Process) -> None:
             async with process.context.unit() as uow:
-                changed, _ = await catalog.put(uow.conn, kind, entity, uow.now)
+                changed, _ = await catalog.upsert(uow.conn, kind, entity, uow.now)
                 if changed:
                     uow.emit(entity)
 
@@ -77,23 +77,23 @@ class Client:
         """A buyer places an order."""
 
         async def work(process: Process) -> Any:
-            taking = process.memo.get("intake")
-            if taking is None:
-                taking = process.memo["intake"] = Intake(process.context, CatalogCache(), HOLD_TTL_S)
-            return await taking.submit(order, body)
+            place_orders = process.memo.get("place_orders")
+            if place_orders is None:
+                place_orders = PlaceOrders(process.context, CatalogCache(), HOLD_TTL_S)
+                process.memo["place_orders"] = place_orders
+            return await place_orders.submit(body.command(str(order)))
 
         self.send("orders", what, work, on_answer)
 
     def send_command(self, order: UUID, message: Any, what: str, on_answer: OnAnswer | None = None) -> None:
         """Somebody asks something of an order: cancel, pay, ready, collect."""
-        self.send("orders", what, lambda process: orders._ask(process.context)(order, message, "operator"), on_answer)
+        self.send("orders", what, lambda process: change_order(process.context, order, message), on_answer)
 
     def sync(self, terminal: str, body: SyncIn, what: str, on_answer: OnAnswer) -> None:
         """A stall terminal uploads what it has."""
 
         async def work(process: Process) -> Any:
             cache = process.memo.setdefault("catalog", CatalogCache())
-            async with process.context.unit() as uow:
-                return await stall._sync(uow, await cache.current(uow.conn), terminal, body)
+            return synced_view(await sync_terminal(process.context, cache, body.command(terminal)))
 
         self.send("orders", what, work, on_answer)

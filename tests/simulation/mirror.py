@@ -22,7 +22,7 @@ from services.kit.transaction.outbox import Row
 from services.kit.transaction.unit_of_work import begin
 from services.orders.domain.campaign.join import Join
 from services.orders.domain.order.order import Order
-from services.orders.repository import campaign_intake
+from services.orders.repository import campaign as campaigns
 from services.orders.repository.order import find
 from tests.simulation import seams
 from tests.simulation.invariant import check_invariant
@@ -131,8 +131,8 @@ class Mirror:
         db = self.run.dbs["orders"]
         found = await find(self.pools["orders"], list(db.tables["orders"]))
         same(found, db.tables["orders"])
-        same(await campaign_intake.find(self.pools["orders"], list(db.tables["campaign"])), db.tables["campaign"])
-        joins = await campaign_intake.find_joins(self.pools["orders"], list(db.tables["campaign_join"]))
+        same(await campaigns.find(self.pools["orders"], list(db.tables["campaign"])), db.tables["campaign"])
+        joins = await campaigns.find_joins(self.pools["orders"], list(db.tables["campaign_join"]))
         same(joins, db.tables["campaign_join"])
 
     async def _inventory(self) -> None:

@@ -11,28 +11,35 @@ from uuid import UUID
 
 from contracts.events.catalog import CatalogEvent
 from contracts.events.inventory import AllotmentEvent
-from services.orders.api import order as api_orders
-from services.orders.commands import place_orders as api_intake
 from services.orders.domain.catalog import Catalog, index
 from services.orders.domain.order.order import Order
 from services.orders.domain.order.recipient import Recipient
 from services.orders.domain.stall import Sale, Stall
-from services.orders.repository import catalog, order_intake, order_rows, projections, stall
+from services.orders.repository import catalog, queries, rows, stall, statements
 from services.orders.repository import order as orders
 from tests.simulation.memory import Reader, Transaction
 
-KEYS = {"order_history": 2, "order_note": 2, "payment": 2, "refund": 2, "recipient": 1, "campaign_verdict": 1}
-"""Tables whose rows are only written here, and how many columns make the key."""
+TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
+    statements.STEPS: ("order_history", ("order_id", "n")),
+    statements.NOTES: ("order_note", ("order_id", "n")),
+    statements.PAYMENTS: ("payment", ("order_id", "payment_id")),
+    statements.REFUNDS: ("refund", ("order_id", "payment_id")),
+    statements.VERDICTS: ("campaign_verdict", ("campaign_id",)),
+}
+"""The statements that write rows which are only inserted, with the table and key of each."""
 
 
-async def insert_rows(
-    conn: Transaction, table: str, columns: Mapping[str, str], found: Sequence[Sequence[Any]], _tail: str = ""
-) -> list[Any]:
+async def write(conn: Transaction, statement: str, found: Sequence[Any]) -> list[Any]:
     if found:
         await conn.statement()
-        for row in found:
-            conn.insert(table, tuple(row[: KEYS[table]]), dict(zip(columns, row, strict=True)))
+        table, key = TABLES[statement]
+        insert(conn, table, key, found)
     return []
+
+
+def insert(conn: Transaction, table: str, key: tuple[str, ...], found: Sequence[Any]) -> None:
+    for row in found:
+        conn.insert(table, tuple(row[name] for name in key), row)
 
 
 async def insert_orders(conn: Transaction, found: Sequence[Order], hashes: Mapping[UUID, bytes]) -> set[UUID]:
@@ -56,35 +63,34 @@ def _stored(order: Order) -> Order:
 async def insert_details(
     conn: Transaction,
     found: Sequence[Order],
-    people: Mapping[UUID, Recipient],
+    recipients: Mapping[UUID, Recipient],
     causes: Mapping[UUID, str],
     now: datetime,
 ) -> None:
-    history = [(o.id, o.version, None, o.state, "accepted", causes[o.id], "", now) for o in found]
-    await insert_rows(conn, "order_history", order_rows.HISTORY, history)
-    money = [(o.id, m.payment, m.amount_fen, now) for o in found for m in o.money]
-    await insert_rows(conn, "payment", order_rows.MONEY, money)
-    persons = [(id, p.name, p.phone, p.address, p.lat, p.lon) for id, p in people.items()]
-    await insert_rows(conn, "recipient", order_rows.RECIPIENT, persons)
+    if not found:
+        return
+    await conn.statement()
+    history = [rows.step_row(order, None, "accepted", causes[order.id], now) for order in found]
+    insert(conn, "order_history", ("order_id", "n"), history)
+    money = [rows.money_row(order.id, money, now) for order in found for money in order.money]
+    insert(conn, "payment", ("order_id", "payment_id"), money)
+    insert(conn, "recipient", ("order_id",), [rows.recipient_row(order.id, recipients[order.id]) for order in found])
 
 
-async def keep_conflicts(
+async def record_conflicts(
     conn: Transaction, conflicts: Collection[tuple[UUID, bytes, dict[str, Any]]], _now: datetime
 ) -> None:
     for order, digest, body in conflicts:
         conn.put("order_conflict", (order, digest), body)
 
 
-async def lock_orders(conn: Transaction, _table: str, ids: Sequence[UUID], *, column: str) -> list[UUID]:
-    assert column == "order_id"
+async def lock_orders(conn: Transaction, ids: Collection[UUID]) -> list[Order]:
+    if not ids:
+        return []
     await conn.statement()
-    known = [id for id in ids if conn.get("orders", id)]
+    known = [id for id in sorted(ids) if conn.get("orders", id)]
     await conn.lock_all("orders", known)
-    return known
-
-
-async def whole_orders(conn: Transaction, heads: Sequence[UUID]) -> list[Order]:
-    return [conn.get("orders", id)[0] for id in heads]
+    return [conn.get("orders", id)[0] for id in known]
 
 
 async def find_orders(conn: Reader, ids: Collection[UUID]) -> dict[UUID, tuple[Order, bytes]]:
@@ -113,11 +119,11 @@ async def save_sold_out(conn: Transaction, sold_out: Mapping[tuple[str, str], bo
         conn.put("item_sold_out", key, value)
 
 
-async def sold_out_in(conn: Reader, pool: str) -> list[str]:
+async def sold_out_items(conn: Reader, pool: str) -> list[str]:
     return sorted(item for (where, item), closed in conn.rows("item_sold_out").items() if where == pool and closed)  # type: ignore[misc]
 
 
-async def allotment_of(conn: Reader, terminal: str, pool: str) -> list[dict[str, Any]]:
+async def allotments(conn: Reader, terminal: str, pool: str) -> list[dict[str, Any]]:
     await conn.statement()
     sold: dict[str, int] = defaultdict(int)
     for sale, upload in conn.rows("stall_sale").items():
@@ -138,7 +144,7 @@ async def allotment_of(conn: Reader, terminal: str, pool: str) -> list[dict[str,
     ]
 
 
-async def put_entity(conn: Transaction, kind: str, entity: CatalogEvent, _now: datetime) -> tuple[bool, int]:
+async def upsert_entity(conn: Transaction, kind: str, entity: CatalogEvent, _now: datetime) -> tuple[bool, int]:
     await conn.statement()
     await conn.lock("catalog", (kind, entity.id))
     known, version = conn.get("catalog", (kind, entity.id)) or (None, 0)
@@ -198,23 +204,21 @@ async def bind_device(conn: Transaction, terminal: str, device: str) -> tuple[st
 
 
 SEAMS: tuple[tuple[Any, str, Any], ...] = (
-    (order_rows, "insert", insert_rows),
-    (order_intake, "insert_orders", insert_orders),
-    (order_intake, "insert_details", insert_details),
-    (order_intake, "keep_conflicts", keep_conflicts),
-    (orders, "lock_rows", lock_orders),
-    (orders, "_whole", whole_orders),
-    (api_intake, "find", find_orders),
-    (api_orders, "find", find_orders),
-    (orders, "_update", update_orders),
-    (orders, "save_allotments", save_allotments),
-    (orders, "save_sold_out", save_sold_out),
-    (projections, "allotment_of", allotment_of),
-    (projections, "sold_out_in", sold_out_in),
-    (catalog, "put", put_entity),
+    (statements, "write", write),
+    (orders, "insert_orders", insert_orders),
+    (orders, "insert_details", insert_details),
+    (orders, "record_conflicts", record_conflicts),
+    (orders, "lock_orders", lock_orders),
+    (orders, "find", find_orders),
+    (orders, "update_orders", update_orders),
+    (queries, "allotments", allotments),
+    (queries, "sold_out_items", sold_out_items),
+    (catalog, "upsert", upsert_entity),
+    (catalog, "save_sold_out", save_sold_out),
     (catalog.CatalogCache, "current", current_catalog),
     (stall, "lock_terminal", lock_terminal),
     (stall, "load_stall", load_stall),
     (stall, "save_stall", save_stall),
+    (stall, "save_allotments", save_allotments),
     (stall, "bind_device", bind_device),
 )

@@ -15,10 +15,10 @@ from services.dispatch.commands import planning
 from services.dispatch.planning.replanning import keep_plan
 from services.kit import ids
 from services.kit.consumer import processor, subscription, sweeper
-from services.kit.http import group_commit
+from services.kit.http import group_commit, grouped_command
 from services.kit.relay import relay
 from services.kit.transaction import unit_of_work
-from services.orders.commands import join_campaign, place_orders
+from services.orders.commands import place_orders
 from services.orders.repository import campaign
 from tests.simulation import campaign_tables, dispatch_tables, inventory_tables, kit_tables, orders_tables
 from tests.simulation.dispatch_actors import Planner, insert_late
@@ -37,7 +37,7 @@ TABLES: tuple[Seam, ...] = (
 )
 
 
-POINTS = (subscription, sweeper, processor, place_orders, join_campaign, campaign, relay, unit_of_work)
+POINTS = (subscription, sweeper, processor, grouped_command, campaign, relay, unit_of_work)
 """Modules with named crash points."""
 
 

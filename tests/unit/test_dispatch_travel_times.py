@@ -1,4 +1,4 @@
-"""Travel times: from the engine in the settings, and estimated when it does not answer."""
+"""A wave's ways come from the engine that is named, and from the estimate when it is away: no wave waits for it."""
 
 import http.server
 import json
@@ -24,7 +24,7 @@ class Engine(http.server.BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(table).encode())
 
     def log_message(self, format: str, *args: object) -> None:
-        """Write nothing to stderr."""
+        """Nothing on stderr."""
 
 
 @pytest.fixture(autouse=True)

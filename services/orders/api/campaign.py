@@ -1,117 +1,116 @@
-"""Routes of group-buys: opening a campaign, joining it, taking a chat's list, and reading how it stands and why."""
+"""The routes of group-buys: open, join, take a chat's list, withdraw, read."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from services.kit.context import Context
-from services.kit.http import problems
-from services.kit.http.dependencies import IdempotencyKey, require
-from services.kit.ids import Id, Namespace, id_of_request
-from services.kit.transaction.unit_of_work import UnitOfWork
-from services.orders.api import answers, batch
+from services.kit.http import problems, responses
+from services.kit.http.dependencies import IdempotencyKey, Limit
+from services.kit.ids import Id
+from services.orders.api import batch
+from services.orders.api.dependencies import Leader, Member, Orders, Reader
 from services.orders.api.schemas import campaign as s
-from services.orders.commands.join_campaign import Joining
-from services.orders.commands.place_orders import refused
-from services.orders.commands.publish import CAMPAIGN, remind
-from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally, opened
-from services.orders.domain.campaign.join import JoinState, withdraw
-from services.orders.domain.campaign.opening import open_campaign
-from services.orders.domain.order.policy import Refusal
-from services.orders.repository import campaign_intake as rows
-from services.orders.repository import campaign_rows
-from services.orders.repository.catalog import CatalogCache
+from services.orders.commands.join_campaign import JoinCampaigns, withdraw_join
+from services.orders.commands.open_campaign import open_new_campaign
+from services.orders.domain.campaign.campaign import Campaign, Tally
+from services.orders.repository import campaign as campaigns
+from services.orders.repository import queries
 
-Leader = Annotated[str, Depends(require("leader", "operator"))]
-Buyer = Annotated[str, Depends(require("buyer", "leader", "operator"))]
-Reader = Annotated[str, Depends(require("buyer", "leader", "operator", "terminal", "courier"))]
-Limit = Annotated[int, Query(ge=1, le=500)]
 RELAY_LIMIT = 1024 * 1024
-_ENTRIES = Namespace("chat-entry")
+router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 
 
-def routes(context: Context, cache: CatalogCache) -> APIRouter:
-    """Everything under `/v1/campaigns`."""
-    router, joining = APIRouter(tags=["campaigns"]), Joining(context, cache)
-    _opening(router, context, cache)
-    _joining(router, context, joining)
-    _reading(router, context)
-    return router
+@router.post("", status_code=201, response_model=s.CampaignView)
+async def open_(body: s.NewCampaign, app: Orders, _role: Leader, key: IdempotencyKey = None) -> Response:
+    """Open a group-buy until its cutoff. The same request again gets the same answer."""
+    campaign = await open_new_campaign(app.context, app.catalog, body.command(key))
+    view = s.campaign_view(campaign, Tally(), 0)
+    return responses.json(view, 201, {"Location": f"/v1/campaigns/{campaign.id}"})
 
 
-def _opening(router: APIRouter, context: Context, cache: CatalogCache) -> None:
-    @router.post("/v1/campaigns", status_code=201)
-    async def open_(body: s.NewCampaign, _role: Leader, key: IdempotencyKey = None) -> Response:
-        """Opens a group-buy until its cutoff. The same again: the same answer."""
-        id, digest = id_of_request(key, body.campaign_id), body.digest()
-        async with context.unit() as uow:
-            found = await _open(uow, id, body, digest, cache)
-            if not isinstance(found, Campaign):
-                await rows.keep_conflicts(uow.conn, [(id, digest, body.model_dump(mode="json"))], uow.now)
-        if not isinstance(found, Campaign):
-            raise problems.conflict(f"campaign {id} was opened with other content")
-        shown = s.shown_campaign(Campaign(found.terms), Tally(), 0)
-        return answers.json(shown, 201, {"Location": f"/v1/campaigns/{id}"})
+@router.post("/{campaign}/joins", status_code=201, response_model=s.JoinAccepted)
+async def join(campaign: Id, body: s.NewJoin, app: Orders, _role: Member, key: IdempotencyKey = None) -> Response:
+    """Pledge: 201 once the join is stored durably and counted. It must be within the caps, and before the cutoff by
+    the clock under the campaign's lock. The same request again gets the same answer, also after the cutoff.
+    """
+    found = await app.join_campaigns.submit(body.command(campaign, key))
+    return responses.json(s.join_accepted(found), 201, {"Location": f"/v1/campaigns/{campaign}/joins/{found.id}"})
 
 
-async def _open(uow: UnitOfWork, id: UUID, body: s.NewCampaign, digest: bytes, cache: CatalogCache) -> Campaign | None:
-    """The campaign, opened now or before with the same content; None where the id has another. Raises a `Problem`."""
-    known = await rows.find(uow.conn, [id])
-    if not known:
-        campaign = open_campaign(id, body.opening(), await cache.current(uow.conn), uow.now)
-        if isinstance(campaign, Refusal):
-            raise refused(campaign)
-        if await rows.insert_campaign(uow.conn, campaign, digest):
-            decision = opened(campaign)
-            for event in decision.events:
-                uow.emit(event)
-            if decision.deadline:
-                remind(uow, CAMPAIGN, str(id), decision.deadline)
-            return campaign
-        known = await rows.find(uow.conn, [id])
-    found, stands = known[id]
-    return found if stands == digest else None
+@router.post("/{campaign}/relay", max_body_size=RELAY_LIMIT, response_model=s.EntryAnswers)
+async def relay(request: Request, campaign: Id, body: s.RelayIn, app: Orders, _role: Leader) -> Response:
+    """Take a chat's numbered list: each entry is a join, counted once for its chat and number however often the list
+    is sent. Returns one answer for each, in order; an entry with other content than before is a conflict. `entry` is
+    null in the answer to an entry without a usable number.
+    """
+
+    async def answer(_n: int, item: Any) -> dict[str, Any]:
+        return await _entry(app.join_campaigns, campaign, body.chat, item, request.url.path)
+
+    return responses.json({"answers": await batch.each(body.entries, answer)})
 
 
-def _joining(router: APIRouter, context: Context, joining: Joining) -> None:
-    @router.post("/v1/campaigns/{campaign}/joins", status_code=201)
-    async def join(campaign: Id, body: s.NewJoin, _role: Buyer, key: IdempotencyKey = None) -> Response:
-        """Pledges: 201 once it is recorded durably and counts. Before the cutoff by the clock under the lock, and
-        within the cap. The same again: the same answer, also after the cutoff.
-        """
-        found = await joining.submit(campaign, id_of_request(key, body.join_id), body)
-        return answers.json(s.joined(found), 201, {"Location": f"/v1/campaigns/{campaign}/joins/{found.id}"})
-
-    @router.post("/v1/campaigns/{campaign}/relay", max_body_size=RELAY_LIMIT)
-    async def relay(request: Request, campaign: Id, body: s.RelayIn, _role: Leader) -> Response:
-        """Takes a chat's numbered list: each entry is a join, once for its chat and number however often the list is
-        sent. One answer for each, in order; an entry with other content than before is a conflict. `entry`
-        is null in the answer to one without a usable number.
-        """
-
-        async def answer(_n: int, item: Any) -> dict[str, Any]:
-            return await _entry(joining, campaign, body.chat, item, request.url.path)
-
-        return answers.json({"answers": await batch.each(body.entries, answer)})
-
-    @router.post("/v1/campaigns/{campaign}/joins/{join}:cancel")
-    async def cancel(campaign: Id, join: Id, _role: Buyer) -> Response:
-        """Takes a pledge back before the cutoff; what was paid with it goes back. Once more: the same answer."""
-        async with context.unit() as uow:
-            return answers.json(await _withdraw(uow, campaign, join))
+@router.post("/{campaign}/joins/{join}:cancel", response_model=s.JoinView)
+async def withdraw(campaign: Id, join: Id, app: Orders, _role: Member) -> Response:
+    """Withdraw a pledge before the cutoff, with a full refund. Idempotent."""
+    return responses.json(s.join_view(await withdraw_join(app.context, campaign, join)))
 
 
-async def _entry(joining: Joining, campaign: UUID, chat: str, item: Any, path: str) -> dict[str, Any]:
+@router.get("/{campaign}", response_model=s.CampaignView)
+async def one(request: Request, campaign: Id, app: Orders, _role: Reader) -> Response:
+    """Return a campaign in its current state, with its pledges against the caps."""
+    found, tally = await _find(app, campaign)
+    view = s.campaign_view(found, tally, await queries.people(app.context.pool, campaign))
+    # Both terms only grow, and every field of the view changes with one of them.
+    version = found.version + 2 * tally.joined - tally.standing
+    return responses.etag(request, view, version)
+
+
+@router.get("/{campaign}/verdict", response_model=s.CampaignVerdictView)
+async def verdict(campaign: Id, app: Orders, _role: Reader) -> Response:
+    """Return the verdict and its inputs as the stored bytes: a replay of the inputs gives the same verdict."""
+    await _find(app, campaign)
+    found = await queries.verdict(app.context.pool, campaign)
+    if found is None:
+        raise problems.not_found(f"the verdict of campaign {campaign}")
+    inputs, text = found
+    content = b'{"campaign_id":"%s","inputs":%s,"verdict":%s}' % (str(campaign).encode(), inputs, text)
+    return Response(content, media_type="application/json")
+
+
+@router.get("/{campaign}/joins", response_model=s.JoinPage)
+async def joins(
+    campaign: Id,
+    app: Orders,
+    _role: Leader,
+    limit: Limit = 100,
+    cursor: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+) -> Response:
+    """List the joins in log order, without personal data."""
+    await _find(app, campaign)
+    found = await queries.joins(app.context.pool, campaign, cursor, limit)
+    return responses.page([s.join_view(join) for join in found], limit, "n")
+
+
+@router.get("/{campaign}/joins/{join}", response_model=s.JoinView)
+async def one_join(campaign: Id, join: Id, app: Orders, _role: Reader) -> Response:
+    """Return a join in its current state; once it is an order, with the order's id."""
+    found, _ = (await campaigns.find_joins(app.context.pool, [join])).get(join, (None, b""))
+    if found is None or found.campaign != campaign:
+        raise problems.not_found(f"join {join} of campaign {campaign}")
+    return responses.json(s.join_view(found))
+
+
+async def _entry(joining: JoinCampaigns, campaign: UUID, chat: str, item: Any, path: str) -> dict[str, Any]:
     answer: dict[str, Any] = {"entry": _number(item)}
     try:
-        body = batch.read(s.EntryIn, item)
-        answer["join_id"] = _ENTRIES.id(f"{campaign}/{chat}/{body.entry}")
-        found = await joining.submit(campaign, answer["join_id"], body)
-        return answer | {"status": 201, "join": s.joined(found)}
+        command = batch.read(s.EntryIn, item).entry_command(campaign, chat)
+        answer["join_id"] = command.id
+        return answer | {"status": 201, "join": s.join_accepted(await joining.submit(command))}
     except Exception as error:
         problem = problems.of(error)
         return answer | {"status": problem.status, "problem": problem.body(path)}
@@ -122,66 +121,8 @@ def _number(item: Any) -> int | None:
     return number if type(number) is int and 0 < number < 2**31 else None
 
 
-async def _withdraw(uow: UnitOfWork, campaign: UUID, id: UUID) -> dict[str, Any]:
-    locked = await rows.lock_open(uow.conn, [campaign], uow.clock.now())
-    now = uow.read_clock()
-    tallies = await rows.lock_tallies(uow.conn, locked)
-    join, _ = (await rows.find_joins(uow.conn, [id])).get(id, (None, b""))
-    if join is None or join.campaign != campaign:
-        raise problems.not_found(f"join {id} of campaign {campaign}")
-    if join.state is JoinState.WITHDRAWN:
-        return s.shown_join(join)
-    found = locked.get(campaign)
-    if found is None or found.state is not CampaignState.OPEN or now >= found.terms.closes_at:
-        raise problems.conflict("the campaign is cut: once it has formed, cancel the order", "campaign-closed")
-    after, event = withdraw(join)
-    await rows.save_tallies(uow.conn, {campaign: tallies[campaign].without(join.terms)})
-    await campaign_rows.save_joins(uow.conn, [after])
-    uow.emit(event)
-    return s.shown_join(after)
-
-
-def _reading(router: APIRouter, context: Context) -> None:
-    @router.get("/v1/campaigns/{campaign}")
-    async def one(request: Request, campaign: Id, _role: Reader) -> Response:
-        """A campaign as it stands: what is pledged against the caps, and its state."""
-        found, tally = await _find(context, campaign)
-        shown = s.shown_campaign(found, tally, await rows.people(context.pool, campaign))
-        # Both only grow, and whatever is shown changes with one of them.
-        version = found.version + 2 * tally.joined - tally.standing
-        return answers.tagged(request, shown, version)
-
-    @router.get("/v1/campaigns/{campaign}/verdict")
-    async def verdict(campaign: Id, _role: Reader) -> Response:
-        """The verdict and all that it was made of, as the bytes that were kept: replaying gives the same."""
-        await _find(context, campaign)
-        found = await rows.verdict(context.pool, campaign)
-        if found is None:
-            raise problems.not_found(f"the verdict of campaign {campaign}")
-        inputs, text = found
-        content = b'{"campaign_id":"%s","inputs":%s,"verdict":%s}' % (str(campaign).encode(), inputs, text)
-        return Response(content, media_type="application/json")
-
-    @router.get("/v1/campaigns/{campaign}/joins")
-    async def joins(
-        campaign: Id, _role: Leader, limit: Limit = 100, cursor: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0
-    ) -> Response:
-        """The joins in log order, nobody named."""
-        await _find(context, campaign)
-        found = await rows.page_of_joins(context.pool, campaign, cursor, limit)
-        return answers.listed([s.shown_join(join) for join in found], limit, "n")
-
-    @router.get("/v1/campaigns/{campaign}/joins/{join}")
-    async def join(campaign: Id, join: Id, _role: Reader) -> Response:
-        """A join as it stands; once it is an order, with its id."""
-        found, _ = (await rows.find_joins(context.pool, [join])).get(join, (None, b""))
-        if found is None or found.campaign != campaign:
-            raise problems.not_found(f"join {join} of campaign {campaign}")
-        return answers.json(s.shown_join(found))
-
-
-async def _find(context: Context, id: UUID) -> tuple[Campaign, Tally]:
-    found = await rows.find(context.pool, [id])
+async def _find(app: Orders, id: UUID) -> tuple[Campaign, Tally]:
+    found = await campaigns.find(app.context.pool, [id])
     if id not in found:
         raise problems.not_found(f"campaign {id}")
-    return found[id][0], (await campaign_rows.tallies(context.pool, [id]))[id]
+    return found[id][0], (await campaigns.tallies(app.context.pool, [id]))[id]

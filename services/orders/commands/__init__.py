@@ -1,1 +1,1 @@
-"""Use cases of orders, called by routes and handlers alike."""
+"""The use cases: each a function or class that routes and handlers call, in one transaction, with plain values."""

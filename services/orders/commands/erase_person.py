@@ -1,45 +1,35 @@
-"""Erasing the person of an order that has ended."""
+"""Erases the person of an order that has ended."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from starlette.responses import Response
+from typing import Any
+from uuid import UUID
 
+from contracts.events.orders import RecipientPut
 from services.kit.context import Context
 from services.kit.http import problems
-from services.kit.ids import Id
-from services.orders.api import answers
-from services.orders.api.order import FIRST, Limit, Operator
-from services.orders.api.schemas.order import EraseIn
+from services.kit.transaction import erasure
 from services.orders.domain.order.order import TERMINAL
-from services.orders.repository import erasure
-from services.orders.repository.order import OrderRepository
+from services.orders.repository import order as orders
+from services.orders.repository import queries
 
 
-def routes(context: Context) -> APIRouter:
-    """`:erase`, and the list of what was erased."""
-    router = APIRouter(tags=["orders"])
+async def erase_person(context: Context, id: UUID, role: str, why: str) -> dict[str, Any]:
+    """Delete the recipient, code and notes of an order here, and tell dispatch to delete the recipient there.
 
-    @router.post("/v1/orders/{order}:erase")
-    async def erase(order: Id, body: EraseIn, role: Operator) -> Response:
-        """Forgets the person of an order that has ended, for ever: name, telephone number, door, code and notes.
-
-        The order, its goods and its money stay. The same again is answered the same.
-        """
-        async with context.unit() as uow:
-            book = OrderRepository(uow)
-            await book.load_orders([order])
-            found = book.orders.get(order)
-            if found is None:
-                raise problems.not_found(f"order {order}")
-            if found.state not in TERMINAL:
-                detail = f"order {order} is {found.state}: cancel it or wait for its end, then erase its person"
-                raise problems.conflict(detail, "not-ended")
-            return answers.json(await erasure.erase(uow, found, role, body.why))
-
-    @router.get("/v1/erasures")
-    async def erasures(_role: Operator, limit: Limit = 100, cursor: Id = FIRST) -> Response:
-        """Orders whose person was erased, in order of id: what to erase again after an older backup was restored."""
-        return answers.listed(await erasure.page(context.pool, cursor, limit), limit, "order_id")
-
-    return router
+    Returns when it was erased, by which role and why. Idempotent: the first record stays. Raises a 404 for an unknown
+    order, and a 409 `not-ended` before its end.
+    """
+    async with context.unit() as uow:
+        found = await orders.lock_orders(uow.conn, [id])
+        if not found:
+            raise problems.not_found(f"order {id}")
+        (order,) = found
+        if order.state not in TERMINAL:
+            detail = f"order {id} is {order.state}: cancel it or wait for its end, then erase its person"
+            raise problems.conflict(detail, "not-ended")
+        await orders.erase_person(uow.conn, id, role, why)
+        if order.terms.is_delivery and order.terms.code:  # an order without a code was erased before
+            await erasure.forget(uow.conn, RecipientPut.TOPIC, [str(id)])
+            uow.erase(RecipientPut.TOPIC, str(id))
+        return await queries.erasure(uow.conn, id)

@@ -1,142 +1,161 @@
-"""Taking joins: requests that arrive while a commit runs share the next one, and are counted against the cap in it."""
+"""Accepts joins of campaigns: requests that arrive while a commit runs share the next one, and count against the caps
+in it; and withdraws them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from contracts.values import Fulfilment, Payment
 from services.kit.context import Context
-from services.kit.faults import point
 from services.kit.http import problems
-from services.kit.http.group_commit import GroupCommit
+from services.kit.http.grouped_command import GroupedCommand, Outcome, Submission
 from services.kit.http.problems import Problem
 from services.kit.ids import new_id
-from services.kit.transaction.unit_of_work import CORRELATION, TRACEPARENT, UnitOfWork
-from services.orders.api.schemas.campaign import NewJoin
-from services.orders.commands.place_orders import GROUP, new_codes, refused
-from services.orders.domain.campaign.campaign import Campaign, Tally
-from services.orders.domain.campaign.join import Join, accepted
-from services.orders.domain.campaign.opening import pledge
+from services.kit.transaction.unit_of_work import UnitOfWork
+from services.orders.commands.place_orders import GROUP, new_codes
+from services.orders.commands.refusal import problem_of
+from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally
+from services.orders.domain.campaign.join import Join, JoinState, accepted, withdraw
+from services.orders.domain.campaign.opening import Pledging, pledge
 from services.orders.domain.catalog import Catalog
-from services.orders.domain.order.policy import Refusal
-from services.orders.repository import campaign_intake as rows
+from services.orders.domain.order.policy import Refusal, Wanted
+from services.orders.domain.order.recipient import Recipient
+from services.orders.repository import campaign as campaigns
+from services.orders.repository.campaign import Caller
 from services.orders.repository.catalog import CatalogCache
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
-    """A request to join a campaign under an id; `digest` tells whether two of one id ask for the same."""
+class JoinCampaign:
+    """A request to join a campaign under an id. `caller` identifies a person within the campaign; `digest` is
+    equal for equal content in the same campaign; `content` leaves the recipient out.
+    """
 
+    id: UUID
     campaign: UUID
-    join: UUID
-    body: NewJoin
+    caller: str
+    lines: tuple[Wanted, ...]
+    fulfilment: Fulfilment
+    payment: Payment
+    point: str | None
+    recipient: Recipient
     digest: bytes
-    request: str | None
-    traceparent: str | None
-
-    @property
-    def caller(self) -> rows.Caller:
-        """Who joins what."""
-        return self.campaign, self.body.caller()
+    content: Mapping[str, Any]
 
 
 @dataclass(slots=True)
-class Counter:
-    """The campaigns of one group under their locks, and the joins that were counted so far."""
+class CapCounter:
+    """The locked campaigns of a group of requests, and the joins counted so far."""
 
     catalog: Catalog
     campaigns: Mapping[UUID, Campaign]
     tallies: dict[UUID, Tally]
-    members: dict[rows.Caller, int]
+    members: dict[Caller, int]
 
-    def count(self, one: Submission, uow: UnitOfWork) -> Join | Refusal:
-        """The join, counted, or why it is not taken."""
-        campaign = self.campaigns.get(one.campaign)
+    def count(self, command: JoinCampaign, now: datetime) -> Join | Problem:
+        """Count the join against the caps and return it, or the problem of one that is refused."""
+        campaign = self.campaigns.get(command.campaign)
         if campaign is None:
-            return Refusal(404, "not-found", "", f"campaign {one.campaign} does not exist")
-        tally = self.tallies.get(one.campaign, Tally())
-        asked = one.body.pledging(one.join, new_id(), *new_codes(1))
-        join = pledge(asked, campaign, tally, self.members.get(one.caller), self.catalog, uow.now)
-        if isinstance(join, Join):
-            self.tallies[one.campaign] = tally.with_join(join.terms)
-            self.members.setdefault(one.caller, join.member)
+            return problems.not_found(f"campaign {command.campaign}")
+        tally = self.tallies.get(campaign.id, Tally())
+        caller = (campaign.id, command.caller)
+        join = pledge(_requested(command), campaign, tally, self.members.get(caller), self.catalog, now)
+        if isinstance(join, Refusal):
+            return problem_of(join)
+        self.tallies[campaign.id] = tally.with_join(join.terms)
+        self.members.setdefault(caller, join.member)
         return join
 
 
-class Joining:
-    """The accept path of joins. `submit` returns only after COMMIT, and the same submission again gets the same join,
-    also after the cutoff.
-    """
+class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
+    """Validates, prices, counts and stores joins. The same join again gets the same answer, also after the cutoff."""
 
     def __init__(self, context: Context, catalog: CatalogCache) -> None:
-        self._context, self._catalog = context, catalog
-        self._group = GroupCommit(self._commit, lambda one: one.join, GROUP)
+        super().__init__(context, GROUP)
+        self._catalog = catalog
 
-    async def submit(self, campaign: UUID, join: UUID, body: NewJoin) -> Join:
-        """The join as it stands, taken by this or an earlier request. Raises a `Problem` where it is not taken;
-        where the outcome is unknown that is a 503, and the same request again is safe.
+    async def run(self, uow: UnitOfWork, submissions: Mapping[UUID, Submission[JoinCampaign]]) -> Outcome[Join]:
+        """Read the joins that are stored already, count the others under the locks and insert them."""
+        counter = await self._lock(uow, {submission.command.campaign for submission in submissions.values()})
+        stored = await campaigns.find_joins(uow.conn, submissions)
+        commands = [submission.command for id, submission in submissions.items() if id not in stored]
+        counter.members = await campaigns.members(uow.conn, [(one.campaign, one.caller) for one in commands])
+        counted = {command.id: counter.count(command, uow.now) for command in commands}
+        joins = [join for join in counted.values() if isinstance(join, Join)]
+        await self._insert(uow, joins, submissions, counter.tallies)
+        stored |= {join.id: (join, submissions[join.id].command.digest) for join in joins}
+        return Outcome(stored, {id: found for id, found in counted.items() if isinstance(found, Problem)})
+
+    async def record_conflicts(self, uow: UnitOfWork, conflicts: Sequence[JoinCampaign]) -> None:
+        """Store each other content under a taken join id once, without its recipient."""
+        await campaigns.record_conflicts(uow.conn, [(one.id, one.digest, one.content) for one in conflicts], uow.now)
+
+    async def _lock(self, uow: UnitOfWork, ids: set[UUID]) -> CapCounter:
+        """Lock the head rows shared, then read the clock, then lock the tallies: a join that has the head row before
+        the cutoff is in time.
         """
-        one = Submission(campaign, join, body, body.digest(campaign), CORRELATION.get(), TRACEPARENT.get())
-        answer = await self._group.submit(one)
-        if isinstance(answer, Problem):
-            raise answer
-        return answer
-
-    async def _commit(self, group: list[Submission]) -> list[Join | Problem]:
-        async with self._context.unit() as uow:
-            answers = await self._accept(uow, group)
-            point("accept.before_commit")
-        point("accept.after_commit")
-        return answers
-
-    async def _accept(self, uow: UnitOfWork, group: list[Submission]) -> list[Join | Problem]:
-        counter = await self._lock(uow, group)
-        first: dict[UUID, Submission] = {}
-        for one in group:
-            first.setdefault(one.join, one)
-        stands = await rows.find_joins(uow.conn, first)
-        fresh = [one for one in first.values() if one.join not in stands]
-        counter.members = await rows.members(uow.conn, [one.caller for one in fresh])
-        judged = {one.join: counter.count(one, uow) for one in fresh}
-        new = [join for join in judged.values() if isinstance(join, Join)]
-        await self._insert(uow, new, first, counter.tallies)
-        stands |= {join.id: (join, first[join.id].digest) for join in new}
-        others = [one for one in group if one.join in stands and stands[one.join][1] != one.digest]
-        kept = [(one.join, one.digest, one.body.without_person()) for one in others]
-        await rows.keep_conflicts(uow.conn, kept, uow.now)
-        return [_answer(one, stands, judged) for one in group]
-
-    async def _lock(self, uow: UnitOfWork, group: list[Submission]) -> Counter:
-        """Head rows shared, then the clock, then the tallies: who had the head row before the cutoff is in time."""
         catalog = await self._catalog.current(uow.conn)
-        ids = {one.campaign for one in group}
-        locked = await rows.lock_open(uow.conn, ids, uow.clock.now())
+        locked = await campaigns.lock_open(uow.conn, ids, uow.clock.now())
         uow.read_clock()
-        tallies = await rows.lock_tallies(uow.conn, locked)
-        late = {id: found for id, (found, _) in (await rows.find(uow.conn, ids - locked.keys())).items()}
-        return Counter(catalog, locked | late, tallies, {})
+        tallies = await campaigns.lock_tallies(uow.conn, locked)
+        closed = {id: found for id, (found, _) in (await campaigns.find(uow.conn, ids - locked.keys())).items()}
+        return CapCounter(catalog, locked | closed, tallies, {})
 
     async def _insert(
-        self, uow: UnitOfWork, joins: list[Join], first: Mapping[UUID, Submission], tallies: Mapping[UUID, Tally]
+        self,
+        uow: UnitOfWork,
+        joins: Sequence[Join],
+        submissions: Mapping[UUID, Submission[JoinCampaign]],
+        tallies: Mapping[UUID, Tally],
     ) -> None:
-        digests = {join.id: first[join.id].digest for join in joins}
-        people = {join.id: (first[join.id].body.caller(), first[join.id].body.person()) for join in joins}
-        await rows.insert_joins(uow.conn, joins, digests, people)
-        await rows.save_tallies(uow.conn, {join.campaign: tallies[join.campaign] for join in joins})
+        commands = {join.id: submissions[join.id].command for join in joins}
+        digests = {id: command.digest for id, command in commands.items()}
+        people = {id: (command.caller, command.recipient) for id, command in commands.items()}
+        await campaigns.insert_joins(uow.conn, joins, digests, people)
+        await campaigns.save_tallies(uow.conn, {join.campaign: tallies[join.campaign] for join in joins})
         for join in joins:
-            # The group runs in one task, so what its events say of their request is set for each.
-            CORRELATION.set(first[join.id].request)
-            TRACEPARENT.set(first[join.id].traceparent)
-            uow.emit(accepted(join))
+            uow.emit(accepted(join), origin=submissions[join.id].origin)
 
 
-def _answer(
-    one: Submission, stands: dict[UUID, tuple[Join, bytes]], judged: Mapping[UUID, Join | Refusal]
-) -> Join | Problem:
-    if one.join in stands:
-        join, digest = stands[one.join]
-        return join if digest == one.digest else problems.conflict(f"join {one.join} was taken with other content")
-    why = judged[one.join]
-    assert isinstance(why, Refusal)
-    return problems.not_found(f"campaign {one.campaign}") if why.status == 404 else refused(why)
+def _requested(command: JoinCampaign) -> Pledging:
+    """Return the domain's request, with a new id and code for the order that the join may become."""
+    return Pledging(
+        join=command.id,
+        order=new_id(),
+        code=new_codes(1)[0],
+        caller=command.caller,
+        lines=command.lines,
+        fulfilment=command.fulfilment,
+        payment=command.payment,
+        point=command.point,
+    )
+
+
+async def withdraw_join(context: Context, campaign: UUID, id: UUID) -> Join:
+    """Withdraw a join before the cutoff, with a full refund, and return it. Idempotent.
+
+    Raises a 404 for an unknown join, and a 409 `campaign-closed` after the cutoff by the clock under the lock.
+    """
+    async with context.unit() as uow:
+        locked = await campaigns.lock_open(uow.conn, [campaign], uow.clock.now())
+        now = uow.read_clock()
+        tallies = await campaigns.lock_tallies(uow.conn, locked)
+        join, _ = (await campaigns.find_joins(uow.conn, [id])).get(id, (None, b""))
+        if join is None or join.campaign != campaign:
+            raise problems.not_found(f"join {id} of campaign {campaign}")
+        if join.state is JoinState.WITHDRAWN:
+            return join
+        found = locked.get(campaign)
+        if found is None or found.state is not CampaignState.OPEN or now >= found.terms.closes_at:
+            closed = f"campaign {campaign} is closed: once it has formed, cancel the order of the join"
+            raise problems.conflict(closed, "campaign-closed")
+        withdrawn, event = withdraw(join)
+        await campaigns.save_tallies(uow.conn, {campaign: tallies[campaign].without(join.terms)})
+        await campaigns.save_joins(uow.conn, [withdrawn])
+        uow.emit(event)
+        return withdrawn

@@ -1,123 +1,83 @@
-"""Taking orders: requests that arrive while a commit runs share the next one."""
+"""Places orders: requests that arrive while a commit runs share the next one."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from services.kit.context import Context
-from services.kit.faults import point
-from services.kit.http import problems
-from services.kit.http.group_commit import GroupCommit
-from services.kit.http.problems import InputError, Problem
-from services.kit.transaction.unit_of_work import CORRELATION, TRACEPARENT, UnitOfWork
-from services.orders.api.schemas.order import NewOrder
-from services.orders.commands.publish import announce
+from services.kit.http.grouped_command import GroupedCommand, Outcome, Submission
+from services.kit.transaction.unit_of_work import UnitOfWork
+from services.orders.commands.publish import publish_new_order
+from services.orders.commands.refusal import problem_of
 from services.orders.domain.order.order import Order
-from services.orders.domain.order.policy import Refusal, price_order
-from services.orders.domain.order.state_machine import placed
-from services.orders.repository import order_intake as rows
+from services.orders.domain.order.policy import Draft, Refusal, price_order
+from services.orders.domain.order.recipient import Recipient
+from services.orders.repository import order as orders
 from services.orders.repository.catalog import CatalogCache
-from services.orders.repository.order import find
 
 GROUP = 200
-RETRY_AFTER_S = "30"
-_TITLES = {409: "Conflict", 422: "Unusable content", 503: "Try again"}
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
-    """A request to take an order under an id; `digest` tells whether two of one id ask for the same."""
+class PlaceOrder:
+    """A request to place an order under an id. `digest` is equal for equal content; `content` leaves the recipient
+    out.
+    """
 
-    order: UUID
-    body: NewOrder
+    id: UUID
+    draft: Draft
+    recipient: Recipient
     digest: bytes
-    request: str | None
-    traceparent: str | None
+    content: Mapping[str, Any]
 
 
-class Intake:
-    """The accept path. `submit` returns only after COMMIT, and the same submission again gets the same order."""
+class PlaceOrders(GroupedCommand[PlaceOrder, Order]):
+    """Validates, prices and stores orders, and publishes them with the command that reserves their stock."""
 
     def __init__(self, context: Context, catalog: CatalogCache, hold_ttl_s: int) -> None:
-        self._context, self._catalog, self._hold_ttl_s = context, catalog, hold_ttl_s
-        self._group = GroupCommit(self._commit, lambda one: one.order, GROUP, concurrency=2)
+        super().__init__(context, GROUP, concurrency=2)
+        self._catalog, self._hold_ttl_s = catalog, hold_ttl_s
 
-    async def submit(self, order: UUID, body: NewOrder) -> Order:
-        """The order as it stands, placed by this or an earlier request. Raises a `Problem` where it is not taken;
-        where the outcome is unknown that is a 503, and the same request again is safe.
-        """
-        one = Submission(order, body, body.digest(), CORRELATION.get(), TRACEPARENT.get())
-        answer = await self._group.submit(one)
-        if isinstance(answer, Problem):
-            raise answer
-        return answer
-
-    async def _commit(self, group: list[Submission]) -> list[Order | Problem]:
-        async with self._context.unit() as uow:
-            answers = await self._accept(uow, group)
-            point("accept.before_commit")
-        point("accept.after_commit")
-        return answers
-
-    async def _accept(self, uow: UnitOfWork, group: list[Submission]) -> list[Order | Problem]:
+    async def run(self, uow: UnitOfWork, submissions: Mapping[UUID, Submission[PlaceOrder]]) -> Outcome[Order]:
+        """Insert the orders that can be taken; of those with a taken id, read the stored order."""
         catalog = await self._catalog.current(uow.conn)
-        first: dict[UUID, Submission] = {}
-        for one in group:  # a repeat inside the group is answered like any other: by what stands after the insert
-            first.setdefault(one.order, one)
-        judged = {
-            id: price_order(id, code, one.body.draft(), catalog, uow.now, self._hold_ttl_s)
-            for (id, one), code in zip(first.items(), new_codes(len(first)), strict=True)
+        codes = new_codes(len(submissions))
+        priced = {
+            id: price_order(id, code, submission.command.draft, catalog, uow.now, self._hold_ttl_s)
+            for (id, submission), code in zip(submissions.items(), codes, strict=True)
         }
-        candidates = [order for order in judged.values() if isinstance(order, Order)]
-        fresh = await self._insert(uow, candidates, first)
-        stands = {order.id: (order, first[order.id].digest) for order in fresh}
-        others = [id for id in first if id not in stands]
+        valid = [order for order in priced.values() if isinstance(order, Order)]
+        inserted = await self._insert(uow, valid, submissions)
+        stored = {order.id: (order, submissions[order.id].command.digest) for order in inserted}
+        others = [id for id in submissions if id not in stored]
         if others:
-            stands |= await find(uow.conn, others)
-        conflicts = [(s.order, s.digest, s.body.without_person()) for s in group if _contradicts(s, stands)]
-        await rows.keep_conflicts(uow.conn, conflicts, uow.now)
-        return [_answer(one, stands, judged[one.order]) for one in group]
+            stored |= await orders.find(uow.conn, others)
+        refused = {id: problem_of(found) for id, found in priced.items() if isinstance(found, Refusal)}
+        return Outcome(stored, refused)
 
-    async def _insert(self, uow: UnitOfWork, orders: Sequence[Order], first: dict[UUID, Submission]) -> list[Order]:
-        new = await rows.insert_orders(uow.conn, orders, {id: one.digest for id, one in first.items()})
-        fresh = [order for order in orders if order.id in new]
-        people = {order.id: first[order.id].body.person() for order in fresh}
-        causes = {order.id: first[order.id].request or "" for order in fresh}
-        await rows.insert_details(uow.conn, fresh, people, causes, uow.now)
-        for order in fresh:
-            # The group runs in one task, so what its events say of their request is set for each.
-            CORRELATION.set(first[order.id].request)
-            TRACEPARENT.set(first[order.id].traceparent)
-            announce(uow, placed(order))
-            if order.terms.is_delivery:
-                uow.emit(people[order.id].event(order))
-        return fresh
+    async def record_conflicts(self, uow: UnitOfWork, conflicts: Sequence[PlaceOrder]) -> None:
+        """Store each other content under a taken order id once, without its recipient."""
+        await orders.record_conflicts(uow.conn, [(one.id, one.digest, one.content) for one in conflicts], uow.now)
+
+    async def _insert(
+        self, uow: UnitOfWork, valid: Sequence[Order], submissions: Mapping[UUID, Submission[PlaceOrder]]
+    ) -> list[Order]:
+        digests = {id: submission.command.digest for id, submission in submissions.items()}
+        new = await orders.insert_orders(uow.conn, valid, digests)
+        inserted = [order for order in valid if order.id in new]
+        recipients = {order.id: submissions[order.id].command.recipient for order in inserted}
+        causes = {order.id: submissions[order.id].origin.correlation or "" for order in inserted}
+        await orders.insert_details(uow.conn, inserted, recipients, causes, uow.now)
+        for order in inserted:
+            publish_new_order(uow, order, recipients[order.id], submissions[order.id].origin)
+        return inserted
 
 
 def new_codes(count: int) -> list[str]:
-    """Six digits each, that the receiver tells or shows. Drawn at once: asking the system costs more than the rest."""
+    """Return random codes of six digits, drawn in one call: asking the system for each costs more than the rest."""
     drawn = secrets.token_bytes(8 * count)
     return [f"{int.from_bytes(drawn[at : at + 8]) % 1_000_000:06}" for at in range(0, len(drawn), 8)]
-
-
-def _contradicts(one: Submission, stands: dict[UUID, tuple[Order, bytes]]) -> bool:
-    return one.order in stands and stands[one.order][1] != one.digest
-
-
-def _answer(one: Submission, stands: dict[UUID, tuple[Order, bytes]], judged: Order | Refusal) -> Order | Problem:
-    if one.order in stands:
-        order, digest = stands[one.order]
-        return order if digest == one.digest else problems.conflict(f"order {one.order} was taken with other content")
-    if isinstance(judged, Refusal):
-        return refused(judged)
-    raise RuntimeError(f"order {one.order} is neither new nor known")
-
-
-def refused(why: Refusal) -> Problem:
-    """The problem document of a refusal."""
-    fault = InputError(f"#{why.pointer}", why.message)
-    headers = {"Retry-After": RETRY_AFTER_S} if why.status == 503 else {}
-    return Problem(why.status, why.code, _TITLES[why.status], why.message, errors=[fault], headers=headers)

@@ -1,1 +1,1 @@
-"""All SQL of the service: the books that its transactions work on, and what its pages read."""
+"""All SQL of the service: rows that transactions lock and change, and the queries of pages."""

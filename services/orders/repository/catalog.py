@@ -1,8 +1,8 @@
-"""The catalogue's rows, and the copy of it that the accept path keeps in the process."""
+"""The rows of the catalogue and of sold-out items, and the copy of both that each process keeps in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,17 +12,15 @@ import structlog
 from pydantic import ValidationError
 
 from contracts.events.catalog import CatalogEvent, SitePut
-from services.kit.http.health import CheckResult
-from services.kit.transaction.unit_of_work import Pool
 from services.orders.domain.catalog import KINDS, Catalog, Unreadable, index
-from services.orders.repository.order_rows import Connection
-from services.orders.repository.projections import sold_out
+from services.orders.repository import statements
+from services.orders.repository.statements import Connection
 
 _log = structlog.get_logger("halfday.catalogue")
 
 
-async def put(conn: Connection, kind: str, entity: CatalogEvent, now: datetime) -> tuple[bool, int]:
-    """Stores an entity; whether that changed anything, and its version. Locks its row, new or not.
+async def upsert(conn: Connection, kind: str, entity: CatalogEvent, now: datetime) -> tuple[bool, int]:
+    """Store an entity under a lock of its row, new or not. Return whether it changed, and its version.
 
     The same body again changes nothing. Any change makes the catalogue's version grow.
     """
@@ -43,41 +41,41 @@ async def put(conn: Connection, kind: str, entity: CatalogEvent, now: datetime) 
     return True, row["version"]
 
 
-async def missing(conn: Connection, wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those (kind, id) that the catalogue does not have."""
-    if not wanted:
+async def missing(conn: Connection, references: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return the (kind, id) that the catalogue lacks."""
+    if not references:
         return set()
     found = await conn.fetch(
         "select kind, id from unnest($1::text[], $2::text[]) as w(kind, id) join catalog using (kind, id)",
-        [kind for kind, _ in wanted],
-        [id for _, id in wanted],
+        [kind for kind, _ in references],
+        [id for _, id in references],
     )
-    return set(wanted) - {(row["kind"], row["id"]) for row in found}
+    return set(references) - {(row["kind"], row["id"]) for row in found}
 
 
 async def get(conn: Connection, kind: str, id: str) -> tuple[dict[str, Any], int] | None:
-    """An entity's body with its id, and its version."""
+    """Return an entity's body with its id, and its version."""
     row = await conn.fetchrow("select body, version from catalog where kind = $1 and id = $2", kind, id)
-    return (_shown(id, row["body"]), row["version"]) if row else None
+    return (_with_id(id, row["body"]), row["version"]) if row else None
 
 
 async def page(conn: Connection, kind: str, after: str, limit: int) -> list[dict[str, Any]]:
-    """Up to `limit` entities of a kind with ids beyond `after`, in order of id."""
+    """Return up to `limit` entities of a kind with ids beyond `after`, in order of id."""
     found = await conn.fetch(
         "select id, body from catalog where kind = $1 and id > $2 order by id limit $3", kind, after, limit
     )
-    return [_shown(row["id"], row["body"]) for row in found]
+    return [_with_id(row["id"], row["body"]) for row in found]
 
 
-def _shown(id: str, text: str) -> dict[str, Any]:
+def _with_id(id: str, text: str) -> dict[str, Any]:
     body = orjson.loads(text)
     return {"id": id, **(body if isinstance(body, dict) else {})}  # an unreadable entry is shown as it is stored
 
 
 async def waves_of_others(conn: Connection, market_day: str, waves: Collection[str]) -> dict[str, str]:
-    """Those of the wave ids that another market day has, each with that day's id.
+    """Return those of the wave ids that another market day has, each with that day's id.
 
-    Locks the catalogue's version first, so that of two market days that claim an id at once the later one sees it.
+    Locks the catalogue's version first: of two market days that claim an id at once the later one sees the other.
     """
     await conn.execute("select from catalog_version for update")
     found = await conn.fetch(
@@ -89,15 +87,15 @@ async def waves_of_others(conn: Connection, market_day: str, waves: Collection[s
     return {row["wave"]: row["id"] for row in found}
 
 
-async def read(conn: Connection, kind: str, id: str) -> CatalogEvent | None:
-    """An entity as it is stored; None where there is none or it can't be read."""
+async def find(conn: Connection, kind: str, id: str) -> CatalogEvent | None:
+    """Return an entity as it is stored; None where there is none or it can't be read."""
     body = await conn.fetchval("select body from catalog where kind = $1 and id = $2", kind, id)
     found = _read(kind, id, body) if body is not None else None
     return found if isinstance(found, CatalogEvent) else None
 
 
 async def sites_of(conn: Connection, station: str) -> list[SitePut]:
-    """The sites that name a station, as far as they can be read."""
+    """Return the readable sites of a station."""
     found = await conn.fetch(
         "select id, body from catalog where kind = 'sites' and body ->> 'station' = $1 order by id", station
     )
@@ -105,13 +103,24 @@ async def sites_of(conn: Connection, station: str) -> list[SitePut]:
     return [site for site in entities if isinstance(site, SitePut)]
 
 
+async def save_sold_out(conn: Connection, sold_out: Mapping[tuple[str, str], bool]) -> None:
+    """Store which (pool, item) are sold out, and make their version grow."""
+    if not sold_out:
+        return
+    rows = [{"pool": pool, "item": item, "sold_out": value} for (pool, item), value in sorted(sold_out.items())]
+    await statements.write(conn, statements.SOLD_OUT, rows)
+    await conn.execute("update catalog_version set sold_out_version = sold_out_version + 1")
+
+
 def _read(kind: str, id: str, text: str) -> CatalogEvent | Unreadable:
-    """The entity in a row. A row that another version wrote, or that was changed by hand, may be anything."""
+    """Return the entity in a row. A row that another version wrote, or that was changed by hand, may have any
+    content.
+    """
     body = orjson.loads(text)
     if kind not in KINDS:
-        return Unreadable(kind, id, "this version knows no such kind")
+        return Unreadable(kind, id, f"this version has no kind {kind!r}")
     if not isinstance(body, dict):
-        return Unreadable(kind, id, "its body is no object")
+        return Unreadable(kind, id, "its body is not an object")
     try:
         entity = KINDS[kind].model_validate({**body, "id": id})
     except ValidationError as wrong:
@@ -119,55 +128,41 @@ def _read(kind: str, id: str, text: str) -> CatalogEvent | Unreadable:
         return Unreadable(kind, id, f"{'/'.join(map(str, first['loc']))}: {first['msg']}", body)
     for name in ("unit", "channel"):
         if getattr(entity, name, "") == "unknown":
-            return Unreadable(kind, id, f"{name}: {body[name]!r} is not known to this version", body)
+            return Unreadable(kind, id, f"{name}: this version does not know {body[name]!r}", body)
     return entity
 
 
 class CatalogCache:
-    """The catalogue and what is sold out, in this process: each read again only when its version has grown."""
+    """The catalogue and the sold-out items in this process; each is read again only when its version has grown."""
 
     def __init__(self) -> None:
         self._known: Catalog | None = None
         self._sold_out_version = 0
 
     async def current(self, conn: Connection) -> Catalog:
-        """The catalogue and what is sold out as committed when this was called; one statement while nothing has
-        changed.
+        """Return the catalogue with the sold-out items, as committed at the time of the call; one statement while
+        nothing has changed.
         """
         row = await conn.fetchrow("select version, sold_out_version from catalog_version")
         assert row is not None  # the migration writes it
         version, sold_out_version = row
         known = await self._catalog(conn, version)
         if self._sold_out_version != sold_out_version or known is not self._known:
-            known = replace(known, sold_out=await sold_out(conn))
+            known = replace(known, sold_out=await _sold_out(conn))
             self._known, self._sold_out_version = known, sold_out_version
         return known
 
     async def _catalog(self, conn: Connection, version: int) -> Catalog:
-        if self._known is None or self._known.version != version:
-            found = await conn.fetch("select kind, id, body from catalog")
-            entries = [_read(row["kind"], row["id"], row["body"]) for row in found]
-            broken = [entry for entry in entries if isinstance(entry, Unreadable)]
-            for entry in broken:
-                _log.error("catalogue entry can't be read", entry=entry.path, why=entry.why)
-            return index(version, [e for e in entries if isinstance(e, CatalogEvent)], broken)
-        return self._known
+        if self._known is not None and self._known.version == version:
+            return self._known
+        found = await conn.fetch("select kind, id, body from catalog")
+        entries = [_read(row["kind"], row["id"], row["body"]) for row in found]
+        unreadable = [entry for entry in entries if isinstance(entry, Unreadable)]
+        for entry in unreadable:
+            _log.error("catalogue entry can't be read", entry=entry.path, why=entry.why)
+        return index(version, [entry for entry in entries if isinstance(entry, CatalogEvent)], unreadable)
 
 
-class CatalogCheck:
-    """A line of `/ready` that names the entries that can't be read. The process stays ready: it sells what needs none
-    of them.
-    """
-
-    def __init__(self) -> None:
-        self._pool: Pool | None = None
-        self._cache = CatalogCache()
-
-    async def __call__(self, pool: Pool) -> CheckResult:
-        """Looks at the catalogue of the database behind `pool`."""
-        if pool is not self._pool:
-            self._pool, self._cache = pool, CatalogCache()
-        broken = sorted((await self._cache.current(pool)).unreadable.items())
-        found = [f"{path} can't be read ({entry.why}): put it again" for path, entry in broken]
-        more = [f"and {len(found) - 10} more"] if len(found) > 10 else []
-        return CheckResult(True, "; ".join(found[:10] + more) or "all entries can be read", degraded=bool(found))
+async def _sold_out(conn: Connection) -> frozenset[tuple[str, str]]:
+    found = await conn.fetch("select pool, item from item_sold_out where sold_out")
+    return frozenset((row["pool"], row["item"]) for row in found)

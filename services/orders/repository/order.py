@@ -1,128 +1,98 @@
-"""The book of orders: what one transaction knows of them, and how their changes are written."""
+"""Loads and saves orders, and what belongs to one: lines, history, money, recipient, wrong codes, erasure."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from contracts.events.inventory import AllotmentEvent, ClaimsExceeded
 from services.kit.database import lock_rows
-from services.kit.transaction.message import DeadlineReached, Message
-from services.kit.transaction.unit_of_work import CORRELATION, UnitOfWork
-from services.orders.commands.publish import announce
-from services.orders.domain.order.order import Order, OrderDecision
-from services.orders.domain.order.state_machine import decide
-from services.orders.repository import order_rows
-from services.orders.repository.campaign import Campaigns
-from services.orders.repository.projections import save_allotments, save_sold_out
+from services.kit.transaction.identity_map import IdentityMap
+from services.orders.domain.order.order import Order
+from services.orders.domain.order.recipient import Recipient
+from services.orders.repository import rows, statements
+from services.orders.repository.statements import Connection
+
+_WRONG_CODE = """
+insert into code_try ("order", n, since) values ($1, 1, $2) on conflict ("order") do update set
+  n = case when code_try.since > $2 - interval '1 hour' then code_try.n + 1 else 1 end,
+  since = case when code_try.since > $2 - interval '1 hour' then code_try.since else $2 end
+returning n
+"""
 
 
 class OrderRepository:
-    """The orders of one transaction, locked. Handlers are synchronous: load first, `apply`, then `save`.
+    """The orders of one transaction, locked: `load` them, `record` steps in memory, then `save`."""
 
-    It also has the campaigns that messages name, and takes the two projections that come on the same topic as stock
-    answers: allotments and sold-outs.
-    """
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self._orders = IdentityMap[UUID, Order](lambda order: order.id)
+        self._steps: list[rows.Row] = []
+        self._notes: list[rows.Row] = []
 
-    def __init__(self, uow: UnitOfWork) -> None:
-        self.uow = uow
-        self.orders: dict[UUID, Order] = {}
-        self.allotments: dict[tuple[str, str, str], AllotmentEvent] = {}
-        self.sold_out: dict[tuple[str, str], bool] = {}
-        self.campaigns = Campaigns(uow)
-        self._before: dict[UUID, Order] = {}
-        self._history: list[tuple[Any, ...]] = []
-        self._notes: list[tuple[Any, ...]] = []
+    async def load(self, ids: Collection[UUID]) -> set[UUID]:
+        """Lock these orders in order of id, then read their lines and money. Return the ids of those that exist."""
+        self._orders.load(await lock_orders(self._conn, ids))
+        return set(self._orders)
 
-    async def load(self, messages: Sequence[Message[Any]]) -> None:
-        """Locks and reads every order that the messages name: three statements, however many there are; then, of the
-        ids that are no order's, the campaigns.
-        """
-        ids = {id for message in messages for id in named(message.data)}
-        await self.load_orders(ids)
-        await self.campaigns.load(ids - self.orders.keys())
+    def get(self, id: UUID) -> Order | None:
+        """Return the order as it is now, None for one that was not loaded."""
+        return self._orders.get(id)
 
-    async def load_orders(self, ids: Collection[UUID]) -> None:
-        """Locks these orders in order of id, then reads their lines and money. Unknown ids are left out."""
-        if not ids:
+    def record(self, order: Order, message: str, cause: str, at: datetime, note: str = "") -> None:
+        """Replace an order by its state after a step. `message` is the type of what led to it, `cause` its id."""
+        self._steps.append(rows.step_row(order, self._orders[order.id].state, message, cause, at))
+        if note:
+            self._notes.append({"order_id": order.id, "n": order.version, "note": note})
+        self._orders.put(order)
+
+    async def save(self, now: datetime) -> None:
+        """Write every change, one statement for each table that has any."""
+        changed = sorted(self._orders.changed, key=lambda order: order.id)
+        if not changed:
             return
-        heads = await lock_rows(self.uow.conn, "orders", sorted(ids), column="order_id")
-        self.orders = {order.id: order for order in await _whole(self.uow.conn, heads)}
-        self._before = dict(self.orders)
+        await update_orders(self._conn, changed)
+        await statements.write(self._conn, statements.STEPS, self._steps)
+        await statements.write(self._conn, statements.NOTES, self._notes)
+        paid, refunded = self._money(changed, now)
+        await statements.write(self._conn, statements.PAYMENTS, paid)
+        await statements.write(self._conn, statements.REFUNDS, refunded)
 
-    def apply(self, order: UUID, message: Any) -> OrderDecision | None:
-        """Lets the order decide on the message and keeps what follows; None for an order that is not ours.
-
-        Events and commands go to the outbox, the deadline is set anew where it changed, a step becomes history.
-        """
-        before = self.orders.get(order)
-        if before is None:
-            return None
-        decision = decide(before, message, self.uow.now)
-        if decision.step:
-            self._keep(before, decision, message)
-        return decision
-
-    def _keep(self, before: Order, decision: OrderDecision, message: Any) -> None:
-        after, cause = decision.order, self.uow.cause
-        self.orders[after.id] = after
-        name = cause.type if cause else type(message).__name__.lower()
-        why = str(cause.id) if cause else (CORRELATION.get() or "")
-        step = (after.id, after.version, before.state, after.state, name, why, after.reason, self.uow.now)
-        self._history.append(step)
-        if note := getattr(message, "note", ""):
-            self._notes.append((after.id, after.version, note))
-        announce(self.uow, decision)
-
-    async def save(self) -> None:
-        """Writes every change, one statement for each table that has any."""
-        changed = [after for id, after in sorted(self.orders.items()) if after is not self._before[id]]
-        await _update(self.uow.conn, changed)
-        await order_rows.insert(self.uow.conn, "order_history", order_rows.HISTORY, self._history)
-        await order_rows.insert(self.uow.conn, "order_note", order_rows.NOTE, self._notes)
-        await self._save_money(changed)
-        await save_allotments(self.uow.conn, self.allotments)
-        await save_sold_out(self.uow.conn, self.sold_out)
-        await self.campaigns.save()
-
-    async def _save_money(self, changed: Iterable[Order]) -> None:
+    def _money(self, changed: Iterable[Order], now: datetime) -> tuple[list[rows.Row], list[rows.Row]]:
         paid, refunded = [], []
         for order in changed:
-            known = {money.payment: money for money in self._before[order.id].money}
+            loaded = self._orders.loaded(order.id)
+            before = {money.payment: money for money in loaded.money} if loaded else {}
             for money in order.money:
-                row = (order.id, money.payment, money.amount_fen, self.uow.now)
-                if money.payment not in known:
-                    paid.append(row)
-                if money.refunded and not (money.payment in known and known[money.payment].refunded):
-                    refunded.append(row)
-        await order_rows.insert(self.uow.conn, "payment", order_rows.MONEY, paid)
-        await order_rows.insert(self.uow.conn, "refund", order_rows.MONEY, refunded)
+                known = before.get(money.payment)
+                if known is None:
+                    paid.append(rows.money_row(order.id, money, now))
+                if money.refunded and not (known and known.refunded):
+                    refunded.append(rows.money_row(order.id, money, now))
+        return paid, refunded
 
 
-def named(data: Any) -> tuple[UUID, ...]:
-    """The orders, or the campaign, that a message is about."""
-    match data:
-        case DeadlineReached():
-            return (UUID(data.subject),)
-        case ClaimsExceeded():
-            return tuple(data.orders)
-        case _:
-            order = getattr(data, "order", None)
-            return (order,) if isinstance(order, UUID) else ()
+async def lock_orders(conn: Connection, ids: Collection[UUID]) -> list[Order]:
+    """Lock these orders in order of id and read them: three statements, however many there are. Unknown ids are left
+    out.
+    """
+    if not ids:
+        return []
+    return await _with_details(conn, await lock_rows(conn, "orders", sorted(ids), column="order_id"))
 
 
-async def find(conn: order_rows.Connection, ids: Collection[UUID]) -> dict[UUID, tuple[Order, bytes]]:
-    """These orders as they stand, unlocked, each with the hash of what was asked for. Unknown ids are left out."""
+async def find(conn: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[Order, bytes]]:
+    """Read these orders without locks, each with the digest of its request. Unknown ids are left out."""
     heads = await conn.fetch("select * from orders where order_id = any($1::uuid[]) order by order_id", list(ids))
-    orders = await _whole(conn, heads)
+    orders = await _with_details(conn, heads)
     return {order.id: (order, head["body_hash"]) for order, head in zip(orders, heads, strict=True)}
 
 
-async def _whole(conn: order_rows.Connection, heads: Sequence[asyncpg.Record]) -> list[Order]:
+async def _with_details(conn: Connection, heads: Sequence[asyncpg.Record]) -> list[Order]:
     if not heads:
         return []
     ids = [head["order_id"] for head in heads]
@@ -139,16 +109,81 @@ async def _whole(conn: order_rows.Connection, heads: Sequence[asyncpg.Record]) -
         ids,
     ):
         money[row["order_id"]].append(row)
-    return [order_rows.order_of(head, lines[head["order_id"]], money[head["order_id"]]) for head in heads]
+    return [rows.order_of(head, lines[head["order_id"]], money[head["order_id"]]) for head in heads]
 
 
-async def _update(conn: order_rows.Connection, orders: Sequence[Order]) -> None:
+async def update_orders(conn: Connection, orders: Sequence[Order]) -> None:
+    """Write the state of these orders."""
+    await statements.write(conn, statements.ORDER_STATES, [rows.state_row(order) for order in orders])
+
+
+async def insert_orders(conn: Connection, orders: Iterable[Order], digests: Mapping[UUID, bytes]) -> set[UUID]:
+    """Insert head rows in order of id and return which are new; an id that is taken changes nothing.
+
+    Waits for a concurrent transaction that inserts one of the ids.
+    """
+    heads = [
+        rows.terms_row(order.terms) | rows.state_row(order) | {"body_hash": digests[order.id]}
+        for order in sorted(orders, key=lambda order: order.id)
+    ]
+    return {row["order_id"] for row in await statements.write(conn, statements.ORDERS, heads)}
+
+
+async def insert_details(
+    conn: Connection,
+    orders: Sequence[Order],
+    recipients: Mapping[UUID, Recipient],
+    causes: Mapping[UUID, str],
+    now: datetime,
+) -> None:
+    """Insert the details of new orders in one statement: lines, the first step, payments and recipients.
+
+    Where groups are small, round trips are most of the cost of an order.
+    """
     if not orders:
         return
-    columns = {"order_id": "uuid", **order_rows.STANDING}
-    changes = ", ".join(f"{name} = r.{name}" for name in order_rows.STANDING)
-    await conn.execute(
-        f"update orders set {changes} from {order_rows.unnest(columns)} as r({', '.join(columns)}) "  # noqa: S608
-        "where orders.order_id = r.order_id",
-        *map(list, zip(*((order.id, *order_rows.standing_row(order)) for order in orders), strict=True)),
+    details = (
+        [row for order in orders for row in rows.line_rows(order.terms)],
+        [rows.step_row(order, None, "accepted", causes[order.id], now) for order in orders],
+        [rows.money_row(order.id, money, now) for order in orders for money in order.money],
+        [rows.recipient_row(order.id, recipients[order.id]) for order in orders],
     )
+    await conn.execute(statements.ORDER_DETAILS, *map(statements.packed, details))
+
+
+async def record_conflicts(
+    conn: Connection, conflicts: Iterable[tuple[UUID, bytes, Mapping[str, Any]]], now: datetime
+) -> None:
+    """Store other contents under the ids of accepted orders (id, digest, content without the recipient), each once."""
+    found = [{"order_id": id, "body_hash": digest, "body": body, "at": now} for id, digest, body in conflicts]
+    await statements.write(conn, statements.ORDER_CONFLICTS, found)
+
+
+async def count_wrong_codes(conn: Connection, order: UUID, now: datetime) -> int:
+    """Return the number of wrong codes within an hour of the first; `now` is real time. Call it under the order's
+    lock.
+    """
+    statement = "select n from code_try where \"order\" = $1 and since > $2::timestamptz - interval '1 hour'"
+    found = await conn.fetchval(statement, order, now)
+    return found or 0
+
+
+async def add_wrong_code(conn: Connection, order: UUID, now: datetime) -> int:
+    """Count one more wrong code and return their number. Call it under the order's lock."""
+    found: int = await conn.fetchval(_WRONG_CODE, order, now)
+    return found
+
+
+async def erase_person(conn: Connection, order: UUID, by: str, why: str) -> None:
+    """Delete the recipient of an order that is locked, its code and its notes; record when, by which role and why.
+
+    Idempotent: the first record stays.
+    """
+    await conn.execute(
+        "insert into erased (order_id, erased_by, why) values ($1, $2, $3) on conflict do nothing", order, by, why
+    )
+    await conn.execute("delete from recipient where order_id = $1", order)
+    await conn.execute("delete from campaign_person where order_id = $1", order)
+    await conn.execute("delete from order_note where order_id = $1", order)
+    await conn.execute("update orders set code = '' where order_id = $1 and code <> ''", order)
+    await conn.execute("update campaign_join set code = '' where order_id = $1 and code <> ''", order)

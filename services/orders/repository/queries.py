@@ -1,4 +1,4 @@
-"""What pages and lists of orders read; nothing here locks."""
+"""The queries of pages and lists; none of them locks."""
 
 from __future__ import annotations
 
@@ -6,23 +6,15 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from services.orders.repository.order_rows import Connection
+from services.orders.domain.campaign.join import Join
+from services.orders.repository import rows
+from services.orders.repository.statements import Connection
+
+Found = list[dict[str, Any]]
 
 
-async def history(conn: Connection, order: UUID, *, notes: bool) -> list[dict[str, Any]]:
-    """Every step of an order, in order, with what was noted at it where that is wanted; empty for an unknown one."""
-    found = await conn.fetch(
-        "select n, from_state, to_state, message, cause, reason, at, note from order_history "
-        "left join order_note using (order_id, n) where order_id = $1 order by n",
-        order,
-    )
-    return [{name: value for name, value in row.items() if notes or name != "note"} for row in found]
-
-
-async def page(
-    conn: Connection, state: str | None, market_day: str | None, after: UUID, limit: int
-) -> list[dict[str, Any]]:
-    """Up to `limit` orders with ids beyond `after`, in order of id, of a state and a market day where given."""
+async def orders(conn: Connection, state: str | None, market_day: str | None, after: UUID, limit: int) -> Found:
+    """Read up to `limit` orders with ids beyond `after`, in order of id; of a state and a market day where given."""
     found = await conn.fetch(
         "select order_id, state, version, channel, market_day, community, pool, fulfilment, payment, total_fen, "
         "paid_fen, refunded_fen, reason, wave, placed_at from orders where order_id > $1 "
@@ -35,15 +27,89 @@ async def page(
     return [dict(row) for row in found]
 
 
-async def person(conn: Connection, order: UUID) -> dict[str, Any] | None:
-    """Who receives an order; None once erased."""
+async def order_history(conn: Connection, order: UUID, *, notes: bool) -> Found:
+    """Read every step of an order, in order, with its note where `notes` is true; empty for an unknown order."""
+    found = await conn.fetch(
+        "select n, from_state, to_state, message, cause, reason, at, note from order_history "
+        "left join order_note using (order_id, n) where order_id = $1 order by n",
+        order,
+    )
+    return [{name: value for name, value in row.items() if notes or name != "note"} for row in found]
+
+
+async def recipient(conn: Connection, order: UUID) -> dict[str, Any] | None:
+    """Read the recipient of an order; None once erased."""
     row = await conn.fetchrow("select name, phone, address, lat, lon from recipient where order_id = $1", order)
     return dict(row) if row else None
 
 
-async def answered(conn: Connection, orders: Collection[UUID]) -> set[UUID]:
-    """Those of these orders that have left `placed`, or do not exist."""
+async def answered_orders(conn: Connection, orders: Collection[UUID]) -> set[UUID]:
+    """Return those of these orders that have left `placed`, or do not exist."""
     found = await conn.fetch(
         "select order_id from orders where order_id = any($1::uuid[]) and state = 'placed'", list(orders)
     )
     return set(orders) - {row["order_id"] for row in found}
+
+
+async def erasure(conn: Connection, order: UUID) -> dict[str, Any]:
+    """Read when, by which role and why the recipient of an order was erased."""
+    row = await conn.fetchrow("select order_id, erased_at, erased_by, why from erased where order_id = $1", order)
+    assert row is not None  # written in the same transaction
+    return dict(row)
+
+
+async def erasures(conn: Connection, after: UUID, limit: int) -> Found:
+    """Read up to `limit` erasures of orders with ids beyond `after`, in order of id."""
+    found = await conn.fetch(
+        "select order_id, erased_at, erased_by, why from erased where order_id > $1 order by order_id limit $2",
+        after,
+        limit,
+    )
+    return [dict(row) for row in found]
+
+
+async def joins(conn: Connection, campaign: UUID, after: int, limit: int) -> list[Join]:
+    """Read up to `limit` joins of a campaign beyond the `after`-th, in log order."""
+    found = await conn.fetch(
+        "select * from campaign_join where campaign_id = $1 and n > $2 order by n limit $3", campaign, after, limit
+    )
+    return [rows.join_of(row) for row in found]
+
+
+async def people(conn: Connection, campaign: UUID) -> int:
+    """Count the different people with a join of the campaign that was not withdrawn."""
+    found: int = await conn.fetchval(
+        "select count(distinct member) from campaign_join where campaign_id = $1 and state <> 'withdrawn'", campaign
+    )
+    return found
+
+
+async def verdict(conn: Connection, campaign: UUID) -> tuple[bytes, bytes] | None:
+    """Read the stored texts of a verdict's inputs and result; None before there is one."""
+    row = await conn.fetchrow("select inputs, verdict from campaign_verdict where campaign_id = $1", campaign)
+    return (row["inputs"], row["verdict"]) if row else None
+
+
+async def allotments(conn: Connection, terminal: str, pool: str) -> Found:
+    """Read by item: the granted and returned totals with their version, and the quantity that the terminal has sold.
+
+    `left = granted_total - returned_total - sold_total`; the terminal itself subtracts sales that it has not uploaded.
+    """
+    found = await conn.fetch(
+        "with sold as (select l.item, sum(l.quantity) as quantity from stall_sale_line l "
+        "where l.terminal = $1 and l.pool = $2 and not exists (select from stall_void v where v.sale = l.sale) "
+        "group by l.item) "
+        "select item, coalesce(granted_total, 0) as granted_total, coalesce(returned_total, 0) as returned_total, "
+        "coalesce(version, 0) as version, lease_until, coalesce(sold.quantity, 0)::bigint as sold_total "
+        "from (select * from terminal_allotment where terminal = $1 and pool = $2) a full join sold using (item) "
+        "order by item",
+        terminal,
+        pool,
+    )
+    return [dict(row) for row in found]
+
+
+async def sold_out_items(conn: Connection, pool: str) -> list[str]:
+    """Read the items that are sold out in a pool."""
+    found = await conn.fetch("select item from item_sold_out where pool = $1 and sold_out order by item", pool)
+    return [row["item"] for row in found]

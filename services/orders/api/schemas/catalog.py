@@ -1,4 +1,4 @@
-"""What an operator may put into the catalogue: closed and bounded, kind by kind."""
+"""The request and response models of catalogue entries: closed and bounded, one for each kind."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contracts.events.catalog import CatalogEvent
 from contracts.values import Slug
 from services.kit.http.body import Body
 from services.kit.http.bounded import Date, Instant, Latitude, LocalTime, Longitude, Name, OptionalName, PriceFen
+from services.kit.http.problems import unprocessable
 from services.orders.domain.catalog import KINDS
 
 Flag = Annotated[bool, Strict()]
@@ -18,16 +19,18 @@ LoadG = Annotated[int, Strict(), Field(ge=0, le=1_000_000, description="grams of
 LoadMl = Annotated[int, Strict(), Field(ge=0, le=1_000_000, description="millilitres of one piece, or of 1 000 grams")]
 VehicleG = Annotated[int, Strict(), Field(ge=0, le=100_000_000, description="grams of one trip")]
 VehicleMl = Annotated[int, Strict(), Field(ge=0, le=100_000_000, description="millilitres of cold room")]
-Jobs = Annotated[int, Strict(), Field(ge=0, le=100_000, description="how many jobs the wave takes")]
+Jobs = Annotated[int, Strict(), Field(ge=0, le=100_000, description="number of jobs that the wave takes")]
 
 
 class EntryIn(Body):
-    """An entry of the catalogue as a whole. `id` may be left out: it is the one in the URL."""
+    """An entry of the catalogue. `id` may be left out: it is the one in the URL."""
 
     id: Slug | None = None
 
     def entity(self, kind: str, id: str) -> CatalogEvent:
-        """The entry as it is stored and published."""
+        """Return the entry as it is stored and published. Raises a 422 problem where the body has another id."""
+        if self.id not in {None, id}:
+            raise unprocessable("/id", f"must be {id}, the id in the URL, or be left out")
         return KINDS[kind].model_validate(self.model_dump() | {"id": id})
 
 
@@ -46,7 +49,7 @@ class Placed(Named):
 
 
 class ItemIn(Named):
-    """A good, sold by the piece or by weight, and the load of one unit: of one piece, or of 1 000 grams."""
+    """An item, sold by the piece or by weight, and the load of one unit: of one piece, or of 1 000 grams."""
 
     unit: Literal["piece", "gram"]
     unit_g: LoadG
@@ -102,14 +105,14 @@ class WaveIn(Body):
 
 
 class SiteDayIn(Body):
-    """A site of a market day and the communities that it serves that day; together they make a stock pool."""
+    """A site of a market day and the communities that it serves; together they make a stock pool."""
 
     site: Slug
     communities: Annotated[list[Slug], Field(max_length=1000)]
 
 
 class MarketDayIn(EntryIn):
-    """A market day with its sites and waves. A site stands in it once, a community belongs to one site.
+    """A market day with its sites and waves. Each site appears once, a community belongs to one site.
 
     `date` is the local date (UTC+8): pickup points close on it at their local time.
     """
@@ -132,7 +135,7 @@ class StationIn(Placed):
 
 
 class PointIn(EntryIn):
-    """A pickup point of a community. Goods not collected by `closes_at`, local time (UTC+8), go back."""
+    """A pickup point of a community. Goods not collected by `closes_at`, local time (UTC+8), are returned."""
 
     community: Slug
     name_zh: Name
@@ -169,18 +172,33 @@ BODIES: dict[str, type[EntryIn]] = {
     "terminals": TerminalIn,
     "couriers": CourierIn,
 }
-"""The body of each kind, in an order in which a catalogue can be put."""
+"""The request model of each kind, in an order in which a catalogue can be put."""
 
 
 @cache
-def shown(kind: str) -> type[Any]:
-    """An entry as it is answered: its fields with its id and version."""
+def view_of(kind: str) -> type[Any]:
+    """Return the response model of a kind: its fields with its id and version."""
     base = BODIES[kind]
     name = base.__name__.removesuffix("In")
     fields: Any = {"id": (Slug, ...), "version": (Annotated[int, Field(ge=1)], ...)}
     return create_model(name, __base__=base, __doc__=base.__doc__, **fields)
 
 
-def any_shown() -> Any:
-    """An entry of any kind as it is answered."""
-    return Union[tuple(shown(kind) for kind in BODIES)]  # noqa: UP007 its members are not written out
+@cache
+def _listed(kind: str) -> type[Any]:
+    base = BODIES[kind]
+    fields: Any = {"id": (Slug, ...)}
+    return create_model(f"{base.__name__.removesuffix('In')}Listed", __base__=base, __doc__=base.__doc__, **fields)
+
+
+def any_view() -> Any:
+    """Return the response model of an entry of any kind."""
+    return Union[tuple(view_of(kind) for kind in BODIES)]  # noqa: UP007 its members are not written out
+
+
+def page_view() -> Any:
+    """Return the response model of a page of entries, in order of id; `next` is the cursor of the next page, null on
+    the last.
+    """
+    entry: Any = Union[tuple(_listed(kind) for kind in BODIES)]  # noqa: UP007
+    return create_model("EntryPage", items=(list[entry], ...), next=(Slug | None, ...))

@@ -104,7 +104,7 @@ class Tally:
         return self._changed(terms, 1, joined=self.joined + 1)
 
     def without(self, terms: OrderTerms) -> Tally:
-        """Return the tally without a withdrawn join, whose share of the cap is free again."""
+        """Return the tally without a withdrawn join; its share of the cap is free again."""
         return self._changed(terms, -1, joined=self.joined)
 
     def _changed(self, terms: OrderTerms, sign: int, joined: int) -> Tally:

@@ -30,7 +30,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Pledging:
-    """A requested join without its recipient; `caller` tells one person from another within the campaign.
+    """A requested join without its recipient; `caller` identifies a person within the campaign.
 
     `order` and `code` are for the order that it may become.
     """

@@ -89,7 +89,7 @@ def paid_late(order: Order, message: Paid, now: datetime) -> OrderDecision:
 
 
 def hold_ended(order: Order, message: Any, now: datetime) -> OrderDecision:
-    """Expire an order whose hold has ended, unless it is paid."""
+    """Expire an order after the end of its hold, unless it is paid."""
     if order.is_paid:
         return reopen_or_cancel(order, now)
     reason = getattr(message, "reason", "") or "not paid in time"
@@ -237,7 +237,7 @@ def unanswered(order: Order, _message: Any, _now: datetime) -> OrderDecision:
 
 
 def hold_overdue(order: Order, message: Any, now: datetime) -> OrderDecision:
-    """Release a hold whose end was not reported, and continue as if it had been."""
+    """Release a hold after its end was not reported, and continue as if it had been."""
     decision = hold_ended(order, message, now)
     return replace(decision, commands=(_release_command(order), *decision.commands))
 

@@ -1,4 +1,4 @@
-"""Waiting for orders to be answered: one query for all who wait, not one for each."""
+"""Waits for orders to leave `placed`: one query for all waiting requests, not one for each."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections import defaultdict
 from uuid import UUID
 
 from services.kit.transaction.unit_of_work import Pool
-from services.orders.repository.queries import answered
+from services.orders.repository.queries import answered_orders
 
 EVERY_S = 0.04
 
 
-class Waiting:
-    """Lets requests wait until an order has left `placed`; asks the database only while somebody waits."""
+class AwaitAnswer:
+    """Lets requests wait until an order has left `placed`; polls the database only while a request waits."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._waiters: dict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
 
-    async def answered(self, order: UUID, seconds: float) -> None:
-        """Returns when the order has left `placed`, or after so many seconds."""
+    async def __call__(self, order: UUID, seconds: float) -> None:
+        """Return when the order has left `placed`, or after so many seconds."""
         event = asyncio.Event()
         self._waiters[order].add(event)
         if self._task is None or self._task.done():
@@ -38,11 +38,11 @@ class Waiting:
                 del self._waiters[order]
 
     async def _poll(self) -> None:
-        # An error ends the task: who waits runs into the time-out, and the next one starts it again.
+        # An error ends the task: the waiting requests time out, and the next one starts it again.
         while self._waiters:
             async with self._pool.acquire() as conn:
-                done = await answered(conn, list(self._waiters))
-            for order in done:
+                answered = await answered_orders(conn, list(self._waiters))
+            for order in answered:
                 for event in self._waiters.get(order, ()):
                     event.set()
             await asyncio.sleep(EVERY_S)

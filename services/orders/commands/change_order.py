@@ -1,0 +1,63 @@
+"""Applies the requests of buyers, leaders and operators to an order: cancel, pay, refund, mark ready, collect."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from services.kit.context import Context
+from services.kit.http import problems
+from services.kit.telemetry.metrics import CODES_LOCKED
+from services.orders.commands.changes import Changes
+from services.orders.domain.order.order import WRONG_CODE, Cancel, Collect, Order, OrderDecision, Paid, Ready, Refund
+from services.orders.repository import order as orders
+
+MOST_WRONG_CODES = 5
+"""The limit of wrong codes for an order within an hour of real time."""
+
+Request = Cancel | Paid | Ready | Collect | Refund
+
+
+async def change_order(context: Context, id: UUID, request: Request) -> Order:
+    """Apply a request to an order and return the order after it. Raises a 404 for an unknown order, and a 409 where
+    its state does not allow the request.
+    """
+    async with context.unit() as uow:
+        changes = Changes(uow)
+        await changes.orders.load([id])
+        decision = _found(id, changes.change_order(id, request))
+        if decision.refused:
+            raise problems.conflict(decision.refused)
+        await changes.save()
+    return decision.order
+
+
+async def collect_order(context: Context, id: UUID, code: str) -> Order:
+    """Hand a pickup over against its code and return the order.
+
+    A wrong code is counted, also though the request fails, and is a 409 `wrong-code`. After five of them every code is
+    a 409 `needs-desk`, also the right one, until an hour after the first; an operator uses `change_order`.
+    """
+    async with context.unit() as uow:
+        changes = Changes(uow)
+        await changes.orders.load([id])
+        now = uow.clock.real()
+        if await orders.count_wrong_codes(uow.conn, id, now) >= MOST_WRONG_CODES:
+            raise problems.conflict(
+                f"{MOST_WRONG_CODES} wrong codes were given for order {id} within an hour: let an operator hand it "
+                "over, or try again an hour after the first of them",
+                "needs-desk",
+            )
+        decision = _found(id, changes.change_order(id, Collect(code)))
+        is_wrong = decision.refused == WRONG_CODE
+        if is_wrong and await orders.add_wrong_code(uow.conn, id, now) == MOST_WRONG_CODES:
+            CODES_LOCKED.inc()
+        await changes.save()
+    if decision.refused:
+        raise problems.conflict(decision.refused, "wrong-code" if is_wrong else "conflict")
+    return decision.order
+
+
+def _found(id: UUID, decision: OrderDecision | None) -> OrderDecision:
+    if decision is None:
+        raise problems.not_found(f"order {id}")
+    return decision

@@ -1,0 +1,60 @@
+"""Opens group-buys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from services.kit.context import Context
+from services.kit.http import problems
+from services.kit.transaction.unit_of_work import UnitOfWork
+from services.orders.commands.publish import publish_campaign
+from services.orders.commands.refusal import problem_of
+from services.orders.domain.campaign.campaign import Campaign, opened
+from services.orders.domain.campaign.opening import Opening, open_campaign
+from services.orders.domain.order.policy import Refusal
+from services.orders.repository import campaign as campaigns
+from services.orders.repository.catalog import CatalogCache
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCampaign:
+    """A request to open a campaign under an id. `digest` is equal for equal content."""
+
+    id: UUID
+    opening: Opening
+    digest: bytes
+    content: Mapping[str, Any]
+
+
+async def open_new_campaign(context: Context, catalog: CatalogCache, command: OpenCampaign) -> Campaign:
+    """Open a campaign until its cutoff and return it as it was opened. Idempotent by its id.
+
+    Raises the problem of a refused request; 409 where the id was used for another content, which is recorded.
+    """
+    async with context.unit() as uow:
+        campaign = await _find_or_open(uow, catalog, command)
+        if campaign is None:
+            conflict = (command.id, command.digest, command.content)
+            await campaigns.record_conflicts(uow.conn, [conflict], uow.now)
+    if campaign is None:
+        used = f"campaign {command.id} was opened with another content: send the same content, or a new id"
+        raise problems.conflict(used)
+    return campaign
+
+
+async def _find_or_open(uow: UnitOfWork, catalog: CatalogCache, command: OpenCampaign) -> Campaign | None:
+    """Return the campaign, opened now or before; None where its id was used for another content."""
+    stored = await campaigns.find(uow.conn, [command.id])
+    if not stored:
+        campaign = open_campaign(command.id, command.opening, await catalog.current(uow.conn), uow.now)
+        if isinstance(campaign, Refusal):
+            raise problem_of(campaign)
+        if await campaigns.insert_campaign(uow.conn, campaign, command.digest):
+            publish_campaign(uow, opened(campaign), {})
+            return campaign
+        stored = await campaigns.find(uow.conn, [command.id])
+    campaign, digest = stored[command.id]
+    return Campaign(campaign.terms) if digest == command.digest else None

@@ -1,0 +1,79 @@
+"""Puts catalogue entries, and checks that those that are stored can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from contracts.events.catalog import CatalogEvent, MarketDayPut, SitePut, StationPut
+from services.kit.context import Context
+from services.kit.http.health import CheckResult
+from services.kit.http.problems import InputError, Problem
+from services.kit.transaction.unit_of_work import Pool, UnitOfWork
+from services.orders.domain.catalog_rules import Wrong, contradictions, references, too_far
+from services.orders.repository import catalog
+
+
+async def put_entry(context: Context, kind: str, entity: CatalogEvent) -> int:
+    """Store an entry whole, publish it where it changed, and return its version.
+
+    Raises a 422 with everything that is wrong: contradictions, references that do not exist, a wave of another market
+    day, a site too far from its station.
+    """
+    async with context.unit() as uow:
+        await _check(uow, entity)
+        changed, version = await catalog.upsert(uow.conn, kind, entity, uow.now)
+        if changed:
+            uow.emit(entity)
+    return version
+
+
+async def _check(uow: UnitOfWork, entity: CatalogEvent) -> None:
+    _refuse(contradictions(entity))
+    named = list(references(entity))
+    missing = await catalog.missing(uow.conn, {(kind, id) for _, kind, id in named})
+    _refuse((at, f"{kind}/{id} does not exist: put it first") for at, kind, id in named if (kind, id) in missing)
+    if isinstance(entity, MarketDayPut):
+        taken = await catalog.waves_of_others(uow.conn, entity.id, [wave.id for wave in entity.waves])
+        _refuse(
+            (f"/waves/{n}/id", f"wave {wave.id} belongs to market day {taken[wave.id]}: give this one another id")
+            for n, wave in enumerate(entity.waves)
+            if wave.id in taken
+        )
+    _refuse(("/lat", why) for why in await _distances(uow, entity) if why)
+
+
+async def _distances(uow: UnitOfWork, entity: CatalogEvent) -> list[str | None]:
+    match entity:
+        case SitePut():
+            station = await catalog.find(uow.conn, "stations", entity.station)
+            return [too_far(entity, station)] if isinstance(station, StationPut) else []
+        case StationPut():
+            return [too_far(site, entity) for site in await catalog.sites_of(uow.conn, entity.id)]
+        case _:
+            return []
+
+
+def _refuse(wrong: Iterable[Wrong]) -> None:
+    errors = [InputError(f"#{pointer}", message) for pointer, message in wrong]
+    if errors:
+        detail = f"{errors[0].pointer}: {errors[0].message}"
+        raise Problem(422, "unprocessable", "Validation failed", detail, errors=errors)
+
+
+class CatalogCheck:
+    """The line of `/ready` that names unreadable entries. The process stays ready: it sells everything that does not
+    depend on them.
+    """
+
+    def __init__(self) -> None:
+        self._pool: Pool | None = None
+        self._cache = catalog.CatalogCache()
+
+    async def __call__(self, pool: Pool) -> CheckResult:
+        """Check the catalogue in the database of `pool`."""
+        if pool is not self._pool:
+            self._pool, self._cache = pool, catalog.CatalogCache()
+        unreadable = sorted((await self._cache.current(pool)).unreadable.items())
+        found = [f"{path} can't be read ({entry.why}): put it again" for path, entry in unreadable]
+        more = [f"and {len(found) - 10} more"] if len(found) > 10 else []
+        return CheckResult(True, "; ".join(found[:10] + more) or "all entries can be read", degraded=bool(found))

@@ -1,0 +1,21 @@
+"""The use cases that have state of their own in a process: the catalogue in memory, group commits, waiting requests."""
+
+from __future__ import annotations
+
+from services.kit.context import Context
+from services.orders.commands.await_answer import AwaitAnswer
+from services.orders.commands.join_campaign import JoinCampaigns
+from services.orders.commands.place_orders import PlaceOrders
+from services.orders.repository.catalog import CatalogCache
+from services.orders.settings import OrderSettings
+
+
+class UseCases:
+    """One per process; routes and the fast path reach it by a dependency."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.catalog = CatalogCache()
+        self.place_orders = PlaceOrders(context, self.catalog, OrderSettings().hold_ttl_s)
+        self.join_campaigns = JoinCampaigns(context, self.catalog)
+        self.await_answer = AwaitAnswer(context.pool)

@@ -1,0 +1,186 @@
+"""Maps orders, campaigns and joins to rows and back. Most columns are fields of the domain's dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+from pydantic import TypeAdapter
+
+from contracts.events.campaign import CampaignGood, Rule, Threshold
+from contracts.events.dispatch import Quote
+from contracts.events.orders import OrderLine
+from contracts.values import Channel, Fulfilment, Payment, Unit
+from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally
+from services.orders.domain.campaign.campaign import Terms as CampaignTerms
+from services.orders.domain.campaign.join import Join, JoinState
+from services.orders.domain.order.order import Awaiting, Money, Order, OrderState, Terms
+from services.orders.domain.order.recipient import Recipient
+
+Row = dict[str, Any]
+
+_COLUMNS = {"order": "order_id", "basket": "basket_id", "campaign": "campaign_id", "join": "join_id"}
+"""The columns that are not named as their fields."""
+_TERMS = {f.name: _COLUMNS.get(f.name, f.name) for f in fields(Terms) if f.name != "lines"}
+_STATE = tuple(f.name for f in fields(Order) if f.name not in {"terms", "money"})
+_CAMPAIGN_TERMS = {f.name: _COLUMNS.get(f.name, f.name) for f in fields(CampaignTerms)}
+_RECIPIENT = tuple(f.name for f in fields(Recipient))
+_LINES, _GOODS = TypeAdapter(list[OrderLine]), TypeAdapter(tuple[CampaignGood, ...])
+
+
+def terms_row(terms: Terms) -> Row:
+    """Return the columns of an order's terms, which `orders` and `campaign_join` share."""
+    row = {column: getattr(terms, field) for field, column in _TERMS.items()}
+    row["quote"] = terms.quote.model_dump(mode="json") if terms.quote else None
+    row["total_fen"] = terms.total_fen
+    return row
+
+
+def state_row(order: Order) -> Row:
+    """Return the columns of an order's state, with its id."""
+    row = {name: getattr(order, name) for name in _STATE}
+    row["order_id"], row["reservation"], row["job"] = order.id, order.reservation, order.job
+    row["paid_fen"], row["refunded_fen"] = order.paid_fen, order.refunded_fen
+    return row
+
+
+def line_rows(terms: Terms) -> Iterable[Row]:
+    """Return a row for each line."""
+    for one in terms.lines:
+        yield {
+            "order_id": terms.order,
+            "line": one.line,
+            "item": one.item,
+            "quantity": one.quantity,
+            "unit": one.unit,
+            "price_fen": one.price_fen,
+            "price_id": one.price,
+            "amount_fen": one.amount_fen,
+        }
+
+
+def step_row(order: Order, before: OrderState | None, message: str, cause: str, at: datetime) -> Row:
+    """Return the history row of a step: its state before, the type of its message and the id of its cause."""
+    return {
+        "order_id": order.id,
+        "n": order.version,
+        "from_state": before,
+        "to_state": order.state,
+        "message": message,
+        "cause": cause,
+        "reason": order.reason,
+        "at": at,
+    }
+
+
+def money_row(order: UUID, money: Money, at: datetime) -> Row:
+    """Return the row of a payment, or of its refund."""
+    return {"order_id": order, "payment_id": money.payment, "amount_fen": money.amount_fen, "at": at}
+
+
+def recipient_row(order: UUID, recipient: Recipient) -> Row:
+    """Return the row of a recipient."""
+    return {"order_id": order} | {name: getattr(recipient, name) for name in _RECIPIENT}
+
+
+def recipient_of(row: asyncpg.Record) -> Recipient:
+    """Return the recipient in a row of `recipient` or `campaign_person`."""
+    return Recipient(*(row[name] for name in _RECIPIENT))
+
+
+def order_of(row: asyncpg.Record, lines: Iterable[asyncpg.Record], money: Iterable[asyncpg.Record]) -> Order:
+    """Return the order in these rows."""
+    values = {name: row[name] for name in _STATE}
+    values["state"], values["awaiting"] = OrderState(row["state"]), Awaiting(row["awaiting"])
+    payments = tuple(Money(one["payment_id"], one["amount_fen"], one["refunded"]) for one in money)
+    return Order(_terms_of(row, tuple(map(_line_of, lines))), **values, money=payments)
+
+
+def _terms_of(row: asyncpg.Record, lines: tuple[OrderLine, ...]) -> Terms:
+    values = {field: row[column] for field, column in _TERMS.items()}
+    values["channel"], values["payment"] = Channel(row["channel"]), Payment(row["payment"])
+    values["fulfilment"] = Fulfilment(row["fulfilment"])
+    values["quote"] = Quote.model_validate_json(row["quote"]) if row["quote"] else None
+    return Terms(lines=lines, **values)
+
+
+def _line_of(row: asyncpg.Record) -> OrderLine:
+    # Validating again is quicker than `model_construct`.
+    return OrderLine(
+        line=row["line"],
+        item=row["item"],
+        quantity=row["quantity"],
+        unit=Unit(row["unit"]),
+        price_fen=row["price_fen"],
+        price=row["price_id"],
+        amount_fen=row["amount_fen"],
+    )
+
+
+def campaign_row(campaign: Campaign) -> Row:
+    """Return the columns of a campaign, its digest left out."""
+    row = {column: getattr(campaign.terms, field) for field, column in _CAMPAIGN_TERMS.items()}
+    row["goods"] = _GOODS.dump_python(campaign.terms.goods, mode="json")
+    row["threshold"] = campaign.terms.threshold.model_dump(mode="json")
+    row["state"], row["unsettled"], row["settled"] = campaign.state, campaign.left, campaign.settled
+    row["reached"], row["reason"], row["version"] = campaign.reached, campaign.reason, campaign.version
+    return row
+
+
+def campaign_of(row: asyncpg.Record) -> Campaign:
+    """Return the campaign in a row."""
+    values = {field: row[column] for field, column in _CAMPAIGN_TERMS.items()}
+    values["goods"] = _GOODS.validate_json(row["goods"])
+    values["threshold"], values["shortfall"] = Threshold.model_validate_json(row["threshold"]), Rule(row["shortfall"])
+    return Campaign(
+        CampaignTerms(**values),
+        state=CampaignState(row["state"]),
+        version=row["version"],
+        left=row["unsettled"],
+        settled=row["settled"],
+        reached=row["reached"],
+        reason=row["reason"],
+    )
+
+
+def tally_row(campaign: UUID, tally: Tally) -> Row:
+    """Return the row of a campaign's tally."""
+    pledged: Mapping[str, int] = tally.pledged or {}
+    return {"campaign_id": campaign, "joined": tally.joined, "standing": tally.standing, "pledged": pledged}
+
+
+def tally_of(row: asyncpg.Record) -> Tally:
+    """Return the tally in a row."""
+    return Tally(row["joined"], row["standing"], orjson.loads(row["pledged"]))
+
+
+def join_row(join: Join, digest: bytes) -> Row:
+    """Return the row of a join."""
+    lines = _LINES.dump_python(list(join.terms.lines), mode="json")
+    numbers = {"n": join.n, "member": join.member, "lines": lines, "body_hash": digest}
+    return terms_row(join.terms) | numbers | join_state_row(join)
+
+
+def join_state_row(join: Join) -> Row:
+    """Return the columns of a join's state, with its id."""
+    return {"join_id": join.id, "state": join.state, "granted": join.granted, "refunded_fen": join.refunded_fen}
+
+
+def join_of(row: asyncpg.Record) -> Join:
+    """Return the join in a row."""
+    granted: Sequence[int] | None = None if row["granted"] is None else orjson.loads(row["granted"])
+    return Join(
+        id=row["join_id"],
+        campaign=row["campaign_id"],
+        n=row["n"],
+        member=row["member"],
+        terms=_terms_of(row, tuple(_LINES.validate_json(row["lines"]))),
+        state=JoinState(row["state"]),
+        granted=None if granted is None else tuple(granted),
+        refunded_fen=row["refunded_fen"],
+    )
