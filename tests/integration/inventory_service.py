@@ -65,19 +65,19 @@ class Inventory:
         return await self.call("POST", path, json=body, **more)
 
     async def get(self, path: str, **more: Any) -> Any:
-        """What a GET shows."""
+        """The content of a GET."""
         answer = await self.call("GET", path, **more)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     async def hear(self, *events: Event, ids: list[UUID] | None = None) -> None:
-        """Records of one topic, handled as one batch."""
+        """Records of one topic, processed as one batch."""
         (processor,) = (p for p in SERVICE.processors(self.context) if p.subscription.topic == events[0].TOPIC)
         ids = ids or [uuid4() for _ in events]
         await processor.handle([self.record(event, id) for event, id in zip(events, ids, strict=True)])
 
     def record(self, event: Event, id: UUID) -> Record:
-        """The event as it would stand in the log."""
+        """The event as a record of the log."""
         offset = self.offsets[event.TOPIC] = self.offsets.get(event.TOPIC, -1) + 1
         source = event.TOPIC.partition(".")[0]
         envelope = Envelope(id, event.TYPE, source, event.subject, self.clock.now(), key=event.key)
@@ -91,7 +91,7 @@ class Inventory:
         await sweeper.sweep()
 
     async def told(self, kind: type[Event] | None = None) -> list[Any]:
-        """What went to the outbox, in order, of one type where given."""
+        """The events in the outbox, in order, of one type where given."""
         rows = await self.context.pool.fetch("select headers, payload from outbox order by id")
         events = [decode(orjson.loads(row["headers"])["ce_type"], row["payload"]) for row in rows]
         return [event for event in events if kind is None or isinstance(event, kind)]

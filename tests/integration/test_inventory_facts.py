@@ -1,4 +1,4 @@
-"""What inventory asks of a fact and keeps of it: who brought a lot, when, why goods were lost, which lots go out."""
+"""Facts: inventory keeps the household, times and loss reasons of a lot; expired lots leave last."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def publish(stack: TestStack, prefix: str, events: Iterable[Event]) -> None:
 
 
 class Answers:
-    """The answers to reserve commands as they stand on the topic: by event id, as a log may hold one twice."""
+    """Return the answers to reserve commands on the topic: by event id, as a log may have one twice."""
 
     def __init__(self, stack: TestStack, topic: str) -> None:
         self.consumer = Consumer(stack.client() | {"group.id": f"see-{uuid4()}", "auto.offset.reset": "earliest"})
@@ -117,7 +117,7 @@ async def _start(env: dict[str, str]) -> asyncio.subprocess.Process:
 
 
 async def _stocked(client: httpx2.AsyncClient) -> bool:
-    """Whether a lot of 200 is in the pool: the process may still start, and the catalogue may still be on its way."""
+    """Return True once a lot of 200 is in the pool: the process may still start, the catalogue may still arrive."""
     headers = {"Idempotency-Key": "the-lot"}
     try:
         lot = await client.post("/v1/lots", json=LOT, headers=headers)

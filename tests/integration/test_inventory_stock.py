@@ -98,7 +98,7 @@ async def test_the_golden_example(inventory: Inventory) -> None:
 
 
 async def test_a_burst_grants_exactly_what_there_is_in_order_of_arrival(inventory: Inventory) -> None:
-    """5 000 asks for 200 units in batches of 500: 200 granted, the first 200, and every ask answered."""
+    """5 000 requests for 200 units in batches of 500: the first 200 are granted, and every one is answered."""
     await inventory.stocked("honey", 200)
     await inventory.forget()
     asks = [reserve(uuid4(), ("honey", 1)) for _ in range(5_000)]
@@ -148,7 +148,7 @@ async def test_a_batch_costs_the_same_statements_whatever_its_size(
 
 
 async def test_two_owners_of_a_partition_never_promise_twice(inventory: Inventory) -> None:
-    """While a rebalance leaves two owners, the same and other records are handled at once."""
+    """While a rebalance leaves two owners, the same and other records are processed at once."""
     await inventory.stocked("honey", 60)
     await inventory.forget()
     asks = [reserve(uuid4(), ("honey", 1)) for _ in range(100)]
@@ -230,7 +230,7 @@ async def test_a_closed_and_counted_stall_writes_off_the_rest_and_a_late_sale_ta
 
 @pytest.mark.seeded
 async def test_seeded_no_shortfall_rule(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database refuses a write that breaks a promise without saying so, whatever the code believes."""
+    """The database refuses a write that breaks a promise without a shortfall, whatever the code computed."""
     await inventory.stocked("honey", 5)
     await inventory.hear(reserve(uuid4(), ("honey", 5)))
     monkeypatch.setattr(Stock, "shortfall", property(lambda _: 0))
@@ -242,7 +242,7 @@ async def test_seeded_no_shortfall_rule(inventory: Inventory, monkeypatch: pytes
 
 @pytest.mark.seeded
 async def test_seeded_expiry_that_ignores_the_commit(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sweeper that takes its deadline at its word gives away what was paid for."""
+    """A sweeper that trusts its deadline releases goods that were paid for."""
     monkeypatch.setattr(reserving, "expire", lambda known, _now: reserving._end(known))
     monkeypatch.setattr("services.kit.transaction.unit_of_work.UnitOfWork.clear_deadline", lambda *_: None)
     with pytest.raises(AssertionError):

@@ -1,4 +1,4 @@
-"""Goods handed out are of expired lots only when nothing else is left: for any lots, quantities and instants."""
+"""Goods that are handed out are of expired lots only when no other lot has any: for any lots, quantities, instants."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOTS = st.lists(st.tuples(st.integers(1, 9), st.none() | HOURS), max_size=6)
 
 
 def lot(n: int, on_hand: int, sell_by: int | None) -> Lot:
-    """A released lot whose sell-by is so many hours from noon."""
+    """A released lot with a sell-by so many hours from noon."""
     by = None if sell_by is None else NOON + timedelta(hours=sell_by)
     picked = NOON - timedelta(hours=100)
     return Lot(UUID(int=n), POOL, "honey", "h1", on_hand, picked, picked, by, LotState.RELEASED, on_hand, 0, on_hand)

@@ -48,7 +48,7 @@ Goods = list[tuple[str, int]]
 
 
 class Market(RuleBasedStateMachine):
-    """One pool. What it did, it may be told again at any time."""
+    """One pool. Every message that it got may be delivered again at any time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Market(RuleBasedStateMachine):
         self.lot_count = self.reservation_count = 0
 
     def reservation(self, pick: int, *, active: bool = True) -> UUID:
-        """Mostly one that is active, sometimes any, sometimes one that nobody has heard of."""
+        """Mostly one that is active, sometimes any, sometimes an unknown one."""
         known = [r.id for r in self.world.reservations.values() if r.active or not active or pick % 5 == 1]
         return name(f"unheard of {pick % 3}") if not known or pick % 11 == 0 else known[pick % len(known)]
 
@@ -67,7 +67,7 @@ class Market(RuleBasedStateMachine):
         return name(f"reservation {self.reservation_count}")
 
     def a_sale(self, pick: int) -> tuple[UUID, str, Goods]:
-        """Mostly one that was made, sometimes one whose record has not come yet."""
+        """Mostly one that was made, sometimes one that has not been recorded yet."""
         if not self.sales or pick % 7 == 0:
             self.sales.append((name(f"sale {len(self.sales)}"), "t1", [("oil-tofu", 3)]))
             return self.sales[-1]
@@ -86,7 +86,7 @@ class Market(RuleBasedStateMachine):
         return told
 
     def fact(self, event: Event) -> None:
-        """A fact is taken as it is, and says so once for each item where it breaks a promise more than before."""
+        """A fact is recorded as it is, and a shortfall is published once for each item where it has grown."""
         before = self.shortfalls()
         told = self.world.send(event)
         exceeded = {e.item: e for e in of(ClaimsExceeded, told)}
@@ -229,7 +229,7 @@ class Market(RuleBasedStateMachine):
     @precondition(lambda self: self.sent)
     @rule(pick=PICKS)
     def message_comes_again(self, pick: int) -> None:
-        """Even past the inbox, under another id, a fact or an ended claim does nothing twice."""
+        """Even past the inbox, under another id, a fact or the end of a claim takes effect once."""
         event = self.sent[pick % len(self.sent)]
         self.world.send(event)
         before = {stock.item: stock for stock in self.world.stocks.values()}

@@ -191,7 +191,7 @@ Save = Callable[[Transaction, Collection[Any]], Awaitable[None]]
 
 
 def _written_by(save: Save) -> Any:
-    """A statement that writes nothing where there is nothing, as a `RowStatement` does."""
+    """A replacement for a `RowStatement`, which writes nothing where there are no rows."""
 
     async def write(conn: Transaction, found: Collection[Any]) -> None:
         if found:

@@ -199,8 +199,7 @@ def _plain(result: Any, error: BaseException | None) -> Any:
         case [{"epoch": _}, *_]:
             return [{name: stop[name] for name in ("job", "order", "state", "epoch")} for stop in result]
         case _:
-            body = getattr(result, "body", b"")
-            return body if b"lot_id" not in body else None
+            return getattr(result, "body", b"")
 
 
 def _unnumbered(deadline: Deadline) -> Deadline:

@@ -1,4 +1,4 @@
-"""Goods that a fact took away from under a campaign are not handed on to its last orders."""
+"""Goods that a fact took from a campaign's reservation are not granted to the campaign's last orders."""
 
 from __future__ import annotations
 

@@ -304,7 +304,7 @@ def test_what_no_lot_can_bear_is_unattributed_until_a_count() -> None:
 
 @pytest.mark.seeded
 def test_seeded_no_shortfall_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the shortfall, stock that is gone looks promised and nobody is told."""
+    """Without the shortfall, stock that is gone still looks promised, and no event says so."""
     monkeypatch.setattr(Stock, "shortfall", property(lambda _: 0))
     with pytest.raises(AssertionError):
         test_the_golden_example()
@@ -312,7 +312,7 @@ def test_seeded_no_shortfall_rule(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.seeded
 def test_seeded_expiry_that_ignores_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deadline that is taken at its word gives away goods that were paid for."""
+    """A deadline that is trusted releases goods that were paid for."""
 
     def careless(known: reserving.Reservation, _now: object) -> reserving.ReservationDecision:
         return reserving._end(known)

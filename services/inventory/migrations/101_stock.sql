@@ -1,13 +1,13 @@
 -- migrate:up
 
--- The head row of everything about a stock pool: every writer of the pool locks it first, sorted by pool, and only
--- then reads or writes the rows below. They need no locks of their own.
+-- The head row of a stock pool: every writer of the pool locks it first, sorted by pool, and only then reads or writes
+-- the rows below. They need no locks of their own.
 create table pool (
     pool text primary key
 );
 
--- Shortfall and available are recomputed in every write; the checks refuse a write that promises what is not there
--- without saying so.
+-- Shortfall and available are recomputed in every write; the checks refuse a write that promises missing goods without
+-- a shortfall.
 create table stock (
     pool        text not null references pool,
     item        text not null,
@@ -38,10 +38,10 @@ create table lot (
     on_hand      bigint not null check (on_hand >= 0),
     received_at  timestamptz not null
 );
--- The lots of an item that still have goods: what left is inferred from them, and the stock page shows them.
+-- The lots of an item that still have goods: outgoing lots are inferred from them, and the stock page shows them.
 create index lot_of_item on lot (pool, item) where on_hand > 0;
 
--- Every change of stock and lots; both are the fold of it.
+-- Every change of stock and lots; both are folds of it.
 create table movement (
     n        bigint generated always as identity primary key,
     id       uuid not null unique,
@@ -53,14 +53,14 @@ create table movement (
     cause    text not null,             -- sale/<id>, reservation/<id>, lot/<id>, loss/<pool>/<terminal>/<item> ...
     lot      uuid,                      -- null: the item's unattributed lot, or a movement between claims
     inferred boolean not null,
-    actor    text not null,             -- the consumer or the role that did it
+    actor    text not null,             -- the consumer or the role that made it
     at       timestamptz not null
 );
--- What one sale, reservation or write-off did, to undo it.
+-- The movements of one sale, reservation or write-off, to undo them.
 create index movement_of_cause on movement (cause);
 -- The trace of a lot, and the inferred movements that a named one corrects.
 create index movement_of_lot on movement (lot, n) where lot is not null;
--- What moved since a count was taken, and what the unattributed lot of an item bears.
+-- The movements since a count, and those of the item's unattributed lot.
 create index movement_of_item on movement (pool, item, at);
 
 -- migrate:down

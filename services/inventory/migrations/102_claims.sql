@@ -17,7 +17,7 @@ create table reservation_line (
     quantity    bigint not null check (quantity >= 0),
     primary key (reservation, line)
 );
--- Whom a shortfall of an item falls on.
+-- The claims on an item, for the reservations that a shortfall affects.
 create index reservation_line_of_item on reservation_line (pool, item);
 
 create table allotment (
@@ -39,7 +39,7 @@ create table allotment (
     check (granted - returned - (sold - overdrawn) - lost = allotted + unconfirmed)
 );
 
--- Sales that took effect, so that none does twice; a void that came without its sale is remembered the same way.
+-- Sales that took effect, so that none does twice; a void that arrives before its sale is kept the same way.
 create table sale (
     id       uuid primary key,
     terminal text not null,

@@ -1,6 +1,6 @@
 -- migrate:up
 
--- What this service needs of the catalogue that orders owns, as it was last published.
+-- A projection of the catalogue that orders owns: the last published content of each entity.
 create table catalog (
     kind text not null,
     id   text not null,

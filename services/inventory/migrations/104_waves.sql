@@ -1,7 +1,7 @@
 -- migrate:up
 
--- Why goods were thrown away, counted otherwise or not let in: a code, which is published, and words, which are not.
--- `cause` is the one of their movements, or inspection/<lot>.
+-- The reason of waste, a count or a rejection: a code, which is published, and a note, which is not. `cause` is the one
+-- of the movements, or inspection/<lot>.
 create table reason (
     cause text primary key,
     pool  text not null,
@@ -11,7 +11,7 @@ create table reason (
     actor text not null,
     at    timestamptz not null
 );
--- What was lost of an item, by reason.
+-- The losses of an item, by reason.
 create index reason_of_item on reason (pool, item);
 
 -- migrate:down
