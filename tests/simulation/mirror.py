@@ -113,7 +113,7 @@ class Mirror:
     def _compare(self, service: str) -> None:
         pool = self.pools[service]
         with seams.installed(self._real):
-            read_back = self.runner.run(outbox.page(pool, 0, 10**6))
+            read_back = self.runner.run(outbox.page(pool, 10**6))
         self.runner.run(pool.execute("delete from outbox"))
         same([_content(row) for row in read_back], [_content(row) for row in self._published])
         self.compared += len(read_back)
