@@ -1,4 +1,4 @@
-"""`python -m tests.simulation`: plays seeds, and shows the first that breaks something."""
+"""Plays seeds and shows the first that breaks an invariant: `python -m tests.simulation`."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from tests.simulation.run_seeds import play_many
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 when everything held in every seed; 1 with the trace, the seed, and the invariant that did not hold."""
+    """Return 0 when every invariant held in every seed; otherwise 1, with trace, seed and invariant printed."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seed", type=int, help="play this one and show its trace")
+    parser.add_argument("--seed", type=int, help="play this seed and show its trace")
     parser.add_argument("--sim", type=int, default=500, metavar="N", help="play N seeds (500)")
-    parser.add_argument("--first", type=int, default=1, help="the first of them (1)")
-    parser.add_argument("--jobs", type=int, default=2, help="processes to play them in (2)")
-    parser.add_argument("--about", default="", help="only trace lines with this in them, such as o7")
-    asked = parser.parse_args(arguments)
-    if asked.seed is not None:
-        outcome = play(asked.seed)
-        print(outcome.trace.text(asked.about))
-        return _tell(outcome)
-    begun = time.monotonic()
-    played = play_many(range(asked.first, asked.first + asked.sim), asked.jobs)
+    parser.add_argument("--first", type=int, default=1, help="the first seed (1)")
+    parser.add_argument("--jobs", type=int, default=2, help="number of processes (2)")
+    parser.add_argument("--about", default="", help="show only trace lines that contain this, such as o7")
+    arguments_given = parser.parse_args(arguments)
+    if arguments_given.seed is not None:
+        outcome = play(arguments_given.seed)
+        print(outcome.trace.text(arguments_given.about))
+        return _report(outcome)
+    started = time.monotonic()
+    played = play_many(range(arguments_given.first, arguments_given.first + arguments_given.sim), arguments_given.jobs)
     if played.first_broken is not None:
         outcome = play(played.first_broken)
-        print(outcome.trace.text(asked.about))
-        return _tell(outcome)
-    print(f"{played.seeds} seeds, {played.facts} events: everything held ({time.monotonic() - begun:.0f} s)")
+        print(outcome.trace.text(arguments_given.about))
+        return _report(outcome)
+    print(f"{played.seeds} seeds, {played.facts} events: every invariant held ({time.monotonic() - started:.0f} s)")
     return 0
 
 
-def _tell(outcome: Outcome) -> int:
+def _report(outcome: Outcome) -> int:
     if outcome.invariant:
-        print(f"seed {outcome.seed}: NOT HELD: {outcome.invariant}: {outcome.observed}")
-        print(f"again: python -m tests.simulation --seed {outcome.seed}")
+        print(f"seed {outcome.seed}: BROKEN: {outcome.invariant}: {outcome.observed}")
+        print(f"repeat: python -m tests.simulation --seed {outcome.seed}")
         return 1
-    print(f"seed {outcome.seed}: everything held, {outcome.facts} events, {outcome.steps} steps")
+    print(f"seed {outcome.seed}: every invariant held, {outcome.facts} events, {outcome.steps} steps")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Ten ways to get it wrong. None of them is known to the checks: the invariants alone must give them away."""
+"""Ten seeded bugs. The checks know none of them: the invariants alone must detect them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.simulation.seams import Seam
 
 
 def no_inbox() -> list[Seam]:
-    """Every delivery is taken for the first one. It is written down all the same, so that nothing seems missing."""
+    """Every delivery counts as the first. It is recorded all the same, so that nothing seems missing."""
     good = Processor._take
 
     async def take(self: Processor, uow: UnitOfWork, deliveries: Sequence[Any]) -> list[Any]:
@@ -41,7 +41,7 @@ def no_inbox() -> list[Seam]:
 
 
 def cursor_outbox() -> list[Seam]:
-    """The relay goes on behind the last id that it published, as if ids were committed in their order."""
+    """The relay continues after the last id that it published, as if ids were committed in order."""
     behind: dict[str, int] = {}
     pages: dict[str, list[int]] = {}
 
@@ -60,17 +60,17 @@ def cursor_outbox() -> list[Seam]:
 
 
 def ack_before_commit() -> list[Seam]:
-    """Positions are committed when a batch is handed over, not when it is done."""
+    """Positions are committed when a batch is handed over, not when it is processed."""
     return [(Consumer, "ack_first", True)]
 
 
 def no_shortfall_rule() -> list[Seam]:
-    """What is claimed but not there is said nowhere."""
+    """Claims beyond the stock are not reported."""
     return [(Stock, "shortfall", property(lambda _: 0))]
 
 
 def cancel_out_of_order() -> list[Seam]:
-    """A cancelled order gives its stock up while its delivery is still on."""
+    """A cancelled order releases its stock while its delivery is still active."""
 
     def both(order: Order, message: Any, now: Any) -> OrderDecision:
         good = transitions.cancel(order, message, now)
@@ -89,7 +89,7 @@ def cancel_out_of_order() -> list[Seam]:
 
 
 def expiry_ignoring_commit() -> list[Seam]:
-    """A hold that was made firm meanwhile ends all the same when its time is over."""
+    """A hold that was made firm meanwhile expires all the same."""
     good = reservation.expire
 
     def expire(known: Reservation | None, now: Any) -> Reserving:
@@ -110,7 +110,7 @@ def joins_settled_twice() -> list[Seam]:
 
 
 def clock_before_the_lock() -> list[Seam]:
-    """Whether a join is in time goes by the clock as it was before its campaign's row was waited for."""
+    """The clock that decides if a join is in time is read before its campaign's row is locked."""
     good = JoinCampaigns._lock
 
     async def lock(self: JoinCampaigns, uow: UnitOfWork, ids: set[UUID]) -> CapCounter:
@@ -123,7 +123,7 @@ def clock_before_the_lock() -> list[Seam]:
 
 
 def cap_without_a_lock() -> list[Seam]:
-    """What is pledged is read before others have written down what they pledge."""
+    """Pledges are read before concurrent ones are committed."""
 
     async def unlocked(conn: Transaction, ids: Collection[UUID]) -> dict[UUID, Tally]:
         return await campaign_tables.tallies(conn, ids)
@@ -132,7 +132,7 @@ def cap_without_a_lock() -> list[Seam]:
 
 
 def cap_not_counted() -> list[Seam]:
-    """Each join is measured against the whole cap, as if it were the first."""
+    """Each join is checked against the whole cap, as if it were the first."""
     good = join_campaign.pledge
 
     def pledge(asked: Any, campaign: Any, tally: Tally, *more: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Buyers and the leaders of pickup points: they order, pay in time, late, twice or never, change their minds, fetch."""
+"""Buyers and the leaders of pickup points: they order, pay in time, late, twice or never, cancel, and collect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.simulation.market import CLOSES, DAY, ITEMS, OVER, POOLS, Market, goo
 
 
 class Buyers:
-    """`accepted` has every order whose 201 was heard; `codes` what its receiver can show."""
+    """All buyers. `accepted`: every order with a 201 that reached its buyer."""
 
     def __init__(self, market: Market, count: int) -> None:
         self.market, self.rng = market, market.rng
@@ -49,8 +49,8 @@ class Buyers:
 
         def on_answer(answer: o.Order | Problem) -> None:
             if isinstance(answer, Problem):
-                # another content came first under this id, or the market day is over
-                check_invariant(answer.status in {409, 422}, "an order is taken or refused", f"{name}: {answer}")
+                # different content arrived first under this id, or the market day is over
+                check_invariant(answer.status in {409, 422}, "an order is accepted or refused", f"{name}: {answer}")
             elif id not in self.accepted:
                 self.follow_order(id, name, answer)
             else:
@@ -63,14 +63,14 @@ class Buyers:
                 requested_lines = [(line.item, line.quantity or line.weight_g) for line in request.lines]
                 check_invariant(
                     accepted_lines == requested_lines,
-                    "another content is a conflict",
+                    "different content is a conflict",
                     f"{name}: {requested_lines} was answered {accepted_lines}",
                 )
 
         self.market.client.place(id, request, f"order {name}", on_answer)
 
     def follow_order(self, id: UUID, name: str, order: o.Order) -> None:
-        """An order that was taken: what its buyer does with it from now on."""
+        """Plan the buyer's next steps after an accepted order."""
         market, rng = self.market, self.rng
         self.accepted[id] = order
         total = order.terms.total_fen
@@ -117,6 +117,6 @@ class Buyers:
         market.client.send_command(id, o.Ready(), f"ready {name}", on_answer)
 
     def finish(self) -> None:
-        """What still lies about is put out at the points, which are closed by now."""
+        """Mark the remaining pickup orders ready, at points that are closed by now."""
         for id, name in self._pickups.items():
             self.market.client.send_command(id, o.Ready(), f"ready {name}")

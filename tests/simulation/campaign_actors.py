@@ -1,4 +1,4 @@
-"""Group-buys: leaders open them, neighbours join once, twice, too late or not for good, and fetch what it came to."""
+"""Group-buys: leaders open them; neighbours join once, twice, too late or withdraw, and collect the result."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.simulation.processes import Process
 LATEST = 15.0
 """The last hour of a cutoff."""
 RUSH = 0.002
-"""Hours before a cutoff in which many come at once."""
+"""Hours before a cutoff in which many join at once."""
 
 
 class CampaignActors:
-    """`accepted` has every join whose 201 was heard, by its id."""
+    """All leaders and members. `accepted`: every join with a 201 that reached its buyer, by id."""
 
     def __init__(self, market: Market, buyers: Buyers, database_faults: DatabaseFaults, count: int) -> None:
         self.market, self.rng, self._buyers, self._database_faults = market, market.rng, buyers, database_faults
@@ -56,7 +56,7 @@ class CampaignActors:
             return await open_new_campaign(process.context, cache, request.command(None))
 
         def on_answer(answer: Any) -> None:
-            if isinstance(answer, Problem):  # a slow day: its cutoff has passed
+            if isinstance(answer, Problem):  # its cutoff has already passed
                 return
             rush = closes - rng.uniform(0, RUSH)
             if market.chance(market.world.faults.slow_database):
@@ -81,7 +81,7 @@ class CampaignActors:
             "payment": rng.choice(("on_account", "prepaid", "prepaid")),
         })  # fmt: skip
 
-        key = f"joining {rng.randint(1, 2)}"  # of the api's two processes
+        key = f"joining {rng.randint(1, 2)}"  # one of the API's two processes
 
         async def work(process: Process) -> Any:
             joining = process.memo.get(key)
@@ -90,8 +90,10 @@ class CampaignActors:
             return await joining.submit(request.command(campaign, str(id)))
 
         def on_answer(answer: Join | Problem) -> None:
-            if isinstance(answer, Problem):  # closed, its cap is reached, or its pickup point is not put yet
-                check_invariant(answer.status in {409, 422}, "a join is taken or refused", f"{name}: {answer}")
+            if isinstance(
+                answer, Problem
+            ):  # closed, its cap is reached, or its pickup point is not in the catalogue yet
+                check_invariant(answer.status in {409, 422}, "a join is accepted or refused", f"{name}: {answer}")
                 return
             known = self.accepted.setdefault(id, answer)
             check_invariant(known.terms == answer.terms, "the same request has the same answer", f"{known}, {answer}")
@@ -111,7 +113,7 @@ class CampaignActors:
         self.market.client.send("orders", f"withdraw {name}", work)
 
     def look(self) -> None:
-        """Who has joined looks what has become of it; a new order then lives like any other."""
+        """Read the state of all joins; a buyer then follows each new order like any other."""
 
         async def work(process: Process) -> Any:
             joins = await campaigns.find_joins(process.context.pool, sorted(self.accepted))  # type: ignore[arg-type]
@@ -127,5 +129,5 @@ class CampaignActors:
             self.market.client.send("orders", "look at the joins", work, on_answer)
 
     def finish(self) -> None:
-        """They look once more."""
+        """Read the joins once more."""
         self.look()

@@ -1,4 +1,4 @@
-"""The tables of group-buys in memory: what stands in for each function of their repository."""
+"""The tables of group-buys in memory: a replacement for each function of their repository."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ async def record_conflicts(
 async def pledged_joins(conn: Reader, ids: Sequence[UUID], limit: int | None) -> list[tuple[Join, bytes]]:
     await conn.statement()
     rows: Any = conn.rows("campaign_join").values()
-    standing = [row for row in rows if row[0].campaign in ids and row[0].state is JoinState.PLEDGED]
-    return sorted(standing, key=lambda row: (row[0].campaign, row[0].n))[:limit]
+    active = [row for row in rows if row[0].campaign in ids and row[0].state is JoinState.PLEDGED]
+    return sorted(active, key=lambda row: (row[0].campaign, row[0].n))[:limit]
 
 
 async def recipients(conn: Reader, orders: Sequence[UUID]) -> dict[UUID, Recipient]:

@@ -1,4 +1,4 @@
-"""Invariants of group-buys: caps, one verdict that replays, every join an end, every fen an order's or given back."""
+"""Invariants of group-buys: caps, a reproducible verdict, one end per join, every fen spent on an order or refunded."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ from tests.simulation.memory import Database, Transaction
 
 
 def committed(transaction: Transaction, clock: Any) -> None:
-    """Orders committed a transaction."""
+    """Check a transaction that orders committed."""
     changed: Any = transaction.writes.get("campaign_join", {}).values()
     for join, _ in changed:
         campaign, _ = transaction.get("campaign", join.campaign)
         in_time = join.terms.placed_at < campaign.terms.closes_at
-        if join.granted is None:  # just now it came, or was taken back: that counts from when it had the row
+        if join.granted is None:  # it just joined or withdrew; the time at which it locked the row counts
             since = transaction.locked_at.get(("campaign", join.campaign))
             held = since is not None and clock.business_at(since) < campaign.terms.closes_at
             in_time = in_time and held and campaign.state is CampaignState.OPEN
-        check_invariant(in_time, "nobody joins after the cutoff", f"{join} of {campaign}")
+        check_invariant(in_time, "no join after the cutoff", f"{join} of {campaign}")
     for id in {join.campaign for join, _ in changed}:
         _within_caps(transaction, id)
 
 
 def _within_caps(transaction: Transaction, id: UUID) -> None:
-    """What the standing joins pledge together, counted from the joins themselves."""
+    """Check the caps against the pledges of all active joins, counted from the joins themselves."""
     campaign, _ = transaction.get("campaign", id)
     rows: Any = transaction.rows("campaign_join").values()
     pledged = _pledged(join for join, _ in rows if join.campaign == id and join.state is not JoinState.WITHDRAWN)
     for good in campaign.terms.goods:
-        check_invariant(pledged[good.item] <= good.cap, "pledges keep the cap", f"campaign {id}: {good}, {pledged}")
+        check_invariant(
+            pledged[good.item] <= good.cap, "pledges stay within the cap", f"campaign {id}: {good}, {pledged}"
+        )
 
 
 def _pledged(joins: Iterable[Join]) -> Counter[str]:
@@ -46,7 +48,7 @@ def _pledged(joins: Iterable[Join]) -> Counter[str]:
 
 
 def at_end(dbs: dict[str, Database], accepted: dict[UUID, Join]) -> None:
-    """Every group-buy is settled, and its joins, orders, money and stock say the same."""
+    """Check that every group-buy is settled, and that its joins, orders, money and stock agree."""
     tables: Any = dbs["orders"].tables
     joins: list[Join] = [join for join, _ in tables["campaign_join"].values()]
     lost = accepted.keys() - {join.id for join in joins}
@@ -56,11 +58,13 @@ def at_end(dbs: dict[str, Database], accepted: dict[UUID, Join]) -> None:
         check_invariant(campaign.settled, "every group-buy is settled", f"campaign {id}: {campaign}")
         for join in mine:
             _ended(join, tables["orders"].get(join.terms.order))
-        standing = [join for join in mine if join.state is not JoinState.WITHDRAWN]
-        _counted(tables["campaign_tally"][id], mine, standing)
-        _judged(tables["campaign_verdict"][(id,)], standing)
+        active = [join for join in mine if join.state is not JoinState.WITHDRAWN]
+        _counted(tables["campaign_tally"][id], mine, active)
+        _judged(tables["campaign_verdict"][(id,)], active)
         claim, _ = dbs["inventory"].tables["reservation"].get(campaign.terms.reservation, (None, None))
-        check_invariant(not claim or not claim.active, "a settled group-buy claims nothing", f"campaign {id}: {claim}")
+        check_invariant(
+            not claim or not claim.active, "a settled group-buy reserves nothing", f"campaign {id}: {claim}"
+        )
 
 
 def _ended(join: Join, row: Any) -> None:
@@ -71,7 +75,7 @@ def _ended(join: Join, row: Any) -> None:
     )
     kept = order.terms.total_fen if order and join.paid_fen else 0
     check_invariant(
-        join.paid_fen == kept + join.refunded_fen, "every fen is an order's or goes back", f"{join}: {order}"
+        join.paid_fen == kept + join.refunded_fen, "every fen is spent on an order or refunded", f"{join}: {order}"
     )
     if order:
         got = {line.line: line.quantity for line in order.terms.lines}
@@ -81,15 +85,15 @@ def _ended(join: Join, row: Any) -> None:
         )
 
 
-def _counted(tally: Tally, joins: list[Join], standing: list[Join]) -> None:
+def _counted(tally: Tally, joins: list[Join], active: list[Join]) -> None:
     numbers = sorted(join.n for join in joins)
     check_invariant(
-        numbers == list(range(1, tally.joined + 1)), "joins are numbered without holes", f"{numbers}, {tally}"
+        numbers == list(range(1, tally.joined + 1)), "joins are numbered without gaps", f"{numbers}, {tally}"
     )
-    pledged = _pledged(standing)
+    pledged = _pledged(active)
     counted = Counter({item: quantity for item, quantity in (tally.pledged or {}).items() if quantity})
     check_invariant(
-        (tally.standing, counted) == (len(standing), pledged), "a tally is the sum of the standing joins", f"{tally}"
+        (tally.standing, counted) == (len(active), pledged), "a tally is the sum of the active joins", f"{tally}"
     )
 
 
@@ -102,6 +106,6 @@ def _judged(row: dict[str, Any], joins: list[Join]) -> None:
             requested[line.item] += line.quantity
     check_invariant(
         all(given[item] <= requested[item] for item in given),
-        "nobody is given more than pledged",
+        "no join is granted more than pledged",
         f"{given}, {requested}",
     )

@@ -1,4 +1,4 @@
-"""Invariants of what is said: every event once, numbered without holes, every command answered, in the right order."""
+"""Invariants of messages: every event once, numbered without gaps, every command answered, steps in the right order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ONCE = {
 
 
 class EventChecks:
-    """Follows what all services commit, and what the log shows of it."""
+    """Follows the commits of all services, and the records of the log."""
 
     def __init__(self) -> None:
         self.ids: dict[UUID, Fact] = {}
@@ -44,7 +44,7 @@ class EventChecks:
         self.in_log: set[str] = set()
 
     def committed(self, fact: Fact) -> None:
-        """A fact was written to an outbox."""
+        """Check a fact written to an outbox."""
         self._identity(fact)
         match fact.kind:
             case "reserve-stock" | "release-stock" | "commit-stock" | "cancel-delivery":
@@ -59,18 +59,18 @@ class EventChecks:
         twin = self.ids.get(fact.id)
         check_invariant(
             twin is None,
-            "an event is told once",
+            "an event is published once",
             f"{fact.kind} {fact.subject} has numbers {twin and twin.seq}, {fact.seq}",
         )
         self.ids[fact.id] = fact
         place = (fact.topic, fact.subject)
         self.numbers[place] += 1
         check_invariant(
-            fact.seq == self.numbers[place], "numbers have no holes", f"{fact.kind} {fact.subject} has {fact.seq}"
+            fact.seq == self.numbers[place], "numbers have no gaps", f"{fact.kind} {fact.subject} has {fact.seq}"
         )
         if fact.kind in ONCE:
             other = self.once.setdefault((fact.kind, fact.subject), fact.id)
-            check_invariant(other == fact.id, "no event twice under different ids", f"{fact.kind} {fact.subject}")
+            check_invariant(other == fact.id, "no event is repeated under another id", f"{fact.kind} {fact.subject}")
 
     def _answer(self, fact: Fact) -> None:
         command = self.commands.get(fact.cause or "")
@@ -94,14 +94,16 @@ class EventChecks:
                 self.firm.add(reservation)
             case "reservation-expired":
                 check_invariant(
-                    reservation not in self.firm, "what was committed never expires", f"reservation {reservation}"
+                    reservation not in self.firm, "a committed reservation never expires", f"reservation {reservation}"
                 )
             case "job-cancelled" | "job-refused":
                 self.off.add(fact.data["job"])
             case "release-stock" if reservation in self.scheduled:
                 job = str(job_of(UUID(fact.data["order"]), UUID(reservation)))
                 check_invariant(
-                    job in self.off, "stock is given up only when the delivery is off", f"order {fact.data['order']}"
+                    job in self.off,
+                    "stock is released only when the delivery is cancelled",
+                    f"order {fact.data['order']}",
                 )
 
     def _money(self, fact: Fact) -> None:
@@ -116,7 +118,7 @@ class EventChecks:
             self.refunds.add(("join", fact.data["join"]))
 
     def appended(self, record: Record) -> None:
-        """A record stands in the log."""
+        """Check a record appended to the log."""
         id = record.headers["ce_id"]
         check_invariant(UUID(id) in self.ids, "no effect without its commit", f"{record.headers['ce_type']} {id}")
         if id in self.in_log:
@@ -132,10 +134,12 @@ class EventChecks:
         self.seen[place] = fact.seq
 
     def at_end(self) -> None:
-        """Nothing is under way any more."""
+        """Check the end state, with nothing in progress."""
         lost = [fact for id, fact in self.ids.items() if str(id) not in self.in_log]
         check_invariant(
-            not lost, "what was committed is told", f"not in the log: {[(f.kind, f.subject, f.seq) for f in lost[:3]]}"
+            not lost,
+            "every committed event is published",
+            f"not in the log: {[(f.kind, f.subject, f.seq) for f in lost[:3]]}",
         )
         for id, command in self.commands.items():
             check_invariant(self.answers[id], "a command has one answer", f"{command.kind} {command.subject}: none")

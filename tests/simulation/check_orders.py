@@ -1,4 +1,4 @@
-"""Invariants of orders, and what the three services must agree on once nothing is under way."""
+"""Invariants of orders, and the agreement of the three services once nothing is in progress."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Databases = dict[str, Database]
 
 
 def committed(transaction: Transaction, dbs: Databases) -> None:
-    """Orders committed a transaction."""
+    """Check a transaction that orders committed."""
     for id, row in transaction.writes.get("orders", {}).items():
         order: Order = row[0]
         if order.state in {OrderState.RESERVED, OrderState.SCHEDULED, OrderState.READY, OrderState.LOADED}:
@@ -27,22 +27,20 @@ def committed(transaction: Transaction, dbs: Databases) -> None:
                 has_stock, "a reserved order has its stock", f"order {id} is {order.state}, {known and known[0]}"
             )
         if order.state in TERMINAL and order.state not in HANDED_OVER:
-            check_invariant(
-                not order.is_paid, "money goes back when an order is not kept", f"order {id} is {order.state}"
-            )
+            check_invariant(not order.is_paid, "an order that is not kept is refunded", f"order {id} is {order.state}")
 
 
 def no_dead_letters(transaction: Transaction) -> None:
-    """Nothing that our own services say may be too much for another."""
+    """Check that no message of our own services is dead-lettered."""
     for row in transaction.writes.get("parked", {}).values():
         if row is not GONE:
             consumer, scope, delivery = row
             description = f"{consumer} {scope}: {delivery.fault}"
-            check_invariant(delivery.fault is None, "nothing is parked", description)
+            check_invariant(delivery.fault is None, "nothing is dead-lettered", description)
 
 
 def at_end(dbs: Databases, accepted: dict[UUID, Order], interested: dict[str, set[UUID]]) -> None:
-    """Every order has ended, and all three services say the same of it."""
+    """Check that every order has ended, and that all three services agree about it."""
     orders = dbs["orders"].tables["orders"]
     lost = [id for id in accepted if id not in orders]
     check_invariant(not lost, "an accepted order is never lost", f"{lost}")
@@ -55,7 +53,7 @@ def at_end(dbs: Databases, accepted: dict[UUID, Order], interested: dict[str, se
         _agree(order, reservations, jobs.get(id))  # type: ignore[arg-type, call-overload]
         steps = [row for row in dbs["orders"].tables["order_history"] if row[0] == id]  # type: ignore[index]
         check_invariant(
-            len(steps) == order.version, "every step is kept", f"order {id}: {len(steps)} of {order.version}"
+            len(steps) == order.version, "every step is recorded", f"order {id}: {len(steps)} of {order.version}"
         )
     _nothing_left(dbs, interested)
 
@@ -64,7 +62,7 @@ def _agree(order: Order, reservations: list[Any], job: Any) -> None:
     description = f"order {order.id} is {order.state}, {[r.state for r in reservations]}, {job and job.state}"
     current = next((r for r in reservations if r.id == order.reservation), None)
     active = [r for r in reservations if r.active]
-    check_invariant(not active, "an ended order claims nothing", description)
+    check_invariant(not active, "an ended order reserves nothing", description)
     match order.state:
         case OrderState.DELIVERED:
             agrees = current and current.state is Reserved.LOADED and job and job.state is JobState.DELIVERED
@@ -77,19 +75,19 @@ def _agree(order: Order, reservations: list[Any], job: Any) -> None:
             agrees = agrees and (job is None or job.state in {JobState.CANCELLED, JobState.REFUSED})
     check_invariant(agrees, "the services agree about an ended order", description)
     due = Counter(money.payment for money in order.money if order.state in HANDED_OVER)
-    check_invariant(not order.is_paid or due, "money goes back when an order is not kept", description)
+    check_invariant(not order.is_paid or due, "an order that is not kept is refunded", description)
 
 
 def _nothing_left(dbs: Databases, interested: dict[str, set[UUID]]) -> None:
     for name, db in dbs.items():
         left = list(db.tables["outbox"].values())
         check_invariant(
-            not left, "nothing is left lying", f"outbox of {name}: {[(r.topic, r.subject) for r in left[:3]]}"
+            not left, "nothing is left over", f"outbox of {name}: {[(r.topic, r.subject) for r in left[:3]]}"
         )
         inbox = db.tables["inbox"]
         for consumer, ids in interested.items():
             if consumer.startswith(f"{name}."):
                 missed = sorted(id for id in ids if (consumer, id) not in inbox)
-                check_invariant(not missed, "nothing is left lying", f"{consumer} never handled {missed[:3]}")
+                check_invariant(not missed, "nothing is left over", f"{consumer} never handled {missed[:3]}")
         check_invariant(not db.deadlocks, "locks are taken in one order", f"{db.deadlocks} deadlocks in {name}")
-        check_invariant(not db.holders, "nothing is left lying", f"locks of {name}: {list(db.holders)[:3]}")
+        check_invariant(not db.holders, "nothing is left over", f"locks of {name}: {list(db.holders)[:3]}")

@@ -1,4 +1,4 @@
-"""Invariants of the books of inventory, folded here anew from the movements and compared after every commit."""
+"""Invariants of stock: an independent fold of the movements is compared with inventory's tables after every commit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StockChecks:
         self.shortfall: Counter[Key] = Counter()
 
     def committed(self, db: Database, transaction: Transaction, facts: list[Fact]) -> None:
-        """Inventory committed a transaction."""
+        """Check a transaction that inventory committed."""
         entries: list[Any] = list(transaction.writes.get("movement_n", {}).values())
         for entry in entries:
             self._move(entry.move)
@@ -49,7 +49,7 @@ class StockChecks:
             self.out[move.cause, move.item, str(place)] += change
         promise = move.source == "free" and move.target in CLAIMS and move.cause.startswith(PROMISES)
         if promise and move.target != "unconfirmed":
-            check_invariant(_short(count) <= before, "a promise is never more than there is", f"{move}: {dict(count)}")
+            check_invariant(_short(count) <= before, "a promise never exceeds the stock", f"{move}: {dict(count)}")
 
     def _rows(self, db: Database, touched: set[Key]) -> None:
         for key in touched:
@@ -79,7 +79,7 @@ class StockChecks:
             from_rows = {name: count[name] for name in CLAIMS}
             check_invariant(
                 folded == from_rows,
-                "claims are what reservations and allotments say",
+                "claims match reservations and allotments",
                 f"{key}: {folded}, movements {from_rows}",
             )
 
@@ -89,8 +89,8 @@ class StockChecks:
         if short > self.shortfall[key]:
             check_invariant(
                 published,
-                "a shortfall names whom it falls on",
-                f"{key}: {self.shortfall[key]} -> {short}, nothing was told",
+                "a shortfall names its reservations",
+                f"{key}: {self.shortfall[key]} -> {short}, nothing was published",
             )
             named = set(published[-1].data["reservations"])
             folded = [(r, sum(x.quantity for x in r.lines if x.item == key[1])) for r, _ in self._of(db, key[0])]
@@ -98,7 +98,7 @@ class StockChecks:
             rest = [str(r.id) for r, quantity in folded if r.active and quantity and str(r.id) not in named]
             check_invariant(
                 covered >= short or not rest,
-                "a shortfall names whom it falls on",
+                "a shortfall names its reservations",
                 f"{key}: short of {short}, named {covered}, not named {rest}",
             )
         self.shortfall[key] = short
@@ -108,7 +108,7 @@ class StockChecks:
         return [found for found in db.tables["reservation"].values() if found[0].pool == pool]
 
     def at_end(self, db: Database, sales: dict[UUID, Any], voided: set[UUID]) -> None:
-        """All facts have arrived: what left, left once, and for a reason."""
+        """Check that all goods that left did so once, and for a reason."""
         for reservation, _ in db.tables["reservation"].values():
             left = {ReservationState.LOADED: "courier", ReservationState.COLLECTED: "buyer"}.get(reservation.state)
             for item in {line.item for line in reservation.lines}:

@@ -1,4 +1,4 @@
-"""What people's devices do with the services' HTTP routes: ask, and where the answer does not come, ask the same again.
+"""The services' HTTP clients: they repeat a request until its answer arrives.
 
 The functions behind the routes are called with parsed bodies, as FastAPI would call them.
 """
@@ -27,20 +27,23 @@ OnAnswer = Callable[[Any], None]
 
 
 class Client:
-    """Asks the API processes. `on_answer` gets the answer, or the `Problem` that says no; never an unknown outcome.
+    """Sends requests to the API processes. `on_answer` gets the answer or the `Problem` that refuses; never an unknown
+    outcome.
 
-    An answer may be heard twice: then it must be the same.
+    The same answer may arrive twice.
     """
 
     def __init__(self, world: World) -> None:
         self.world = world
 
     def send(self, service: str, what: str, work: Work, on_answer: OnAnswer | None = None, tries: int = 0) -> None:
-        """Asks until an answer is heard, however often that takes."""
+        """Repeat a request until its answer arrives."""
         world, process = self.world, self.world.processes[f"{service}.api"]
 
         def again() -> None:
-            check_invariant(tries < 300, "every request is answered", f"{what} was asked in vain {tries} times")
+            check_invariant(
+                tries < 300, "every request is answered", f"{what} was sent {tries} times without an answer"
+            )
             wait = world.rng.uniform(0.1, min(20, 0.5 * 2**tries))
             world.scheduler.after(wait, self.send, service, what, work, on_answer, tries + 1)
 
@@ -63,7 +66,7 @@ class Client:
         return None
 
     def put(self, kind: str, entity: CatalogEvent) -> None:
-        """An operator puts a catalogue entity."""
+        """Put a catalogue entity as operator."""
 
         async def work(process: Process) -> None:
             async with process.context.unit() as uow:
@@ -74,7 +77,7 @@ class Client:
         self.send("orders", f"put {kind}/{entity.id}", work)
 
     def place(self, order: UUID, body: NewOrder, what: str, on_answer: OnAnswer) -> None:
-        """A buyer places an order."""
+        """Place an order as buyer."""
 
         async def work(process: Process) -> Any:
             place_orders = process.memo.get("place_orders")
@@ -86,11 +89,11 @@ class Client:
         self.send("orders", what, work, on_answer)
 
     def send_command(self, order: UUID, message: Any, what: str, on_answer: OnAnswer | None = None) -> None:
-        """Somebody asks something of an order: cancel, pay, ready, collect."""
+        """Send a command to an order: cancel, pay, ready or collect."""
         self.send("orders", what, lambda process: change_order(process.context, order, message), on_answer)
 
     def sync(self, terminal: str, body: SyncIn, what: str, on_answer: OnAnswer) -> None:
-        """A stall terminal uploads what it has."""
+        """Upload a stall terminal's records."""
 
         async def work(process: Process) -> Any:
             cache = process.memo.setdefault("catalog", CatalogCache())

@@ -1,4 +1,4 @@
-"""The planning loop, the dispatcher who cuts, hands out and reassigns, couriers with and without a network."""
+"""The planning loop, the dispatcher (cuts, releases, reassigns), and couriers, online and offline."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.simulation.scheduler import pause
 
 
 class Planner:
-    """Stands behind the planner's port: takes its time, and leaves a job out now and then."""
+    """Stand-in behind the planner's port: takes its time, and leaves out a job now and then."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
     async def search(self, problem: Any, budget_s: float) -> Choice:
         orders, courier_ids = [order.id for order in problem.orders], [courier.id for courier in problem.couriers]
-        chance = random.Random(" ".join(orders))  # the same problem has the same plan, on whichever database
+        chance = random.Random(" ".join(orders))  # the same problem has the same plan, on either database
         left = {order for order in orders if chance.random() < 0.08 or not courier_ids}
         served = [order for order in orders if order not in left]
         start = int(hour(11).timestamp())
@@ -47,7 +47,7 @@ class Planner:
 
 
 def insert_late(problem: Any, plan: Plan, late: Collection[str], now_s: int) -> tuple[Plan, tuple[()]]:
-    """In place of the insertion engine: late orders come last in a route of their own; now and then there is none."""
+    """Stand-in for the insertion engine: late orders form the last route; now and then one does not fit."""
     known = {order.id for order in problem.orders} - set(late)
     chance = random.Random(" ".join(late))
     taken = [order for order in late if problem.couriers and chance.random() < 0.7]
@@ -64,7 +64,7 @@ def _kept(trip: Trip, known: Collection[str]) -> Trip:
 
 
 class PlanningLoop:
-    """The worker's planning loop, one step whenever something may be there to do."""
+    """The worker's planning loop, one step whenever there may be work."""
 
     def __init__(self, world: World) -> None:
         self.world, self._waiting = world, False
@@ -95,11 +95,11 @@ class PlanningLoop:
         return None
 
     def _lost(self) -> None:
-        self.wake_up(18)  # by then its lease on the wave has run out
+        self.wake_up(18)  # by then its lease on the wave has expired
 
 
 class Dispatcher:
-    """Cuts some waves early, hands every planned one out, and gives some jobs to another courier."""
+    """Cuts some waves early, releases every planned one, and reassigns some jobs."""
 
     def __init__(self, market: Market) -> None:
         self.market, self.rng = market, market.rng
@@ -114,7 +114,7 @@ class Dispatcher:
         self.market.client.send("dispatch", what, lambda p: route(p.context, wave), on_answer)
 
     def release(self, wave: str) -> None:
-        """Until it is out."""
+        """Release the wave, repeatedly until it is planned."""
 
         def on_answer(answer: Any) -> None:
             if isinstance(answer, Problem):
@@ -146,7 +146,7 @@ def _reassigned(job: UUID, courier: str, epoch: int) -> Any:
 
 
 class Courier:
-    """One device with one session; every job of its route gets a story the first time that it is seen in an epoch."""
+    """One device with one session; reports on every job of its route when it first appears in an epoch."""
 
     def __init__(self, market: Market, courier: str, buyers: Buyers) -> None:
         self.market, self.rng, self.courier, self._buyers = market, market.rng, courier, buyers
@@ -159,7 +159,7 @@ class Courier:
             market.at(10 + n + rng.uniform(0, 0.9), self._sync)
 
     def look(self) -> None:
-        """Reads the route and works through what is new on it."""
+        """Read the route and report on its new jobs."""
         read = lambda p: queries.route(p.context.pool, self.courier)  # noqa: E731
         self.market.client.send("dispatch", f"route of {self.courier}", read, self._report_new_jobs)
 
@@ -213,6 +213,6 @@ class Courier:
         self.market.client.send("dispatch", what, lambda p: couriers.sync(p.context, self.courier, body), on_answer)
 
     def finish(self) -> None:
-        """Goes on until nothing is on the way any more."""
+        """Continue until no job is in progress."""
         self.look()
         self._send(list(self._queue))

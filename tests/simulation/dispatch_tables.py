@@ -1,4 +1,4 @@
-"""The tables of dispatch in memory: what stands in for each function and method of its repository that knows SQL."""
+"""The tables of dispatch in memory: a replacement for each function and method of its repository that holds SQL."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def _lock_jobs(self: Any, wanted: Callable[[Job], bool]) -> None:
     for id in sorted(job.id for job in conn.rows("job").values() if wanted(job)):
         await conn.lock("job", id)
         job = conn.get("job", id)
-        if wanted(job):  # who waited for the row looks again
+        if wanted(job):  # checked again after waiting for the row
             self.jobs.load([job])
 
 
@@ -147,7 +147,7 @@ async def claim_wave(pool: Any, real: datetime, lease: timedelta) -> Wave | None
 
 
 async def read_problem(pool: Reader, wave: Wave, crew: Collection[str] = (), *, late: bool = False) -> WaveProblem:
-    """The wave's jobs and couriers by id: all that the simulation's planner looks at."""
+    """Return the wave's jobs and couriers by id, which is all that the stand-in planner uses."""
     await pool.statement()
     jobs = sorted(pool.rows("job").values(), key=lambda job: job.id)
     asking = [job for job in jobs if late and _waits_for(job, wave.id)]

@@ -1,4 +1,4 @@
-"""What a committed transaction said, read from its outbox rows alone, as a stranger would read the topics."""
+"""Facts of a committed transaction, read from its outbox rows alone, as a consumer of the topics would read them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.simulation.memory import GONE, Transaction
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One event or command; `kind` is the short type such as `stock-reserved`, `cause` the record that led to it."""
+    """One event or command; `kind` is the short type such as `stock-reserved`, `cause` the record that caused it."""
 
     id: UUID
     topic: str
@@ -35,7 +35,7 @@ class Fact:
 
 
 def facts_of(transaction: Transaction) -> Iterator[Fact]:
-    """What it told the world, in order."""
+    """Yield the facts of a transaction, in order."""
     for row in transaction.writes.get("outbox", {}).values():
         if row is not GONE:
             yield Fact.of(row)

@@ -1,10 +1,10 @@
-"""What a run ends with when an invariant does not hold."""
+"""The exception that ends a run when an invariant is broken."""
 
 from __future__ import annotations
 
 
 class InvariantBroken(BaseException):
-    """An invariant, by name, and what was seen instead. No `except Exception` of the product may swallow it."""
+    """An invariant, by name, and the contradicting observation. No `except Exception` of the product may catch it."""
 
     def __init__(self, invariant: str, observed: str) -> None:
         super().__init__(f"{invariant}: {observed}")
@@ -12,6 +12,6 @@ class InvariantBroken(BaseException):
 
 
 def check_invariant(condition: object, invariant: str, observed: str) -> None:
-    """Raises `InvariantBroken` unless the condition is true."""
+    """Raise `InvariantBroken` unless the condition is true."""
     if not condition:
         raise InvariantBroken(invariant, observed)

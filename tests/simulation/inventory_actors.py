@@ -1,4 +1,4 @@
-"""The operator of the yard: lots come in, stock is lent to stalls, counted, wasted, closed and reopened."""
+"""The operator of inventory: receives lots, lends stock to stalls, counts, wastes, closes and reopens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROLE = "operator"
 
 
 class InventoryOperator:
-    """Everything that is asked of inventory."""
+    """All requests to inventory."""
 
     def __init__(self, market: Market) -> None:
         self.market, self.rng = market, market.rng
@@ -83,7 +83,7 @@ class InventoryOperator:
         self._send(f"move {item} from t1 to t2", lambda p: allotment.move(p.context, ROLE, moved, None))
 
     def _shrink(self, pool: str, item: str) -> None:
-        """Goods are gone, or other than the books say."""
+        """Waste goods, or count another quantity than recorded."""
         rng, id = self.rng, self.market.id(f"shrink-{pool}-{item}")
         if rng.random() < 0.5:
             why = {"reason": rng.choice(("spoiled", "damaged", "other"))}

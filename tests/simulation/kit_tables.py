@@ -1,4 +1,4 @@
-"""The kit's tables in memory: what stands in for each function of the kit that knows SQL."""
+"""The kit's tables in memory: a replacement for each function of the kit that holds SQL."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ async def remember(conn: Transaction, scope: str, answers: Mapping[str, tuple[in
 
 
 async def nothing_to_do(_conn: Reader, *_more: Any) -> None:
-    """Upkeep of old rows; a run has none."""
+    """Skip housekeeping of old rows; a run has none."""
 
 
 SEAMS: tuple[tuple[Any, str, Any], ...] = (

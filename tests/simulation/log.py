@@ -1,5 +1,5 @@
-"""A log like Kafka's as far as our code can tell: partitions of records, groups with committed positions, a producer
-whose acknowledgements may be lost.
+"""A log that behaves like Kafka as far as our code can tell: partitions, groups with committed positions, and a
+producer with acknowledgements that may be lost.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from services.kit.transaction.outbox import Row
 from tests.simulation.scheduler import Killed, Scheduler, pause
 
 PARTITIONS = 3
-"""Of a topic that has several. Fewer than in earnest, so that keys share one more often."""
+"""Partitions of a topic that has several; fewer than in production, so that keys share one more often."""
 
 
 class Log:
-    """Topics, partitions, records. `on_append` hears of every record as it is appended."""
+    """Topics, partitions and records. `on_append` is called with every appended record."""
 
     def __init__(self, on_append: Callable[[Record], None]) -> None:
         self.partitions: dict[tuple[str, int], list[Record]] = defaultdict(list)
@@ -30,12 +30,12 @@ class Log:
         self._on_append = on_append
 
     def places(self, topic: str) -> list[tuple[str, int]]:
-        """The partitions of a topic."""
+        """Return the partitions of a topic."""
         count = 1 if BY_NAME[topic].partitions == 1 else PARTITIONS
         return [(topic, n) for n in range(count)]
 
     def append(self, row: Row) -> Acked:
-        """Stores a row; where it stands."""
+        """Store a row; return its id, partition and offset."""
         places = self.places(row.topic)
         place = places[crc32(row.key.encode()) % len(places)]
         records = self.partitions[place]
@@ -48,7 +48,9 @@ class Log:
 
 
 class Publisher:
-    """Stands in for the kit's: sends in order, fails as a producer may. `failure_rate` is the chance of one page."""
+    """Stand-in for the kit's publisher: sends in order and fails as a producer may. `failure_rate`: probability per
+    page.
+    """
 
     def __init__(self, log: Log, scheduler: Scheduler, failure_rate: Callable[[], float]) -> None:
         self._log, self._scheduler, self._failure_rate = log, scheduler, failure_rate
@@ -60,12 +62,14 @@ class Publisher:
         return None
 
     async def send(self, rows: Sequence[Row]) -> list[Acked]:
-        """Per partition in the order of the rows. `PublishFailed`: any number of partitions got any first part."""
+        """Append per partition in the order of the rows. `PublishFailed`: any prefix of each partition's rows was
+        appended.
+        """
         rng = self._scheduler.rng
         try:
             await pause(rng.expovariate(100))
         except Killed:
-            # what is on its way may still arrive after its sender is dead
+            # a request in flight may still arrive after its sender has died
             if rng.random() < 0.3:
                 self._scheduler.after(rng.expovariate(1), self._late, rows)
             raise
@@ -92,7 +96,7 @@ class Publisher:
 
 
 class RelayConnection:
-    """The relay's own connection: reads what is committed, holds the lane while it lives."""
+    """The relay's own connection: reads committed rows, and holds the relay's lock while it is open."""
 
     def __init__(self, db: Any) -> None:
         self.db = db
@@ -112,7 +116,7 @@ class RelayConnection:
         return owner is self
 
     async def add_listener(self, _channel: str, _heard: Callable[..., None]) -> None:
-        """Wake-ups come by the event."""
+        """Ignored; wake-ups use the event."""
 
     def terminate(self) -> None:
         if self.db.tables["lane"].get(0) is self:

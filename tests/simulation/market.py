@@ -1,4 +1,4 @@
-"""The small market that every run plays: its catalogue and its hours."""
+"""The small market of every run: its catalogue and its hours."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ ITEMS = {"egg": Unit.PIECE, "tofu": Unit.PIECE, "leaf": Unit.GRAM}
 
 
 def hour(hours: float) -> datetime:
-    """A time of the market day, in hours since local midnight."""
+    """Return a time of the market day, from hours since local midnight."""
     return (MIDNIGHT + timedelta(seconds=round(hours * 3600, 3))).astimezone(UTC)
 
 
 class Market:
-    """The stage: who wants to act asks here what time it is, by chance and by the clock of business."""
+    """The interface of the actors: clock, chance and ids of a run."""
 
     def __init__(self, world: World, client: Client, trace: Trace) -> None:
         self.world, self.client, self.trace, self.rng = world, client, trace, world.rng
@@ -42,7 +42,7 @@ class Market:
         self.ids = 0
 
     def at(self, hours: float, act: Callable[..., Any], *args: Any) -> None:
-        """Lets somebody act at an hour of the day, or now where that has passed."""
+        """Let an actor act at an hour of the day, or now if that has passed."""
         self.world.scheduler.at(self.clock.second_of(hour(hours)), act, *args)
 
     @property
@@ -51,7 +51,7 @@ class Market:
         return (self.clock.now() - MIDNIGHT).total_seconds() / 3600
 
     def id(self, name: str) -> UUID:
-        """A client's own id."""
+        """Return a new client id, named in the trace."""
         id = UUID(int=self.rng.getrandbits(128), version=4)
         self.trace.name(id, name)
         return id
@@ -60,7 +60,7 @@ class Market:
         return self.rng.random() < p  # type: ignore[no-any-return]
 
     def open(self, capacity: int) -> None:
-        """Puts the catalogue; its events reach the others in any order."""
+        """Put the catalogue; its events reach the other services in any order."""
         put = self.client.put
         put("villages", c.VillagePut(id="v1", name_zh="村", lat=30.2, lon=120.2))
         put("households", c.HouseholdPut(id="h1", village="v1"))
@@ -97,10 +97,10 @@ class Market:
 
 
 def goods(item: str, amount: int) -> dict[str, Any]:
-    """An amount as clients say it."""
+    """Return an item and amount as clients write them."""
     return {"item": item, "weight_g" if ITEMS[item] is Unit.GRAM else "quantity": amount}
 
 
 def as_sent(body: dict[str, Any]) -> Any:
-    """A request's body as JSON brings it: ids and times are texts."""
+    """Return a request body as JSON delivers it: ids and times as text."""
     return orjson.loads(orjson.dumps(body))

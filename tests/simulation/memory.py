@@ -1,8 +1,7 @@
-"""A database in memory with what our transactions lean on: atomic commits, row locks, reads of what is committed.
+"""An in-memory database with the guarantees that our transactions rely on: atomic commits, row locks, read committed.
 
-Read committed, as PostgreSQL gives it: a transaction sees its own writes and what others have committed. A lock is
-held to the end; who would wait in a circle gets the server's deadlock error. Sequences are not rolled back. Between
-two statements others run.
+A transaction sees its own writes and the commits of others, as with PostgreSQL. A lock is held until the end; a cycle
+of waits raises the server's deadlock error. Sequences are not rolled back. Between two statements other tasks run.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ GONE = object()
 
 
 class DatabaseFaults:
-    """How the database behaves towards this run: how often a statement lets others go first, and what breaks."""
+    """Faults of the database in this run: how often a statement yields to other tasks, and what fails."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
         self.yields = 0.0  # of each statement
-        self.unknown = 0.0  # of each commit: the answer is lost, whatever came of it
+        self.unknown = 0.0  # of each commit: the answer is lost, with either outcome
         self.drops = 0.0  # of each commit: the connection is lost before it
         self._slow_until = 0.0
 
     def slow_until(self, until: float) -> None:
-        """Everybody wants something at once: until that second half of the statements take tens of milliseconds."""
+        """Until that second half of the statements take tens of milliseconds, as under a burst of requests."""
         self._slow_until = until
 
     async def statement(self) -> None:
@@ -45,7 +44,7 @@ class DatabaseFaults:
 
 
 class Database:
-    """The committed tables of one service. `on_commit` is told of every transaction that wrote something."""
+    """The committed tables of one service. `on_commit` is called with every transaction that wrote something."""
 
     def __init__(self, name: str, database_faults: DatabaseFaults, on_commit: Callable[[Transaction], None]) -> None:
         self.name, self.database_faults, self.on_commit = name, database_faults, on_commit
@@ -56,13 +55,13 @@ class Database:
         self.waiters: dict[Lock, list[Task]] = defaultdict(list)
 
     def next(self, sequence: str) -> int:
-        """The next number, never given again whatever becomes of who asked."""
+        """Return the next number of a sequence; it is never reused, even after a rollback."""
         self.sequences[sequence] += 1
         return self.sequences[sequence]
 
 
 class Reader:
-    """Reads without a transaction: what is committed now. Also what a pool of connections looks like."""
+    """Reads committed rows without a transaction; also stands in for a connection pool."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
@@ -85,11 +84,13 @@ class Reader:
             transaction.release()
 
     def terminate(self) -> None:
-        """Nothing to close."""
+        """Does nothing; there is no connection."""
 
 
 class Transaction(Reader):
-    """One connection with its transaction; the `conn` of a unit of work. `locked_at`: when it was granted each lock."""
+    """One connection with its transaction; the `conn` of a unit of work. `locked_at`: time at which each lock was
+    granted.
+    """
 
     def __init__(self, db: Database) -> None:
         super().__init__(db)
@@ -122,7 +123,7 @@ class Transaction(Reader):
         self.writes.setdefault(table, {})[key] = row
 
     def insert(self, table: str, key: Key, row: Any) -> None:
-        """A row whose key must be new."""
+        """Put a row with a new key. Raises a unique violation."""
         if self.get(table, key) is not None:
             raise asyncpg.UniqueViolationError(f"duplicate key {key} in {table}")
         self.put(table, key, row)
@@ -131,7 +132,7 @@ class Transaction(Reader):
         self.put(table, key, GONE)
 
     async def lock(self, table: str, key: Key, *, shared: bool = False) -> None:
-        """Waits for the row's lock. Raises the server's error where that would be for ever."""
+        """Wait for the row's lock. Raises the server's error on a deadlock."""
         name = (table, key)
         while not self._free(name, shared):
             self.waits_for = name
@@ -153,7 +154,7 @@ class Transaction(Reader):
             held[self] = False
 
     async def lock_all(self, table: str, keys: Collection[Key]) -> None:
-        """Locks rows in the order given."""
+        """Lock rows in the given order."""
         for key in keys:
             await self.lock(table, key)
 
@@ -206,7 +207,7 @@ class Transaction(Reader):
         self.release()
 
     def release(self) -> None:
-        """Ends the transaction without a trace, unless it is committed."""
+        """Roll back, unless it is committed."""
         if not self.ended:
             self.ended = True
             self.writes = {}

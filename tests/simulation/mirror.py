@@ -1,6 +1,6 @@
-"""Every piece of work of a run done twice: on the tables in memory and on a real PostgreSQL, and both must tell alike.
+"""Runs every piece of work twice, on the in-memory tables and on a real PostgreSQL, and compares the results.
 
-So the stand-ins for our SQL are tried on the very cases that the simulation leans on.
+So the replacements for our SQL are tested on the cases that the simulation uses.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from tests.simulation.processes import SETTINGS, Process, Work
 from tests.simulation.run import SERVICES, Run
 
 Pool = "asyncpg.Pool[asyncpg.Record]"
-SAME = "memory does as PostgreSQL does"
+SAME = "memory and PostgreSQL agree"
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def same(real: Any, memory: Any) -> None:
-    """Names the first difference."""
+    """Check equality; name the first difference."""
     if isinstance(real, list) and isinstance(memory, list):
         for one, other in zip(real, memory, strict=False):
             check_invariant(one == other, SAME, f"PostgreSQL {one}, memory {other}")
@@ -44,7 +44,7 @@ def same(real: Any, memory: Any) -> None:
 
 
 class RealProcess:
-    """A process of ours with the real database behind it."""
+    """A process with the real database behind it."""
 
     def __init__(self, process: Process, pool: Any) -> None:
         self.service, self.memo = process.service, dict[str, Any]()
@@ -56,7 +56,7 @@ class RealProcess:
 
 
 class Mirror:
-    """Goes between the processes of a run and its work; `pools` are migrated, empty databases by service."""
+    """Runs the work of a run's processes on both; `pools` are migrated, empty databases by service."""
 
     def __init__(self, run: Run, pools: dict[str, Any], runner: asyncio.Runner) -> None:
         self.run, self.pools, self.runner = run, pools, runner
@@ -78,7 +78,7 @@ class Mirror:
         return committed
 
     async def do(self, process: Process, work: Work) -> Any:
-        """The work's outcome in memory, after the real database gave the same."""
+        """Return the work's outcome in memory, after the real database gave the same."""
         before = self._random_state()
         self._published = []
         in_memory, error = await _outcome(work(process))
@@ -119,7 +119,7 @@ class Mirror:
         self.compared += len(read_back)
 
     def compare_tables(self) -> None:
-        """At the end the rows themselves are the same, as our own repositories read them."""
+        """Compare the rows themselves at the end, as our own repositories read them."""
         with seams.installed(self._real):
             self.runner.run(self._orders())
             self.runner.run(self._inventory())
@@ -167,7 +167,7 @@ class Mirror:
 
 
 def direct_submit(self: GroupCommit[Any, Any], item: Any) -> Any:
-    """Group commit with groups of one, so that the work of a request is done when the request is."""
+    """Group commit with groups of one, so that a request's work ends with the request."""
 
     async def alone() -> Any:
         return (await self._run([item]))[0]
@@ -187,7 +187,7 @@ def _content(row: Row) -> Any:
 
 
 def _plain(result: Any, error: BaseException | None) -> Any:
-    """What must be equal of an outcome. Pages of things as they stand are left out: the stand-ins only decide."""
+    """Return the comparable part of an outcome. Read-only pages are left out: the replacements only serve decisions."""
     if isinstance(error, Problem):
         return error.status, error.code, error.detail
     assert error is None, error

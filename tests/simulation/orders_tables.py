@@ -1,4 +1,4 @@
-"""The tables of orders in memory: what stands in for each function of its repository."""
+"""The tables of orders in memory: a replacement for each function of its repository."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def insert_orders(conn: Transaction, found: Sequence[Order], hashes: Mappi
 
 
 def _stored(order: Order) -> Order:
-    """As PostgreSQL gives it back: instants have forgotten their offset."""
+    """Return the order as PostgreSQL returns it: instants in UTC."""
     terms = order.terms
     plain = {name: getattr(terms, name).astimezone(UTC) for name in ("due_by", "closes_at", "placed_at")}
     return replace(order, terms=replace(terms, **plain))

@@ -1,4 +1,4 @@
-"""The processes of the three services: they die, stand still and come back, and the kit's own parts run in them."""
+"""The processes of the three services, which crash, freeze and restart, running the kit's real parts."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from tests.simulation.shims import Event
 SETTINGS = Settings(database_url="postgresql://in-memory")
 
 RARE = {"campaign.half_way": 20}
-"""Crash points that are passed so seldom that they kill more often."""
+"""Factors for crash points that are passed rarely."""
 
 
 @dataclass
 class Faults:
-    """What goes wrong in this run, as chances. All 0: a quiet run."""
+    """Probabilities of this run's faults. All 0: a quiet run."""
 
-    redelivery: float = 0.0  # of each batch: its records come once more later
+    redelivery: float = 0.0  # of each batch: its records are delivered again later
     second_owner: float = 0.0  # of each batch: a second owner works on it at the same time
     slow_poll: float = 0.0  # of each poll: seconds instead of milliseconds
     publish_failure: float = 0.0  # of each page of the relay: the producer fails
-    lost_answer: float = 0.0  # of each request: the client does not hear the answer
+    lost_answer: float = 0.0  # of each request: the client does not receive the answer
     slow_database: float = 0.0  # of each cutoff: the database is slow around it
     crash: float = 0.0  # of each pass of a named crash point: the process is killed there
 
 
 class World:
-    """What all processes share: time, the log, one database a service, and what goes wrong."""
+    """Shared state of all processes: time, the log, a database per service, and the faults."""
 
     def __init__(self, scheduler: Scheduler, clock: Clock, log: Log, faults: Faults, note: Callable[..., None]) -> None:
         self.scheduler, self.clock, self.log, self.faults, self.note = scheduler, clock, log, faults, note
@@ -52,20 +52,20 @@ class World:
         return self.scheduler.rng
 
     def point(self, name: str) -> bool:
-        """A named crash point of the product is passed."""
+        """Pass a named crash point of the product. Raises `Killed` by chance."""
         if self.faults.crash and self.rng.random() < self.faults.crash * RARE.get(name, 1):
             self.note("crash", "at %s", name)
             raise Killed
         return False
 
     def delay(self) -> float:
-        """How long something takes to be noticed."""
+        """Return seconds until something is noticed."""
         rng = self.rng
         return rng.uniform(1, 30) if rng.random() < self.faults.slow_poll else rng.expovariate(20)
 
 
 class Process:
-    """One process of a service, `api` or `worker`. `frozen` until a time: it starts nothing new."""
+    """One process of a service, `api` or `worker`. `frozen`: virtual time until which it starts nothing new."""
 
     def __init__(self, world: World, service: Service, role: str, pool: Reader) -> None:
         self.world, self.service, self.role, self.pool = world, service, role, pool
@@ -79,7 +79,7 @@ class Process:
         self.start()
 
     def start(self) -> None:
-        """Comes up with nothing but what the database and the log remember."""
+        """Start with no state but the database and the log."""
         self.up = True
         self.lives += 1
         self.memo = {}
@@ -103,7 +103,7 @@ class Process:
         self.world.scheduler.after(0.01, worker.wake.set)
 
     async def do(self, work: Work) -> Any:
-        """Lets a part of ours work in this process; in a mirrored run the real database does it too."""
+        """Run work in this process; in a mirrored run on the real database too."""
         mirror = self.world.mirror
         return await (mirror.do(self, work) if mirror else work(self))
 
@@ -114,7 +114,7 @@ class Process:
         then: Then | None = None,
         lost: Callable[[], None] | None = None,
     ) -> Task:
-        """A coroutine that dies with the process; `lost` is called some time after that."""
+        """Run a coroutine that dies with the process; `lost` is called some time afterwards."""
 
         def ended(result: Any, error: BaseException | None) -> None:
             self._tasks.pop(task, None)
@@ -132,16 +132,16 @@ class Process:
         self._tasks[task] = lost
 
     def part(self, n: int) -> Processor:
-        """The processor of the service's n-th subscription."""
+        """Return the processor of the service's n-th subscription."""
         return self.memo["processors"][n]  # type: ignore[no-any-return]
 
     @property
     def idle_until(self) -> float:
-        """When it can begin something: now unless it is frozen."""
+        """Time at which it can start work: now, unless it is frozen."""
         return max(self.frozen, self.world.scheduler.now)
 
     def kill(self, down: float) -> None:
-        """`kill -9`; back after `down` seconds."""
+        """Kill it as with `kill -9`; restart after `down` seconds."""
         if not self.up:
             return
         self.up = False
@@ -154,17 +154,17 @@ class Process:
         self.world.scheduler.after(down, self.start)
 
     def died(self) -> None:
-        """It was killed at a crash point of its own."""
+        """Handle a kill at a crash point of its own."""
         self.kill(self.world.rng.choice((0.2, 2, 20)) * self.world.rng.uniform(0.5, 1.5))
 
     def freeze(self, seconds: float) -> None:
-        """Does nothing for a while, as one that gets no CPU or no network."""
+        """Stop for so many seconds, as a process without CPU or network."""
         self.frozen = self.world.scheduler.now + seconds
         self.world.note(self.name, "silent for %.0f s", seconds)
 
 
 def only_transient(_result: Any, error: BaseException | None) -> None:
-    """Nobody waits for this task; only an error that a retry mends is expected of it."""
+    """Callback of a task without a waiter; raises all but transient errors."""
     if error and not (isinstance(error, Transient) or is_transient(error)):
         raise error
 
@@ -173,11 +173,11 @@ Work = Callable[[Process], Coroutine[Any, Any, Any]]
 
 
 class Consumer:
-    """Feeds a processor as the consumer library does: positions are committed after the batch is done, a failed or
-    forgotten batch comes again from the committed position.
+    """Feeds a processor as the consumer library does: positions are committed after the batch is processed; a failed or
+    forgotten batch is redelivered from the committed position.
     """
 
-    ack_first = False  # broken on purpose by a test
+    ack_first = False  # set by a seeded bug
 
     def __init__(self, process: Process, n: int, processor: Processor) -> None:
         self.process, self.n, self.processor, self.life = process, n, processor, process.lives
@@ -193,7 +193,7 @@ class Consumer:
         return self.process.up and self.process.lives == self.life
 
     def wake_up(self) -> None:
-        """There may be something to read."""
+        """Poll soon."""
         if not self._waiting and not self._busy:
             self._waiting = True
             world = self.process.world
@@ -210,7 +210,7 @@ class Consumer:
             self.process.run(self._work(batch), self.processor.consumer, self._done)
 
     def _choose(self) -> list[Record]:
-        """A batch as a poll may return it: of some partitions, some records each."""
+        """Return a batch as a poll may return it: some records of some partitions."""
         rng = self.process.world.rng
         ready = [p for p in self.log.places(self.topic) if self.position.get(p, 0) < len(self.log.partitions[p])]
         batch: list[Record] = []
@@ -231,8 +231,8 @@ class Consumer:
         if self.ack_first:
             self._commit(places)
         if world.rng.random() < world.faults.second_owner:
-            world.note(self.process.name, "has a twin at %s", self.topic)
-            self.process.run(self.processor.handle(batch), "twin", only_transient)
+            world.note(self.process.name, "second owner at %s", self.topic)
+            self.process.run(self.processor.handle(batch), "second owner", only_transient)
         await self.process.do(lambda process: process.part(self.n).handle(batch))
         await pause(world.delay())
         self._commit(places)
@@ -259,7 +259,7 @@ class SweeperLoop:
         self.process, self.life = process, process.lives
 
     def wake_up(self) -> None:
-        """Something may be due now."""
+        """Sweep soon."""
         world = self.process.world
         world.scheduler.at(self.process.idle_until + world.rng.uniform(0, 0.2), self._sweep)
 
@@ -273,7 +273,7 @@ class SweeperLoop:
         sweep = process.do(lambda process: process.service.sweeper(process.context).sweep())  # type: ignore[union-attr]
         process.run(sweep, "sweeper", self._done)
         if process.world.rng.random() < process.world.faults.second_owner:
-            process.run(process.service.sweeper(process.context).sweep(), "sweeper's twin", only_transient)  # type: ignore[union-attr]
+            process.run(process.service.sweeper(process.context).sweep(), "second sweeper", only_transient)  # type: ignore[union-attr]
 
     def _done(self, _found: Any, error: BaseException | None) -> None:
         if error:

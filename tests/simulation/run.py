@@ -1,4 +1,4 @@
-"""One seed, one market day: who acts, what breaks, and whether everything that must hold does."""
+"""Plays one seed, one market day: actors, faults and invariants."""
 
 from __future__ import annotations
 
@@ -40,14 +40,15 @@ SERVICES = (ORDERS, INVENTORY, DISPATCH)
 MOST_STEPS = 400_000
 ROUNDS = 40
 GROUP_BUYS = (0, 0, 1, 2)
-"""How many a day has, each as likely as the others."""
+"""Possible numbers of group-buys a day, equally likely."""
 
 
 @dataclass
 class Outcome:
-    """How a run ended: `invariant` names what did not hold, empty when everything did; `observed` is what was seen.
+    """The result of a run: `invariant` is the name of the broken one, empty if all held; `observed` is the
+    contradiction.
 
-    `facts` counts the events and commands that were told, `steps` what the scheduler did.
+    `facts` counts the published events and commands, `steps` the scheduler's steps.
     """
 
     seed: int
@@ -59,7 +60,7 @@ class Outcome:
 
 
 class Run:
-    """The world of one seed with its checks."""
+    """The world of one seed, with its checks."""
 
     def __init__(self, seed: int, *, quiet: bool = False, bugs: Iterable[seams.Seam] = ()) -> None:
         self.seed, self.quiet, self.bugs = seed, quiet, tuple(bugs)
@@ -79,7 +80,7 @@ class Run:
         self.planning_loop = PlanningLoop(self.world)
 
     def play(self) -> Outcome:
-        """Plays the day, lets time pass until nothing is under way, and looks at what is left."""
+        """Play the day, let time pass until nothing is in progress, and check the end state."""
         try:
             with seams.installed(
                 (*seams.TABLES, *seams.world_seams(self.world, self.dbs, self.ids, self.codes_rng), *self.bugs)
@@ -117,7 +118,7 @@ class Run:
         market.at(OVER, self._finish_day, 0)
 
     def _choose_faults(self, market: Market) -> None:
-        """What breaks today, and how badly."""
+        """Choose the day's faults and their rates."""
         rng, faults = self.rng, self.world.faults
         faults.redelivery, faults.second_owner, faults.slow_poll = (
             rng.choice((0, 0.05, 0.3)),
@@ -145,7 +146,7 @@ class Run:
             process.frozen = 0
 
     def _finish_day(self, rounds: int) -> None:
-        """The day is over and nothing breaks any more: round after round, people end what they have begun."""
+        """After the day, without faults: let the actors finish their work, round after round."""
         self._stop_faults()
         tables: Any = self.dbs["orders"].tables
         ended = all(order.state in TERMINAL for order, _ in tables["orders"].values())
@@ -173,7 +174,7 @@ class Run:
             self.stock.committed(transaction.db, transaction, facts)
         else:
             self.planning_loop.wake_up()
-        if facts:  # the relay looks by itself, also when nobody wakes it
+        if facts:  # the relay polls even without a wake-up
             self.scheduler.after(POLL_S, lambda: self.world.processes[f"{name}.worker"].wake.set())
         self._deadlines(transaction)
 
@@ -208,7 +209,7 @@ class Run:
 
 
 def _readers() -> dict[str, list[tuple[str, set[str]]]]:
-    """By topic: who reads it, and which types it has a use for."""
+    """Return by topic its consumers, and the types that each handles."""
     found: dict[str, list[tuple[str, set[str]]]] = defaultdict(list)
     for service in SERVICES:
         for subscription in service.subscriptions:
@@ -218,5 +219,5 @@ def _readers() -> dict[str, list[tuple[str, set[str]]]]:
 
 
 def play(seed: int, *, quiet: bool = False, bugs: Iterable[seams.Seam] = ()) -> Outcome:
-    """Plays one seed; `quiet` without any fault; `bugs` replaces parts of the product by worse ones."""
+    """Play one seed; `quiet`: without faults; `bugs`: replacements of parts of the product by faulty ones."""
     return Run(seed, quiet=quiet, bugs=bugs).play()

@@ -1,4 +1,4 @@
-"""Many seeds, in several processes."""
+"""Runs many seeds in several processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.simulation.run import play
 
 @dataclass
 class Played:
-    """How many seeds and events there were, and the first seed in which something did not hold."""
+    """Number of seeds and events, and the first seed that broke an invariant."""
 
     seeds: int = 0
     facts: int = 0
@@ -19,7 +19,7 @@ class Played:
 
 
 def play_many(seeds: Sequence[int], jobs: int) -> Played:
-    """Plays them all, or until one breaks something; which process plays which changes nothing."""
+    """Play the seeds until one breaks an invariant; the distribution over processes changes no result."""
     total = Played()
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
         for seed, facts, broken in pool.imap(_one, seeds, chunksize=5):

@@ -1,4 +1,4 @@
-"""Virtual time and the coroutines that live in it. Nothing here waits: the clock jumps to whatever comes next."""
+"""Virtual time and the coroutines in it. Nothing sleeps: the clock jumps to the next event."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ Then = Callable[[Any, BaseException | None], None]
 
 
 class Killed(BaseException):
-    """Thrown into a coroutine whose process is gone. No code of ours may catch it and go on."""
+    """Thrown into a coroutine of a killed process. No product code may catch it and continue."""
 
 
 class Stuck(AssertionError):
-    """The simulation does not come to rest."""
+    """The simulation does not come to an end."""
 
 
 @types.coroutine
 def pause(seconds: float) -> Generator[float, None, None]:
-    """Lets virtual time pass; others run meanwhile."""
+    """Let virtual time pass; other tasks run meanwhile."""
     yield seconds
 
 
 @types.coroutine
 def wait_until_woken() -> Generator[None, None, None]:
-    """Waits until somebody wakes this task."""
+    """Wait until another task wakes this one."""
     yield None
 
 
 class Task:
-    """A coroutine on its way. `wake` lets it go on; waking one that does not wait does nothing."""
+    """A running coroutine. `wake` resumes it if it waits, otherwise does nothing."""
 
     __slots__ = ("_context", "_scheduler", "_then", "_ticket", "coroutine", "done", "name", "process")
 
@@ -76,7 +76,7 @@ class Task:
             self._then(result, error)
 
     def kill(self) -> None:
-        """Ends it where it stands, as a `kill -9` of its process would; its `then` hears nothing."""
+        """End it at its current await, as `kill -9` of its process would; its `then` is not called."""
         if self.done:
             return
         self.done = True
@@ -92,7 +92,7 @@ class Task:
 
 
 class Scheduler:
-    """Everything that is going to happen, in order of virtual real time in seconds."""
+    """All future events, ordered by virtual real time in seconds."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
@@ -110,13 +110,13 @@ class Scheduler:
         self.at(self.now + delay, call, *args)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str, then: Then | None = None) -> Task:
-        """Starts the coroutine now; it runs to its first pause once the caller has returned."""
+        """Start the coroutine; it runs to its first pause once the caller has returned."""
         task = Task(self, coroutine, name, then)
         task.wake()
         return task
 
     def run(self, limit: int) -> None:
-        """Runs until nothing is left to happen. Raises `Stuck` after `limit` steps."""
+        """Run until no event is left. Raises `Stuck` after `limit` steps."""
         heap = self._heap
         while heap:
             self.now, _, call, args = heapq.heappop(heap)
@@ -126,7 +126,7 @@ class Scheduler:
             call(*args)
 
     def close(self) -> None:
-        """Gives up all that was still to begin."""
+        """Close the coroutines that have not started."""
         for _, _, call, _ in self._heap:
             if isinstance(task := getattr(call, "__self__", None), Task):
                 task.coroutine.close()
@@ -144,13 +144,13 @@ class SimClock(Clock):
         return self.anchor + timedelta(seconds=self._scheduler.now)
 
     def second_of(self, business: datetime) -> float:
-        """When a business instant comes, in virtual seconds."""
+        """Return the virtual second of a business instant."""
         return (business - self.start).total_seconds() / self.speed
 
     def business_at(self, second: float) -> datetime:
-        """Business time at a virtual second."""
+        """Return the business time at a virtual second."""
         return self.start + timedelta(seconds=second) * self.speed
 
     def second_of_real(self, real: datetime) -> float:
-        """When a real instant comes, in virtual seconds."""
+        """Return the virtual second of a real instant."""
         return (real - self.anchor).total_seconds()

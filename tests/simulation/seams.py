@@ -1,4 +1,4 @@
-"""Where the real services meet the simulated world: every name that is replaced, and for how long."""
+"""The names of the services that the simulation replaces, and their installation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ POINTS = (subscription, sweeper, processor, grouped_command, campaign, relay, un
 
 
 def world_seams(world: World, dbs: dict[str, Database], new_ids: Ids, codes_rng: random.Random) -> tuple[Seam, ...]:
-    """Time, chance, ids and the outside: `codes_rng` is the chance that codes come from."""
+    """Return the replacements of time, randomness, ids and connections; `codes_rng` generates the orders' codes."""
     asyncio = Asyncio(world.scheduler)
     time = Time(world.scheduler)
 
@@ -69,7 +69,7 @@ def world_seams(world: World, dbs: dict[str, Database], new_ids: Ids, codes_rng:
 
 @contextmanager
 def installed(seams: Iterable[Seam]) -> Iterator[None]:
-    """The replacements stand inside the block, and nothing is logged there."""
+    """Install the replacements for the duration of the block, and silence the log."""
     originals: list[Seam] = []
     logging_before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

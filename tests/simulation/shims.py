@@ -1,4 +1,6 @@
-"""The few names of asyncio, random and uuid that our code uses, over virtual time and the seed."""
+"""Replacements for the few names of asyncio, random and uuid that our code uses, driven by virtual
+time and the seed.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from tests.simulation.scheduler import Scheduler, Task, Then, pause, wait_until_
 
 
 class Event:
-    """An `asyncio.Event` of which one task at a time waits."""
+    """An `asyncio.Event` with one waiting task at a time."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler, self._set = scheduler, False
@@ -70,7 +72,7 @@ class Future:
 
 
 class Time:
-    """Stands in for the module `time`: every clock in it is the virtual one."""
+    """Stand-in for the module `time`; every clock in it is the virtual one."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -85,7 +87,7 @@ class Time:
 
 
 class Asyncio:
-    """Stands in for the module `asyncio` inside a module of ours. A task that it creates dies with its process."""
+    """Stand-in for the module `asyncio` in a module of ours. A task that it creates dies with its process."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -97,7 +99,7 @@ class Asyncio:
         return work(*terms)
 
     async def wait_for(self, waiting: Awaitable[Any], _timeout: float) -> Any:
-        return await waiting  # what is awaited this way is a wake-up, and the simulation loses none
+        return await waiting  # only wake-ups are awaited this way, and the simulation loses none
 
     async def gather(self, *coroutines: Coroutine[Any, Any, Any], return_exceptions: bool) -> list[Any]:
         found: list[Any] = []
@@ -115,7 +117,7 @@ class Asyncio:
 
     def create_task(self, coroutine: Coroutine[Any, Any, Any], then: Then | None = None, **_: Any) -> Task:
         parent = self._scheduler.current
-        task = self._scheduler.spawn(coroutine, "a task of its own", then)
+        task = self._scheduler.spawn(coroutine, "child task", then)
         if parent and (process := getattr(parent, "process", None)):
             process.adopt(task)
         return task
@@ -125,7 +127,7 @@ class Asyncio:
 
 
 class Ids:
-    """Stands in for `uuid_utils`: UUIDv7-like ids that grow, made of the seed."""
+    """Stand-in for `uuid_utils`: increasing UUIDv7-like ids, derived from the seed."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng, self.count = rng, 0

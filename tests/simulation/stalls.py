@@ -1,4 +1,4 @@
-"""Stalls: terminals that sell with or without a network and upload what they have, in any order and split anyhow."""
+"""Stall terminals: they sell online or offline, and upload their records in any order and any portions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANSWERS = {"applied", "repeated", "conflict", "kept"}
 
 
 class Stall:
-    """One terminal with one session. What it recorded stays in its queue until the server says that it has it."""
+    """One terminal with one session. A record stays in its queue until the server confirms it."""
 
     def __init__(self, market: Market, terminal: str) -> None:
         self.market, self.rng, self.terminal = market, market.rng, terminal
@@ -50,7 +50,7 @@ class Stall:
         self._sales.append(sale)
         if rng.random() < 0.2:
             self._record("void", {"sale": rng.choice(self._sales)})
-        if rng.random() < 0.05:  # the same sale with another content, under the next number
+        if rng.random() < 0.05:  # the same sale with different content, under the next number
             self._record("sale", {**made["body"], "lines": [goods("egg", 9) | {"amount_fen": 1}]})
 
     def _close(self) -> None:
@@ -62,7 +62,7 @@ class Stall:
         part = queue[: rng.randint(0, len(queue))] if rng.random() < 0.5 else queue
         if part and rng.random() < 0.3:
             part = [*part, rng.choice(part)]
-        if part and rng.random() < 0.05:  # a number that comes with another content than before
+        if part and rng.random() < 0.05:  # a number repeated with different content
             part = [*part, {**part[0], "kind": "count", "body": {"lines": [goods("egg", 1)]}}]
         self._send(part)
 
@@ -71,15 +71,17 @@ class Stall:
 
         def on_answer(answer: Any) -> None:
             if isinstance(answer, Problem):
-                # the catalogue does not have the terminal or the market day yet: the device keeps what it has
+                # the catalogue does not have the terminal or the market day yet: the device keeps its records
                 check_invariant(
                     answer.status in {404, 422}, "a stall's facts are taken", f"{self.terminal}: {answer.detail}"
                 )
                 return
-            for told in answer["uploads"]:
-                check_invariant(told["answer"] in ANSWERS, "every upload is answered", f"{self.terminal}: {told}")
-                if told["answer"] == "kept":  # the catalogue does not have the goods yet
-                    self.market.at(self.market.now + self.rng.uniform(0.1, 1), self._redrive, told["seq"])
+            for upload_answer in answer["uploads"]:
+                check_invariant(
+                    upload_answer["answer"] in ANSWERS, "every upload is answered", f"{self.terminal}: {upload_answer}"
+                )
+                if upload_answer["answer"] == "kept":  # the catalogue does not have the goods yet
+                    self.market.at(self.market.now + self.rng.uniform(0.1, 1), self._redrive, upload_answer["seq"])
             self.through = max(self.through, answer["received_through"].get(SESSION, 0))
             if self.rng.random() < 0.7:
                 self.queue = [one for one in self.queue if one["seq"] > self.through]
@@ -87,7 +89,7 @@ class Stall:
         self.market.client.sync(self.terminal, body, f"sync {self.terminal} ({len(uploads)})", on_answer)
 
     def _redrive(self, seq: int) -> None:
-        """An operator tries a kept upload again, until it has its effect."""
+        """Redrive a kept upload as operator, until it has its effect."""
         scope = kept.scope_of(f"terminal/{self.terminal}", (f"dev-{self.terminal}", SESSION, seq))
 
         def on_answer(answer: Any) -> None:
@@ -100,12 +102,12 @@ class Stall:
         self.market.client.send("orders", f"redrive {scope}", redrive, on_answer)
 
     def finish(self) -> None:
-        """Everything is uploaded in the end."""
+        """Upload everything that is left."""
         check_invariant(self.market.now >= OVER, "the day is over", "too early")
         if self.through < self.seq:
             self._send(list(self.queue))
 
 
 def open_stalls(market: Market) -> list[Stall]:
-    """All terminals of the market."""
+    """Open all terminals of the market."""
     return [Stall(market, terminal) for terminal in sorted(TERMINALS)]

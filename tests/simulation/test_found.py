@@ -1,4 +1,4 @@
-"""What seeds have found in the product, each as small as it can be said."""
+"""Bugs that seeds found in the product, each reduced to a unit test."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from services.kit.transaction.identity_map import IdentityMap
 from tests.simulation.market import hour
 
 
-def test_a_wave_ends_once_however_many_desks_look():
-    """Two workers saw the same released wave; the second told of its end again after waiting for the lock."""
-    told: list[Any] = []
+def test_a_wave_ends_once_however_many_workers_see_it():
+    """Two workers saw the same released wave; the second one published its end again after waiting for the lock."""
+    published: list[Any] = []
     waves: IdentityMap[str, Wave] = IdentityMap(lambda wave: wave.id)
-    repository: Any = SimpleNamespace(jobs={}, waves=waves, uow=SimpleNamespace(emit=told.append))
+    repository: Any = SimpleNamespace(jobs={}, waves=waves, uow=SimpleNamespace(emit=published.append))
     wave = Wave("w1", "d1", "st1", hour(11), hour(13), hour(10), 6, state=WaveState.RELEASED)
     finish_wave(repository, wave)
     finish_wave(repository, waves["w1"])
     assert waves["w1"].state is WaveState.DONE
-    assert len(told) == 1
+    assert len(published) == 1

@@ -1,4 +1,4 @@
-"""The tables in memory decide as PostgreSQL does: the same work on both tells the same, statement stand-in or not."""
+"""Tests that the in-memory tables decide as PostgreSQL does: the same work gives the same results on both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulation finds ten well-known bugs without being told which: an invariant names each within a few seeds."""
+"""Tests that the simulation detects ten well-known bugs, which the checks do not know: an invariant names each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.simulation.bugs import BUGS
 from tests.simulation.run import play
 
 SEEDS = 200
-"""Most are seen within five; the clock that is read before the lock at the 93rd."""
+"""Most bugs are detected within five seeds; the clock that is read before the lock at the 93rd."""
 
 
 @pytest.mark.seeded

@@ -1,4 +1,4 @@
-"""What happened, in lines a person can read: the same for the same seed, byte for byte."""
+"""The trace of a run in readable lines: the same for the same seed, byte for byte."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 
 
 class Trace:
-    """Notes with their time; text is made of them only when somebody looks."""
+    """Notes with their time; formatted only when they are read."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -26,15 +26,15 @@ class Trace:
         self._notes.append((self._scheduler.now, who, what, values))
 
     def published(self, service: str, fact: Fact) -> None:
-        """A committed event or command."""
-        self.note(service, "    says %s of %s (%d) %s", fact.kind, fact.subject, fact.seq, fact.id)
+        """Note a committed event or command."""
+        self.note(service, "    publishes %s of %s (%d) %s", fact.kind, fact.subject, fact.seq, fact.id)
 
     def name(self, id: UUID, name: str) -> None:
-        """What an id is called in the text."""
+        """Set the readable name of an id."""
         self._names[str(id)] = name
 
     def name_order(self, id: UUID, name: str, pool: str) -> None:
-        """An order with its reservations and jobs."""
+        """Name an order with its reservations and jobs."""
         self.name(id, name)
         for attempt in (1, 2):
             reservation = reservation_of(id, pool, attempt)
@@ -42,20 +42,20 @@ class Trace:
             self.name(job_of(id, reservation), f"{name}.j{attempt}")
 
     def text(self, about: str = "") -> str:
-        """All of it, or the lines that have `about` in them."""
+        """Return all lines, or those that contain `about`."""
         lines = (self._line(*note) for note in self._notes)
         return "\n".join(line for line in lines if about in line)
 
     def kinds(self) -> Iterator[str]:
-        """What kind of thing each note says, without its values."""
+        """Yield the format of each note, without its values."""
         return (what for _, _, what, _ in self._notes)
 
     def crashes(self) -> Iterator[str]:
-        """The crash points at which a process died."""
+        """Yield the crash points at which a process died."""
         return (values[0] for _, who, _, values in self._notes if who == "crash")
 
     def readable(self, text: str) -> str:
-        """The text with ids replaced by their names."""
+        """Return the text with ids replaced by their names."""
         return _UUID.sub(lambda found: self._names.get(found[0], found[0][-6:]), text)
 
     def _line(self, when: float, who: str, what: str, values: tuple[Any, ...]) -> str:
