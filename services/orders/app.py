@@ -8,9 +8,9 @@ from contracts.registry import MODELS
 from services.kit.process.service import Service
 from services.orders.api.order import FAST_PATH
 from services.orders.api.routes import ROUTERS
+from services.orders.commands.catalog import CatalogCheck
 from services.orders.commands.changes import Changes
-from services.orders.commands.put_entry import CatalogCheck
-from services.orders.commands.sync_terminal import apply_kept_upload
+from services.orders.commands.stall import apply_kept_upload
 from services.orders.commands.use_cases import UseCases
 from services.orders.handlers import SUBSCRIPTIONS, on_deadline
 

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from services.kit.http.problems import Problem
 from services.orders.api.schemas.campaign import NewCampaign, NewJoin
-from services.orders.commands.join_campaign import JoinCampaigns, withdraw_join
-from services.orders.commands.open_campaign import open_new_campaign
+from services.orders.commands.campaign import open_campaign, withdraw_join
+from services.orders.commands.join_campaign import JoinCampaigns
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.repository import campaign as campaigns
 from services.orders.repository import order as orders
@@ -53,7 +53,7 @@ class CampaignActors:
 
         async def work(process: Process) -> Any:
             cache = process.memo.setdefault("catalog", CatalogCache())
-            return await open_new_campaign(process.context, cache, request.command(None))
+            return await open_campaign(process.context, cache, request.command(None))
 
         def on_answer(answer: Any) -> None:
             if isinstance(answer, Problem):  # its cutoff has already passed

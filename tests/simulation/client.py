@@ -14,9 +14,9 @@ from services.kit.database import is_transient
 from services.kit.http.problems import Problem
 from services.orders.api.schemas.order import NewOrder
 from services.orders.api.schemas.stall import SyncIn, synced_view
-from services.orders.commands.change_order import change_order
+from services.orders.commands.order import change_order
 from services.orders.commands.place_orders import PlaceOrders
-from services.orders.commands.sync_terminal import sync_terminal
+from services.orders.commands.stall import sync_terminal
 from services.orders.repository import catalog
 from services.orders.repository.catalog import CatalogCache
 from tests.simulation.invariant import InvariantBroken, check_invariant

@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from contracts.values import Slug
 from services.kit.http import responses
-from services.orders.api.dependencies import Operator, Orders, Terminal
+from services.orders.api.roles import Operator, Orders, Terminal
 from services.orders.api.schemas import stall as s
-from services.orders.commands.sync_terminal import reset_device, sync_terminal
+from services.orders.commands.stall import reset_device, sync_terminal
 
 router = APIRouter(prefix="/v1/terminals", tags=["terminals"])
 

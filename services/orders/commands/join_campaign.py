@@ -1,5 +1,5 @@
 """Accepts joins of campaigns: requests that arrive while a commit runs share the next one, and count against the caps
-in it; and withdraws them.
+in it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from services.kit.ids import new_id
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.commands.place_orders import GROUP, new_codes
 from services.orders.commands.refusal import problem_of
-from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally
-from services.orders.domain.campaign.join import Join, JoinState, accepted, withdraw
+from services.orders.domain.campaign.campaign import Campaign, Tally
+from services.orders.domain.campaign.join import Join, accepted
 from services.orders.domain.campaign.opening import Pledging, pledge
 from services.orders.domain.catalog import Catalog
 from services.orders.domain.order.policy import Refusal, Wanted
@@ -134,28 +134,3 @@ def _requested(command: JoinCampaign) -> Pledging:
         payment=command.payment,
         point=command.point,
     )
-
-
-async def withdraw_join(context: Context, campaign: UUID, id: UUID) -> Join:
-    """Withdraw a join before the cutoff, with a full refund, and return it. Idempotent.
-
-    Raises a 404 for an unknown join, and a 409 `campaign-closed` after the cutoff by the clock under the lock.
-    """
-    async with context.unit() as uow:
-        locked = await campaigns.lock_open(uow.conn, [campaign], uow.clock.now())
-        now = uow.read_clock()
-        tallies = await campaigns.lock_tallies(uow.conn, locked)
-        join, _ = (await campaigns.find_joins(uow.conn, [id])).get(id, (None, b""))
-        if join is None or join.campaign != campaign:
-            raise problems.not_found(f"join {id} of campaign {campaign}")
-        if join.state is JoinState.WITHDRAWN:
-            return join
-        found = locked.get(campaign)
-        if found is None or found.state is not CampaignState.OPEN or now >= found.terms.closes_at:
-            closed = f"campaign {campaign} is closed: once it has formed, cancel the order of the join"
-            raise problems.conflict(closed, "campaign-closed")
-        withdrawn, event = withdraw(join)
-        await campaigns.save_tallies(uow.conn, {campaign: tallies[campaign].without(join.terms)})
-        await campaigns.save_joins(uow.conn, [withdrawn])
-        uow.emit(event)
-        return withdrawn

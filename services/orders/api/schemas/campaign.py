@@ -16,9 +16,9 @@ from services.kit.http.bounded import Instant
 from services.kit.http.idempotency import content_hash
 from services.kit.ids import Id, Namespace, id_of_request
 from services.orders.api.schemas.order import Address, Line, Pickup, RecipientIn, lines_of, recipient_of, without_person
+from services.orders.commands.campaign import OpenCampaign
 from services.orders.commands.goods import Goods
 from services.orders.commands.join_campaign import JoinCampaign
-from services.orders.commands.open_campaign import OpenCampaign
 from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.domain.campaign.opening import Opening

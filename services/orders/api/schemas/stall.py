@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from contracts.values import Slug, Token, Unit
 from services.kit.http.body import Body
 from services.kit.uploads.upload import UploadAnswer, UploadIn
-from services.orders.commands.sync_terminal import StallPrice, Synced, SyncTerminal
+from services.orders.commands.stall import StallPrice, Synced, SyncTerminal
 
 
 class SyncIn(Body):

@@ -1,15 +1,29 @@
-"""Applies the requests of buyers, leaders and operators to an order: cancel, pay, refund, mark ready, collect."""
+"""Applies the requests of buyers, leaders and operators to an order: cancel, pay, refund, ready, collect, erase."""
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
+from contracts.events.orders import RecipientPut
 from services.kit.context import Context
 from services.kit.http import problems
 from services.kit.telemetry.metrics import CODES_LOCKED
+from services.kit.transaction import erasure
 from services.orders.commands.changes import Changes
-from services.orders.domain.order.order import WRONG_CODE, Cancel, Collect, Order, OrderDecision, Paid, Ready, Refund
+from services.orders.domain.order.order import (
+    TERMINAL,
+    WRONG_CODE,
+    Cancel,
+    Collect,
+    Order,
+    OrderDecision,
+    Paid,
+    Ready,
+    Refund,
+)
 from services.orders.repository import order as orders
+from services.orders.repository import queries
 
 MOST_WRONG_CODES = 5
 """The limit of wrong codes for an order within an hour of real time."""
@@ -55,6 +69,27 @@ async def collect_order(context: Context, id: UUID, code: str) -> Order:
     if decision.refused:
         raise problems.conflict(decision.refused, "wrong-code" if is_wrong else "conflict")
     return decision.order
+
+
+async def erase_person(context: Context, id: UUID, role: str, why: str) -> dict[str, Any]:
+    """Delete the recipient, code and notes of an order here, and tell dispatch to delete the recipient there.
+
+    Returns when it was erased, by which role and why. Idempotent: the first record stays. Raises a 404 for an unknown
+    order, and a 409 `not-ended` before its end.
+    """
+    async with context.unit() as uow:
+        found = await orders.lock_orders(uow.conn, [id])
+        if not found:
+            raise problems.not_found(f"order {id}")
+        (order,) = found
+        if order.state not in TERMINAL:
+            detail = f"order {id} is {order.state}: cancel it or wait for its end, then erase its person"
+            raise problems.conflict(detail, "not-ended")
+        await orders.erase_person(uow.conn, id, role, why)
+        if order.terms.is_delivery and order.terms.code:  # an order without a code was erased before
+            await erasure.forget(uow.conn, RecipientPut.TOPIC, [str(id)])
+            uow.erase(RecipientPut.TOPIC, str(id))
+        return await queries.erasure(uow.conn, id)
 
 
 def _found(id: UUID, decision: OrderDecision | None) -> OrderDecision:

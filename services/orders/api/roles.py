@@ -1,4 +1,4 @@
-"""The parameter types of the routes of orders: the use cases, and the roles that may call a route."""
+"""The parameter types of routes: the roles that may call one, and the use cases of the process."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Member = Annotated[str, Depends(require("buyer", "leader", "operator"))]
 """A buyer or a leader, or an operator."""
 Terminal = Annotated[str, Depends(require("terminal", "operator"))]
 Operator = Annotated[str, Depends(require("operator"))]
-Reader = Annotated[str, Depends(require("buyer", "operator", "leader", "terminal", "courier"))]
-"""Every role."""
+Anyone = Annotated[str, Depends(require("buyer", "operator", "leader", "terminal", "courier"))]
+
 
 FIRST = UUID(int=0)
 """The cursor before the first id."""

@@ -1,4 +1,4 @@
-"""Opens group-buys."""
+"""Opens group-buys, and withdraws joins."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from services.kit.http import problems
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.commands.publish import publish_campaign
 from services.orders.commands.refusal import problem_of
-from services.orders.domain.campaign.campaign import Campaign, opened
-from services.orders.domain.campaign.opening import Opening, open_campaign
+from services.orders.domain.campaign import opening
+from services.orders.domain.campaign.campaign import Campaign, CampaignState, opened
+from services.orders.domain.campaign.join import Join, JoinState, withdraw
 from services.orders.domain.order.policy import Refusal
 from services.orders.repository import campaign as campaigns
 from services.orders.repository.catalog import CatalogCache
@@ -24,12 +25,12 @@ class OpenCampaign:
     """A request to open a campaign under an id. `digest` is equal for equal content."""
 
     id: UUID
-    opening: Opening
+    opening: opening.Opening
     digest: bytes
     content: Mapping[str, Any]
 
 
-async def open_new_campaign(context: Context, catalog: CatalogCache, command: OpenCampaign) -> Campaign:
+async def open_campaign(context: Context, catalog: CatalogCache, command: OpenCampaign) -> Campaign:
     """Open a campaign until its cutoff and return it as it was opened. Idempotent by its id.
 
     Raises the problem of a refused request; 409 where the id was used for another content, which is recorded.
@@ -49,7 +50,7 @@ async def _find_or_open(uow: UnitOfWork, catalog: CatalogCache, command: OpenCam
     """Return the campaign, opened now or before; None where its id was used for another content."""
     stored = await campaigns.find(uow.conn, [command.id])
     if not stored:
-        campaign = open_campaign(command.id, command.opening, await catalog.current(uow.conn), uow.now)
+        campaign = opening.open_campaign(command.id, command.opening, await catalog.current(uow.conn), uow.now)
         if isinstance(campaign, Refusal):
             raise problem_of(campaign)
         if await campaigns.insert_campaign(uow.conn, campaign, command.digest):
@@ -58,3 +59,28 @@ async def _find_or_open(uow: UnitOfWork, catalog: CatalogCache, command: OpenCam
         stored = await campaigns.find(uow.conn, [command.id])
     campaign, digest = stored[command.id]
     return Campaign(campaign.terms) if digest == command.digest else None
+
+
+async def withdraw_join(context: Context, campaign: UUID, id: UUID) -> Join:
+    """Withdraw a join before the cutoff, with a full refund, and return it. Idempotent.
+
+    Raises a 404 for an unknown join, and a 409 `campaign-closed` after the cutoff by the clock under the lock.
+    """
+    async with context.unit() as uow:
+        locked = await campaigns.lock_open(uow.conn, [campaign], uow.clock.now())
+        now = uow.read_clock()
+        tallies = await campaigns.lock_tallies(uow.conn, locked)
+        join, _ = (await campaigns.find_joins(uow.conn, [id])).get(id, (None, b""))
+        if join is None or join.campaign != campaign:
+            raise problems.not_found(f"join {id} of campaign {campaign}")
+        if join.state is JoinState.WITHDRAWN:
+            return join
+        found = locked.get(campaign)
+        if found is None or found.state is not CampaignState.OPEN or now >= found.terms.closes_at:
+            closed = f"campaign {campaign} is closed: once it has formed, cancel the order of the join"
+            raise problems.conflict(closed, "campaign-closed")
+        withdrawn, event = withdraw(join)
+        await campaigns.save_tallies(uow.conn, {campaign: tallies[campaign].without(join.terms)})
+        await campaigns.save_joins(uow.conn, [withdrawn])
+        uow.emit(event)
+        return withdrawn
