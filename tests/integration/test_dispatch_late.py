@@ -148,7 +148,7 @@ async def test_a_cancel_crosses_the_answer_and_repeats_change_nothing(world: Wor
     plan = await planning.insert_late_jobs(found, world.clock.now())
     await world.feed(goes.cancel, stays.recipient)
     for _ in range(2):
-        await planning.write(world.context, found.wave, plan, plan_commands.answer_late_jobs)
+        await planning.change_wave(world.context, found.wave, plan, plan_commands.answer_late_jobs)
     assert [event.job for event in await world.told(JobPlanned)][2:] == [stays.job]
     assert len(await world.told(WavePlanned)) == 2
     await world.call("operator", "POST", "/waves/noon:release")
@@ -164,7 +164,7 @@ async def test_a_plan_changed_by_hand_meanwhile_is_not_overwritten(world: World)
     move = {"jobs": [str(early[0].job)], "courier": "van-1", "trip": 1, "new_trip": True}
     body = {"version": found.wave.version, "moves": [move]}
     await world.call("operator", "POST", "/waves/noon/plan:apply", json=body)
-    assert not await planning.write(world.context, found.wave, plan, plan_commands.answer_late_jobs)
+    assert not await planning.change_wave(world.context, found.wave, plan, plan_commands.answer_late_jobs)
     assert (await world.job(late))["state"] == "incomplete"
     await world.run_planning()
     assert (await world.job(late))["state"] == "planned"

@@ -116,7 +116,7 @@ async def test_an_orphan_solve_is_taken_up_again_and_a_late_one_is_dropped(world
     world.clock.advance(planning.LEASE + timedelta(seconds=1))
     assert await planning.plan_next_wave(world.context)
     read = await planning.read_problem(world.pool, orphan)
-    await planning.write_plan(world.context, orphan, planner.Choice(await planner.plan(read.problem, 5), ""))
+    await planning.apply_choice(world.context, orphan, planner.Choice(await planner.plan(read.problem, 5), ""))
     assert (read.excluded, len(await world.told(WavePlanned))) == ((), 1)
 
 

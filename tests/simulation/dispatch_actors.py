@@ -210,7 +210,9 @@ class Courier:
                 self._queue = [one for one in self._queue if one["seq"] > through]
 
         what = f"sync {self.courier} ({len(uploads)})"
-        self.market.client.send("dispatch", what, lambda p: couriers.sync(p.context, self.courier, body), on_answer)
+        self.market.client.send(
+            "dispatch", what, lambda p: couriers.sync(p.context, "courier", self.courier, body), on_answer
+        )
 
     def finish(self) -> None:
         """Continue until no job is in progress."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from contracts.values import Slug
-from services.dispatch.api.roles import COURIER
+from services.dispatch.api.dependencies import Courier
 from services.dispatch.api.schemas.courier import (
     CourierRoute,
     RouteStop,
@@ -22,30 +22,30 @@ from services.kit.http.dependencies import IdempotencyKey, Running
 from services.kit.http.responses import REVALIDATE, etag
 from services.kit.ids import id_of_request
 
-router = APIRouter(prefix="/v1/couriers", tags=["couriers"], dependencies=[COURIER])
+router = APIRouter(prefix="/v1/couriers", tags=["couriers"])
 
 
 @router.post("/{courier}/shifts", status_code=201)
 async def create_shift(
-    context: Running, courier: Slug, body: ShiftBody, idempotency_key: IdempotencyKey = None
+    context: Running, _role: Courier, courier: Slug, body: ShiftBody, key: IdempotencyKey = None
 ) -> ShiftView:
     """Record when a courier works, for one `wave` or for a whole `market_day`. The same request again is answered the
     same; different content under its id is a 409. 503 while the courier, the wave or the market day has not arrived.
     """
-    shift = body.shift(id_of_request(idempotency_key, body.shift_id), courier)
+    shift = body.shift(id_of_request(key, body.shift_id), courier)
     await record_shift(context, shift)
     return ShiftView.of(shift)
 
 
 @router.get("/{courier}/route", response_model=CourierRoute)
-async def read_route(context: Running, request: Request, courier: Slug) -> Response:
+async def read_route(context: Running, _role: Courier, request: Request, courier: Slug) -> Response:
     """Return the courier's jobs in the order of their times, with an ETag for polling."""
     stops = [RouteStop.of(row) for row in await queries.route(context.pool, courier)]
     return etag(request, CourierRoute(courier=courier, stops=stops), cache=REVALIDATE)
 
 
 @router.post("/{courier}/sync")
-async def sync(context: Running, courier: Slug, body: SyncBody) -> SyncView:
+async def sync(context: Running, _role: Courier, courier: Slug, body: SyncBody) -> SyncView:
     """Ingest the uploads of a courier's device; each is judged separately, takes effect once, and is kept."""
     synced = await courier_reports.sync(context, courier, body.device or "", body.uploads)
     named = {(upload.device, upload.session) for upload in synced.accepted.uploads}

@@ -7,22 +7,24 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from contracts.values import Slug
-from services.dispatch.api.roles import OPERATOR
+from services.dispatch.api.dependencies import Operator
 from services.dispatch.api.schemas.job import JobHistory, JobPage, JobView, ReassignBody
 from services.dispatch.commands.job import reassign
 from services.dispatch.domain.job.job import JobState
 from services.dispatch.repository import queries
+from services.kit.context import Context
 from services.kit.http.dependencies import Limit, Running
 from services.kit.http.problems import not_found
 from services.kit.http.responses import next_cursor
 from services.kit.ids import Id
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[OPERATOR])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
 @router.get("")
 async def list_jobs(
     context: Running,
+    _role: Operator,
     order: Id | None = None,
     wave: Slug | None = None,
     courier: Slug | None = None,
@@ -37,18 +39,22 @@ async def list_jobs(
 
 
 @router.get("/{job}")
-async def read_job(context: Running, job: UUID) -> JobHistory:
+async def read_job(context: Running, _role: Operator, job: UUID) -> JobHistory:
     """Return a job with its delivery attempts and the evidence about it."""
-    found = await queries.job(context.pool, job)
-    if found is None:
-        raise not_found(f"job {job}")
-    return JobHistory(**found)
+    return await _history(context, job)
 
 
 @router.post("/{job}:reassign")
-async def reassign_job(context: Running, job: UUID, body: ReassignBody) -> JobHistory:
+async def reassign_job(context: Running, _role: Operator, job: UUID, body: ReassignBody) -> JobHistory:
     """Assign a job that is handed out to another courier in the next epoch; later reports of the old courier are kept
     as evidence only. 409 when its epoch is not the expected one any more; the same request again is answered the same.
     """
     await reassign(context, job, body.courier, body.expected_epoch)
-    return await read_job(context, job)
+    return await _history(context, job)
+
+
+async def _history(context: Context, job: UUID) -> JobHistory:
+    found = await queries.job(context.pool, job)
+    if found is None:
+        raise not_found(f"job {job}")
+    return JobHistory(**found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from contracts.values import Slug
-from services.dispatch.api.roles import OPERATOR
+from services.dispatch.api.dependencies import Operator
 from services.dispatch.api.schemas.move import MovesBody, PlanChange
 from services.dispatch.api.schemas.plan import DiffView
 from services.dispatch.commands.move import apply_moves, draft_moves
@@ -14,12 +14,17 @@ from services.kit.http.responses import once
 from services.kit.ids import id_of_request
 from services.kit.transaction.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/v1/waves", tags=["waves"], dependencies=[OPERATOR])
+router = APIRouter(prefix="/v1/waves", tags=["waves"])
 
 
 @router.post("/{wave}/plan:apply", response_model=PlanChange)
 async def apply(
-    context: Running, wave: Slug, body: MovesBody, dry_run: bool = False, idempotency_key: IdempotencyKey = None
+    context: Running,
+    _role: Operator,
+    wave: Slug,
+    body: MovesBody,
+    dry_run: bool = False,
+    key: IdempotencyKey = None,
 ) -> PlanChange | Response:
     """Check and price the moves and, unless it is a `dry_run`, make them the wave's plan of the next version.
 
@@ -38,4 +43,4 @@ async def apply(
 
     if dry_run:
         return change(body.version, applied=False)
-    return await once(context, f"plan:apply/{wave}", id_of_request(idempotency_key, None), body, work, status=200)
+    return await once(context, f"plan:apply/{wave}", id_of_request(key, None), body, work, status=200)

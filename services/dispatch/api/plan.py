@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from contracts.values import Slug
-from services.dispatch.api.roles import OPERATOR, PLANNER
+from services.dispatch.api.dependencies import Leader, Operator
 from services.dispatch.api.schemas.plan import DiffView, PlanView
 from services.dispatch.commands.plan import MOST_SECONDS, plan_problem
 from services.dispatch.planning.diff import difference
@@ -23,8 +23,9 @@ from services.kit.http.responses import REVALIDATE, etag
 router = APIRouter(prefix="/v1")
 
 
-@router.post("/plan", tags=["plans"], dependencies=[PLANNER], max_body_size=2 * 1024 * 1024)
+@router.post("/plan", tags=["plans"], max_body_size=2 * 1024 * 1024)
 async def plan(
+    _role: Leader,
     problem: RoutingProblem,
     seconds: Annotated[float, Query(gt=0, le=MOST_SECONDS, description="the longest time to search")] = 2.0,
     seed: Annotated[int, Query(ge=0, le=2**31)] = 0,
@@ -37,8 +38,8 @@ async def plan(
     return await plan_problem(problem, seconds, seed)
 
 
-@router.get("/waves/{wave}/plan", tags=["waves"], dependencies=[OPERATOR], response_model=PlanView)
-async def read_plan(context: Running, request: Request, wave: Slug) -> Response:
+@router.get("/waves/{wave}/plan", tags=["waves"], response_model=PlanView)
+async def read_plan(context: Running, _role: Operator, request: Request, wave: Slug) -> Response:
     """Return the current plan of a wave, the reasons for jobs it leaves out, its changes against the plan before, and
     a drawing; 404 before there is a plan."""
     plans = await queries.plans(context.pool, wave, 2)
@@ -52,8 +53,8 @@ async def read_plan(context: Running, request: Request, wave: Slug) -> Response:
     return etag(request, PlanView.of(wave, version, current, diff, jobs, station), cache=REVALIDATE)
 
 
-@router.get("/waves/{wave}/problem", tags=["waves"], dependencies=[OPERATOR])
-async def read_problem(context: Running, wave: Slug) -> RoutingProblem:
+@router.get("/waves/{wave}/problem", tags=["waves"])
+async def read_problem(context: Running, _role: Operator, wave: Slug) -> RoutingProblem:
     """Return the jobs of a wave as a routing problem, also after the wave has ended: for `POST /v1/plan` and what-ifs.
 
     Orders of erased recipients are not part of it. 404 for an unknown wave, 409 `blocked` where its station is

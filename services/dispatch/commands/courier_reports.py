@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from contracts.events.catalog import CourierPut
 from contracts.events.dispatch import AttemptFailed, JobDelivered
 from contracts.values import Proof, UndeliveredReason
-from services.dispatch.commands.catalog import require_entries
+from services.dispatch.commands.checks import require_entries
 from services.dispatch.domain.courier import Attempt, Evidence, Report, ReportKind, ReportVerdict
 from services.dispatch.domain.job.state_machine import WRONG_CODES, JobDecision, decide
 from services.dispatch.repository import WaveRepository

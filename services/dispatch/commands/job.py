@@ -6,7 +6,7 @@ from uuid import UUID
 
 from contracts.events.catalog import CourierPut
 from contracts.events.dispatch import CancelDelivery, ScheduleDelivery
-from services.dispatch.commands.catalog import require_entries
+from services.dispatch.commands.checks import require_entries
 from services.dispatch.domain.catalog import RECIPIENT
 from services.dispatch.domain.job.job import HANDED_OUT, Job, JobState, Slot
 from services.dispatch.domain.job.state_machine import Assigned, Placed, Unplaced, decide

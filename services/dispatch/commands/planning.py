@@ -54,7 +54,7 @@ async def plan_next_wave(context: Context) -> bool:
         if read.obstacle and read.excluded:
             await _block(context, wave, read.obstacle)
         else:
-            await write_plan(context, wave, await _search(read))
+            await apply_choice(context, wave, await _search(read))
     except Exception as error:  # any other error blocks this wave alone, so that the next one is planned
         if is_transient(error):
             raise
@@ -71,7 +71,7 @@ async def answer_next_wave(context: Context) -> bool:
     if current is None:
         return False
     plan = await insert_late_jobs(current, context.clock.now())
-    answered = await write(context, current.wave, plan, answer_late_jobs)
+    answered = await change_wave(context, current.wave, plan, answer_late_jobs)
     late = len(current.late) + len(current.excluded)
     _log.info("late jobs", wave=wave_id, answered=answered, late=late, stops=plan.stops)
     return answered
@@ -95,15 +95,15 @@ async def insert_late_jobs(current: CurrentPlan, now: datetime) -> Plan:
     return current.explained(made)
 
 
-async def write_plan(context: Context, wave: Wave, choice: Choice) -> None:
+async def apply_choice(context: Context, wave: Wave, choice: Choice) -> None:
     """Apply a searched plan to its wave and log which plan was chosen, and why."""
     plan = choice.plan
-    applied = await write(context, wave, plan, apply_plan)
+    applied = await change_wave(context, wave, plan, apply_plan)
     figures = {"stops": plan.stops, "metres": plan.metres, "fen": plan.cost_fen, "unserved": len(plan.unserved)}
     _log.info("planned", wave=wave.id, applied=applied, planner=plan.planner, why=choice.why, **figures)
 
 
-async def write(
+async def change_wave(
     context: Context, wave: Wave, plan: Plan, change: Callable[[WaveRepository, str, int, Plan], bool]
 ) -> bool:
     """Run `change` under the locks of the wave's plan; return its answer: false if the wave has another version."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.events.catalog import CourierPut, MarketDayPut
-from services.dispatch.commands.catalog import require_entries
+from services.dispatch.commands.checks import require_entries
 from services.dispatch.repository import shift as shifts
 from services.dispatch.repository.shift import Shift
 from services.kit.context import Context

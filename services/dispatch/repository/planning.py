@@ -1,4 +1,4 @@
-"""Reads and claims of the planning loop; each is one statement, and none holds a transaction open."""
+"""Reads and claims of the planning loop; no transaction outlives its statement."""
 
 from __future__ import annotations
 

@@ -1,0 +1,15 @@
+"""The parameter types of dispatch's routes: the roles that may call a route."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from services.kit.http.dependencies import require
+
+Operator = Annotated[str, Depends(require("operator"))]
+Courier = Annotated[str, Depends(require("courier", "operator"))]
+Leader = Annotated[str, Depends(require("leader", "operator"))]
+Customer = Annotated[str, Depends(require("buyer", "leader", "terminal", "operator"))]
+"""Everyone who places orders."""
