@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from contracts.values import Slug
-from services.dispatch.api.dependencies import Courier
+from services.dispatch.api.roles import Courier
 from services.dispatch.api.schemas.courier import (
     CourierRoute,
     RouteStop,

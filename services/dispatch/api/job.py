@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from contracts.values import Slug
-from services.dispatch.api.dependencies import Operator
+from services.dispatch.api.roles import Operator
 from services.dispatch.api.schemas.job import JobHistory, JobPage, JobView, ReassignBody
 from services.dispatch.commands.job import reassign
 from services.dispatch.domain.job.job import JobState

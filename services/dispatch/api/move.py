@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from contracts.values import Slug
-from services.dispatch.api.dependencies import Operator
+from services.dispatch.api.roles import Operator
 from services.dispatch.api.schemas.move import MovesBody, PlanChange
 from services.dispatch.api.schemas.plan import DiffView
 from services.dispatch.commands.move import apply_moves, draft_moves

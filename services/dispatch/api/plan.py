@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from contracts.values import Slug
-from services.dispatch.api.dependencies import Leader, Operator
+from services.dispatch.api.roles import Leader, Operator
 from services.dispatch.api.schemas.plan import DiffView, PlanView
 from services.dispatch.commands.plan import MOST_SECONDS, plan_problem
 from services.dispatch.planning.diff import difference

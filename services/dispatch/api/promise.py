@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from contracts.events.dispatch import Quote
 from contracts.values import Slug
-from services.dispatch.api.dependencies import Customer
+from services.dispatch.api.roles import Customer
 from services.dispatch.commands.promise import promise
 from services.kit.http.bounded import Instant
 from services.kit.http.dependencies import Running

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from contracts.values import Slug
-from services.dispatch.api.dependencies import Operator
+from services.dispatch.api.roles import Operator
 from services.dispatch.api.schemas.wave import WavePage, WaveView
 from services.dispatch.commands.wave import cut_by_operator, release_by_operator
 from services.dispatch.domain.wave import WaveState

@@ -1,4 +1,4 @@
-"""The parameter types of dispatch's routes: the roles that may call a route."""
+"""The parameter types of routes: the roles that may call one."""
 
 from __future__ import annotations
 
