@@ -1,4 +1,4 @@
-"""A business clock for service processes under test, in a file."""
+"""A business clock for service processes under test, stored in a file."""
 
 from datetime import datetime
 from pathlib import Path
@@ -8,12 +8,12 @@ from services.kit.clock_feed import FILE
 
 
 def run_from(folder: Path, moment: datetime, speed: float = 1.0) -> dict[str, str]:
-    """Let business time run from this moment; the environment of a process that is to follow it."""
+    """Let business time run from this moment; return the environment variables of a process that follows it."""
     return _write(folder, Segment(Clock().real(), moment, speed))
 
 
-def stand_at(folder: Path, moment: datetime) -> dict[str, str]:
-    """Let business time stand at this moment; the environment of a process that is to follow it."""
+def freeze_at(folder: Path, moment: datetime) -> dict[str, str]:
+    """Stop business time at this moment; return the environment variables of a process that follows it."""
     return _write(folder, Segment(Clock().real(), moment, latest=moment))
 
 

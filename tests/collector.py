@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector for tests: takes OTLP over HTTP and keeps the spans."""
+"""An OpenTelemetry collector for tests: receives OTLP over HTTP and stores the spans."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One span as it arrived; ids in hex, `failed` by its status."""
+class ReceivedSpan:
+    """One received span; ids in hex, `failed` by its status."""
 
     service: str
     name: str
@@ -30,26 +30,26 @@ class Seen:
 
 @dataclass
 class Collector:
-    """Where it listens, and every span so far."""
+    """The collector's URL, and every span so far."""
 
     url: str
-    spans: list[Seen] = field(default_factory=list)
+    spans: list[ReceivedSpan] = field(default_factory=list)
 
-    def of(self, trace: str) -> list[Seen]:
+    def of(self, trace: str) -> list[ReceivedSpan]:
         return [span for span in self.spans if span.trace == trace]
 
     def take(self, body: bytes) -> None:
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             service = _plain(resource.resource.attributes)["service.name"]
-            self.spans += [_seen(service, span) for scope in resource.scope_spans for span in scope.spans]
+            self.spans += [_span(service, span) for scope in resource.scope_spans for span in scope.spans]
 
 
 def _plain(attributes: Any) -> dict[str, Any]:
     return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in attributes}
 
 
-def _seen(service: str, span: Any) -> Seen:
-    return Seen(
+def _span(service: str, span: Any) -> ReceivedSpan:
+    return ReceivedSpan(
         service,
         span.name,
         span.trace_id.hex(),
@@ -64,7 +64,7 @@ def _seen(service: str, span: Any) -> Seen:
 
 @contextmanager
 def collector() -> Iterator[Collector]:
-    """Listens on a port of its own until the end of the block."""
+    """A collector on a port of its own for the duration of the block."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

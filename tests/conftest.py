@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: the real stack, fresh databases, prefixes, and waiting on conditions."""
+"""Fixtures of the whole suite: the real stack, fresh databases, prefixes, and waiting for conditions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ _used: list[stacks.Source] = []
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stacks.TestStack]:
-    """The run's Kafka and PostgreSQL. Tests keep apart by `prefix` and `database`; who breaks it mends it."""
+    """The run's Kafka and PostgreSQL. Tests are isolated by `prefix` and `database`; a test that breaks the stack must
+    repair it.
+    """
     engine = None if os.environ.get(stacks.KAFKA_VARIABLE) else containers.engine_missing()
     source = stacks.choose(os.environ, containers.embedded_missing(), engine)
     _used.append(source)
@@ -35,26 +37,26 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stacks.TestStack
 
 @pytest.fixture
 def prefix() -> str:
-    """A prefix for topics and groups that no other test has."""
+    """A unique prefix for topics and groups."""
     return f"t{secrets.token_hex(4)}."
 
 
 @pytest.fixture
 def topics(stack: stacks.TestStack, prefix: str) -> str:
-    """The topics and permissions of the contracts under `prefix`; the prefix."""
+    """The prefix, with the topics and permissions of the contracts created under it."""
     stack.topics(prefix)
     return prefix
 
 
 @pytest.fixture
 def database(stack: stacks.TestStack) -> Callable[[str], Awaitable[str]]:
-    """`await database("orders")`: the URL of a fresh database with the kit's and the service's migrations."""
+    """`await database("orders")` returns the URL of a fresh database with the kit's and the service's migrations."""
     return stack.database
 
 
 @pytest.fixture
 async def make_pool() -> AsyncIterator[Callable[[Settings], Awaitable[asyncpg.Pool[asyncpg.Record]]]]:
-    """`await make_pool(settings)`: a pool that ends with the test."""
+    """`await make_pool(settings)` returns a pool that is closed after the test."""
     pools: list[asyncpg.Pool[asyncpg.Record]] = []
 
     async def make(settings: Settings) -> asyncpg.Pool[asyncpg.Record]:
@@ -79,7 +81,7 @@ def root() -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says what the stack was, and what was not run for want of a container engine."""
+    """Print the source of the stack, and the tests that were not run without a container engine."""
     for source in _used:
         terminalreporter.write_line(f"stack: {source}")
     if stacks.Source.CONTAINERS not in _used:

@@ -1,4 +1,4 @@
-"""The pair in containers, for machines that have an engine but can't run the embedded one."""
+"""Kafka and PostgreSQL in containers, for machines with an engine that cannot run the embedded pair."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KAFKA_IMAGE, POSTGRES_IMAGE = "apache/kafka:4.3.1", "postgres:18"
 
 
 def engine_missing() -> str | None:
-    """What is in the way of containers, None when an engine answers within 2 s."""
+    """Return the reason why containers cannot be used, None when an engine answers within 2 s."""
     try:
         import docker
 
@@ -21,7 +21,7 @@ def engine_missing() -> str | None:
 
 
 def embedded_missing() -> str | None:
-    """What is in the way of the embedded pair, None when nothing is."""
+    """Return the reason why the embedded pair cannot be used, None when it can."""
     try:
         from deploy.local.kafka.java import find_java
         from deploy.local.postgres.server import binaries
@@ -34,7 +34,7 @@ def embedded_missing() -> str | None:
 
 
 def start_containers(_data: Path) -> TestStack:
-    """Starts both containers, without Kafka login."""
+    """Start both containers, without Kafka login."""
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 

@@ -1,4 +1,4 @@
-"""The real Kafka and PostgreSQL of a test run: one pair, started when the first test asks for it."""
+"""The real Kafka and PostgreSQL of a test run: one pair, started when the first test needs it."""
 
 from __future__ import annotations
 
@@ -31,40 +31,42 @@ KAFKA_VARIABLE, POSTGRES_VARIABLE = "HALFDAY_TEST_KAFKA", "HALFDAY_TEST_POSTGRES
 
 
 class Source(StrEnum):
-    """Where a run's Kafka and PostgreSQL come from."""
+    """Origin of a run's Kafka and PostgreSQL."""
 
     GIVEN = "the given URLs"
     EMBEDDED = "the embedded pair"
     CONTAINERS = "containers"
 
 
-class NoStack(Exception):
-    """Nothing can be had; the text says what to do. Tests fail with it, they are not skipped."""
+class StackUnavailable(Exception):
+    """No source is available; the message says what to do. Tests fail with it, they are not skipped."""
 
 
 def choose(environment: Mapping[str, str], embedded: str | None, engine: str | None) -> Source:
-    """The rule: given URLs, else the embedded pair, else containers. `embedded` and `engine` say what is in the way
-    of each, None when nothing is. Raises `NoStack` when all three fail, or when only one URL is given.
+    """Return the source: given URLs, otherwise the embedded pair, otherwise containers.
+
+    `embedded` and `engine` are the reasons why each cannot be used, None when it can. Raises `StackUnavailable` when no
+    source is available, or when only one URL is given.
     """
     given = [name for name in (KAFKA_VARIABLE, POSTGRES_VARIABLE) if environment.get(name)]
     if len(given) == 1:
-        raise NoStack(f"set both {KAFKA_VARIABLE} and {POSTGRES_VARIABLE}, or neither")
+        raise StackUnavailable(f"set both {KAFKA_VARIABLE} and {POSTGRES_VARIABLE}, or neither")
     if given:
         return Source.GIVEN
     if embedded is None:
         return Source.EMBEDDED
     if engine is None:
         return Source.CONTAINERS
-    raise NoStack(
-        f"These tests need a Kafka and a PostgreSQL. The embedded pair does not run here ({embedded}), containers do "
-        f"not either ({engine}): mend one of them, or set {KAFKA_VARIABLE} and {POSTGRES_VARIABLE}."
+    raise StackUnavailable(
+        f"These tests need a Kafka and a PostgreSQL. Neither the embedded pair ({embedded}) nor containers "
+        f"({engine}) are available: fix one of them, or set {KAFKA_VARIABLE} and {POSTGRES_VARIABLE}."
     )
 
 
 @dataclass
 class TestStack:
-    """The pair. `kafka` and `postgres` are the embedded processes, which a test may kill and must start again; they
-    are None when the pair came from elsewhere. `users` maps Kafka users to passwords; empty means no login.
+    """The pair. `kafka` and `postgres` are the embedded processes, which a test may kill and must start again; None if
+    the pair came from another source. `users` maps Kafka users to passwords; empty means no login.
     """
 
     __test__ = False
@@ -79,7 +81,7 @@ class TestStack:
     _templates: dict[str, str] = field(default_factory=dict)
 
     def client(self, user: str = "admin") -> dict[str, str]:
-        """librdkafka settings with which `user` connects; the admin where the stack knows no such user."""
+        """Return librdkafka settings for `user`; for the admin if the stack has no such user."""
         if not self.users:
             return {"bootstrap.servers": self.kafka_bootstrap, "log_level": "0"}
         user = user if user in self.users else "admin"
@@ -93,7 +95,7 @@ class TestStack:
         }
 
     def settings(self, service: str, database_url: str, prefix: str, **more: Any) -> Settings:
-        """Settings of a process of `service`; a service of the tests' own logs in to Kafka as admin."""
+        """Return settings of a process of `service`; a service that exists only in tests logs in to Kafka as admin."""
         login = {}
         if self.users:
             user = service if service in self.users else "admin"
@@ -102,7 +104,7 @@ class TestStack:
         return Settings(database_url=database_url, **{**known, **more})
 
     def topics(self, prefix: str) -> None:
-        """Makes the topics and permissions of `contracts.topics` under the prefix."""
+        """Create the topics and permissions of `contracts.topics` under the prefix."""
         if self.users:
             provision(self.kafka_bootstrap, "admin", self.users["admin"], prefix)
             return
@@ -110,15 +112,15 @@ class TestStack:
             self.topic(prefix + topic.name, topic.partitions)
 
     def topic(self, name: str, partitions: int = 4, **config: str) -> None:
-        """Makes one more topic, with its full name, and waits until it can be written."""
+        """Create one more topic, by its full name; it can be written on return."""
         admin = AdminClient(self.client())
         made = admin.create_topics([NewTopic(name, partitions, 1, config=config)], operation_timeout=20)
         for future in made.values():
             future.result(30)
 
     async def database(self, service: str, *, folder: Path | None = None) -> str:
-        """A fresh migrated database's URL, as the role of that service. A service of the tests' own gives the folder
-        of its migrations and works as `orders`.
+        """Return the URL of a fresh migrated database, as the role of that service. A service that exists only in tests
+        passes the folder of its migrations and uses the role `orders`.
         """
         role = service if service in SERVICES else "orders"
         if service not in self._templates:
@@ -146,7 +148,7 @@ class TestStack:
 
 
 def start_embedded(data: Path) -> TestStack:
-    """Starts the embedded pair on a data folder of its own."""
+    """Start the embedded pair in a data folder of its own."""
     users = {name: secrets.token_urlsafe(12) for name in (*SERVICES, "observer", "admin")}
     kafka, postgres = Kafka(data, users), Postgres(data, {name: secrets.token_urlsafe(12) for name in SERVICES})
     with ThreadPoolExecutor() as both:
@@ -161,7 +163,7 @@ def start_embedded(data: Path) -> TestStack:
 
 
 def from_urls(environment: Mapping[str, str]) -> TestStack:
-    """The pair behind the given URLs: `user:password@host:port` or `host:port` for Kafka, a superuser's URL for
+    """Return the pair at the given URLs: `user:password@host:port` or `host:port` for Kafka, a superuser's URL for
     PostgreSQL.
     """
     login, _, address = environment[KAFKA_VARIABLE].rpartition("@")
@@ -170,10 +172,10 @@ def from_urls(environment: Mapping[str, str]) -> TestStack:
 
 
 async def eventually(condition: Callable[[], T | Awaitable[T]], timeout: float = 20.0, what: str = "") -> T:
-    """Return the first true answer of the condition, sync or async; fail with the last one when that takes too long.
+    """Return the first true result of the condition, sync or async; fail with the last one after the timeout.
 
-    `timeout`: seconds that are plenty on a machine of our own. A shared one gets several times that: the limit is there
-    to end a test that hangs, and measures nothing.
+    `timeout`: seconds that are ample on an idle machine. A shared one gets several times that: the limit ends a test
+    that hangs, and measures nothing.
     """
     end = time.monotonic() + SHARED_MACHINE * timeout
     while True:
@@ -181,5 +183,5 @@ async def eventually(condition: Callable[[], T | Awaitable[T]], timeout: float =
         answer: Any = await found if inspect.isawaitable(found) else found
         if answer:
             return answer  # type: ignore[no-any-return]
-        assert time.monotonic() < end, f"not within {timeout} s: {what or condition}; last: {answer!r}"
+        assert time.monotonic() < end, f"not within {timeout} s: {what or condition}; last result: {answer!r}"
         await asyncio.sleep(0.02)

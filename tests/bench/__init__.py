@@ -1,1 +1,1 @@
-"""The scoreboard: this project measured beside what a good team would otherwise write. `./halfday bench --help`."""
+"""Benchmarks: this project measured beside idiomatic alternatives. See `./halfday bench --help`."""

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [NAMES]`: see `halfday bench --help`."""
+"""Runs the benchmarks: `python -m tests.bench [NAMES]`, see `halfday bench --help`."""
 
 from __future__ import annotations
 
@@ -32,38 +32,38 @@ BENCHES: dict[str, Bench] = {
 }
 
 
-async def measure(names: list[str], effort: Effort, tell: Callable[[Line], None]) -> list[Line]:
-    """The lines of these measurements; `tell` hears of each when it is known."""
+async def measure(names: list[str], effort: Effort, on_line: Callable[[Line], None]) -> list[Line]:
+    """Run these benchmarks; `on_line` is called with each line as soon as it is known."""
     lines: list[Line] = []
     async with world() as found:
         for name in names:
             for one in await BENCHES[name](found, effort):
-                tell(one)
+                on_line(one)
                 lines.append(one)
     return lines
 
 
 def main() -> int:
-    """Exit code 0 when every bar is held."""
+    """Return 0 when every bar is held."""
     parser = argparse.ArgumentParser(prog="halfday bench", description="Measure this project beside its peers.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}; all where none is named")
-    parser.add_argument("--quick", action="store_true", help="fewer runs and orders, rough figures")
-    parser.add_argument("--json", action="store_true", help="a JSON object a line instead of the table")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="also draw the scoreboard there")
-    given = parser.parse_args()
-    if strange := set(given.names) - BENCHES.keys():
-        parser.error(f"there is no {', '.join(sorted(strange))}; there are: {', '.join(BENCHES)}")
-    effort = Effort(3, 0.5) if given.quick else Effort()
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHES)} (all)")
+    parser.add_argument("--quick", action="store_true", help="fewer runs and orders; rough figures")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line instead of the table")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="also write a chart of the results")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - BENCHES.keys():
+        parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; known are {', '.join(BENCHES)}")
+    effort = Effort(3, 0.5) if arguments.quick else Effort()
 
-    def tell(one: Line) -> None:
-        print(report.as_json(one) if given.json else report.as_row(one), flush=True)
+    def on_line(one: Line) -> None:
+        print(report.as_json(one) if arguments.json else report.as_row(one), flush=True)
 
-    if not given.json:
+    if not arguments.json:
         print(report.HEAD, flush=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        lines = runner.run(measure(given.names or list(BENCHES), effort, tell))
-    if given.svg:
-        given.svg.write_text(report.svg(lines), "utf-8")
+        lines = runner.run(measure(arguments.names or list(BENCHES), effort, on_line))
+    if arguments.svg:
+        arguments.svg.write_text(report.svg(lines), "utf-8")
     return 0 if all(one.held for one in lines) else 1
 
 

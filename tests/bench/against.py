@@ -2,7 +2,7 @@
 
 Each benchmark runs in both trees in turns, within one run, so that a busy machine slows both alike. The other commit is
 checked out as a git worktree in a temporary folder. It may have another layout: both trees run only
-`python -m tests.bench --help` and `python -m tests.bench NAME --quick --json`, whose output is the same in every commit
+`python -m tests.bench --help` and `python -m tests.bench NAME --quick --json`; their output is the same in every commit
 that has the benchmarks.
 """
 

@@ -1,4 +1,4 @@
-"""The load: an HTTP client that costs next to nothing, so that what is measured is the server."""
+"""The load generator: an HTTP client with very low CPU cost, so that the server is measured."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import cast
 
 @dataclass
 class Load:
-    """What a load saw: how long each request took, in ms, in order of completion, and how many of each status."""
+    """Results of a load: milliseconds of each request in order of completion, and the number of each status."""
 
     seconds: float = 0.0
     millis: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
 
-    def saw(self, millis: float, status: int) -> None:
+    def record(self, millis: float, status: int) -> None:
         self.millis.append(millis)
         self.statuses[status] = self.statuses.get(status, 0) + 1
 
     def quantile(self, part: float) -> float:
-        """The latency under which this part of the requests stayed."""
+        """Return the latency below which this part of the requests stayed, in ms."""
         return quantile(self.millis, part)
 
 
@@ -32,7 +32,7 @@ def quantile(values: Sequence[float], part: float) -> float:
 
 
 def request(path: str, body: bytes, token: str = "buyer-token") -> bytes:
-    """A POST as bytes, ready to be written to a connection."""
+    """Return a POST request as bytes, ready to be written to a connection."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
         f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -41,7 +41,7 @@ def request(path: str, body: bytes, token: str = "buyer-token") -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """One kept-alive connection with one request on its way at a time; reads answers that state their length."""
+    """One keep-alive connection with one request in flight at a time; reads answers with a Content-Length."""
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -67,10 +67,10 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._answer:
-            self._answer.set_exception(error or ConnectionError("the server closed the connection"))
+            self._answer.set_exception(error or ConnectionError("the server closed the connection before its answer"))
 
-    async def ask(self, request: bytes) -> int:
-        """The status of the answer."""
+    async def send(self, request: bytes) -> int:
+        """Send a request; return the status of its answer."""
         assert self._transport
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -88,28 +88,28 @@ async def connect(port: int, count: int) -> list[Connection]:
 
 
 async def burst(port: int, requests: Iterable[bytes], connections: int) -> Load:
-    """All requests as fast as so many connections take them, each sending the next when the last is answered."""
-    load, left = Load(), iter(requests)
+    """Send all requests as fast as the connections allow; each sends the next when the last one is answered."""
+    load, remaining = Load(), iter(requests)
     open_ones = await connect(port, connections)
     began = time.perf_counter()
-    await asyncio.gather(*(_exhaust(connection, left, load) for connection in open_ones))
+    await asyncio.gather(*(_send_all(connection, remaining, load) for connection in open_ones))
     load.seconds = time.perf_counter() - began
     for connection in open_ones:
         connection.close()
     return load
 
 
-async def _exhaust(connection: Connection, left: Iterator[bytes], load: Load) -> None:
-    for one in left:
+async def _send_all(connection: Connection, remaining: Iterator[bytes], load: Load) -> None:
+    for one in remaining:
         sent = time.perf_counter()
-        status = await connection.ask(one)
-        load.saw((time.perf_counter() - sent) * 1000, status)
+        status = await connection.send(one)
+        load.record((time.perf_counter() - sent) * 1000, status)
 
 
 async def paced(port: int, requests: Sequence[bytes], rate: float, connections: int = 64) -> tuple[Load, list[float]]:
-    """The requests at a steady rate, whatever the server does; and when each was due to be sent, on the wall clock.
+    """Send the requests at a steady rate, independent of the answers; also return the wall-clock time each was due.
 
-    A request that finds no connection free waits, and its wait counts.
+    A request that finds no free connection waits, and its wait counts.
     """
     load, free = Load(), asyncio.Queue[Connection]()
     for connection in await connect(port, connections):
@@ -118,8 +118,8 @@ async def paced(port: int, requests: Sequence[bytes], rate: float, connections: 
 
     async def one(n: int) -> None:
         connection = await free.get()
-        status = await connection.ask(requests[n])
-        load.saw((time.perf_counter() - began - n / rate) * 1000, status)
+        status = await connection.send(requests[n])
+        load.record((time.perf_counter() - began - n / rate) * 1000, status)
         free.put_nowait(connection)
 
     tasks = []

@@ -1,4 +1,6 @@
-"""A thousand orders from the API to their answers, driven step by step, and what that takes: counts, not times."""
+"""Counts the cost of a thousand orders from the API to their answers, driven step by step, instead
+of measuring time.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ from services.orders.app import SERVICE as ORDERS
 from services.orders.commands.place_orders import PlaceOrders
 from services.orders.repository.catalog import CatalogCache
 from tests.bench import market
-from tests.bench.halfday_variant import catalogued, stocked
+from tests.bench.halfday_variant import put_catalogue, put_stock
 from tests.bench.runs import Effort
 from tests.bench.score import Line, Rule, line
 from tests.bench.world import World
@@ -40,13 +42,13 @@ from tests.stack import TestStack
 
 
 class Tally:
-    """What was counted so far; `statements` are round trips to PostgreSQL, BEGIN and COMMIT among them."""
+    """Counts so far; `statements` are round trips to PostgreSQL, BEGIN and COMMIT included."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
 
     async def watch(self, conn: Any) -> None:
-        """Counts what is asked on this connection from here on."""
+        """Count the statements of this connection from now on."""
         conn.add_query_logger(self._statement)
 
     def _statement(self, logged: Any) -> None:
@@ -55,7 +57,7 @@ class Tally:
 
     @contextmanager
     def watching_kafka(self) -> Iterator[None]:
-        """Counts what this process's producers send."""
+        """Count the requests of this process's producers."""
         send = AIOKafkaConnection.send
 
         def counted(conn: Any, request: Any, expect_response: bool = True) -> Any:
@@ -69,8 +71,8 @@ class Tally:
 
 
 @dataclass
-class Half:
-    """A service in this process, driven by hand."""
+class DrivenService:
+    """A service in this process, driven step by step."""
 
     context: Context
     service: Service
@@ -78,9 +80,9 @@ class Half:
     stack: TestStack
 
     async def relay(self) -> None:
-        """Publishes all that waits."""
+        """Publish all rows of the outbox."""
         conn, looking = [await database.connect(self.context.settings) for _ in range(2)]
-        await conn.execute("set enable_sort = off")  # as the relay does for itself
+        await conn.execute("set enable_sort = off")  # as the relay does
         await self.tally.watch(conn)
         relay = Relay(self.context.service, self.context.settings, asyncio.Event())
         async with Publisher(self.context.settings) as publisher:
@@ -89,8 +91,8 @@ class Half:
         await conn.close()
         await looking.close()
 
-    async def hear(self, topic: str) -> None:
-        """Handles all that stands in the topic, in batches as large as a consumer's."""
+    async def consume(self, topic: str) -> None:
+        """Process all records of the topic, in batches as large as a consumer's."""
         (processor,) = (one for one in self.service.processors(self.context) if one.subscription.topic == topic)
         records = await asyncio.to_thread(_records, self.stack, self.context.settings.prefix, topic)
         for at in range(0, len(records), MAX_RECORDS):
@@ -98,44 +100,49 @@ class Half:
 
 
 @asynccontextmanager
-async def _half(stack: TestStack, service: Service, prefix: str, tally: Tally) -> AsyncIterator[Half]:
+async def _driven_service(
+    stack: TestStack, service: Service, prefix: str, tally: Tally
+) -> AsyncIterator[DrivenService]:
     url = await stack.database(service.name)
     settings = stack.settings(service.name, url, prefix)
     with patch.object(asyncpg, "create_pool", partial(asyncpg.create_pool, setup=tally.watch)):
         pool = await database.connect_pool(settings)
     await outbox.prepare_archive(pool)  # type: ignore[arg-type]
     try:
-        yield Half(Context(settings, Clock(), pool, lambda: None, service.name), service, tally, stack)
+        yield DrivenService(Context(settings, Clock(), pool, lambda: None, service.name), service, tally, stack)
     finally:
         pool.terminate()
 
 
-async def thousand(stack: TestStack, prefix: str, orders: int = 1000) -> dict[str, int]:
-    """What so many orders take from the API until the orders service knows their answers, per 1 000 of them."""
+async def count_thousand_orders(stack: TestStack, prefix: str, orders: int = 1000) -> dict[str, int]:
+    """Return the counts of so many orders from the API until the orders service has their answers, per 1 000 orders."""
     tally = Tally()
-    async with _half(stack, ORDERS, prefix, tally) as buying, _half(stack, INVENTORY, prefix, tally) as storing:
-        await catalogued(buying.context.pool)
-        await stocked(storing.context.pool, 0)
-        await storing.relay()
+    async with (
+        _driven_service(stack, ORDERS, prefix, tally) as orders_service,
+        _driven_service(stack, INVENTORY, prefix, tally) as inventory_service,
+    ):
+        await put_catalogue(orders_service.context.pool)
+        await put_stock(inventory_service.context.pool, 0)
+        await inventory_service.relay()
         tally.counts.clear()
         with tally.watching_kafka():
-            await _place(buying.context, orders)
-            await buying.relay()
-            await storing.hear("inventory.command.v1")
-            await storing.relay()
-            await buying.hear("inventory.stock.v1")
-            await buying.relay()
+            await _place(orders_service.context, orders)
+            await orders_service.relay()
+            await inventory_service.consume("inventory.command.v1")
+            await inventory_service.relay()
+            await orders_service.consume("inventory.stock.v1")
+            await orders_service.relay()
         counts = {name: round(count * 1000 / orders) for name, count in sorted(tally.counts.items())}
-        states = await buying.context.pool.fetch("select state, count(*) from orders group by state")
+        states = await orders_service.context.pool.fetch("select state, count(*) from orders group by state")
         assert [tuple(row) for row in states] == [("reserved", orders)]
     return counts
 
 
 async def counts(world: World, _effort: Effort) -> list[Line]:
-    """The count gate's figures, without a peer."""
+    """Return the figures of the count gate, without a peer."""
     prefix = f"counts{secrets.token_hex(2)}."
     await asyncio.to_thread(world.stack.topics, prefix)
-    found = await thousand(world.stack, prefix)
+    found = await count_thousand_orders(world.stack, prefix)
     return [
         line("counts", "1 000 orders", name, [count], [0.0], "", Rule.REPORTED, None) for name, count in found.items()
     ]
@@ -143,7 +150,7 @@ async def counts(world: World, _effort: Effort) -> list[Line]:
 
 async def _place(context: Context, orders: int) -> None:
     place_orders = PlaceOrders(context, CatalogCache(), 900)
-    bodies = [NewOrder.model_validate_json(wish.body) for wish in market.wishes(orders, 1)]
+    bodies = [NewOrder.model_validate_json(order.body) for order in market.sample_orders(orders, 1)]
     await asyncio.gather(*(place_orders.submit(body.command(None)) for body in bodies))
 
 

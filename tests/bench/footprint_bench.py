@@ -1,4 +1,4 @@
-"""What a process costs: memory when it is ready and after much work, and how long it takes to be ready."""
+"""The footprint of a process: memory when ready and after much work, and seconds until it is ready."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from tests.bench import market
-from tests.bench.consumer_bench import AskedOurs
-from tests.bench.halfday_variant import Ours
+from tests.bench.consumer_bench import HalfdayReservations
+from tests.bench.halfday_variant import HalfdayVariant
 from tests.bench.peers import orders
 from tests.bench.runs import Effort, Figures, take_turns
 from tests.bench.score import Line, Rule, line
@@ -19,53 +19,55 @@ PIECE = 10_000
 
 
 async def footprint(world: World, effort: Effort) -> list[Line]:
-    """One process alone, tracing off: the largest of ours beside the orders half of the typical build."""
-    ours, typical = Ours(world), TwoServices(world)
-    await ours.prepare(0)
+    """Measure one process at a time, without tracing: the largest of ours beside the orders half of
+    the typical build.
+    """
+    halfday, typical = HalfdayVariant(world), TwoServices(world)
+    await halfday.prepare(0)
     await typical.open(0)
     await typical.close()
 
     async def measure(shop: Any, _n: int) -> Figures:
-        started = [await _started(shop, name) for name in (ours.told if shop is ours else ["orders"])]
+        started = [await _started(shop, name) for name in (halfday.environments if shop is halfday else ["orders"])]
         return {"mb": max(mb for mb, _ in started), "ready": max(seconds for _, seconds in started)}
 
-    found = await take_turns([ours, typical], effort.runs, measure)
-    grown, faults = await _grown(ours, effort.of(200_000))
+    found = await take_turns([halfday, typical], effort.runs, measure)
+    grown, violations = await _grown(halfday, effort.of(200_000))
     rule = Rule.OURS_AT_MOST
     rows = (("mb", "a process, when ready", "MB", 85.0), ("ready", "from start to ready", "s", 2.0))
     lines = [
-        line("footprint", what, unit, found.of("ours", name), found.of("typical", name), "typical", rule, bar)
+        line("footprint", what, unit, found.of("halfday", name), found.of("typical", name), "typical", rule, bar)
         for name, what, unit, bar in rows
     ]
     what = f"growth over {effort.of(200_000)} events"
-    return [*lines, line("footprint", what, "MB", [grown], [0.0], "", rule, 5.0, faults)]
+    return [*lines, line("footprint", what, "MB", [grown], [0.0], "", rule, 5.0, violations)]
 
 
-async def _started(shop: Ours | TwoServices, name: str) -> tuple[float, float]:
-    """Megabytes and seconds of one process that is started alone, and then stopped."""
+async def _started(shop: HalfdayVariant | TwoServices, name: str) -> tuple[float, float]:
+    """Start one process alone and stop it; return its megabytes and the seconds until it was ready."""
     began = time.perf_counter()
-    if isinstance(shop, Ours):
+    if isinstance(shop, HalfdayVariant):
         child = await shop.run(name)
     else:
-        child = await shop.world.start([orders.__name__], shop.ports[0], shop.told[0])
+        child = await shop.world.start([orders.__name__], shop.ports[0], shop.environments[0])
     took = time.perf_counter() - began
-    await asyncio.sleep(0.5)  # pause: its first garbage is collected and its pools are warm
+    await asyncio.sleep(0.5)  # pause: the first garbage collection and warm pools
     mb = child.mb
     await child.stop()
     return mb, took
 
 
-async def _grown(ours: Ours, count: int) -> tuple[float, list[str]]:
-    """By how many megabytes inventory's worker grows over so many commands, once it has done its first ones."""
-    child = await ours.run("inventory.worker")
-    asked, before = AskedOurs(ours), 0.0
+async def _grown(halfday: HalfdayVariant, count: int) -> tuple[float, list[str]]:
+    """Return the megabytes by which inventory's worker grows over so many commands, after the first ones."""
+    child = await halfday.run("inventory.worker")
+    requested, before = HalfdayReservations(halfday), 0.0
     for n in range(count // PIECE + 2):
-        await asyncio.to_thread(asked.ask, market.wishes(PIECE, n))
-        await asked.all_done()
+        await asyncio.to_thread(requested.request, market.sample_orders(PIECE, n))
+        await requested.all_done()
         if n == 1:
             before = child.mb
     grown = child.mb - before
-    faults = await asked.faults()
-    print(*faults, sep="\n", end="", flush=True)
+    violations = await requested.violations()
+    print(*violations, sep="\n", end="", flush=True)
     await child.stop()
-    return grown, faults
+    return grown, violations

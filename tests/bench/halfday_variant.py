@@ -1,4 +1,4 @@
-"""This project as a shop: the API and the worker of orders and the worker of inventory, as `halfday up` runs them."""
+"""This project as a shop: the API and worker of orders and the worker of inventory, started as by `halfday up`."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tests.bench.shops import WAITING, Shop, tokens
 from tests.bench.world import Child, World, free_port
 
 
-class Ours(Shop):
-    """`told` is the environment of each process by its name, such as `orders.worker`."""
+class HalfdayVariant(Shop):
+    """This project. `environments`: environment variables by process name, such as `orders.worker`."""
 
-    name = "ours"
+    name = "halfday"
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self.prefix = f"ours{secrets.token_hex(2)}."
-        self.told: dict[str, dict[str, str]] = {}
+        self.prefix = f"halfday{secrets.token_hex(2)}."
+        self.environments: dict[str, dict[str, str]] = {}
         self.ports: dict[str, int] = {}
 
     async def open(self, hot: int) -> None:
@@ -37,26 +37,28 @@ class Ours(Shop):
             self.children.append(await self.run(name))
 
     async def prepare(self, hot: int) -> None:
-        """Everything but the processes: topics, databases, catalogue, stock."""
+        """Create everything but the processes: topics, databases, catalogue, stock."""
         self.world.stack.topics(self.prefix)
         urls = {service: await self.world.stack.database(service) for service in ("orders", "inventory")}
         self.db, self.stock = [await self.world.pool(url) for url in urls.values()]
-        await catalogued(self.db)
-        await stocked(self.stock, hot)
+        await put_catalogue(self.db)
+        await put_stock(self.stock, hot)
         for name in ("orders.api", "orders.worker", "inventory.worker"):
             self.ports[name] = free_port()
-            self.told[name] = self._environment(name, urls[name.split(".")[0]])
+            self.environments[name] = self._environment(name, urls[name.split(".")[0]])
         self.port = self.ports["orders.api"]
 
     async def run(self, name: str, *, ready: bool = True) -> Child:
-        """Starts one process; returns when it is ready."""
+        """Start one process; return when it is ready."""
         service, role = name.split(".")
-        return await self.world.start([f"services.{service}", role], self.ports[name], self.told[name], ready=ready)
+        return await self.world.start(
+            [f"services.{service}", role], self.ports[name], self.environments[name], ready=ready
+        )
 
     def _environment(self, name: str, url: str) -> dict[str, str]:
         port = "HALFDAY_HTTP_PORT" if name.endswith("api") else "HALFDAY_HEALTH_PORT"
-        told = service_environment(self.world, name.split(".")[0], url, self.prefix, f"{self.prefix}{name}.0")
-        return told | {port: str(self.ports[name])}
+        environment = service_environment(self.world, name.split(".")[0], url, self.prefix, f"{self.prefix}{name}.0")
+        return environment | {port: str(self.ports[name])}
 
     async def states(self) -> dict[UUID, str]:
         return {row["order_id"]: row["state"] for row in await self.db.fetch("select order_id, state from orders")}
@@ -75,9 +77,9 @@ class Ours(Shop):
 
 
 def service_environment(world: World, service: str, url: str, prefix: str, instance: str) -> dict[str, str]:
-    """What a process of a service is told, its port left out."""
+    """Return the environment variables of a service process, without its port."""
     settings = world.stack.settings(service, url, prefix)
-    told = {
+    environment = {
         "DATABASE_URL": url,
         "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "KAFKA_USERNAME": settings.kafka_username,
@@ -86,18 +88,18 @@ def service_environment(world: World, service: str, url: str, prefix: str, insta
         "TOKENS": tokens(),
         "INSTANCE": instance,
     }
-    return {f"HALFDAY_{name}": value for name, value in told.items() if value is not None}
+    return {f"HALFDAY_{name}": value for name, value in environment.items() if value is not None}
 
 
-async def catalogued(pool: Any) -> None:
+async def put_catalogue(pool: Any) -> None:
     async with pool.acquire() as conn, conn.transaction():
         for path, body in market.catalogue():
             kind, id = path.split("/")
             await catalog_rows.upsert(conn, kind, KINDS[kind].model_validate({**body, "id": id}), datetime.now(UTC))
 
 
-async def stocked(pool: Any, hot: int) -> None:
-    """Goods as their inspection leaves them."""
+async def put_stock(pool: Any, hot: int) -> None:
+    """Put goods as their inspection leaves them."""
     found, now = market.stock(hot), datetime.now(UTC)
     async with begin(pool, Clock(), consumer="inventory.api") as uow:
         repository = StockRepository(uow)

@@ -2,8 +2,8 @@
 
 `python -m tests.bench.install [LIST]` fetches the wheels once, then installs them into fresh environments with pip
 alone (as the launcher did before it used uv) and with `deploy/local/setup/install.py`, which fetches uv first. Both
-check every hash. pip compiles the bytecode of every file unless told not to; uv leaves it to the first import. Prints
-seconds, those of the processor, megabytes fetched and megabytes on disk.
+check every hash. pip compiles the bytecode of every file unless disabled; uv leaves it to the first import. Prints
+seconds, CPU seconds, megabytes fetched and megabytes on disk.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TURNS = 3
 
 
 def main(name: str = "requirements.txt") -> None:
-    """Print what each turn took, and the quotient of the medians."""
+    """Print the time of each turn, and the ratio of the medians."""
     with tempfile.TemporaryDirectory(prefix="halfday-install-") as made:
         wheels, lists = Path(made, "wheels"), [ROOT / UV_LIST, ROOT / name]
         for one in lists:
@@ -34,8 +34,8 @@ def main(name: str = "requirements.txt") -> None:
         seconds: dict[str, list[float]] = {
             "pip": [],
             "pip --no-compile": [],
-            "uv, its cache empty": [],
-            "uv, its cache warm": [],
+            "uv, empty cache": [],
+            "uv, warm cache": [],
         }
         for turn in range(TURNS):
             cache = {"UV_CACHE_DIR": str(Path(made, f"cache-{turn}"))}
@@ -49,7 +49,7 @@ def main(name: str = "requirements.txt") -> None:
                 began, spent = time.monotonic(), _processor()
                 _run(python, *command, environment=offline | cache)
                 took.append(time.monotonic() - began)
-                print(f"  {who:<20} {took[-1]:5.1f} s, {_processor() - spent:5.1f} s of the processor", flush=True)
+                print(f"  {who:<20} {took[-1]:5.1f} s, {_processor() - spent:5.1f} s of CPU", flush=True)
         size = _megabytes(Path(made, "environment"))
     middle = {who: sorted(took)[TURNS // 2] for who, took in seconds.items()}
     shares = ", ".join(

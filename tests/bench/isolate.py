@@ -1,4 +1,4 @@
-"""Parts of the kit as processes of their own: `python -m tests.bench.isolate relay|consumer`."""
+"""Parts of the kit as separate processes: `python -m tests.bench.isolate relay|consumer`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def on_placed(handler: Handler, message: Message[OrderPlaced]) -> None:
 
 
 async def consume(count: int) -> dict[str, float]:
-    """Handles so many orders from the start of the topic; how long it took from the first batch."""
+    """Process so many orders from the start of the topic; return the seconds from the first batch."""
     settings = Settings.load()
     unused: Any = None
     subscription = Subscription("orders.order.v1", {OrderPlaced: on_placed})

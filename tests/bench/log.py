@@ -1,4 +1,4 @@
-"""What stands in the topics, read and written by librdkafka, which no variant uses."""
+"""Reads and writes topics with librdkafka, which no variant uses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from tests.stack import TestStack
 
 Sent = tuple[str, bytes, list[tuple[str, bytes]]]
-"""key, value, headers"""
+"""Key, value and headers."""
 
 
 def fill(stack: TestStack, topic: str, records: Iterable[Sent]) -> int:
-    """Appends the records; on return all of them are acknowledged. How many."""
+    """Append the records; return their number when all are acknowledged."""
     settings = {"linger.ms": 5, "compression.type": "zstd", "queue.buffering.max.messages": 1_000_000}
     producer = Producer({**stack.client(), **settings})
     count = 0
@@ -27,7 +27,9 @@ def fill(stack: TestStack, topic: str, records: Iterable[Sent]) -> int:
 
 
 def read(stack: TestStack, topic: str, count: int) -> list[tuple[str, str, bytes]]:
-    """(key, ce_id, value) of the topic's first records in order of partition and offset, at least `count` of them."""
+    """Return (key, ce_id, value) of the topic's first records in order of partition and offset, at least `count` of
+    them.
+    """
     consumer = Consumer({**stack.client(), "group.id": "bench-reader", "enable.auto.commit": False})
     partitions = consumer.list_topics(topic, 10).topics[topic].partitions
     consumer.assign([TopicPartition(topic, number, 0) for number in partitions])

@@ -1,4 +1,4 @@
-"""The market that all variants sell on: six sites, each its own stock pool, sixty goods, orders of three lines."""
+"""The market of all variants: six sites, each with its own stock pool, sixty goods, orders of three lines."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ DAY = "sat"
 SITES = tuple(f"site-{n}" for n in range(1, 7))
 GOODS = tuple(f"item-{n:02}" for n in range(60))
 HOT = tuple(f"hot-{n}" for n in range(40))
-"""Goods of which a measurement has too little, one for each run."""
+"""Goods with too little stock for a measurement, one for each run."""
 PLENTY, PRICE_FEN = 10**9, 250
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """An order to be placed: the client's own id, and the body that every variant takes."""
+class SampleOrder:
+    """An order to be placed: the client's own id, and the body that every variant accepts."""
 
     id: UUID
     pool: str
@@ -32,17 +32,17 @@ class Wish:
     body: bytes
 
 
-def wishes(count: int, seed: int, item: str | None = None) -> list[Wish]:
-    """Orders of three lines over all sites; or each of one `item`, all at the first site."""
-    return list(_wishes(count, Random(seed), item))
+def sample_orders(count: int, seed: int, item: str | None = None) -> list[SampleOrder]:
+    """Return orders of three lines over all sites; or of one `item` each, all at the first site."""
+    return list(_sample_orders(count, Random(seed), item))
 
 
-def _wishes(count: int, rng: Random, item: str | None) -> Iterator[Wish]:
+def _sample_orders(count: int, rng: Random, item: str | None) -> Iterator[SampleOrder]:
     for _ in range(count):
         id = UUID(int=uuid_utils.uuid7().int)
         site = SITES[0] if item else rng.choice(SITES)
         lines = {item: 1} if item else {good: rng.randint(1, 3) for good in rng.sample(GOODS, 3)}
-        yield Wish(id, pool_of(DAY, site), lines, orjson.dumps(_body(id, site, lines)))
+        yield SampleOrder(id, pool_of(DAY, site), lines, orjson.dumps(_body(id, site, lines)))
 
 
 def _body(id: UUID, site: str, lines: dict[str, int]) -> dict[str, Any]:
@@ -59,13 +59,13 @@ def _body(id: UUID, site: str, lines: dict[str, int]) -> dict[str, Any]:
 
 
 def stock(hot: int) -> list[tuple[str, str, int]]:
-    """(pool, item, quantity): plenty of everything, and so much of each hot item at the first site."""
+    """Return (pool, item, quantity): plenty of everything, and `hot` of each hot item at the first site."""
     everything = [(pool_of(DAY, site), item, PLENTY) for site in SITES for item in GOODS]
     return everything + [(pool_of(DAY, SITES[0]), item, hot) for item in HOT if hot]
 
 
 def catalogue() -> list[tuple[str, dict[str, Any]]]:
-    """(path, body) of everything that orders has to know, in an order in which it can be put."""
+    """Return (path, body) of every catalogue entry, in an order in which they can be put."""
     now = datetime.now(UTC)
     place = {"name_zh": "镇", "lat": 28.2, "lon": 112.9}
     since = (now - timedelta(days=1)).isoformat()

@@ -1,4 +1,4 @@
-"""The relay: how fast a backlog reaches Kafka, and how soon an event does while 500 transactions a second write."""
+"""Relay benchmarks: throughput of a backlog, and the lag of events while 500 transactions a second write."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from services.kit.transaction.outbox import Outgoing, Waker
 from tests.bench import events, log
 from tests.bench.client import quantile
 from tests.bench.halfday_variant import service_environment
-from tests.bench.market import wishes
+from tests.bench.market import sample_orders
 from tests.bench.peers import one_by_one_relay
-from tests.bench.runs import Effort, Figures, Found, take_turns
+from tests.bench.runs import Effort, Figures, Results, take_turns
 from tests.bench.score import Line, Rule, line
 from tests.bench.world import Child, World
 from tests.stack import eventually
@@ -29,7 +29,7 @@ SUBJECTS, RATE = 500, 500.0
 
 
 class Outbox(ABC):
-    """An outbox with its relay. Each of 500 keys has numbered events, so that order can be checked."""
+    """An outbox with its relay. Each of 500 keys has numbered events, so that their order can be checked."""
 
     name: str
 
@@ -42,22 +42,22 @@ class Outbox(ABC):
 
     @abstractmethod
     async def fill(self, rows: Sequence[tuple[str, UUID, bytes]]) -> None:
-        """Writes (key, id, payload) in one transaction."""
+        """Write (key, id, payload) rows in one transaction."""
 
     @abstractmethod
     async def add(self, row: tuple[str, UUID, bytes]) -> None:
-        """Writes one in a transaction of its own and wakes whom the variant wakes."""
+        """Write one row in a transaction of its own and wake the relay if the variant does so."""
 
     @abstractmethod
     async def left(self) -> bool:
-        """Whether a row waits."""
+        """Return True if a row waits."""
 
     @abstractmethod
     async def relay(self) -> None:
-        """Starts the relay."""
+        """Start the relay."""
 
     async def close(self) -> None:
-        """Ends the relay."""
+        """Stop the relay."""
         await self.children[-1].stop()
 
     async def drained(self) -> None:
@@ -65,16 +65,16 @@ class Outbox(ABC):
             await asyncio.sleep(0.01)
 
     def new(self, count: int) -> list[tuple[str, UUID, bytes]]:
-        """So many events, remembered in order."""
+        """Return new events and remember their order."""
         made = []
-        for n, wish in enumerate(wishes(count, len(self.written))):
+        for n, order in enumerate(sample_orders(count, len(self.written))):
             key, id = f"subject-{n % SUBJECTS}", uuid4()
             self.written.setdefault(key, []).append(str(id))
-            made.append((key, id, encode(events.placed(wish))))
+            made.append((key, id, encode(events.placed(order))))
         return made
 
-    async def faults(self) -> list[str]:
-        """Whether the log has every event, each key's in their order; repeats are what a relay may do."""
+    async def violations(self) -> list[str]:
+        """Check that the log has every event, each key's in order; duplicates are allowed."""
         total = sum(map(len, self.written.values()))
         found: dict[str, dict[str, None]] = {}
         for key, id, _ in await asyncio.to_thread(log.read, self.world.stack, self.topic, total):
@@ -84,16 +84,16 @@ class Outbox(ABC):
         return [f"{lost} events lost, {wrong} keys out of order"] if lost or wrong else []
 
 
-class Ours(Outbox):
+class HalfdayOutbox(Outbox):
     """The kit's outbox and relay, archive included."""
 
-    name = "ours"
+    name = "halfday"
 
     async def open(self) -> None:
         prefix = f"relay{secrets.token_hex(2)}."
         self.world.stack.topics(prefix)
         self.topic, url = f"{prefix}orders.order.v1", await self.world.stack.database("orders")
-        self.told = service_environment(self.world, "orders", url, prefix, f"{prefix}relay")
+        self.environment = service_environment(self.world, "orders", url, prefix, f"{prefix}relay")
         self.db = await self.world.pool(url, 8)
         self.waker = Waker(url)
         self.waking = asyncio.create_task(self.waker.run())
@@ -101,7 +101,7 @@ class Ours(Outbox):
         await eventually(lambda: self.db.fetchval("select to_regclass('outbox_sent') is not null"), 20)
 
     async def relay(self) -> None:
-        self.children.append(await self.world.start(["tests.bench.isolate", "relay"], 0, self.told, ready=False))
+        self.children.append(await self.world.start(["tests.bench.isolate", "relay"], 0, self.environment, ready=False))
 
     def _row(self, row: tuple[str, UUID, bytes]) -> Outgoing:
         key, id, payload = row
@@ -125,17 +125,17 @@ class Ours(Outbox):
         self.waking.cancel()
         await super().close()
 
-    async def faults(self) -> list[str]:
+    async def violations(self) -> list[str]:
         total = sum(map(len, self.written.values()))
         archived = await self.db.fetchval("select count(*) from outbox_sent")
-        return await super().faults() + [f"{archived} of {total} events archived"] * (archived != total)
+        return await super().violations() + [f"{archived} of {total} events archived"] * (archived != total)
 
 
-_NAMED = events.placed(wishes(1, 0)[0])
+_NAMED = events.placed(sample_orders(1, 0)[0])
 
 
 class OneByOne(Outbox):
-    """The tutorials' outbox and relay."""
+    """The outbox and relay of most tutorials."""
 
     name = "one by one"
 
@@ -147,8 +147,8 @@ class OneByOne(Outbox):
         await self.relay()
 
     async def relay(self) -> None:
-        told = self.world.kafka() | {"DATABASE_URL": self.url}
-        self.children.append(await self.world.start([one_by_one_relay.__name__], 0, told, ready=False))
+        environment = self.world.kafka() | {"DATABASE_URL": self.url}
+        self.children.append(await self.world.start([one_by_one_relay.__name__], 0, environment, ready=False))
         child = self.children[-1]
         await eventually(lambda: "relaying" in child.log.read_text(), 20)
 
@@ -167,13 +167,13 @@ class OneByOne(Outbox):
 
 
 async def relay(world: World, effort: Effort) -> list[Line]:
-    """Events a second out of a backlog; then the relay is killed in the middle of one, and nothing may be missing."""
-    both: list[Any] = [Ours(world), OneByOne(world)]
+    """Measure events a second out of a backlog; then kill the relay halfway through one, which may lose nothing."""
+    both: list[Any] = [HalfdayOutbox(world), OneByOne(world)]
     for one in both:
         await one.open()
 
     async def measure(one: Outbox, _n: int) -> Figures:
-        count = effort.of(20_000 if one.name == "ours" else 3_000)
+        count = effort.of(20_000 if one.name == "halfday" else 3_000)
         rows = one.new(count)
         await one.fill(rows)
         began = time.perf_counter()
@@ -182,11 +182,11 @@ async def relay(world: World, effort: Effort) -> list[Line]:
 
     found = await take_turns(both, effort.runs, measure)
     for one in both:
-        await _killed_in_the_middle(one, effort.of(20_000 if one.name == "ours" else 3_000))
+        await _killed_in_the_middle(one, effort.of(20_000 if one.name == "halfday" else 3_000))
     await _close(both, found)
-    rates, peer = found.of("ours", "rate"), found.of("one by one", "rate")
-    faults = found.faults["ours"]
-    return [line("relay", "drain", "events/s", rates, peer, "one by one", Rule.RATIO_AT_LEAST, 30, faults)]
+    rates, peer = found.of("halfday", "rate"), found.of("one by one", "rate")
+    violations = found.violations["halfday"]
+    return [line("relay", "drain", "events/s", rates, peer, "one by one", Rule.RATIO_AT_LEAST, 30, violations)]
 
 
 async def _killed_in_the_middle(one: Outbox, count: int) -> None:
@@ -198,17 +198,17 @@ async def _killed_in_the_middle(one: Outbox, count: int) -> None:
     await one.drained()
 
 
-async def _close(both: Sequence[Any], found: Found) -> None:
+async def _close(both: Sequence[Any], found: Results) -> None:
     for one in both:
-        found.faults[one.name] = await one.faults()
-        for fault in found.faults[one.name]:
-            print(f"{one.name}: {fault}", flush=True)
+        found.violations[one.name] = await one.violations()
+        for violation in found.violations[one.name]:
+            print(f"{one.name}: {violation}", flush=True)
         await one.close()
 
 
 async def relay_lag(world: World, effort: Effort) -> list[Line]:
-    """From the commit of an event until a reader has it, with 500 transactions a second; and what that costs."""
-    both: list[Any] = [Ours(world), OneByOne(world)]
+    """Measure the time from an event's commit until a reader has it, at 500 transactions a second, and the CPU."""
+    both: list[Any] = [HalfdayOutbox(world), OneByOne(world)]
     for one in both:
         await one.open()
 
@@ -227,8 +227,8 @@ async def relay_lag(world: World, effort: Effort) -> list[Line]:
     rows = (("p99", "ms, p99", 30.0), ("p50", "ms, p50", None), ("cpu", "CPU s/10k", None))
     return [
         line(
-            "relay-lag", "500 tx/s", unit, found.of("ours", name), found.of("one by one", name), "one by one",
-            Rule.OURS_AT_MOST if bar else Rule.REPORTED, bar, found.faults["ours"],
+            "relay-lag", "500 tx/s", unit, found.of("halfday", name), found.of("one by one", name), "one by one",
+            Rule.OURS_AT_MOST if bar else Rule.REPORTED, bar, found.violations["halfday"],
         )
         for name, unit, bar in rows
     ]  # fmt: skip

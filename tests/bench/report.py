@@ -1,4 +1,4 @@
-"""The scoreboard as a table, as JSON lines and as a chart."""
+"""Prints results as a table, as JSON lines and as a chart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEAD = _row(_NAMES)
 
 
 def as_row(line: Line) -> str:
-    """The line for a terminal."""
+    """Return the line for a terminal."""
     bar = f"{line.rule.value} {line.bar:g}" + ("x" if line.rule is not Rule.OURS_AT_MOST else "") if line.bar else ""
     ratio = f"{line.ratio:.2f}x" if line.peer else ""
     figures = (f"{line.ours:g}", f"{line.peer:g}" if line.peer else "", line.peer_name, ratio)
@@ -29,7 +29,7 @@ def as_row(line: Line) -> str:
 
 
 def as_json(line: Line) -> str:
-    """The line as one JSON object."""
+    """Return the line as one JSON object."""
     return orjson.dumps(line.document()).decode()
 
 
@@ -37,7 +37,7 @@ _HEIGHT, _LEFT, _WIDTH = 22, 330, 420
 
 
 def svg(lines: Sequence[Line]) -> str:
-    """Each line as a bar: how far it is past its bar, on a scale on which twice as good is twice as long."""
+    """Return a chart: each line's distance from its bar, on a scale where twice as good is twice as long."""
     lines = [line for line in lines if line.bar]
     rows = "\n".join(_bar(n, line) for n, line in enumerate(lines))
     height = _HEIGHT * (len(lines) + 1) + 10
@@ -62,7 +62,7 @@ def _bar(n: int, line: Line) -> str:
 
 
 def margin(line: Line) -> float:
-    """1 at the bar, 2 where twice as good; 0 where the books were wrong."""
+    """Return 1 at the bar, 2 if twice as good; 0 if the reconciliation failed."""
     measured = line.ours if line.rule is Rule.OURS_AT_MOST else line.ratio
     if not measured or not line.bar:
         return 0.0

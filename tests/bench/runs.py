@@ -1,4 +1,4 @@
-"""How measurements are run: variants take turns, so that a busy neighbour hits all of them alike."""
+"""Runs measurements in turns, so that other load on the machine affects all variants alike."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from dataclasses import dataclass
 from tests.bench.shops import Shop
 
 Figures = dict[str, float]
-"""What one run of one variant measured, by the name of the figure."""
+"""The figures of one run of one variant, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured: a quick look has fewer runs and orders, and its figures are rough."""
+    """The size of a measurement: a quick one has fewer runs and orders, and its figures are rough."""
 
     runs: int = 5
     scale: float = 1.0
 
     def of(self, count: int) -> int:
-        """So many of `count` as this effort takes."""
+        """Scale a count."""
         return int(count * self.scale)
 
 
 @dataclass
-class Found:
-    """The figures of each variant over all runs, and what was wrong with its books."""
+class Results:
+    """The figures of each variant over all runs, and the violations of its reconciliation."""
 
     figures: dict[str, dict[str, list[float]]]
-    faults: dict[str, list[str]]
+    violations: dict[str, list[str]]
 
     def of(self, variant: str, figure: str) -> list[float]:
-        """All runs of a variant; zero where its books are wrong."""
-        return [0.0] if self.faults[variant] else self.figures[variant][figure]
+        """Return all runs of a variant; zero if its reconciliation failed."""
+        return [0.0] if self.violations[variant] else self.figures[variant][figure]
 
 
 @asynccontextmanager
-async def opened(shops: Sequence[Shop], hot: int = 0) -> AsyncIterator[None]:
-    """The shops, selling."""
+async def open_shops(shops: Sequence[Shop], hot: int = 0) -> AsyncIterator[None]:
+    """Open all shops for the duration of the block."""
     async with AsyncExitStack() as ending:
         for shop in shops:
             ending.push_async_callback(shop.close)
@@ -49,9 +49,9 @@ async def opened(shops: Sequence[Shop], hot: int = 0) -> AsyncIterator[None]:
 
 async def take_turns(
     shops: Sequence[Shop], runs: int, measure: Callable[[Shop, int], Awaitable[Figures]], *, warm: int = 1
-) -> Found:
-    """Measures each variant in each run, in turn. The first `warm` rounds are thrown away; after them every database
-    gets its statistics, as it would within a minute.
+) -> Results:
+    """Measure each variant in each run, in turn. The first `warm` rounds are discarded; after them every database gets
+    its statistics, as autovacuum would do within a minute.
     """
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for n in range(-warm, runs):
@@ -62,4 +62,4 @@ async def take_turns(
             if n >= 0:
                 for name, value in figures.items():
                     found[shop.name][name].append(value)
-    return Found(found, {shop.name: [] for shop in shops})
+    return Results(found, {shop.name: [] for shop in shops})

@@ -1,4 +1,4 @@
-"""What a measurement comes to: ours beside a peer's, the bar, and whether it is held."""
+"""The score of a measurement: our figure beside a peer's, the bar, and the verdict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Rule(Enum):
-    """How a bar is read."""
+    """The reading of a bar."""
 
     RATIO_AT_LEAST = "≥"
     RATIO_AT_MOST = "≤"
@@ -20,8 +20,8 @@ class Rule(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the scoreboard. `ours` and `peer` are medians over `runs` alternating runs; `spread` is (max - min) /
-    median of ours. A run that lost, doubled or oversold anything makes ours (or the peer's) 0 and the bar not held.
+    """One line of the results. `ours` and `peer` are medians over `runs` alternating runs; `spread` is (max - min) /
+    median of ours. A run that lost, duplicated or oversold anything makes ours (or the peer's) 0 and the bar not held.
     """
 
     metric: str
@@ -38,7 +38,7 @@ class Line:
     rule: Rule
 
     def document(self) -> dict[str, Any]:
-        """The line as JSON values."""
+        """Return the line as JSON values."""
         return {name: value for name, value in asdict(self).items() if name != "rule"}
 
 
@@ -51,16 +51,16 @@ def line(
     peer_name: str,
     rule: Rule,
     bar: float | None,
-    faults: Sequence[str] = (),
+    violations: Sequence[str] = (),
 ) -> Line:
-    """The line that the runs make. `faults` of ours, found by the reconciliation, make its score 0."""
-    mine, theirs = (0.0 if faults else median(ours)), median(peer)
+    """Return the line of the runs. `violations` of ours, found by the reconciliation, make its score 0."""
+    mine, theirs = (0.0 if violations else median(ours)), median(peer)
     ratio = mine / theirs if theirs else 0.0
     measured = mine if rule is Rule.OURS_AT_MOST else ratio
     good = bar is None or (measured >= bar if rule is Rule.RATIO_AT_LEAST else measured <= bar)
     spread = (max(ours) - min(ours)) / median(ours) if median(ours) else 0.0
     figures = (_round(mine), _round(theirs), peer_name, _round(ratio))
-    return Line(metric, workload, unit, *figures, bar, good and not faults, len(ours), _round(spread), rule)
+    return Line(metric, workload, unit, *figures, bar, good and not violations, len(ours), _round(spread), rule)
 
 
 def _round(value: float) -> float:

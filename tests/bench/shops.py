@@ -1,4 +1,4 @@
-"""The variants of a shop, each as processes beside the world's Kafka and PostgreSQL, with what its books say."""
+"""The variants of a shop as processes beside the world's Kafka and PostgreSQL, with their reconciliation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import asyncpg
 
 from tests.bench import market
 from tests.bench.client import request
-from tests.bench.market import Wish
+from tests.bench.market import SampleOrder
 from tests.bench.peers import inventory, monolith, orders, shop
 from tests.bench.world import Child, World, free_port
 
@@ -21,7 +21,7 @@ Pool = asyncpg.Pool
 
 
 class Shop(ABC):
-    """A variant that is running. Orders are posted to `port`; `waiting` says whether any has no answer yet."""
+    """A running variant. Orders are posted to `port`; `waiting` is True while any has no answer yet."""
 
     name: str
     port: int
@@ -32,49 +32,49 @@ class Shop(ABC):
 
     @abstractmethod
     async def open(self, hot: int) -> None:
-        """On return it sells: plenty of everything, and `hot` of each hot item."""
+        """Open the shop with plenty of everything and `hot` of each hot item; it sells on return."""
 
     @abstractmethod
     async def states(self) -> dict[UUID, str]:
-        """Every order with its state: placed, reserved or rejected."""
+        """Return every order with its state: placed, reserved or rejected."""
 
     @abstractmethod
     async def waiting(self) -> bool:
-        """Whether any order has no answer about stock yet."""
+        """Return True if any order has no answer about stock yet."""
 
     @abstractmethod
     async def claims(self) -> list[tuple[str, str, int, int, int]]:
-        """(pool, item, on hand, reserved by the stock row, reserved by the reservations)"""
+        """Return (pool, item, on hand, reserved by the stock row, reserved by the reservations)."""
 
     async def close(self) -> None:
         for child in self.children:
             await child.stop()
 
-    def post(self, wish: Wish) -> bytes:
-        """The request that places the order."""
-        return request("/v1/orders", wish.body)
+    def post(self, order: SampleOrder) -> bytes:
+        """Return the request that places the order."""
+        return request("/v1/orders", order.body)
 
-    async def faults(self, taken: Collection[UUID]) -> list[str]:
-        """What is wrong with the books after all orders in `taken` were accepted; empty when nothing is."""
+    async def violations(self, accepted: Collection[UUID]) -> list[str]:
+        """Reconcile after all orders in `accepted` were accepted; return the violations."""
         states = await self.states()
-        lost = [id for id in taken if id not in states]
-        placed = [id for id in taken if states.get(id) == "placed"]
-        found = [f"{len(lost)} accepted orders are lost"] * bool(lost)
+        lost = [id for id in accepted if id not in states]
+        placed = [id for id in accepted if states.get(id) == "placed"]
+        found = [f"{len(lost)} accepted orders were lost"] * bool(lost)
         found += [f"{len(placed)} orders were never answered"] * bool(placed)
         for pool, item, on_hand, reserved, claimed in await self.claims():
             if reserved > on_hand:
                 found.append(f"{pool} {item} is oversold: {reserved} of {on_hand}")
             if reserved != claimed:
-                found.append(f"{pool} {item}: the stock says {reserved}, the reservations {claimed}")
+                found.append(f"{pool} {item}: the stock row has {reserved} reserved, the reservations {claimed}")
         return found
 
 
-async def _stocked(pool: Pool, hot: int) -> None:
+async def _put_stock(pool: Pool, hot: int) -> None:
     rows = market.stock(hot)
     await pool.executemany("insert into stock (pool, item, on_hand) values ($1, $2, $3)", rows)
 
 
-async def _priced(pool: Pool) -> None:
+async def _put_prices(pool: Pool) -> None:
     prices = [(item, market.PRICE_FEN) for item in (*market.GOODS, *market.HOT)]
     await pool.executemany("insert into price (item, fen) values ($1, $2)", prices)
 
@@ -90,11 +90,11 @@ class Monolith(Shop):
     async def open(self, hot: int) -> None:
         url = await self.world.database(shop.SCHEMA + shop.STOCK)
         self.db = await self.world.pool(url)
-        await _priced(self.db)
-        await _stocked(self.db, hot)
+        await _put_prices(self.db)
+        await _put_stock(self.db, hot)
         self.port = free_port()
-        told = {"DATABASE_URL": url, "PORT": str(self.port)}
-        self.children = [await self.world.start([monolith.__name__], self.port, told)]
+        environment = {"DATABASE_URL": url, "PORT": str(self.port)}
+        self.children = [await self.world.start([monolith.__name__], self.port, environment)]
 
     async def states(self) -> dict[UUID, str]:
         return {row["id"]: row["state"] for row in await self.db.fetch(_STATES)}
@@ -122,23 +122,25 @@ class TwoServices(Shop):
     async def open(self, hot: int) -> None:
         urls = [await self.world.database(half.SCHEMA) for half in (orders, inventory)]
         self.db, self.stock = [await self.world.pool(url) for url in urls]
-        await _priced(self.db)
-        await _stocked(self.stock, hot)
+        await _put_prices(self.db)
+        await _put_stock(self.stock, hot)
         for topic in ("orders", "stock"):
             self.world.stack.topic(self.prefix + topic, 6)
         ports = [free_port(), free_port()]
         self.port = ports[0]
         shared = self.world.kafka() | {"PREFIX": self.prefix, "STYLE": self.style}
-        self.told = [shared | {"DATABASE_URL": url, "PORT": str(port)} for url, port in zip(urls, ports, strict=True)]
+        self.environments = [
+            shared | {"DATABASE_URL": url, "PORT": str(port)} for url, port in zip(urls, ports, strict=True)
+        ]
         self.ports = ports
         self.children = [
-            await self.world.start([orders.__name__], ports[0], self.told[0]),
+            await self.world.start([orders.__name__], ports[0], self.environments[0]),
             await self.start_inventory(),
         ]
 
     async def start_inventory(self) -> Child:
-        """Starts the stock half."""
-        return await self.world.start([inventory.__name__], self.ports[1], self.told[1])
+        """Start the stock half."""
+        return await self.world.start([inventory.__name__], self.ports[1], self.environments[1])
 
     async def states(self) -> dict[UUID, str]:
         return {row["id"]: row["state"] for row in await self.db.fetch(_STATES)}
@@ -156,6 +158,6 @@ class TwoServices(Shop):
 
 
 def tokens() -> str:
-    """The setting that lets `buyer-token` and its like in."""
+    """Return the setting that accepts `buyer-token` and its like."""
     roles = ("operator", "buyer", "leader", "terminal", "courier")
     return json.dumps({role: hashlib.sha256(f"{role}-token".encode()).hexdigest() for role in roles})

@@ -1,4 +1,4 @@
-"""How runs become lines of the scoreboard."""
+"""Tests of the lines that runs become."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.bench.score import Line, Rule, line
 FIELDS = ["metric", "workload", "unit", "ours", "peer", "peer_name", "ratio", "bar", "held", "runs", "spread"]
 
 
-def a_line(rule: Rule, bar: float | None, ours: list[float], faults: tuple[str, ...] = ()) -> Line:
-    return line("chain", "spread", "orders/s", ours, [100.0, 90.0, 500.0], "monolith", rule, bar, faults)
+def a_line(rule: Rule, bar: float | None, ours: list[float], violations: tuple[str, ...] = ()) -> Line:
+    return line("chain", "spread", "orders/s", ours, [100.0, 90.0, 500.0], "monolith", rule, bar, violations)
 
 
 def test_a_ratio_is_of_medians():

@@ -1,4 +1,4 @@
-"""What 1 000 orders take, against what they took when that was last looked at: counts don't depend on the machine."""
+"""Tests the counts of 1 000 orders against the committed ones; counts do not depend on the machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.orders.commands import place_orders
-from tests.bench.counting import thousand
+from tests.bench.counting import count_thousand_orders
 from tests.stack import TestStack
 
 BASELINE = Path(__file__).with_name("counts.json")
@@ -17,10 +17,10 @@ TOLERANCE = {"bytes on the wire": 0.05}
 
 
 def grown(counts: dict[str, int], baseline: dict[str, int]) -> list[str]:
-    """What is more than it was, in words."""
+    """Return a description of each count above its baseline."""
     assert counts.keys() == baseline.keys()
     return [
-        f"{name}: {counts[name]} per 1 000 orders, {was} before; if that is meant, write it to {BASELINE.name}"
+        f"{name}: {counts[name]} per 1 000 orders, {was} before; if this is intended, update {BASELINE.name}"
         for name, was in baseline.items()
         if counts[name] > was * (1 + TOLERANCE.get(name, 0.02))
     ]
@@ -28,7 +28,7 @@ def grown(counts: dict[str, int], baseline: dict[str, int]) -> list[str]:
 
 @pytest.mark.stack
 async def test_a_thousand_orders_take_no_more_than_before(stack: TestStack, topics: str):
-    counts = await thousand(stack, topics)
+    counts = await count_thousand_orders(stack, topics)
     assert not grown(counts, json.loads(BASELINE.read_text())), counts
 
 
@@ -36,6 +36,6 @@ async def test_a_thousand_orders_take_no_more_than_before(stack: TestStack, topi
 @pytest.mark.seeded
 async def test_smaller_groups_are_noticed(stack: TestStack, topics: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(place_orders, "GROUP", 10)
-    counts = await thousand(stack, topics, 200)
+    counts = await count_thousand_orders(stack, topics, 200)
     found = grown(counts, json.loads(BASELINE.read_text()))
     assert any(line.startswith("commits") for line in found), counts

@@ -1,7 +1,7 @@
-"""Where everything is measured: one Kafka and one PostgreSQL with fsync on, and processes that share a core.
+"""The environment of all measurements: one Kafka and one PostgreSQL with fsync on, and processes that share a core.
 
-The services of a variant share one core, the load has the other, Kafka and PostgreSQL float. Where a machine has one
-core, or can't pin, all float.
+The services of a variant share one core, the load has the other, Kafka and PostgreSQL use both. On a machine with one
+core, or without pinning, all use all cores.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.stack import TestStack, eventually, start_embedded
 
 
 def pin(core: int) -> None:
-    """Keeps this process, and what it starts from here on, on one core."""
+    """Pin this process, and the processes it starts from now on, to one core."""
     if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, {core})
 
@@ -39,7 +39,7 @@ def free_port() -> int:
 
 @dataclass
 class Child:
-    """A process of a variant. `url` is where it says whether it is ready."""
+    """A process of a variant with its port and log."""
 
     process: asyncio.subprocess.Process
     port: int
@@ -47,17 +47,17 @@ class Child:
 
     @property
     def mb(self) -> float:
-        """Its resident memory."""
+        """Resident memory in MB."""
         return psutil.Process(self.process.pid).memory_info().rss / 2**20
 
     @property
     def cpu_s(self) -> float:
-        """The CPU seconds that it used so far."""
+        """CPU seconds used so far."""
         times = psutil.Process(self.process.pid).cpu_times()
         return times.user + times.system
 
     def is_ready(self) -> bool:
-        """Whether it says so; fails with its log when it has ended."""
+        """Return True if it reports ready; raises with its log when it has ended."""
         assert self.process.returncode is None, self.log.read_text()[-3000:]
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ready", timeout=2):
@@ -66,13 +66,13 @@ class Child:
             return False
 
     async def kill(self) -> None:
-        """Ends it as a crash would."""
+        """Kill it as a crash would."""
         with suppress(ProcessLookupError):
             self.process.kill()
         await self.process.wait()
 
     async def stop(self) -> None:
-        """Ends it cleanly, or after 15 s by force."""
+        """Stop it cleanly, or by force after 15 s."""
         with suppress(ProcessLookupError):
             self.process.terminate()
         try:
@@ -83,7 +83,7 @@ class Child:
 
 @dataclass
 class World:
-    """The pair, and every process that was started beside it."""
+    """Kafka and PostgreSQL, and every process started beside them."""
 
     stack: TestStack
     home: Path
@@ -91,12 +91,12 @@ class World:
     pools: list[asyncpg.Pool] = field(default_factory=list)
 
     async def pool(self, url: str, size: int = 2) -> asyncpg.Pool:
-        """Connections of the load's own."""
+        """Return a connection pool for the load."""
         self.pools.append(await asyncpg.create_pool(url, min_size=size, max_size=size))
         return self.pools[-1]
 
     async def database(self, schema: str) -> str:
-        """The URL of a new database with these tables."""
+        """Create a database with these tables; return its URL."""
         name = f"peer_{secrets.token_hex(4)}"
         admin = await asyncpg.connect(self.stack.admin_url)
         await admin.execute(f"create database {name}")
@@ -108,20 +108,22 @@ class World:
         return url
 
     async def analyze(self) -> None:
-        """Lets the planner know of every database what autovacuum would have found out soon."""
+        """Give every database the statistics that autovacuum would collect soon."""
         for pool in self.pools:
             await pool.execute("vacuum analyze")
 
     def kafka(self) -> dict[str, str]:
-        """What a peer is told of Kafka; it logs in as admin."""
+        """Return a peer's Kafka settings; it logs in as admin."""
         return {"KAFKA": self.stack.kafka_bootstrap, "KAFKA_USER": "admin", "KAFKA_PASSWORD": self.stack.users["admin"]}
 
-    async def start(self, arguments: Sequence[str], port: int, told: Mapping[str, str], *, ready: bool = True) -> Child:
-        """`python -m ARGUMENTS` on the services' core; returns when it is ready."""
+    async def start(
+        self, arguments: Sequence[str], port: int, environment: Mapping[str, str], *, ready: bool = True
+    ) -> Child:
+        """Start `python -m ARGUMENTS` on the services' core; return when it is ready."""
         log = self.home / f"{'-'.join(arguments)}-{len(self.children)}.log"
         with log.open("wb") as out:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", *arguments, env=os.environ | dict(told), stdout=out, stderr=out,
+                sys.executable, "-m", *arguments, env=os.environ | dict(environment), stdout=out, stderr=out,
                 preexec_fn=lambda: pin(0),
             )  # fmt: skip
         self.children.append(Child(process, port, log))
@@ -133,11 +135,11 @@ class World:
 
 @asynccontextmanager
 async def world() -> AsyncIterator[World]:
-    """A world for one run; on return none of its processes is left."""
+    """A world for one run; on return all of its processes have ended."""
     with tempfile.TemporaryDirectory(prefix="halfday-bench-") as folder:
         stack = await asyncio.to_thread(start_embedded, Path(folder))
         found = World(stack, Path(folder))
-        pin(1)  # after the pair has started, which floats
+        pin(1)  # after the pair has started, which uses all cores
         try:
             yield found
         finally:

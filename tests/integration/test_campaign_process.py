@@ -25,7 +25,7 @@ from contracts.events.orders import GoodsLine
 from contracts.registry import encode
 from contracts.values import reservation_of
 from services.orders.repository.campaign import PART
-from tests.clock import run_from, stand_at
+from tests.clock import freeze_at, run_from
 from tests.integration.campaign_world import POOL, PRICES, a_campaign, a_join
 from tests.integration.orders_world import CATALOG, NOW, ROLES
 from tests.stack import TestStack, eventually
@@ -41,7 +41,7 @@ class Killed:
         self.stack, self.prefix, self.port, self.folder = stack, prefix, _free_port(), folder
         settings = stack.settings("orders", url, prefix)
         tokens = {role: hashlib.sha256(f"{role}-token".encode()).hexdigest() for role in ROLES}
-        self.env = os.environ | stand_at(folder, NOW)
+        self.env = os.environ | freeze_at(folder, NOW)
         login = {"USERNAME": settings.kafka_username, "PASSWORD": settings.kafka_password}
         self.env |= {f"HALFDAY_KAFKA_{name}": value for name, value in login.items() if value}
         self.env |= {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contracts.topics import SERVICES
-from tests.collector import Collector, Seen, collector
+from tests.collector import Collector, ReceivedSpan, collector
 from tests.stack import TestStack, eventually
 from tests.system.three_services import Three, three_services
 
@@ -109,7 +109,7 @@ async def test_one_trace_spans_three_services_through_the_outbox(three: Three, t
     assert "李姐" not in repr(traces.spans)
 
 
-def ancestors(span: Seen, by_id: dict[str, Seen]) -> Iterator[Seen]:
+def ancestors(span: ReceivedSpan, by_id: dict[str, ReceivedSpan]) -> Iterator[ReceivedSpan]:
     """The span and what led to it, as far as we made it."""
     while True:
         yield span

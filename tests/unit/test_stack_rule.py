@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.stack import KAFKA_VARIABLE, POSTGRES_VARIABLE, NoStack, Source, choose
+from tests.stack import KAFKA_VARIABLE, POSTGRES_VARIABLE, Source, StackUnavailable, choose
 
 BOTH = {KAFKA_VARIABLE: "127.0.0.1:9092", POSTGRES_VARIABLE: "postgresql://u:p@127.0.0.1/postgres"}
 
@@ -23,11 +23,11 @@ def test_takes_the_first_that_can_be_had(environment, embedded, engine, source):
 
 
 def test_says_what_to_do_when_nothing_can_be_had():
-    with pytest.raises(NoStack, match=r"\(no Java\).*\(no engine\).*HALFDAY_TEST_KAFKA"):
+    with pytest.raises(StackUnavailable, match=r"\(no Java\).*\(no engine\).*HALFDAY_TEST_KAFKA"):
         choose({}, "no Java", "no engine")
 
 
 @pytest.mark.parametrize("one", BOTH)
 def test_half_a_pair_is_a_mistake(one):
-    with pytest.raises(NoStack, match="both"):
+    with pytest.raises(StackUnavailable, match="both"):
         choose({one: BOTH[one]}, None, None)

@@ -1,1 +1,1 @@
-"""What this project is measured beside: small, idiomatic programs, each as good as its authors would make it."""
+"""Small, idiomatic programs for comparison, each as good as its authors would make it."""

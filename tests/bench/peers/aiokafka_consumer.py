@@ -36,7 +36,7 @@ class Placed(BaseModel):
 
 
 async def consume(count: int) -> dict[str, float]:
-    """Reads so many records from the start of the topic; how long it took from the first batch."""
+    """Read so many records from the start of the topic; return the seconds from the first batch."""
     consumer = AIOKafkaConsumer(
         os.environ["TOPIC"],
         bootstrap_servers=os.environ["KAFKA"],

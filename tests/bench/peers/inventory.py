@@ -1,4 +1,4 @@
-"""The stock half of the shop of two services over Kafka: an order a message, a transaction a message."""
+"""The stock half of the shop of two services over Kafka: one record and one transaction per order."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def ready() -> dict[str, bool]:
     PLACED, group_id=f"{PREFIX}inventory", ack_policy=AckPolicy.NACK_ON_ERROR, auto_offset_reset="earliest"
 )
 async def on_placed(event: OrderPlaced) -> None:
-    """Reserves an order's goods, or says that there are not enough."""
+    """Reserve an order's goods, or answer that stock is short."""
     wanted = {line.item: line.quantity for line in event.lines}
     answer = None
     async with app.state.pool.acquire() as conn, conn.transaction():

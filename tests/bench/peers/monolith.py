@@ -27,7 +27,7 @@ async def ready() -> dict[str, bool]:
 
 @app.post("/v1/orders", status_code=201)
 async def place(order: shop.NewOrder) -> Response:
-    """Takes an order and reserves its goods, or refuses it: 409 where stock is short."""
+    """Accept an order and reserve its goods, or refuse it: 409 if stock is short."""
     async with app.state.pool.acquire() as conn, conn.transaction():
         if not await shop.claim(conn, order):
             row = await conn.fetchrow("select total_fen, state from orders where id = $1", order.order_id)

@@ -1,4 +1,4 @@
-"""The relay that most tutorials show: rows in order, each published, awaited and marked as sent."""
+"""The relay of most tutorials: rows in order, each published, awaited and marked as sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POLL_S, PAGE = 0.02, 200
 
 
 async def relay() -> None:
-    """Relays until it is ended; prints a line when it begins."""
+    """Relay until stopped; prints a line at the start."""
     conn = await asyncpg.connect(os.environ["DATABASE_URL"])
     producer = AIOKafkaProducer(
         bootstrap_servers=os.environ["KAFKA"],

@@ -1,7 +1,7 @@
-"""The orders half of a shop of two services over Kafka: FastAPI, FastStream and asyncpg, a transaction a message.
+"""The orders half of a shop of two services over Kafka: FastAPI, FastStream and asyncpg, one transaction per message.
 
-`STYLE=outbox` writes events in the order's transaction and a relay publishes them, looking every 200 ms; `STYLE=direct`
-publishes straight after the commit, which is quick and loses events when it is killed in between.
+`STYLE=outbox` writes events in the order's transaction, and a relay that polls every 200 ms publishes them;
+`STYLE=direct` publishes right after the commit, which is fast and loses events when it is killed in between.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ async def ready() -> dict[str, bool]:
 
 @app.post("/v1/orders", status_code=201)
 async def place(order: shop.NewOrder) -> Response:
-    """Takes an order; its goods are reserved later."""
+    """Accept an order; its goods are reserved later."""
     async with app.state.pool.acquire() as conn, conn.transaction():
         new = await shop.claim(conn, order)
         if new:
@@ -70,7 +70,7 @@ async def place(order: shop.NewOrder) -> Response:
     ANSWERED, group_id=f"{PREFIX}orders", ack_policy=AckPolicy.NACK_ON_ERROR, auto_offset_reset="earliest"
 )
 async def on_answer(event: StockAnswered) -> None:
-    """Stock was reserved, or there was not enough."""
+    """Record the answer about stock."""
     async with app.state.pool.acquire() as conn, conn.transaction():
         if await conn.fetchval(
             "insert into inbox (id) values ($1) on conflict do nothing returning true", event.event_id

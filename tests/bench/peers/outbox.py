@@ -1,4 +1,4 @@
-"""A plain outbox: rows of the business transaction, published by a task that looks every 200 ms."""
+"""A plain outbox: rows of the business transaction, published by a task that polls every 200 ms."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def write(conn: asyncpg.Connection, topic: str, key: str, event: BaseModel
 
 @asynccontextmanager
 async def relaying(pool: asyncpg.Pool, broker: KafkaBroker, *, off: bool = False) -> AsyncIterator[None]:
-    """Publishes what is written for as long as this is open."""
+    """Publish written rows for the duration of the block."""
     task = None if off else asyncio.create_task(_relay(pool, broker))
     yield
     if task:
@@ -47,7 +47,7 @@ async def _relay(pool: asyncpg.Pool, broker: KafkaBroker) -> None:
 
 
 async def _page(pool: asyncpg.Pool, broker: KafkaBroker) -> int:
-    """Publishes a page and deletes it; one relay at a time, so that the order stays."""
+    """Publish and delete a page; one relay at a time, so that the order is kept."""
     async with pool.acquire() as conn, conn.transaction():
         await conn.execute("select pg_advisory_xact_lock(1)")
         rows = await conn.fetch("select id, topic, key, body from outbox order by id limit $1", PAGE)

@@ -1,4 +1,4 @@
-"""What all shops of this folder share: the body of an order, prices, a pool, a server."""
+"""Shared code of all shops of this folder: an order's body, prices, a pool, a server."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ class NewOrder(Strict):
 
     @property
     def pool(self) -> str:
-        """Where its stock is: a community is served by the site of its name."""
+        """Stock pool of the order: a community is served by the site of its name."""
         return f"{self.market_day}@{self.community}"
 
     def digest(self) -> bytes:
         return hashlib.sha256(self.model_dump_json().encode()).digest()
 
     def wanted(self) -> dict[str, int]:
-        """How much of each item, in order of items: the order in which everyone locks stock."""
+        """Return the quantity of each item, in order of items, which is the order of locks."""
         total: dict[str, int] = {}
         for line in sorted(self.lines, key=lambda line: line.item):
             total[line.item] = total.get(line.item, 0) + line.quantity
@@ -93,7 +93,7 @@ class NewOrder(Strict):
 
 
 async def claim(conn: asyncpg.Connection, order: NewOrder) -> bool:
-    """Whether the order is new; a repeat with another content is an error."""
+    """Return True if the order is new. Raises on a repeat with different content."""
     digest = order.digest()
     new = await conn.fetchval(
         "insert into idempotency (key, digest) values ($1, $2) on conflict do nothing returning true",
@@ -106,7 +106,7 @@ async def claim(conn: asyncpg.Connection, order: NewOrder) -> bool:
 
 
 async def insert(conn: asyncpg.Connection, order: NewOrder, prices: dict[str, int], state: str) -> int:
-    """Writes the order with its prices; its total."""
+    """Write the order with its prices; return its total."""
     amounts = [prices[line.item] * line.quantity for line in order.lines]
     await conn.execute(
         "insert into orders (id, channel, market_day, community, name, phone, fulfilment, payment, total_fen, state) "
@@ -136,7 +136,7 @@ async def insert(conn: asyncpg.Connection, order: NewOrder, prices: dict[str, in
 
 
 async def reserve(conn: asyncpg.Connection, pool: str, wanted: dict[str, int]) -> bool:
-    """Takes all of it or nothing, under the locks of the stock rows."""
+    """Reserve all of it or nothing, under the locks of the stock rows."""
     items = list(wanted)
     rows = await conn.fetch(
         "select item, on_hand - reserved as free from stock where pool = $1 and item = any($2) "
@@ -177,7 +177,7 @@ def connections() -> AbstractAsyncContextManager[asyncpg.Pool]:
 
 
 def serve(app: FastAPI) -> None:
-    """Serves until SIGTERM on the port in the environment."""
+    """Serve until SIGTERM on the port in the environment."""
     config = uvicorn.Config(app, port=int(os.environ["PORT"]), http="httptools", access_log=False, log_level="warning")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(uvicorn.Server(config).serve())

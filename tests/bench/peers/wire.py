@@ -1,4 +1,4 @@
-"""What the two halves of the shop say to each other, and the broker object of each process."""
+"""Messages between the two halves of the shop, and the broker object of each process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class StockAnswered(BaseModel):
 
 
 def make_broker() -> KafkaBroker:
-    """Not started; all replicas acknowledge, and retries make no duplicates."""
+    """Return a broker, not started; all replicas acknowledge, and retries make no duplicates."""
     user = os.environ.get("KAFKA_USER")
     security = SASLScram512(user, os.environ["KAFKA_PASSWORD"], use_ssl=False) if user else None
     return KafkaBroker(
