@@ -7,41 +7,44 @@ from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from deploy.local.errors import StackError
 
-# name, where its function or app is, what `--help` says of it
+# name, its function or app, its line in `--help`
 COMMANDS = (
-    ("demo", "deploy.cli.demo:demo", "Play one market day on a stack of its own and prove its books."),
+    ("demo", "deploy.cli.demo:demo", "Run one market day on a stack of its own and audit it."),
     ("test", "deploy.cli.testing:run_tests", "Check the code and run the whole suite on real Kafka and PostgreSQL."),
-    ("bench", "deploy.cli.bench:bench", "Measure this project beside its peers."),
+    ("bench", "deploy.cli.bench:bench", "Compare this project with its alternatives, or with another commit."),
     ("up", "deploy.cli.stack:up", "Start the stack on a data folder and keep it running."),
-    ("status", "deploy.cli.stack:status", "What runs, and whether it is ready."),
-    ("env", "deploy.cli.env:env", "Addresses and tokens of a running stack as shell variables, for curl."),
+    ("status", "deploy.cli.stack:status", "Show the processes of a stack and their readiness."),
+    ("env", "deploy.cli.env:env", "Print addresses and tokens of a stack as shell variables, for curl."),
     ("logs", "deploy.cli.stack:logs", "Show the log of one process, or all."),
-    ("down", "deploy.cli.stack:down", "Stop the stack of a data folder; its state is kept."),
+    ("down", "deploy.cli.stack:down", "Stop the stack of a data folder; its data is kept."),
     ("backup", "deploy.cli.backup:backup", "Write a stopped data folder to one file."),
-    ("restore", "deploy.cli.backup:restore", "Make a data folder from such a file."),
-    ("audit", "deploy.cli.audit:audit", "Prove the books from the topics and the databases."),
-    ("parked", "deploy.cli.dead_letters:app", "Dead letters: list, show, redrive, discard."),
-    ("erase", "deploy.cli.erase:erase", "Forget the person of an order that has ended."),
+    ("restore", "deploy.cli.backup:restore", "Create a data folder from a backup."),
+    ("audit", "deploy.cli.audit:audit", "Check that topics and databases agree."),
+    ("dead-letters", "deploy.cli.dead_letters:app", "List, show, redrive and discard dead letters."),
+    ("erase", "deploy.cli.erase:erase", "Erase the personal data of an order that has ended."),
     ("plan", "deploy.cli.plan:plan", "Plan a routing problem: couriers, trips, times, reasons, a picture."),
-    ("whatif", "deploy.cli.whatif:whatif", "Plan a wave of a finished day again under other conditions."),
-    ("partitions", "deploy.cli.partitions:partitions", "Give a stopped stack's topics the partitions described."),
+    ("whatif", "deploy.cli.whatif:whatif", "Plan a finished wave again under other conditions."),
+    ("partitions", "deploy.cli.partitions:partitions", "Add partitions to the topics of a stopped stack."),
     ("contracts", "deploy.cli.contracts:app", "Check, write or document the event contracts."),
-    ("faults", "deploy.cli.faults:app", "Break the house on purpose, under load, and judge what is left."),
-    ("doctor", "deploy.cli.doctor:doctor", "What this machine has and lacks, in words."),
+    ("faults", "deploy.cli.faults:app", "Inject faults under load and verify the invariants."),
+    ("doctor", "deploy.cli.doctor:doctor", "Check this machine, a data folder and its stack."),
 )
+
+ALIASES = {"parked": "dead-letters"}
+"""Old names, which work for one more release."""
 
 HELP = """Village markets, group-buys and same-day delivery.
 
-See it once:       ./halfday demo
-Keep it running:   ./halfday up --detach, then status, audit, down
-Something wrong?   ./halfday doctor, then parked, logs
-Before it is:      ./halfday down, then backup FILE
+Try it:           ./halfday demo
+Run it:           ./halfday up --detach, then status, audit, down
+Troubleshoot:     ./halfday doctor, then dead-letters, logs
+Back up:          ./halfday down, then backup FILE
 
 Each command has --help with an example."""
 
 
 def application(chosen: str = "") -> App:
-    """The command line. Of the `chosen` command the whole help is known, of the others their line only."""
+    """Return the command line. The chosen command has its whole help, the others only their line."""
     app = App(
         name="halfday",
         help=HELP,
@@ -54,38 +57,42 @@ def application(chosen: str = "") -> App:
 
 
 def main() -> None:
-    """Runs the command in argv. Exit code 0 only if its claim holds, 1 with a sentence on stderr, 2 for misuse."""
-    chosen = sys.argv[1] if len(sys.argv) > 1 else ""
+    """Run the command in argv. Exit code 0 on success, 1 with one sentence on stderr, 2 for invalid usage."""
+    arguments = sys.argv[1:]
+    if arguments:
+        arguments[0] = ALIASES.get(arguments[0], arguments[0])
+    chosen = arguments[0] if arguments else ""
     names = [name for name, _, _ in COMMANDS]
     if chosen not in (*names, "", "--help", "-h", "--version"):
-        print(f"There is no command {chosen!r}; there are: {', '.join(names)}", file=sys.stderr)
+        print(f"unknown command {chosen!r}, expected one of: {', '.join(names)}", file=sys.stderr)
         sys.exit(2)
     try:
         code = application(chosen)(
-            sys.argv[1:], exit_on_error=False, print_error=False, result_action="return_int_as_exit_code_else_zero"
+            arguments, exit_on_error=False, print_error=False, result_action="return_int_as_exit_code_else_zero"
         )
     except CycloptsError as error:
-        print(f"{_misuse(error, chosen)}\nSee: ./halfday {chosen} --help", file=sys.stderr)
+        print(f"{_usage_error(error)}\nSee: ./halfday {chosen} --help", file=sys.stderr)
         code = 2
     except StackError as error:
         print(error, file=sys.stderr)
         code = 1
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
         sys.stderr.close()
         code = 1
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)  # a file where a folder was meant, no permission
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)  # a file instead of a folder, or no permission
         code = 1
     sys.exit(code)
 
 
-def _misuse(error: CycloptsError, chosen: str) -> str:
+def _usage_error(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
-        return f"halfday {chosen} has no use for {', '.join(map(repr, error.unused_tokens or ()))}"
+        tokens = error.unused_tokens or ()
+        return f"unexpected argument{'s' * (len(tokens) > 1)} {', '.join(map(repr, tokens))}"
     return str(error)
 
 

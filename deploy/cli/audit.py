@@ -1,4 +1,4 @@
-"""`halfday audit`: proves the books of a running stack."""
+"""`halfday audit`: checks that topics and databases of a running stack agree."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def audit(
     republish: Annotated[bool, Parameter(negative="")] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Prove the books from the topics and the databases; the first thing that differs is named first.
+    """Check that topics and databases agree, and list the differences, the first one first.
 
-    Waits up to 10 s for what is on its way. Parked records are listed as accounted for. Exit code 1 when something
-    differs or is still on its way.
+    Waits up to 10 s for messages in flight. Dead letters are listed and explain differences about their subjects.
+    Exit code 1 when something differs or is still in flight.
 
     Example: halfday audit --data ./market
 
@@ -29,23 +29,23 @@ def audit(
     data
         Folder of a running stack.
     ended
-        Also ask that every order has come to its end.
+        Also check that every order has ended.
     republish
-        Before that, send again what the archives know and the log has lost.
+        First republish the archived records that the log has lost.
     as_json
-        The verdict as one JSON object.
+        Print the verdict as one JSON object.
     """
     from deploy.audit import run
-    from deploy.audit.republish import republish as send_again
+    from deploy.audit.republish import republish as republish_lost
     from deploy.local import endpoints
     from deploy.local.data.lock import owner
 
     data = data.absolute()
     found = endpoints.read(data)
-    if owner(data) is None:  # it was killed, else its endpoints were not there
+    if owner(data) is None:  # the stack was killed, else it had removed its endpoints
         raise endpoints.not_running(data)
     if republish:
-        print("\n".join(send_again(found) or ["The log has lost nothing."]), file=sys.stderr)
+        print("\n".join(republish_lost(found) or ["The log has lost no record."]), file=sys.stderr)
     verdict = run(found, require_terminal=ended)
     print(json.dumps(verdict.as_json(), ensure_ascii=False) if as_json else "\n".join(verdict.lines))
     return 0 if verdict.ok else 1

@@ -1,4 +1,4 @@
-"""`halfday bench`: compare this project with its alternatives, or with another commit."""
+"""`halfday bench`: compares this project with its alternatives, or with another commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`halfday contracts`: the contracts of events and of the HTTP APIs checked, written and documented."""
+"""`halfday contracts`: checks, writes and documents the event contracts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ app = App(
 @app.default
 @app.command
 def check(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
-    """Compare the event classes with what is committed, and stable topics with git's history; exit 1 on a break.
+    """Compare the event classes with the committed schemas, and stable topics with git's history; exit 1 on a break.
 
     Example: halfday contracts check --json
     """
@@ -50,10 +50,10 @@ def check(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = F
 
 @app.command
 def write() -> None:
-    """Write the schema of every event class, an example for each type that has none, and the OpenAPI documents.
+    """Write the schema of every event class, an example for each type without one, and the OpenAPI documents.
 
-    On topics that are not stable, fields that are gone are taken out of the examples; an example that does not load
-    any more and the files of a type that is gone are removed.
+    On topics that are not stable, removed fields are also removed from the examples; examples that no longer load and
+    the files of removed types are deleted.
 
     Example: halfday contracts write
     """
@@ -71,7 +71,7 @@ def write() -> None:
 
 @app.command(name="docs")
 def document() -> None:
-    """Bring the table in contracts/README.md, contracts/asyncapi.yaml and its page up to date.
+    """Update the table in contracts/README.md, contracts/asyncapi.yaml and its page.
 
     Example: halfday contracts docs
     """
@@ -94,7 +94,7 @@ def openapi_documents() -> dict[Path, str]:
 
 
 def _update(texts: Mapping[Path, str | None]) -> None:
-    """Writes what differs; None removes the file, and its folder when that is empty."""
+    """Write files that differ; None removes the file, and its folder if that is empty."""
     changed = [path for path, text in texts.items() if text != (path.read_text("utf-8") if path.exists() else None)]
     for path in changed:
         text = texts[path]

@@ -1,4 +1,4 @@
-"""`halfday demo`: the main job, a whole market day on a stack of its own."""
+"""`halfday demo`: runs a whole market day on a stack of its own."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ def demo(
     keep: Annotated[bool, Parameter(negative="")] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Play one market day on real Kafka and PostgreSQL, then show its figures and prove its books.
+    """Run one market day on real Kafka and PostgreSQL, then print its figures and the audit.
 
-    Exit code 0 only if every order ended as planned, nothing was parked or left unread, and the audit holds.
+    Exit code 0 only if every order ended as planned, there are no dead letters or unread records, and the audit passed.
     Example: halfday demo --seed 7 --keep
 
     Parameters
     ----------
     scenario
-        Which day; they stand in deploy/scenarios.
+        Name of a folder in deploy/scenarios.
     seed
-        Who orders what and when; the same seed is the same day.
+        Seed of the day: the same seed gives the same orders.
     speed
-        The most business seconds in a real one. If not given: the scenario's own while people act, more while nobody
-        does. The clock waits for whoever is late, so a slow machine only makes the day longer.
+        Most business seconds per real second. By default the scenario's own while people act, more in between. The
+        clock waits for late actors and services, so a slow machine only makes the day longer.
     data
-        Folder to play in, kept afterwards; a temporary one if not given.
+        Data folder, kept afterwards; by default a temporary one.
     keep
-        Leave the stack running and say how to look at it.
+        Leave the stack running and print commands for it.
     as_json
         Figures as one JSON object on stdout, progress on stderr.
     """
@@ -72,15 +72,15 @@ def _run(
 ) -> int:
     from deploy.scenarios.run.demo_run import run_demo
 
-    for number in (signal.SIGTERM, signal.SIGHUP):  # leaves by the way that stops the stack
+    for number in (signal.SIGTERM, signal.SIGHUP):  # exits through the handlers that stop the stack
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     with _folder(data, keep) as folder:
         outcome = run_demo(console, folder, plan, seed, speed, keep)
         _show(console, outcome, time.monotonic() - _BEGAN, as_json)
         if keep:
-            console.print(f"The stack runs on: look with ./halfday status --data {folder}", soft_wrap=True)
+            console.print(f"The stack is still running: ./halfday status --data {folder}", soft_wrap=True)
             console.print(f"Addresses: {folder / 'endpoints.json'}", soft_wrap=True)
-            console.print(f"Stop it with ./halfday down --data {folder}", soft_wrap=True)
+            console.print(f"Stop it: ./halfday down --data {folder}", soft_wrap=True)
     return 0 if outcome.ok else 1
 
 
@@ -102,7 +102,7 @@ def _show(console: Console, outcome: DemoResult, seconds: float, as_json: bool) 
 
     report(console, outcome.figures, outcome.plan)
     for line in outcome.open_points:
-        console.print(f"NOT AS IT SHOULD BE: {line}", style="red", soft_wrap=True)
+        console.print(f"UNEXPECTED: {line}", style="red", soft_wrap=True)
     for line in outcome.audit:
         console.print(line, soft_wrap=True)
     verdict = "Everything ended as planned and the audit passed" if outcome.ok else "The day did not end as planned"

@@ -1,4 +1,4 @@
-"""`halfday doctor`: what the machine has and lacks, in words."""
+"""`halfday doctor`: checks the machine, a data folder and its stack."""
 
 import json
 from collections.abc import Callable
@@ -16,20 +16,20 @@ from deploy.local.errors import StackError
 def doctor(
     *, data: Path = Path(".halfday"), as_json: Annotated[bool, Parameter(name="--json", negative="")] = False
 ) -> int:
-    """Say what this machine has and lacks to run the stack, and how a data folder and its stack are.
+    """Check that this machine can run the stack, and the state of a data folder and its stack.
 
-    Looks only: nothing is fetched, started or changed. Exit code 0 only if
-    nothing is lacking; what is lacking says what to do about it. Whether the
-    books are right is for `halfday audit` to say.
+    Read-only: nothing is fetched, started or changed. Exit code 0 only if nothing
+    is missing; each missing thing says what to do about it. Whether topics and
+    databases agree is checked by `halfday audit`.
 
     Example: halfday doctor --data ./market --json
 
     Parameters
     ----------
     data
-        The folder to look at, if it is there.
+        Folder to check, if it exists.
     as_json
-        The findings as one JSON object.
+        Print one JSON object.
     """
     data = data.absolute()
     checks: dict[str, Callable[[], str]] = dict(CHECKS)
@@ -38,19 +38,19 @@ def doctor(
     elif data.exists():
         checks["data"] = partial(_no_folder, data)
     findings = [_finding(what, check) for what, check in checks.items()]
-    lacking = [finding for finding in findings if not finding["ok"]]
+    missing = [finding for finding in findings if not finding["ok"]]
     if as_json:
-        print(json.dumps({"ok": not lacking, "findings": findings}))
-        return 1 if lacking else 0
+        print(json.dumps({"ok": not missing, "findings": findings}))
+        return 1 if missing else 0
     for finding in findings:
-        print(f"{'ok' if finding['ok'] else 'LACKS':<6} {finding['what']:<12} {finding['says']}")
+        print(f"{'ok' if finding['ok'] else 'MISSING':<8} {finding['what']:<12} {finding['says']}")
     if not data.exists():
-        print(f"{'':<6} {'data':<12} {data} is not there yet; ./halfday up makes it")
-    return 1 if lacking else 0
+        print(f"{'':<8} {'data':<12} {data} does not exist yet; ./halfday up creates it")
+    return 1 if missing else 0
 
 
 def _no_folder(data: Path) -> str:
-    raise StackError(f"{data} is no folder; name one with --data")
+    raise StackError(f"{data} is not a folder; choose one with --data")
 
 
 def _finding(what: str, check: Callable[[], str]) -> dict[str, object]:
@@ -59,4 +59,4 @@ def _finding(what: str, check: Callable[[], str]) -> dict[str, object]:
     except StackError as error:
         return {"what": what, "ok": False, "says": str(error)}
     except OSError as error:
-        return {"what": what, "ok": False, "says": f"can't be looked at: {error}"}
+        return {"what": what, "ok": False, "says": f"can't be checked: {error}"}

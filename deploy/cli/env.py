@@ -1,4 +1,4 @@
-"""`halfday env`: where the stack is, as variables of a shell."""
+"""`halfday env`: prints addresses and tokens of a stack as shell variables."""
 
 import shlex
 from pathlib import Path
@@ -10,7 +10,7 @@ def env(*, data: Path = Path(".halfday")) -> None:
     """Print the addresses and tokens of a running stack as shell variables, for curl.
 
     ORDERS, INVENTORY and DISPATCH are the addresses of the services. OPERATOR, BUYER, LEADER, TERMINAL and COURIER are
-    the header that a request in this role carries. What is printed holds secrets.
+    the header of a request in this role. The output contains secrets.
 
     Example: halfday env --data ./market
 

@@ -1,4 +1,4 @@
-"""`halfday faults`: the fault matrix and the soak, on demand."""
+"""`halfday faults`: the fault matrix and the soak test, on demand."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from deploy.local.services import ROOT
 Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 
 app = App(
-    help="""Break the house on purpose, under load, and judge what is left.
+    help="""Inject faults under load and verify the invariants.
 
-Each fault takes about a minute. Exit code 0 only if all held, and the audit of each stack does.
+Each fault takes about a minute. Exit code 0 only if every invariant and every audit passed.
 
 Example: halfday faults 16 2-out --report faults.md""",
     help_format="plaintext",
@@ -33,18 +33,18 @@ def faults(
     seed: int | None = None,
     show: Annotated[bool, Parameter(name="--list", negative="")] = False,
 ) -> int:
-    """Inject faults under load into a stack of its own, each then judged by every invariant.
+    """Inject faults under load, each into a stack of its own, and check every invariant after each.
 
     Parameters
     ----------
     names
-        Which faults; all if none is named. `2` is all crash points.
+        Faults to inject; without names all. `2` means all crash points.
     seconds
-        How long each lasts at least.
+        Shortest duration of each.
     report
-        Markdown file to write, and the same as JSON beside it; what it says of other faults stays.
+        Markdown file to write, with JSON beside it; its lines about other faults stay.
     seed
-        Who orders what, and what is hit when; the time if not given.
+        Seed of orders and fault times; by default from the clock.
     show
         Only list the faults and crash points.
     """
@@ -58,20 +58,20 @@ def faults(
 def soak(
     *, minutes: Positive = 10.0, rate: Positive = 200.0, kill_every: Positive = 20.0, report: Path | None = None
 ) -> int:
-    """Load for long, with a kill -9 now and then: memory of every process over time, and nothing lost.
+    """Long load with kill -9 now and then: checks each process's memory over time and that no record is lost.
 
     Example: halfday faults soak --minutes 10 --rate 200 --kill-every 20
 
     Parameters
     ----------
     minutes
-        How long.
+        Duration.
     rate
         Orders per second.
     kill_every
-        Seconds from one kill to the next.
+        Seconds between kills.
     report
-        Markdown file to write, and the same as JSON beside it.
+        Markdown file to write, with JSON beside it.
     """
     words = ["--minutes", str(minutes), "--rate", str(rate), "--kill-every", str(kill_every)]
     return _run("tests.faults.matrix.soak", words + (["--report", str(report.absolute())] if report else []))

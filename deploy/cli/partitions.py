@@ -1,4 +1,4 @@
-"""`halfday partitions`: more partitions for the topics of a stopped stack."""
+"""`halfday partitions`: adds partitions to the topics of a stopped stack."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from deploy.local.commands.partitions import grow
 
 
 def partitions(*, data: Path = Path(".halfday")) -> None:
-    """Give topics the partitions that contracts/topics.py describes; only while the stack is stopped and drained.
+    """Add partitions to topics as contracts/topics.py describes; only while the stack is stopped and drained.
 
     Refused, with nothing changed, while a stack runs on the folder, while an outbox holds rows, while a reader has
     unread records, and for a compacted topic. The runbook is deploy/runbooks/partition-growth.md.
@@ -22,4 +22,4 @@ def partitions(*, data: Path = Path(".halfday")) -> None:
     for topic, (before, after) in grown.items():
         print(f"{topic}: {before} -> {after} partitions")
     if not grown:
-        print("every topic has the partitions that contracts/topics.py describes")
+        print("every topic has its partitions already")

@@ -1,4 +1,4 @@
-"""`halfday plan`: the stateless planner on a file."""
+"""`halfday plan`: runs the stateless planner on a file."""
 
 from __future__ import annotations
 
@@ -31,34 +31,33 @@ def plan(
     valhalla: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Plan a routing problem: which courier takes which orders on which trips, when, and why not the rest.
+    """Plan a routing problem: assign orders to couriers and trips with times, and list unserved orders with reasons.
 
-    The file holds a problem as `POST /v1/plan` takes it. Exit code 0 when a plan that keeps every rule was made, also
-    if it leaves orders out.
+    The file has a problem in the format of `POST /v1/plan`. Exit code 0 for a valid plan, even if it leaves out orders.
 
     Example: halfday plan morning.json --picture plan.svg --seconds 10
 
     Parameters
     ----------
     file
-        The problem, JSON.
+        JSON file with the problem.
     picture
-        Also draw the plan there (SVG).
+        Also draw the plan in this file (SVG).
     seconds
-        How long to search at most.
+        Longest search.
     seed
-        Another seed may find another plan.
+        Seed of the search; other seeds may find other plans.
     threads
-        Processes to search with.
+        Search processes.
     late
-        An order of the file that comes only when the plan stands: says at once who brings it and for how much more,
-        then what a tenth of a second of searching around it saves. May be given several times.
+        Id of an order that arrives after the plan is made: prints its courier and extra cost, then the saving of a
+        search of 0.1 s around it. May be repeated.
     osrm
-        Take ways from the OSRM server at this address.
+        Address of an OSRM server for travel times.
     valhalla
-        Take ways from the Valhalla server at this address.
+        Address of a Valhalla server for travel times.
     as_json
-        The whole plan as one JSON object.
+        Print the plan as one JSON object.
     """
     from services.dispatch.planning.process import planner
     from services.dispatch.planning.process.solver import PLAN
@@ -74,12 +73,12 @@ def plan(
         made = asyncio.run(_taken_up(problem, made, coming, threads))
     if picture:
         draw(problem, made, picture)
-    print(PLAN.dump_json(made).decode() if as_json else "\n".join(told(made)))
+    print(PLAN.dump_json(made).decode() if as_json else "\n".join(lines_of(made)))
     return 0
 
 
 def read(file: Path) -> RoutingProblem:
-    """The problem in the file; raises StackError with a line for each thing that is wrong."""
+    """Return the problem in the file. Raises StackError with a line for each error in it."""
     from services.dispatch.planning import validation
 
     try:
@@ -87,11 +86,11 @@ def read(file: Path) -> RoutingProblem:
     except OSError as wrong:
         raise StackError(f"{file} can't be read: {wrong.strerror}") from wrong
     except validation.Nonsense as wrong:
-        raise StackError(f"{file} is no problem that can be planned:\n{wrong}") from wrong
+        raise StackError(f"{file} is not a valid problem:\n{wrong}") from wrong
 
 
 def measured(problem: RoutingProblem, osrm: str | None, valhalla: str | None) -> RoutingProblem:
-    """The problem with ways from the server that is named, else as it is. Raises StackError."""
+    """Return the problem with travel times of the named routing server, else unchanged. Raises StackError."""
     if not osrm and not valhalla:
         return problem
     import httpx2
@@ -102,18 +101,18 @@ def measured(problem: RoutingProblem, osrm: str | None, valhalla: str | None) ->
         try:
             return engines.Roads(engines.Osrm(client) if osrm else engines.Valhalla(client)).measured(problem)
         except engines.RoadsError as wrong:
-            raise StackError(f"{wrong}\nLeave the server out to plan with estimated ways.") from wrong
+            raise StackError(f"{wrong}\nOmit the server to plan with estimated travel times.") from wrong
 
 
 def _coming(problem: RoutingProblem, late: Sequence[str]) -> list[Order]:
     orders = {order.id: order for order in problem.orders}
     if unknown := [id for id in late if id not in orders]:
-        raise StackError(f"there is no order {', '.join(unknown)} in the file")
+        raise StackError(f"unknown order {', '.join(unknown)}: --late names orders of the file")
     return [orders[id] for id in late]
 
 
 async def _taken_up(problem: RoutingProblem, made: Plan, late: Sequence[Order], threads: int) -> Plan:
-    """The plan with the late orders, each told on stderr as it comes."""
+    """Return the plan with the late orders; each is printed on stderr as it is added."""
     from deploy.cli.warm_solver import WarmSolver
     from services.dispatch.planning.construct.insertion import Engine, Offer
 
@@ -127,26 +126,26 @@ async def _taken_up(problem: RoutingProblem, made: Plan, late: Sequence[Order], 
             print(f"{order.id}: {found}, {found.cost_fen / 100:+.2f} yuan", file=sys.stderr)
             diff = await solver.improve(engine, order.id)
             if diff:
-                words = f"{diff.cost_fen / 100:+.2f} yuan, {diff.moved} orders change their trip"
-                print(f"{order.id}: made better: {words}", file=sys.stderr)
+                words = f"{diff.cost_fen / 100:+.2f} yuan, {diff.moved} orders moved to other trips"
+                print(f"{order.id}: improved: {words}", file=sys.stderr)
     return engine.plan()
 
 
 def draw(problem: RoutingProblem, made: Plan, file: Path) -> None:
-    """Writes the picture, a new file with mode 0600; raises StackError where that can't be."""
+    """Write the picture to a new file with mode 0600. Raises StackError if that is not possible."""
     from deploy.cli import plan_picture as picture
 
     try:
-        # It shows where people live.
+        # The picture shows people's addresses.
         with open(file, "w", encoding="utf-8", opener=partial(os.open, mode=0o600)) as drawn:
             drawn.write(picture.svg(problem, made))
     except OSError as wrong:
         raise StackError(f"{file} can't be written: {wrong.strerror}") from wrong
-    print(f"The picture is in {file}", file=sys.stderr)
+    print(f"wrote {file}", file=sys.stderr)
 
 
-def told(made: Plan) -> Iterator[str]:
-    """The plan in lines for people."""
+def lines_of(made: Plan) -> Iterator[str]:
+    """Return the plan as lines of text."""
     from services.dispatch.planning.construct.reasons import clock
 
     km, yuan = made.metres / 1000, made.cost_fen / 100

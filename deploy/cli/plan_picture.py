@@ -1,7 +1,7 @@
-"""A plan as a picture (SVG) that needs no map: the station, each trip's way, the stops with their times, a legend.
+"""A plan as a picture (SVG) without a map: the station, each trip, the stops with their times, a legend.
 
-Ways are drawn straight. North is up; equal lengths are equal in all directions at the station's latitude. Times that
-would cover each other are left to the tooltip of their stop.
+Trips are drawn as straight lines. North is up; equal lengths are equal in all directions at the station's latitude. A
+time that would cover another one is only in the tooltip of its stop.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _RED = "#d32f2f"
 
 
 def svg(problem: RoutingProblem, plan: Plan) -> str:
-    """The picture as text of an SVG file."""
+    """Return the picture as text of an SVG file."""
     frame = _Frame(problem)
     body = [*_station(problem, frame), *_routes(problem, plan, frame), *_lost(problem, plan, frame), *frame.scale()]
     legend = list(_legend(problem, plan))
@@ -53,7 +53,7 @@ def svg(problem: RoutingProblem, plan: Plan) -> str:
 
 
 class _Frame:
-    """Where places are drawn, and which spots of the picture labels have taken."""
+    """Projection of places to the picture, and the spots that labels occupy."""
 
     def __init__(self, problem: RoutingProblem) -> None:
         own = [place for courier in problem.couriers for place in (courier.start, courier.end) if place]

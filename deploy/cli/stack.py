@@ -1,4 +1,4 @@
-"""`halfday up`, `status`, `logs`, `down`: the stack kept running."""
+"""`halfday up`, `status`, `logs`, `down`: run a stack."""
 
 import json
 import time
@@ -34,25 +34,25 @@ def up(
 ) -> None:
     """Start Kafka, PostgreSQL and the services on a data folder, print their addresses, keep them running.
 
-    Ctrl-C or `halfday down` stops them; the state survives in the folder. Data
-    that a version with other contracts wrote is refused.
+    Ctrl-C or `halfday down` stops them; the data stays in the folder. Data of a
+    version with other contracts is refused.
 
     Example: halfday up --data ./market --workers orders=2,dispatch=3 --detach
 
     Parameters
     ----------
     data
-        Folder that holds everything.
+        Data folder.
     port_base
-        First of a row of ports; without it ports are random and kept for the folder.
+        First of consecutive ports; by default ports are random and kept for the folder.
     workers
-        Worker processes of a service where it isn't one, such as orders=2.
+        Worker processes per service, if not one, such as orders=2.
     detach
-        Return when the stack is ready and leave it running.
+        Return when the stack is ready; it keeps running.
     as_json
-        Print endpoints.json instead of words, without its passwords and tokens.
+        Print endpoints.json instead of text, without passwords and tokens.
     secrets
-        With --json: print the passwords and tokens too.
+        With --json: include passwords and tokens.
     """
     options = Options(port_base, parse_workers(workers))
     data = data.absolute()
@@ -63,13 +63,13 @@ def up(
     _fetch_jars()
     if detach:
         supervisor.wait_ready(supervisor.launch(data, options), data)
-        _announce(data, as_json, secrets)
+        _print_endpoints(data, as_json, secrets)
     else:
         supervisor.serve(data, options, say=_say, started=lambda stack: _when_ready(stack, as_json, secrets))
 
 
 def status(*, data: Path = DATA, as_json: AsJson = False) -> int:
-    """Show every process of the stack and whether it is ready; exit code 0 only if all are.
+    """Show every process of the stack and its readiness; exit code 0 only if all are ready.
 
     Example: halfday status --data ./market --json
     """
@@ -80,7 +80,7 @@ def status(*, data: Path = DATA, as_json: AsJson = False) -> int:
     rows = []
     for process in endpoints.read(data)["processes"]:
         alive = psutil.pid_exists(process["pid"])
-        rows.append({**process, "state": ready.get(process["name"], "running") if alive else "is being restarted"})
+        rows.append({**process, "state": ready.get(process["name"], "running") if alive else "restarting"})
     fine = all(row["state"] == "running" or endpoints.is_ready(row["state"]) for row in rows)
     if as_json:
         print(json.dumps({"ready": fine, "processes": rows}))
@@ -98,22 +98,24 @@ def logs(
     lines: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 20,
     follow: Switch = False,
 ) -> None:
-    """Show the last lines of a process's log, or of each; with --follow go on showing new ones.
+    """Show the last lines of a process's log, or of all; with --follow also new ones.
 
     Example: halfday logs orders.worker --follow
 
     Parameters
     ----------
     name
-        A process as `halfday status` names it, or supervisor.
+        A process of `halfday status`, or supervisor.
     lines
-        How many lines of each log to begin with.
+        Lines of each log.
     follow
-        Go on until Ctrl-C.
+        Show new lines until Ctrl-C.
     """
     files = sorted((data / "logs").glob(f"{name or '*'}.log"))
     if not files:
-        raise StackError(f"no log of {name or 'any process'} in {data.absolute() / 'logs'}")
+        raise StackError(
+            f"no log of {name or 'any process'} in {data.absolute() / 'logs'}; `halfday status` lists the processes"
+        )
     ends = {}
     for file in files:
         text = file.read_text(errors="replace")
@@ -126,12 +128,12 @@ def logs(
 
 
 def down(*, data: Path = DATA) -> None:
-    """Stop the stack that runs on a data folder and wait until it is gone; its state is kept.
+    """Stop the stack of a data folder and wait until it has ended; its data is kept.
 
     Example: halfday down --data ./market
     """
     if stop_owner(data.absolute()):
-        print(f"stopped; the state is in {data.absolute()}")
+        print(f"stopped; the data is in {data.absolute()}")
     else:
         print(f"no stack runs on {data.absolute()}")
 
@@ -142,10 +144,10 @@ def _say(line: str) -> None:
 
 def _when_ready(stack: Stack, as_json: bool, secrets: bool) -> None:
     stack.wait_ready()
-    _announce(stack.data, as_json, secrets)
+    _print_endpoints(stack.data, as_json, secrets)
 
 
-def _announce(data: Path, as_json: bool, secrets: bool) -> None:
+def _print_endpoints(data: Path, as_json: bool, secrets: bool) -> None:
     found = endpoints.read(data)
     if as_json:
         print(json.dumps(found if secrets else endpoints.without_secrets(found), indent=1), flush=True)
@@ -159,7 +161,7 @@ def _announce(data: Path, as_json: bool, secrets: bool) -> None:
 
 
 def _fetch_jars() -> None:
-    """Fetches what is missing with a progress bar; shows nothing when all is there."""
+    """Fetch missing jars with a progress bar; print nothing when all are cached."""
     with ExitStack() as shown:
         bar = Progress(TextColumn("Fetching Kafka, once"), BarColumn(), MofNCompleteColumn(), transient=True)
         task = bar.add_task("", total=None)
@@ -180,7 +182,7 @@ def _show(file: Path, text: str, label: bool) -> None:
 def _show_from(file: Path, end: int, label: bool) -> int:
     size = file.stat().st_size
     with file.open("rb") as opened:
-        opened.seek(end if size >= end else 0)  # a log that was started anew is read from its beginning
+        opened.seek(end if size >= end else 0)  # a rotated log is read from its beginning
         text = opened.read()
     _show(file, text.decode(errors="replace"), label)
     return size

@@ -1,4 +1,4 @@
-"""`halfday test`: what CI runs."""
+"""`halfday test`: the checks and tests of CI."""
 
 import os
 import subprocess
@@ -15,22 +15,22 @@ from cyclopts import Parameter, validators
 from deploy.local.errors import StackError
 from deploy.local.services import ROOT
 
-Lane = tuple[IO[str], subprocess.Popen[bytes]]
+Job = tuple[IO[str], subprocess.Popen[bytes]]
 NICE = 5
-"""So that the tests on the real stack, some of which wait for seconds only, go first."""
+"""Gives the tests on the real stack precedence: some of them have timeouts of seconds."""
 COMPILER = ["-m", "services.dispatch.planning.search.compile"]
 ON_THE_STACK = ["-m", "pytest", "-m", "stack and not long"]
 CHECKS = {
-    "the format": ["-m", "ruff", "format", "--check", "."],
+    "format": ["-m", "ruff", "format", "--check", "."],
     "ruff": ["-m", "ruff", "check", "."],
-    "our own rules": ["-m", "tests.lints"],
-    "the floors of the house": ["-c", "from importlinter.cli import lint_imports_command as run; run()"],
-    "the types": ["-m", "mypy"],
+    "project lints, prose included": ["-m", "tests.lints"],
+    "import contracts": ["-c", "from importlinter.cli import lint_imports_command as run; run()"],
+    "types": ["-m", "mypy"],
 }
-WITHOUT_STACK = {"the tests without a stack": ["-m", "pytest", "-m", "not stack and not long"]}
+WITHOUT_STACK = {"tests without a stack": ["-m", "pytest", "-m", "not stack and not long"]}
 FAST = {
-    "the unit tests": ["-m", "pytest", "-m", "not stack and not long and not slow", "tests/unit"],
-    "the property and contract tests": [
+    "unit tests": ["-m", "pytest", "-m", "not stack and not long and not slow", "tests/unit"],
+    "property and contract tests": [
         "-m",
         "pytest",
         "-m",
@@ -39,7 +39,7 @@ FAST = {
         "tests/contract",
     ],
 }
-"""Of about equal length, for two cores."""
+"""Two jobs of about equal length, for two cores."""
 
 
 def run_tests(
@@ -48,20 +48,20 @@ def run_tests(
     seeded: bool = False,
     sim: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0,
 ) -> int:
-    """Check the code, then run the whole suite; with pytest arguments run just pytest with these.
+    """Check format, lints, prose, import contracts and types, then run all tests; with arguments run only pytest.
 
     Example: halfday test tests/unit -k outbox
 
     Parameters
     ----------
     arguments
-        Given to pytest as they are.
+        Arguments for pytest.
     fast
-        Only what needs no Kafka and no PostgreSQL and is soon done: lints, types, unit, property and contract tests.
+        Only the quick checks without Kafka and PostgreSQL: lints, types, unit, property and contract tests.
     seeded
-        Only the tests that break the product on purpose, each of which must see the damage.
+        Only tests that break the product on purpose and must notice it.
     sim
-        Only the simulation, with this many market days; a day that breaks something is shown with its seed.
+        Only the simulation, with this many market days; a failing day is shown with its seed.
     """
     if find_spec("pytest") is None:
         raise StackError("the test tools are not installed; run this through ./halfday in a checkout")
@@ -75,59 +75,59 @@ def run_tests(
 
 
 def _run_all() -> int:
-    """Two lanes side by side, for tests on the real stack mostly wait: those in one, all that needs no stack in the
-    other, which yields to them. The first one's words are kept until the other is through.
+    """Run two jobs in parallel: the tests on the real stack, which mostly wait, and everything else, at lower priority.
+    The output of the first one is kept until the other has ended.
     """
-    with _begun({"the tests on the real stack": ON_THE_STACK}) as lanes:
+    with _started({"tests on the real stack": ON_THE_STACK}) as jobs:
         os.nice(NICE)
-        _run(COMPILER)  # so that no test waits for it; where it can't be done, another search stands in
-        return _judge(CHECKS | WITHOUT_STACK, lanes)
+        _run(COMPILER)  # so that no test waits for it; if it fails, another search is used
+        return _report(CHECKS | WITHOUT_STACK, jobs)
 
 
 def _run_fast() -> int:
     _run(COMPILER)
-    with _begun(FAST) as lanes:
-        return _judge(CHECKS, lanes)
+    with _started(FAST) as jobs:
+        return _report(CHECKS, jobs)
 
 
 @contextmanager
-def _begun(commands: Mapping[str, list[str]]) -> Iterator[dict[str, Lane]]:
-    """Start the commands side by side; their words are kept until they are shown."""
+def _started(commands: Mapping[str, list[str]]) -> Iterator[dict[str, Job]]:
+    """Start the commands in parallel; their output is kept until it is printed."""
     with ExitStack() as ending:
-        lanes: dict[str, Lane] = {}
-        for what, command in commands.items():
+        jobs: dict[str, Job] = {}
+        for name, command in commands.items():
             written = ending.enter_context(tempfile.NamedTemporaryFile("w"))
-            told = ending.enter_context(open(written.name))
+            output = ending.enter_context(open(written.name))
             child = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=written, stderr=written)
-            lanes[what] = (told, ending.enter_context(child))
-        yield lanes
+            jobs[name] = (output, ending.enter_context(child))
+        yield jobs
 
 
-def _judge(checks: Mapping[str, list[str]], lanes: Mapping[str, Lane]) -> int:
-    """Run the checks one after the other, then show each lane to its end; return an exit code."""
-    failed = [what for what, command in checks.items() if not _passes(what, command)]
-    for what, (told, child) in lanes.items():
-        print(f"Checking {what}, which began at the same time ...", flush=True)
-        _follow(told, child)
+def _report(checks: Mapping[str, list[str]], jobs: Mapping[str, Job]) -> int:
+    """Run the checks one after the other, then print the output of each job; return an exit code."""
+    failed = [name for name, command in checks.items() if not _passes(name, command)]
+    for name, (output, child) in jobs.items():
+        print(f"Checking {name}, started at the same time ...", flush=True)
+        _follow(output, child)
         if child.returncode:
-            failed.append(what)
+            failed.append(name)
     if failed:
-        print(f"Not clean: {', '.join(failed)}", file=sys.stderr)
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _follow(told: IO[str], child: subprocess.Popen[bytes]) -> None:
-    """Prints what stands in the file and what the process adds to it, until it ends."""
+def _follow(output: IO[str], child: subprocess.Popen[bytes]) -> None:
+    """Print the file, and what the process appends to it until it ends."""
     ended = False
     while not ended:
         ended = child.poll() is not None
-        print(told.read(), end="", flush=True)
+        print(output.read(), end="", flush=True)
         if not ended:
             time.sleep(0.5)
 
 
-def _passes(what: str, command: list[str]) -> bool:
-    print(f"Checking {what} ...", flush=True)
+def _passes(name: str, command: list[str]) -> bool:
+    print(f"Checking {name} ...", flush=True)
     return _run(command) == 0
 
 

@@ -1,4 +1,4 @@
-"""`halfday whatif`: a wave that is over, planned again under other conditions."""
+"""`halfday whatif`: plans a finished wave again under other conditions."""
 
 from __future__ import annotations
 
@@ -35,33 +35,33 @@ def whatif(
     seconds: float = 5.0,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Plan a wave of a finished day again, as it was and under other conditions, and set both side by side.
+    """Plan a wave of a finished day twice, as it was and under other conditions, and print both side by side.
 
-    Nothing is changed: it reads the wave from the running stack (`halfday up` on the day's folder). Both plans get the
-    same seconds, so they differ by the conditions.
+    Read-only: the wave is read from the running stack (`halfday up` on the day's folder). Both plans get the same
+    seconds, so they differ only by the conditions.
 
     Example: halfday whatif noon --data ./market --add 2 --wider 30
 
     Parameters
     ----------
     wave
-        Which wave.
+        Id of the wave.
     data
         Folder of a running stack.
     add
-        So many couriers more, like the first one.
+        Number of extra couriers, like the first one.
     without
-        Couriers who had stayed at home.
+        Ids of couriers to leave out.
     capacity
-        Vehicles with this percentage of their loads.
+        Capacity of the vehicles in percent of their own.
     wider
-        Minutes that every slot ends later.
+        Minutes by which every slot ends later.
     later
-        Minutes that the goods come to the station later.
+        Minutes by which the goods arrive later at the station.
     seconds
-        How long to search, for each of the two plans.
+        Search time of each plan.
     as_json
-        Both plans' figures as one JSON object.
+        Print both plans' figures as one JSON object.
     """
     was = _problem(data, wave)
     then = changed(was, add, without, capacity, wider, later)
@@ -78,11 +78,11 @@ def whatif(
 def changed(
     was: RoutingProblem, add: int, without: Sequence[str], capacity: int, wider: int, later: int
 ) -> RoutingProblem:
-    """The problem under the other conditions. Raises StackError for a courier who isn't there."""
+    """Return the problem under the other conditions. Raises StackError for an unknown courier."""
     unknown = set(without) - {courier.id for courier in was.couriers}
     if unknown or (add and not was.couriers):
-        there = ", ".join(courier.id for courier in was.couriers) or "nobody"
-        raise StackError(f"There is no courier {', '.join(sorted(unknown))} in that wave; there are: {there}")
+        there = ", ".join(courier.id for courier in was.couriers) or "none"
+        raise StackError(f"unknown courier {', '.join(sorted(unknown))}, expected one of the wave's: {there}")
     crew = [courier for courier in was.couriers if courier.id not in without]
     crew += [replace(was.couriers[0], id=f"more-{n}") for n in range(1, add + 1)]
     dawn = min((courier.from_s for courier in was.couriers), default=0)
@@ -105,9 +105,9 @@ def _problem(data: Path, wave: str) -> RoutingProblem:
     try:
         answer = httpx2.get(f"{url}/v1/waves/{wave}/problem", headers={"Authorization": f"Bearer {token}"}, timeout=30)
     except httpx2.HTTPError as wrong:
-        raise StackError(f"dispatch can't be asked: {wrong}. Is the stack up? See: ./halfday status") from wrong
+        raise StackError(f"dispatch does not answer: {wrong}. Is the stack running? See: ./halfday status") from wrong
     if answer.status_code != 200:
-        raise StackError(f"Wave {wave} can't be read: {answer.json().get('detail', answer.status_code)}")
+        raise StackError(f"wave {wave} can't be read: {answer.json().get('detail', answer.status_code)}")
     return validation.read(answer.content)
 
 

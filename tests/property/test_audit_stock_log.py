@@ -33,7 +33,7 @@ class Publishing(FakeUnit):
         id, cause, data = uuid4(), str(self.cause.id) if self.cause else "", json.loads(event.model_dump_json())
         name = event.TYPE.split(".")[2]
         self.facts.append(Fact(str(id), name, event.TOPIC, event.subject, self.now.isoformat(), cause, data, ""))
-        self.told.append(event)
+        self.published.append(event)
         return id
 
 

@@ -212,19 +212,19 @@ def test_the_commands_on_a_stack_that_goes_wrong(day: SmallDay) -> None:
 def _a_dead_letter(day: SmallDay) -> None:
     release = ReleaseStock(reservation=uuid4(), pool=POOL, order=uuid4())
     asyncio.run(send(day, release, b"{}"))
-    assert wait_until(lambda: bool(json.loads(halfday(day, "parked", "--json").stdout)["parked"]), 30)
+    assert wait_until(lambda: bool(json.loads(halfday(day, "dead-letters", "--json").stdout)["parked"]), 30)
     audit = halfday(day, "audit")
     assert audit.returncode == 0, audit.stdout
     assert audit.stdout.splitlines()[-1] == "The audit passed; dead letters: 1"
-    (parked,) = json.loads(halfday(day, "parked", "list", "--json").stdout)["parked"]
+    (parked,) = json.loads(halfday(day, "dead-letters", "list", "--json").stdout)["parked"]
     assert (parked["consumer"], parked["scope"]) == ("inventory.inventory.command.v1", str(release.reservation))
-    assert parked["id"] in halfday(day, "parked", "list").stdout
-    assert "reservation: missing" in halfday(day, "parked", "show", parked["id"]).stdout
-    again = halfday(day, "parked", "redrive", parked["scope"])
+    assert parked["id"] in halfday(day, "dead-letters", "list").stdout
+    assert "reservation: missing" in halfday(day, "dead-letters", "show", parked["id"]).stdout
+    again = halfday(day, "dead-letters", "redrive", parked["scope"])
     assert (again.returncode, "0 handled; then" in again.stdout) == (1, True)
-    assert halfday(day, "parked", "discard", parked["id"], "--why", "made by a test").returncode == 0
-    assert halfday(day, "parked").stdout == "nothing is parked\n"
-    assert halfday(day, "parked", "discard", parked["id"], "--why", "again").returncode == 1
+    assert halfday(day, "dead-letters", "discard", parked["id"], "--why", "made by a test").returncode == 0
+    assert halfday(day, "dead-letters").stdout == "no dead letters\n"
+    assert halfday(day, "dead-letters", "discard", parked["id"], "--why", "again").returncode == 1
     audit = halfday(day, "audit", "--json")
     found = json.loads(audit.stdout)
     assert (audit.returncode, found["ok"], found["parked"], found["findings"]) == (0, True, 0, [])

@@ -151,7 +151,7 @@ def test_the_lost_tail_begins_at_the_first_record_that_the_log_lacks() -> None:
 def test_a_parked_record_is_named_by_its_service() -> None:
     assert split("inventory/12") == ("inventory", 12)
     for wrong in ("12", "stock/12", "orders/x", "orders/"):
-        with pytest.raises(StackError, match="is no parked record"):
+        with pytest.raises(StackError, match="invalid record id"):
             split(wrong)
 
 

@@ -1,4 +1,4 @@
-"""`halfday parked` against services that are played by one small HTTP server, one of them away."""
+"""`halfday dead-letters` against services that are played by one small HTTP server, one of them away."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Service(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def halfday(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
-    """`halfday("list")`: code, stdout and stderr of `halfday parked list` on a folder whose dispatch is away."""
+    """`halfday("list")`: code, stdout and stderr of `halfday dead-letters list` on a folder with dispatch down."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(Service, "asked", [])
@@ -84,7 +84,7 @@ def halfday(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         Path(data).mkdir(exist_ok=True)
         Path(data, "endpoints.json").write_text(json.dumps({"http": urls, "tokens": {"operator": "o"}}))
         more = () if data == ".halfday" else ("--data", data)
-        monkeypatch.setattr(sys, "argv", ["halfday", "parked", *words, *more])
+        monkeypatch.setattr(sys, "argv", ["halfday", "dead-letters", *words, *more])
         with pytest.raises(SystemExit) as ended:
             cli.main()
         shown = capsys.readouterr()
@@ -100,7 +100,7 @@ def test_the_list_shows_all_services_and_what_to_do_next(halfday: Any) -> None:
     assert code == 0
     assert out.splitlines()[0].split() == ["id", "consumer", "scope", "attempts", "parked_at", "error"]
     assert out.splitlines()[1].startswith("orders/7  orders.inventory.stock.v1  pool a  1 ")
-    assert err == "look closer: ./halfday parked show orders/7\n"
+    assert err == "show the first: ./halfday dead-letters show orders/7\n"
     assert [path for _, path, _ in Service.asked] == [
         f"/{name}/v1/parked?cursor=0&limit=500" for name in ("orders", "inventory", "dispatch")
     ]
@@ -119,7 +119,7 @@ def test_a_service_that_is_away_hides_no_other(halfday: Any) -> None:
 def test_nothing_parked_is_said_only_when_all_were_asked(halfday: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert halfday("list", away="orders")[:2] == (1, "")
     monkeypatch.setattr(Service, "holding", False)
-    assert halfday("list") == (0, "nothing is parked\n", "")
+    assert halfday("list") == (0, "no dead letters\n", "")
 
 
 def test_a_record_is_shown_with_commands_to_copy(halfday: Any) -> None:
@@ -127,35 +127,35 @@ def test_a_record_is_shown_with_commands_to_copy(halfday: Any) -> None:
     assert code == 0
     assert "no such order" in out
     assert "market.inventory.stock-reserved.v1" in out
-    assert "./halfday parked redrive 'pool a' --data 'half day'\n" in err
+    assert "./halfday dead-letters redrive 'pool a' --data 'half day'\n" in err
     assert json.loads(halfday("show", "orders/7", "--json")[1])["scope"] == "pool a"
 
 
 def test_a_redrive_says_what_happened(halfday: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert halfday("redrive", "pool a")[:2] == (0, "orders.inventory.stock.v1: 1 handled\n")
+    assert halfday("redrive", "pool a")[:2] == (0, "orders.inventory.stock.v1: 1 processed\n")
     assert ("POST", "/dispatch/v1/parked:redrive", {"scope": "pool a"}) in Service.asked
     assert halfday("redrive", "pool a", away="dispatch")[0] == 1
     monkeypatch.setattr(Service, "rounds", 3)
-    assert halfday("redrive", "pool a")[:2] == (0, "orders.inventory.stock.v1: 3 handled\n"), "asked until no more"
+    assert halfday("redrive", "pool a")[:2] == (0, "orders.inventory.stock.v1: 3 processed\n"), "asked until no more"
     monkeypatch.setattr(Service, "failing", True)
-    assert halfday("redrive", "pool a")[:2] == (1, "orders.inventory.stock.v1: 0 handled; then again\n")
+    assert halfday("redrive", "pool a")[:2] == (1, "orders.inventory.stock.v1: 0 processed; then again\n")
     code, out, _ = halfday("redrive", "pool a", "--json")
     assert (code, json.loads(out)["results"][0]["error"]) == (1, "again")
     _, out, _ = halfday("redrive", "orders/7")
-    assert out == "nothing is parked under orders/7; that is an id, its scope stands beside it\n"
+    assert out == "no dead letters in scope orders/7; that is a record id, expected its scope\n"
 
 
 def test_a_record_is_given_up_with_a_reason_only(halfday: Any) -> None:
     assert halfday("discard", "orders/7")[0] == 2
     assert Service.asked == []
     code, out, err = halfday("discard", "orders/7", "--why", "a test")
-    assert (code, out) == (0, "orders/7 is given up\n")
-    assert "./halfday parked redrive 'pool a'" in err
+    assert (code, out) == (0, "orders/7 is discarded\n")
+    assert "./halfday dead-letters redrive 'pool a'" in err
     assert Service.asked[0] == ("POST", "/orders/v1/parked/7:discard", {"why": "a test"})
 
 
 @pytest.mark.parametrize(
-    ("id", "words"), [("7", "is no parked record"), ("kafka/7", "is no parked record"), ("orders/8", "not known")]
+    ("id", "words"), [("7", "invalid record id"), ("kafka/7", "invalid record id"), ("orders/8", "not known")]
 )
 def test_a_wrong_id_is_a_sentence(id: str, words: str, halfday: Any) -> None:
     code, out, err = halfday("show", id)

@@ -62,7 +62,7 @@ def test_the_help_of_each_command_teaches_by_an_example_that_can_be_typed(
     "words",
     [
         ("nosuch",), ("--nosuch",), ("up", "--nosuch"), ("up", "--port-base", "x"), ("up", "--port-base", "70000"),
-        ("logs", "a", "b"), ("logs", "--lines", "-3"), ("parked", "nosuch"), ("audit", "x"), ("plan",),
+        ("logs", "a", "b"), ("logs", "--lines", "-3"), ("dead-letters", "nosuch"), ("audit", "x"), ("plan",),
         ("faults", "--seconds", "-1"), ("faults", "soak", "--rate", "0"),
     ],
 )  # fmt: skip
@@ -79,7 +79,7 @@ def test_misuse_is_code_2_and_one_sentence(
     "words",
     [
         ("status",), ("logs",), ("logs", "nosuch"), ("up", "--workers", "kafka=2"), ("demo", "--scenario", "nowhere"),
-        *((name, "--data", __file__) for name in ("up", "status", "down", "audit", "parked")),
+        *((name, "--data", __file__) for name in ("up", "status", "down", "audit", "dead-letters")),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_code_1_and_one_sentence(
@@ -93,7 +93,7 @@ def test_what_cannot_be_done_is_code_1_and_one_sentence(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("words", [("status",), ("parked",), ("parked", "redrive", "x"), ("audit",)])
+@pytest.mark.parametrize("words", [("status",), ("dead-letters",), ("dead-letters", "redrive", "x"), ("audit",)])
 def test_of_a_stack_that_was_killed_it_is_said_that_none_runs(
     words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +103,19 @@ def test_of_a_stack_that_was_killed_it_is_said_that_none_runs(
     shown = capsys.readouterr()
     expected = f"no stack runs on {tmp_path}; start one with: ./halfday up --data '{tmp_path}'\n"
     assert (shown.out, shown.err) == ("", expected)
+
+
+def test_an_old_name_still_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("parked", "dead-letters"):
+        assert halfday(monkeypatch, name, "show", "7", "--data", str(tmp_path)) == 1
+        assert capsys.readouterr().err == "invalid record id '7', expected SERVICE/NUMBER such as orders/7\n"
+
+
+def test_an_unexpected_argument_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert halfday(monkeypatch, "up", "x") == 2
+    assert capsys.readouterr().err == "unexpected argument 'x'\nSee: ./halfday up --help\n"
 
 
 def test_down_with_nothing_to_stop_is_fine(
@@ -130,4 +143,4 @@ def test_the_doctor_is_right_about_what_lacks(
         ],
     }
     assert halfday(monkeypatch, "doctor") == 1
-    assert "LACKS  java         no Java: install one" in capsys.readouterr().out
+    assert "MISSING  java         no Java: install one" in capsys.readouterr().out

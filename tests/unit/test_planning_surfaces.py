@@ -67,7 +67,7 @@ def test_plan_refuses_nonsense_in_words(tmp_path: Path, text: str):
     file.write_text(text)
     told = halfday("plan", file)
     assert (told.returncode, told.stdout) == (1, "")
-    assert "is no problem that can be planned" in told.stderr
+    assert "is not a valid problem" in told.stderr
     assert "Traceback" not in told.stderr
 
 
@@ -79,7 +79,7 @@ def test_a_day_can_be_planned_again_under_other_conditions():
     assert then.orders[0].windows[0].until_s == 14 * HOUR + 1800
     assert then.orders[0].release_s == 10 * HOUR
     assert whatif.changed(was, 0, (), 100, 0, 0) == was
-    with pytest.raises(StackError, match="there are: a, b"):
+    with pytest.raises(StackError, match="expected one of the wave's: a, b"):
         whatif.changed(was, 0, ["c"], 100, 0, 0)
 
 

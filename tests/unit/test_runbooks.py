@@ -9,7 +9,7 @@ import pytest
 from deploy.cli.__main__ import COMMANDS, application
 
 RUNBOOKS = sorted((Path(__file__).parents[2] / "deploy" / "runbooks").glob("*.md"))
-NEEDED = {"lag", "parked", "dead-producer", "full-disk", "partition-growth"}
+NEEDED = {"lag", "dead-letters", "dead-producer", "full-disk", "partition-growth"}
 TYPED = re.compile(r"\./halfday [^\n`&|;]+")
 
 
