@@ -1,10 +1,10 @@
-"""Shared runtime of the services; it knows no word of the domain."""
+"""Shared runtime of the services, independent of the domain."""
 
 import structlog
 
 from services.kit.telemetry import redaction
 
-# Until `telemetry.configure_logging` has run: structlog's own default prints the variables of every frame.
+# Until `telemetry.configure_logging` has run: structlog's default prints the variables of every frame.
 structlog.configure(
     processors=[
         structlog.contextvars.merge_contextvars,

@@ -1,4 +1,4 @@
-"""The clock port: business time, which may be driven by a played day, and real time for waits between services."""
+"""The clock port: business time, which a demo day may drive, and real time for waits between services."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of business time: it is `start` at the real instant `anchor` and runs `speed` times as fast as life.
+    """A stretch of business time: `start` at the real instant `anchor`, from there `speed` times as fast as real time.
 
     It never passes `latest`, where one is given: a reader that misses the next segment lags behind its writer and
     never leads.
@@ -24,21 +24,21 @@ class Segment:
     latest: datetime | None = None
 
     def at(self, real: datetime) -> datetime:
-        """Business time at a real instant; `start` before the anchor."""
+        """Return business time at a real instant; `start` before the anchor."""
         moved = self.start + max(real - self.anchor, timedelta()) * self.speed
         return moved if self.latest is None else min(moved, self.latest)
 
     def to_json(self) -> bytes:
-        """The segment as a JSON object, times in RFC 3339."""
+        """Return the segment as a JSON object, times in RFC 3339."""
         return orjson.dumps(self)
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
-        """Read what `to_json` wrote. Raises ValueError on anything else."""
+        """Read the output of `to_json`. Raises ValueError on anything else."""
         try:
             return cls._from_fields(orjson.loads(text))
         except (KeyError, TypeError) as error:
-            raise ValueError(f"no segment of business time: {error!r}") from None
+            raise ValueError(f"not a segment of business time: {error!r}") from None
 
     @classmethod
     def _from_fields(cls, kept: Mapping[str, Any]) -> Self:
@@ -50,8 +50,8 @@ class Segment:
 class Clock:
     """Business time along the latest known segment; real time while none is known.
 
-    `now` never runs backwards within a process, whatever segments follow each other and however the machine's clock is
-    set. Business time never becomes a Kafka record timestamp: the broker refuses the future and drops the far past.
+    `now` never runs backwards within a process, for any sequence of segments and any setting of the machine's clock.
+    Business time never becomes a Kafka record timestamp: the broker refuses the future and deletes the far past.
     """
 
     def __init__(self, segment: Segment | None = None) -> None:
@@ -63,7 +63,7 @@ class Clock:
         self.segment = segment
 
     def now(self) -> datetime:
-        """Business time, aware, in UTC. A decision under a lock reads it after the lock is granted."""
+        """Return business time, aware, in UTC. A decision under a lock reads it after the lock is granted."""
         real = self.real()
         found = real if self.segment is None else self.segment.at(real).astimezone(UTC)
         if self._shown is None or found > self._shown:
@@ -71,12 +71,12 @@ class Clock:
         return self._shown
 
     def real(self) -> datetime:
-        """Wall-clock time, aware, in UTC: for waits on another service and for record timestamps."""
+        """Return wall-clock time, aware, in UTC: for waits on another service and for record timestamps."""
         return datetime.now(UTC)
 
 
 class ManualClock(Clock):
-    """A clock for tests that stands still until it is moved; `business` and `wall` may also be set apart."""
+    """A clock for tests that only moves when it is set; `business` and `wall` may also be set apart."""
 
     def __init__(self, at: datetime, wall: datetime | None = None) -> None:
         super().__init__()
@@ -88,13 +88,13 @@ class ManualClock(Clock):
         self.wall = (wall or at).astimezone(UTC)
 
     def advance(self, by: timedelta) -> None:
-        """Move both times on by the same amount."""
+        """Advance both times by the same amount."""
         self.set(self.business + by, self.wall + by)
 
     def now(self) -> datetime:
-        """The business time that was set last."""
+        """Return the business time that was set last."""
         return self.business
 
     def real(self) -> datetime:
-        """The real time that was set last."""
+        """Return the real time that was set last."""
         return self.wall

@@ -1,8 +1,8 @@
-"""How the processes of a stack get the segments of one business clock: through a file, or through PostgreSQL.
+"""Transports of a business clock's segments to the processes of a stack: a file, or PostgreSQL.
 
-A service reads business time from memory; a feed keeps that memory fresh. `HALFDAY_CLOCK` chooses it: empty for real
+A service reads business time from memory; a feed keeps that memory current. `HALFDAY_CLOCK` chooses it: empty for real
 time, `file:PATH` where the processes share a disk, `postgres` where each reads the table `business_clock` of its own
-database, woken by NOTIFY. A reader that is cut off stays at the latest time of the segment that it knows.
+database, woken by NOTIFY. A reader that loses its feed stops at the latest time of the segment that it knows.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from services.kit.settings import Settings
 FILE, POSTGRES = "file:", "postgres"
 CHANNEL = "business_clock"
 LOOK_S = 0.02
-"""How often a reader looks at the file; a stat of an unchanged file costs some 10 us."""
+"""Interval at which a reader checks the file; a stat of an unchanged file costs some 10 us."""
 POLL_S = 1.0
-"""How long a reader waits for a notification before it reads the table by itself."""
+"""Time for which a reader waits for a notification before it reads the table anyway."""
 _log = structlog.get_logger("halfday.clock")
 
 
@@ -32,10 +32,10 @@ class ClockFeed(Protocol):
     """One transport of segments."""
 
     async def read(self) -> Segment | None:
-        """The segment that was written last; None where there is none yet."""
+        """Return the segment that was written last; None where there is none yet."""
 
     async def follow(self, clock: Clock) -> None:
-        """Keep the clock on the latest segment until cancelled; whatever is away is waited for."""
+        """Keep the clock on the latest segment until cancelled; waits for a file or database that is away."""
 
     async def write(self, segment: Segment) -> None:
         """Publish a segment to all readers."""
@@ -49,11 +49,11 @@ class FileFeed:
         self._draft = path.with_name(f".{path.name}.{os.getpid()}")
 
     async def read(self) -> Segment:
-        """The segment of the file. Raises OSError where it is not there, ValueError where it holds none."""
+        """Return the segment of the file. Raises OSError without a file, ValueError where it has no segment."""
         return Segment.from_json(self._path.read_bytes())
 
     async def follow(self, clock: Clock) -> None:
-        """Look at the file again and again; one that can't be read is looked at again."""
+        """Check the file at an interval; one that can't be read is checked again."""
         known: tuple[int, int] | None = None
         while True:
             with contextlib.suppress(OSError, ValueError):
@@ -64,7 +64,7 @@ class FileFeed:
             await asyncio.sleep(LOOK_S)
 
     async def write(self, segment: Segment) -> None:
-        """Replace the file. Not synced to disk: a clock is worth nothing after a power cut."""
+        """Replace the file. Not synced to disk: a clock has no value after a power cut."""
         self._draft.write_bytes(segment.to_json())
         self._draft.replace(self._path)
 
@@ -77,7 +77,7 @@ class PostgresFeed:
         self._conn: asyncpg.Connection[asyncpg.Record] | None = None
 
     async def read(self) -> Segment | None:
-        """The segment of the table."""
+        """Return the segment of the table."""
         conn = await self._connect()
         try:
             return await _stored(conn)
@@ -85,12 +85,12 @@ class PostgresFeed:
             await conn.close()
 
     async def follow(self, clock: Clock) -> None:
-        """Listen on a connection of its own, made again for as long as it takes."""
+        """Listen on a connection of its own, which is opened again for as long as it takes."""
         while True:
             try:
                 await self._listen(clock)
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                _log.warning("the business clock can't be followed", reason=type(error).__name__)
+                _log.warning("the business clock is unreachable", reason=type(error).__name__)
                 await asyncio.sleep(POLL_S)
 
     async def _listen(self, clock: Clock) -> None:
@@ -128,7 +128,7 @@ class PostgresFeed:
             await self._conn.close()
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
-        # a segment that a crash takes back is followed by the next: nobody waits for the disk
+        # a segment that a crash takes back is followed by the next, so no write waits for the disk
         return await asyncpg.connect(self._url, timeout=5, server_settings={"synchronous_commit": "off"})
 
 
@@ -138,7 +138,7 @@ async def _stored(conn: asyncpg.Connection[asyncpg.Record]) -> Segment | None:
 
 
 def feed_of(settings: Settings) -> ClockFeed | None:
-    """The feed that the settings name; None for real time."""
+    """Return the feed that the settings name; None for real time."""
     if settings.clock == POSTGRES:
         return PostgresFeed(settings.database_url)
     return FileFeed(Path(settings.clock.removeprefix(FILE))) if settings.clock else None

@@ -15,7 +15,7 @@ from services.kit.transaction.unit_of_work import Pool, UnitOfWork, begin
 class Context:
     """One running process of the service that is named `service`. Use cases take it to open a transaction.
 
-    `wake` tells the relay, in this process or in the worker, that a commit has written events.
+    `wake` wakes the relay, in this process or in the worker, after a commit with events.
     """
 
     settings: Settings

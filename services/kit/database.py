@@ -1,7 +1,7 @@
 """PostgreSQL without an ORM: the pool, migrations, locks in one order, and which errors are worth a retry.
 
 Pooled connections keep no session state (no SET, LISTEN or advisory session lock): the pool doesn't reset it,
-which saves a round trip a transaction. Who needs such state takes a connection of its own with `connect`.
+which saves a round trip a transaction. Code that needs such state opens a connection of its own with `connect`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SESSION = {
 }
 _NAME = re.compile(r"[a-z_][a-z0-9_.]*")
 
-# SQLSTATE classes and codes that say "not now" instead of "never": https://www.postgresql.org/docs/18/errcodes-appendix.html
+# SQLSTATE classes and codes that mean "not now" instead of "never": https://www.postgresql.org/docs/18/errcodes-appendix.html
 _TRANSIENT_CLASSES = {
     "08",  # connection lost
     "40",  # rolled back: serialization, deadlock
@@ -54,14 +54,14 @@ _TRANSIENT_CODES = {
 
 
 async def connect_pool(settings: Settings, *, max_size: int = 10) -> asyncpg.Pool[asyncpg.Record]:
-    """A pool of connections; raises at once what the first connection raises. jsonb is text on both ways."""
+    """Return a pool of connections; an error of the first is raised at once. jsonb is text in both directions."""
     return await asyncpg.create_pool(
         settings.database_url, min_size=1, max_size=max_size, reset=_keep, **_connection_settings(settings)
     )
 
 
 async def connect(settings: Settings) -> asyncpg.Connection[asyncpg.Record]:
-    """A connection of one's own, for session locks and LISTEN. No statement of it may outlive the usual limits."""
+    """Return a connection outside the pool, for session locks and LISTEN, with the usual limits for statements."""
     return await asyncpg.connect(settings.database_url, **_connection_settings(settings))
 
 
@@ -71,19 +71,19 @@ def _connection_settings(settings: Settings) -> dict[str, Any]:
 
 
 async def _keep(_connection: Any) -> None:
-    # asyncpg has rolled back an open transaction before this; RESET ALL and its friends are left out.
+    # asyncpg has rolled back an open transaction before this; RESET ALL and the like are left out.
     return None
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same work may succeed later with nothing changed: then it is retried, and never parked."""
+    """Return true if the same work may succeed later with nothing changed: it is retried, and never dead-lettered."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
-        # 57P04: the database was dropped. A changed cached plan is mended by the transaction's retry.
+        # 57P04: the database was dropped. The transaction's retry fixes a changed cached plan.
         return (state[:2] in _TRANSIENT_CLASSES and state != "57P04") or state in _TRANSIENT_CODES or _replan(error)
     if isinstance(error, asyncpg.InterfaceError):
         return "clos" in str(error)  # "connection is closed", "pool is closing"
-    # asyncpg's internal error: the server said goodbye between two statements of a transaction.
+    # asyncpg's internal error: the server closed the connection between two statements of a transaction.
     return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError)
 
 
@@ -100,9 +100,9 @@ async def lock_rows(
     type_: str = "uuid",
     strength: str = "update",
 ) -> list[asyncpg.Record]:
-    """Locks the rows of `table` whose `column` is in `keys`, in key order, and returns them in that order.
+    """Lock the rows of `table` with a `column` in `keys`, in key order, and return them in that order.
 
-    One statement. Everyone who locks several rows of a table goes through here, so no two can wait in a circle.
+    One statement. All code that locks several rows of a table calls this function, so no two transactions can deadlock.
     Rows that don't exist are left out. `table`, `column`, `type_` and `strength` are code, never data.
     """
     for name in (table, column, type_, *strength.split()):

@@ -1,11 +1,11 @@
 """Named crash points: `FAULT=relay.after_send:kill@3` kills the process at the third pass of that point.
 
-The form is `name:action@n`, several separated by commas; without `@n` the first pass is meant. A point acts once
+The form is `name:action@n`, several separated by commas; without `@n` it acts at the first pass. A point acts once
 in the life of a process. Actions:
 - `kill`: SIGKILL to this process, as `kill -9` would;
-- `sleep:S`: the whole process stands still for S seconds, event loop and heartbeats included;
+- `sleep:S`: the whole process is blocked for S seconds, event loop and heartbeats included;
 - `raise`: raises `InjectedFault`;
-- `drop`: `point` answers True, and the caller leaves out what it was about to do.
+- `drop`: `point` returns True, and the caller leaves out its next step.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from services.kit.errors import InjectedFault
 
 @dataclass
 class Fault:
-    """One planned fault; `passes` counts down to the pass that it acts at."""
+    """One planned fault; `passes` counts down to the pass at which it acts."""
 
     action: str
     seconds: float
@@ -30,7 +30,7 @@ class Fault:
 
 
 def parse(spec: str) -> dict[str, Fault]:
-    """The faults of a `FAULT` text by point. Raises ValueError with the part that makes no sense."""
+    """Return the faults of a `FAULT` text by point. Raises ValueError with the part that can't be parsed."""
     return dict(_parse_one(part) for part in spec.split(",") if part)
 
 
@@ -53,7 +53,7 @@ _planned: dict[str, Fault] | None = parse(os.environ.get("FAULT", "")) or None
 
 
 def point(name: str) -> bool:
-    """Acts out the fault planned for this pass of `name`; True only when the caller shall drop its next step.
+    """Carry out the fault planned for this pass of `name`; return True only when the caller must drop its next step.
 
     Without FAULT it costs one comparison.
     """
@@ -78,7 +78,7 @@ def _pass(planned: dict[str, Fault], name: str) -> bool:
 
 @contextmanager
 def armed(spec: str) -> Iterator[None]:
-    """For tests in one process: the faults of `spec` are planned inside the block, and only these."""
+    """Plan the faults of `spec`, and only these, inside the block; for tests in one process."""
     global _planned
     before, _planned = _planned, parse(spec)
     try:

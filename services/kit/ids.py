@@ -1,7 +1,7 @@
-"""Ids that clients make, and ids that we make.
+"""Ids of clients, and ids that the services make.
 
-An order's ids are hashed, compared and written as text and bytes dozens of times, so they are of the database driver's
-subclass of UUID, which does each of these in a fifth to a tenth of the time; and they are computed natively.
+An order's ids are hashed, compared and written as text and bytes dozens of times. They are of the database driver's
+subclass of UUID, which does each of these in a fifth to a tenth of the time, and are computed in native code.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from services.kit.errors import UnusableId
 
 
 class Namespace:
-    """What ids are derived in: `Namespace("x")` is that of everything that "x" names."""
+    """A namespace for derived ids, named by a text such as `deadline`."""
 
     def __init__(self, name: str) -> None:
         self._id = uuid_utils.uuid5(uuid_utils.NAMESPACE_URL, f"halfday:{name}")
 
     def id(self, name: str) -> UUID:
-        """The UUIDv5 (RFC 9562) of a name: the same at each call."""
+        """Return the UUIDv5 (RFC 9562) of a name: the same at each call."""
         return QuickUUID(uuid_utils.uuid5(self._id, name).bytes)
 
 
@@ -33,7 +33,7 @@ _CROCKFORD = {c: n for n, c in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")} | 
 
 
 def parse_id(value: Any) -> Any:
-    """A client's id: a ULID becomes the UUID with the same 128 bits; all else is left for UUID to judge."""
+    """Return a client's id: a ULID becomes the UUID with the same 128 bits; UUID validates everything else."""
     if not isinstance(value, str) or len(value) != 26:
         return value
     number = 0
@@ -45,7 +45,7 @@ def parse_id(value: Any) -> Any:
 
 
 def quick(id: UUID) -> UUID:
-    """The same id, as cheap as those that are made here."""
+    """Return the same id as an object of the driver's UUID class."""
     return QuickUUID(id.bytes)
 
 
@@ -54,7 +54,7 @@ Id = Annotated[UUID, BeforeValidator(parse_id), AfterValidator(quick)]
 
 
 def new_id() -> UUID:
-    """A UUIDv7: ids that are made later sort later."""
+    """Return a UUIDv7: ids that are made later sort later."""
     return QuickUUID(uuid_utils.uuid7().bytes)
 
 

@@ -1,4 +1,4 @@
-"""Clients of Kafka with the settings that our guarantees need; the library's defaults lose records."""
+"""Kafka clients with the settings that the guarantees need; the libraries' defaults lose records."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ UNREACHABLE = (
 
 
 def make_broker(settings: Settings) -> KafkaBroker:
-    """The broker object that consumers subscribe on. It creates no topics and publishes nothing; at its stop,
-    batches in hand have 20 s to finish.
+    """Return the broker object that consumers subscribe on. It creates no topics and publishes nothing; when it stops,
+    current batches have 20 s to finish.
     """
     quiet()
     return KafkaBroker(
@@ -38,7 +38,7 @@ def make_broker(settings: Settings) -> KafkaBroker:
 
 
 def make_producer(settings: Settings) -> AIOKafkaProducer:
-    """A producer for the relay: all replicas acknowledge, retries make no duplicates, zstd. Not started yet."""
+    """Return a producer for the relay, not started: all replicas acknowledge, retries make no duplicates, zstd."""
     quiet()
     login: dict[str, Any] = {}
     if settings.kafka_username:
@@ -68,8 +68,8 @@ def _security(settings: Settings) -> BaseSecurity | None:
 
 
 class Sparse(logging.Filter):
-    """Lets the same message of a logger through once in five seconds: aiokafka logs a hundred lines a second while
-    the broker is away.
+    """Passes the same message of a logger once in five seconds: aiokafka logs a hundred lines a second while the broker
+    is away.
     """
 
     def __init__(self, every: float = 5.0) -> None:
@@ -78,7 +78,7 @@ class Sparse(logging.Filter):
         self._last: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is written; lines are the same when their text before formatting is."""
+        """Return true for a line to write; two lines are the same when their text before formatting is the same."""
         now = time.monotonic()
         if now - self._last.get(str(record.msg), -self._every) < self._every:
             return False
@@ -95,10 +95,10 @@ _LOGGERS = (
 
 
 def quiet() -> None:
-    """Rate-limits the client library's logs. A filter works on the logger it hangs on, never on its children."""
+    """Limit the rate of the client library's log lines. A filter works on its own logger, never on the children."""
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_sparse)
     faststream = logging.getLogger("faststream")
-    faststream.handlers.clear()  # of its own, which prints plain text beside the process's JSON
+    faststream.handlers.clear()  # its default handler prints plain text beside the process's JSON
     faststream.propagate = True
     faststream.setLevel(logging.WARNING)

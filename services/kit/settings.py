@@ -1,4 +1,4 @@
-"""What a process is told by its environment. Every name starts with `HALFDAY_`; secrets never stand in argv or logs."""
+"""Settings of a process from its environment. Every name starts with `HALFDAY_`; argv and logs hold no secrets."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Settings(BaseSettings):
     """The settings of one service process; immutable.
 
     Values come from variables, or from files of the same name in `HALFDAY_SECRETS_DIR`. `tokens` maps a role to
-    the SHA-256 hex digest of its bearer token. `prefix` stands before every topic and consumer group. `instance`
+    the SHA-256 hex digest of its bearer token. `prefix` is put before every topic and consumer group. `instance`
     is stable over restarts: it is the Kafka client id and static group member. `http_host` is the address to listen on;
-    in a container it is `0.0.0.0`. `clock` says where business time comes from: empty for real time, `file:PATH` or
-    `postgres` for a clock that somebody drives (`clock_feed.py`).
+    in a container it is `0.0.0.0`. `clock` is the source of business time: empty for real time, `file:PATH` or
+    `postgres` for a clock that a demo day drives (`clock_feed.py`).
     """
 
     model_config = SettingsConfigDict(env_prefix="HALFDAY_", extra="ignore", frozen=True)
@@ -40,7 +40,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls) -> Self:
-        """The settings of this process. Raises `UnusableSettings` with one line per wrong variable."""
+        """Load the settings of this process. Raises `UnusableSettings` with one line per wrong variable."""
         try:
             return cls(_secrets_dir=os.environ.get("HALFDAY_SECRETS_DIR"))
         except ValidationError as wrong:
@@ -57,5 +57,5 @@ class Settings(BaseSettings):
 
     @property
     def security_protocol(self) -> str:
-        """`SASL_PLAINTEXT` when a Kafka user is given, else `PLAINTEXT`."""
+        """Return `SASL_PLAINTEXT` when a Kafka user is given, else `PLAINTEXT`."""
         return "SASL_PLAINTEXT" if self.kafka_username else "PLAINTEXT"

@@ -1,4 +1,4 @@
-"""Waiting at start for what is still booting: capped back-off and a log line per second at most."""
+"""Retries a dependency at start-up with capped back-off; logs at most once a second."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import structlog
 
 T = TypeVar("T")
 _log = structlog.get_logger("halfday.start")
-stamina.instrumentation.set_on_retry_hooks([])  # this module says what it waits for, in its own words
+stamina.instrumentation.set_on_retry_hooks([])  # this module writes the log lines
 
 
 async def wait_for(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
-    """The first answer of `attempt`, however long that takes: what it raises is logged and tried again.
+    """Return the first result of `attempt`, however long that takes: an error is logged and the attempt is repeated.
 
     Waits 0.1 s at first, then at most 1 s. Programming errors (TypeError, AttributeError ...) pass through.
     """
@@ -36,7 +36,7 @@ async def wait_for(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 def one_line(error: BaseException) -> str:
-    """The error as one line of text: its message, or its type where it has none."""
+    """Return the error as one line of text: its message, or its type where it has none."""
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -38,7 +38,7 @@ async def test_dead_letters_are_seen_and_tried_again(operator: httpx2.AsyncClien
     page = (await operator.get("/v1/parked", params={"limit": 1})).json()
     assert (page["parked"][0]["scope"], page["parked"][0]["attempts"]) == ("a", 1)
     rest = await operator.get("/v1/parked", params={"cursor": page["next"]})
-    assert [one["error"] for one in rest.json()["parked"]] == ["queued behind a parked record of its scope"]
+    assert [one["error"] for one in rest.json()["parked"]] == ["queued behind a dead letter of its scope"]
 
     async def redrive() -> Any:
         return (await operator.post("/v1/parked:redrive", json={"scope": "a"})).json()

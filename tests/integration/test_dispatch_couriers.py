@@ -139,7 +139,7 @@ async def test_reports_that_make_no_sense_are_kept_and_hold_up_no_other(world: W
     reasons = [told["reason"] for told in answer["uploads"]]
     assert reasons[0] == "unknown kind of report 'dance', expected accept, load, arrive, deliver, fail, return"
     assert reasons[1] == "body/colour: Extra inputs are not permitted"
-    assert reasons[2] == "body: text may not hold a NUL character"
+    assert reasons[2] == "body: text must not contain a NUL character"
     assert reasons[6] == "the job does not exist"
     assert answer["sessions"][0]["received_through"] == 8
     assert len(await world.told(JobLoaded)) == 1

@@ -148,7 +148,7 @@ async def test_every_error_is_a_problem_document(http: httpx2.AsyncClient) -> No
 async def test_an_action_that_is_not_there_does_not_exist(http: httpx2.AsyncClient) -> None:
     assert (await http.post("/v1/orders/7:cancel")).status_code == 200
     missing = await http.post("/v1/orders/7:explode")
-    assert (missing.status_code, missing.json()["detail"]) == (404, "the action :explode does not exist")
+    assert (missing.status_code, missing.json()["detail"]) == (404, "action :explode does not exist")
     assert (await http.put("/v1/orders/7:cancel")).status_code == 405
     assert (await http.post("/v1/orders/7")).status_code == 405
 

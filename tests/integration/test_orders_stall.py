@@ -138,8 +138,8 @@ async def test_a_bad_upload_is_kept_and_holds_up_no_other(orders: Orders):
     assert (answer["received_through"], answer["gaps"]) == ({"s1": 11}, {"s1": []})
     reasons = {told["seq"]: told["reason"] for told in answer["uploads"]}
     assert reasons[2] == "body/lines/0/item: item noodles is not in the catalogue; put it there and redrive this upload"
-    assert reasons[6] == "body: text may not hold a NUL character"
-    assert reasons[10] == '"mood" is no field of an upload'
+    assert reasons[6] == "body: text must not contain a NUL character"
+    assert reasons[10] == '"mood" is not a field of an upload'
     assert all(reasons[seq] for seq in range(2, 11))
     assert await orders.names(TOPIC) == ["SaleRecorded"] * 2
     again = await sync(orders, *bad, sale(12))

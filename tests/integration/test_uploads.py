@@ -152,7 +152,7 @@ def test_only_a_number_that_cant_be_read_is_refused_at_the_door(wrong: dict[str,
 async def test_a_number_far_beyond_the_last_is_refused_alone(pool: Any) -> None:
     done = await send(pool, [upload(AHEAD + 1), upload(1), upload(AHEAD)])
     assert words(done) == ["refused", "applied", "applied"]
-    assert "send the numbers between first" in done.told({})[0].reason
+    assert "send the numbers between first" in done.device_answers({})[0].reason
     assert words(await send(pool, [upload(AHEAD + 1)])) == ["applied"]
 
 
@@ -177,12 +177,12 @@ async def test_a_chain_that_breaks_is_flagged_whichever_link_came_first(pool: An
     two = upload(2, prev_hash=one.link)
     four = upload(4, prev_hash=one.link)
     done = await send(pool, [four, two, one])
-    assert [answer.flags for answer in done.told({})] == [[], [], []]
+    assert [answer.flags for answer in done.device_answers({})] == [[], [], []]
     three = upload(3, prev_hash=two.link)
     done = await send(pool, [three, four])
-    assert [answer.flags for answer in done.told({})] == [[], ["chain-broken"]]
+    assert [answer.flags for answer in done.device_answers({})] == [[], ["chain-broken"]]
     fork = await send(pool, [upload(3, grams=1, prev_hash=two.link), upload(5, prev_hash=three.link)])
-    assert [(answer.answer, answer.flags) for answer in fork.told({})] == [
+    assert [(answer.answer, answer.flags) for answer in fork.device_answers({})] == [
         ("conflict", []),
         ("applied", ["chain-broken"]),
     ]

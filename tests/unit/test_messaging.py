@@ -138,7 +138,7 @@ def test_on_a_compacted_topic_what_can_be_read_replaces_what_was_parked_before_i
     ]
     runs, parks, obsolete = _sort(deliveries, set(blocked))
     assert [d.id for d in runs] == [d.id for d in deliveries if d.fault is None], "nothing good waits"
-    shown = {d.id for d, _ in [*parks, *obsolete.parks]}
+    shown = {d.id for d, _ in [*parks, *obsolete.rejects]}
     assert shown == {d.id for d in deliveries if d.fault}, "nothing bad is lost"
     last = dict(items)
     assert {scope for _, scope in parks} == {scope for scope, bad in last.items() if bad}

@@ -17,7 +17,7 @@ def test_a_problem_has_all_members() -> None:
     assert (response.status_code, response.media_type) == (422, "application/problem+json")
     assert orjson.loads(response.body) == {
         "type": "urn:halfday:problem:unprocessable",
-        "title": "Unusable content",
+        "title": "Validation failed",
         "status": 422,
         "detail": "there is no such item",
         "instance": "/v1/orders",

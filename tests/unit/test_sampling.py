@@ -14,7 +14,7 @@ import uvicorn
 
 from services.kit.http import problems
 from services.kit.telemetry import sampling
-from services.kit.telemetry.sampling import Repeats, Sampled, is_told, kind_of
+from services.kit.telemetry.sampling import Repeats, Sampled, is_logged, kind_of
 from tests.stack import eventually
 
 
@@ -63,7 +63,7 @@ def test_the_memory_of_kinds_is_bounded() -> None:
     for n in range(5 * sampling.KINDS):
         repeats.count(n)
     assert len(repeats._seen) <= sampling.KINDS
-    assert [n for n in range(1, 20) if is_told(n)] == [1, 2, 4, 8, 16]
+    assert [n for n in range(1, 20) if is_logged(n)] == [1, 2, 4, 8, 16]
 
 
 @contextmanager

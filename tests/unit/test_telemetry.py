@@ -161,5 +161,5 @@ def test_an_error_that_ends_the_process_is_a_line_too() -> None:
     program = PROGRAM.replace("KIND", "'json'") + "\nfrom tests.unit.test_telemetry import failed\nraise failed()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ)
     assert done.returncode == 1
-    assert json.loads(done.stdout.splitlines()[-1])["event"] == "ended by an error"
+    assert json.loads(done.stdout.splitlines()[-1])["event"] == "the process ends with an error"
     assert NAME not in done.stdout + done.stderr

@@ -54,4 +54,4 @@ async def sync(context: Running, _role: Courier, courier: Slug, body: SyncBody) 
         for (device, session), progress in synced.accepted.sessions.items()
         if (device, session) in named
     ]
-    return SyncView(uploads=synced.accepted.told(synced.outcomes), sessions=sessions)
+    return SyncView(uploads=synced.accepted.device_answers(synced.outcomes), sessions=sessions)

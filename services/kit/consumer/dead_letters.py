@@ -1,4 +1,4 @@
-"""Parking: what can't be handled waits in the database, in order, and blocks only its own scope."""
+"""Dead letters: a message that cannot be processed is stored in order and blocks only later messages of its scope."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from services.kit.transaction.message import Record
 from services.kit.transaction.outbox import LIMIT, Connection, Outgoing, Reader
 from services.kit.transaction.unit_of_work import CAUSED, UnitOfWork
 
-QUEUED = "queued behind a parked record of its scope"
+QUEUED = "queued behind a dead letter of its scope"
 REPLACED = "replaced by a later record of its key"
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One parked record as an operator sees it; `attempts` 0 means that it only queues behind another."""
+    """One dead letter as an operator sees it; `attempts` 0 means that it only queues behind another."""
 
     id: int
     consumer: str
@@ -43,14 +43,14 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The parked record whose turn it is."""
+    """The dead letter that is next in its scope."""
 
     id: int
     record: Record
 
 
 async def blocked(conn: Connection, consumer: str, scopes: Iterable[str]) -> set[str]:
-    """Those of the scopes that are blocked, locked until the transaction ends: a redrive waits, or is waited for."""
+    """Return the blocked ones of the scopes, locked until the transaction ends, so that no redrive runs meanwhile."""
     rows = await conn.fetch(
         "select scope from parked_scope where consumer = $1 and scope = any($2::text[]) order by scope for update",
         consumer,
@@ -60,7 +60,7 @@ async def blocked(conn: Connection, consumer: str, scopes: Iterable[str]) -> set
 
 
 async def store(uow: UnitOfWork, deliveries: Sequence[tuple[Delivery, str]]) -> None:
-    """Parks each delivery under the scope given with it, in order, and reports the first of a newly blocked scope."""
+    """Store each delivery under the scope given with it, in order, and report the first of a newly blocked scope."""
     new = await uow.conn.fetch(
         "insert into parked_scope (consumer, scope) select $1, s from unnest($2::text[]) as s "
         "on conflict do nothing returning scope",
@@ -99,9 +99,8 @@ async def _insert(uow: UnitOfWork, deliveries: Sequence[tuple[Delivery, str]]) -
 
 
 def notice(consumer: str, delivery: Delivery, scope: str) -> Outgoing:
-    """The dead letter: the record's own bytes and type, with who parked it, why and whence in headers.
-
-    Empty for a private topic, and for a record that is as large as the broker allows.
+    """Return the record for the topic of dead letters: the original bytes and type; consumer, reason and source are in
+    headers. Without value for a private topic, and for a record that is nearly as large as the broker allows.
     """
     record, topic = delivery.record, f"{consumer.partition('.')[0]}.dlq.v1"
     id = CAUSED.id("\n".join((consumer, str(delivery.id), "kit.parked")))
@@ -126,12 +125,12 @@ def notice(consumer: str, delivery: Delivery, scope: str) -> Outgoing:
 
 
 async def lock(conn: Connection, consumer: str, scope: str) -> bool:
-    """Locks the scope against arrivals; False when it is not blocked."""
+    """Lock the scope against arrivals; return False when it is not blocked."""
     return bool(await blocked(conn, consumer, [scope]))
 
 
 async def first(conn: Connection, consumer: str, scope: str, limit: int = 1) -> list[Head]:
-    """The first records of the scope's queue, in order; none when nothing waits."""
+    """Return the first records of the scope's queue, in order."""
     rows = await conn.fetch(
         'select id, topic, partition, "offset", key, payload, headers from parked '
         "where consumer = $1 and scope = $2 and discarded_at is null order by id limit $3",
@@ -146,12 +145,12 @@ async def first(conn: Connection, consumer: str, scope: str, limit: int = 1) -> 
 
 
 async def remove(conn: Connection, ids: Sequence[int]) -> None:
-    """Forgets parked records that were handled after all."""
+    """Delete dead letters that were processed after all."""
     await conn.execute("delete from parked where id = any($1::bigint[])", ids)
 
 
 async def unblock(conn: Connection, consumer: str, scope: str) -> None:
-    """Lets the scope flow again, unless something of it is still parked. Call it under `lock`."""
+    """Unblock the scope, unless it still has dead letters. Call it under `lock`."""
     await conn.execute(
         "delete from parked_scope where consumer = $1 and scope = $2 and not exists (select from parked p "
         "where p.consumer = $1 and p.scope = $2 and p.discarded_at is null)",
@@ -161,7 +160,7 @@ async def unblock(conn: Connection, consumer: str, scope: str) -> None:
 
 
 async def clear(conn: Connection, consumer: str, scope: str) -> None:
-    """Forgets all that is parked under the scope and unblocks it. Call it under `lock`."""
+    """Delete all dead letters of the scope and unblock it. Call it under `lock`."""
     await conn.execute(
         "delete from parked where consumer = $1 and scope = $2 and discarded_at is null", consumer, scope
     )
@@ -169,15 +168,15 @@ async def clear(conn: Connection, consumer: str, scope: str) -> None:
 
 
 async def failed_again(conn: Connection, id: int, error: str) -> None:
-    """Notes a redrive that did not help."""
+    """Record a redrive that failed again."""
     await conn.execute("update parked set attempts = attempts + 1, error = $2 where id = $1", id, error)
 
 
 async def discard(conn: Connection, id: int, why: str) -> bool:
-    """Gives a parked record up for ever and keeps the reason; its scope flows when nothing else of it is parked.
+    """Discard a dead letter for ever and keep the reason; its scope is unblocked when it has no other.
 
-    Once more for the same reason is the same; False when there is no such parked record, or it was given up for
-    another one. A private record's content is deleted.
+    Idempotent for the same reason; returns False when there is no such dead letter, or it was discarded for another
+    reason. A private record's content is deleted.
     """
     row = await conn.fetchrow("select consumer, scope, topic, event_id, why from parked where id = $1", id)
     if row is None or row["why"] is not None:
@@ -191,13 +190,13 @@ async def discard(conn: Connection, id: int, why: str) -> bool:
         why,
         is_private(row["topic"]),
     )
-    await outbox.drop(conn, row["event_id"])  # what the relay holds stands there too
+    await outbox.drop(conn, row["event_id"])  # a row that the relay holds is there too
     await unblock(conn, row["consumer"], row["scope"])
     return done == "UPDATE 1"
 
 
 async def replaced(conn: Connection, consumer: str, scopes: Sequence[str]) -> None:
-    """Gives up all that is parked under the scopes, for a later record of the key says all; they flow again.
+    """Discard all dead letters of the scopes, because a later record of the key has the whole state; unblock them.
 
     Call it while the scopes are locked, by `blocked` or because this transaction blocked them.
     """
@@ -213,7 +212,7 @@ async def replaced(conn: Connection, consumer: str, scopes: Sequence[str]) -> No
 
 
 async def waiting(conn: Reader) -> tuple[int, float]:
-    """How many records are parked, and for how many seconds the oldest is (0 when none is)."""
+    """Return the number of dead letters, and the age of the oldest in seconds (0 when there is none)."""
     ((n, age),) = await conn.fetch(
         "select count(*), coalesce(extract(epoch from clock_timestamp() - min(parked_at)), 0)::float "
         "from parked where discarded_at is null"
@@ -222,7 +221,7 @@ async def waiting(conn: Reader) -> tuple[int, float]:
 
 
 async def listing(conn: Connection, *, after: int = 0, limit: int = 100, id: int | None = None) -> list[DeadLetter]:
-    """What waits, oldest first, from `after` on; with `id` that one record, discarded or not."""
+    """Return the waiting dead letters, oldest first, after id `after`; with `id` that one, discarded or not."""
     rows = await conn.fetch(
         'select id, consumer, scope, event_id, topic, partition, "offset", headers, error, attempts, parked_at, '
         "discarded_at, why from parked where id > $1 and case when $3::bigint is null then discarded_at is null "
@@ -235,6 +234,6 @@ async def listing(conn: Connection, *, after: int = 0, limit: int = 100, id: int
 
 
 async def consumers_of(conn: Connection, scope: str) -> list[str]:
-    """The consumers for which the scope is blocked."""
+    """Return the consumers for which the scope is blocked."""
     rows = await conn.fetch("select consumer from parked_scope where scope = $1 order by consumer", scope)
     return [row["consumer"] for row in rows]

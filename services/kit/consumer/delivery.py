@@ -1,4 +1,4 @@
-"""A record on its way to a handler: read, or with the reason why it can't be."""
+"""A record on its way to a handler: parsed, or with the fault that prevents it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from services.kit.transaction.message import Message, Record
 
 Handler = Callable[[Any, Message[Any]], None]
 _UNREADABLE = Namespace("unreadable")
-# A scope is part of an index key, so what a stranger may write into a header must stay short.
+# A scope is part of an index key, so a stranger's header must stay short.
 SCOPE_LIMIT = 400
 
 
 class Delivery(NamedTuple):
-    """`scope` is what is blocked when it must be parked; it queues up when any of `behind` is blocked, unless it
-    `replaces` what is parked there.
+    """A record with the scope that a dead letter of it blocks. It queues when any scope of `behind` is blocked, unless
+    it `replaces` the dead letters there.
 
-    A `fault` says why it must be parked; `attempts` counts how often a handler tried.
+    A `fault` is the reason for which it must be dead-lettered; `attempts` counts the tries of its handler.
     """
 
     record: Record
@@ -39,16 +39,17 @@ class Delivery(NamedTuple):
 
     @property
     def replaces(self) -> bool:
-        """Whether it makes what is parked before it obsolete: it can be read, and its topic is compacted, where each
+        """Return true if it makes the dead letters before it obsolete: it can be parsed, and on its compacted topic a
         record is the whole state of its key.
         """
         return self.message is not None and self.fault is None and is_compacted(self.record.topic)
 
 
 def unreadable(record: Record, fault: str, *, by_key: bool) -> Delivery:
-    """A record without a usable envelope. It blocks its key, or, where that would stop others, nothing at all.
+    """Return the delivery of a record without a usable envelope. It blocks its key, or, where that would stop others,
+    nothing at all.
 
-    Its id follows from place and content: the same at each delivery, another after the log was made anew.
+    Its id follows from place and content: the same at each delivery, another one in a log that was created again.
     """
     content = hashlib.sha256((record.value or b"") + repr(sorted(record.headers.items())).encode()).hexdigest()
     place = f"{record.topic}/{record.partition}/{record.offset}"
@@ -58,22 +59,22 @@ def unreadable(record: Record, fault: str, *, by_key: bool) -> Delivery:
 
 
 def clean(raw: bytes) -> str:
-    """Bytes from outside as text that PostgreSQL can store, damaged places marked."""
+    """Return bytes from outside as text that PostgreSQL can store, with damaged places marked."""
     return raw.decode(errors="replace").replace("\x00", "\ufffd")
 
 
 def is_private(topic: str) -> bool:
-    """Whether the topic carries persons, so that neither its content nor an error that quotes it may travel."""
+    """Return true if the topic carries persons, so that neither its content nor an error that quotes it may leave."""
     return topic in BY_NAME and BY_NAME[topic].private
 
 
 def is_compacted(topic: str) -> bool:
-    """Whether the last record of a key says all about it."""
+    """Return true if the last record of a key is its whole state."""
     return topic in BY_NAME and BY_NAME[topic].compacted
 
 
 def reason(error: BaseException, topic: str) -> str:
-    """Why a record failed, in one line of at most 300 characters that never quotes its content."""
+    """Return the reason for a failed record, one line of at most 300 characters that never quotes its content."""
     if isinstance(error, ValidationError):
         return flaws(error)[:300]
     if is_private(topic):

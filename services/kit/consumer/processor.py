@@ -1,4 +1,4 @@
-"""Running deliveries through a book: one transaction for a run of them, transient errors retried, culprits parked."""
+"""Processes a batch in one transaction; retries transient errors, bisects to a failing message and dead-letters it."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from services.kit.transaction.unit_of_work import Pool, UnitOfWork, begin
 BUDGET_S = 20.0
 TRIES = 3
 REDRIVE_BATCH, REDRIVE_S = 100, 3.0
-"""A redrive is one request of an operator, and a scope may hold thousands of records."""
-_log = structlog.get_logger("halfday.handling")
+"""Limits of a redrive: it is one request of an operator, and a scope may have thousands of records."""
+_log = structlog.get_logger("halfday.processor")
 
 
 class Repository(Protocol):
-    """A service's identity map of the aggregates that one transaction touches; the only thing that knows its SQL."""
+    """A service's identity map of the aggregates that one transaction touches; only it has SQL on its tables."""
 
     uow: UnitOfWork
 
     async def load(self, messages: Sequence[Message[Any]]) -> None:
-        """Locks every head row that the messages need, sorted, then reads what hangs on them."""
+        """Lock every head row that the messages need, sorted, then read the rows that depend on them."""
 
     async def save(self) -> None:
-        """Writes every change, set-based."""
+        """Write every change, set-based."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """How many parked records a redrive handled, the error of the one that stopped it, and whether time ran out."""
+    """The result of a redrive: how many it processed, the error that stopped it, and whether time ran out (`more`)."""
 
     done: int
     error: str | None = None
@@ -52,7 +52,7 @@ class Redriven:
 
 
 class BatchProcessor(ABC):
-    """How one consumer of a service deals with deliveries. `consumer` names it in inbox, parking and event ids."""
+    """Processes the deliveries of one consumer. `consumer` names it in inbox, dead letters and event ids."""
 
     def __init__(
         self,
@@ -66,26 +66,26 @@ class BatchProcessor(ABC):
         self.consumer = consumer
         self.pool = pool
         self.clock = clock
-        self._open_book = open_repository
+        self._open_repository = open_repository
         self._wake = wake
 
     @abstractmethod
     def read(self, record: Record) -> Delivery | None:
-        """The record as a delivery, or None for one that this consumer has no use for. Never raises."""
+        """Return the record as a delivery, or None for one that this consumer ignores. Never raises."""
 
     async def _take(self, _uow: UnitOfWork, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Those still to be dealt with, decided before the head rows are locked."""
+        """Drop deliveries that were already processed; runs before the aggregates are locked."""
         return list(deliveries)
 
     async def _confirm(self, _uow: UnitOfWork, deliveries: Sequence[Delivery]) -> set[Any]:
-        """Ids of those still to be dealt with, decided after the head rows are locked."""
+        """Return the ids of deliveries that are still to be processed; runs after the aggregates are locked."""
         return {delivery.id for delivery in deliveries}
 
     async def settle(self, deliveries: Sequence[Delivery], until: float | None = None) -> None:
-        """Each delivery's effect is committed or it is parked, in order, before this returns.
+        """Commit each delivery's effect or dead-letter it, in order, before returning.
 
-        Raises `Transient` after about 20 s of trying (or at `until` on the monotonic clock): what was committed
-        stays, and the whole may be handed in again.
+        Raises `Transient` after about 20 s of trying (or at `until` on the monotonic clock): committed effects stay,
+        and the whole batch may be given again.
         """
         if not deliveries:
             return
@@ -93,7 +93,7 @@ class BatchProcessor(ABC):
         failures = 0
         while True:
             if failures and time.monotonic() > until:
-                raise Transient(f"{self.consumer} could not settle its batch in {BUDGET_S:.0f} s")
+                raise Transient(f"{self.consumer} could not process its batch within {BUDGET_S:.0f} s")
             try:
                 await self._attempt(deliveries)
                 return
@@ -114,7 +114,7 @@ class BatchProcessor(ABC):
         await self.settle(deliveries[middle:], until)
 
     def _count(self, delivery: Delivery, error: Exception) -> Delivery:
-        """One more failed try; at the last one (the first, when no try can help) the delivery becomes a fault."""
+        """Count a failed try; at the last one (the first, when no try can help) the delivery becomes a fault."""
         if delivery.fault is not None:
             raise error
         attempts = delivery.attempts + 1
@@ -135,37 +135,37 @@ class BatchProcessor(ABC):
 
     async def _deal(self, uow: UnitOfWork, fresh: Sequence[Delivery]) -> int:
         scopes = {scope for delivery in fresh for scope in delivery.behind}
-        runs, parks, obsolete = _sort(fresh, await dead_letters.blocked(uow.conn, self.consumer, sorted(scopes)))
-        book = self._open_book(uow)
+        runs, rejects, obsolete = _sort(fresh, await dead_letters.blocked(uow.conn, self.consumer, sorted(scopes)))
+        repository = self._open_repository(uow)
         if runs:
-            await book.load([delivery.message for delivery in runs if delivery.message])
+            await repository.load([delivery.message for delivery in runs if delivery.message])
         confirmed = await self._confirm(uow, fresh)
         runs = [delivery for delivery in runs if delivery.id in confirmed]
-        parks = [(delivery, scope) for delivery, scope in parks if delivery.id in confirmed]
+        rejects = [(delivery, scope) for delivery, scope in rejects if delivery.id in confirmed]
         if runs:
-            await self._run(uow, book, runs)
+            await self._run(uow, repository, runs)
         if obsolete.scopes:
-            shown = [(delivery, scope) for delivery, scope in obsolete.parks if delivery.id in confirmed]
+            shown = [(delivery, scope) for delivery, scope in obsolete.rejects if delivery.id in confirmed]
             if shown:
                 await dead_letters.store(uow, shown)
             await dead_letters.replaced(uow.conn, self.consumer, sorted(obsolete.scopes))
-        if parks:
-            await dead_letters.store(uow, parks)
+        if rejects:
+            await dead_letters.store(uow, rejects)
         return len(runs)
 
-    async def _run(self, uow: UnitOfWork, book: Repository, deliveries: Sequence[Delivery]) -> None:
+    async def _run(self, uow: UnitOfWork, repository: Repository, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
             if delivery.handler and delivery.message:
                 uow.handle(delivery.message)
-                delivery.handler(book, delivery.message)
+                delivery.handler(repository, delivery.message)
         uow.handle(None)
-        await book.save()
+        await repository.save()
 
     async def redrive(self, scope: str) -> Redriven:
-        """Handles what is parked under the scope, in order, in batches; unblocks it when all is done.
+        """Process the scope's dead letters in order, in batches; unblock the scope when all are done.
 
-        Stops at the first that fails again, and after about 3 s. Nothing parked: does nothing. Transient errors are
-        raised.
+        Stops at the first that fails again, and after about 3 s. Without dead letters it does nothing. Transient errors
+        are raised.
         """
         done, size, until = 0, REDRIVE_BATCH, time.monotonic() + REDRIVE_S
         while True:
@@ -182,7 +182,7 @@ class BatchProcessor(ABC):
                 if is_transient(error) or not heads:
                     raise
                 if len(heads) > 1:
-                    size = 1  # finds the one that fails
+                    size = 1  # to find the one that fails
                     continue
                 text = reason(error, heads[0].record.topic)
                 async with begin(self.pool, self.clock, consumer=self.consumer) as uow:
@@ -193,7 +193,7 @@ class BatchProcessor(ABC):
             done += len(heads)
 
     async def _heads(self, uow: UnitOfWork, scope: str, limit: int) -> list[dead_letters.Head]:
-        """The first of the scope's queue under the scope's lock; an empty queue is unblocked."""
+        """Return the first of the scope's queue under the scope's lock; an empty queue is unblocked."""
         if not await dead_letters.lock(uow.conn, self.consumer, scope):
             return []
         heads = await dead_letters.first(uow.conn, self.consumer, scope, limit)
@@ -206,38 +206,40 @@ class BatchProcessor(ABC):
         if faults := [found.fault for found in deliveries if found.message is None]:
             raise Unprocessable(faults[0])
         if deliveries:
-            book = self._open_book(uow)
-            await book.load([delivery.message for delivery in deliveries if delivery.message])
-            await self._run(uow, book, deliveries)
+            repository = self._open_repository(uow)
+            await repository.load([delivery.message for delivery in deliveries if delivery.message])
+            await self._run(uow, repository, deliveries)
         if heads:
             await dead_letters.remove(uow.conn, [head.id for head in heads])
 
 
 class _Obsolete(NamedTuple):
-    """Scopes of which a later delivery replaces all that is parked, and what this batch parked there before it."""
+    """Scopes in which a later delivery replaces all dead letters, and those that this batch made there before it."""
 
     scopes: set[str]
-    parks: list[tuple[Delivery, str]]
+    rejects: list[tuple[Delivery, str]]
 
 
 def _sort(fresh: Sequence[Delivery], blocked: set[str]) -> tuple[list[Delivery], list[tuple[Delivery, str]], _Obsolete]:
-    """What can run, and what must be parked under which scope: faults, and all behind a blocked scope, in order."""
+    """Return the deliveries that can run, and those to dead-letter with their scope (faults, and all behind a blocked
+    scope, in order).
+    """
     runs: list[Delivery] = []
-    parks: list[tuple[Delivery, str]] = []
+    rejects: list[tuple[Delivery, str]] = []
     obsolete = _Obsolete(set(), [])
     for delivery in fresh:
         hit = delivery.behind & blocked
         if hit and delivery.replaces:
             blocked -= hit
             obsolete.scopes.update(hit)
-            obsolete.parks.extend(park for park in parks if park[1] in hit)
-            parks = [park for park in parks if park[1] not in hit]
+            obsolete.rejects.extend(one for one in rejects if one[1] in hit)
+            rejects = [one for one in rejects if one[1] not in hit]
             runs.append(delivery)
         elif hit:
-            parks.append((delivery._replace(fault=None), delivery.scope if delivery.scope in hit else min(hit)))
+            rejects.append((delivery._replace(fault=None), delivery.scope if delivery.scope in hit else min(hit)))
         elif delivery.fault is not None:
-            parks.append((delivery, delivery.scope))
+            rejects.append((delivery, delivery.scope))
             blocked.add(delivery.scope)
         else:
             runs.append(delivery)
-    return runs, parks, obsolete
+    return runs, rejects, obsolete

@@ -1,4 +1,4 @@
-"""Consuming a topic: a batch is one transaction, each event's effect comes once, whatever comes in."""
+"""Consumes a topic: a batch is one transaction, and each event takes effect once."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from services.kit.transaction.unit_of_work import Pool, UnitOfWork
 
 MAX_RECORDS = 500
 Models = Mapping[str, type[Event]]
-"""Every type that there is, by its name in `ce_type`."""
+"""All event types by their name in `ce_type`."""
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """A topic (without prefix) and what a service does with it, by the class of the data.
+    """A topic (without prefix) and a service's handlers for it, by the class of the data.
 
-    Records of the topic's other types are passed over unread, from the first. A type that this version does not know is
-    passed over when its sender says that this service does not read it, else parked without blocking its subject.
+    Records of the topic's other types are skipped without being parsed. A type that this version does not know is
+    skipped when its sender says that this service does not read it, else dead-lettered without blocking its subject.
     `blocking_by_key`: a record without a readable subject blocks its key; False where many subjects share a
     key (a stock pool), there it blocks nothing.
     """
@@ -47,7 +47,7 @@ class Subscription:
 
 
 class Processor(BatchProcessor):
-    """Handles a service's batches of one topic; works without a broker, so tests hand records in directly."""
+    """Processes a service's batches of one topic; works without a broker, so tests can pass records directly."""
 
     def __init__(
         self,
@@ -68,16 +68,16 @@ class Processor(BatchProcessor):
         self._passed_over = {type for type, model in self._models.items() if model not in subscription.handlers}
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """The effect of every record is committed, or the record is parked, before this returns.
+        """Commit the effect of every record or dead-letter it, before returning.
 
-        Records of a partition take effect in the order of their offsets. Raises `Transient` when the world stays
-        away for about 20 s; then the same batch may come again.
+        Records of a partition take effect in the order of their offsets. Raises `Transient` when a dependency stays
+        away for about 20 s; then the same batch may be given again.
         """
         ordered = sorted(records, key=lambda record: (record.partition, record.offset))
         await self.settle([found for record in ordered if (found := self.read(record))])
 
     def read(self, record: Record) -> Delivery | None:
-        """The record as a delivery: ready to run, or with its fault; None when its type is none of our business."""
+        """Return the record as a delivery: ready to run, or with its fault; None for a type without a handler here."""
         if record.headers.get("ce_type") in self._passed_over and record.value is not None:
             return None
         by_key = self.subscription.blocking_by_key
@@ -94,19 +94,20 @@ class Processor(BatchProcessor):
         waits = frozenset((envelope.subject, key))
         try:
             data = self._data(envelope, record)
-        except Exception as wrong:  # whatever the decoder dislikes
+        except Exception as wrong:  # any error of the decoder
             fault = reason(wrong, record.topic)
             return Delivery(record, envelope.id, envelope.subject, waits, fault=fault)
         handler = self.subscription.handlers.get(type(data))
-        if handler is None:  # erased, and nobody here ever kept it
+        if handler is None:  # a tombstone of something that this service never stored
             return None
         message = Message(envelope, data, record)
         return Delivery(record, envelope.id, envelope.subject, waits, message, handler)
 
     def _unknown(self, envelope: Envelope, record: Record) -> Delivery | None:
-        """A type of a newer version. Parked, it waits under the name of the type, so its subject flows on.
+        """Return the delivery for a type of a newer version. Its dead letter has the type as scope, so later records of
+        its subject are processed.
 
-        On a compacted topic it waits under its subject, where the next record that can be read replaces it: handled
+        On a compacted topic the scope is its subject, where the next record that can be parsed replaces it: processed
         later, it would bring an older state back.
         """
         is_ours = envelope.readers is None or self._service in envelope.readers.split(",")
@@ -123,7 +124,7 @@ class Processor(BatchProcessor):
         if record.value is not None:
             return self._models[envelope.type].model_validate_json(record.value)
         if envelope.type != ERASED and Erased not in self.subscription.handlers:
-            raise ValueError("the value is null, and nothing is ever erased from this topic")
+            raise ValueError("the value is null, but this topic has no tombstones")
         return Erased(clean(record.key or b""))
 
     async def _take(self, _uow: UnitOfWork, deliveries: Sequence[Delivery]) -> list[Delivery]:
@@ -139,8 +140,8 @@ class Processor(BatchProcessor):
 
 
 def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> Any:
-    """Lets the broker feed the processor: positions are committed only after `handle` returned, and an error brings
-    the whole batch again. One subscriber, one group, one topic; returned for those who ask how far it is.
+    """Subscribe the processor: offsets are committed only after `handle` returned, and after an error the whole batch
+    is redelivered. Return the subscriber (one group, one topic); its consumer knows the positions.
     """
     topic = processor.subscription.topic
     subscriber = broker.subscriber(
@@ -164,7 +165,7 @@ def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> 
         try:
             await processor.handle([_record(topic, record) for record in records])
         except Transient as away:
-            # FastStream has no delay of its own: a bare nack comes back over a thousand times a second.
+            # FastStream has no delay: after a bare nack the batch comes back over a thousand times a second.
             await asyncio.sleep(random.uniform(0.5, 1.0))
             raise NackMessage from away
         except Exception:
@@ -183,8 +184,8 @@ async def _poll(consumer: Any) -> tuple[Any, ...]:
 
 
 async def _parse(records: tuple[Any, ...], original: Any) -> Any:
-    """FastStream's own message around the raw records. Its parser decodes header bytes and dies of bad ones, so it
-    never sees them (https://github.com/ag2ai/faststream/issues/2458).
+    """Return FastStream's own message around the raw records. Its parser decodes header bytes and fails on bad ones, so
+    it gets none (https://github.com/ag2ai/faststream/issues/2458).
     """
     bare = type(records[0])(**{**vars(records[0]), "headers": ()})
     message = await original((bare,))

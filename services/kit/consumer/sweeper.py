@@ -1,4 +1,4 @@
-"""Durable deadlines: what is due is handled as a message, exactly once, however many sweepers run."""
+"""Durable deadlines: a due deadline is processed as a message, exactly once for any number of sweepers."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _log = structlog.get_logger("halfday.deadlines")
 
 
 class Sweeper(BatchProcessor):
-    """Hands due deadlines, oldest first, to the service's handler for `Due`, through its book.
+    """Passes due deadlines, oldest first, to the service's handler for `DeadlineReached`.
 
-    The head rows are locked before a deadline is claimed, as every command that sets or removes one does it; so a
-    deadline that a command removed or set anew does not fire. One that can't be handled is parked under its subject.
+    The head rows are locked before a deadline is claimed, as in every command that sets or removes one; so a deadline
+    that a command removed or set again does not fire. One that can't be processed is dead-lettered under its subject.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Sweeper(BatchProcessor):
         self._handler = handler
 
     async def run(self) -> None:
-        """Sweeps until cancelled; a database that is away is waited for."""
+        """Sweep until cancelled; waits for a database that is away."""
         while True:
             try:
                 more = await self.sweep() >= BATCH
@@ -65,7 +65,7 @@ class Sweeper(BatchProcessor):
                 await asyncio.sleep(POLL_S)
 
     async def sweep(self) -> int:
-        """Handles what is due on its own clock now, at most 500 of each clock; how many were found."""
+        """Process the deadlines that are due on their own clock, at most 500 of each clock; return the number found."""
         found = await deadlines.overdue(self.pool, self.clock.now(), self.clock.real(), BATCH)
         due = sorted(found, key=lambda deadline: deadline.due_at)
         await self.settle([self.read(self._record(deadline)) for deadline in due])
@@ -79,7 +79,7 @@ class Sweeper(BatchProcessor):
         return {ids[token] for token in claimed}
 
     def _record(self, deadline: deadlines.Deadline) -> Record:
-        """The deadline as a record, so that it can be parked and redriven like any other; its offset is its token."""
+        """Return the deadline as a record, so that it can be dead-lettered and redriven; its offset is its token."""
         content = {"kind": deadline.kind, "version": deadline.version, "due_at": deadline.due_at.isoformat()}
         setting = f"{deadline.version}/{content['due_at']}/{deadline.token}"
         name = f"{self.consumer}/{deadline.kind}/{deadline.subject}/{setting}"
@@ -95,7 +95,7 @@ class Sweeper(BatchProcessor):
         return Record(TOPIC, 0, deadline.token, key, orjson.dumps(content), envelope.headers())
 
     def read(self, record: Record) -> Delivery:
-        """A parked deadline as it was when it fired."""
+        """Return the deadline of a record as it was when it fired."""
         envelope = read_envelope(record.headers)
         data = orjson.loads(record.value or b"{}")
         due = DeadlineReached(data["kind"], envelope.subject, data["version"], datetime.fromisoformat(data["due_at"]))

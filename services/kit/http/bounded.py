@@ -1,6 +1,6 @@
-"""Bounded types for what clients send: every string has a length, every number a range, every instant a year.
+"""Bounded types for request bodies: every string has a length, every number a range, every instant a year.
 
-A number is a number: `true` and `"1"` are refused. OpenAPI shows each bound. In a query or a path everything is text,
+Numbers are strict: `true` and `"1"` are refused. OpenAPI shows each bound. In a query or a path everything is text,
 so numbers there are a plain `int` with `ge` and `le`. Readers of events use the types of `contracts.values` instead.
 """
 
@@ -49,19 +49,19 @@ def _date_in_range(day: date) -> date:
 
 
 def visible(text: str) -> str:
-    """The text itself. Raises where it has a control character or a line break, or nothing that can be seen."""
-    if text.isprintable() and text.strip(_INVISIBLE):  # nearly always; it has no separator but the space then
+    """Return the text. Raises where it has a control character or a line break, or no visible character."""
+    if text.isprintable() and text.strip(_INVISIBLE):  # nearly always; its only separators are then spaces
         return text
     kinds = {unicodedata.category(character) for character in text.strip(_INVISIBLE)}
     if kinds & {"Cc", "Cs", "Zl", "Zp"}:
         raise PydanticCustomError("text", "must be one line without control characters")
     if not any(kind[0] in "LNPS" for kind in kinds):
-        raise PydanticCustomError("blank", "must have a character that can be seen")
+        raise PydanticCustomError("blank", "must have a visible character")
     return text
 
 
 VISIBLE = AfterValidator(visible)
-"""Makes a text type with `Field(max_length=...)`: one line that shows something."""
+"""Makes a text type with `Field(max_length=...)`: one line with a visible character."""
 
 Instant = Annotated[
     AwareDatetime,
@@ -84,7 +84,7 @@ Int64 = Annotated[int, Strict(), Field(ge=-(2**63), le=2**63 - 1)]
 Pieces = Annotated[int, Strict(), Field(gt=0, le=1_000_000, description="pieces")]
 Grams = Annotated[int, Strict(), Field(gt=0, le=100_000_000, description="grams")]
 PriceFen = Annotated[int, Strict(), Field(ge=0, le=100_000_000, description="fen per piece, or per 500 grams")]
-"""Times the most `Pieces` of a line, and a hundred lines, this is 10^16: far within 64 bits."""
+"""The maximum times the most `Pieces` of a line and a hundred lines is 10^16: far within 64 bits."""
 AmountFen = Annotated[int, Strict(), Field(ge=0, le=1_000_000_000_000, description="fen")]
 Seq = Annotated[int, Strict(), Field(ge=1, le=2**53 - 1, description="counts from 1")]
 

@@ -19,8 +19,8 @@ CHECK_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a check found, in words or seconds. Not `ok`: the process can't work. `degraded`: it works but for
-    something that an operator has to put right.
+    """The result of a check, as text or seconds. Not `ok`: the process can't work. `degraded`: it works, except for
+    a fault that an operator has to fix.
     """
 
     ok: bool
@@ -32,14 +32,14 @@ Check = Callable[[], Awaitable[CheckResult]]
 
 
 class Readiness:
-    """Named checks, run at once and each within 2 s. Ready means that every one is ok and nothing is waited for."""
+    """Named checks, run concurrently and each within 2 s. Ready means that all are ok and the start is complete."""
 
     def __init__(self) -> None:
         self.checks: dict[str, Check] = {}
         self.waiting_for: str | None = None
 
     async def report(self) -> tuple[bool, dict[str, CheckResult]]:
-        """Whether the process is ready, and every finding by name. Never raises: a check that does is not ok."""
+        """Return true if the process is ready, and every result by name. A check that raises counts as not ok."""
         checks = dict(self.checks)
         found = dict(zip(checks, await asyncio.gather(*map(_run, checks.values())), strict=True))
         if self.waiting_for:
@@ -57,8 +57,8 @@ async def _run(check: Check) -> CheckResult:
 
 
 def routes(service: str, readiness: Readiness) -> list[Route]:
-    """The three routes. `/live` answers while the event loop runs; `/ready` is 503 and says why when not ready, and
-    says what is degraded, which leaves it ready: a load balancer must not take out a process that serves the rest.
+    """Return the three routes. `/live` answers while the event loop runs; `/ready` is 503 with the reasons when not
+    ready, and lists degraded parts, which leave it ready: a load balancer must keep a process that serves the rest.
     """
 
     async def live(_request: Request) -> Response:

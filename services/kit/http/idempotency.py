@@ -15,12 +15,12 @@ from pydantic import BaseModel
 
 from services.kit.transaction.outbox import Connection
 
-# We promise that a request may be repeated for 14 days, plus a margin.
+# A request may be repeated for 14 days; one day is the margin.
 KEEP_DAYS = 15
 
 
 class Seen(Enum):
-    """What a key turned out to be."""
+    """The verdict on a key."""
 
     NEW = "new"
     REPEAT = "repeat"
@@ -30,9 +30,9 @@ class Seen(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """One request's fate: NEW must be done now; REPEAT was answered with `status` and `response` before (None when
-    the answer was not remembered); TWIN is the same as the request at index `twin_of` of this very call; CONFLICT
-    has the key of another request.
+    """The verdict on one request: NEW must be done now; REPEAT was answered with `status` and `response` before (None
+    when the answer was not remembered); TWIN is the same as the request at index `twin_of` of this call; CONFLICT has
+    the key of another request.
     """
 
     seen: Seen
@@ -42,7 +42,7 @@ class Replay:
 
 
 def content_hash(content: BaseModel | Mapping[str, Any]) -> bytes:
-    """SHA-256 of the parsed content: the same for any spelling, order of fields, or offset of an instant."""
+    """Return the SHA-256 of the parsed content: the same for any spelling, order of fields, or offset of an instant."""
     data = content.model_dump() if isinstance(content, BaseModel) else content
     options = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
     return hashlib.sha256(orjson.dumps(data, option=options, default=_plain)).digest()
@@ -53,8 +53,8 @@ def _plain(value: object) -> str:
 
 
 async def replay_or_claim(conn: Connection, scope: str, keys: Sequence[str], hashes: Sequence[bytes]) -> list[Replay]:
-    """One verdict per key, in order; what is NEW is claimed until the transaction ends. Two statements, three when
-    there are conflicts, which are kept.
+    """Return one verdict per key, in order; NEW keys are claimed until the transaction ends. Two statements, three with
+    conflicts, which are recorded.
 
     Waits for a concurrent transaction that has claimed one of the keys, and then sees its answer.
     """
@@ -82,7 +82,7 @@ def _judge(mine: bytes, first: int, index: int, firsts: bytes, known: asyncpg.Re
 
 
 async def _claim(conn: Connection, scope: str, hashes: Mapping[str, bytes]) -> set[str]:
-    # In key order, so that two transactions with the same keys can't wait in a circle.
+    # In key order, so that two transactions with the same keys can't deadlock.
     rows = await conn.fetch(
         "insert into idempotency (scope, key, body_hash) "
         "select $1, k, h from unnest($2::text[], $3::bytea[]) as r(k, h) order by k "
@@ -117,7 +117,7 @@ async def _keep(conn: Connection, scope: str, conflicts: Sequence[tuple[str, byt
 
 
 async def remember(conn: Connection, scope: str, answers: Mapping[str, tuple[int, bytes]]) -> None:
-    """Stores the status and body that were answered under each key, in the transaction that claimed it."""
+    """Store the status and body that were answered under each key, in the transaction that claimed it."""
     if answers:
         await conn.execute(
             "update idempotency i set status = s, response = r "
@@ -130,7 +130,7 @@ async def remember(conn: Connection, scope: str, answers: Mapping[str, tuple[int
 
 
 async def prune(conn: Connection, limit: int = 5_000) -> int:
-    """Forgets up to `limit` requests older than 15 days; how many."""
+    """Delete up to `limit` requests older than 15 days; return how many."""
     done: str = await conn.execute(
         "delete from idempotency where ctid = any(array(select ctid from idempotency "
         "where created_at < now() - make_interval(days => $1) limit $2))",

@@ -67,7 +67,7 @@ class RequestMiddleware:
 
 
 async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
-    problem = problems.Problem(413, "too-large", "Too large", "The body is larger than this route takes")
+    problem = problems.Problem(413, "too-large", problems.TITLES[413], "The body is larger than this route takes")
     await problem.response(scope["path"])(scope, receive, send)
 
 

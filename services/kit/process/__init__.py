@@ -1,1 +1,1 @@
-"""Processes of a service: roles, start-up order, readiness, gauges."""
+"""Processes of a service: roles, start-up order, readiness, gauges, housekeeping."""

@@ -15,8 +15,7 @@ from services.kit.uploads import flags_api
 def create_api(service: Service, context: Context, readiness: Readiness | None = None) -> FastAPI:
     """Return the application of one process; `readiness` is what its `/ready` reports."""
     use_cases = service.use_cases(context)
-    own = [service.routes(use_cases)] if callable(service.routes) else service.routes
-    routers = [*own, dead_letters_api.router, flags_api.router]
+    routers = [*service.routes, dead_letters_api.router, flags_api.router]
     app = create_app(context, routers, readiness or Readiness(), use_cases=use_cases, fast_paths=service.fast_paths)
     app.state.service = service
     return app

@@ -1,4 +1,4 @@
-"""The golden signals that no message passes by: measured every few seconds in the worker, for `/metrics`."""
+"""Gauges that the worker measures every few seconds for `/metrics`: outbox age, lag, dead letters, late deadlines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from services.kit.uploads import sessions
 EVERY_S = 5.0
 KAFKA_S = 3.0
 Measure: TypeAlias = "Callable[[Pool], Awaitable[None]]"
-_log = structlog.get_logger("halfday.signals")
+_log = structlog.get_logger("halfday.gauges")
 
 
 async def watch(context: Context, own: Sequence[Measure], subscribers: Mapping[str, Any]) -> None:
@@ -45,31 +45,31 @@ async def watch(context: Context, own: Sequence[Measure], subscribers: Mapping[s
 
 
 async def measure(context: Context, own: Sequence[Measure] = ()) -> None:
-    """Reads once what the service's database says, a few short statements, into the gauges."""
+    """Set the gauges from the service's database once, with a few short statements."""
     pool, clock = context.pool, context.clock
     await _try("outbox", _outbox(pool))
-    await _try("parked", _parked(pool))
+    await _try("dead letters", _dead_letters(pool))
     await _try("deadlines", _overdue(pool, clock))
     await _try("missing uploads", _missing(pool))
-    for signal in own:
-        await _try(signal.__name__, signal(pool))
+    for gauge in own:
+        await _try(gauge.__name__, gauge(pool))
 
 
 async def _try(name: str, measuring: Awaitable[None]) -> None:
     try:
         await measuring
-    except Exception as error:  # whatever it is, work goes on unmeasured
+    except Exception as error:  # any error: the process works on without this value
         GAUGES_FAILED.inc()
-        _log.warning("not measured", signal=name, error=type(error).__name__)
+        _log.warning("not measured", gauge=name, error=type(error).__name__)
 
 
 async def _outbox(pool: Pool) -> None:
     OUTBOX_AGE.set(await outbox.oldest(pool))
 
 
-async def _parked(pool: Pool) -> None:
-    parked, age = await dead_letters.waiting(pool)
-    DEAD_LETTERS.set(parked)
+async def _dead_letters(pool: Pool) -> None:
+    count, age = await dead_letters.waiting(pool)
+    DEAD_LETTERS.set(count)
     DEAD_LETTER_AGE.set(age)
 
 
@@ -89,7 +89,7 @@ async def _set_lag(consumer: str, reader: Any) -> None:
 
 
 async def _lag(consumer: Any) -> int:
-    """How far the end of the log is ahead of what was taken, over the partitions that this process has."""
+    """Return the number of records that were not consumed yet, over the partitions that this process has."""
     async with asyncio.timeout(KAFKA_S):
         ends = await consumer.end_offsets(consumer.assignment())
         return sum([max(0, end - await consumer.position(partition)) for partition, end in ends.items()])

@@ -1,4 +1,4 @@
-"""How a service becomes processes: `python -m services.X api|worker|all`."""
+"""Command line of a service: `python -m services.X api|worker|all`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from services.kit.settings import Settings
 from services.kit.telemetry.logs import configure_logging
 
 STOP_SECONDS = 9.0
-"""A stop that takes longer is cut short: whoever sent SIGTERM expects the process to be gone after ten."""
+"""A stop that takes longer is cut short: the sender of SIGTERM expects the process to end within ten seconds."""
 
 WORKER_NICE = 10
-"""People wait for the API, nobody for a worker: where they share a core in a burst, the API goes first."""
+"""People wait for the API and not for a worker: where they share a core in a burst, the API goes first."""
 
 _log = structlog.get_logger("halfday.process")
 
 
 def main(service: Service, argv: Sequence[str]) -> int:
-    """Runs one process of the service until SIGTERM or SIGINT; the exit code.
+    """Run one process of the service until SIGTERM or SIGINT; return the exit code.
 
     0 after a clean stop, 2 when arguments or settings are unusable, 1 when a part of it failed: then the supervisor
     starts it again, and nothing is lost.
@@ -50,8 +50,9 @@ def main(service: Service, argv: Sequence[str]) -> int:
 
 
 def collect_less() -> None:
-    """A batch makes tens of thousands of objects that all live to its end: looking for rubbish among them each time
-    costs a tenth of the CPU. What was imported is never looked at again.
+    """Reduce garbage-collection cost (about 10 % CPU): freeze imported objects and raise the thresholds.
+
+    A batch makes tens of thousands of objects that all live to its end, so frequent collections find nothing.
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
@@ -60,7 +61,7 @@ def collect_less() -> None:
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
-    except ImportError:  # no build for this platform
+    except ImportError:  # uvloop has no build for this platform
         return None
     return uvloop.new_event_loop
 
@@ -69,15 +70,15 @@ def _parse(service: Service, argv: Sequence[str]) -> str:
     parser = argparse.ArgumentParser(
         prog=f"python -m services.{service.name}",
         description=f"Runs a process of the {service.name} service until SIGTERM or Ctrl-C.",
-        epilog="Settings come from the environment: HALFDAY_DATABASE_URL and HALFDAY_KAFKA_BOOTSTRAP are needed, "
-        "HALFDAY_HTTP_PORT by the api, HALFDAY_HEALTH_PORT by the worker; services/kit/settings.py has the rest. "
+        epilog="Settings come from the environment: HALFDAY_DATABASE_URL and HALFDAY_KAFKA_BOOTSTRAP are required, "
+        "HALFDAY_HTTP_PORT by the api, HALFDAY_HEALTH_PORT by the worker; services/kit/settings.py has the others. "
         "PostgreSQL and Kafka may start later than this. Normally `./halfday up` starts it. "
         f"Example: HALFDAY_DATABASE_URL=postgresql://... python -m services.{service.name} api",
     )
     parser.add_argument(
         "role",
         choices=("api", "worker", "all"),
-        help="api answers HTTP; worker runs consumers, relay and deadlines; all is both in one process, for trying out",
+        help="api serves HTTP; worker runs consumers, relay and deadlines; all is both in one process, for trying out",
     )
     return str(parser.parse_args(argv[1:]).role)
 
@@ -88,8 +89,8 @@ async def _live(service: Service, role: str, settings: Settings) -> int:
         loop.add_signal_handler(number, stop.set)
     runtime = Runtime(service, role, settings)
     work = asyncio.create_task(runtime.run(), name="work")
-    asked = asyncio.create_task(stop.wait())
-    await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
     failed = work.done()
     if failed:
         _log.error("a part of the process failed", exc_info=work.exception())

@@ -1,4 +1,4 @@
-"""What must be so before a process works, and what `/ready` looks at: the database, Kafka, backlogs, parked records."""
+"""Readiness: conditions for a process to start work, and the checks of `/ready` (database, Kafka, backlogs)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from services.kit.telemetry.metrics import LAST_BATCH
 from services.kit.transaction import outbox
 
 STUCK_SECONDS = 30.0
-"""An outbox row that is older than this means that the relay does not get through."""
+"""An older outbox row means that the relay does not get through."""
 
 
 class Kafka:
-    """A look at the broker with the service's own login: is it there, and do our topics exist for us?"""
+    """Checks with the service's own login that the broker answers and that its topics exist."""
 
     def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
         self._settings = settings
@@ -34,9 +34,9 @@ class Kafka:
         self._client: Any = None
 
     async def require(self) -> None:
-        """Returns when all topics are there and may be used; raises `NotReady` with the causes otherwise.
+        """Return when all topics exist and may be used; raise `NotReady` with the causes otherwise.
 
-        A topic that is missing when consumers and relay start costs them minutes, so they wait for this.
+        Consumers and relay lose minutes on a topic that is missing when they start, so they wait for this.
         """
         try:
             if self._client is None:
@@ -47,7 +47,7 @@ class Kafka:
             raise NotReady(UNREACHABLE.format(self._settings.kafka_bootstrap)) from error
         wrong = [f"{t['topic']}: {for_code(t['error_code']).__name__}" for t in found if t["error_code"]]
         if wrong:
-            raise NotReady(f"topics not there for {self._settings.kafka_username or 'us'} yet: {', '.join(wrong)}")
+            raise NotReady(f"topics not usable by {self._settings.kafka_username or 'us'} yet: {', '.join(wrong)}")
 
     async def _connect(self) -> Any:
         quiet()
@@ -73,7 +73,7 @@ class Kafka:
         return client
 
     async def close(self) -> None:
-        """Drops the connection; the next `require` makes a new one."""
+        """Close the connection; the next `require` opens a new one."""
         client, self._client = self._client, None
         if client is not None:
             await client.close()
@@ -86,8 +86,8 @@ def topics_of(service: Service) -> list[str]:
 
 
 def api_checks(service: Service, context: Context) -> dict[str, Check]:
-    """An API is ready when its database answers: orders are taken while Kafka is away. The service's own checks say
-    more.
+    """Return the checks of an API, which is ready when its database answers: orders are accepted while Kafka is away.
+    The service's own checks are added.
     """
 
     async def database() -> CheckResult:
@@ -99,7 +99,7 @@ def api_checks(service: Service, context: Context) -> dict[str, Check]:
 
 
 def worker_checks(service: Service, context: Context, kafka: Kafka) -> dict[str, Check]:
-    """A worker needs its database and Kafka, and a relay that gets through; the rest is told, and stops nothing."""
+    """Return the checks of a worker: ready when database and Kafka answer and the outbox drains; others inform only."""
 
     async def broker() -> CheckResult:
         await kafka.require()
@@ -109,7 +109,7 @@ def worker_checks(service: Service, context: Context, kafka: Kafka) -> dict[str,
         age = await outbox.oldest(context.pool)
         return CheckResult(age < STUCK_SECONDS, round(age, 3))
 
-    async def parked() -> CheckResult:
+    async def dead_letter_age() -> CheckResult:
         _, age = await dead_letters.waiting(context.pool)
         return CheckResult(True, round(age, 3))
 
@@ -117,4 +117,5 @@ def worker_checks(service: Service, context: Context, kafka: Kafka) -> dict[str,
         done = [sample.value for metric in LAST_BATCH.collect() for sample in metric.samples]
         return CheckResult(True, f"last one {time.time() - max(done):.1f} s ago" if done else "none yet")
 
-    return api_checks(service, context) | {"kafka": broker, "outbox": backlog, "parked": parked, "batches": batches}
+    own = {"kafka": broker, "outbox": backlog, "parked": dead_letter_age, "batches": batches}
+    return api_checks(service, context) | own

@@ -1,4 +1,4 @@
-"""A service as data, and the consumers of one of its processes."""
+"""The definition of a service as data, and the consumers of one of its processes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Service:
     models: Models
     on_due: Handler | None = None
     use_cases: Callable[[Context], Any] = lambda context: context
-    routes: Callable[[Any], APIRouter] | tuple[APIRouter, ...] = ()
+    routes: tuple[APIRouter, ...] = ()
     fast_paths: tuple[FastPath, ...] = ()
     background: tuple[Callable[[Context], Awaitable[None]], ...] = ()
     gauges: tuple[Callable[[Pool], Awaitable[None]], ...] = ()

@@ -1,4 +1,4 @@
-"""Sending rows to Kafka: one batch per partition at a time, every wait under a deadline."""
+"""Sends rows to Kafka: one batch per partition at a time, every wait under a deadline."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Acked = tuple[int, int, int]
 
 
 class Publisher:
-    """A producer for as long as nothing goes wrong with it; an async context manager."""
+    """A producer that is used until its first error; an async context manager."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer = make_producer(settings)
 
     async def __aenter__(self) -> Self:
-        """Connects. Raises `PublishFailed` with the possible causes when Kafka can't be reached."""
+        """Connect. Raises `PublishFailed` with the possible causes when Kafka can't be reached."""
         try:
             await asyncio.wait_for(self._producer.start(), START_S)
         except (KafkaError, OSError, TimeoutError) as error:
@@ -40,11 +40,11 @@ class Publisher:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Disconnects within a few seconds, also when the broker is gone."""
+        """Disconnect within a few seconds, also when the broker is gone."""
         await self._stop()
 
     async def send(self, rows: Sequence[Row]) -> list[Acked]:
-        """Sends the rows, per partition in their order, and returns when Kafka has acknowledged all of them.
+        """Send the rows, per partition in their order, and return when Kafka has acknowledged all of them.
 
         Raises `PublishFailed` after 10 s or with the first error.
         """
@@ -55,7 +55,7 @@ class Publisher:
                 while queues:
                     await self._round(queues, acked)
         except MessageSizeTooLargeError as error:
-            raise PublishFailed("Kafka finds a record too large", acked, too_large=True) from error
+            raise PublishFailed("a record is larger than the broker accepts", acked, too_large=True) from error
         except (KafkaError, OSError, AssertionError) as error:
             raise PublishFailed(f"{type(error).__name__}: {error}", acked) from error
         except TimeoutError:
@@ -70,8 +70,8 @@ class Publisher:
         return queues
 
     async def _partitions(self, topic: str) -> int:
-        """How many partitions the topic has. Asked before anything is sent: a send to a topic that does not exist
-        spins on the metadata for as long as the request may take.
+        """Return the number of the topic's partitions. Called before sending: a send to a topic that does not exist
+        repeats the metadata request until the request timeout.
         """
         name, client = self._settings.prefix + topic, self._producer.client
         found = client.cluster.partitions_for_topic(name)
@@ -84,7 +84,7 @@ class Publisher:
         return len(found)
 
     async def _round(self, queues: dict[tuple[str, int], deque[Row]], acked: list[Acked]) -> None:
-        """One batch of each partition. The next follows only when all are acknowledged, so that a later batch of a
+        """Send one batch of each partition. The next follows only when all are acknowledged, so that a later batch of a
         partition can't arrive without an earlier one.
         """
         sent: dict[asyncio.Future[Any], tuple[int, list[Row]]] = {}
@@ -101,7 +101,7 @@ class Publisher:
         finally:
             for future, (partition, taken) in sent.items():
                 if future.done() and not future.cancelled() and future.exception() is None:
-                    first = future.result().offset  # -1 when the broker only says that it has them already
+                    first = future.result().offset  # -1 when the broker only reports duplicates
                     acked.extend((row.id, partition, first + n if first >= 0 else -1) for n, row in enumerate(taken))
         for future in sent:
             future.result()
@@ -134,7 +134,7 @@ class Publisher:
 
 @lru_cache(maxsize=4_096)  # about 1 MB; the records of one subject come close together
 def _hash(key: str) -> int:
-    """The positive hash by which Java's default partitioner picks a partition; slow in Python, so remembered."""
+    """Return the positive hash by which Java's default partitioner picks a partition; cached, for it is slow."""
     return int(murmur2(key.encode())) & 0x7FFFFFFF
 
 

@@ -53,7 +53,7 @@ class Relay:
                 await self._own_outbox()
             except (PublishFailed, OSError, TimeoutError, *_DATABASE) as error:
                 RELAY_RESTARTS.inc()
-                _log.warning("relay begins anew", reason=" ".join(str(error).split()) or type(error).__name__)
+                _log.warning("relay restarts", reason=" ".join(str(error).split()) or type(error).__name__)
                 await asyncio.sleep(random.uniform(0.2, 0.6))
 
     async def _own_outbox(self) -> None:

@@ -1,4 +1,4 @@
-"""Logs, and the metrics of the edge; those of messaging stand in `metrics`. Every name begins with `halfday_`."""
+"""Logs, and the metrics of HTTP and the event loop; `metrics` has those of messaging. Names begin with `halfday_`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LOOP_LAG = Gauge("halfday_loop_lag_seconds", "How late the event loop ran its la
 
 
 def configure_logging(settings: Settings, service: str, role: str) -> None:
-    """One log line an event on stdout, JSON or for a console, from structlog and the standard library alike.
+    """Write one log line an event to stdout, as JSON or for a console, for structlog and the standard library alike.
 
-    Redacted as `redaction` says; what would end the process with a traceback is a line too.
+    Lines are redacted as `redaction` says; an error that ends the process is a line too.
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -54,11 +54,11 @@ def configure_logging(settings: Settings, service: str, role: str) -> None:
 
 
 def _uncaught(_kind: Any, error: BaseException, _trace: Any) -> None:
-    structlog.get_logger("halfday.process").critical("ended by an error", exc_info=error)
+    structlog.get_logger("halfday.process").critical("the process ends with an error", exc_info=error)
 
 
 async def watch_loop(every: float = 0.5) -> None:
-    """Measures for ever how late the event loop runs, into `LOOP_LAG`: a blocked loop misses Kafka's heartbeats."""
+    """Measure the event loop's lag into `LOOP_LAG` until cancelled: a blocked loop misses Kafka's heartbeats."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + every

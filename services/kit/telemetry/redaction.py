@@ -1,6 +1,6 @@
-"""What a log may say: no person, no secret, and of an error whose text quotes values no text.
+"""Redaction of logs: no person, no secret, and no text of an error that quotes values.
 
-Values are hidden by the key that they stand under; passwords in URLs and mobile numbers wherever they stand.
+Values are hidden by their key; passwords in URLs and mobile numbers everywhere.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ _PRIVATE = re.compile(
 _PASSWORD_IN_URL = re.compile(r"(\w+://[^:/@\s]+:)[^@\s]+@")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PLAIN = (bool, int, float, date, time, timedelta, UUID, PurePath, Enum, type(None))
-# By name: this is imported before anything else, and those are heavy.
+# By name: this module is imported first, and those are heavy.
 _QUOTING = ("pydantic_core", "pydantic", "asyncpg")
 
 Event = MutableMapping[str, Any]
 
 
 def redact(_logger: Any, _method: str, event: Event) -> Event:
-    """A processor: the log event without what may name a person or open a door, at any depth."""
+    """Processor: remove from the log event what may name a person or is a secret, at any depth."""
     for key, value in event.items():
         event[key] = value if key.startswith("_") else _redacted(key, value)  # those are the formatter's own
     return event
 
 
 def exception(_logger: Any, _method: str, event: Event) -> Event:
-    """A processor: the error of a log event as text, with its frames, and without words that quote values."""
+    """Processor: replace the error of a log event by its text, with frames and without words that quote values."""
     error = event.pop("exc_info", None)
     if isinstance(error, tuple):
         error = error[1]
@@ -52,15 +52,15 @@ def exception(_logger: Any, _method: str, event: Event) -> Event:
 
 
 def trace(error: BaseException) -> str:
-    """The traceback of an error and of all that led to it; of each the frames and what may be said."""
+    """Return the traceback of an error and of its causes: of each the frames and the text that may be logged."""
     return "\n".join(
-        f"{how}Traceback (most recent call last):\n{''.join(traceback.format_tb(one.__traceback__))}{told(one)}"
+        f"{how}Traceback (most recent call last):\n{''.join(traceback.format_tb(one.__traceback__))}{described(one)}"
         for one, how in _chain(error, set())
     )
 
 
-def told(error: BaseException) -> str:
-    """What may be said of an error: its type, and its text unless that quotes values."""
+def described(error: BaseException) -> str:
+    """Return an error's type, and its text unless that quotes values."""
     name = type(error).__name__
     if _quotes(error):
         return f"{name}: {_facts(error)}".removesuffix(": ")
@@ -69,13 +69,13 @@ def told(error: BaseException) -> str:
 
 
 def flaws(error: Any) -> str:
-    """Where pydantic found fault and with what, by code; never the value."""
+    """Return pydantic's errors as places and codes, never with the value."""
     found = error.errors(include_input=False, include_url=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['type']}" for e in found)
 
 
 def hidden(text: str) -> str:
-    """The text without passwords in URLs and mobile numbers."""
+    """Return the text without passwords in URLs and mobile numbers."""
     return text if _ID.fullmatch(text) else MOBILE.sub(REDACTED, _PASSWORD_IN_URL.sub(rf"\1{REDACTED}@", text))
 
 
@@ -89,7 +89,7 @@ def _redacted(key: str, value: Any) -> Any:
     if isinstance(value, str):
         return hidden(value)
     if isinstance(value, BaseException):
-        return told(value)
+        return described(value)
     return value if isinstance(value, _PLAIN) else f"<{type(value).__name__}>"  # its text would show its fields
 
 
@@ -105,7 +105,7 @@ def _facts(error: Any) -> str:
 
 
 def _chain(error: BaseException, seen: set[int]) -> Iterator[tuple[BaseException, str]]:
-    """The errors that led to this one, first things first, each with how the one before led to it."""
+    """Yield the errors that led to this one, the first cause first, each with its relation to the one before."""
     seen.add(id(error))
     how = ""
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
@@ -119,7 +119,7 @@ def _chain(error: BaseException, seen: set[int]) -> Iterator[tuple[BaseException
 
 
 def _without(text: str, error: BaseException) -> str:
-    """The text without the words of errors that quote values, where it repeats them."""
+    """Return the text without the words of errors that quote values, where it repeats them."""
     for one, _ in _chain(error, set()):
         if _quotes(one):
             for words in filter(None, (str(one), repr(one), *map(str, one.args))):

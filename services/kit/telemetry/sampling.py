@@ -1,4 +1,4 @@
-"""Repeated log lines: the first of a kind is written whole, then a count at each doubling."""
+"""Sampling of repeated log lines: the first of a kind is written whole, then a count at each doubling."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Repeats:
         self._seen: dict[Hashable, tuple[float, int]] = {}
 
     def count(self, kind: Hashable) -> int:
-        """How many of this kind there were, this one included."""
+        """Return the number of this kind so far, this one included."""
         if len(self._seen) >= KINDS and kind not in self._seen:
             self._seen.clear()
         now = time.monotonic()
@@ -28,13 +28,13 @@ class Repeats:
         return times + 1
 
 
-def is_told(times: int) -> bool:
-    """Whether the n-th of a kind gets a line: 1, 2, 4, 8 ..."""
+def is_logged(times: int) -> bool:
+    """Return true if the n-th of a kind gets a line: 1, 2, 4, 8 ..."""
     return times & (times - 1) == 0
 
 
 def kind_of(error: BaseException) -> Hashable:
-    """The type of an error and the line that raised it."""
+    """Return the type of an error and the line that raised it."""
     at = error.__traceback__
     while at is not None and at.tb_next is not None:
         at = at.tb_next
@@ -42,14 +42,14 @@ def kind_of(error: BaseException) -> Hashable:
 
 
 class Sampled(logging.Filter):
-    """For a logger whose lines strangers can cause, such as a server's warnings about malformed requests."""
+    """Filter for loggers with lines that strangers can cause, such as a server's warnings about malformed requests."""
 
     def __init__(self) -> None:
         super().__init__()
         self._repeats = Repeats()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Lets the first of a kind through, then a line without traceback at each doubling."""
+        """Pass the first of a kind, then a line without traceback at each doubling."""
         if record.levelno < logging.WARNING:
             return True
         error = record.exc_info[1] if record.exc_info else None
@@ -57,4 +57,4 @@ class Sampled(logging.Filter):
         if times > 1:
             record.exc_info = None
             record.msg, record.args = f"{record.getMessage()} ({times} times in an hour)", ()
-        return is_told(times)
+        return is_logged(times)

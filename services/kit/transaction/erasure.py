@@ -1,4 +1,4 @@
-"""Forgetting a person: the copies that messaging has made of what stood under a key of a private topic."""
+"""Erasure of a person: the copies that messaging keeps of records of a private topic."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from services.kit.transaction.outbox import Connection
 
 
 async def forget(conn: Connection, topic: str, keys: Collection[str]) -> None:
-    """Blanks what waits to be sent, what was sent and what is parked under these keys; the rows stay.
+    """Blank the payloads of outbox rows, archived rows and dead letters with these keys; the rows stay.
 
     A blanked record is a tombstone: sent again from the archive, or redriven, it erases. Events without a person are
-    not touched. Looks through the topic's whole archive, so it takes seconds where that holds millions.
+    not changed. Scans the topic's whole archive, so it takes seconds where that has millions of rows.
     """
     found = list(keys)
     # The outbox first: the relay moves its rows to the archive, never back while they are being sent.

@@ -1,4 +1,4 @@
-"""The inbox: which events a consumer has already dealt with, written in the transaction of the effect."""
+"""The inbox: the events that a consumer has processed, written in the transaction of the effect."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ KEEP_DAYS = 75
 
 
 async def claim(conn: Connection, consumer: str, ids: Iterable[UUID]) -> set[UUID]:
-    """Marks the ids as dealt with; those that were not yet. Waits for a transaction that is claiming one of them.
+    """Mark the ids as processed and return those that were new. Waits for a transaction that is claiming one of them.
 
-    In sorted order, so that two owners of a partition in a rebalance can't lock each other out.
+    In sorted order, so that two owners of a partition in a rebalance can't deadlock.
     """
     rows = await conn.fetch(
         "insert into inbox (consumer, event_id) select $1, id from unnest($2::uuid[]) as id "
@@ -26,7 +26,7 @@ async def claim(conn: Connection, consumer: str, ids: Iterable[UUID]) -> set[UUI
 
 
 async def prune(conn: Connection, limit: int = 5_000) -> int:
-    """Forgets up to `limit` events older than 75 days; how many."""
+    """Delete up to `limit` events older than 75 days; return how many."""
     done: str = await conn.execute(
         "delete from inbox where ctid = any(array(select ctid from inbox "
         "where handled_at < now() - make_interval(days => $1) limit $2))",

@@ -1,4 +1,4 @@
-"""What reaches a handler: a record as it stood in the log, its envelope, and its data."""
+"""Messages for handlers: a record as it is in the log, its envelope, and its data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEADLINE_REACHED, ERASED = "kit.due", "kit.erased"
 
 
 class Record(NamedTuple):
-    """One record of a topic named without the deployment's prefix; header bytes that are not UTF-8 are repaired."""
+    """One record of a topic named without the deployment's prefix; header bytes that are not UTF-8 are replaced."""
 
     topic: str
     partition: int
@@ -26,7 +26,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DeadlineReached:
-    """The data of a deadline that fired. It may be late and the world may have moved on: compare `version`."""
+    """The data of a deadline that fired. It may be late and the aggregate may have changed: compare `version`."""
 
     kind: str
     subject: str
@@ -36,13 +36,13 @@ class DeadlineReached:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """The data of a tombstone: what stood under this key of a compacted topic is to be forgotten."""
+    """The data of a tombstone: the state of this key of a compacted topic has to be erased."""
 
     key: str
 
 
 class Message(NamedTuple, Generic[E]):
-    """A record that could be read. `id` is the same at every delivery of the same event."""
+    """A record that was parsed. `id` is the same at every delivery of the same event."""
 
     envelope: Envelope
     data: E
@@ -50,7 +50,7 @@ class Message(NamedTuple, Generic[E]):
 
     @property
     def id(self) -> UUID:
-        """The event's id, the one that the inbox counts by."""
+        """The event's id, which the inbox records."""
         return self.envelope.id
 
     @property
@@ -60,7 +60,7 @@ class Message(NamedTuple, Generic[E]):
 
     @property
     def subject(self) -> str:
-        """What the record is about, and the scope that is blocked if it can't be handled."""
+        """The record's subject, which is the scope that its dead letter blocks."""
         return self.envelope.subject
 
     @property
@@ -70,5 +70,5 @@ class Message(NamedTuple, Generic[E]):
 
     @property
     def time(self) -> datetime:
-        """Business time at which the sender's transaction decided."""
+        """Business time of the decision in the sender's transaction."""
         return self.envelope.time

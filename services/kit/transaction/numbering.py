@@ -1,4 +1,4 @@
-"""`ce_seq`: the records of one subject on one topic count from 1 without holes, however long the subject was silent.
+"""`ce_seq`: the records of one subject on one topic count from 1 without holes, also after a long silence.
 
 A subject that was silent for 75 days leaves `outbox_seq`; its last number stays in `outbox_seq_kept`, in a row of an
 id and a number. That takes two steps, an hour apart: the number is copied, later the row is deleted. So a statement
@@ -20,7 +20,7 @@ SILENT_DAYS = 75  # topics and archive keep 60 days, and the inbox 15 more
 
 
 async def advance(conn: Connection, counts: Mapping[Pair, int]) -> dict[Pair, int]:
-    """Takes so many numbers for each pair; the last one taken. Locks the pairs, in order, until the commit."""
+    """Take so many numbers for each pair and return the last of each. Locks the pairs, in order, until the commit."""
     pairs = sorted(counts)
     rows = await conn.fetch(
         "with taken as (insert into outbox_seq as old (topic, subject, seq) "
@@ -47,7 +47,7 @@ async def advance(conn: Connection, counts: Mapping[Pair, int]) -> dict[Pair, in
 
 
 async def keep(conn: Connection, limit: int = 5_000) -> int:
-    """Copies the last numbers of up to `limit` subjects that were silent for 75 days; how many."""
+    """Copy the last numbers of up to `limit` subjects that were silent for 75 days; return how many."""
     done: str = await conn.execute(
         "with silent as (select topic, subject, seq from outbox_seq "
         "where spoke_at < now() - make_interval(days => $1) and kept_at is null limit $2 for update skip locked), "
@@ -61,7 +61,7 @@ async def keep(conn: Connection, limit: int = 5_000) -> int:
 
 
 async def forget(conn: Connection, limit: int = 5_000) -> int:
-    """Deletes up to `limit` subjects that were copied an hour ago and are silent still; how many."""
+    """Delete up to `limit` subjects that were copied an hour ago and are still silent; return how many."""
     done: str = await conn.execute(
         "delete from outbox_seq where ctid = any(array(select ctid from outbox_seq "
         "where spoke_at < now() - make_interval(days => $1) and kept_at < now() - interval '1 hour' "

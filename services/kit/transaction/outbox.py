@@ -21,7 +21,7 @@ from contracts.envelope import Headers
 from services.kit.errors import TooLarge
 from services.kit.transaction import numbering
 
-# The broker's default max.message.bytes (1 048 588) less 10 %, for framing and a codec's bad day.
+# The broker's default max.message.bytes (1 048 588) less 10 %, for framing and for data that a codec makes larger.
 LIMIT = 943_000
 CHANNEL = "outbox"
 SHARD = 0
@@ -31,11 +31,11 @@ ARCHIVE_LOCK = 72_002
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Reader: TypeAlias = "Connection | asyncpg.Pool[asyncpg.Record]"
-"""What a single statement that only reads may run on."""
+"""A connection or pool for a single statement that only reads."""
 
 
 class Outgoing(NamedTuple):
-    """A row to be: headers still without `ce_seq`, which only `write` can know. A payload of None is a tombstone."""
+    """A row to write: headers without `ce_seq`, which `write` adds. A payload of None is a tombstone."""
 
     topic: str
     key: str
@@ -46,7 +46,7 @@ class Outgoing(NamedTuple):
 
 
 async def write(conn: Connection, rows: Sequence[Outgoing]) -> None:
-    """Queues rows in order and numbers them per topic and subject, in two statements however many there are.
+    """Write rows in order and number them per topic and subject, in two statements for any number of rows.
 
     Call it last in a transaction. Raises `TooLarge` before writing anything.
     """
@@ -114,8 +114,8 @@ async def page(conn: Connection, limit: int, but: Sequence[Row] = ()) -> list[Ro
 
 
 async def oldest(conn: Reader) -> float:
-    """Age in seconds of the oldest row that Kafka has not acknowledged; 0 when none waits."""
-    # By id, not by the least time: a backlog of hours must not be scanned each time.
+    """Return the age in seconds of the oldest row that Kafka has not acknowledged; 0 when none waits."""
+    # By id, not by the smallest time: a backlog of hours must not be scanned each time.
     age = await conn.fetchval(
         "select extract(epoch from clock_timestamp() - created_at)::float from outbox order by id limit 1"
     )
@@ -123,18 +123,18 @@ async def oldest(conn: Reader) -> float:
 
 
 async def hold(conn: Connection, id: int) -> None:
-    """Keeps a row that the broker refuses where it stands; later rows of its subject wait behind it."""
+    """Hold a row that the broker refuses; later rows of its subject wait behind it."""
     await conn.execute("update outbox set held = true where id = $1", id)
 
 
 async def release(conn: Connection, subject: str) -> int:
-    """Lets the subject's held rows be tried again, in their old order; how many."""
+    """Release the subject's held rows to be sent again, in their order; return how many."""
     done: str = await conn.execute("update outbox set held = false where held and subject = $1", subject)
     return int(done.split()[-1])
 
 
 async def drop(conn: Connection, event_id: UUID) -> None:
-    """Gives a held row up."""
+    """Delete a held row."""
     await conn.execute("delete from outbox where held and event_id = $1", event_id)
 
 
@@ -162,7 +162,7 @@ def _partition(day: date) -> str:
 
 
 async def archive(conn: Connection, acked: Sequence[tuple[int, int, int]]) -> None:
-    """Moves the rows with these (id, partition, offset) to the archive in one statement."""
+    """Move the rows with these (id, partition, offset) to the archive in one statement."""
     await conn.execute(
         "with gone as (delete from outbox o using unnest($1::bigint[], $2::int[], $3::bigint[]) "
         "as a(id, partition, position) where o.id = a.id returning o.*, a.partition, a.position) "
@@ -174,9 +174,9 @@ async def archive(conn: Connection, acked: Sequence[tuple[int, int, int]]) -> No
 
 
 async def republish(conn: Connection, topic: str, partition: int, offset: int) -> int:
-    """Puts what the archive has of a partition from `offset` on back at the head of the outbox; return how many rows.
+    """Move the archived rows of a partition from `offset` on back into the outbox; return how many rows.
 
-    For a log that lost its tail or its disk: readers drop what they know by event id.
+    For a log that lost its end or its disk: readers drop the events that they know by id.
     """
     done: str = await conn.execute(
         'with back as (delete from outbox_sent where topic = $1 and partition = $2 and "offset" >= $3 returning *) '
@@ -190,38 +190,38 @@ async def republish(conn: Connection, topic: str, partition: int, offset: int) -
     return int(done.split()[-1])
 
 
-# The internal error: the server died at a moment at which the driver's connection does not know that it is lost.
+# The internal error: the server died while the driver did not notice that the connection was lost.
 _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Waker:
     """Wakes the relay of another process: call it after a commit. The first call notifies at once, then at most one
     NOTIFY per 5 ms follows, on a connection of its own: a NOTIFY in the business transaction would make commits
-    wait for each other. A lost one costs the relay's poll interval, nothing else.
+    wait for each other. A lost one costs the relay's poll interval.
     """
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._asked = asyncio.Event()
+        self._requested = asyncio.Event()
 
     def __call__(self) -> None:
-        """Asks for a wake-up; never blocks, never raises."""
-        self._asked.set()
+        """Request a wake-up; never blocks, never raises."""
+        self._requested.set()
 
     async def run(self) -> None:
-        """Serves the calls until cancelled; reconnects for as long as it takes."""
+        """Send the wake-ups until cancelled; reconnects for as long as it takes."""
         while True:
             with contextlib.suppress(*_LOST):
                 await self._serve()
             await asyncio.sleep(1)
 
     async def _serve(self) -> None:
-        # A notification is a transaction with a number, whose commit would wait for the disk.
+        # A notification is a transaction with a number; its commit would wait for the disk.
         conn = await asyncpg.connect(self._dsn, timeout=5, server_settings={"synchronous_commit": "off"})
         try:
             while True:
-                await self._asked.wait()
-                self._asked.clear()
+                await self._requested.wait()
+                self._requested.clear()
                 await conn.execute(f"notify {CHANNEL}")
                 await asyncio.sleep(0.005)
         finally:

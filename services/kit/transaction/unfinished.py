@@ -1,4 +1,4 @@
-"""What a service still has to do, as its database says it: events to publish, business deadlines to fire."""
+"""The unfinished work in a service's database: events to publish, business deadlines to fire."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Unfinished:
 
 
 async def unfinished(conn: asyncpg.Connection[asyncpg.Record], timeout_s: float) -> Unfinished:
-    """Read it in one statement. Raises what the driver raises, TimeoutError after `timeout_s`."""
+    """Read it in one statement. Raises the driver's errors, and TimeoutError after `timeout_s`."""
     row = await conn.fetchrow(
         "select count(*) as events, coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float "
         "as age_s, (select min(due_at) from deadline where not real) as due_at from outbox where not held",

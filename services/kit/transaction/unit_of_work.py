@@ -1,4 +1,4 @@
-"""One transaction of a service: its effects, its deadlines, and the events that tell of them, all or nothing."""
+"""One transaction of a service: its effects, its deadlines and its events, all or nothing."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Origin(NamedTuple):
 
 
 class UnitOfWork:
-    """Collects what one transaction tells the world and writes it as the last thing before COMMIT.
+    """Collects the events and deadlines of one transaction and writes them last, before COMMIT.
 
-    Made by `begin`. Writers lock the head rows of what they change first, through the book.
+    Made by `begin`. Writers lock the head rows of what they change first, through the repository.
     """
 
     def __init__(self, conn: outbox.Connection, clock: Clock, consumer: str) -> None:
@@ -59,11 +59,11 @@ class UnitOfWork:
 
     @property
     def now(self) -> datetime:
-        """Business time of the decision: read at the first access, which comes after the locks, then fixed."""
+        """Business time of the decision: read at the first access, which is after the locks, then fixed."""
         return self._now or self.read_clock()
 
     def read_clock(self) -> datetime:
-        """Reads business time anew, for a decision under a lock that was waited for after the first reading."""
+        """Read business time again, for a decision under a lock that was granted after the first reading."""
         self._now = self.clock.now()
         return self._now
 
@@ -84,30 +84,30 @@ class UnitOfWork:
         return self._queue(event.TOPIC, event.key, event.subject, event.TYPE, payload, part, origin)
 
     def erase(self, topic: str, key: str) -> None:
-        """Queues a tombstone: a compacted topic forgets what stood under the key."""
+        """Queue a tombstone: a compacted topic deletes the state of the key."""
         self._queue(topic, key, key, ERASED, None, "", None)
 
     def report(self, row: outbox.Outgoing) -> None:
-        """Queues a row that is no event of the domain, such as the notice of a parked record."""
+        """Queue a row that is no event of the domain, such as a dead letter."""
         self._rows.setdefault(row.event_id, row)
 
     def set_deadline(self, kind: str, subject: str, at: datetime, *, version: int = 0, real: bool = False) -> None:
-        """Sets the one deadline of this kind and subject, replacing an earlier one; `real` reads `at` as wall-clock."""
+        """Set the one deadline of this kind and subject, replacing an earlier one; `real`: `at` is wall-clock time."""
         self._deadlines[kind, subject] = deadlines.Deadline(kind, subject, at, version, real)
 
     def clear_deadline(self, kind: str, subject: str) -> None:
-        """Removes the deadline; harmless when there is none."""
+        """Remove the deadline; harmless when there is none."""
         self._deadlines[kind, subject] = None
 
     async def flush(self) -> None:
-        """Writes deadlines, then the outbox. `begin` calls it; raises `TooLarge` before writing events."""
+        """Write deadlines, then the outbox. `begin` calls it; raises `TooLarge` before writing events."""
         if self._deadlines:
             await deadlines.save(self.conn, self._deadlines)
         await outbox.write(self.conn, list(self._rows.values()))
 
     @property
-    def tells(self) -> bool:
-        """Whether there is something for the relay to publish."""
+    def has_events(self) -> bool:
+        """Return true if there are rows for the relay to publish."""
         return bool(self._rows)
 
     def _queue(
@@ -115,7 +115,7 @@ class UnitOfWork:
     ) -> UUID:
         id = self._id(type, subject, part)
         if id in self._rows:
-            raise ValueError(f"two {type} about {subject} from one cause need a `part` to tell them apart")
+            raise ValueError(f"two {type} about {subject} from one cause need a different `part` each")
         headers = self._headers(id, type, key, subject, origin or Origin.current())
         self._rows[id] = outbox.Outgoing(topic, key, subject, id, headers, payload)
         return id
@@ -148,8 +148,8 @@ class UnitOfWork:
 async def begin(
     pool: Pool, clock: Clock, *, consumer: str, wake: Callable[[], None] | None = None
 ) -> AsyncIterator[UnitOfWork]:
-    """One transaction: commits on a clean exit, rolls back on an error, and calls `wake` after a commit that tells
-    something. Raises `CommitUnknown` when the connection is lost at COMMIT.
+    """Open one transaction: commits on a clean exit, rolls back on an error, and calls `wake` after a commit with
+    events. Raises `CommitUnknown` when the connection is lost at COMMIT.
     """
     async with pool.acquire() as conn:
         transaction = conn.transaction()
@@ -163,11 +163,11 @@ async def begin(
             await _roll_back(transaction)
             raise
         await _commit(transaction)
-    if wake and uow.tells:
+    if wake and uow.has_events:
         wake()
 
 
-# What asyncpg raises on a connection that is gone, or that the server has just said goodbye on.
+# Errors of asyncpg on a connection that is lost, or that the server has just closed.
 _LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresConnectionError)
 _STOPPED = (asyncpg.QueryCanceledError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
 
@@ -180,6 +180,6 @@ async def _commit(transaction: Any) -> None:
 
 
 async def _roll_back(transaction: Any) -> None:
-    # On a dead connection the server has rolled back already; the first error is the one worth raising.
+    # On a dead connection the server has rolled back already; the first error is the one to raise.
     with contextlib.suppress(*_LOST, asyncpg.PostgresError):
         await transaction.rollback()

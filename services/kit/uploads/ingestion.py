@@ -2,8 +2,8 @@
 effect once.
 
 A device numbers what it records in a session from 1 without holes, so the numbers prove completeness, and nothing
-more: a fact takes effect when it arrives, whatever is missing before it. One that can't take effect is kept, counts as
-received, and waits for an operator in the dead letters; see `kept`.
+more: a fact takes effect when it arrives, also while earlier ones are missing. One that can't take effect is kept,
+counts as received, and waits for an operator among the dead letters; see `kept`.
 """
 
 from __future__ import annotations
@@ -17,59 +17,59 @@ from services.kit.http.problems import Problem
 from services.kit.telemetry.metrics import UPLOADS_FLAGGED
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.kit.uploads import kept
-from services.kit.uploads import sessions as sequenced_table
+from services.kit.uploads import sessions as sessions_table
 from services.kit.uploads.sessions import Known, Progress
 from services.kit.uploads.upload import Answer, Key, Session, Upload, UploadAnswer
 
 AHEAD = 100_000
-"""How far beyond the highest number of its session an upload may be."""
+"""The most by which an upload may be above the highest number of its session."""
 OPEN_SESSIONS, OPEN_FOR = 32, timedelta(hours=24)
-"""How many sessions of an owner may get something new within that (business) time."""
+"""The most sessions of an owner that may get new uploads within that (business) time."""
 GAPS = 1_000
-"""How many ranges an owner's sessions may lack."""
+"""The most ranges of numbers that an owner's sessions may lack."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What became of each upload, in the order given. `stands` is what is stored under their numbers, `news` the
-    conflicts whose content is new, `broken` what does not follow from the number before, `sessions` all sessions of
-    the owner.
+    """The result for each upload, in the order given. `stored` has the uploads that are stored under their numbers,
+    `news` the conflicts with new content, `broken` the uploads that do not follow from the number before, `sessions`
+    all sessions of the owner.
     """
 
     uploads: tuple[Upload, ...]
     answers: tuple[Answer, ...]
-    stands: Mapping[Key, Known]
+    stored: Mapping[Key, Known]
     news: tuple[Upload, ...]
     broken: frozenset[Key]
     sessions: Mapping[Session, Progress]
 
     def of(self, answer: Answer) -> list[Upload]:
-        """The uploads with this answer, by device, session and number."""
+        """Return the uploads with this answer, by device, session and number."""
         found = [upload for upload, one in zip(self.uploads, self.answers, strict=True) if one is answer]
         return sorted(found, key=lambda upload: upload.key)
 
     @property
     def fresh(self) -> list[Upload]:
-        """Those to act on: new, and nothing wrong with them."""
+        """Uploads to act on: new and without a fault."""
         return self.of(Answer.APPLIED)
 
-    def told(self, effects: Mapping[Key, tuple[str, str]]) -> list[UploadAnswer]:
-        """The answers for the device; `effects` are word and reason where a fresh upload did not simply apply."""
-        return [self._told(upload, answer, effects) for upload, answer in zip(self.uploads, self.answers, strict=True)]
+    def device_answers(self, effects: Mapping[Key, tuple[str, str]]) -> list[UploadAnswer]:
+        """Return the answers; `effects` has answer and reason of fresh uploads that did not simply apply."""
+        return [
+            self._answer(upload, answer, effects) for upload, answer in zip(self.uploads, self.answers, strict=True)
+        ]
 
-    def _told(self, upload: Upload, answer: Answer, effects: Mapping[Key, tuple[str, str]]) -> UploadAnswer:
+    def _answer(self, upload: Upload, answer: Answer, effects: Mapping[Key, tuple[str, str]]) -> UploadAnswer:
         word, reason = str(answer), ""
         if answer is Answer.APPLIED:
             word, reason = effects.get(upload.key, (word, ""))
         elif answer is Answer.KEPT:
-            reason = self.stands[upload.key].kept or ""
+            reason = self.stored[upload.key].kept or ""
         elif answer is Answer.CONFLICT:
-            reason = "this number has another content; what came first counts"
+            reason = "this number has another content; the first one counts"
         elif answer is Answer.REFUSED:
             last = self.sessions[upload.device, upload.session].last
-            reason = (
-                f"{upload.seq} is more than {AHEAD} beyond {last}, the highest number of this session: not stored; "
-            )
+            reason = f"{upload.seq} is more than {AHEAD} above {last}, the highest number of this session: not stored; "
             reason += "send the numbers between first"
         flags = ["clock-invalid"] * upload.clock_invalid + ["chain-broken"] * (upload.key in self.broken)
         return UploadAnswer(
@@ -78,17 +78,17 @@ class Accepted:
 
 
 def judge(known: Mapping[Key, Known], last: Mapping[Session, int], uploads: Iterable[Upload]) -> list[Answer]:
-    """One answer per upload, from what is stored and how far each session has come; of two contents under one number
-    the first counts.
+    """Return one answer per upload, from the stored uploads and the highest number of each session; of two contents
+    under one number the first counts.
     """
     taken = dict(known)
     answers: list[Answer] = []
     for upload in uploads:
-        stands = taken.get(upload.key)
-        if stands is not None and stands.digest != upload.digest:
+        stored = taken.get(upload.key)
+        if stored is not None and stored.digest != upload.digest:
             answers.append(Answer.CONFLICT)
-        elif stands is not None:
-            answers.append(Answer.REPEATED if stands.kept is None else Answer.KEPT)
+        elif stored is not None:
+            answers.append(Answer.REPEATED if stored.kept is None else Answer.KEPT)
         elif upload.seq > last.get((upload.device, upload.session), 0) + AHEAD:
             answers.append(Answer.REFUSED)
         else:
@@ -98,7 +98,7 @@ def judge(known: Mapping[Key, Known], last: Mapping[Session, int], uploads: Iter
 
 
 def advance(before: Progress, arrived: Iterable[int], now: datetime) -> Progress:
-    """The session after these numbers have arrived."""
+    """Return the session after these numbers have arrived."""
     seqs = sorted(set(arrived))
     gaps: list[tuple[int, int]] = []
     for first, end in before.gaps:
@@ -119,34 +119,34 @@ def advance(before: Progress, arrived: Iterable[int], now: datetime) -> Progress
 async def accept(
     uow: UnitOfWork, owner: str, uploads: Sequence[Upload], about: Mapping[str, str] | None = None
 ) -> Accepted:
-    """Stores the uploads of one owner (`terminal/ID`, `courier/ID`) in the caller's transaction; the caller acts on
-    `fresh`. `about` is what a later redrive of a kept upload has to know beside it.
+    """Store the uploads of one owner (`terminal/ID`, `courier/ID`) in the caller's transaction; the caller acts on
+    `fresh`. `about` has the values that a later redrive of a kept upload needs.
 
     A constant number of statements. Locks the sessions first, in order, so two calls never see half of each other.
     Raises a 409 problem, with nothing stored, where the owner would have too many open sessions or gaps.
     """
     conn, named = uow.conn, sorted({(upload.device, upload.session) for upload in uploads})
     if named:
-        await sequenced_table.lock(conn, owner, named, uow.now)
-    sessions = await sequenced_table.progress(conn, owner)
+        await sessions_table.lock(conn, owner, named, uow.now)
+    sessions = await sessions_table.progress(conn, owner)
     if not named:
         return Accepted((), (), {}, (), frozenset(), sessions)
-    known = await sequenced_table.known(conn, owner, uploads)
+    known = await sessions_table.known(conn, owner, uploads)
     answers = judge(known, {session: state.last for session, state in sessions.items()}, uploads)
     new = _new(known, uploads, answers)
     moved = {session: advance(sessions[session], seqs, uow.now) for session, seqs in _by_session(new).items()}
     after = {**sessions, **moved}
     _limit(owner, sessions, after, uow.now)
     broken, late = _chain(known, new)
-    await sequenced_table.insert(conn, owner, new, broken)
+    await sessions_table.insert(conn, owner, new, broken)
     conflicts = [upload for upload, answer in zip(uploads, answers, strict=True) if answer is Answer.CONFLICT]
-    news = await sequenced_table.insert_conflicts(conn, owner, conflicts)
-    await sequenced_table.move(conn, owner, moved, late)
+    news = await sessions_table.insert_conflicts(conn, owner, conflicts)
+    await sessions_table.move(conn, owner, moved, late)
     await kept.store(uow, owner, [upload for upload in new if upload.fault], about or {})
-    stands = known | {upload.key: Known.of(upload) for upload in new}
+    stored = known | {upload.key: Known.of(upload) for upload in new}
     _count(new, news, broken, late)
     broken |= {*late, *(key for key, one in known.items() if one.chain_broken)}
-    return Accepted(tuple(uploads), tuple(answers), stands, tuple(news), frozenset(broken), after)
+    return Accepted(tuple(uploads), tuple(answers), stored, tuple(news), frozenset(broken), after)
 
 
 def _count(new: Sequence[Upload], news: Sequence[Upload], broken: set[Key], late: Sequence[Key]) -> None:
@@ -178,24 +178,24 @@ def _limit(owner: str, before: Mapping[Session, Progress], after: Mapping[Sessio
     if live(after) > max(OPEN_SESSIONS, live(before)):
         raise _too_many(
             "too-many-sessions",
-            f"{owner} would have {live(after)} open sessions, at most {OPEN_SESSIONS} may be: go on in one of them. A "
-            "session counts as open until nothing new has come in it for 24 hours",
+            f"{owner} would have {live(after)} open sessions, at most {OPEN_SESSIONS} are allowed: continue one "
+            "of them. A session is open until it has had nothing new for 24 hours",
         )
     gaps = sum(len(state.gaps) for state in after.values())
     if gaps > max(GAPS, sum(len(state.gaps) for state in before.values())):
         raise _too_many(
             "too-many-gaps",
-            f"the sessions of {owner} would have {gaps} gaps, at most {GAPS} may be: send what is missing first, each "
-            "session from its lowest missing number on",
+            f"the sessions of {owner} would have {gaps} gaps, at most {GAPS} are allowed: send missing numbers first, "
+            "each session from its lowest missing number on",
         )
 
 
 def _too_many(code: str, detail: str) -> Problem:
-    return Problem(409, code, "Too much is missing" if "gaps" in code else "Too many sessions", detail)
+    return Problem(409, code, "Too many gaps" if "gaps" in code else "Too many sessions", detail)
 
 
 def _chain(known: Mapping[Key, Known], new: Sequence[Upload]) -> tuple[set[Key], list[Key]]:
-    """Which of the new uploads do not follow from the number before, and which stored ones turn out not to."""
+    """Return the new uploads that do not follow from the number before, and the stored ones that turn out not to."""
     links = {key: one.link for key, one in known.items()} | {upload.key: upload.link for upload in new}
     broken = {
         upload.key

@@ -1,7 +1,7 @@
 """Kept uploads: facts of a device that can't take effect (yet), among the dead letters.
 
-Each is a scope of its own, so none blocks another. `halfday parked` lists, redrives and discards them; they are not
-published, as an upload may hold anything.
+Each is a scope of its own, so none blocks another. They are listed, redriven and discarded like other dead letters, and
+not published, as an upload may contain anything.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ where given is not null and exists (
 
 
 def consumer_of(service: str) -> str:
-    """Under which consumer a service's kept uploads are listed."""
+    """Return the consumer under which a service's kept uploads are listed."""
     return f"{service}.uploads"
 
 
 def scope_of(owner: str, key: Key) -> str:
-    """A kept upload's scope: `terminal/ID/DEVICE/SESSION/SEQ`."""
+    """Return a kept upload's scope: `terminal/ID/DEVICE/SESSION/SEQ`."""
     return "/".join((owner, *map(str, key)))
 
 
 async def store(uow: UnitOfWork, owner: str, uploads: Sequence[Upload], about: Mapping[str, str]) -> None:
-    """Keeps new uploads that can't take effect, as given."""
+    """Store new uploads that can't take effect, as given."""
     if uploads:
         consumer = consumer_of(uow.consumer.partition(".")[0])
         DEAD_LETTERED.labels(consumer).inc(len(uploads))
@@ -80,7 +80,7 @@ async def _insert(conn: Connection, consumer: str, rows: Sequence[tuple[Any, ...
 
 
 async def redrive(context: Context, apply: OnUpload | None, scope: str) -> tuple[int, str | None]:
-    """Tries a kept upload again: how many took effect (0 or 1), and why it did not. Harmless to repeat."""
+    """Try a kept upload again; return how many took effect (0 or 1), and the reason for none. Harmless to repeat."""
     consumer = consumer_of(context.service)
     if apply is None:
         return 0, f"{context.service} takes no uploads"
@@ -102,13 +102,13 @@ async def redrive(context: Context, apply: OnUpload | None, scope: str) -> tuple
 
 
 async def forget(conn: Connection, service: str, names: Collection[str]) -> None:
-    """Blanks and gives up kept uploads whose text has one of the names (ids), and conflicts that can't be read."""
+    """Blank and discard kept uploads with one of the names (ids) in their text, and conflicts that can't be parsed."""
     await conn.execute(_FORGET, list(names), consumer_of(service))
     await conn.execute(_FORGET_CONFLICTS, list(names))
 
 
 async def _waiting(conn: Connection, consumer: str, scope: str) -> tuple[int, dict[str, str], bytes] | None:
-    """Id, headers and text of the upload that is kept under the scope, locked."""
+    """Return id, headers and text of the upload that is kept under the scope, locked; None where there is none."""
     if not await dead_letters.lock(conn, consumer, scope):
         return None
     row = await conn.fetchrow(

@@ -1,4 +1,4 @@
-"""The tables of sequenced uploads: a head row for each session, each upload once, and the conflicts beside them."""
+"""The tables of uploads: a head row for each session, each upload once, and the conflicts beside them."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _FLAGS = {
 
 
 class Progress(NamedTuple):
-    """A session so far: 1 up to `through` have all arrived, `last` is the highest that has, the `gaps` (first and last
-    number, inclusive) between them are missing. `touched_at`: when something new came last.
+    """Progress of a session: 1 up to `through` have all arrived, `last` is the highest that has, the `gaps` (first and
+    last number, inclusive) between them are missing. `touched_at` is the time of the last new upload.
     """
 
     through: int
@@ -46,7 +46,7 @@ class Progress(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is stored under a number. `kept`: why it has no effect so far."""
+    """A stored upload. `kept` is the reason why it has no effect so far."""
 
     digest: bytes
     link: str | None
@@ -56,13 +56,13 @@ class Known(NamedTuple):
 
     @classmethod
     def of(cls, upload: Upload) -> Known:
-        """What will be stored of a new upload."""
+        """Return the values that will be stored of a new upload."""
         return cls(upload.digest, upload.link, upload.prev_hash, False, upload.fault or None)
 
 
 async def lock(conn: Connection, owner: str, sessions: Sequence[Session], now: datetime) -> None:
-    """Locks the head rows of the sessions, in the order given, making those that are not there yet."""
-    # The update changes nothing; it locks the row whether it was there or not, in one statement.
+    """Lock the head rows of the sessions, in the order given, and create missing ones."""
+    # The update changes nothing; it locks existing and new rows in one statement.
     await conn.execute(
         "insert into sequenced_session as old (owner, device, session, touched_at) "
         "select $1, d, s, $4 from unnest($2::text[], $3::text[]) as r(d, s) "
@@ -75,7 +75,7 @@ async def lock(conn: Connection, owner: str, sessions: Sequence[Session], now: d
 
 
 async def progress(conn: Reader, owner: str) -> dict[Session, Progress]:
-    """Every session that the owner ever uploaded."""
+    """Return every session that the owner ever uploaded."""
     rows = await conn.fetch(
         "select device, session, received_through, last_seq, gaps, touched_at from sequenced_session where owner = $1 "
         "order by device, session",
@@ -93,7 +93,7 @@ async def progress(conn: Reader, owner: str) -> dict[Session, Progress]:
 
 
 async def known(conn: Connection, owner: str, uploads: Sequence[Upload]) -> dict[Key, Known]:
-    """What is stored under these numbers and under their neighbours."""
+    """Return the uploads that are stored under these numbers and under their neighbours."""
     keys = sorted({(u.device, u.session, seq) for u in uploads for seq in (u.seq - 1, u.seq, u.seq + 1)})
     rows = await conn.fetch(
         "select device, session, seq, digest, link, prev_hash, chain_broken, kept from sequenced "
@@ -106,7 +106,7 @@ async def known(conn: Connection, owner: str, uploads: Sequence[Upload]) -> dict
 
 
 async def insert(conn: Connection, owner: str, uploads: Sequence[Upload], broken: Collection[Key]) -> None:
-    """Stores new uploads."""
+    """Store new uploads."""
     if uploads:
         columns = _COLUMNS | {"chain_broken": "boolean", "kept": "text"}
         rows = [(*_row(upload), upload.key in broken, upload.fault or None) for upload in uploads]
@@ -114,7 +114,7 @@ async def insert(conn: Connection, owner: str, uploads: Sequence[Upload], broken
 
 
 async def insert_conflicts(conn: Connection, owner: str, uploads: Sequence[Upload]) -> list[Upload]:
-    """Stores other contents of numbers that are taken, each once; those that were new."""
+    """Store other contents of numbers that are taken, each once; return those that were new."""
     if not uploads:
         return []
     first = {(upload.key, upload.digest): upload for upload in reversed(uploads)}
@@ -155,7 +155,7 @@ def _row(upload: Upload) -> tuple[Any, ...]:
 
 
 async def move(conn: Connection, owner: str, sessions: Mapping[Session, Progress], broken: Sequence[Key]) -> None:
-    """Writes how far the sessions have come, and which stored uploads turned out to break their chain."""
+    """Write the progress of the sessions, and mark stored uploads that turned out to break their chain."""
     if sessions:
         await conn.execute(
             "update sequenced_session q set received_through = t, last_seq = l, gaps = g::bigint[], missing = m, "
@@ -180,7 +180,7 @@ async def move(conn: Connection, owner: str, sessions: Mapping[Session, Progress
 
 
 async def settle(conn: Connection, owner: str, upload: Upload, fault: str) -> None:
-    """Notes what a redrive of a kept upload came to: it took effect, or why it did not."""
+    """Record the result of a redrive of a kept upload: it took effect, or the reason why it did not."""
     await conn.execute(
         "update sequenced set kept = $5, body = coalesce($6::jsonb, body) "
         "where owner = $1 and device = $2 and session = $3 and seq = $4",
@@ -192,7 +192,7 @@ async def settle(conn: Connection, owner: str, upload: Upload, fault: str) -> No
 
 
 async def missing(conn: Reader) -> dict[str, int]:
-    """By owner, how many numbers have not arrived though later ones have: what a device recorded and did not send."""
+    """Return by owner the number of uploads that have not arrived though later ones have."""
     rows = await conn.fetch(
         "select owner, least(sum(missing), $1)::bigint as n from sequenced_session where missing > 0 group by owner",
         _MOST,
@@ -201,10 +201,10 @@ async def missing(conn: Reader) -> dict[str, int]:
 
 
 async def flagged(conn: Reader, flag: Flag, owner: str | None, after: int, limit: int) -> list[dict[str, Any]]:
-    """Uploads with a flag (`kept`, `clock-invalid`, `chain-broken`, `conflict`) in the order in which they came."""
-    told = "null as kept, given" if flag == "conflict" else "kept, null as given"
+    """Return uploads with a flag (`kept`, `clock-invalid`, `chain-broken`, `conflict`) in order of arrival."""
+    texts = "null as kept, given" if flag == "conflict" else "kept, null as given"
     rows = await conn.fetch(
-        f"select n, owner, device, session, seq, kind, recorded_at, received_at, device_time, {told} "  # noqa: S608
+        f"select n, owner, device, session, seq, kind, recorded_at, received_at, device_time, {texts} "  # noqa: S608
         f"from {_FLAGS[flag]} "
         "and n > $1 and ($2::text is null or owner = $2) order by n limit $3",
         after,

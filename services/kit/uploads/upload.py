@@ -1,6 +1,6 @@
-"""One upload of a device as it is sent: its envelope, its canonical bytes, its hashes, and why it can't be used.
+"""One upload of a device as it is sent: its envelope, its canonical bytes, its hashes, and its fault.
 
-Pure. Only the number must be readable (`device`, `session`, `seq`); anything else is a fact that is kept as given.
+Pure. Only the number (`device`, `session`, `seq`) must be valid; everything else is a fact that is kept as given.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _write = partial(json.dumps, ensure_ascii=False, separators=(",", ":"), sort_key
 
 
 class Answer(StrEnum):
-    """What became of an upload. All but `refused` are stored and count as received."""
+    """The result for an upload. All but `refused` are stored and count as received."""
 
     APPLIED = "applied"
     REPEATED = "repeated"
@@ -44,7 +44,7 @@ class Answer(StrEnum):
 
 
 class UploadAnswer(BaseModel):
-    """The answer to one upload: a word, why, and its flags (`clock-invalid`, `chain-broken`)."""
+    """The answer to one upload: the result, the reason, and its flags (`clock-invalid`, `chain-broken`)."""
 
     device: str
     session: str
@@ -55,7 +55,7 @@ class UploadAnswer(BaseModel):
 
 
 class UploadIn(Body):
-    """One numbered fact. The rest is only judged once it is stored, so the schema is what makes it take effect."""
+    """One numbered fact. Other fields are validated once it is stored: the schema shows values that take effect."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -69,19 +69,20 @@ class UploadIn(Body):
     prev_hash: Annotated[Any, WithJsonSchema(_HASH)] = None
 
     @model_validator(mode="after")
-    def _text_can_be_stored(self) -> Self:  # that of the number can; the rest is judged later
+    def _text_can_be_stored(self) -> Self:  # that of the number can; the other fields are validated later
         return self
 
     def given(self) -> dict[str, Any]:
-        """The fields as they came, those that nobody knows included."""
+        """Return the fields as they were sent, unknown ones included."""
         return {name: value for name, value in self if name in self.model_fields_set}
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An upload as the server counts it. `recorded_at` is the device's clock, or the time of receipt where that is no
-    time of the years 2000 to 2100 (`clock_invalid`; `device_time` is then what the device said). `given` is the JSON
-    text as it came. `digest` is of what takes effect, kind and body. `fault` says why it can't; empty when it can.
+    """An upload as the server counts it. `recorded_at` is the device's clock, or the time of receipt where that is not
+    in the years 2000 to 2100 (`clock_invalid`; `device_time` is then the device's value). `given` is the JSON text as
+    it was sent. `digest` is the hash of kind and body, which take effect. `fault` is the reason why it has no effect,
+    empty when it has.
     """
 
     device: str
@@ -100,25 +101,25 @@ class Upload:
 
     @property
     def key(self) -> Key:
-        """What the upload is known by, under its owner."""
+        """The key of the upload among those of its owner."""
         return self.device, self.session, self.seq
 
     @property
     def clock_invalid(self) -> bool:
-        """Whether the time of receipt stands in for the device's."""
+        """True if `recorded_at` is the time of receipt."""
         return self.device_time is not None
 
 
 def read(one: UploadIn, owner: str, now: datetime, device: str = "", place: str = "") -> Upload:
-    """The upload of `owner` (`terminal/ID`, `courier/ID`) received at `now`; `device` is the request's.
+    """Return the upload of `owner` (`terminal/ID`, `courier/ID`) received at `now`; `device` is the request's.
 
-    Raises a 422 problem at `place` only for what is nested too deep to be written down.
+    Raises a 422 problem at `place` only for JSON that is nested too deeply to be stored.
     """
     given = one.given() | {"device": one.device or device}
     try:
         text, content = _text(given), canonical({"kind": given.get("kind"), "body": given.get("body")})
     except RecursionError:
-        raise unprocessable(place, "is nested too deep") from None
+        raise unprocessable(place, "is nested too deeply") from None
     at, device_time = _time(given.get("recorded_at"), now)
     body_hash = digest_of(canonical(given.get("body")))
     fault = _fault(one, given, body_hash)
@@ -140,26 +141,26 @@ def read(one: UploadIn, owner: str, now: datetime, device: str = "", place: str 
 
 
 def canonical(value: Any) -> bytes:
-    """The bytes that hashes are of: JSON with sorted keys, no spaces, UTF-8. RFC 8785 for what has neither fractions
-    nor keys beyond ASCII, and equal to `JSON.stringify` of sorted keys.
+    """Return the bytes to hash: JSON with sorted keys, no spaces, UTF-8. Equal to RFC 8785 for values without fractions
+    and without keys beyond ASCII, and to `JSON.stringify` of sorted keys.
     """
     return _write(value).encode("utf-8", "surrogatepass")
 
 
 def digest_of(content: bytes) -> str:
-    """SHA-256 as base64url without padding: 43 characters."""
+    """Return SHA-256 as base64url without padding: 43 characters."""
     return urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
 
 
 def link_of(owner: str, given: dict[str, Any], body_hash: str) -> str:
-    """The upload's place in its device's chain; the next upload's `prev_hash` is this. See decision 0012."""
+    """Return the upload's link in its device's chain, which is the next upload's `prev_hash`. See decision 0012."""
     role, _, id = owner.partition("/")
     named = {name: given.get(name) for name in ("device", "session", "seq", "recorded_at", "kind", "prev_hash")}
     return digest_of(canonical({"v": 1, role: id, **named, "body_hash": body_hash}))
 
 
 def _text(given: dict[str, Any]) -> str:
-    """JSON that can be stored as text: NUL and halves of surrogate pairs are escaped."""
+    """Return JSON that can be stored as text: NUL and halves of surrogate pairs are escaped."""
     text = json.dumps(given, ensure_ascii=False)
     return text if is_storable(text) else json.dumps(given)
 
@@ -173,7 +174,7 @@ def _time(given: Any, now: datetime) -> tuple[datetime, str | None]:
 
 def _fault(one: UploadIn, given: dict[str, Any], body_hash: str) -> str:
     if one.model_extra:
-        return f"{json.dumps(min(one.model_extra))[:80]} is no field of an upload"
+        return f"{json.dumps(min(one.model_extra))[:80]} is not a field of an upload"
     if not _is_name(one.kind):
         return "kind must be a text of 1 to 64 characters"
     if not isinstance(one.body, dict):
@@ -184,7 +185,7 @@ def _fault(one: UploadIn, given: dict[str, Any], body_hash: str) -> str:
         if given.get(name) is not None and _hash(given[name]) is None:
             return f"{name} must be 43 characters: SHA-256 in base64url without padding"
     if one.body_hash is not None and one.body_hash != body_hash:
-        return "body_hash is not that of the body: it changed on its way, or was hashed by another rule"
+        return "body_hash does not match the body: it changed on its way, or was hashed by another rule"
     return ""
 
 
@@ -195,7 +196,7 @@ def _unstorable(body: dict[str, Any]) -> str:
     except (TypeError, ValueError) as error:
         return f"can't be stored: {error}"
     if b"\\u0000" in written and any("\x00" in text for text in _texts(body)):
-        return "text may not hold a NUL character"
+        return "text must not contain a NUL character"
     return ""
 
 

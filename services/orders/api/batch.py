@@ -55,7 +55,7 @@ def _parse(content: bytes) -> Any:
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as wrong:
-        raise Problem(400, "malformed", "Not JSON", str(wrong)) from None
+        raise Problem(400, "malformed", "Malformed JSON", str(wrong)) from None
 
 
 async def each(items: Sequence[Any], answer: Callable[[int, Any], Coroutine[Any, Any, dict[str, Any]]]) -> list[Any]:

@@ -96,7 +96,7 @@ async def _sync(uow: UnitOfWork, catalog: Catalog, command: SyncTerminal) -> Syn
     return Synced(
         pool=pool,
         active=active,
-        uploads=accepted.told(effects),
+        uploads=accepted.device_answers(effects),
         sessions={session: progress for (owner, session), progress in accepted.sessions.items() if owner == device},
         prices=_stall_prices(uow, catalog),
         sold_out=await queries.sold_out_items(uow.conn, pool),
@@ -150,7 +150,7 @@ async def _apply(uow: UnitOfWork, id: str, fresh: Sequence[StallUpload], receive
 def _publish_conflicts(uow: UnitOfWork, id: str, pool: str, accepted: Accepted) -> None:
     """Publish each other content under a used number, once."""
     for upload in accepted.news:
-        first = accepted.stands[upload.key].digest
+        first = accepted.stored[upload.key].digest
         uow.emit(conflicted(origin_of(upload, id, pool), first.hex(), upload.digest.hex()))
 
 
