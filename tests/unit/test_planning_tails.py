@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from services.dispatch.planning.search.kernel.ruin import fill
-from services.dispatch.planning.search.kernel.tails import tails
-from services.dispatch.planning.search.kernel.tours import HEAD, NEXT, ROOM, SIZE, TAIL, empty
+from services.dispatch.planning.search.kernel.tails import exchange_tails
+from services.dispatch.planning.search.kernel.tours import FREE_LOAD, HEAD, NEXT, SIZE, TAIL, empty
 from services.dispatch.planning.search.ruin_recreate import Search, days_of
 from tests.bench.routing.instance_fleet import of_instance
 from tests.bench.routing.literature import read
@@ -26,7 +26,7 @@ def test_tours_whose_trips_exchange_ends_are_those_laid_out_anew(name):
         anew = empty(fleet)
         days = days_of(tours)
         fill(fleet, anew, np.array([(v, j, i) for v in days for j, trip in enumerate(days[v]) for i in trip]))
-        assert tours.sums[:2].tolist() == anew.sums[:2].tolist()
+        assert tours.totals[:2].tolist() == anew.totals[:2].tolist()
         assert _trips(tours) == _trips(anew)
     assert made > 5
 
@@ -53,21 +53,21 @@ def _begun(name):
 
 def _exchange(fleet, tours, rng, slack):
     touched, marked = np.zeros(len(fleet.kind), np.int32), np.zeros(len(fleet.kind), np.bool_)
-    return tails(fleet, tours, rng, slack, touched, marked) == 2
+    return exchange_tails(fleet, tours, rng, slack, touched, marked) == 2
 
 
 def _cost(tours):
-    return int(tours.sums[0])
+    return int(tours.totals[0])
 
 
 def _trips(tours):
     """The orders of each trip from both ends, its size and room."""
     kept = []
-    for v, count in enumerate(tours.count.tolist()):
+    for v, count in enumerate(tours.trip_count.tolist()):
         for t in tours.trips[v, :count].tolist():
             row, i, orders = tours.trip[t], tours.trip[t, HEAD], []
             while i:
                 orders.append(int(i))
-                i = tours.order[i, NEXT]
-            kept.append((v, orders, int(row[TAIL]), int(row[SIZE]), row[ROOM : ROOM + 2].tolist()))
+                i = tours.stop[i, NEXT]
+            kept.append((v, orders, int(row[TAIL]), int(row[SIZE]), row[FREE_LOAD : FREE_LOAD + 2].tolist()))
     return kept

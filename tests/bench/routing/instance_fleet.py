@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from services.dispatch.planning.search.fleets import AROUND, MOST_TRIPS, NEAR, least_alone, to_int32
-from services.dispatch.planning.search.kernel.fleet import FAR, Fleet, bound
+from services.dispatch.planning.search.kernel.fleet import FAR, Fleet, with_neighbours
 from tests.bench.routing.literature import SCALE, Instance
 
 
@@ -22,19 +22,19 @@ def of_instance(instance: Instance) -> Fleet:
         time=legs,
         kind=none,
         group=none,
-        room=to_int32([(instance.capacity, 0)] * vehicles),
-        opens=none + depot.ready,
-        shuts=none + depot.due,
+        capacity=to_int32([(instance.capacity, 0)] * vehicles),
+        shift_start=none + depot.ready,
+        shift_end=none + depot.due,
         home=none,
-        once=none.astype(np.int64),
-        wage=none.astype(np.int64),
-        able=np.ones((1, len(instance.stops)), np.bool_),
-        order=order,
+        fixed_cost=none.astype(np.int64),
+        wait_cost=none.astype(np.int64),
+        may_serve=np.ones((1, len(instance.stops)), np.bool_),
+        demand=order,
         windows=to_int32([[(stop.ready, stop.due)] for stop in instance.stops]),
-        absent=np.full(len(instance.stops), 20 * int(legs.max()), np.int64),
-        lone=least_alone(legs, [0]),
+        skip_cost=np.full(len(instance.stops), 20 * int(legs.max()), np.int64),
+        alone_cost=least_alone(legs, [0]),
         load_s=0,
         max_trips=MOST_TRIPS if instance.reloads else 1,
-        near=order,
+        neighbours=order,
     )
-    return bound(fleet, NEAR, AROUND)
+    return with_neighbours(fleet, NEAR, AROUND)

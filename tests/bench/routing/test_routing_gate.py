@@ -73,7 +73,7 @@ def test_long_trips_are_left_to_pyvrp_whether_or_not_all_can_be_served(couriers:
     assert time.monotonic() - began < 1 + 10  # 1.0 where the machine has nothing else to do; this is for a hang
     laid = Search(fleet, 1, days)
     assert days_of(laid.now) == days  # every rule is kept, and nothing more would fit
-    assert (laid.now.sums[1] == 0) == (couriers == 4)
+    assert (laid.now.totals[1] == 0) == (couriers == 4)
     assert laid.cost < Search(fleet, 1).cost
 
 

@@ -1,1 +1,1 @@
-"""Improvement search: ruin and recreate, fleets, PyVRP, the compiled kernel."""
+"""Improvement search: simulated annealing by ruin and recreate in a compiled kernel, with PyVRP beside it."""

@@ -1,8 +1,9 @@
-"""Compile the inner loops of the search, once, in half a minute.
+"""Compiles the inner loops of the search, once for each version of their source, in about half a minute.
 
 Usage: `python -m services.dispatch.planning.search.compile [NICE]`.
 
-Until then, and where it can't be done, PyVRP searches. Processes that ask at the same time wait for the one at work.
+Until that is done, and where it is not possible, PyVRP searches. Processes that call it at the same time wait for the
+first one.
 """
 
 from __future__ import annotations
@@ -17,37 +18,39 @@ from services.dispatch.planning.problem import Courier, Order, Place, RoutingPro
 from services.dispatch.planning.search.kernel import jit
 
 OLD_S = 30 * 86_400
-"""Code of other versions that was compiled so long ago goes."""
+"""Compiled code of other versions is deleted at this age."""
 
 
 def main() -> int:
-    """Compiles unless that is done, at the niceness given. Says what it does on stderr; code 1 where it can't be done.
+    """Compile unless that is done already, at the niceness given; report on stderr. Exit code 1 when that fails.
 
-    Give one only where nobody waits: beside other work a process at nice 19 may take an hour for half a minute's work.
+    Give a niceness only when no one waits for the result: beside other work a process at nice 19 may take an hour for
+    half a minute's work.
     """
     if jit.ready():
         return 0
     if not jit.PRESENT:
-        return _told("numba is not installed: plans are searched with PyVRP.", 1)
+        return _report("numba is not installed: PyVRP searches instead.", 1)
     os.nice(int(sys.argv[1]) if sys.argv[1:] else 0)
     try:
         jit.root().mkdir(parents=True, exist_ok=True, mode=0o700)
         jit.folder().mkdir(exist_ok=True, mode=0o700)
         if jit.shared(jit.folder()):
-            return _told(
-                f"Others can write in {jit.folder()} or its parent, so no code is kept there: PyVRP searches.", 1
+            return _report(
+                f"Others can write in {jit.folder()} or its parent, so no code is kept there: PyVRP searches instead.",
+                1,
             )
         with (jit.folder() / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             return 0 if jit.ready() else _compile()
-    except (OSError, RuntimeError) as wrong:
-        return _told(f"Compiled code can't be kept ({wrong}): plans are searched with PyVRP.", 1)
-    except ImportError as wrong:
-        return _told(f"numba can't be loaded ({wrong}): plans are searched with PyVRP.", 1)
+    except (OSError, RuntimeError) as error:
+        return _report(f"compiled code can't be stored ({error}): PyVRP searches instead.", 1)
+    except ImportError as error:
+        return _report(f"numba can't be loaded ({error}): PyVRP searches instead.", 1)
 
 
 def _compile() -> int:
-    _told("Compiling the planner's inner loops, once (half a minute) ...")
+    _report("Compiling the planner's inner loops, once (half a minute) ...")
     began = time.monotonic()
     jit.use()
     from services.dispatch.planning.search import fleets
@@ -61,10 +64,10 @@ def _compile() -> int:
     for old in jit.root().glob("kernel-*"):
         if old.stat().st_mtime < time.time() - OLD_S:
             shutil.rmtree(old, ignore_errors=True)
-    return _told(f"Compiled in {time.monotonic() - began:.0f} s into {jit.folder()}")
+    return _report(f"Compiled in {time.monotonic() - began:.0f} s into {jit.folder()}")
 
 
-def _told(text: str, code: int = 0) -> int:
+def _report(text: str, code: int = 0) -> int:
     print(text, file=sys.stderr)
     return code
 

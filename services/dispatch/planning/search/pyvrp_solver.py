@@ -1,8 +1,8 @@
-"""PyVRP on a fleet: its model of trips with reloads and releases, its search, and its tours as our days.
+"""Adapter to PyVRP: converts a fleet to its model of trips with reloads and releases, and its routes to days.
 
-What it has no field for is put into what it has: loading at the station into the ways out of it, an order with several
-windows as a group of clients of which one is served, zones and skills as ways that don't exist. Cold limits it does
-not know; whoever times the days sees to them.
+Rules without a field of their own are expressed by others: loading at the station is added to the legs out of it, an
+order with several windows is a group of clients of which one is served, zones and skills are legs that don't exist.
+PyVRP has no cold limits; the caller, which computes the times, drops trips that break one.
 """
 
 from __future__ import annotations
@@ -16,19 +16,22 @@ from services.dispatch.planning.search.kernel.fleet import COLD, FAR, LOAD, RELE
 from services.dispatch.planning.search.ruin_recreate import Days
 
 MOST_PRIZE = 10**10
-"""Required orders are optional ones with such a prize, or PyVRP finds nothing when one of them can't be served."""
+"""Prize of a required order. It is optional for PyVRP, which finds no solution when a required one can't be served."""
 Done = Callable[[], bool]
 
 
-def search(fleet: Fleet, seed: int, done: Done, days: Days | None = None, anew: bool = False) -> Days:
-    """The best days PyVRP finds until `done`, which it asks between its steps (at 1 000 orders up to 0.6 s long).
-    It begins with `days`, where they are given and the fleet is `plain`; `anew`: they only show what can be served."""
+def search(fleet: Fleet, seed: int, done: Done, days: Days | None = None, from_scratch: bool = False) -> Days:
+    """Return the best days that PyVRP finds until `done()`, called between its steps (up to 0.6 s at 1 000 orders).
+
+    It starts from `days`, which need a `plain` fleet. `from_scratch`: it uses them only to see whether all orders can
+    be served.
+    """
     orders = [order for order in range(1, fleet.orders + 1) for _ in _windows(fleet, order)]
     members = [np.flatnonzero(fleet.group == group).tolist() for group in sorted(set(fleet.group.tolist()))]
     served = sum(len(trip) for trips in (days or {}).values() for trip in trips)
     data = problem(fleet, [v[0] for v in members], required=served == fleet.orders)
     first = None
-    if days and not anew:
+    if days and not from_scratch:
         kinds = {v: kind for kind, alike in enumerate(members) for v in alike}
         given = [Route(data, [order - 1 for order in trips[0]], kinds[v]) for v, trips in days.items()]
         first = Solution(data, given)
@@ -42,14 +45,16 @@ def search(fleet: Fleet, seed: int, done: Done, days: Days | None = None, anew: 
 
 
 def plain(fleet: Fleet) -> bool:
-    """Whether PyVRP knows all of the fleet's rules and counts orders as we do: one trip a day, one window each, no
-    cold limits, all to be served."""
-    return fleet.max_trips == 1 and fleet.windows.shape[1] == 1 and bool((fleet.order[:, COLD] >= FAR).all())
+    """Return whether PyVRP has all of the fleet's rules: one trip a day, one window for each order, no cold limits."""
+    return fleet.max_trips == 1 and fleet.windows.shape[1] == 1 and bool((fleet.demand[:, COLD] >= FAR).all())
 
 
 def problem(fleet: Fleet, kinds: list[int], required: bool = False) -> ProblemData:
-    """The fleet in PyVRP's terms, a vehicle type like each of the vehicles `kinds`. Locations are the station, homes,
-    then orders. `required`: all orders can be served, as PyVRP then need not look at leaving any out."""
+    """Return the fleet as PyVRP's data, with one vehicle type for each of the vehicles `kinds`.
+
+    Locations are the station, couriers' own places, then orders. `required`: all orders can be served, so PyVRP need
+    not try to skip any.
+    """
     homes = sorted({0, *fleet.home.tolist()})
     places = np.array([*homes, *range(1, fleet.orders + 1)])
     clients: list[Client] = []
@@ -59,11 +64,11 @@ def problem(fleet: Fleet, kinds: list[int], required: bool = False) -> ProblemDa
         if len(windows) > 1:
             group = len(groups)
             groups.append(ClientGroup([len(clients) + n for n in range(len(windows))], required=False))
-        row, place = fleet.order[order].tolist(), len(homes) + order - 1
+        row, place = fleet.demand[order].tolist(), len(homes) + order - 1
         clients.extend(
             Client(
                 place, row[LOAD : LOAD + 2], [], row[SERVICE], early, late, row[RELEASE],
-                0 if required else min(int(fleet.absent[order]), MOST_PRIZE), required, group,
+                0 if required else min(int(fleet.skip_cost[order]), MOST_PRIZE), required, group,
             )
             for early, late in windows
         )  # fmt: skip
@@ -81,12 +86,12 @@ def _windows(fleet: Fleet, order: int) -> list[tuple[int, int]]:
 def _type(fleet: Fleet, v: int, profile: int, homes: list[int]) -> VehicleType:
     return VehicleType(
         int((fleet.group == fleet.group[v]).sum()),
-        fleet.room[v].tolist(),
+        fleet.capacity[v].tolist(),
         0,
         homes.index(int(fleet.home[v])),
-        int(fleet.once[v]),
-        int(fleet.opens[v]),
-        max(int(fleet.opens[v]), int(fleet.shuts[v])),
+        int(fleet.fixed_cost[v]),
+        int(fleet.shift_start[v]),
+        max(int(fleet.shift_start[v]), int(fleet.shift_end[v])),
         profile=profile,
         reload_depots=[0] if fleet.max_trips > 1 else [],
         max_reloads=fleet.max_trips - 1,
@@ -97,7 +102,7 @@ def _matrices(fleet: Fleet, v: int, places: Array, homes: int) -> tuple[Array, A
     cost = fleet.cost[fleet.kind[v]][places[:, None], places].astype(np.int64)
     time = fleet.time[fleet.kind[v]][places[:, None], places].astype(np.int64)
     time[0, :] += fleet.load_s
-    closed = homes + np.flatnonzero(~fleet.able[fleet.group[v], 1 : fleet.orders + 1])
+    closed = homes + np.flatnonzero(~fleet.may_serve[fleet.group[v], 1 : fleet.orders + 1])
     for ways in (cost, time):
         ways[closed, :] = ways[:, closed] = FAR
         np.fill_diagonal(ways, 0)

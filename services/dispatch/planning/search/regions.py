@@ -1,4 +1,4 @@
-"""A large fleet annealed in parts: vehicles that drive near each other together, cut along another line each time."""
+"""Divides a large fleet into parts of vehicles that drive near each other, along another line each time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from services.dispatch.planning.search.ruin_recreate import Days
 
 
 def cut(fleet: Fleet, days: Days, parts: int, random: Random) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Vehicles and orders of each part, with about as many orders each. Empty vehicles and orders left out are dealt.
+    """Return the vehicles and orders of each part, with about equal numbers of orders.
 
-    The line lies between two random orders far from each other: vehicles are sorted by how much nearer the one is.
+    The line lies between two random orders far from each other: vehicles are sorted by how much nearer they drive to
+    the one than to the other. Idle vehicles and unserved orders are distributed over the parts.
     """
     n = fleet.orders
     near = random.randint(1, n)

@@ -1,6 +1,6 @@
-"""Ruin and recreate on a fleet: a search that can be begun from given days, heated, cooled and asked for its best.
+"""Simulated annealing by ruin and recreate on one fleet; can start from given days.
 
-Days are lists of trips by vehicle, trips lists of orders: `{vehicle: [[order, ...], ...]}`.
+Days are lists of trips by vehicle, trips are lists of orders: `{vehicle: [[order, ...], ...]}`.
 """
 
 from __future__ import annotations
@@ -10,85 +10,86 @@ from collections.abc import Callable
 
 import numpy as np
 
+from services.dispatch.planning.search.kernel import ruin
 from services.dispatch.planning.search.kernel.fleet import Fleet
-from services.dispatch.planning.search.kernel.ruin import anneal, complete, fill
-from services.dispatch.planning.search.kernel.tours import HEAD, NEXT, Tours, copy, empty
+from services.dispatch.planning.search.kernel.tours import COST, FREE, HEAD, NEXT, UNSERVED, Tours, copy, empty
 
 Days = dict[int, list[list[int]]]
 HOT, WARM, COLD = 0.5, 0.1, 0.05
-"""Heat at the beginning of the cooling, the same from days that are good already, and at its end, in costs of an
-average way."""
+"""Heat at the start, at the start from days that are good already, and at the end, in costs of an average leg
+(docs/experiments/planning.md#heat)."""
 VEHICLE = 0.5
-"""Heat at the beginning, at least, in costs of using a vehicle: else none is ever saved."""
-MEAN = 10.0
-"""Orders taken out at a time."""
+"""Least heat at the start, in fixed costs of a vehicle: with less, no vehicle is ever saved
+(docs/experiments/planning.md#heat)."""
+REMOVED = 10.0
+"""Orders removed in a round, on average (docs/experiments/planning.md#removals)."""
 SLICE_S = 0.003
-"""The clock is looked at so often."""
+"""Seconds between two looks at the clock (docs/experiments/planning.md#late-orders)."""
 
 
 class Search:
-    """Tours of one fleet. Equal seeds and numbers of rounds give equal tours."""
+    """Annealing state: current, trial and best tours. Equal seeds and numbers of rounds give equal tours."""
 
     def __init__(self, fleet: Fleet, seed: int, days: Days | None = None) -> None:
         self.fleet = fleet
         self.now, self.trial, self.best = (empty(fleet) for _ in range(3))
         self.rng = np.array([(seed + 1) * 0x9E3779B97F4A7C15 % 2**64 or 1], np.uint64)
         self.rounds = 0
-        self._pace = 20.0  # rounds in a slice
+        self._pace = 20.0  # rounds that fit into SLICE_S, measured as it goes
         if days:
-            fill(fleet, self.now, _rows(days))
-        complete(fleet, self.now, self.rng)
+            ruin.fill(fleet, self.now, _rows(days))
+        ruin.complete(fleet, self.now, self.rng)
         copy(self.now, self.trial)
         copy(self.now, self.best)
 
     @property
     def cost(self) -> int:
-        """Of the best tours, with what leaving orders out costs."""
-        return int(self.best.sums[0])
+        """The cost of the best tours, with what skipped orders cost."""
+        return int(self.best.totals[COST])
 
     @property
-    def warmth(self) -> float:
-        """The cost of an average way in the best tours."""
+    def leg_cost(self) -> float:
+        """The cost of an average leg in the best tours, the unit of heat."""
         n = self.fleet.orders
-        trips = len(self.best.trip) - int(self.best.sums[2])
-        out = self.best.out[: int(self.best.sums[1])]
-        return max(1.0, (self.cost - float(self.fleet.absent[out].sum())) / max(1, n - len(out) + trips))
+        trips = len(self.best.trip) - int(self.best.totals[FREE])
+        out = self.best.unserved[: int(self.best.totals[UNSERVED])]
+        return max(1.0, (self.cost - float(self.fleet.skip_cost[out].sum())) / max(1, n - len(out) + trips))
 
     def heats(self, good: bool) -> tuple[float, float]:
-        """Heat to begin and to end with; `good`: the days that it was begun from are worth keeping."""
-        hot = WARM * self.warmth if good else max(HOT * self.warmth, VEHICLE * float(self.fleet.once.mean()))
-        return hot, COLD * self.warmth
+        """Return the heat to start and to end with. `good`: it starts from days that are worth keeping."""
+        hot = WARM * self.leg_cost if good else max(HOT * self.leg_cost, VEHICLE * float(self.fleet.fixed_cost.mean()))
+        return hot, COLD * self.leg_cost
 
     def cool(self, hot: float, cold: float, done: Callable[[], float]) -> None:
-        """Anneals while `done` (the part of the time that is over) is below 1, from heat `hot` to `cold`."""
+        """Anneal from heat `hot` to `cold` while `done()`, the part of the time that is over, is below 1."""
         while (part := done()) < 1:
             began = time.perf_counter()
             rounds = max(1, int(self._pace))
-            self.turn(rounds, hot * (cold / hot) ** max(0.0, part))
+            self.anneal(rounds, hot * (cold / hot) ** max(0.0, part))
             took = time.perf_counter() - began
             self._pace = min(2 * self._pace, rounds * SLICE_S / max(took, 1e-6))
 
     def cool_rounds(self, hot: float, cold: float, rounds: int, steps: int = 100) -> None:
-        """Anneals for a number of rounds, whatever time it takes."""
+        """Anneal for a number of rounds, regardless of the time."""
         for step in range(steps):
             share = rounds * (step + 1) // steps - rounds * step // steps
-            self.turn(share, hot * (cold / hot) ** (step / steps))
+            self.anneal(share, hot * (cold / hot) ** (step / steps))
 
-    def turn(self, rounds: int, heat: float) -> None:
-        """Rounds at one heat."""
-        anneal(self.fleet, self.now, self.trial, self.best, self.rng, rounds, heat, MEAN)
+    def anneal(self, rounds: int, heat: float) -> None:
+        """Anneal for some rounds at one heat."""
+        ruin.anneal(self.fleet, self.now, self.trial, self.best, self.rng, rounds, heat, REMOVED)
         self.rounds += rounds
 
     def days(self) -> Days:
-        """The best tours; vehicles without a trip are left out."""
+        """Return the best tours, without vehicles that have no trip."""
         return days_of(self.best)
 
 
 def days_of(tours: Tours) -> Days:
-    """The tours as lists."""
-    follows, heads = tours.order[:, NEXT].tolist(), tours.trip[:, HEAD].tolist()
+    """Return the tours as lists."""
+    follows, heads = tours.stop[:, NEXT].tolist(), tours.trip[:, HEAD].tolist()
     days: Days = {}
-    for v, count in enumerate(tours.count.tolist()):
+    for v, count in enumerate(tours.trip_count.tolist()):
         for t in tours.trips[v, :count].tolist():
             i, trip = heads[t], []
             while i:

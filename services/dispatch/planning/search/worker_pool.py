@@ -1,4 +1,4 @@
-"""Searches side by side: this process and forked ones, which know the fleet already and are told only what to do."""
+"""Runs searches in parallel in this process and forked ones, which inherit the fleet and receive only tasks."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from types import TracebackType
 
 from services.dispatch.planning.search import fleets
 from services.dispatch.planning.search.kernel.fleet import Fleet
+from services.dispatch.planning.search.kernel.tours import COST
 from services.dispatch.planning.search.ruin_recreate import Days, Search, days_of
 
 POLISH_STEP_S = 0.0001
-"""What PyVRP may take from one look at the clock to the next and to its end, for each order."""
+"""Seconds that PyVRP may take from one look at the clock to its end, for each order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Anneal `days` from heat `hot` to `cold`, with the vehicles and orders given or all: until the monotonic clock
-    says `until_s`, or for so many rounds."""
+    """A search to run: anneal `days` from heat `hot` to `cold` until `until_s` of the monotonic clock, or for a number
+    of rounds, on the given vehicles and orders or on all."""
 
     days: Days
     seed: int
@@ -33,13 +34,13 @@ class Task:
     rounds: int | None = None
     vehicles: tuple[int, ...] | None = None
     orders: tuple[int, ...] = ()
-    polish: bool = False  # with PyVRP instead of annealing
-    anew: bool = False  # PyVRP has its own beginning
+    polish: bool = False  # search with PyVRP instead of annealing
+    from_scratch: bool = False  # PyVRP starts from its own first solution
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Where the annealing is, and the best on its way. Costs count what is left out of the task's orders."""
+    """The current and the best days of a task. Costs include the skip costs of the task's orders."""
 
     now: Days
     now_cost: int
@@ -48,8 +49,8 @@ class Result:
     rounds: int
 
 
-def work(fleet: Fleet, task: Task) -> Result:
-    """Does the task."""
+def run(fleet: Fleet, task: Task) -> Result:
+    """Run the task."""
     began = time.monotonic()
     days, whole = task.days, task.vehicles is None
     vehicles, orders = task.vehicles or (), (0, *task.orders)
@@ -67,23 +68,23 @@ def work(fleet: Fleet, task: Task) -> Result:
         one.cool(task.hot, task.cold, lambda: 1 - (task.until_s - time.monotonic()) / length)
     found = days_of(one.now), one.days()
     if not whole:
-        found = _whole(found[0], vehicles, orders), _whole(found[1], vehicles, orders)
-    return Result(found[0], int(one.now.sums[0]), found[1], one.cost, one.rounds)
+        found = _to_whole(found[0], vehicles, orders), _to_whole(found[1], vehicles, orders)
+    return Result(found[0], int(one.now.totals[COST]), found[1], one.cost, one.rounds)
 
 
 def _polished(fleet: Fleet, task: Task, days: Days) -> Days:
     from services.dispatch.planning.search import pyvrp_solver
 
     until = task.until_s - POLISH_STEP_S * fleet.orders
-    return pyvrp_solver.search(fleet, task.seed, lambda: time.monotonic() >= until, days, task.anew)
+    return pyvrp_solver.search(fleet, task.seed, lambda: time.monotonic() >= until, days, task.from_scratch)
 
 
-def _whole(days: Days, vehicles: Sequence[int], orders: Sequence[int]) -> Days:
+def _to_whole(days: Days, vehicles: Sequence[int], orders: Sequence[int]) -> Days:
     return {vehicles[n]: [[orders[i] for i in trip] for trip in trips] for n, trips in days.items()}
 
 
 class WorkerPool:
-    """`size` processes, this one among them; the others end with the context, or with this process."""
+    """A context of `size` processes, with this one. The others end with the context, or when this process ends."""
 
     def __init__(self, fleet: Fleet, size: int) -> None:
         self.fleet, self.size = fleet, size
@@ -106,17 +107,17 @@ class WorkerPool:
             child.kill()
             child.join()
 
-    def do(self, tasks: Sequence[Task]) -> list[Result]:
-        """Does the tasks side by side, no more than there are processes; results in their order."""
+    def run(self, tasks: Sequence[Task]) -> list[Result]:
+        """Run the tasks in parallel, no more of them than processes; return their results in order."""
         for (_, pipe), task in zip(self._others, tasks[1:], strict=False):
             pipe.send(task)
-        first = work(self.fleet, tasks[0])
+        first = run(self.fleet, tasks[0])
         return [first, *(pipe.recv() for _, pipe in self._others[: len(tasks) - 1])]
 
 
 def _serve(fleet: Fleet, others: Connection, pipe: Connection) -> None:
-    others.close()  # else the end of the asking process would not be seen
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nor that end by whoever reads its answer
+    others.close()  # else this process would not notice that its parent ended
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nor would the reader of its parent's output
     with suppress(EOFError, BrokenPipeError):
         while True:
-            pipe.send(work(fleet, pipe.recv()))
+            pipe.send(run(fleet, pipe.recv()))

@@ -1,4 +1,4 @@
-"""What the kernel knows of a problem and never changes: costs, times, couriers' shifts, what each order asks for."""
+"""Constant arrays of a search: costs, times, vehicles' shifts and loads, and the orders' requirements."""
 
 from __future__ import annotations
 
@@ -7,97 +7,107 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Array = Any
-"""A numpy array; its type and shape are said where the field stands."""
-Whole = Any
+"""A numpy array; its type and shape are in the comment of its field."""
+Int = Any
 """An integer of the kernel, 32 or 64 bits."""
-wide: Any = np.int64
-"""To 64 bits, where sums begin."""
+int64: Any = np.int64
+"""Converts to 64 bits; used where a sum begins."""
 NOTHING = np.zeros((1, 1), np.int32)
 FAR = 2**29
-"""No way, no limit, for ever: more than any sum of a day's seconds, and three of them still fit 32 bits."""
+"""No way, no limit, unbounded: more than any sum of a day's seconds, and three of them still fit 32 bits."""
 PLACES, MOST_PROXIMITY = 2**20, 2**42
-"""More places than there ever are; further than any. Their product fits 64 bits."""
+"""Upper bounds of the number of places and of a proximity. Their product fits 64 bits."""
 LOAD, SERVICE, RELEASE, COLD = 0, 2, 3, 4
-"""Columns of `Fleet.order`; COLD is the longest time from the end of loading to service."""
+"""Columns of `Fleet.demand`; the second load is in LOAD + 1. COLD is the longest time from the end of loading to the
+begin of service."""
+WAITING_WEIGHT = 0.2
+"""Weight of waiting time in a proximity, as in the paper cited at `proximity`."""
 
 
 class Fleet(NamedTuple):
-    """Flat arrays over places (0 the station, 1..n the orders, then couriers' homes) and vehicles.
+    """Flat arrays over places (0 the station, 1..n the orders, then couriers' own places) and vehicles.
 
-    A vehicle is a courier's shift, or the part of it before or after a break. Equal vehicles share a `group`. The way
-    of travelling and paying is its `kind`: it selects the matrices. Times are seconds from some zero.
+    A vehicle is a courier's shift, or the part of it before or after a break. Vehicles that are equal in everything
+    share a `group`. The mode of travel and pay is the vehicle's `kind`; it selects the matrices. Times are seconds
+    from the second 0 of the fleet.
     """
 
-    cost: Array  # int32 [kind, place, place]: what the way costs
-    time: Array  # int32 [kind, place, place]: seconds
+    cost: Array  # int32 [kind, place, place]: cost of the leg
+    time: Array  # int32 [kind, place, place]: seconds of the leg
     kind: Array  # int32 [vehicle]
     group: Array  # int32 [vehicle]
-    room: Array  # int32 [vehicle, 2]: what a trip may carry
-    opens: Array  # int32 [vehicle]: ready at the station
-    shuts: Array  # int32 [vehicle]: at its home at the latest
-    home: Array  # int32 [vehicle]: where its last trip ends
-    once: Array  # int64 [vehicle]: cost of being used at all
-    wage: Array  # int64 [vehicle]: cost of a second of waiting
-    able: Array  # bool [group, place]: skills, zones and an empty vehicle allow the order
-    order: Array  # int32 [place, 5]: LOAD, LOAD + 1, SERVICE, RELEASE, COLD
-    windows: Array  # int32 [place, window, 2], in order; unused ones are upside down
-    absent: Array  # int64 [place]: what leaving the order out costs
-    lone: Array  # int64 [place]: least that a trip of its own adds
-    load_s: int
-    max_trips: int
-    near: Array  # int32 [place, :]: orders beside which it may be put, 0 ends the list
-    near_cost: Array = NOTHING  # int32 [kind, place, :]: the way from each of them to it
-    near_time: Array = NOTHING
-    nearest: Array = NOTHING  # int32 [place, :]: itself, then orders by distance
-    focus: int = 0  # an order that the search is for; 0 for all alike
+    capacity: Array  # int32 [vehicle, 2]: both loads that one trip may carry
+    shift_start: Array  # int32 [vehicle]: ready at the station
+    shift_end: Array  # int32 [vehicle]: at `home` at the latest
+    home: Array  # int32 [vehicle]: place where its last trip ends
+    fixed_cost: Array  # int64 [vehicle]: cost of using it at all
+    wait_cost: Array  # int64 [vehicle]: cost of a second of waiting
+    may_serve: Array  # bool [group, place]: skills, zones and an empty vehicle allow the order
+    demand: Array  # int32 [place, 5]: LOAD, LOAD + 1, SERVICE, RELEASE, COLD
+    windows: Array  # int32 [place, window, 2], sorted; unused ones close before they open
+    skip_cost: Array  # int64 [place]: cost of leaving the order unserved
+    alone_cost: Array  # int64 [place]: least that a trip with only this order adds
+    load_s: int  # seconds of loading before each trip
+    max_trips: int  # most trips of a vehicle
+    neighbours: Array  # int32 [place, :]: orders beside which it may be inserted, best first, 0 ends the list
+    neighbour_cost: Array = NOTHING  # int32 [kind, place, :]: cost of the leg from each of them to it
+    neighbour_time: Array = NOTHING  # int32 [kind, place, :]: seconds of that leg
+    nearest: Array = NOTHING  # int32 [place, :]: the order itself, then the others by distance
+    focus: int = 0  # the order that the search is for; 0 when all count alike
 
     @property
     def orders(self) -> int:
-        """How many orders there are."""
-        return int(self.near.shape[0]) - 1
+        """The number of orders."""
+        return int(self.neighbours.shape[0]) - 1
 
 
-def bound(fleet: Fleet, near: int, around: int) -> Fleet:
-    """The fleet with its lists of neighbours, `near` and `around` at most for each order; `near` of the fleet given
-    says only how many orders there are. A search that is for one order needs no `around`."""
+def with_neighbours(fleet: Fleet, most_neighbours: int, most_nearest: int) -> Fleet:
+    """Return the fleet with its neighbour lists, cut to these lengths.
+
+    `neighbours` of the fleet given is only used for the number of orders. A search with a `focus` needs no `nearest`.
+    """
     n = fleet.orders
     square = fleet.cost[0, : n + 1, : n + 1]
-    both = proximity(square, fleet.time[0], fleet.windows[: n + 1], fleet.order[: n + 1, SERVICE])
-    beside = neighbours(both, near)
-    columns, there = beside.astype(np.int64), np.arange(n + 1)[:, None]
-    near_cost = np.ascontiguousarray(fleet.cost[:, columns, there])
-    near_time = near_cost if fleet.time is fleet.cost else np.ascontiguousarray(fleet.time[:, columns, there])
-    fleet = fleet._replace(near=beside, near_cost=near_cost, near_time=near_time)
-    return fleet if fleet.focus else fleet._replace(nearest=circle(square, around))
+    both = proximity(square, fleet.time[0], fleet.windows[: n + 1], fleet.demand[: n + 1, SERVICE])
+    beside = ranked(both, most_neighbours)
+    sources, targets = beside.astype(np.int64), np.arange(n + 1)[:, None]
+    cost = np.ascontiguousarray(fleet.cost[:, sources, targets])
+    # Equal matrices stay one object: half of the memory, half of the cache.
+    time = cost if fleet.time is fleet.cost else np.ascontiguousarray(fleet.time[:, sources, targets])
+    fleet = fleet._replace(neighbours=beside, neighbour_cost=cost, neighbour_time=time)
+    return fleet if fleet.focus else fleet._replace(nearest=nearest_orders(square, most_nearest))
 
 
 def proximity(cost: Array, time: Array, windows: Array, service: Array) -> Array:
-    """How badly j goes beside i, n x n, infinite where neither can follow the other: cost and a fifth of the waiting.
+    """Return how badly order j goes beside order i: float64 [n, n], infinite where neither can follow the other.
 
-    After Vidal et al., "A hybrid genetic algorithm with adaptive diversity management for a large class of vehicle
-    routing problems with time-windows" (2013).
+    The leg's cost plus a fifth of the waiting that the windows force, in the better of the two directions. Source:
+    Vidal et al., "A hybrid genetic algorithm with adaptive diversity management for a large class of vehicle routing
+    problems with time-windows" (2013).
     """
     size = len(service)
     first = windows[:, 0, 0]
     last = windows[:, :, 1].max(axis=1)
     time = time[:size, :size]
-    rate = cost.sum() / max(time.sum(), 1)
+    rate = cost.sum() / max(time.sum(), 1)  # cost of a second, on average
+    # Waiting at j after the latest service at i; computed in place, as n x n floats are large.
     arc = first[None, :] - (service + last)[:, None] - time.astype(np.float64)
-    np.maximum(arc, 0, out=arc)  # the waiting
-    arc *= 0.2 * rate
+    np.maximum(arc, 0, out=arc)
+    arc *= WAITING_WEIGHT * rate
     arc += cost
-    arc[(first + service)[:, None] + time > last[None, :]] = np.inf
+    arc[(first + service)[:, None] + time > last[None, :]] = np.inf  # even the earliest start is too late
     both = np.minimum(arc, arc.T)
     np.fill_diagonal(both, np.inf)
-    both[0, :] = both[:, 0] = np.inf
+    both[0, :] = both[:, 0] = np.inf  # the station is no neighbour
     return both
 
 
-def neighbours(both: Array, most: int) -> Array:
-    """int32 [place, most + 1]: the places of least proximity in order, 0 behind the last."""
+def ranked(both: Array, most: int) -> Array:
+    """Return int32 [place, most + 1]: for each place the others of least proximity in order, 0 behind the last."""
     size = len(both)
     kept = min(most, size)
-    rank = np.minimum(both, MOST_PROXIMITY).astype(np.int64) * PLACES + np.arange(size)  # sorted as one number
+    # Proximity and place in one integer: a single sort, with ties broken by the place.
+    rank = np.minimum(both, MOST_PROXIMITY).astype(np.int64) * PLACES + np.arange(size)
     if kept < size:
         rank = np.partition(rank, kept - 1, axis=1)[:, :kept]
     rank.sort(axis=1)
@@ -106,11 +116,11 @@ def neighbours(both: Array, most: int) -> Array:
     return found
 
 
-def circle(cost: Array, most: int) -> Array:
-    """int32 [place, most]: the place itself, then the nearest others, for `near` places only (without the station)."""
+def nearest_orders(cost: Array, most: int) -> Array:
+    """Return int32 [place, most]: the order itself, then the nearest other orders, without the station."""
     size = len(cost)
     away = cost.astype(np.float64)
-    np.fill_diagonal(away, -1)
+    np.fill_diagonal(away, -1)  # itself first
     away[:, 0] = np.inf
     kept = min(most, size - 1)
-    return neighbours(away, kept)[:, :kept].copy()
+    return ranked(away, kept)[:, :kept].copy()

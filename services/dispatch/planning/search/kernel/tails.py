@@ -1,114 +1,142 @@
-"""Two trips exchange their ends: a move that taking a few orders out and putting them back seldom comes to."""
+"""Exchange of the ends of two trips (2-opt*), a move that removing and inserting a few orders seldom produces.
+
+Source: Potvin and Rousseau, "An Exchange Heuristic for Routeing Problems with Time Windows" (1995).
+"""
 
 from __future__ import annotations
 
-from services.dispatch.planning.search.kernel.fleet import LOAD, Array, Fleet, Whole, wide
+from services.dispatch.planning.search.kernel.fleet import LOAD, Array, Fleet, Int, int64
 from services.dispatch.planning.search.kernel.jit import inline, njit
 from services.dispatch.planning.search.kernel.recreate import below
 from services.dispatch.planning.search.kernel.tours import (
-    AFTER,
-    BEGIN,
-    GAP,
+    DURATION,
+    EARLIEST,
+    FREE_LOAD,
     HEAD,
     HOME,
-    HOMEWARD,
+    HOME_COST,
     LATEST,
+    LEG_COST,
     NEXT,
     PREV,
-    ROOM,
     SIZE,
     TAIL,
     TRIP,
     VEHICLE,
     Tours,
-    drop,
+    drop_trip,
     update,
 )
-from services.dispatch.planning.search.kernel.trips import allowed
+from services.dispatch.planning.search.kernel.trips import feasible
 
-TRIES, NEAR = 30, 20
+TRIES, CLOSEST = 30, 20
+"""Pairs of orders tried in one call; the partner is one of so many best neighbours
+(docs/experiments/planning.md#exchange-of-ends)."""
 
 
 @njit
-def tails(fleet: Fleet, tours: Tours, rng: Array, slack: float, touched: Array, marked: Array) -> Whole:
-    """Drives from an order on to a near one of another trip; what came behind the one comes behind what was before
-    the other. Returns how many vehicles are touched: none where no try adds less than `slack` and is allowed."""
+def exchange_tails(fleet: Fleet, tours: Tours, rng: Array, slack: float, touched: Array, marked: Array) -> Int:
+    """Drive from an order directly to a near one of another trip; the orders behind the first follow those before the
+    second.
+
+        before:   ... first -> behind ...      ... before -> second ...
+        after:    ... first -> second ...      ... before -> behind ...
+
+    Return the number of touched vehicles: 2, or 0 when no try adds less than `slack` (in cost) and is feasible.
+    """
     for _ in range(TRIES):
-        b = 1 + below(rng, fleet.near.shape[0] - 1)
-        a = wide(fleet.near[b, below(rng, min(NEAR, fleet.near.shape[1]))])
-        if not (a and _pays(fleet, tours, a, b, slack)):
+        second = 1 + below(rng, fleet.neighbours.shape[0] - 1)
+        first = int64(fleet.neighbours[second, below(rng, min(CLOSEST, fleet.neighbours.shape[1]))])
+        if not (first and _pays(fleet, tours, first, second, slack)):
             continue
-        t, u, p = wide(tours.order[a, TRIP]), wide(tours.order[b, TRIP]), wide(tours.order[b, PREV])
-        v, w = tours.trip[t, VEHICLE], tours.trip[u, VEHICLE]
-        _swap(fleet, tours, t, a, u, p)
-        update(fleet, tours, v)
-        update(fleet, tours, w)
-        if allowed(fleet, tours, v) and allowed(fleet, tours, w):
-            if tours.trip[u, SIZE] == 0:
-                drop(tours, u)
-                update(fleet, tours, w)
-            marked[v] = marked[w] = True
-            touched[0], touched[1] = v, w
-            return wide(2)
-        _swap(fleet, tours, t, a, u, p)
-        update(fleet, tours, v)
-        update(fleet, tours, w)
-    return wide(0)
+        trip, other_trip = int64(tours.stop[first, TRIP]), int64(tours.stop[second, TRIP])
+        before = int64(tours.stop[second, PREV])
+        vehicle, other = tours.trip[trip, VEHICLE], tours.trip[other_trip, VEHICLE]
+        _swap(fleet, tours, trip, first, other_trip, before)
+        update(fleet, tours, vehicle)
+        update(fleet, tours, other)
+        if feasible(fleet, tours, vehicle) and feasible(fleet, tours, other):
+            # Nothing may be left of the second trip: all of it followed the first one.
+            if tours.trip[other_trip, SIZE] == 0:
+                drop_trip(tours, other_trip)
+                update(fleet, tours, other)
+            marked[vehicle] = marked[other] = True
+            touched[0], touched[1] = vehicle, other
+            return int64(2)
+        _swap(fleet, tours, trip, first, other_trip, before)  # undo
+        update(fleet, tours, vehicle)
+        update(fleet, tours, other)
+    return int64(0)
 
 
 @inline
-def _pays(fleet: Fleet, tours: Tours, a: Whole, b: Whole, slack: float) -> bool:
-    """Whether it adds less than `slack` and nobody on the two new ways is late by the times of before."""
-    t, u = tours.order[a, TRIP], tours.order[b, TRIP]
-    if t < 0 or u < 0 or t == u:
+def _pays(fleet: Fleet, tours: Tours, first: Int, second: Int, slack: float) -> bool:
+    """Return whether the exchange adds less than `slack` and reaches both new next stops by their latest times.
+
+    A cheap filter: times are those of before the exchange, loads and skills are not checked.
+    """
+    trip, other_trip = tours.stop[first, TRIP], tours.stop[second, TRIP]
+    if trip < 0 or other_trip < 0 or trip == other_trip:
         return False
-    one, two = tours.trip[t], tours.trip[u]
-    v, w = one[VEHICLE], two[VEHICLE]
-    if v == w or fleet.kind[v] != fleet.kind[w]:
+    row, other_row = tours.trip[trip], tours.trip[other_trip]
+    vehicle, other = row[VEHICLE], other_row[VEHICLE]
+    # Vehicles of another kind have other matrices: the legs behind would change as well.
+    if vehicle == other or fleet.kind[vehicle] != fleet.kind[other]:
         return False
-    kind, n, p = fleet.kind[v], tours.order[a, NEXT], tours.order[b, PREV]
-    first, second = tours.order[a], tours.order[b]
-    added = wide(fleet.cost[kind, a, b]) - second[GAP]
-    added += fleet.cost[kind, p, n if n else two[HOME]] - (tours.order[n, GAP] if n else one[HOMEWARD])
-    if not n and not p and tours.count[w] == 1:
-        added -= fleet.once[w]
-    if added >= slack or wide(first[BEGIN]) + first[AFTER] + fleet.time[kind, a, b] > second[LATEST]:
+    kind, behind, before = fleet.kind[vehicle], tours.stop[first, NEXT], tours.stop[second, PREV]
+    first_stop, second_stop = tours.stop[first], tours.stop[second]
+    added = int64(fleet.cost[kind, first, second]) - second_stop[LEG_COST]
+    added += fleet.cost[kind, before, behind if behind else other_row[HOME]] - (
+        tours.stop[behind, LEG_COST] if behind else row[HOME_COST]
+    )
+    # The second trip becomes empty; if it is its vehicle's only one, the vehicle is saved.
+    if not behind and not before and tours.trip_count[other] == 1:
+        added -= fleet.fixed_cost[other]
+    if added >= slack:
         return False
-    late = wide(tours.order[p, BEGIN]) + tours.order[p, AFTER] + fleet.time[kind, p, n] > tours.order[n, LATEST]
-    return not (n and p and late)
+    if int64(first_stop[EARLIEST]) + first_stop[DURATION] + fleet.time[kind, first, second] > second_stop[LATEST]:
+        return False
+    leaves = int64(tours.stop[before, EARLIEST]) + tours.stop[before, DURATION]
+    late = leaves + fleet.time[kind, before, behind] > tours.stop[behind, LATEST]
+    return not (behind and before and late)
 
 
 @inline
-def _swap(fleet: Fleet, tours: Tours, t: Whole, a: Whole, u: Whole, p: Whole) -> None:
-    """What is behind a in trip t comes behind p in trip u and the other way round; doing it again undoes it. 0: all."""
-    x = wide(tours.order[a, NEXT] if a else tours.trip[t, HEAD])
-    y = wide(tours.order[p, NEXT] if p else tours.trip[u, HEAD])
-    end_t, end_u = wide(tours.trip[t, TAIL]), wide(tours.trip[u, TAIL])
-    _move(fleet, tours, x, t, u)
-    _move(fleet, tours, y, u, t)
-    _link(tours, t, a, y, end_u)
-    _link(tours, u, p, x, end_t)
+def _swap(fleet: Fleet, tours: Tours, trip: Int, after: Int, other_trip: Int, other_after: Int) -> None:
+    """Exchange the orders behind `after` in `trip` for those behind `other_after` in `other_trip` (0: all orders).
+
+    Doing it again undoes it.
+    """
+    head = int64(tours.stop[after, NEXT] if after else tours.trip[trip, HEAD])
+    other_head = int64(tours.stop[other_after, NEXT] if other_after else tours.trip[other_trip, HEAD])
+    tail, other_tail = int64(tours.trip[trip, TAIL]), int64(tours.trip[other_trip, TAIL])
+    _move(fleet, tours, head, trip, other_trip)
+    _move(fleet, tours, other_head, other_trip, trip)
+    _join(tours, trip, after, other_head, other_tail)
+    _join(tours, other_trip, other_after, head, tail)
 
 
 @inline
-def _move(fleet: Fleet, tours: Tours, i: Whole, t: Whole, u: Whole) -> None:
-    while i:
+def _move(fleet: Fleet, tours: Tours, order: Int, trip: Int, target: Int) -> None:
+    """Count the chain of orders from `order` on for the trip `target` instead of `trip`."""
+    while order:
         for which in range(2):
-            load = fleet.order[i, LOAD + which]
-            tours.trip[t, ROOM + which] += load
-            tours.trip[u, ROOM + which] -= load
-        tours.trip[t, SIZE] -= 1
-        tours.trip[u, SIZE] += 1
-        tours.order[i, TRIP] = u
-        i = wide(tours.order[i, NEXT])
+            load = fleet.demand[order, LOAD + which]
+            tours.trip[trip, FREE_LOAD + which] += load
+            tours.trip[target, FREE_LOAD + which] -= load
+        tours.trip[trip, SIZE] -= 1
+        tours.trip[target, SIZE] += 1
+        tours.stop[order, TRIP] = target
+        order = int64(tours.stop[order, NEXT])
 
 
 @inline
-def _link(tours: Tours, t: Whole, a: Whole, y: Whole, end: Whole) -> None:
-    if a:
-        tours.order[a, NEXT] = y
+def _join(tours: Tours, trip: Int, after: Int, head: Int, tail: Int) -> None:
+    """Link the chain `head` .. `tail` (0: none) behind `after` (0: as the whole trip)."""
+    if after:
+        tours.stop[after, NEXT] = head
     else:
-        tours.trip[t, HEAD] = y
-    if y:
-        tours.order[y, PREV] = a
-    tours.trip[t, TAIL] = end if y else a
+        tours.trip[trip, HEAD] = head
+    if head:
+        tours.stop[head, PREV] = after
+    tours.trip[trip, TAIL] = tail if head else after
