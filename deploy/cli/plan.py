@@ -85,7 +85,7 @@ def read(file: Path) -> RoutingProblem:
         return validation.read(file.read_bytes())
     except OSError as wrong:
         raise StackError(f"{file} can't be read: {wrong.strerror}") from wrong
-    except validation.Nonsense as wrong:
+    except validation.InvalidProblem as wrong:
         raise StackError(f"{file} is not a valid problem:\n{wrong}") from wrong
 
 

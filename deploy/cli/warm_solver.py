@@ -1,4 +1,4 @@
-"""Solvers that stand by, for searches of a tenth of a second: no process is started and nothing loaded for them."""
+"""Loaded solver processes for searches of a tenth of a second: no process start and no loading for each of them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from services.dispatch.planning.schedule import assemble
 
 SOLVER = (sys.executable, "-m", "services.dispatch.planning.process.solver")
 TAKE_S = 0.015
-"""What it takes to check a better part and to put it in its place."""
+"""Seconds for checking a better part and putting it in its place."""
 LOST_S = 2.0
-"""A solver whose answer takes longer is not coming back."""
+"""Seconds after which a solver without an answer is restarted."""
 _LONGEST_LINE = 2**26
 
 
 class WarmSolver:
-    """Processes at nice 10, ended with the context, which it enters loaded; one that has died or is lost is begun
-    again."""
+    """A context of solver processes at nice 10, entered when they are loaded, which ends them. One that has died
+    or does not answer is restarted."""
 
     def __init__(self, solver: Sequence[str] = SOLVER, processes: int = 1) -> None:
         self._children = [_Child(solver) for _ in range(processes)]
@@ -48,9 +48,10 @@ class WarmSolver:
     async def better(
         self, part: Part, budget_s: float = 0.1, seed: int = 0, iterations: int | None = None
     ) -> Plan | None:
-        """The best plan of the part that keeps every rule, searched from its plan on by each process with a seed of
-        its own; None if there is none in time, as while a process still loads or is at what was asked before. Bounded
-        by `iterations`, and with time enough for them, equal calls give equal plans.
+        """Return the best valid plan of the part that the processes find, starting from its plan with different seeds.
+
+        None if there is none in time, for example while a process loads or works on an earlier job. With `iterations`
+        and enough time for them, equal calls give equal plans.
         """
         job = SolveJob(
             part.problem, budget_s, time.monotonic(), warm=part.plan, focus=part.order, iterations=iterations
@@ -60,14 +61,16 @@ class WarmSolver:
             asked = zip(self._children, seeds, strict=True)
             answers = await asyncio.gather(*(child.plan(replace(job, seed=own)) for child, own in asked))
         plans = [plan for plan in answers if plan]
-        best = min(plans, key=lambda plan: assemble.worth(part.problem, plan), default=None)
+        best = min(plans, key=lambda plan: assemble.sort_key(part.problem, plan), default=None)
         return None if best is None or checker.faults(part.problem, best) else best
 
     async def improve(
         self, engine: Engine, order: str, budget_s: float = 0.1, iterations: int | None = None
     ) -> Diff | None:
-        """Searches around an order that the engine has just taken up, and has it take what is better: all in that
-        time. None where there is nothing better, or the plan has moved on meanwhile."""
+        """Search around an order just inserted by the engine, and replace the part by a better one within the budget.
+
+        None if there is nothing better or the plan has changed meanwhile.
+        """
         began = time.monotonic()
         part = engine.part_around(order)
         found = await self.better(part, budget_s - TAKE_S - (time.monotonic() - began), iterations=iterations)
@@ -75,16 +78,16 @@ class WarmSolver:
 
 
 class _Child:
-    """One process. It writes a line when it is ready to be asked: once it has loaded, then with each answer."""
+    """One process. It writes a line when it is ready for a job: when it has loaded, then with each answer."""
 
     def __init__(self, solver: Sequence[str]) -> None:
         self.solver = solver
         self.ready: asyncio.Future[bytes]
         self._process: asyncio.subprocess.Process
-        self._lost_at = inf
+        self._restart_at = inf
 
     async def plan(self, job: SolveJob) -> Plan | None:
-        """What it answers within the job's budget; None if it doesn't. A later answer is read and passed over."""
+        """Return its answer within the job's budget, else None. A later answer is read and discarded."""
         until = job.began_s + job.budget_s
         try:
             if not await self._line(until):
@@ -92,8 +95,8 @@ class _Child:
             await self._ask(job)
             line = await self._line(until)
             return PLAN.validate_json(line) if line else None
-        except (OSError, ValueError):  # it has died, or answers nonsense
-            await self._begin_again()
+        except (OSError, ValueError):  # it has died, or its answer is invalid
+            await self._restart()
             return None
 
     async def _ask(self, job: SolveJob) -> None:
@@ -105,33 +108,33 @@ class _Child:
     async def _line(self, until: float) -> bytes | None:
         await asyncio.wait([self.ready], timeout=max(0.0, until - time.monotonic()))
         if self.ready.done():
-            return self.ready.result() or _dead()
-        if time.monotonic() > self._lost_at:
-            await self._begin_again()
+            return self.ready.result() or _raise_dead()
+        if time.monotonic() > self._restart_at:
+            await self._restart()
         return None
 
     def _listen(self, patience_s: float = inf) -> None:
         assert self._process.stdout is not None
         self.ready = asyncio.ensure_future(self._process.stdout.readline())
-        self._lost_at = time.monotonic() + patience_s
+        self._restart_at = time.monotonic() + patience_s
 
     async def start(self) -> None:
-        """Starts the process, which is `ready` when it has loaded."""
+        """Start the process; `ready` is done when it has loaded."""
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(*self.solver, stdin=pipe, stdout=pipe, limit=_LONGEST_LINE)
         self._listen()
 
     async def stop(self) -> None:
-        """Ends the process."""
+        """Kill the process."""
         self.ready.cancel()
         with suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
 
-    async def _begin_again(self) -> None:
+    async def _restart(self) -> None:
         await self.stop()
         await self.start()
 
 
-def _dead() -> NoReturn:
+def _raise_dead() -> NoReturn:
     raise OSError("the solver has ended")

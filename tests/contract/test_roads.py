@@ -93,7 +93,7 @@ class Counted:
 
 
 def test_ways_are_whole_positive_and_zero_to_the_place_itself(engine):
-    ways = engines.Roads(engine).ways(PLACES, "van")
+    ways = engines.Roads(engine).travel_times(PLACES, "van")
     for rows in (ways.metres, ways.seconds):
         assert [rows[n][n] for n in range(4)] == [0] * 4
         assert all(
@@ -102,29 +102,29 @@ def test_ways_are_whole_positive_and_zero_to_the_place_itself(engine):
 
 
 def test_metres_are_metres_and_seconds_seconds(engine):
-    ways = engines.Roads(engine).ways(PLACES, "van")
+    ways = engines.Roads(engine).travel_times(PLACES, "van")
     assert 3_000 < ways.metres[0][1] < 12_000
     assert 200 < ways.seconds[0][1] < 3_000
 
 
 @pytest.mark.parametrize("block", [1, 2, 50])
 def test_blocks_make_the_same_table(engine, block):
-    whole = engines.Roads(engine).ways(PLACES, "van")
+    whole = engines.Roads(engine).travel_times(PLACES, "van")
     engine.block = block
-    assert engines.Roads(engine).ways(PLACES, "van") == whole
+    assert engines.Roads(engine).travel_times(PLACES, "van") == whole
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_what_is_known_is_not_asked_again(engine, symmetric):
     counted = Counted(engine, 50)
     asked = engines.Roads(counted, symmetric)
-    asked.ways(PLACES[:3], "van")
+    asked.travel_times(PLACES[:3], "van")
     first = counted.cells
-    asked.ways(PLACES[:3], "van")
+    asked.travel_times(PLACES[:3], "van")
     assert counted.cells == first
-    asked.ways(PLACES, "van")
+    asked.travel_times(PLACES, "van")
     assert counted.cells - first <= (4 if symmetric else 7)
-    asked.ways(PLACES[:3], "bike")
+    asked.travel_times(PLACES[:3], "bike")
     assert counted.cells > first + 7 - 3
 
 
@@ -150,4 +150,4 @@ def test_a_place_without_a_road_leaves_its_order_unserved_with_that_reason(name)
 )
 def test_a_broken_engine_says_so(make, answer):
     with pytest.raises(engines.RoadsError, match=make.__name__ if make is engines.Valhalla else "OSRM"):
-        engines.Roads(make(client(lambda _: answer))).ways(PLACES, "van")
+        engines.Roads(make(client(lambda _: answer))).travel_times(PLACES, "van")

@@ -207,5 +207,5 @@ async def test_anybody_at_the_desk_may_plan_without_keeping(world: World):
     assert plan["routes"][0]["trips"][0]["stops"][0]["order"] == "o"
     twice = problem | {"orders": problem["orders"] * 2}
     fault = (await world.call("operator", "POST", "/plan", 422, json=twice))["errors"][0]
-    assert fault == {"pointer": "#/orders/1/id", "message": "'o' is there before; give each one a name of its own"}
+    assert fault == {"pointer": "#/orders/1/id", "message": "duplicate id 'o'; give each one a unique id"}
     await world.call("operator", "POST", "/plan", 422, json=problem | {"colour": "red"})

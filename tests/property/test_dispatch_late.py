@@ -57,7 +57,7 @@ def test_the_orders_of_a_courier_who_is_gone_go_with_others_or_get_a_reason():
 @pytest.mark.seeded
 def test_seeded_an_insertion_that_looks_at_no_rule_does_not_leave(monkeypatch: pytest.MonkeyPatch):
     def careless(self: Engine, order: Order) -> Offer:
-        self.days[0].insert(self.columns.add(order), self.days[0].seams[-1], True)
+        self.days[0].insert(self.columns.add(order), self.days[0].gaps[-1], True)
         return Offer(order.id, "van-1", 1, True, 0, 0, 0)
 
     monkeypatch.setattr(Engine, "take_up", careless)

@@ -62,7 +62,7 @@ def test_a_full_vehicle_comes_back_for_a_second_trip():
         (
             [order("o", lat=31.0)],
             [courier()],
-            "courier van-1: could be there at 15:45 at the soonest, the window ends 14:00",
+            "courier van-1: could arrive at 15:45 at the earliest, the window ends 14:00",
         ),
         (
             [order("a", 90_000), order("b", 90_000)],
@@ -88,13 +88,13 @@ def with_trip(**changes: object) -> Plan:
 @pytest.mark.parametrize(
     ("made", "plan", "fault"),
     [
-        (TWO, replace(GOOD, routes=()), "is lost"),
-        (TWO, replace(GOOD, unserved=(Unserved("a", "full"),)), "stands 2 times"),
+        (TWO, replace(GOOD, routes=()), "is neither planned nor unserved"),
+        (TWO, replace(GOOD, unserved=(Unserved("a", "full"),)), "is planned 2 times"),
         (TWO, replace(GOOD, unserved=(Unserved("x", "full"),)), "not in the problem"),
         (problem([*TWO.orders, order("c")]), replace(GOOD, unserved=(Unserved("c", ""),)), "without a reason"),
         (TWO, replace(GOOD, routes=(Route("x", GOOD.routes[0].trips),)), "courier x is not in the problem"),
         (TWO, replace(GOOD, routes=(*GOOD.routes, Route("van-1", ()))), "has 2 routes"),
-        (TWO, replace(GOOD, metres=GOOD.metres - 1), "the plan says"),
+        (TWO, replace(GOOD, metres=GOOD.metres - 1), "the plan states"),
         (problem(list(TWO.orders), [courier(capacity_g=6000)]), GOOD, "carries more than 6000 g"),
         (problem([replace(o, cold_ml=15_000) for o in TWO.orders]), GOOD, "ml in the cold box"),
         (
@@ -104,10 +104,10 @@ def with_trip(**changes: object) -> Plan:
         ),
         (problem(list(TWO.orders), [courier(until_s=11 * HOUR)]), GOOD, "after the shift"),
         (TWO, with_trip(start_s=8 * HOUR), "starts before the shift allows"),
-        (TWO, with_trip(start_s=TRIP.start_s + 600), "sooner than it can be reached"),
-        (TWO, with_trip(end_s=TRIP.end_s - 60), "back sooner than the way takes"),
+        (TWO, with_trip(start_s=TRIP.start_s + 600), "earlier than it can be reached"),
+        (TWO, with_trip(end_s=TRIP.end_s - 60), "back earlier than the legs allow"),
         (TWO, with_trip(stops=()), "a trip without stops"),
-        (TWO, with_trip(stops=tuple(Stop(s.order, TRIP.stops[0].eta_s) for s in TRIP.stops)), "sooner than it can"),
+        (TWO, with_trip(stops=tuple(Stop(s.order, TRIP.stops[0].eta_s) for s in TRIP.stops)), "earlier than it can"),
     ],
 )
 def test_the_checker_names_each_broken_rule(made: RoutingProblem, plan: Plan, fault: str):
@@ -176,7 +176,7 @@ async def test_a_warm_plan_is_taken_where_it_is_the_best_and_keeps_every_rule(mo
         (
             """print('{"routes": [], "unserved": [], "metres": 0, "planner": "forgetful"}')""",
             60.0,
-            "the solver's plan breaks a rule: order a is lost",
+            "the solver's plan breaks a rule: order a is neither planned nor unserved",
         ),
     ],
     ids=["fails", "is killed", "is late", "answers nonsense", "loses orders"],

@@ -18,8 +18,8 @@ from tests.unit.planning_given import HOUR, STATION, courier, order, problem
         (order(zone="west"), [courier(zones=("east",))], "does not go to zone west", "a courier for zone west"),
         (order(load_g=200_000), [courier()], "carries 100000 g, it weighs 200000 g", "a larger vehicle"),
         (order(cold_ml=30_000), [courier()], "has 20000 ml of cold box, it needs 30000 ml", "a larger cold box"),
-        (order(lat=31.0), [courier()], "could be there at 15:45 at the soonest, the window ends 14:00", "until 15:45"),
-        (order(release_s=15 * HOUR), [courier()], "could be there at 15:15 at the soonest", "a window until 15:15"),
+        (order(lat=31.0), [courier()], "could arrive at 15:45 at the earliest, the window ends 14:00", "until 15:45"),
+        (order(release_s=15 * HOUR), [courier()], "could arrive at 15:15 at the earliest", "a window until 15:15"),
         (order(out_of_cold_s=60), [courier()], "the way takes 10 min out of the cold, 1 allowed", "a nearer station"),
         (order(), [courier(until_s=11 * HOUR)], "would be back at 11:12, the shift ends 11:00", "a shift until 11:12"),
         (order(), [courier(breaks=(Break(9 * HOUR, 14 * HOUR, 5 * HOUR),))], "a break is in the way", "another time"),
@@ -39,10 +39,8 @@ def test_a_full_box_and_what_could_be_later_are_said_together():
     busy = [order(f"o{n}", cold_ml=20_000, windows=(Window(17 * HOUR, 17 * HOUR + 2400),)) for n in range(3)]
     given = problem(busy, [courier(until_s=20 * HOUR, from_s=16 * HOUR + 2400)])
     (gone,) = greedy.solve(given).unserved
-    said = (
-        "courier van-1: cold box has no 20000 ml left on any trip before 17:40; could at 17:54, the window ends 17:40"
-    )
-    assert gone.reason == said
+    full = "cold box has no 20000 ml left on any trip before 17:40"
+    assert gone.reason == f"courier van-1: {full}; could arrive at 17:54, the window ends 17:40"
     assert gone.mend == "a second vehicle, or a window until 17:54"
 
 
@@ -112,8 +110,8 @@ BREAK = {"from_s": 2, "until_s": 4, "length_s": 3}
     ("text", "pointer", "mend"),
     [
         ("{", "", "send JSON"),
-        (spoilt("station", "lat", value=95), "/station/lat", "small enough"),
-        (spoilt("orders", 0, "windows", 0, "from_s", value=-5), "/orders/0/windows/0/from_s", "large enough"),
+        (spoilt("station", "lat", value=95), "/station/lat", "smaller"),
+        (spoilt("orders", 0, "windows", 0, "from_s", value=-5), "/orders/0/windows/0/from_s", "larger"),
         (spoilt("orders", 0, "windows", 0, "until_s", value=0), "/orders/0/windows/0/until_s", "swap"),
         (spoilt("orders", 0, "windows", value=[]), "/orders/0/windows", "at least one"),
         (
@@ -121,18 +119,18 @@ BREAK = {"from_s": 2, "until_s": 4, "length_s": 3}
             "/orders/0/windows/1/from_s",
             "apart",
         ),
-        (spoilt("orders", value=GOOD["orders"] * 2), "/orders/1/id", "a name of its own"),
-        (spoilt("couriers", 0, "id", value=""), "/couriers/0/id", "a name of its own"),
+        (spoilt("orders", value=GOOD["orders"] * 2), "/orders/1/id", "a unique id"),
+        (spoilt("couriers", 0, "id", value=""), "/couriers/0/id", "a unique id"),
         (spoilt("couriers", 0, "until_s", value=0), "/couriers/0/until_s", "swap"),
         (spoilt("couriers", 0, "capacity_g", value=1.5), "/couriers/0/capacity_g", "whole number"),
         (spoilt("couriers", 0, "breaks", value=[BREAK]), "/couriers/0/breaks/0/length_s", "widen"),
         (spoilt("couriers", 0, "breaks", value=[BREAK | {"until_s": 99}]), "/couriers/0/breaks/0", "put it between"),
-        (spoilt("colour", value="red"), "/colour", "leave it out"),
+        (spoilt("colour", value="red"), "/colour", "remove it"),
         (spoilt("ways", value=[{"profile": "van", "metres": [[0]], "seconds": [[0]]}]), "/ways/0/metres", "2 x 2"),
     ],
 )
 def test_nonsense_is_told_where_what_and_how_to_mend(text: str, pointer: str, mend: str):
-    with pytest.raises(validation.Nonsense) as told:
+    with pytest.raises(validation.InvalidProblem) as told:
         validation.read(text)
     flaw = told.value.flaws[0]
     assert (flaw.pointer, mend in flaw.mend) == (pointer, True), flaw

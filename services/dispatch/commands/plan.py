@@ -110,7 +110,7 @@ async def plan_problem(problem: RoutingProblem, seconds: float, seed: int) -> Pl
         raise unprocessable("/orders", f"at most {MOST_ORDERS} orders and {MOST_COURIERS} couriers are allowed")
     try:
         validation.check(problem)
-    except validation.Nonsense as error:
+    except validation.InvalidProblem as error:
         faults = [InputError(f"#{flaw.pointer}", f"{flaw.message}; {flaw.mend}") for flaw in error.flaws]
         raise Problem(422, "unprocessable", "Validation failed", str(error.flaws[0]), errors=faults) from error
     if _running.locked():

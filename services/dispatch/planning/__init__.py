@@ -1,1 +1,1 @@
-"""The planner: which courier takes which orders, on which trips, in which order. Knows no database and no events."""
+"""Route planner: assigns orders to couriers, trips and positions. It has no database, events or services."""

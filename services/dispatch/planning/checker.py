@@ -1,6 +1,6 @@
-"""Says what is wrong with a plan. Shares nothing with the planners but the problem, the plan and the matrix port.
+"""Independent check of a plan. Shares only the problem, the plan and the matrix port with the planners.
 
-Every time, load, window, shift, break, cold minute, metre and fen is worked out again from the stops.
+Every time, load, window, shift, break, cold minute, metre and fen is computed again from the stops.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from services.dispatch.planning.travel.matrix import Layout, Matrix, layout, mat
 
 
 def faults(problem: RoutingProblem, plan: Plan, begun: Collection[str] = ()) -> list[str]:
-    """Every broken rule in words; empty for a plan that may be driven.
+    """Return every broken rule as text; an empty list for a valid plan.
 
     Each order once, planned or unserved with a reason; couriers known and once; skills and zones; loads of each trip,
     release, windows, cold minutes, shift, breaks; times no sooner than driving, loading and serving allow; metres and
-    cost add up. Times of orders that are on a `begun` trip are facts, which no rule is held against.
+    cost add up. Times of orders on a `begun` trip are facts and are not checked.
     """
     return [*_census(problem, plan), *_Check(problem, begun).plan(plan)]
 
@@ -28,9 +28,9 @@ def _census(problem: RoutingProblem, plan: Plan) -> Iterator[str]:
     served = [stop.order for route in plan.routes for trip in route.trips for stop in trip.stops]
     seen = Counter([*served, *(left.order for left in plan.unserved)])
     known = {order.id for order in problem.orders}
-    yield from (f"order {id} is lost" for id in sorted(known - seen.keys()))
+    yield from (f"order {id} is neither planned nor unserved" for id in sorted(known - seen.keys()))
     yield from (f"order {id} is not in the problem" for id in sorted(seen.keys() - known))
-    yield from (f"order {id} stands {n} times" for id, n in sorted(seen.items()) if n > 1)
+    yield from (f"order {id} is planned {n} times" for id, n in sorted(seen.items()) if n > 1)
     yield from (f"order {left.order} is unserved without a reason" for left in plan.unserved if not left.reason)
     couriers = Counter(route.courier for route in plan.routes)
     yield from (f"courier {id} has {n} routes" for id, n in sorted(couriers.items()) if n > 1)
@@ -62,11 +62,11 @@ class _Check:
             metres += way
             parts += courier.fen_per_km * way * 3600
         if metres != plan.metres:
-            yield f"the trips have {metres} m, the plan says {plan.metres}"
+            yield f"the trips add up to {metres} m, the plan states {plan.metres}"
         lost = sum(self.orders[u.order][1].prize_fen or 0 for u in plan.unserved if u.order in self.orders)
         cost = -(-parts // 3_600_000) + lost
         if cost != plan.cost_fen:
-            yield f"the plan costs {cost} fen, it says {plan.cost_fen}"
+            yield f"the plan costs {cost} fen, it states {plan.cost_fen}"
 
     def _legs(self, n: int, k: int, trip: Trip, trips: int) -> int:
         ways = self.matrices[self.problem.couriers[n].profile]
@@ -109,7 +109,7 @@ class _Check:
                 yield from _service(order, stop.eta_s, clock, left)
             clock, here = max(clock, stop.eta_s) + order.service_s, place
         if trip.end_s < clock + ways.seconds(here, home):
-            yield f"courier {courier.id} is back sooner than the way takes"
+            yield f"courier {courier.id} is back earlier than the legs allow"
 
     def _begun(self, trip: Trip) -> bool:
         return any(stop.order in self.begun for stop in trip.stops)
@@ -117,7 +117,7 @@ class _Check:
 
 def _service(order: Order, eta: int, clock: int, left: int) -> Iterator[str]:
     if eta < clock:
-        yield f"order {order.id} is promised {clock - eta} s sooner than it can be reached"
+        yield f"order {order.id} is promised {clock - eta} s earlier than it can be reached"
     if not any(window.from_s <= eta <= window.until_s for window in order.windows):
         yield f"order {order.id} is served outside its window"
     if order.out_of_cold_s is not None and eta - left > order.out_of_cold_s:
@@ -127,7 +127,7 @@ def _service(order: Order, eta: int, clock: int, left: int) -> Iterator[str]:
 def _releases(trip: Trip, orders: list[Order]) -> Iterator[str]:
     for order in orders:
         if trip.start_s < order.release_s:
-            yield f"order {order.id} is loaded {order.release_s - trip.start_s} s before it has come"
+            yield f"order {order.id} is loaded {order.release_s - trip.start_s} s before it is released"
 
 
 def _loads(courier: Courier, orders: list[Order]) -> Iterator[str]:
@@ -139,7 +139,7 @@ def _loads(courier: Courier, orders: list[Order]) -> Iterator[str]:
         if lacking := sorted(set(order.skills) - set(courier.skills)):
             yield f"courier {courier.id} lacks {', '.join(lacking)} for order {order.id}"
         if courier.zones and order.zone and order.zone not in courier.zones:
-            yield f"order {order.id} is in zone {order.zone}, where courier {courier.id} does not go"
+            yield f"order {order.id} is in zone {order.zone}, which courier {courier.id} does not serve"
 
 
 def _breaks(courier: Courier, route: Route, busy: list[tuple[int, int]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What changes from one plan to another, stop by stop, and what it costs."""
+"""The difference of two plans, stop by stop, with its cost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from services.dispatch.planning.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where an order stands in a plan; trips and stops count from 1."""
+    """The position of an order in a plan; trips and stops count from 1."""
 
     courier: str
     trip: int
@@ -19,7 +19,7 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An order that another courier, trip or neighbour serves, or at another time; None is unserved."""
+    """An order with a changed courier, trip, position or time; None means unserved."""
 
     order: str
     was: Spot | None
@@ -28,7 +28,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """All that changes; metres and fen are after minus before. Applied, it makes the one plan the other."""
+    """All changes; metres and fen are after minus before. Applied to the first plan they give the second."""
 
     changes: tuple[Change, ...]
     metres: int
@@ -36,12 +36,12 @@ class Diff:
 
     @property
     def moved(self) -> int:
-        """How many orders change their courier or trip, come in or fall out."""
+        """The number of orders that change their courier or trip, become served or unserved."""
         return sum(_trip(change.was) != _trip(change.now) for change in self.changes)
 
 
 def difference(before: Plan, after: Plan) -> Diff:
-    """The changes, ordered by order id. An order that neither plan serves is no change."""
+    """Return the changes, sorted by order id. An order that neither plan serves is no change."""
     was, now = _spots(before), _spots(after)
     changed = [id for id in sorted(was.keys() | now.keys()) if was.get(id) != now.get(id)]
     changes = tuple(Change(id, was.get(id), now.get(id)) for id in changed)

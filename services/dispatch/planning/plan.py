@@ -1,4 +1,4 @@
-"""A plan: for each courier its trips, for each trip its stops, and every order that none of them serves with why."""
+"""A plan: the trips of each courier, the stops of each trip, and the unserved orders with reasons."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """An order and when its service begins (`eta_s`, never before its window)."""
+    """A stop: an order and the begin of its service (`eta_s`, never before its window)."""
 
     order: str
     eta_s: int
@@ -15,7 +15,8 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """Out of the station and back: loading begins at `start_s`; back at `end_s`, the last trip at the courier's end."""
+    """A trip from the station and back: loading begins at `start_s`, it ends at `end_s`; the last one at the courier's
+    own end place."""
 
     start_s: int
     end_s: int
@@ -24,7 +25,7 @@ class Trip:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """When a break is taken."""
+    """The time at which a break is taken."""
 
     start_s: int
     end_s: int
@@ -41,7 +42,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why one courier can't serve an order, in words."""
+    """The reason for which one courier can't serve an order, as text."""
 
     courier: str
     reason: str
@@ -49,7 +50,7 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Unserved:
-    """An order that the plan does not serve, the binding reason in words, what would mend it, and each courier's."""
+    """An unserved order: the binding reason, a change that would allow it (`mend`), and each courier's reason."""
 
     order: str
     reason: str
@@ -59,11 +60,11 @@ class Unserved:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Routes and unserved orders; `planner` names who made it.
+    """Routes and unserved orders; `planner` names the solver that made it.
 
-    `metres` is the distance of all trips, with the ways from couriers' starts and to their ends. `cost_fen` is what
-    is paid for metres, hours (from leaving the start to the end of the last trip) and used couriers, and the prizes
-    that are lost; required orders left out are not in it.
+    `metres` is the distance of all trips, with the legs from couriers' starts and to their ends. `cost_fen` is the
+    pay for metres, hours (from leaving the start to the end of the last trip) and used couriers, plus the prizes of
+    unserved optional orders; unserved required orders are not in it.
     """
 
     routes: tuple[Route, ...]
@@ -74,5 +75,5 @@ class Plan:
 
     @property
     def stops(self) -> int:
-        """How many orders are served."""
+        """The number of served orders."""
         return sum(len(trip.stops) for route in self.routes for trip in route.trips)

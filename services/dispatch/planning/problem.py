@@ -1,8 +1,8 @@
-"""A routing problem in our words: one station, its couriers on shift, the orders of a wave.
+"""The routing problem: one station, its couriers on shift, the orders of a wave.
 
 Whole metres, seconds, grams, millilitres, fen. Instants are whole seconds of one clock (we use the Unix epoch) up to
 the end of the year 2100.
-What the types can't say (a window upside down, two orders of one id) `problem_checks` finds and explains.
+`validation` checks what the types can't express, such as a window that ends before it begins.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from contracts.values import Latitude, Longitude
 
 _STRICT = ConfigDict(extra="forbid")
 MOST = 2**40
-"""The largest amount that a problem can say."""
+"""The largest amount in a problem."""
 LAST = 4_133_980_799
-"""The last instant that a problem can say: the end of the year 2100."""
+"""The last instant in a problem: the end of the year 2100."""
 Amount = Annotated[int, Strict(), Field(ge=0, le=MOST)]
 Instant = Annotated[int, Strict(), Field(ge=0, le=LAST)]
 Name = Annotated[str, Field(max_length=200)]
 NO_WAY = 10**9
-"""Metres or seconds of a way that doesn't exist: longer than any shift and any tour."""
+"""Metres or seconds of a leg without a road: longer than any shift and any tour."""
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -36,7 +36,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Window:
-    """From the first to the last second, both included."""
+    """A span from the first to the last second, both included."""
 
     from_s: Instant
     until_s: Instant
@@ -54,7 +54,7 @@ class Break:
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Courier:
-    """Who carries: the two loads of one trip, the shift, and what a used courier costs.
+    """A courier: the two loads of one trip, the shift, and the costs of using it.
 
     The day begins at `start` (the station when None) no sooner than `from_s`: from there to the station, then the
     trips. The last trip ends at `end` (the station when None) no later than `until_s`. A courier serves an order if
@@ -78,14 +78,14 @@ class Courier:
     fen_fixed: Amount = 0
 
     def may_serve(self, order: Order) -> bool:
-        """Whether skills and zones allow it; says nothing of loads and times."""
+        """Return whether skills and zones allow the order. Loads and times are not checked."""
         able = not order.skills or set(order.skills) <= set(self.skills)
         return able and (not self.zones or not order.zone or order.zone in self.zones)
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Order:
-    """What is carried. Service begins within one of the windows (ordered, apart) and then takes `service_s`.
+    """An order to deliver. Service begins within one of the windows (sorted, disjoint) and takes `service_s`.
 
     No trip with it begins loading before `release_s`, when the line-haul has brought it. With a limit
     `out_of_cold_s`, at most so much passes from the end of the trip's loading to the beginning of its service.
@@ -109,8 +109,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class TravelTimes:
-    """Given metres and seconds for one profile, n x n, from each place of `matrix.layout` to each; `NO_WAY` where
-    there is no road. Where a profile has none, they are estimated."""
+    """Given metres and seconds for one profile, n x n, from each place of `matrix.layout` to each.
+
+    `NO_WAY` means that there is no road. Profiles without given times are estimated.
+    """
 
     profile: Name
     metres: list[list[Amount]]
@@ -119,7 +121,7 @@ class TravelTimes:
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class RoutingProblem:
-    """Carry the orders from the station; loading takes `load_s` before each trip. Ids are unique."""
+    """A problem: deliver the orders from the station, with `load_s` of loading before each trip. Ids are unique."""
 
     station: Place
     couriers: tuple[Courier, ...]

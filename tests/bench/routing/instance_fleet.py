@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.dispatch.planning.search.fleets import AROUND, MOST_TRIPS, NEAR, least_alone, to_int32
+from services.dispatch.planning.search.fleets import MOST_NEAREST, MOST_NEIGHBOURS, MOST_TRIPS, least_alone, to_int32
 from services.dispatch.planning.search.kernel.fleet import FAR, Fleet, with_neighbours
 from tests.bench.routing.literature import SCALE, Instance
 
@@ -37,4 +37,4 @@ def of_instance(instance: Instance) -> Fleet:
         max_trips=MOST_TRIPS if instance.reloads else 1,
         neighbours=order,
     )
-    return with_neighbours(fleet, NEAR, AROUND)
+    return with_neighbours(fleet, MOST_NEIGHBOURS, MOST_NEAREST)

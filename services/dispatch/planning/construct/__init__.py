@@ -1,1 +1,1 @@
-"""Construction heuristics: plans built from nothing, insertions, reasons."""
+"""Construction heuristics: greedy plans, insertion of single orders, reasons for unserved orders."""

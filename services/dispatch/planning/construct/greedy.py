@@ -1,7 +1,7 @@
-"""The plan that always comes: trips grown roughly, then cheapest insertion of what is left, with every rule kept.
+"""Greedy plan: trips by seeding, then cheapest insertion of the remaining orders, with every rule kept.
 
-Deterministic, pure Python, 1 000 orders in some 100 ms; few orders are also planned by insertion alone, and the
-cheaper plan wins. Urgent orders first, required before optional ones, farthest first (they shape the routes).
+Deterministic and pure Python; 1 000 orders take about 100 ms. Few orders are also planned by insertion alone, and the
+cheaper plan is taken. Urgent orders first, required before optional ones, then the farthest (they shape the routes).
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from services.dispatch.planning.schedule.day import Day
 from services.dispatch.planning.schedule.timing import Trips
 from services.dispatch.planning.travel.matrix import Row
 
-_Option = tuple[int, int, int, bool]  # added cost, courier, before which step, on a trip of its own
+_Option = tuple[int, int, int, bool]  # added cost, courier, index of the step behind, on a trip of its own
 FEW = 300
-"""Up to so many orders, every position is tried for each; beyond, those beside near orders and trips of its own."""
+"""Up to so many orders, every position is tried for each; above, those beside near orders and trips of its own."""
 
 
 def solve(problem: RoutingProblem) -> Plan:
-    """A feasible plan in which every order is either planned once or unserved with a reason."""
+    """Return a feasible plan in which every order is either planned once or unserved with a reason."""
     columns = Columns(problem)
     near = Neighbours(columns)
-    grown = complete(columns, seeding.trips(columns, near), "greedy", near)
+    seeded = complete(columns, seeding.trips(columns, near), "greedy", near)
     if len(columns.orders) > FEW:
-        return grown
-    return min(complete(columns, {}, "greedy", near), grown, key=lambda plan: assemble.worth(problem, plan))
+        return seeded
+    return min(complete(columns, {}, "greedy", near), seeded, key=lambda plan: assemble.sort_key(problem, plan))
 
 
 def complete(columns: Columns, days: Mapping[int, Trips], planner: str, near: Neighbours | None = None) -> Plan:
-    """A plan that drives `days` (by courier number, keeping all rules) and takes up what orders it can beside them."""
+    """Return a plan with the trips `days` (by courier number, valid) and all orders that fit beside them."""
     served = {n for trips in days.values() for trip in trips for n in trip}
     left = [n for n in columns.orders if n not in served]
     if not left:
         return assemble.plan(columns, days, planner)
-    book = _Book(columns, days, near or Neighbours(columns))
+    insertion = _Insertion(columns, days, near or Neighbours(columns))
     unserved = []
-    for x in sorted(left, key=book.rank):
-        gone = book.place(x)
+    for x in sorted(left, key=insertion.rank):
+        gone = insertion.insert(x)
         if gone:
             unserved.append(gone)
-    return assemble.plan(columns, {day.c: day.trips for day in book.days}, planner, unserved)
+    return assemble.plan(columns, {day.c: day.trips for day in insertion.days}, planner, unserved)
 
 
-class _Book:
+class _Insertion:
     def __init__(self, columns: Columns, days: Mapping[int, Trips], near: Neighbours) -> None:
         self.columns = columns
         self.days = [Day(columns, c, days.get(c, ())) for c in range(len(columns.couriers))]
@@ -60,8 +60,8 @@ class _Book:
         way = self.columns.base.metres(0, x)
         return -order.priority, order.prize_fen is not None, -way, x
 
-    def place(self, x: int) -> Unserved | None:
-        able = [day for day in self.days if day.able(x)]
+    def insert(self, x: int) -> Unserved | None:
+        able = [day for day in self.days if day.may_carry(x)]
         best = self._best(x, self._all(x, able) if len(self.columns.orders) <= FEW else self._near(x, able))
         if best is None:
             return reasons.explain(self.columns, self.days, x)
@@ -82,7 +82,7 @@ class _Book:
 
     def _all(self, x: int, able: list[Day]) -> Iterator[_Option]:
         rows = _Rows(x)
-        for day in self._lively(able):
+        for day in self._distinct(able):
             for added, k, alone in day.options(x, *rows.of(day)):
                 yield added, day.c, k, alone
 
@@ -96,13 +96,13 @@ class _Book:
                 k = day.walk.index(n)
                 yield day.between(x, k, out, into), day.c, k, False
                 yield day.between(x, k + 1, out, into), day.c, k + 1, False
-        for day in self._lively(able):
-            if day.soonest(x) <= self.columns.last[x]:
+        for day in self._distinct(able):
+            if day.earliest_arrival(x) <= self.columns.last[x]:
                 end = len(day.walk) - 1
                 yield day.alone(x, end, *rows.of(day)), day.c, end, True
 
-    def _lively(self, able: list[Day]) -> Iterator[Day]:
-        """The days, of those alike that have nothing to do only one."""
+    def _distinct(self, able: list[Day]) -> Iterator[Day]:
+        """Yield the days; of equal couriers without a trip only one."""
         idle: set[int] = set()
         for day in able:
             if not day.trips:
@@ -113,7 +113,7 @@ class _Book:
 
 
 class _Rows:
-    """Metres from and to an order, for the profile of each day."""
+    """Caches the metres from and to an order for the profile of each day."""
 
     def __init__(self, x: int) -> None:
         self.x = x

@@ -1,7 +1,7 @@
-"""A late order into a running plan, in milliseconds: which courier, which trip, when, at what cost; or why not.
+"""Inserts late orders into a running plan within milliseconds: courier, trip, time and cost, or the reason against it.
 
-Every rule of the problem counts: trips, releases, both loads, windows, skills and zones, breaks, cold minutes, shifts,
-prizes. The arrays of all days are kept between orders: an offer looks at every position, cheapest first.
+Keeps every rule of the problem: trips, releases, both loads, windows, skills and zones, breaks, cold minutes, shifts,
+prizes. The arrays of all days are kept between orders; an offer checks every position, cheapest first.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from services.dispatch.planning.schedule.day import Day
 from services.dispatch.planning.travel.matrix import Estimate, Row, narrowed
 
 BAND_S = 900
-"""A time of arrival is told to people as a quarter of an hour."""
+"""Length of the time span that people are given as time of arrival."""
 NEARBY = 400
-"""Stops that are searched again around a late order."""
+"""Stops that are searched again around a late order (docs/experiments/planning.md#late-orders)."""
 COURIER, POSITION = 16, 20
 """Bits of a courier's number and of a position in its day."""
 _TRIPS = ("first", "second", "third", "fourth", "fifth")
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Has Python's search for garbage, which takes 10 ms among the objects of a plan, wait until this is done."""
+def _without_collection() -> Iterator[None]:
+    """Defer Python's garbage collection, which takes 10 ms with the objects of a plan."""
     if not gc.isenabled():
         yield
         return
@@ -45,7 +45,7 @@ def _uninterrupted() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Where a late order fits best. `trip` counts the courier's trips from 1; `alone`: it is the only stop of it."""
+    """The cheapest position of a late order. `trip` counts the courier's trips from 1; `alone`: it is its only stop."""
 
     order: str
     courier: str
@@ -55,7 +55,7 @@ class Offer:
     metres: int
     cost_fen: int
     before: str | None = None
-    """The order whose stop comes next; None when it is the trip's last."""
+    """The order behind it; None when it is the trip's last."""
 
     def __str__(self) -> str:
         trip = _TRIPS[self.trip - 1] if self.trip <= len(_TRIPS) else f"{self.trip}th"
@@ -65,7 +65,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some couriers' days of a plan, as a problem and a plan of their own; `order` is the one they were chosen for."""
+    """Some couriers' days of a plan, as a problem and a plan of their own, chosen for the order `order`."""
 
     problem: RoutingProblem
     plan: Plan
@@ -73,7 +73,7 @@ class Part:
 
 
 class Engine:
-    """Keeps a plan ready for late orders. Where couriers are on their way already, give it the `replan.future`."""
+    """Holds a plan ready for late orders. When couriers are on their way already, give it the `replan.future`."""
 
     def __init__(self, problem: RoutingProblem, plan: Plan) -> None:
         self.columns = Columns(problem)
@@ -82,9 +82,9 @@ class Engine:
         self.left = {gone.order: gone for gone in plan.unserved}
         self.planner = plan.planner
 
-    @_uninterrupted()
+    @_without_collection()
     def offer(self, order: Order) -> Offer | Unserved:
-        """The cheapest place for the order, or why there is none; changes nothing in the plan."""
+        """Return the cheapest position for the order, or the reason that there is none. The plan does not change."""
         x = self.columns.add(order)
         found = self._best(x)
         if found is None:
@@ -94,26 +94,27 @@ class Engine:
             return reasons.left_for_prize(order, -(-added // FEN))
         return self._offer(x, c, k, alone)
 
-    @_uninterrupted()
+    @_without_collection()
     def accept(self, offer: Offer) -> None:
-        """Takes up what was just offered. Raises ValueError if it no longer fits."""
+        """Insert the order as offered. Raises ValueError if it no longer fits."""
         x, c = self.columns.number[offer.order], self.columns.courier[offer.courier]
         day = self.days[c]
         if offer.alone:
-            spots = [k for k in day.seams if day.before[k] == offer.trip - 1]
+            spots = [k for k in day.gaps if day.before[k] == offer.trip - 1]
         else:
             stops = day.trips[offer.trip - 1] if offer.trip <= len(day.trips) else []
             at = stops.index(self.columns.number[offer.before]) if offer.before else len(stops)
             spots = [day.loads[offer.trip - 1] + 1 + at] if stops else []
         for k in spots:
-            if day.able(x) and day.fits(x, k, offer.alone):
+            if day.may_carry(x) and day.fits(x, k, offer.alone):
                 day.insert(x, k, offer.alone)
                 self.left.pop(offer.order, None)
                 return
-        raise ValueError(f"order {offer.order} no longer fits there")
+        where = f"trip {offer.trip} of courier {offer.courier}"
+        raise ValueError(f"order {offer.order} no longer fits into {where}: request a new offer")
 
     def insert(self, order: Order) -> Offer | Unserved:
-        """Offers and accepts at once; what can't be served stays in the plan as unserved."""
+        """Make an offer and accept it. An order that can't be served becomes unserved in the plan."""
         found = self.offer(order)
         if isinstance(found, Offer):
             self.accept(found)
@@ -122,13 +123,13 @@ class Engine:
         return found
 
     def plan(self) -> Plan:
-        """The plan as it stands now."""
+        """Return the current plan."""
         days = {day.c: day.trips for day in self.days}
         return assemble.plan(self.columns, days, self.planner, self.left.values())
 
     def part_around(self, order: str, stops: int = NEARBY) -> Part:
-        """The days that the order, which must be in the plan, would go best with if there were time and room, its own
-        first, until they have so many stops: few enough to be searched in no time."""
+        """Return the day of the order, which must be in the plan, and the days that suit it best if times and loads are
+        ignored, up to so many stops: few enough for a search of a tenth of a second."""
         x = self.columns.number[order]
         own = next(day for day in self.days if any(x in trip for trip in day.trips))
         near = self._metres(x)
@@ -138,15 +139,17 @@ class Engine:
             chosen.append(self.days[left.pop()[1]])
         return self._part(sorted(chosen, key=lambda day: day.c), order)
 
-    @_uninterrupted()
+    @_without_collection()
     def replace_part(self, part: Part, better: Plan) -> Diff | None:
-        """Puts a better plan of a part of the days in their place and says what changes. None, and nothing is
-        changed, if it isn't better or those days are no longer what they were."""
+        """Replace the days of a part by a better plan of it and return the changes.
+
+        Returns None and changes nothing if it isn't better or the days have changed since.
+        """
         couriers = [self.columns.courier[courier.id] for courier in part.problem.couriers]
         were = assemble.days_of(self.columns, part.plan)
         if any(self.days[c].trips != were.get(c, []) for c in couriers):
             return None
-        if assemble.worth(part.problem, better) >= assemble.worth(part.problem, part.plan):
+        if assemble.sort_key(part.problem, better) >= assemble.sort_key(part.problem, part.plan):
             return None
         days = assemble.days_of(self.columns, better)
         for c in couriers:
@@ -160,8 +163,8 @@ class Engine:
 
     def _best(self, x: int) -> tuple[int, int, int, bool] | None:
         near = self._metres(x)
-        options: list[int] = []  # numbers sort sooner than tuples, and are nothing that Python would later clean up
-        for day in self._lively(x):
+        options: list[int] = []  # packed integers sort faster than tuples and are no work for the garbage collector
+        for day in self._distinct(x):
             base = day.c << POSITION + 1
             for added, k, alone in day.options(x, *(near or (day.ways.out(x), day.ways.into(x)))):
                 options.append(added << COURIER + POSITION + 1 | base | k << 1 | alone)
@@ -175,21 +178,21 @@ class Engine:
         return None
 
     def _metres(self, x: int) -> tuple[Row, Row] | None:
-        """From x and to it, where that is the same for all profiles."""
+        """Return the metres from and to x when they are the same for all profiles."""
         if not isinstance(self.columns.base, Estimate):
             return None
         row = self.columns.base.row(x)
         return row, row
 
-    def _lively(self, x: int) -> Iterator[Day]:
-        """The days that may take the order; of those alike that have nothing to do only one."""
+    def _distinct(self, x: int) -> Iterator[Day]:
+        """Yield the days that may carry the order; of equal couriers without a trip only one."""
         idle: set[int] = set()
         for day in self.days:
             if not day.trips:
                 if day.kind in idle:
                     continue
                 idle.add(day.kind)
-            if day.able(x):
+            if day.may_carry(x):
                 yield day
 
     def _offer(self, x: int, c: int, k: int, alone: bool) -> Offer:
@@ -197,7 +200,7 @@ class Engine:
         trips, n = day.with_order(x, k, alone)
         made, was = timing.times(columns, c, trips), timing.times(columns, c, day.trips)
         if made is None or was is None:
-            raise RuntimeError(f"courier {columns.couriers[c].id} can't keep times that fitted")
+            raise RuntimeError(f"courier {columns.couriers[c].id} has no valid times for a position that was checked")
         at = trips[n].index(x)
         follower = trips[n][at + 1] if at + 1 < len(trips[n]) else None
         after = timing.cost(columns, c, trips, made.leave_s, made.end_s)
@@ -215,8 +218,8 @@ class Engine:
 
 
 def _beside(day: Day, x: int, near: tuple[Row, Row] | None) -> int:
-    """What x would add beside a stop of the day whose time it could be, if nothing else forbade it."""
-    if not day.able(x):
+    """Return the least that x adds beside a stop of the day when only the windows are checked."""
+    if not day.may_carry(x):
         return FOREVER
     options = day.options(x, *(near or (day.ways.out(x), day.ways.into(x))))
     return min((added for added, _, alone in options if not alone), default=FOREVER)

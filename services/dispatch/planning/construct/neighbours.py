@@ -1,4 +1,4 @@
-"""Which orders are near an order: a grid over the places, or the given distances."""
+"""Finds the orders near an order, with a grid over the places or by the given distances."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from services.dispatch.planning.schedule.columns import Columns
 from services.dispatch.planning.travel.matrix import Table
 
 NEAREST = 24
-CELL = 6  # orders in a cell of the grid on average
+CELL = 6  # average number of orders in a cell of the grid
 
 
 class Neighbours:
-    """Asked for the orders of the columns as they were when it was made."""
+    """Lists of near orders, for the orders that the columns had when it was made."""
 
     def __init__(self, columns: Columns) -> None:
         self.table = columns.base if isinstance(columns.base, Table) else None
@@ -31,7 +31,7 @@ class Neighbours:
             self.cells[int(lat // self.side), int(lon // self.side)].append((lat, lon, n))
 
     def of(self, x: int) -> list[int]:
-        """At most `NEAREST` other orders, the nearest first; in a thin corner of the grid fewer."""
+        """Return at most `NEAREST` other orders, the nearest first; fewer in a sparse part of the grid."""
         found = self._known.get(x)
         if found is None:
             found = self._known[x] = self._found(x)

@@ -1,7 +1,7 @@
-"""Why an order is left out: the binding constraint of each courier in words, and what would make it possible.
+"""Reasons for unserved orders: the binding constraint of each courier as text, and a change that allows the order.
 
-Many couriers are asked about each of many orders: what stops it is found in numbers, and only what is told is put into
-words.
+Many couriers are checked for each of many orders, so constraints are found as numbers, and only those that are reported
+become text.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from services.dispatch.planning.schedule import timing
 from services.dispatch.planning.schedule.columns import FOREVER, Columns
 from services.dispatch.planning.schedule.day import Day
 
-LOCAL = timedelta(hours=8)  # the villages' clock; it has no daylight saving
-ASKED, NAMED = 100, 20  # couriers that are asked, and whose own reason is told; more words help nobody
+LOCAL = timedelta(hours=8)  # China standard time; it has no daylight saving
+CHECKED, NAMED = 100, 20  # couriers that are checked; couriers with a reason of their own in the answer
 
 
 class Bar(IntEnum):
-    """What stops an order at a courier: the higher, the nearer it got to being served."""
+    """The constraint that stops an order at a courier; higher ones are nearer to serving it."""
 
     SKILL = 0
     ZONE = 1
@@ -39,36 +39,36 @@ class Bar(IntEnum):
 
 
 _Found = tuple[Bar, int]
-"""What stops it, and the moment or the seconds that show it."""
+"""The constraint, and the moment or the seconds to show with it."""
 
 
 def explain(columns: Columns, days: list[Day], x: int) -> Unserved:
-    """Why none of `days` takes order `x`. The reason given is that of the courier who comes nearest to serving it."""
+    """Explain that none of `days` can serve order `x`, with the reason of the courier who is nearest to serving it."""
     order = columns.orders[x]
     if not order.windows or all(window.from_s > window.until_s for window in order.windows):
         return Unserved(order.id, "it has no window in which it could be served", "give it a window")
     if not days:
         return Unserved(order.id, "no courier is on shift", "put a courier on shift")
     last = columns.last[x]
-    found = [(columns.couriers[day.c], _bar(columns, day, order, x, last)) for day in days[:ASKED]]
+    found = [(columns.couriers[day.c], _bar(columns, day, order, x, last)) for day in days[:CHECKED]]
     nearest, bar = max(found, key=lambda one: one[1][0])
-    reason, mend = _reason(nearest, order, last, bar), _mend(nearest, order, last, bar)
+    reason, fix = _reason(nearest, order, last, bar), _fix(nearest, order, last, bar)
     if len(days) > 1 and all(_reason(courier, order, last, bar) == reason for courier, bar in found):
-        return Unserved(order.id, f"every courier: {reason}", mend)
+        return Unserved(order.id, f"every courier: {reason}", fix)
     named = found[:NAMED] if len(days) > 1 else ()
     names = tuple(Obstacle(courier.id, _reason(courier, order, last, bar)) for courier, bar in named)
-    return Unserved(order.id, f"courier {nearest.id}: {reason}", mend, names)
+    return Unserved(order.id, f"courier {nearest.id}: {reason}", fix, names)
 
 
 def left_for_prize(order: Order, added_fen: int) -> Unserved:
-    """An optional order that costs more than it brings."""
-    reason = f"serving it would cost {added_fen} fen more, its prize is {order.prize_fen}"
+    """Explain that an optional order costs more than its prize."""
+    reason = f"serving it would add {added_fen} fen, its prize is {order.prize_fen}"
     return Unserved(order.id, reason, "a higher prize, or make it required")
 
 
 @lru_cache(1 << 12)
 def clock(moment: int) -> str:
-    """The moment as people say it: HH:MM; with the date when it is an instant of the Unix epoch."""
+    """Return the moment as HH:MM; with the date when it is an instant of the Unix epoch."""
     if moment < 10 * 86_400:
         return f"{moment // 3600:02}:{moment % 3600 // 60:02}"
     return f"{datetime.fromtimestamp(moment, UTC) + LOCAL:%m-%d %H:%M}"
@@ -91,7 +91,7 @@ def _bar(columns: Columns, day: Day, order: Order, x: int, last: int) -> _Found:
 
 
 def _alone(columns: Columns, day: Day, order: Order, x: int, last: int, way: int) -> _Found | None:
-    """What would stop a courier that had nothing else to do."""
+    """Return the constraint that stops a courier without any other order, if there is one."""
     courier, on_way = columns.couriers[day.c], columns.problem.load_s + way
     there = max(day.ready, order.release_s) + on_way
     if there > last:
@@ -112,13 +112,13 @@ def _alone(columns: Columns, day: Day, order: Order, x: int, last: int, way: int
 
 
 def _beside(day: Day, order: Order, x: int, last: int) -> _Found:
-    """What stops it beside what the courier has to do already; with the time when it could come, after all that."""
-    soonest, (room_g, room_ml) = day.soonest(x), day.room(last)
-    if room_ml < order.cold_ml:
-        return Bar.BOX_FULL, soonest
-    if room_g < order.load_g:
-        return Bar.FULL, soonest
-    return (Bar.LATE if soonest > last else Bar.TIME), soonest
+    """Return the constraint that stops it beside the courier's other orders, and its arrival after all of them."""
+    arrival, (free_g, free_ml) = day.earliest_arrival(x), day.free_load(last)
+    if free_ml < order.cold_ml:
+        return Bar.BOX_FULL, arrival
+    if free_g < order.load_g:
+        return Bar.FULL, arrival
+    return (Bar.LATE if arrival > last else Bar.TIME), arrival
 
 
 def _reason(courier: Courier, order: Order, last: int, bar: _Found) -> str:
@@ -135,7 +135,7 @@ def _reason(courier: Courier, order: Order, last: int, bar: _Found) -> str:
         case Bar.ROAD:
             return "no road leads there"
         case Bar.WINDOW:
-            return f"could be there at {clock(shows)} at the soonest, the window ends {clock(last)}"
+            return f"could arrive at {clock(shows)} at the earliest, the window ends {clock(last)}"
         case Bar.LIMIT:
             minutes = f"{shows / 60:.0f} min out of the cold, {(order.out_of_cold_s or 0) / 60:.0f} allowed"
             return f"the way takes {minutes}"
@@ -145,7 +145,7 @@ def _reason(courier: Courier, order: Order, last: int, bar: _Found) -> str:
             return "a break is in the way"
         case Bar.TIME:
             return f"no time left for it until {clock(courier.until_s)}"
-    late = f"could at {clock(shows)}, the window ends {clock(last)}"
+    late = f"could arrive at {clock(shows)}, the window ends {clock(last)}"
     if stops is Bar.LATE:
         return late
     full, size = ("cold box", f"{order.cold_ml} ml") if stops is Bar.BOX_FULL else ("vehicle", f"{order.load_g} g")
@@ -153,7 +153,7 @@ def _reason(courier: Courier, order: Order, last: int, bar: _Found) -> str:
     return f"{why}; {late}" if shows > last else why
 
 
-def _mend(courier: Courier, order: Order, last: int, bar: _Found) -> str:
+def _fix(courier: Courier, order: Order, last: int, bar: _Found) -> str:
     stops, shows = bar
     window = f"a window until {clock(shows)}"
     full = f"a second vehicle, or {window}" if shows > last else "a second vehicle"

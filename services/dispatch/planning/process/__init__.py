@@ -1,1 +1,1 @@
-"""Solver processes and the port that calls them."""
+"""Adapter: solver processes, and the port that starts them and always returns a valid plan."""

@@ -1,7 +1,7 @@
-"""The planner's port: `plan(problem, budget_s, seed, threads) -> Plan`, in a process of its own, killed when late.
+"""Planner port: runs the solver in a process of its own and kills it when it is late.
 
-Always returns a valid plan: a greedy one is made while the solver starts. The best of all valid plans is taken, so a
-search that is short, late, wrong or dead costs nothing against the greedy plan.
+Always returns a valid plan: a greedy fallback is computed meanwhile, and the best of all valid plans is taken. So a
+solver that is short of time, late, wrong or crashed never gives a plan worse than the greedy one.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ from services.dispatch.planning.schedule import assemble
 SOLVER = (sys.executable, "-m", "services.dispatch.planning.process.solver")
 COMPILER = (sys.executable, "-m", "services.dispatch.planning.search.compile")
 START_S = 5.0
-"""How long the solver's process may take to start and load, which it does in about 1 s on a free machine."""
+"""Longest time for the solver process to start and load; it takes about 1 s on a free machine."""
 GRACE_S, GRACE_PART = 0.05, 0.025
-"""How long after its end, the longer of the two, an answer still counts: it is worth more than a stand-in on time."""
+"""Time after the budget within which an answer still counts, the longer of seconds and part of the budget: it is
+better than a fallback on time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A plan, and why it was taken among those that there were."""
+    """A plan, and the reason why it was chosen."""
 
     plan: Plan
     why: str
@@ -51,44 +52,44 @@ async def plan(
     start_s: float = START_S,
     solver: Sequence[str] = SOLVER,
 ) -> Plan:
-    """The plan of `choose`."""
+    """Return the plan that `choose` chooses."""
     job = SolveJob(problem, budget_s, time.monotonic(), seed, threads, warm, iterations, start_s=start_s)
     return (await choose(job, solver)).plan
 
 
 async def search(problem: RoutingProblem, budget_s: float) -> Choice:
-    """The choice for a wave: one search of so many seconds beside the greedy plan."""
+    """Choose the plan of a wave: one search of `budget_s` seconds beside the greedy plan."""
     return await choose(SolveJob(problem, budget_s, time.monotonic(), start_s=START_S))
 
 
 async def choose(job: SolveJob, solver: Sequence[str] = SOLVER) -> Choice:
-    """The best of the searched plan, `warm` and the greedy plan, all without faults, and why it is that one.
+    """Return the best valid one of the searched plan, `warm` and the greedy plan, and the reason for it.
 
-    The search has `budget_s` from when it starts. It starts `start_s` from now at the latest; then the answer comes
+    The search has `budget_s` from its start. It starts `start_s` from now at the latest; then the answer comes
     within `budget_s` more (and 5 % or 100 ms, whichever is more). The solver is one process at nice 10, which is
     killed with all it has started when it is late or the caller is cancelled. Bounded by `iterations`, equal calls give
     equal plans.
     """
     answer = asyncio.create_task(_answer(job, solver))
-    stand_in = asyncio.create_task(asyncio.to_thread(greedy.solve, job.problem))
-    patience_s = job.start_s + job.budget_s + max(GRACE_S, GRACE_PART * job.budget_s)
+    fallback = asyncio.create_task(asyncio.to_thread(greedy.solve, job.problem))
+    deadline_s = job.start_s + job.budget_s + max(GRACE_S, GRACE_PART * job.budget_s)
     try:
-        await asyncio.wait([answer], timeout=patience_s)
-        found = answer.result() if answer.done() else f"the solver did not answer within {patience_s:.1f} s"
-        warm = job.warm if job.warm and not await _fault(job, job.warm) else None
-        return _best(job, found, warm, await stand_in)
+        await asyncio.wait([answer], timeout=deadline_s)
+        found = answer.result() if answer.done() else f"the solver did not answer within {deadline_s:.1f} s"
+        warm = job.warm if job.warm and not await _first_fault(job, job.warm) else None
+        return _best(job, found, warm, await fallback)
     finally:
-        stand_in.cancel()
+        fallback.cancel()
         answer.cancel()
         with suppress(asyncio.CancelledError):
             await answer
 
 
-def _best(job: SolveJob, found: Plan | str, warm: Plan | None, stand_in: Plan) -> Choice:
-    """The best valid plan; `found` is the searched one, or why there is none."""
+def _best(job: SolveJob, found: Plan | str, warm: Plan | None, fallback: Plan) -> Choice:
+    """Return the best valid plan; `found` is the searched one, or the reason that there is none."""
     searched = None if isinstance(found, str) else found
-    plans = [plan for plan in (searched, warm, stand_in) if plan]
-    best = min(plans, key=lambda plan: assemble.worth(job.problem, plan))  # of equal ones the first
+    plans = [plan for plan in (searched, warm, fallback) if plan]
+    best = min(plans, key=lambda plan: assemble.sort_key(job.problem, plan))  # of equal ones the first
     if best is searched:
         return Choice(best, f"searched for {job.budget_s:.1f} s")
     if searched is None:
@@ -98,8 +99,10 @@ def _best(job: SolveJob, found: Plan | str, warm: Plan | None, stand_in: Plan) -
 
 
 async def prepare(nice: int = 0) -> None:
-    """Has the search's inner loops compiled if they are not, which later plans gain by. Ends its process when it is
-    cancelled. `nice` is for who doesn't wait for it."""
+    """Compile the search's inner loops if they are not compiled yet; later plans use them.
+
+    Kills its process when it is cancelled. Give `nice` only when no one waits for it.
+    """
     child = await asyncio.create_subprocess_exec(*COMPILER, str(nice))
     try:
         await child.wait()
@@ -110,19 +113,19 @@ async def prepare(nice: int = 0) -> None:
 
 
 async def _answer(job: SolveJob, solver: Sequence[str]) -> Plan | str:
-    """The solver's plan; why there is none, or none that keeps the rules."""
+    """Return the solver's plan, or the reason that there is no valid one."""
     try:
         text, code = await _run(solver, JOB.dump_json(job), job.start_s + job.budget_s)
         found = PLAN.validate_json(text)
-    except OSError as wrong:  # whatever the solver's trouble is, the wave goes out
-        return f"the solver could not be run: {wrong}"
+    except OSError as error:  # the fallback is used
+        return f"the solver could not be run: {error}"
     except ValidationError:
         return f"the solver ended with code {code} and no plan"
-    fault = await _fault(job, found)
+    fault = await _first_fault(job, found)
     return f"the solver's plan breaks a rule: {fault}" if fault else found
 
 
-async def _fault(job: SolveJob, plan: Plan) -> str | None:
+async def _first_fault(job: SolveJob, plan: Plan) -> str | None:
     return next(iter(await asyncio.to_thread(checker.faults, job.problem, plan)), None)
 
 
@@ -136,5 +139,5 @@ async def _run(solver: Sequence[str], job: bytes, most_s: float) -> tuple[bytes,
         return answer, child.returncode
     finally:
         with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)  # with what it has started
+            os.killpg(child.pid, signal.SIGKILL)  # with the processes that it has started
         await child.wait()

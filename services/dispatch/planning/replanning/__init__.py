@@ -1,1 +1,1 @@
-"""Plans changed while couriers drive."""
+"""Changes of a plan: couriers on the way, late and removed orders, moves by hand."""

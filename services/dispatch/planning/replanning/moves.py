@@ -1,4 +1,4 @@
-"""Moves by hand: one stop, several or a whole trip go where the dispatcher says, checked and priced."""
+"""Manual moves: puts stops or a whole trip where the dispatcher wants them, with a check and a price."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.dispatch.planning.schedule.columns import Columns
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What becomes of the plan, what changes and what it costs, and every rule that it would break."""
+    """The result of a move: the plan, its difference with the cost, and every rule that it would break."""
 
     plan: Plan
     diff: Diff
@@ -32,10 +32,11 @@ def move(
     *,
     new_trip: bool = False,
 ) -> Moved:
-    """Puts `orders` into the courier's `trip` (from 1; a `new_trip` in its place, or one past the last) ahead of the
-    order `before`, or at the trip's end. They keep the order in which the plan serves them; unserved ones come last.
+    """Put `orders` into the courier's `trip` before the order `before`, or at the trip's end.
 
-    The plan given is not changed. Raises ValueError for what doesn't exist.
+    `trip` counts from 1. With `new_trip` it is a new trip in that position; one past the last is always new. The orders
+    keep the sequence in which the plan serves them, unserved ones are last. The plan given is not changed. Raises
+    ValueError for an order, courier or trip that doesn't exist.
     """
     columns = Columns(problem)
     days = assemble.days_of(columns, plan)
@@ -49,7 +50,7 @@ def move(
     ]
     day = days.setdefault(columns.courier[courier], [])
     if not 1 <= trip <= len(day) + 1:
-        raise ValueError(f"courier {courier} has {len(day)} trips, there is no trip {trip}")
+        raise ValueError(f"courier {courier} has {len(day)} trips: trip {trip} does not exist")
     if new_trip or trip > len(day):
         day.insert(trip - 1, [])
     target = day[trip - 1]
@@ -57,7 +58,7 @@ def move(
         made[:] = [n for n in made if n not in going]
     follower = columns.number.get(before or "")
     if before is not None and (follower not in target or follower in going):
-        raise ValueError(f"order {before} is not in that trip")
+        raise ValueError(f"order {before} is not in trip {trip} of courier {courier}")
     at = target.index(follower) if follower is not None else len(target)
     target[:] = [*(n for n in target[:at] if n not in going), *block, *(n for n in target[at:] if n not in going)]
     left = [gone for gone in plan.unserved if columns.number[gone.order] not in going]

@@ -1,8 +1,8 @@
-"""Planning again while couriers drive: what has begun stays, only the future is planned.
+"""Replans while couriers drive: trips that have begun stay, only the future is planned.
 
-A trip has begun when its loading has, by its plan or by its courier's word: its bags stay on board, stops that are
-served or being served stay where they are, the rest of it is driven by the same courier. The courier is free again at
-the expected end of it.
+A trip has begun when its loading has, by the plan or by the courier's report. Its bags stay on board, stops that are or
+were served stay where they are, and the same courier drives the rest of it. The courier is free again at its expected
+end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from services.dispatch.planning.travel.matrix import narrowed
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the day is: `began` holds the real begin of service of each stop that is being or has been served."""
+    """Progress of the day: `began` holds the actual begin of service of each stop that is or was served."""
 
     now_s: int
     began: Mapping[str, int]
@@ -29,20 +29,22 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Future:
-    """What is left to plan. `problem` has the orders that are on no begun trip and the couriers from when they are
-    free; `begun` are the trips that stay, timed anew; `warm` keeps of the old plan's future what still can be, and is a
-    plan of `problem` already."""
+    """The part of the day that is still to be planned.
+
+    `problem` has the orders that are on no begun trip, and the couriers from the time when they are free. `begun` are
+    the trips that stay, with new expected times. `warm` is a plan of `problem` that keeps of the old plan's future all
+    that is still possible.
+    """
 
     problem: RoutingProblem
     begun: tuple[Route, ...]
     warm: Plan
     late: tuple[str, ...]
-    """Orders on board that will come after their window: nobody else can bring them sooner."""
+    """Orders on board that will be served after their window; no other courier can serve them earlier."""
 
 
 def future(problem: RoutingProblem, plan: Plan, progress: Progress) -> Future:
-    """Splits the plan at `progress`. Stops on board that are not begun change their order only where that makes
-    fewer of them late."""
+    """Split the plan at `progress`. Stops on board change their sequence only when that makes fewer of them late."""
     columns, now = Columns(problem), progress.now_s
     begun = {route.courier: _begun(columns, route, progress) for route in plan.routes}
     kept = {stop.order for route in begun.values() for trip in route.trips for stop in trip.stops}
@@ -55,7 +57,7 @@ def future(problem: RoutingProblem, plan: Plan, progress: Progress) -> Future:
         trips = [[ahead.number[stop.order] for stop in trip.stops if stop.order not in kept] for trip in route.trips]
         days[c] = [trip for trip in trips if trip]
         while days[c] and not timing.times(ahead, c, days[c]):
-            days[c].pop()  # what the delay makes impossible is given to others, the last trip first
+            days[c].pop()  # a delayed day gives its trips to others, the last one first
     stay = tuple(route for route in begun.values() if route.trips or route.breaks)
     stops = [stop for route in stay for trip in route.trips for stop in trip.stops]
     late = sorted(stop.order for stop in stops if _late(columns, columns.number[stop.order], stop.eta_s))
@@ -63,14 +65,14 @@ def future(problem: RoutingProblem, plan: Plan, progress: Progress) -> Future:
 
 
 def merged(problem: RoutingProblem, begun: Sequence[Route], planned: Plan) -> Plan:
-    """The plan of the whole day: what has begun, and what is planned for the rest of it."""
+    """Return the plan of the whole day: the begun trips and the planned ones."""
     columns = Columns(problem)
     ahead = {route.courier: route for route in planned.routes}
     routes = []
     for route in begun:
         after = ahead.pop(route.courier, None)
         if after is None and not route.trips:
-            continue  # a break and nothing else
+            continue  # only a break
         if after is None:
             routes.append(_homeward(columns, route))
         else:
@@ -81,12 +83,12 @@ def merged(problem: RoutingProblem, begun: Sequence[Route], planned: Plan) -> Pl
 
 
 def _begun(columns: Columns, route: Route, progress: Progress) -> Route:
-    """The trips of the route that have begun, with the times that are now expected, the last one back at the
-    station; and its breaks that have begun."""
+    """Return the route's begun trips with their expected times, the last one back at the station, and its begun
+    breaks."""
     c, trips, free = columns.courier[route.courier], [], 0
     for trip in route.trips:
-        told = any(stop.order in progress.began for stop in trip.stops)
-        if not told and (trip.start_s > progress.now_s or free > progress.now_s):
+        reported = any(stop.order in progress.began for stop in trip.stops)
+        if not reported and (trip.start_s > progress.now_s or free > progress.now_s):
             break
         trips.append(_timed(columns, c, trip, [stop.order for stop in trip.stops], progress))
         if _lateness(columns, trips[-1]):
@@ -96,12 +98,12 @@ def _begun(columns: Columns, route: Route, progress: Progress) -> Route:
     if trips and len(trips) == len(route.trips):
         free = _homeward(columns, Route(route.courier, tuple(trips))).trips[-1].end_s
     while trips and breaks and trips[-1].start_s <= breaks[-1].start_s < free:
-        breaks.pop()  # the trip before it took longer
+        breaks.pop()  # the trip before it takes longer, so it has not begun
     return Route(route.courier, tuple(trips), tuple(breaks))
 
 
 def _homeward(columns: Columns, route: Route) -> Route:
-    """The route of a courier who goes home after its begun trips, and takes then the breaks it is owed."""
+    """Return the route of a courier who goes home after its begun trips and then takes its remaining breaks."""
     c, last = columns.courier[route.courier], route.trips[-1]
     place, seconds = columns.number[last.stops[-1].order], columns.ways[c].seconds
     clock = last.end_s + seconds(place, columns.ends[c]) - seconds(place, 0)
@@ -127,7 +129,7 @@ def _timed(columns: Columns, c: int, trip: Trip, orders: Sequence[str], progress
 
 
 def _reordered(columns: Columns, c: int, trip: Trip, progress: Progress) -> Trip:
-    """The trip with single stops moved, as long as that makes it less late."""
+    """Return the trip with single stops moved, as long as that makes it less late."""
     fixed = sum(stop.order in progress.began for stop in trip.stops)
     best, better = trip, True
     while better:
@@ -150,7 +152,7 @@ def _late(columns: Columns, place: int, eta: int) -> int:
 
 
 def _from_now(columns: Columns, c: int, begun: Route | None, now: int) -> Courier:
-    """The courier as the rest of the day has it: free at its expected return, with the breaks that it is owed."""
+    """Return the courier for the rest of the day: free at its expected return, with its remaining breaks."""
     courier = columns.couriers[c]
     taken = begun.breaks if begun else ()
     on_way = begun is not None and bool(begun.trips)

@@ -1,1 +1,1 @@
-"""Timetables of couriers: trips, stops, times."""
+"""Timetables of couriers: times of trips, the cost of an insertion, assembly of plans."""

@@ -1,4 +1,4 @@
-"""Makes a plan of sequences: who drives which orders in which trips."""
+"""Builds a plan from sequences of orders by courier and trip."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def plan(
     unserved: Iterable[Unserved] = (),
     strict: bool = True,
 ) -> Plan:
-    """The plan in which courier number `c` drives `days[c]`; trips without stops are left out.
+    """Return the plan in which courier number `c` drives `days[c]`. Trips without stops are dropped.
 
-    Raises ValueError naming the courier whose day can't be timed; loads, skills and zones are not looked at. Not
-    `strict`: such a day is timed as it would come, for the checker to say what is wrong.
+    Raises ValueError with the courier's id when a day has no valid times; loads, skills and zones are not checked. Not
+    `strict`: such a day gets the times that it would have, and the checker reports what is wrong.
     """
     routes = []
     for c, trips in sorted(days.items()):
@@ -30,14 +30,14 @@ def plan(
         made = timing.times(columns, c, driven)
         if made is None:
             if strict:
-                raise ValueError(f"courier {columns.couriers[c].id} can't keep its times")
+                raise ValueError(f"courier {columns.couriers[c].id} has no valid times for its trips")
             made = timing.earliest(columns, c, driven)
         routes.append(timing.route(columns, c, driven, made))
     return priced(columns, routes, planner, unserved)
 
 
 def priced(columns: Columns, routes: Iterable[Route], planner: str, unserved: Iterable[Unserved] = ()) -> Plan:
-    """The plan of these routes with its metres and cost."""
+    """Return the plan of these routes with its metres and cost."""
     rows, left = tuple(routes), tuple(unserved)
     days = days_of(columns, Plan(rows, (), 0, ""))
     metres = cost = 0
@@ -51,15 +51,15 @@ def priced(columns: Columns, routes: Iterable[Route], planner: str, unserved: It
     return Plan(rows, left, metres, planner, -(-cost // FEN) + prizes)
 
 
-def worth(problem: RoutingProblem, plan: Plan) -> tuple[int, ...]:
-    """What plans are compared by, less is better: required orders left out, the most urgent first; then the cost."""
+def sort_key(problem: RoutingProblem, plan: Plan) -> tuple[int, ...]:
+    """Return the key for comparing plans, less is better: unserved required orders by priority, then the cost."""
     left = {gone.order for gone in plan.unserved}
     missed = [order.priority for order in problem.orders if order.id in left and order.prize_fen is None]
     return *(missed.count(level) for level in range(9, -1, -1)), plan.cost_fen
 
 
 def days_of(columns: Columns, plan: Plan) -> dict[int, list[list[int]]]:
-    """The sequences of a plan, by courier number."""
+    """Return the sequences of a plan by courier number."""
     return {
         columns.courier[route.courier]: [[columns.number[stop.order] for stop in trip.stops] for trip in route.trips]
         for route in plan.routes

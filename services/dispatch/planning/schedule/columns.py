@@ -1,4 +1,4 @@
-"""A problem laid out flat for planners: what each place asks for, in lists by the numbers of `matrix.layout`."""
+"""A problem as lists of numbers for the planners, indexed by the place numbers of `matrix.layout`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from services.dispatch.planning.travel.matrix import Estimate, Matrix, layout, m
 
 FOREVER = 2**50
 KM, HOUR, FEN = 18, 5, 18_000
-"""Costs are summed in parts of 1/18 000 fen: fen_per_km x metres x KM, fen_per_hour x seconds x HOUR, fen x FEN."""
+"""Costs are sums in units of 1/18 000 fen: fen_per_km x metres x KM, fen_per_hour x seconds x HOUR, fen x FEN."""
 
 
 class Columns:
-    """The lists that planners read. Orders stand at 1..n; late ones are added behind with `add`."""
+    """Lists by place number. Orders have the numbers 1..n; `add` appends late ones."""
 
     def __init__(self, problem: RoutingProblem) -> None:
         where = layout(problem)
@@ -28,7 +28,7 @@ class Columns:
         self.base = self.ways[0] if self.ways else by_profile["van"]
         first: dict[Courier, int] = {}
         self.alike = [first.setdefault(replace(courier, id=""), c) for c, courier in enumerate(self.couriers)]
-        """Of each courier the first that differs from it in nothing but the id."""
+        """For each courier the first one that differs from it only in the id."""
         blank = len(where.places)
         self.grams, self.cold, self.service, self.release = ([0] * blank for _ in range(4))
         self.limit = [FOREVER] * blank
@@ -45,12 +45,14 @@ class Columns:
         self.last[n] = max((window.until_s for window in order.windows), default=-1)
 
     def add(self, order: Order) -> int:
-        """Takes a late order up and gives its place. Where ways are given, they must know it from the start: else
-        ValueError."""
+        """Add a late order and return its place number.
+
+        Raises ValueError when the problem has given travel times, which can't include the order.
+        """
         if order.id in self.number:
             return self.number[order.id]
         if self.problem.ways:
-            raise ValueError(f"no ways are given to order {order.id}: put it into the problem")
+            raise ValueError(f"no travel times are given for order {order.id}: add it to the problem instead")
         assert isinstance(self.base, Estimate)
         self.base.grow(order.place)
         n = len(self.grams)
@@ -63,7 +65,7 @@ class Columns:
         return n
 
     def speed(self, c: int) -> float:
-        """Metres a second of the courier on a usual way."""
+        """Return the courier's metres a second on an average leg."""
         ways = self.ways[c]
         if isinstance(ways, Estimate):
             return ways.city
@@ -72,14 +74,14 @@ class Columns:
         )
 
     def opening(self, place: int, moment: int) -> int:
-        """The first second from `moment` on at which service may begin; FOREVER when there is none."""
+        """Return the first second from `moment` on at which service may begin; FOREVER when there is none."""
         for first, last in self.windows[place]:
             if moment <= last:
                 return moment if moment > first else first if first <= last else FOREVER
         return FOREVER
 
     def closing(self, place: int, moment: int) -> int:
-        """The last second up to `moment` at which service may begin; -FOREVER when there is none."""
+        """Return the last second up to `moment` at which service may begin; -FOREVER when there is none."""
         for first, last in reversed(self.windows[place]):
             if moment >= first:
                 return min(moment, last) if first <= last else -FOREVER

@@ -1,9 +1,9 @@
-"""One courier's day while a plan is built: what an insertion would add, and in constant time whether it fits.
+"""A courier's day while a plan is built: computes the cost of an insertion and, in constant time, its feasibility.
 
-The day is one walk: START, then LOAD and its stops for each trip, RESTs between trips, END. `begin[k]` is when step k
-can begin at the soonest, `free[k]` when it is over, `latest[k]` when it must begin; a delay on an early trip is thus
-felt on the later ones. `bare[k]` is the time since the trip's loading without any waiting, `spare[k]` how much later
-the goods from step k to the trip's end may come. Breaks stay where `timing` puts them for the present trips.
+The day is one walk of steps: START, then LOAD and its stops for each trip, RESTs between trips, END. `begin[k]` is the
+earliest begin of step k, `free[k]` its end, `latest[k]` its latest begin, which includes the later trips. `bare[k]` is
+the time since the trip's loading without any waiting, `spare[k]` the delay that the cold limits from step k to the
+trip's end allow. Breaks stay where `timing` places them for the present trips.
 """
 
 from __future__ import annotations
@@ -16,34 +16,38 @@ from services.dispatch.planning.schedule import timing
 from services.dispatch.planning.schedule.columns import FEN, FOREVER, HOUR, KM, Columns
 from services.dispatch.planning.travel.matrix import Row
 
-START, LOAD, REST, END = -1, 0, -2, -3  # orders are their places, from 1
+START, LOAD, REST, END = -1, 0, -2, -3  # steps; those of orders are their place numbers, from 1
 Option = tuple[int, int, bool]
-"""(added cost in 1/18 000 fen, hours by estimate; before which step; on a trip of its own)"""
+"""(added cost in 1/18 000 fen, with hours estimated from metres; index of the step behind; on a trip of its own)"""
 
 
 class Day:
-    """The walk of courier `c`; only `insert` and `remove` change it. The trips given must keep their times."""
+    """The day of courier `c`; only `insert` and `remove` change it. The trips given must have valid times."""
 
     def __init__(self, columns: Columns, c: int, trips: Sequence[Sequence[int]] = ()) -> None:
         self.columns, self.c, self.ways = columns, c, columns.ways[c]
         courier = columns.couriers[c]
         self.per_s = courier.fen_per_hour * HOUR
-        self.per_m = courier.fen_per_km * KM + int(self.per_s / columns.speed(c))  # hours of a detour by its metres
+        self.per_m = courier.fen_per_km * KM + int(
+            self.per_s / columns.speed(c)
+        )  # with the hours of a detour, estimated from its metres
         self.start, self.end = columns.starts[c], columns.ends[c]
         self.kind = columns.alike[c]
         self.ready = courier.from_s + self.ways.seconds(self.start, 0)
         self.trips = [list(trip) for trip in trips]
-        self.lay()
+        self.rebuild()
 
-    def able(self, x: int) -> bool:
-        """Whether skills, zones and an empty vehicle allow order `x`."""
+    def may_carry(self, x: int) -> bool:
+        """Return whether skills, zones and an empty vehicle allow order `x`."""
         columns, courier = self.columns, self.columns.couriers[self.c]
-        roomy = columns.grams[x] <= courier.capacity_g and columns.cold[x] <= courier.cold_ml
-        return roomy and courier.may_serve(columns.orders[x])
+        light_enough = columns.grams[x] <= courier.capacity_g and columns.cold[x] <= courier.cold_ml
+        return light_enough and courier.may_serve(columns.orders[x])
 
     def options(self, x: int, out: Row, into: Row) -> Iterator[Option]:
-        """What each position would add, unless it is plainly too early or late; ask `fits` of the rest. `out` and
-        `into` are the metres from and to `x`."""
+        """Yield the cost of each position that is not clearly too early or late; `fits` checks the rest.
+
+        `out` and `into` are the metres from and to `x`.
+        """
         windows = self.columns.windows[x]
         if not windows:
             return
@@ -51,16 +55,16 @@ class Day:
         for k, a, b, gap, free, latest in self.spots:
             if free <= last and latest >= first:
                 yield (into[a] + out[b] - gap) * per_m + service, k, False
-        for k in self.seams:
+        for k in self.gaps:
             yield self.alone(x, k, out, into), k, True
 
     def between(self, x: int, k: int, out: Row, into: Row) -> int:
-        """What `x` before step k of a trip would add."""
+        """Return the added cost of `x` before step k of a trip."""
         metres = into[self.at[k - 1]] + out[self.at[k]] - self.gap[k]
         return metres * self.per_m + self._service(x)
 
     def alone(self, x: int, k: int, out: Row, into: Row) -> int:
-        """What a trip of its own before step k would add."""
+        """Return the added cost of a trip with `x` alone before step k."""
         metres, fixed = into[0] + out[0], 0
         if not self._more(k):
             last = self.trips[-1][-1] if self.trips else self.start
@@ -72,21 +76,21 @@ class Day:
         return metres * self.per_m + fixed + self._service(x)
 
     def fits(self, x: int, k: int, alone: bool) -> bool:
-        """Whether `x` fits before step k and every rule is kept; `able` has been asked."""
+        """Return whether every rule is kept with `x` before step k. The caller has checked `may_carry`."""
         return self._fits_alone(x, k) if alone else self._fits_in(x, k)
 
-    def soonest(self, x: int) -> int:
-        """When `x` could be reached by a trip of its own after all others."""
+    def earliest_arrival(self, x: int) -> int:
+        """Return the arrival at `x` with a trip of its own behind all others."""
         return max(self.over, self.columns.release[x]) + self.columns.problem.load_s + self.ways.seconds(0, x)
 
-    def room(self, moment: int) -> tuple[int, int]:
-        """The most grams and millilitres that are left on one of the trips that begin by the moment; endless if there
-        is none."""
+    def free_load(self, moment: int) -> tuple[int, int]:
+        """Return the most grams and millilitres that are free on a trip that starts by the moment; FOREVER if no trip
+        does."""
         begun = bisect_right(self.loads, moment, key=self.begin.__getitem__)
         return (self._most_g[begun - 1], self._most_ml[begun - 1]) if begun else (FOREVER, FOREVER)
 
     def with_order(self, x: int, k: int, alone: bool) -> tuple[list[list[int]], int]:
-        """The trips with order `x` before step k, and the number of its trip; the day itself stays as it is."""
+        """Return the trips with order `x` before step k, and the number of its trip. The day does not change."""
         trips = list(self.trips)
         if alone:
             trips.insert(self.before[k], [x])
@@ -97,17 +101,17 @@ class Day:
         return trips, trip
 
     def insert(self, x: int, k: int, alone: bool) -> None:
-        """Takes order `x` up where it fits."""
+        """Insert order `x` before step k, where it fits."""
         self.trips, _ = self.with_order(x, k, alone)
-        self.lay()
+        self.rebuild()
 
     def remove(self, x: int) -> None:
-        """Leaves order `x` out; a trip without stops goes."""
+        """Remove order `x`, and its trip if that becomes empty."""
         self.trips = [kept for trip in self.trips if (kept := [n for n in trip if n != x])]
-        self.lay()
+        self.rebuild()
 
-    def lay(self) -> None:
-        """Works the walk out of the trips."""
+    def rebuild(self) -> None:
+        """Compute the walk from the trips."""
         self._walk()
         self._forward()
         self._backward()
@@ -118,7 +122,7 @@ class Day:
         ]
         self._late: dict[tuple[int, int], list[int]] = {}
         self.over = self.free[-2] + self.ways.seconds(self.at[-2], 0)
-        self._most_g, self._most_ml = list(accumulate(self.room_g, max)), list(accumulate(self.room_ml, max))
+        self._most_g, self._most_ml = list(accumulate(self.free_g, max)), list(accumulate(self.free_ml, max))
 
     def _walk(self) -> None:
         courier, columns = self.columns.couriers[self.c], self.columns
@@ -143,9 +147,9 @@ class Day:
         pairs = list(zip(self.at, self.at[1:], strict=False))
         self.leg = [0, *(self.ways.seconds(a, b) if a != b else 0 for a, b in pairs)]
         self.gap = [0, *(self.ways.metres(a, b) if a != b else 0 for a, b in pairs)]
-        self.seams = [k for k, step in enumerate(self.walk) if k and step <= LOAD]
-        self.room_g = [courier.capacity_g - sum(columns.grams[n] for n in trip) for trip in self.trips]
-        self.room_ml = [courier.cold_ml - sum(columns.cold[n] for n in trip) for trip in self.trips]
+        self.gaps = [k for k, step in enumerate(self.walk) if k and step <= LOAD]
+        self.free_g = [courier.capacity_g - sum(columns.grams[n] for n in trip) for trip in self.trips]
+        self.free_ml = [courier.cold_ml - sum(columns.cold[n] for n in trip) for trip in self.trips]
 
     def _step(self, step: int, place: int, trip: int, before: int) -> None:
         self.walk.append(step)
@@ -204,7 +208,7 @@ class Day:
 
     def _fits_in(self, x: int, k: int) -> bool:
         columns, trip, seconds = self.columns, self.trip[k - 1], self.ways.seconds
-        if columns.grams[x] > self.room_g[trip] or columns.cold[x] > self.room_ml[trip]:
+        if columns.grams[x] > self.free_g[trip] or columns.cold[x] > self.free_ml[trip]:
             return False
         windows = columns.windows[x]
         if not windows or self.free[k - 1] > windows[-1][1] or self.latest[k] < windows[0][0]:
@@ -220,7 +224,7 @@ class Day:
         if spare == FOREVER == columns.limit[x] and self.spare[load + 1] == FOREVER:
             return True
         before = self.walk[k - 1]
-        on_way = self.bare[k - 1] + columns.service[before] if before > LOAD else 0  # at least, after loading
+        on_way = self.bare[k - 1] + columns.service[before] if before > LOAD else 0  # lower bound, after loading
         if to + service + on - self.leg[k] > spare or on_way + to > columns.limit[x]:
             return False
         stops = self.trips[trip]
@@ -245,7 +249,7 @@ class Day:
         return timing.trip_times(self.columns, self.c, trip, clock, 0 if more else self.end) is not None
 
     def _delayed(self, trip: int, release: int) -> list[int]:
-        """When the steps of the trip are over if its loading begins at `release`."""
+        """Return the end of each step of the trip if its loading begins at `release`."""
         found = self._late.get((trip, release))
         if found is None:
             clock, load, columns = release + self.columns.problem.load_s, self.loads[trip], self.columns

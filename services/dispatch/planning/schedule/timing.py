@@ -1,8 +1,8 @@
-"""When a courier's trips run: the one timetable that a sequence of trips gets.
+"""Computes the timetable of a courier's sequence of trips.
 
-Each trip is back as early as can be and, given that, leaves as late as can be, so that goods are out of the cold and
-couriers wait at doors no longer than needed. Breaks go where the day ends soonest. A courier paid by the hour leaves
-for the first trip as late as the day's end allows.
+Each trip is back as early as possible and, given that, leaves as late as possible, so that goods are out of the cold
+and couriers wait at doors no longer than needed. Breaks are placed where the day ends earliest. A courier paid by the
+hour leaves for the first trip as late as the day's end allows.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ TripTimes = tuple[int, int, list[int]]
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The timetable: per trip (start, back, [begin of each service]); breaks with the number of the trip before which
-    each is taken; when the courier leaves its start and ends its last trip."""
+    """A timetable: trips; breaks as (number of the trip behind, start, end); the seconds at which the courier leaves
+    its start and ends its last trip."""
 
     trips: list[TripTimes]
     breaks: list[tuple[int, int, int]]
@@ -33,15 +33,19 @@ class Times:
 
 
 def times(columns: Columns, c: int, trips: Trips) -> Times | None:
-    """The timetable of courier `c`; None when some window, shift, break or cold limit can't be kept. Loads, skills
-    and zones are not its business."""
+    """Return the timetable of courier `c`; None when a window, shift, break or cold limit can't be kept.
+
+    Loads, skills and zones are not checked.
+    """
     found = [made for where in _placings(columns, c, len(trips)) if (made := _run(columns, c, trips, where))]
     return min(found, key=lambda made: made.end_s, default=None)
 
 
 def earliest(columns: Columns, c: int, trips: Trips) -> Times:
-    """A timetable for trips that need not be allowed: as early as driving, loading, releases and windows let it be,
-    windows that are over not waited for, breaks behind the trips. It is for showing what is wrong."""
+    """Return a timetable for trips that may break rules, to show what is wrong with them.
+
+    As early as driving, loading, releases and windows allow; closed windows are ignored, breaks follow the trips.
+    """
     courier, seconds = columns.couriers[c], columns.ways[c].seconds
     clock, rows = courier.from_s + seconds(columns.starts[c], 0), []
     for n, trip in enumerate(trips):
@@ -64,7 +68,7 @@ def earliest(columns: Columns, c: int, trips: Trips) -> Times:
 
 
 def metres(columns: Columns, c: int, trips: Trips) -> int:
-    """The length of the day, with the ways from the start and to the end; 0 without trips."""
+    """Return the metres of the day, with the legs from the start and to the end; 0 without trips."""
     way, here, total = columns.ways[c].metres, columns.starts[c], 0
     for trip in trips:
         for place in (0, *trip):
@@ -74,7 +78,7 @@ def metres(columns: Columns, c: int, trips: Trips) -> int:
 
 
 def cost(columns: Columns, c: int, trips: Trips, leave_s: int, end_s: int) -> int:
-    """What the day between these times costs, in 1/18 000 fen."""
+    """Return the cost of the day between these times, in 1/18 000 fen."""
     courier = columns.couriers[c]
     if not trips:
         return 0
@@ -83,7 +87,7 @@ def cost(columns: Columns, c: int, trips: Trips, leave_s: int, end_s: int) -> in
 
 
 def route(columns: Columns, c: int, trips: Trips, made: Times) -> Route:
-    """The day as a part of a plan."""
+    """Return the day as a route of a plan."""
     rows = [
         Trip(start, end, tuple(Stop(columns.orders[n].id, at) for n, at in zip(trip, begins, strict=True)))
         for trip, (start, end, begins) in zip(trips, made.trips, strict=True)
@@ -93,7 +97,7 @@ def route(columns: Columns, c: int, trips: Trips, made: Times) -> Route:
 
 
 def _placings(columns: Columns, c: int, trips: int) -> Iterator[tuple[int, ...]]:
-    """Every way to put the breaks, in order, before a trip or after the last."""
+    """Yield every placing of the breaks, in order, before a trip or behind the last one."""
     return combinations_with_replacement(range(trips + 1), len(columns.couriers[c].breaks))
 
 
@@ -101,7 +105,7 @@ def _run(columns: Columns, c: int, trips: Trips, placing: tuple[int, ...]) -> Ti
     courier = columns.couriers[c]
     made = _forward(columns, c, trips, placing, courier.from_s)
     if made and trips and courier.fen_per_hour:
-        # what the first trip can wait without the last one ending later is not paid
+        # the first trip starts later by the waiting that the day's end allows, which is then not paid
         made = _forward(columns, c, trips, placing, _latest(columns, c, trips, placing, made.end_s)) or made
     return made
 
@@ -133,8 +137,10 @@ def _forward(columns: Columns, c: int, trips: Trips, placing: tuple[int, ...], l
 def trip_times(
     columns: Columns, c: int, trip: Sequence[int], clock: int, home: int
 ) -> tuple[int, int, list[int]] | None:
-    """One trip (start, back, begins) that begins no sooner than `clock` and ends at place `home`; None when a window
-    or a cold limit can't be kept. Beginning later never makes goods longer out of the cold."""
+    """Return the times of one trip that starts no earlier than `clock` and ends at place `home`.
+
+    None when a window or a cold limit can't be kept. A later start never keeps goods longer out of the cold.
+    """
     seconds, service, load = columns.ways[c].seconds, columns.service, columns.problem.load_s
     legs = [seconds(a, b) for a, b in zip((0, *trip), (*trip, home), strict=True)]
     free = max([clock, *(columns.release[n] for n in trip)])
@@ -145,7 +151,7 @@ def trip_times(
             return None
         moment += service[n]
     end = moment + legs[-1]
-    moment = end - legs[-1]  # the latest leaving that is back as early
+    moment = end - legs[-1]  # the latest departure with the same return
     for n, leg in zip(reversed(trip), reversed(legs[:-1]), strict=True):
         moment = columns.closing(n, moment - service[n]) - leg
     departure = moment
@@ -160,7 +166,7 @@ def trip_times(
 
 
 def _latest(columns: Columns, c: int, trips: Trips, placing: tuple[int, ...], bound: int) -> int:
-    """The latest moment to leave the start with which the last trip still ends at `bound`."""
+    """Return the latest moment to leave the start with which the last trip still ends at `bound`."""
     courier, seconds = columns.couriers[c], columns.ways[c].seconds
     for n in range(len(trips) - 1, -1, -1):
         here = 0 if n < len(trips) - 1 else columns.ends[c]

@@ -17,15 +17,15 @@ from services.dispatch.planning.search.ruin_recreate import Days, Search
 from services.dispatch.planning.search.worker_pool import Result, Task, WorkerPool
 
 EPOCHS, EPOCH_S = 8, 0.4
-"""How often parallel processes continue from the best result of all; seconds for which a part is annealed before the
-fleet is divided again (docs/experiments/planning.md#processes)."""
+"""Number of times that parallel processes continue from their best result; seconds for which a part is annealed before
+the fleet is divided again (docs/experiments/planning.md#processes)."""
 PARTED = 300
 """Above so many orders each process anneals a part of the fleet (docs/experiments/planning.md#processes)."""
 POLISHED = 600
 """Up to so many orders PyVRP polishes at the end: above `PARTED` in parts, which takes several processes, else the
 whole (docs/experiments/planning.md#polishing)."""
 POLISH, POLISH_PARTS, CUTS = 0.35, 0.15, 2
-"""Its part of the time, for the whole fleet and for parts; how often the fleet is divided for it
+"""PyVRP's part of the time, for the whole fleet and for parts; how often the fleet is divided for it
 (docs/experiments/planning.md#polishing)."""
 LONG, ALL = 20, 1.0
 """With more stops than that on an average trip, PyVRP has all the time: it is better at long trips
@@ -113,10 +113,8 @@ def _polished(pool: WorkerPool, best: Result, seed: int, until: float, cuts: int
     for n_th in range(times):
         began = time.monotonic()
         end = began + (until - began) / (times - n_th)
-        tasks = [
-            Task(best.best, seed * pool.size + n, 0, 0, end, polish=True, from_scratch=from_scratch)
-            for n in range(pool.size)
-        ]
+        first = Task(best.best, seed * pool.size, 0, 0, end, polish=True, from_scratch=scratch)
+        tasks = [replace(first, seed=first.seed + n) for n in range(pool.size)]
         found = _in_parts(pool, tasks, random) if cuts else pool.run(tasks)
         best = min([best, *found], key=lambda result: result.best_cost)
     return best

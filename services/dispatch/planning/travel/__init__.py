@@ -1,1 +1,1 @@
-"""Distances and travel times."""
+"""Distances and travel times: the estimate, and `engines`, an adapter to routing engines over HTTP."""

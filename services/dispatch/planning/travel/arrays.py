@@ -1,6 +1,6 @@
-"""The matrices of a problem as numpy arrays, for the solve process: equal to `matrix` to the last metre and second.
+"""The matrices of a problem as numpy arrays, for the solver process: equal to `matrix` to the metre and second.
 
-1 000 places take some 30 ms. Imports numpy: not for the service processes.
+1 000 places take about 30 ms. Imports numpy; not for the service processes.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from services.dispatch.planning.travel.matrix import CITY_M, EARTH_M, ROAD_FACTO
 
 Ints = NDArray[np.int64]
 ROWS = 32
-"""Worked out at a time: what lies between fits the processor's cache."""
+"""Rows computed at a time: their intermediate results fit the processor's cache."""
 
 
 def arrays(problem: RoutingProblem, places: Sequence[Place], profile: str = "van") -> tuple[Ints, Ints]:
-    """Metres and seconds, n x n over the places of `matrix.layout`: the given ones, else the estimate."""
+    """Return metres and seconds, int64 [n, n] over the places of `matrix.layout`: the given ones, else the estimate."""
     for ways in problem.ways:
         if ways.profile == profile:
             return np.array(ways.metres, np.int64), np.array(ways.seconds, np.int64)
@@ -27,12 +27,12 @@ def arrays(problem: RoutingProblem, places: Sequence[Place], profile: str = "van
 
 
 def estimate(places: Sequence[Place], profile: str = "van") -> tuple[Ints, Ints]:
-    """What `matrix.Estimate` says of each pair; the same operations in the same order."""
+    """Return the numbers of `matrix.Estimate` for each pair, by the same operations in the same order."""
     axes = np.array(points(places)).T
     size, (city, road) = len(places), SPEEDS.get(profile, SPEEDS["van"])
     metres, seconds = np.empty((size, size), np.int64), np.empty((size, size), np.int64)
     for first in range(0, size, ROWS):
-        rows, rest = slice(first, first + ROWS), slice(first, None)  # ways are as long there as back
+        rows, rest = slice(first, first + ROWS), slice(first, None)  # symmetric: only the upper half is computed
         dx, dy, dz = (axis[None, rest] - axis[rows, None] for axis in axes)
         square = dx * dx + dy * dy + dz * dz
         u = square / 4

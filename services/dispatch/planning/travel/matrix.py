@@ -1,7 +1,7 @@
-"""Distances and travel times between the places of a problem: given ones, or the estimate that needs no map.
+"""Distances and travel times between the places of a problem: given ones, or an estimate that needs no map.
 
-The estimate: great-circle distance on a sphere of 6 371 km times a road factor of 1.35; the first 10 km of a way at
-city speed, what is beyond at country-road speed. Both are metrics: a detour is never shorter or faster. Only basic
+The estimate: great-circle distance on a sphere of 6 371 km times a road factor of 1.35; the first 10 km of a leg at
+city speed, the rest at country-road speed. Both are metrics: a detour is never shorter or faster. Only basic
 arithmetic is used, in an order that `arrays` repeats in numpy, so that both give the same integers.
 """
 
@@ -18,37 +18,37 @@ from services.dispatch.planning.problem import Courier, Order, Place, RoutingPro
 EARTH_M, ROAD_FACTOR = 6_371_000, 1.35
 CITY_M = 10_000
 SPEEDS = {"van": (7, 18), "tricycle": (5, 8), "bike": (4, 4)}
-"""Metres a second by profile: the first `CITY_M` of a way, and the rest of it. An unknown profile goes as a van."""
+"""Metres a second by profile: the first `CITY_M` of a leg, and the rest of it. An unknown profile counts as a van."""
 
 
 class Row(Protocol):
-    """Metres between one place and each other."""
+    """Metres between one place and each other place."""
 
     def __getitem__(self, place: int, /) -> int:
-        """The metres for one of them."""
+        """Return the metres for one of them."""
 
 
 class Matrix(Protocol):
-    """Whole metres and seconds of the way from place `a` to place `b` of a `Layout`."""
+    """Whole metres and seconds of the leg from place `a` to place `b` of a `Layout`."""
 
     def metres(self, a: int, b: int) -> int:
-        """The length of the way."""
+        """Return the length of the leg."""
 
     def seconds(self, a: int, b: int) -> int:
-        """How long it takes."""
+        """Return the duration of the leg."""
 
     def out(self, a: int) -> Row:
-        """Metres from `a` to each place."""
+        """Return the metres from `a` to each place."""
 
     def into(self, b: int) -> Row:
-        """Metres from each place to `b`."""
+        """Return the metres from each place to `b`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The numbered places of a problem: 0 the station, i the i-th order (from 1), then couriers' own places.
 
-    `starts` and `ends` hold each courier's; 0 where it is the station.
+    `starts` and `ends` are the place numbers of each courier; 0 is the station.
     """
 
     places: tuple[Place, ...]
@@ -57,7 +57,7 @@ class Layout:
 
 
 def layout(problem: RoutingProblem) -> Layout:
-    """Numbers the places; equal own places of couriers share a number."""
+    """Number the places. Couriers' own places that are equal share a number."""
     places = [problem.station, *(order.place for order in problem.orders)]
     number: dict[Place | None, int] = {None: 0, problem.station: 0}
     for courier in problem.couriers:
@@ -70,7 +70,7 @@ def layout(problem: RoutingProblem) -> Layout:
 
 
 def matrices(problem: RoutingProblem, places: Sequence[Place]) -> dict[str, Matrix]:
-    """The matrix of each courier's profile: the given one, else the estimate."""
+    """Return the matrix of each courier's profile: the given one, else the estimate."""
     given: dict[str, Matrix] = {ways.profile: Table(ways.metres, ways.seconds) for ways in problem.ways}
     profiles = sorted({courier.profile for courier in problem.couriers} | {"van"})
     estimate = Estimate(places)
@@ -78,7 +78,8 @@ def matrices(problem: RoutingProblem, places: Sequence[Place]) -> dict[str, Matr
 
 
 def narrowed(problem: RoutingProblem, orders: Sequence[Order], couriers: Sequence[Courier]) -> RoutingProblem:
-    """The problem with only these of its orders, and couriers whose places it knows; given ways are cut to them."""
+    """Return the problem with only these of its orders, and these couriers, which start and end at places of the
+    problem. Given travel times are cut to them."""
     small = replace(problem, orders=tuple(orders), couriers=tuple(couriers), ways=())
     if not problem.ways:
         return small
@@ -100,7 +101,7 @@ def narrowed(problem: RoutingProblem, orders: Sequence[Order], couriers: Sequenc
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Given numbers, n x n."""
+    """A matrix of given numbers, n x n."""
 
     rows_m: list[list[int]]
     rows_s: list[list[int]]
@@ -119,7 +120,7 @@ class Table:
 
 
 class Estimate:
-    """The estimate described above, worked out when asked for (seconds are kept); symmetric."""
+    """The estimate described above, computed on demand (seconds are cached); symmetric."""
 
     def __init__(self, places: Sequence[Place], profile: str = "van") -> None:
         self.points = points(places)
@@ -130,7 +131,7 @@ class Estimate:
         self._seconds: dict[tuple[int, int], int] = {}
 
     def by(self, profile: str) -> Estimate:
-        """The same places for another profile; what is added to one is known to both."""
+        """Return the estimate of the same places for another profile. Places added to one are in both."""
         other = copy(self)
         other._travel(profile)
         return other
@@ -139,7 +140,7 @@ class Estimate:
         x, y, z = self.points[a]
         x2, y2, z2 = self.points[b]
         x, y, z = x2 - x, y2 - y, z2 - z
-        return way_m(x * x + y * y + z * z)
+        return road_m(x * x + y * y + z * z)
 
     def seconds(self, a: int, b: int) -> int:
         key = (a, b)
@@ -158,7 +159,7 @@ class Estimate:
     into = out
 
     def row(self, a: int) -> list[int]:
-        """Metres between `a` and every place, all at once (`way_m` of each, written out for speed)."""
+        """Return the metres between `a` and every place (`road_m` of each, inlined for speed)."""
         x, y, z = self.points[a]
         scale, ways = EARTH_M * ROAD_FACTOR, []
         for p, q, r in self.points:
@@ -170,12 +171,12 @@ class Estimate:
         return ways
 
     def grow(self, place: Place) -> None:
-        """A place more, numbered after the others."""
+        """Add a place, numbered behind the others."""
         self.points.extend(points([place]))
 
 
 class _Lazy(dict[int, int]):
-    """Metres from one place, worked out when first asked for."""
+    """Metres from one place, computed at the first access."""
 
     def __init__(self, ways: Estimate, a: int) -> None:
         self.ways, self.a = ways, a
@@ -186,14 +187,16 @@ class _Lazy(dict[int, int]):
 
 
 def points(places: Sequence[Place]) -> list[tuple[float, float, float]]:
-    """Places as unit vectors."""
+    """Return the places as unit vectors."""
     angles = [(radians(place.lat), radians(place.lon)) for place in places]
     return [(cos(lat) * cos(lon), cos(lat) * sin(lon), sin(lat)) for lat, lon in angles]
 
 
-def way_m(square: float) -> int:
-    """Road metres between two unit vectors whose distance has this square: twice the arcsine of half the chord, by
-    its series (exact to a metre within 3 000 km)."""
+def road_m(square: float) -> int:
+    """Return the road metres between two unit vectors from the square of their distance.
+
+    The arc is twice the arcsine of half the chord, by its series (exact to a metre within 3 000 km).
+    """
     u = square / 4
     arc = sqrt(square) * (1 + u * (1 / 6 + u * (3 / 40 + u * (15 / 336 + u * (105 / 3456)))))
     return ceil(EARTH_M * ROAD_FACTOR * arc)
