@@ -1,4 +1,4 @@
-"""Random problems over the whole model, small enough for thousands of them."""
+"""Random problems with every rule, small enough for thousands of them."""
 
 from dataclasses import replace
 

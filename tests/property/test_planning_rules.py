@@ -1,4 +1,4 @@
-"""Whatever the problem: no plan, insertion, move or replan breaks a rule that the checker knows or loses an order."""
+"""No plan, insertion, move or replan of any problem breaks a rule that the checker knows, or loses an order."""
 
 import time
 from dataclasses import replace

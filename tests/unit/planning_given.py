@@ -1,4 +1,4 @@
-"""A town for the planner's tests: a station, couriers and as many orders as wanted, the same for the same seed."""
+"""Problems for the planner's tests: single orders and couriers, and towns generated from a seed."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The checker names each broken rule of the whole model."""
+"""The checker names each broken rule of the problem."""
 
 from dataclasses import replace
 

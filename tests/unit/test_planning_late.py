@@ -1,4 +1,4 @@
-"""A late order: offered in no time, then made cheaper around it, as a diff that is dropped if the plan has moved on."""
+"""Late orders: an offer at once, then an improvement around it as a diff, discarded if the plan has changed."""
 
 import gc
 import subprocess

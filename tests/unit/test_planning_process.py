@@ -1,4 +1,4 @@
-"""The solver's process: killed, late, cancelled or broken, a plan comes in time and nothing is left behind."""
+"""The solver process: killed, late, cancelled or broken, a plan is there in time and no process is left."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What is left out says why, courier by courier, and what would help; nonsense is told where, what and how to mend."""
+"""Reasons for unserved orders, for each courier, with a fix; findings of invalid problems, with pointer and fix."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What people meet: the picture, `halfday plan`, moves by hand, a replan on the way; and the numbers below them."""
+"""User-visible parts: the picture, `halfday plan`, manual moves, replanning on the way; and the numbers below them."""
 
 import json
 import random

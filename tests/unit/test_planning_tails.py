@@ -1,4 +1,4 @@
-"""Trips exchange their ends: whatever is tried, the tours stay what their orders say, and nobody is lost."""
+"""Exchange of the ends of trips: the arrays stay consistent after each exchange, and no order is lost."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -61,7 +61,7 @@ def _cost(tours):
 
 
 def _trips(tours):
-    """The orders of each trip from both ends, its size and room."""
+    """Return the orders of each trip, with its last order, size and free load."""
     kept = []
     for v, count in enumerate(tours.trip_count.tolist()):
         for t in tours.trips[v, :count].tolist():

@@ -1,4 +1,4 @@
-"""The scores of `halfday bench routing`: what they are above, and whether a bar is held."""
+"""The scores of `halfday bench routing`: gaps, means by family and bars."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Waves: what is sent and what is kept, on market days that a seed gives again."""
+"""Wave policies: orders that are sent or kept, on reproducible market days."""
 
 import subprocess
 from dataclasses import replace
@@ -66,12 +66,12 @@ def test_nobody_knows_an_order_or_an_arrival_before_its_time():
     simulation = Simulation(DAY, policy.greedy, OTHERS)
     for wave in DAY.waves:
         now = simulation.moment(wave)
-        asks = {ask.order.id: ask for ask in DAY.asks}
+        orders = {placed.order.id: placed for placed in DAY.placed}
         for one in now.problem.orders:
-            ask = asks[one.id]
-            assert ask.placed_s <= wave
-            assert (one.release_s <= wave) == (ask.order.release_s <= wave)
-            assert one.release_s <= wave or one.release_s in {ask.announced_s, now.next_s}
+            placed = orders[one.id]
+            assert placed.placed_s <= wave
+            assert (one.release_s <= wave) == (placed.order.release_s <= wave)
+            assert one.release_s <= wave or one.release_s in {placed.announced_s, now.next_s}
 
 
 @pytest.mark.slow
@@ -82,7 +82,7 @@ def test_ours_is_cheaper_than_greedy_never_later_and_above_hindsight():
     assert len(ours.late) + len(ours.missed) <= len(greedy.late) + len(greedy.missed)
     for made in (greedy, ours, floor):
         stops = [stop.order for one in made.driven for stop in one.trip.stops]
-        assert len(stops) == len(set(stops)) == len(DAY.asks) - len(made.missed)
+        assert len(stops) == len(set(stops)) == len(DAY.placed) - len(made.missed)
         ends: dict[str, int] = {}
         for one in sorted(made.driven, key=lambda one: one.trip.start_s):
             assert one.trip.start_s >= ends.get(one.courier, 0)

@@ -23,29 +23,29 @@ from services.dispatch.planning.process.solver import PLAN
 from tests.unit.planning_given import town
 
 OFFER_MS, IMPROVE_S, SHARE = 5.0, 0.1, 0.40
-"""The bars: p99 of an offer and its acceptance; what the improvement may take; its added cost beside insertion's."""
+"""The bars: p99 of an offer and its acceptance; seconds of the improvement; its added cost relative to insertion."""
 CORES = 2
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="halfday bench late",
-        description="Late orders into a plan of the whole model: breaks, releases, skills, zones, cold limits, prizes.",
-        epilog="Each order comes alone into the same plan; every plan is checked. Example: "
+        description="Inserts late orders into a plan with all rules: breaks, releases, zones, cold limits, prizes.",
+        epilog="Each order is inserted alone into the same plan; every plan is checked. Example: "
         "halfday bench late --stops 300 --orders 30 --seconds 5",
     )
     parser.add_argument("--stops", type=int, default=1000)
-    parser.add_argument("--couriers", type=int, help="one for 16 stops when not given")
-    parser.add_argument("--orders", type=int, default=100, help="late ones")
-    parser.add_argument("--seconds", type=float, default=60.0, help="what our planner has for the plan before them")
+    parser.add_argument("--couriers", type=int, help="default: one for 16 stops")
+    parser.add_argument("--orders", type=int, default=100, help="number of late orders")
+    parser.add_argument("--seconds", type=float, default=60.0, help="planning time before them")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--plan", type=Path, help="keep the plan in this file, and take it from there the next time")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of the words")
+    parser.add_argument("--plan", type=Path, help="store the plan in this file, or read it if it exists")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
     return parser.parse_args()
 
 
 async def measure(given: argparse.Namespace) -> dict[str, float]:
-    """Milliseconds and fen; `share` is the mean added cost with the improvement beside that of insertion alone."""
+    """Return milliseconds and fen; `share` is the mean added cost with the improvement relative to insertion alone."""
     whole = town(given.stops + given.orders, given.couriers or given.stops // 16, given.seed)
     problem = replace(whole, orders=whole.orders[: given.stops])
     plan = await _plan(problem, given)
@@ -82,7 +82,7 @@ async def _plan(problem: RoutingProblem, given: argparse.Namespace) -> Plan:
 
 
 def main() -> int:
-    """Exit code 0 when the bars are held."""
+    """Run the benchmark; exit code 0 when the bars are held."""
     given = _arguments()
     subprocess.run(planner.COMPILER, check=False)
     found = asyncio.run(measure(given))

@@ -1,1 +1,1 @@
-"""Routing: our search beside plain PyVRP on instances of the literature and on generated ones."""
+"""Routing: our search compared with plain PyVRP on instances of the literature and on generated ones."""

@@ -18,16 +18,16 @@ GENERATED = Path(__file__).parent / "instances"
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="halfday bench routing",
-        description="Our search beside plain PyVRP: same seconds, same cores, every answer checked.",
+        description="Compares our search with plain PyVRP: same seconds, same cores, every answer checked.",
         epilog="Gaps are percent above the cost in the `.sol` file beside an instance. Example: "
         "halfday bench routing --instances ../vrptw --seconds 2,10 --only R1_2_1 RC108",
     )
     parser.add_argument("--instances", type=Path, default=GENERATED, metavar="DIR", help=".txt and .vrp files")
-    parser.add_argument("--seconds", type=_budgets, default=[2.0, 10.0], help="budgets, with commas between them")
+    parser.add_argument("--seconds", type=_budgets, default=[2.0, 10.0], help="budgets, separated by commas")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each; their median counts")
-    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="instances whose names begin like this")
-    parser.add_argument("--threads", type=int, default=2, help="cores, also of the peer: the better of as many seeds")
-    parser.add_argument("--json", action="store_true", help="a JSON object a run instead of the table")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="prefixes of instance names")
+    parser.add_argument("--threads", type=int, default=2, help="processes; the peer gets the best of as many seeds")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each run instead of the table")
     parser.add_argument("--alone", action="store_true", help="without the peer")
     return parser.parse_args()
 
@@ -38,16 +38,16 @@ def _budgets(text: str) -> list[float]:
     except ValueError:
         budgets = []
     if not budgets or not all(0 < seconds < inf for seconds in budgets):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of seconds above 0, such as 2,10")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of seconds above 0, such as 2,10")
     return budgets
 
 
 def main() -> int:
-    """Exit code 0 when every answer is feasible and every bar that applies is held."""
+    """Run the benchmark; exit code 0 when every answer is feasible and every applicable bar is held."""
     given = _arguments()
     chosen = [one for one in read_all(given.instances) if not given.only or one.name.startswith(tuple(given.only))]
     if not chosen:
-        print(f"There are no such instances in {given.instances}", file=sys.stderr)
+        print(f"no such instances in {given.instances}: check --instances and --only", file=sys.stderr)
         return 2
     subprocess.run(COMPILER, check=False)  # before the search is imported, outside of every budget
     from tests.bench.routing.score import Run, completed, scores
@@ -62,7 +62,7 @@ def main() -> int:
     board = list(scores(completed(runs)))
     unknown = {run.instance.name for run in runs if not run.instance.best_known}
     if unknown and not given.json:
-        print(f"no best known cost beside {', '.join(sorted(unknown))}: gaps are above the cheapest of these runs")
+        print(f"no known cost beside {', '.join(sorted(unknown))}: gaps are relative to the cheapest of these runs")
     for one in [] if given.json else board:
         beside = "" if one.peer is None else f"   peer {one.peer:5.2f} %   worst {one.worst:+.2f}"
         bar = "" if one.bar is None else f"   bar {one.bar:.2f} %"
@@ -76,7 +76,7 @@ def _runs(given: argparse.Namespace, chosen: list[Instance]) -> Iterator[object]
     from tests.bench.routing.score import Run
 
     pair = [("ours", solvers.ours), ("peer", solvers.peer)][: 1 if given.alone else 2]
-    solvers.ours(chosen[0], 0.2, 0, 1)  # loads what the first would load
+    solvers.ours(chosen[0], 0.2, 0, 1)  # loads the modules, outside of every budget
     for seconds in given.seconds:
         for instance in chosen:
             for seed in range(1, given.seeds + 1):

@@ -1,7 +1,7 @@
-"""Makes the instances that the repository ships: `python -m tests.bench.routing.generate FOLDER`.
+"""Generates the instances in the repository: `python -m tests.bench.routing.generate FOLDER`.
 
-Towns in clusters on a plane of 100 x 100, for each stop a window that the way there and back leaves possible. The same
-seed gives the same file. The `.sol` beside each holds the cost of our best long run, no proven optimum.
+Towns in clusters on a plane of 100 x 100, for each stop a window that the drive there and back allows. The same seed
+gives the same file. The `.sol` beside each holds the cost of our best long run, not a proven optimum.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ DEPOT, HORIZON, SERVICE = (50, 50), 500, 10
 
 
 def stops(count: int, random: Random) -> list[tuple[int, int, int, int, int]]:
-    """x, y, demand, ready and due of each stop."""
+    """Return x, y, demand, ready and due of each stop."""
     centres = [(random.uniform(10, 90), random.uniform(10, 90)) for _ in range(max(3, count // 20))]
     made = []
     for _ in range(count):
@@ -29,7 +29,7 @@ def stops(count: int, random: Random) -> list[tuple[int, int, int, int, int]]:
 
 
 def one_trip(name: str, count: int, seed: int) -> str:
-    """A problem with windows in the text form of Solomon's."""
+    """Return a problem with windows in Solomon's text format."""
     made = stops(count, Random(seed))
     rows = [(0, *DEPOT, 0, 0, HORIZON, 0), *((n, *stop, SERVICE) for n, stop in enumerate(made, 1))]
     table = "\n".join("".join(f"{value:>9}" for value in row) for row in rows)
@@ -38,7 +38,7 @@ def one_trip(name: str, count: int, seed: int) -> str:
 
 
 def many_trips(name: str, count: int, seed: int) -> str:
-    """A problem with reloads and releases in the text form of VRPLIB's MTVRPTWR."""
+    """Return a problem with reloads and releases in VRPLIB's MTVRPTWR format."""
     random = Random(seed)
     made = stops(count, random)
     released = [int(random.random() * stop[3]) if random.random() < 0.6 else 0 for stop in made]
@@ -62,7 +62,7 @@ def many_trips(name: str, count: int, seed: int) -> str:
 
 
 def main() -> None:
-    """Writes the files."""
+    """Write the files."""
     folder = Path(sys.argv[1])
     (folder / "windows-100.txt").write_text(one_trip("windows-100", 100, 1))
     (folder / "windows-400.txt").write_text(one_trip("windows-400", 400, 2))

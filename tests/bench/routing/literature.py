@@ -1,4 +1,4 @@
-"""Routing instances of the literature: Solomon / Gehring-Homberger text, VRPLIB VRPTW, and MTVRPTWR.
+"""Reads routing instances of the literature: Solomon and Gehring-Homberger text, VRPLIB VRPTW, MTVRPTWR.
 
 The DIMACS convention: a distance is the Euclidean one times ten, cut to an integer; times and service are times ten;
 travel time = distance; the objective is the total distance. VRPTW costs are published with one decimal (`unit` 10),
@@ -44,22 +44,22 @@ class Instance:
     best_known: float | None = None
 
     def distance(self, a: int, b: int) -> int:
-        """Scaled distance, which is also the travel time."""
+        """Return the scaled distance, which is also the travel time."""
         here, there = self.stops[a], self.stops[b]
         return int(SCALE * sqrt((here.x - there.x) ** 2 + (here.y - there.y) ** 2))
 
     def cost(self, routes: Sequence[Sequence[int]]) -> float:
-        """Total distance in published units. A 0 inside a route is a reload."""
+        """Return the total distance in published units. A 0 inside a route is a reload."""
         scaled = sum(self.distance(a, b) for route in routes for a, b in pairwise([0, *route, 0]))
         return scaled / self.unit
 
     def gap_pct(self, cost: float) -> float | None:
-        """Percent above the best known cost, if that is known."""
+        """Return percent above the best known cost, or None when that is unknown."""
         return None if self.best_known is None else 100 * (cost / self.best_known - 1)
 
 
 def faults(instance: Instance, routes: Sequence[Sequence[int]]) -> Iterator[str]:
-    """Every rule that the routes break, recomputed from the instance alone; nothing for feasible ones."""
+    """Yield every rule that the routes break, computed from the instance alone."""
     visits = sorted(stop for route in routes for stop in route if stop)
     if visits != list(range(1, len(instance.stops))):
         yield "the stops are not visited once each"
@@ -92,7 +92,7 @@ def _late(instance: Instance, trips: list[list[int]]) -> Iterator[str]:
 
 
 def read(path: Path) -> Instance:
-    """The instance in the file, with the cost of a `.sol` file beside it. ValueError says what can't be read."""
+    """Return the instance in the file, with the cost of a `.sol` file beside it. Raises ValueError otherwise."""
     text = path.read_text()
     instance = _vrplib(text) if "NODE_COORD_SECTION" in text else _solomon(text)
     beside = path.with_suffix(".sol")
@@ -104,7 +104,7 @@ def read(path: Path) -> Instance:
 
 
 def read_all(folder: Path) -> list[Instance]:
-    """Every `.txt` and `.vrp` instance in the folder and below, small ones first."""
+    """Return every `.txt` and `.vrp` instance in the folder and below, small ones first."""
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix in {".txt", ".vrp"}]
     return sorted((read(path) for path in paths), key=lambda instance: (len(instance.stops), instance.name))
 

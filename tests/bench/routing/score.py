@@ -1,4 +1,4 @@
-"""What comes out of the runs: a line each, and means by family beside the bars."""
+"""Results of the runs: one line for each, and means by family with their bars."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ BARS = {
 """Mean gap in percent, on two cores. VRPTW of 200 stops: no worse than the peer."""
 NO_WORSE = {("vrptw 200", 10.0)}
 WORST = 0.7
-"""Points: multi-trip, no instance may be more than this worse than the peer."""
+"""Percentage points that the worst multi-trip instance may be behind the peer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One answer to one instance, checked without the solver's help."""
+    """One answer to one instance, checked independently of the solver."""
 
     solver: str
     instance: Instance
@@ -33,12 +33,12 @@ class Run:
 
     @property
     def feasible(self) -> bool:
-        """Whether it breaks no rule of the instance."""
+        """True if it breaks no rule of the instance."""
         return not any(faults(self.instance, self.answer.routes))
 
     @property
     def cost(self) -> float:
-        """In the instance's published units."""
+        """The cost in the instance's published units."""
         return self.instance.cost(self.answer.routes)
 
     @property
@@ -49,7 +49,7 @@ class Run:
         return float("inf") if not self.feasible else float("nan") if gap is None else gap
 
     def as_json(self) -> str:
-        """One JSON object; clients from 1, a 0 in a route is a reload."""
+        """Return one JSON object; clients count from 1, a 0 in a route is a reload."""
         gap = self.instance.gap_pct(self.cost)
         line = {
             "instance": self.instance.name,
@@ -67,7 +67,7 @@ class Run:
 
 
 def completed(runs: Sequence[Run]) -> list[Run]:
-    """The runs with a cost to compare with: where no best one is known, the cheapest of them."""
+    """Return the runs with a best known cost; where none is published, the cheapest of the runs."""
     cheapest: dict[str, float] = {}
     for run in runs:
         if run.feasible:
@@ -81,13 +81,13 @@ def completed(runs: Sequence[Run]) -> list[Run]:
 
 
 def family(instance: Instance) -> str:
-    """Which bar the instance counts for."""
+    """Return the family of the instance, which selects its bar."""
     return "multi-trip" if instance.reloads else f"vrptw {len(instance.stops) - 1}"
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A family at so many seconds: mean over its instances of the median gap over the seeds, percent."""
+    """The score of a family and budget: mean over its instances of the median gap over the seeds, in percent."""
 
     family: str
     seconds: float
@@ -104,13 +104,13 @@ class Score:
 
     @property
     def held(self) -> bool:
-        """Whether the bars are kept."""
+        """True if the bars are held."""
         near = self.family != "multi-trip" or self.worst is None or self.worst <= WORST
         return self.ours < float("inf") and (self.bar is None or self.ours <= self.bar) and near
 
 
 def scores(runs: Iterable[Run]) -> Iterator[Score]:
-    """Sums the runs up."""
+    """Yield the score of each family and budget."""
     gaps: dict[tuple[str, float], dict[str, dict[str, list[float]]]] = {}
     for run in runs:
         by_name = gaps.setdefault((family(run.instance), run.seconds), {}).setdefault(run.instance.name, {})

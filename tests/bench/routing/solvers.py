@@ -1,4 +1,4 @@
-"""The two that are measured: our search, and PyVRP as its users call it."""
+"""The two measured solvers: our search, and PyVRP as its users call it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Answer:
 
 
 def ours(instance: Instance, seconds: float, seed: int, threads: int) -> Answer:
-    """Our search. The fleet and its lists of neighbours are made within the seconds."""
+    """Run our search. Building the fleet and its neighbour lists counts towards the seconds."""
     began = time.monotonic()
     fleet = of_instance(instance)
     left = seconds - (time.monotonic() - began)
@@ -38,8 +38,8 @@ def ours(instance: Instance, seconds: float, seed: int, threads: int) -> Answer:
 
 
 def peer(instance: Instance, seconds: float, seed: int, threads: int) -> Answer:
-    """Plain PyVRP: the best of `threads` seeds side by side, each in a process of its own. Its data are made before
-    the seconds begin."""
+    """Run plain PyVRP: the best of `threads` seeds in parallel, each in its own process. Its data are built before the
+    seconds begin."""
     data = model(instance)
     runs = []
     for n in range(threads):
@@ -63,7 +63,7 @@ def _plain(data: ProblemData, seconds: float, seed: int, pipe: Connection) -> No
 
 
 def _stops(route: Sequence[object]) -> list[int]:
-    """The route's clients from 1 with a 0 for each reload in the middle."""
+    """Return the route's clients, from 1, with a 0 for each reload in the middle."""
     stops = [0 if activity.is_depot() else activity.idx + 1 for activity in route]  # type: ignore[attr-defined]
     while stops and stops[0] == 0:
         del stops[0]
@@ -73,7 +73,7 @@ def _stops(route: Sequence[object]) -> list[int]:
 
 
 def model(instance: Instance) -> ProblemData:
-    """The instance as PyVRP's own reader would lay it out."""
+    """Return the instance as PyVRP's own reader would."""
     places = np.array([(stop.x, stop.y) for stop in instance.stops])
     across = places[:, None, :] - places[None, :, :]
     ways = (SCALE * np.sqrt((across * across).sum(axis=2))).astype(np.int64)

@@ -1,8 +1,8 @@
-"""How near a station of 1 000 orders after 10 s, and a city of 20 x 300 after 60 s, are to a run ten times as long.
+"""Compares a station of 1 000 orders after 10 s, and a city of 20 x 300 after 60 s, with a run ten times as long.
 
-`python -m tests.bench.routing.station [station|city]`: two and four minutes on two cores. The whole model is in the
+`python -m tests.bench.routing.station [station|city]`: two and four minutes on two cores. Every rule is in the
 problems: two loads, windows, releases, breaks, skills, zones, cold limits, prizes, couriers who end elsewhere. Of the
-city all stations are planned in the 60 s, two processes side by side, and six of them ten times as long.
+city all stations are planned in the 60 s by two processes, and six of them ten times as long.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Found = tuple[int, int]
 
 
 def planned(problem: RoutingProblem, seconds: float, threads: int) -> Found:
-    """What the solver makes of it; raises AssertionError where the checker finds a fault."""
+    """Solve the problem; raises AssertionError when the checker finds a fault."""
     plan = solve(SolveJob(problem, seconds, time.monotonic(), seed=1, threads=threads))
     assert checker.faults(problem, plan) == []
     required = {order.id for order in problem.orders if order.prize_fen is None}
@@ -34,20 +34,20 @@ def planned(problem: RoutingProblem, seconds: float, threads: int) -> Found:
 
 
 def station(seconds: float = 10.0) -> bool:
-    """One large station, searched by two processes."""
+    """Run one large station with two processes; return whether the bar is held."""
     problem = town(1000, 46)
-    return _told("a station of 1 000", seconds, [planned(problem, s, PROCESSES) for s in (seconds, LONGER * seconds)])
+    return _report("a station of 1 000", seconds, [planned(problem, s, PROCESSES) for s in (seconds, LONGER * seconds)])
 
 
 def city(seconds: float = 60.0, stations: int = 20, sample: int = 6) -> bool:
-    """Twenty stations, shared out among two processes."""
+    """Run twenty stations, divided between two processes; return whether the bar is held."""
     problems, began = [town(300, 14, seed) for seed in range(stations)], time.monotonic()
     share = seconds * PROCESSES / stations
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("fork")) as pool:
         short = list(pool.map(planned, problems, [share] * stations, [1] * stations))
         wall = time.monotonic() - began
         longer = list(pool.map(planned, problems[:sample], [LONGER * share] * sample, [1] * sample))
-    near = _told(f"a city of 20 x 300, {sample} of its stations", wall, [_sum(short[:sample]), _sum(longer)])
+    near = _report(f"a city of 20 x 300, {sample} of its stations", wall, [_sum(short[:sample]), _sum(longer)])
     return near and wall < seconds * 1.05
 
 
@@ -55,7 +55,7 @@ def _sum(found: Sequence[Found]) -> Found:
     return sum(left for left, _ in found), sum(cost for _, cost in found)
 
 
-def _told(what: str, seconds: float, found: Sequence[Found]) -> bool:
+def _report(what: str, seconds: float, found: Sequence[Found]) -> bool:
     (left, cost), (longer_left, longer_cost) = found
     above = 100 * (cost / longer_cost - 1)
     print(
@@ -67,7 +67,7 @@ def _told(what: str, seconds: float, found: Sequence[Found]) -> bool:
 
 
 def main() -> int:
-    """Exit code 0 when the bar is held."""
+    """Run the benchmark; exit code 0 when the bar is held."""
     subprocess.run(COMPILER, check=False)
     chosen = sys.argv[1:] or ["station", "city"]
     held = [{"station": station, "city": city}[name]() for name in chosen]

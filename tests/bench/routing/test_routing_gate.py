@@ -23,7 +23,7 @@ from tests.unit.planning_given import town
 
 FOLDER = Path(__file__).parent / "instances"
 MOST_GAP = {"windows-100": 1.5, "trips-100": 4.0}
-"""Percent above our own best long run; some 0.5 where a core is free, up to 2.7 where the other lane had most of it."""
+"""Percent above our own best long run; some 0.5 on a free core, up to 2.7 when other tests use most of it."""
 MOST_LATE = 0.9
 """Of what insertion alone costs; some 0.5 with these rounds."""
 LATE_ROUNDS = 1_000
@@ -78,7 +78,7 @@ def test_long_trips_are_left_to_pyvrp_whether_or_not_all_can_be_served(couriers:
 
 
 async def test_the_whole_model_is_solved_on_two_processes_near_a_long_run():
-    plan = await planner.plan(TOWN, 8.0, threads=2)  # a second or two are the start, with the other lane at work
+    plan = await planner.plan(TOWN, 8.0, threads=2)  # a second or two are the start, with other tests running
     assert plan.planner == "halfday"
     assert checker.faults(TOWN, plan) == []
     assert plan.unserved == ()

@@ -1,1 +1,1 @@
-"""Waves: when to send what waits at a station, policies side by side on generated market days."""
+"""Waves: policies for the time at which waiting orders leave a station, compared on generated market days."""

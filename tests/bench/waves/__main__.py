@@ -16,29 +16,29 @@ from tests.bench.waves.market import Market, market_day
 from tests.bench.waves.simulate import Outcome, Simulation, hindsight
 
 BAR = 88.0
-"""Cost of ours where greedy's is 100; and no more late orders than greedy's."""
+"""Highest cost of ours relative to greedy = 100, with no more late orders than greedy."""
 NAMES = ("greedy", "lazy", "ours", "hindsight")
 KNOWN = 1_000_000
-"""Seeds of the days from which ours takes its examples begin here: no day that is judged is among them."""
+"""First seed of the example days; no measured day is among them."""
 
 
 def _days(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days, 1 or more")
     return int(text)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="halfday bench waves",
-        description="Send now or keep for the next wave: policies side by side on generated market days, with the plan "
-        "in hindsight as floor. Equal seeds give equal figures.",
+        description="Compares policies that send orders now or keep them for the next wave, on generated market days; "
+        "the plan in hindsight is the lower bound. Equal seeds give equal figures.",
         epilog="Example: halfday bench waves --days 5 --couriers 6 --delay-min 30",
     )
     parser.add_argument("--days", type=_days, default=30)
     parser.add_argument("--seed", type=int, default=1, help="of the first day; to split a run: --seed 11 --days 10")
     parser.add_argument("--only", nargs="*", choices=NAMES, default=NAMES, metavar="NAME", help=" ".join(NAMES))
-    parser.add_argument("--json", action="store_true", help="a JSON object for each day instead of the table")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each day instead of the table")
     for one in fields(Market):
         assert one.default is not None
         parser.add_argument(f"--{one.name.replace('_', '-')}", type=type(one.default), default=one.default, metavar="N")
@@ -47,7 +47,7 @@ def _arguments() -> argparse.Namespace:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a policy made of a day."""
+    """The result of a policy on one day."""
 
     day: int
     policy: str
@@ -58,7 +58,7 @@ class Line:
 
 
 def lines(market: Market, seeds: range, names: tuple[str, ...] = NAMES) -> Iterator[Line]:
-    """Each day under each policy."""
+    """Yield the result of each policy on each day."""
     others = [market_day(market, KNOWN + n) for n in range(policy.Conditional().futures)]
     for seed in seeds:
         day = market_day(market, seed)
@@ -75,7 +75,7 @@ def lines(market: Market, seeds: range, names: tuple[str, ...] = NAMES) -> Itera
 
 
 def main() -> int:
-    """Exit code 0 when the bar is held."""
+    """Run the benchmark; exit code 0 when the bar is held."""
     given = vars(_arguments())
     market = Market(**{one.name: given[one.name] for one in fields(Market)})
     subprocess.run(planner.COMPILER, check=False)
@@ -84,10 +84,10 @@ def main() -> int:
         found.append(line)
         if given["json"]:
             print(orjson.dumps(line).decode(), flush=True)
-    return _told(found, quiet=given["json"])
+    return _report(found, quiet=given["json"])
 
 
-def _told(found: list[Line], quiet: bool) -> int:
+def _report(found: list[Line], quiet: bool) -> int:
     fen, late = (dict.fromkeys(NAMES, 0) for _ in range(2))
     for line in found:
         fen[line.policy] += line.fen

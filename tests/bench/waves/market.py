@@ -1,7 +1,7 @@
-"""Market days by the seed: villages' goods reach a town station by line-haul, homes in the city want them the same day.
+"""Generates market days from a seed: line-hauls bring villages' goods to a city station, buyers want them that day.
 
 Villages, communities and hours follow newspaper reports on Changsha's paired villages; coordinates are approximate.
-The same market and seed give the same day, whoever plans it.
+The same market and seed give the same day.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ LATITUDE_KM = 111.2
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What a market day is like; each of these can be set from outside. Hours of the day, minutes, kilometres."""
+    """Parameters of a market day; each is an option of the benchmark. Hours of the day, minutes, kilometres."""
 
     orders: int = 240
     couriers: int = 8
     wave_min: int = 30
-    """So long from one wave to the next."""
+    """Minutes from one wave to the next."""
     first_order_h: float = 6.5
     last_order_h: float = 15.5
     hauls: int = 4
     """Line-hauls of each village on a day."""
     delay_min: float = 12.0
-    """What a line-haul is late on average."""
+    """Average delay of a line-haul, minutes."""
     promise_h: float = 5.0
-    """Half a day: an order is due so long after it was placed, and no sooner than `least_h` after its line-haul."""
+    """Half a day: an order is due so long after it was placed, and no earlier than `least_h` after its line-haul."""
     least_h: float = 2.5
     slots: float = 0.25
     """Share of the orders that want an evening slot of two hours."""
@@ -49,7 +49,7 @@ class Market:
     bursts: float = 0.15
     """Share of the orders that a livestream places within minutes, of one village."""
     spread_km: float = 1.6
-    """How far homes lie from the middle of their community."""
+    """Distance of homes from the middle of their community (standard deviation)."""
     capacity_kg: int = 120
     cold_l: int = 60
     shift_from_h: float = 8.0
@@ -59,9 +59,11 @@ class Market:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """An order of the day: when it is placed, when its goods are announced at the station; `order.release_s` is when
-    they really come, which is known once they have."""
+class PlacedOrder:
+    """An order of the day, with the times of its placing and of the announced arrival of its goods.
+
+    `order.release_s` is the actual arrival, which policies see only afterwards.
+    """
 
     order: Order
     placed_s: int
@@ -70,26 +72,26 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class MarketDay:
-    """All that happens, ordered by when it is placed."""
+    """A market day: its orders, sorted by the time of placing."""
 
     market: Market
-    asks: tuple[Ask, ...]
+    placed: tuple[PlacedOrder, ...]
 
     @property
     def waves(self) -> range:
-        """The moments of the waves, from the first courier's coming to the end of the shift."""
+        """The times of the waves, from the begin to the end of the shift."""
         market = self.market
         step = market.wave_min * MINUTE
         return range(int(market.shift_from_h * HOUR), int(market.shift_until_h * HOUR), step)
 
     @property
     def problem(self) -> RoutingProblem:
-        """The whole day as if all of it were known in the morning."""
-        return RoutingProblem(STATION, crew(self.market), tuple(ask.order for ask in self.asks))
+        """The whole day as one problem, as if all orders were known in the morning."""
+        return RoutingProblem(STATION, crew(self.market), tuple(placed.order for placed in self.placed))
 
 
 def crew(market: Market) -> tuple[Courier, ...]:
-    """The couriers at the beginning of the day."""
+    """Return the couriers at the beginning of the day."""
     shift = int(market.shift_from_h * HOUR), int(market.shift_until_h * HOUR)
     return tuple(
         Courier(
@@ -105,27 +107,27 @@ def crew(market: Market) -> tuple[Courier, ...]:
 
 
 def market_day(market: Market, seed: int) -> MarketDay:
-    """The day of this seed."""
+    """Return the market day of this seed."""
     random = Random(seed)
     hauls = {village: _hauls(market, way, random) for village, way in VILLAGES.items()}
-    asks: list[Ask] = []
-    while len(asks) < market.orders:
+    orders: list[PlacedOrder] = []
+    while len(orders) < market.orders:
         village, community, moments = _buyers(market, random)
-        for placed in moments[: market.orders - len(asks)]:
+        for placed in moments[: market.orders - len(orders)]:
             where = community or random.choice(list(COMMUNITIES))
             haul = next((haul for haul in hauls[village] if haul[0] >= placed + _lead(village)), None)
             if haul:
-                asks.append(_ask(market, random, f"o{len(asks) + 1}", where, placed, haul))
-    return MarketDay(market, tuple(sorted(asks, key=lambda ask: ask.placed_s)))
+                orders.append(_order(market, random, f"o{len(orders) + 1}", where, placed, haul))
+    return MarketDay(market, tuple(sorted(orders, key=lambda order: order.placed_s)))
 
 
 def _lead(village: str) -> int:
-    """Picking and packing, then the way."""
+    """Return the seconds of picking and packing and of the line-haul."""
     return (30 + VILLAGES[village]) * MINUTE
 
 
 def _hauls(market: Market, way_min: int, random: Random) -> list[tuple[int, int]]:
-    """(announced, real) arrivals, spread over the day; the last one waits for the last orders."""
+    """Return (announced, actual) arrivals, spread over the day; the last one waits for the last orders."""
     first = market.first_order_h * HOUR + (30 + way_min) * MINUTE
     last = market.last_order_h * HOUR + (30 + way_min) * MINUTE
     step, made = (last - first) / max(1, market.hauls - 1), []
@@ -137,7 +139,7 @@ def _hauls(market: Market, way_min: int, random: Random) -> list[tuple[int, int]
 
 
 def _buyers(market: Market, random: Random) -> tuple[str, str | None, list[int]]:
-    """Who buys together: of which village, in which community (None is any), and when."""
+    """Return buyers who order together: village, community (None for any) and the times of their orders."""
     village, community, lot = random.choice(list(VILLAGES)), random.choice(list(COMMUNITIES)), random.random()
     first, last = market.first_order_h * HOUR, market.last_order_h * HOUR
     if lot < market.group_buys / 15 / _events(market):
@@ -149,12 +151,12 @@ def _buyers(market: Market, random: Random) -> tuple[str, str | None, list[int]]
 
 
 def _events(market: Market) -> float:
-    """Events per order: single orders, group-buys of 15 and bursts of 30 in their shares."""
+    """Return events per order: single orders, group-buys of 15 and bursts of 30 in their shares."""
     single = 1 - market.group_buys - market.bursts
     return single + market.group_buys / 15 + market.bursts / 30
 
 
-def _ask(market: Market, random: Random, id: str, community: str, placed: int, haul: tuple[int, int]) -> Ask:
+def _order(market: Market, random: Random, id: str, community: str, placed: int, haul: tuple[int, int]) -> PlacedOrder:
     announced, real = haul
     lat, lon = COMMUNITIES[community]
     north, east = random.gauss(0, market.spread_km), random.gauss(0, market.spread_km)
@@ -169,4 +171,4 @@ def _ask(market: Market, random: Random, id: str, community: str, placed: int, h
             window = Window(start, start + 2 * HOUR)
     cold = random.choice((0, 0, random.randint(500, 6000)))
     order = Order(id, place, random.randint(500, 10_000), cold, (window,), release_s=real)
-    return Ask(order, placed, announced)
+    return PlacedOrder(order, placed, announced)

@@ -1,6 +1,7 @@
-"""Send now or keep for the next wave: pure functions of a `Moment`, which is stored with the answer to give it again.
+"""Policies that send orders now or keep them for the next wave: pure functions of a `Moment`.
 
-A job whose goods have not come yet can't be sent, but it is known: it may share a trip with one that waits for it.
+An order without its goods can't be sent yet, but it is known: another order may wait to share a trip with it. Not used
+by the service; see docs/experiments/planning.md#waves.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from services.dispatch.planning.schedule.day import Day
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """All that a decision is made from, at a wave.
+    """The input of a decision at a wave.
 
-    `problem` has the couriers from when each is free at the station, and every known order that is not on its way;
-    `release_s` is when its goods are expected, or up to `now_s` if they are here. `futures` are examples of what else
-    may be asked for from now on: what other days brought after this hour.
+    `problem` has the couriers from the time when each is free at the station, and every known order that has not left;
+    `release_s` is the expected arrival of its goods, at most `now_s` if they are here. `futures` are examples of later
+    orders: those of other days after this hour.
     """
 
     now_s: int
@@ -32,21 +33,21 @@ class Moment:
     futures: tuple[tuple[Order, ...], ...] = ()
     seed: int = 0
     delay_s: int = 0
-    """What line-hauls have been late on average on other days."""
+    """Average delay of line-hauls on other days."""
 
     @property
     def waiting(self) -> list[Order]:
-        """The orders that can be sent."""
+        """The orders that can leave now."""
         return [order for order in self.problem.orders if order.release_s <= self.now_s]
 
 
 HOUR_S = 3600
 Policy = Callable[[Moment], frozenset[str]]
-"""The ids of the waiting orders that go now."""
+"""Returns the ids of the waiting orders that leave now."""
 
 
 def greedy(moment: Moment) -> frozenset[str]:
-    """All that waits, but for what would wait at its door longer than until the next wave."""
+    """Send all waiting orders, except those that would wait at the door longer than until the next wave."""
     columns, found = Columns(moment.problem), set()
     wait = moment.next_s - moment.now_s
     for order in moment.waiting:
@@ -59,7 +60,7 @@ def greedy(moment: Moment) -> frozenset[str]:
 
 
 def lazy(moment: Moment, margin_s: int = 0) -> frozenset[str]:
-    """What would come too late, were it sent alone with the next wave or `margin_s` after it; nothing else."""
+    """Send only orders that would be late if they left alone with the next wave or `margin_s` after it."""
     columns, found = Columns(moment.problem), set()
     for order in moment.waiting:
         n = columns.number[order.id]
@@ -70,34 +71,34 @@ def lazy(moment: Moment, margin_s: int = 0) -> frozenset[str]:
 
 
 def _way_s(columns: Columns, n: int) -> int:
-    """Seconds to the order for the slowest courier."""
+    """Return the seconds to the order for the slowest courier."""
     return max((ways.seconds(0, n) for ways in columns.ways), default=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Conditional:
-    """Plans examples of the future as if each were certain and sends what must go now in some of them, after "Dynamic
-    vehicle routing with time windows: iterative conditional dispatch" (arXiv 2308.14476).
+    """Plans examples of the future as if each were certain, and sends the orders that must leave now in some of them.
 
-    In one example an order must go if all of its trip is here and the trip, begun with the next wave, would make it or
-    a later one of its courier late. What must go in less than `share` of the examples is kept, and the rest is asked
-    again with that settled, until nothing changes. Where in more than `short` of them the couriers can't be in time
-    for all, waiting is dangerous: then it is `greedy`.
+    In one example an order must leave if all of its trip is here and the trip, started with the next wave, would make
+    it or a later one of its courier late. Orders that must leave in less than `share` of the examples are kept, and the
+    rest is decided again with that fixed, until nothing changes. If in more than `short` of the examples the couriers
+    can't serve all orders in time, waiting is dangerous and the decision is `greedy`. Source: "Dynamic vehicle routing
+    with time windows: iterative conditional dispatch" (arXiv 2308.14476).
     """
 
     share: float = 0.2
     short: float = 0.2
     futures: int = 10
     horizon_s: int = 4 * 3600
-    """What comes later than this is not looked at."""
+    """Orders with a later release are ignored."""
     rounds: int = 600
-    """Of the search for each future."""
+    """Rounds of the search for each future."""
     turns: int = 3
     margin_s: int = 600
-    """So much earlier than it must an order goes: the future brings what no example had."""
+    """Seconds by which an order leaves earlier than it must, for events that no example had."""
 
     def __call__(self, moment: Moment) -> frozenset[str]:
-        """Loads what searching needs: not for the service processes."""
+        """Decide. Loads the search; not for the service processes."""
         must = lazy(moment, self.margin_s)
         going = {order.id for order in moment.waiting}
         futures = moment.futures[: self.futures] or ((),)
@@ -127,18 +128,18 @@ class Conditional:
 
 
 class _Days:
-    """What couriers would do in one future."""
+    """The couriers' days in one future."""
 
     def __init__(self, columns: Columns, days: dict[int, list[list[int]]]) -> None:
         self.columns, self.days = columns, days
 
     @property
     def short(self) -> bool:
-        """Whether orders are left out."""
+        """True if orders are unserved."""
         return sum(len(trip) for trips in self.days.values() for trip in trips) < len(self.columns.orders)
 
     def must_go(self, moment: Moment, margin_s: int) -> Iterator[str]:
-        """Orders of first trips that are complete and can't begin with the next wave and the margin."""
+        """Yield the orders of first trips that are complete and can't start at the next wave plus the margin."""
         for c, trips in self.days.items():
             here = all(self.columns.release[n] <= moment.now_s for n in trips[0])
             if here and Day(self.columns, c, trips).latest[1] < moment.next_s + margin_s:
@@ -146,15 +147,15 @@ class _Days:
 
 
 def _delays(moment: Moment, seed: int) -> dict[int, int]:
-    """By how much each line-haul is late in an example: what is announced for one time comes together."""
+    """Return the delay of each line-haul in an example: orders announced for one time arrive together."""
     random = Random(moment.seed + seed)
     announced = sorted({order.release_s for order in moment.problem.orders if order.release_s > moment.now_s})
     return {release: int(random.expovariate(1) * moment.delay_s) for release in announced}
 
 
 def _expected(order: Order, moment: Moment, may: set[str], delays: dict[int, int]) -> Order:
-    """The order in an example: one that is kept goes with the next wave at the soonest, one that is not here comes
-    with its line-haul, though not too late for its window."""
+    """Return the order as it is in an example: one that is kept leaves with the next wave at the earliest, one that is
+    not here arrives with its line-haul, but in time for its window."""
     if order.release_s <= moment.now_s:
         return order if order.id in may else replace(order, release_s=moment.next_s)
     latest = max(order.release_s, order.windows[-1].until_s - HOUR_S)
