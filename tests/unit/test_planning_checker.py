@@ -37,11 +37,11 @@ TRIP = ROUTE.trips[0]
     ("given", "plan", "fault"),
     [
         (with_courier(skills=()), PLAN, "courier van-1 lacks stairs for order a"),
-        (with_courier(zones=("west",)), PLAN, "order a is in zone east, where courier van-1 does not go"),
+        (with_courier(zones=("west",)), PLAN, "order a is in zone east, which courier van-1 does not serve"),
         (with_order(release_s=TRIP.start_s + 60), PLAN, "order a is loaded 60 s before it is released"),
         (with_order(out_of_cold_s=60), PLAN, "order a is out of the cold for"),
         (with_order(windows=(Window(8 * HOUR, 9 * HOUR), Window(15 * HOUR, 16 * HOUR))), PLAN, "outside its window"),
-        (with_courier(start=Place(28.4, 112.99)), PLAN, "the trips have"),
+        (with_courier(start=Place(28.4, 112.99)), PLAN, "the trips add up to"),
         (with_courier(start=Place(28.4, 112.99), from_s=TRIP.start_s - 60), PLAN, "starts before the shift allows"),
         (with_courier(end=Place(28.5, 112.99)), PLAN, "is back earlier than the legs allow"),
         (with_courier(profile="bike"), PLAN, "earlier than it can be reached"),

@@ -117,7 +117,7 @@ BREAK = {"from_s": 2, "until_s": 4, "length_s": 3}
         (
             spoilt("orders", 0, "windows", value=[{"from_s": 1, "until_s": 5}] * 2),
             "/orders/0/windows/1/from_s",
-            "apart",
+            "without overlap",
         ),
         (spoilt("orders", value=GOOD["orders"] * 2), "/orders/1/id", "a unique id"),
         (spoilt("couriers", 0, "id", value=""), "/couriers/0/id", "a unique id"),

@@ -112,7 +112,7 @@ def test_a_move_that_breaks_rules_names_them_and_one_of_nothing_is_refused():
         (["a"], "van-1", 9, None),
         ([other], "van-1", 1, other),
     ):
-        with pytest.raises(ValueError, match=r"not in|no trip"):
+        with pytest.raises(ValueError, match=r"not in|does not exist"):
             moves.move(given, plan, orders, who, trip, before)
 
 
