@@ -71,7 +71,7 @@ CATALOGUE = (*PLACES, *GOODS, *COURIERS)
 
 @dataclass(frozen=True)
 class Order:
-    """An order as dispatch hears of it."""
+    """An order as the other services describe it to dispatch."""
 
     id: UUID = field(default_factory=uuid4)
     reservation: UUID = field(default_factory=uuid4)
@@ -100,7 +100,7 @@ class Order:
 
 
 class World:
-    """Dispatch with a database of its own and a clock that stands still."""
+    """Dispatch with a database of its own and a manual clock."""
 
     def __init__(self, context: Context, clock: ManualClock) -> None:
         self.context, self.pool, self.clock = context, context.pool, clock
@@ -137,15 +137,15 @@ class World:
             await self._processors[batch[0].topic].handle(batch)
         assert await self.pool.fetch("select error from parked where consumer <> 'dispatch.uploads'") == []
 
-    async def told(self, *kinds: type[Event]) -> list[Any]:
-        """What was published so far, of these kinds or all, in order."""
+    async def published(self, *kinds: type[Event]) -> list[Any]:
+        """Return the events published so far, of these kinds or all, in order."""
         rows = await self.pool.fetch("select headers->>'ce_type' as type, payload from outbox order by id")
         events = [decode(row["type"], row["payload"]) for row in rows]
         return [event for event in events if not kinds or isinstance(event, kinds)]
 
     async def names(self) -> list[str]:
-        """The names of what was published so far."""
-        return [type(event).__name__ for event in await self.told()]
+        """Return the type names of the events published so far."""
+        return [type(event).__name__ for event in await self.published()]
 
     async def run_planning(self) -> None:
         """Runs the steps of the planning loop until none has work."""
@@ -172,7 +172,7 @@ class World:
         await self.run_planning()
 
     async def tables_with(self, text: str) -> set[str]:
-        """The tables in which a text stands."""
+        """Return the tables that contain a text."""
         names = [
             row["name"]
             for row in await self.pool.fetch(
@@ -202,7 +202,7 @@ class World:
 
 
 def upload(seq: int, kind: str, order: Order, epoch: int = 1, **body: Any) -> dict[str, Any]:
-    """What a device recorded."""
+    """Return an upload as a courier's device sends it."""
     content = {"job": str(order.job), "epoch": epoch, **body}
     return {"session": "s1", "seq": seq, "recorded_at": hours(4.5).isoformat(), "kind": kind, "body": content}
 

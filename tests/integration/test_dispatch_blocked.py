@@ -87,7 +87,7 @@ async def test_other_waves_are_planned_while_one_is_blocked_and_an_emptied_one_p
     await world.pool.execute("update wave set station = 'other' where id = 'evening'")
     await world.call("operator", "POST", "/waves/evening:cut")
     await world.run_planning()
-    assert [event.wave for event in await world.told(WavePlanned)] == ["evening"]
+    assert [event.wave for event in await world.published(WavePlanned)] == ["evening"]
     await world.feed(order.cancel)
     world.clock.advance(planning.RETRY_BLOCKED)
     await world.run_planning()
@@ -119,7 +119,7 @@ async def test_an_order_that_no_plan_can_express_is_set_aside_and_the_rest_is_pl
     await world.run_planning()
     view = await noon(world)
     assert (view["state"], view["plan"]["stops"], view["plan"]["unserved"]) == ("planned", 3, 1)
-    refused = await world.told(JobRefused)
+    refused = await world.published(JobRefused)
     assert [event.job for event in refused] == [bad.job]
     assert reason in refused[0].reason
 
@@ -129,7 +129,7 @@ async def test_an_absurdly_heavy_item_is_refused_at_once_and_blocks_nothing(worl
     stays, heavy = Order(), Order(n=1)
     await world.feed(*CATALOGUE, market_day(), stays.recipient, stays.schedule())
     await world.feed(anvil, heavy.recipient, heavy.schedule())
-    assert [event.job for event in await world.told(JobRefused)] == [heavy.job]
+    assert [event.job for event in await world.published(JobRefused)] == [heavy.job]
     await world.call("operator", "POST", "/waves/noon:cut")
     await world.run_planning()
     assert (await noon(world))["plan"]["stops"] == 1
@@ -154,7 +154,7 @@ async def test_an_entry_that_can_not_be_read_is_waited_for_and_stops_no_other(wo
     assert (await world.job(order))["waits"] == ["item/fruit"]
     await world.call("buyer", "GET", "/promises?community=simaochong&market_day=sat")
     await world.feed(*CATALOGUE)
-    assert [event.job for event in await world.told(JobPlanned)] == [order.job]
+    assert [event.job for event in await world.published(JobPlanned)] == [order.job]
 
 
 async def test_a_late_order_waits_for_the_station_that_can_not_be_read_any_more_and_is_then_answered(world: World):
@@ -168,7 +168,7 @@ async def test_a_late_order_waits_for_the_station_that_can_not_be_read_any_more_
     assert (await world.job(late))["waits"] == [PLACES[1].key]
     await world.feed(*CATALOGUE)
     await world.run_planning()
-    assert late.job in [event.job for event in await world.told(JobPlanned)]
+    assert late.job in [event.job for event in await world.published(JobPlanned)]
 
 
 async def test_what_fails_unforeseen_blocks_the_wave_with_a_word(world: World, monkeypatch: pytest.MonkeyPatch):

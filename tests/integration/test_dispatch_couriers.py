@@ -37,9 +37,9 @@ async def test_a_delivery_with_the_receivers_code(world: World):
         upload(3, "arrive", order),
         upload(4, "deliver", order, code="4711", proof="code"),
     )
-    assert [told["answer"] for told in answer["uploads"]] == ["applied"] * 4
+    assert [one["answer"] for one in answer["uploads"]] == ["applied"] * 4
     assert answer["sessions"] == [{"device": "phone", "session": "s1", "received_through": 4, "gaps": []}]
-    delivered = (await world.told(JobDelivered))[0]
+    delivered = (await world.published(JobDelivered))[0]
     assert (delivered.job, delivered.courier, delivered.epoch, delivered.proof) == (order.job, courier, 1, "code")
     assert delivered.delivered_at == hours(4.5)
     job = await world.job(order)
@@ -55,10 +55,10 @@ async def test_uploads_come_in_any_order_any_number_of_times(world: World):
     assert late["sessions"][0]["gaps"] == [[1, 2]]
     rest = [upload(2, "arrive", order), upload(1, "load", order)]
     again = await asyncio.gather(*(sync(world, courier, *rest, upload(3, "deliver", order, code="4711")) for _ in "ab"))
-    kinds = [tuple(told["answer"] for told in answer["uploads"]) for answer in again]
+    kinds = [tuple(one["answer"] for one in answer["uploads"]) for answer in again]
     assert sorted(kinds) == [("applied", "applied", "repeated"), ("repeated", "repeated", "repeated")]
     assert {answer["sessions"][0]["received_through"] for answer in again} == {3}
-    assert [len(await world.told(kind)) for kind in (JobLoaded, JobDelivered)] == [1, 1]
+    assert [len(await world.published(kind)) for kind in (JobLoaded, JobDelivered)] == [1, 1]
 
 
 async def test_other_content_under_a_number_is_kept_as_a_conflict(world: World):
@@ -68,7 +68,7 @@ async def test_other_content_under_a_number_is_kept_as_a_conflict(world: World):
     await sync(world, courier, upload(1, "load", order))
     answer = await sync(world, courier, upload(1, "return", order, reason="x"))
     assert answer["uploads"][0]["answer"] == "conflict"
-    assert await world.told(JobReturned) == []
+    assert await world.published(JobReturned) == []
     assert await world.pool.fetchval("select count(*) from sequenced_conflict") == 1
 
 
@@ -77,9 +77,9 @@ async def test_a_wrong_code_delivers_nothing_and_is_kept(world: World):
     await world.released([order])
     courier = await courier_of(world, order)
     answer = await sync(world, courier, upload(1, "deliver", order, code="0000"), upload(2, "deliver", order))
-    assert [told["answer"] for told in answer["uploads"]] == ["refused", "refused"]
+    assert [one["answer"] for one in answer["uploads"]] == ["refused", "refused"]
     assert answer["uploads"][0]["reason"] == "the code is not the receiver's"
-    assert await world.told(JobLoaded, JobDelivered) == []
+    assert await world.published(JobLoaded, JobDelivered) == []
     assert [e["verdict"] for e in (await world.job(order))["evidence"]] == ["refused", "refused"]
 
 
@@ -94,12 +94,12 @@ async def test_a_stale_couriers_proof_is_evidence_and_the_new_one_delivers(world
     assert (await world.call("operator", "POST", path, 409, json=body | {"courier": old}))["code"] == "epoch-moved"
     stale = await sync(world, old, upload(1, "deliver", order, code="4711"))
     assert (stale["uploads"][0]["seq"], stale["uploads"][0]["answer"]) == (1, "stale")
-    assert await world.told(JobDelivered) == []
+    assert await world.published(JobDelivered) == []
     evidence = (await world.job(order))["evidence"]
     assert [(e["courier"], e["code_right"], e["verdict"]) for e in evidence] == [(old, True, "stale")]
     assert (await sync(world, new, upload(1, "deliver", order, 2, code="4711")))["uploads"][0]["answer"] == "applied"
-    assert [(e.courier, e.epoch) for e in await world.told(JobDelivered)] == [(new, 2)]
-    assert [event.epoch for event in await world.told(JobAssigned)] == [1, 2]
+    assert [(e.courier, e.epoch) for e in await world.published(JobDelivered)] == [(new, 2)]
+    assert [event.epoch for event in await world.published(JobAssigned)] == [1, 2]
     assert (await world.call("operator", "POST", path, 409, json=body | {"expected_epoch": 2}))[
         "code"
     ] == "not-handed-out"
@@ -112,14 +112,14 @@ async def test_a_failed_try_is_a_row_and_a_return_ends_the_job(world: World):
     failed = upload(1, "fail", order, reason="not-home")
     await sync(world, courier, failed, upload(2, "fail", order, reason="wrong-address"))
     await sync(world, courier, failed, upload(3, "return", order, reason="refused"))
-    facts = await world.told(JobLoaded, AttemptFailed, JobReturned)
+    facts = await world.published(JobLoaded, AttemptFailed, JobReturned)
     assert [type(event).__name__ for event in facts] == ["JobLoaded", "AttemptFailed", "AttemptFailed", "JobReturned"]
     assert [event.attempt for event in facts[1:3]] == [1, 2]
     job = await world.job(order)
     assert (job["state"], [t["reason"] for t in job["tries"]]) == ("returned", ["not-home", "wrong-address"])
     assert job["reason"] == facts[-1].reason == "refused"
     await world.run_planning()
-    assert [(event.delivered, event.returned) for event in await world.told(WaveDone)] == [(0, 1)]
+    assert [(event.delivered, event.returned) for event in await world.published(WaveDone)] == [(0, 1)]
 
 
 async def test_reports_that_make_no_sense_are_kept_and_hold_up_no_other(world: World):
@@ -135,14 +135,14 @@ async def test_reports_that_make_no_sense_are_kept_and_hold_up_no_other(world: W
         {**upload(6, "load", order), "body": "load"},
     ]
     answer = await sync(world, courier, *bad, upload(7, "load", Order()), upload(8, "load", order))
-    assert [told["answer"] for told in answer["uploads"]] == ["kept"] * 6 + ["refused", "applied"]
-    reasons = [told["reason"] for told in answer["uploads"]]
+    assert [one["answer"] for one in answer["uploads"]] == ["kept"] * 6 + ["refused", "applied"]
+    reasons = [one["reason"] for one in answer["uploads"]]
     assert reasons[0] == "unknown kind of report 'dance', expected accept, load, arrive, deliver, fail, return"
     assert reasons[1] == "body/colour: Extra inputs are not permitted"
     assert reasons[2] == "body: text must not contain a NUL character"
     assert reasons[6] == "the job does not exist"
     assert answer["sessions"][0]["received_through"] == 8
-    assert len(await world.told(JobLoaded)) == 1
+    assert len(await world.published(JobLoaded)) == 1
     listed = (await world.call("operator", "GET", "/parked"))["parked"]
     assert [one["scope"] for one in listed] == [f"courier/{courier}/phone/s1/{n}" for n in range(1, 7)]
     await world.call("courier", "POST", f"/couriers/{courier}/sync", 422, json={"uploads": [upload(1, "load", order)]})
@@ -155,11 +155,11 @@ async def test_a_kept_report_counts_when_a_later_version_can_read_it(world: Worl
     with monkeypatch.context() as older:
         older.setattr(courier_reports, "judge", lambda one: replace(one, fault="not of this version"))
         await sync(world, courier, upload(1, "load", order))
-    assert await world.told(JobLoaded) == []
+    assert await world.published(JobLoaded) == []
     scope = {"scope": f"courier/{courier}/phone/s1/1"}
     results = (await world.call("operator", "POST", "/parked:redrive", json=scope))["results"]
     assert [(one["done"], one["error"]) for one in results] == [(1, None)]
-    assert len(await world.told(JobLoaded)) == 1
+    assert len(await world.published(JobLoaded)) == 1
     assert (await sync(world, courier, upload(1, "load", order)))["uploads"][0]["answer"] == "repeated"
 
 
@@ -177,7 +177,7 @@ async def test_a_phone_with_a_broken_clock_delivers(world: World):
     at = "9999-12-31T23:59:59-12:00"
     answer = await sync(world, courier, upload(1, "deliver", order, code="4711") | {"recorded_at": at})
     assert (answer["uploads"][0]["answer"], answer["uploads"][0]["flags"]) == ("applied", ["clock-invalid"])
-    (delivered,) = await world.told(JobDelivered)
+    (delivered,) = await world.published(JobDelivered)
     assert (delivered.clock_invalid, delivered.delivered_at) == (True, world.clock.now())
     job = await world.job(order)
     assert (job["tries"][0]["clock_invalid"], job["evidence"][0]["clock_invalid"]) == (True, True)
@@ -189,11 +189,11 @@ async def test_five_wrong_codes_lock_an_epoch_within_one_sync(world: World):
     courier = await courier_of(world, order)
     tries = [upload(n, "deliver", order, code=f"{n:04}") for n in range(1, 8)]
     answer = await sync(world, courier, *tries, upload(8, "deliver", order, code="4711"))
-    reasons = [told["reason"] for told in answer["uploads"]]
+    reasons = [one["reason"] for one in answer["uploads"]]
     assert reasons[:5] == ["the code is not the receiver's"] * 5
     assert all(reason.startswith("needs-desk: ") for reason in reasons[5:])
-    assert {told["answer"] for told in answer["uploads"]} == {"refused"}
-    assert await world.told(JobDelivered) == []
+    assert {one["answer"] for one in answer["uploads"]} == {"refused"}
+    assert await world.published(JobDelivered) == []
     assert (await world.job(order))["wrong_codes"] == 5
     again = await sync(world, courier, upload(9, "deliver", order, code="4711"))
     assert again["uploads"][0]["reason"].startswith("needs-desk: "), "also in another sync"
@@ -238,7 +238,7 @@ async def test_what_a_courier_writes_is_kept_and_told_to_nobody(world: World):
     courier = await courier_of(world, order)
     words = {"reason": "叫了张姐13900000002", "note": "left at 3-302", "proof": "photo of the door"}
     await sync(world, courier, upload(1, "fail", order, **words), upload(2, "deliver", order, code="4711"))
-    failed, delivered = await world.told(AttemptFailed, JobDelivered)
+    failed, delivered = await world.published(AttemptFailed, JobDelivered)
     assert (failed.reason, delivered.proof) == ("other", "code")
     evidence = (await world.job(order))["evidence"]
     assert [one["note"] for one in evidence] == ["叫了张姐13900000002; left at 3-302; photo of the door", ""]

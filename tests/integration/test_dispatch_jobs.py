@@ -1,4 +1,4 @@
-"""Jobs on a real database: whatever comes first, however often, and whatever is missing."""
+"""Jobs on a real database: messages in any order, repeated, and with missing inputs."""
 
 import asyncio
 from collections import Counter
@@ -30,7 +30,7 @@ async def test_a_job_is_planned_once_in_whatever_order_its_parts_arrive(world: W
     for part in arrival:
         for event in brought[part]:
             await world.feed(event)
-    assert [event.wave for event in await world.told(JobPlanned)] == ["noon"]
+    assert [event.wave for event in await world.published(JobPlanned)] == ["noon"]
     assert (await world.job(order))["state"] == "planned"
 
 
@@ -40,7 +40,7 @@ async def test_an_incomplete_job_says_what_it_waits_for(world: World):
     assert (await world.job(order))["waits"] == ["item/fruit", "item/honey", "market-day/sat", "recipient"]
     await world.feed(market_day(), order.recipient)
     assert (await world.job(order))["waits"] == ["item/fruit", "item/honey", "site/simaochong"]
-    assert await world.told(JobPlanned, JobRefused) == []
+    assert await world.published(JobPlanned, JobRefused) == []
 
 
 async def test_a_schedule_and_its_recipient_that_cross_never_miss_each_other(world: World):
@@ -50,7 +50,7 @@ async def test_a_schedule_and_its_recipient_that_cross_never_miss_each_other(wor
         *(world.feed(*(o.schedule() for o in orders[n::6])) for n in range(6)),
         *(world.feed(*(o.recipient for o in orders[n::5])) for n in range(5)),
     )
-    planned = Counter(event.order for event in await world.told(JobPlanned))
+    planned = Counter(event.order for event in await world.published(JobPlanned))
     assert planned == Counter(order.id for order in orders)
 
 
@@ -62,7 +62,7 @@ async def test_a_catalogue_that_comes_while_jobs_are_asked_for_misses_none(world
         *(world.feed(*(o.schedule() for o in orders[n::8])) for n in range(8)),
         *(world.feed(entry) for entry in entries),
     )
-    assert len(await world.told(JobPlanned)) == 40
+    assert len(await world.published(JobPlanned)) == 40
 
 
 async def test_a_wave_is_never_overfull_and_the_later_slot_is_told(world: World):
@@ -73,9 +73,9 @@ async def test_a_wave_is_never_overfull_and_the_later_slot_is_told(world: World)
     await world.feed(*(o.recipient for o in orders))
     asks = [o.schedule(quote) for o in orders]
     await asyncio.gather(*(world.feed(*asks[n::4]) for n in range(4)))
-    planned = Counter((event.wave, event.as_promised) for event in await world.told(JobPlanned))
+    planned = Counter((event.wave, event.as_promised) for event in await world.published(JobPlanned))
     assert planned == {("noon", True): 7, ("evening", False): 9}
-    refused = await world.told(JobRefused)
+    refused = await world.published(JobRefused)
     assert [event.reason for event in refused] == ["every wave that still takes jobs is full"] * 4
 
 
@@ -100,10 +100,12 @@ async def test_cancel_crosses_everything_and_is_always_answered(world: World):
     early, planned, out = Order(), Order(n=1), Order(n=2)
     await world.feed(early.cancel, early.schedule(), early.recipient)
     await world.released([planned, out])
-    assert [type(e).__name__ for e in await world.told() if getattr(e, "order", "") == early.id] == ["JobCancelled"] * 2
+    assert [type(e).__name__ for e in await world.published() if getattr(e, "order", "") == early.id] == [
+        "JobCancelled"
+    ] * 2
     late = Order(n=3)
     await world.feed(late.recipient, late.schedule(), late.cancel, late.cancel, out.cancel)
-    answers = [(type(e).__name__, e.order) for e in (await world.told())[-4:]]
+    answers = [(type(e).__name__, e.order) for e in (await world.published())[-4:]]
     assert answers == [
         ("JobPlanned", late.id),
         ("JobCancelled", late.id),
@@ -116,15 +118,15 @@ async def test_a_cancelled_job_gives_its_place_back(world: World):
     first, second = Order(), Order(n=1)
     await world.feed(*CATALOGUE, market_day(wave("noon", 4, 2, 1)), first.recipient, second.recipient)
     await world.feed(first.schedule(), first.cancel, second.schedule())
-    assert [event.order for event in await world.told(JobPlanned)] == [first.id, second.id]
+    assert [event.order for event in await world.published(JobPlanned)] == [first.id, second.id]
 
 
 async def test_a_second_attempt_of_an_order_is_a_job_of_its_own(world: World):
     first = Order()
     again = Order(first.id)
     await world.feed(*CATALOGUE, market_day(), first.recipient, first.schedule(), first.cancel, again.schedule())
-    assert [event.job for event in await world.told(JobPlanned)] == [first.job, again.job]
-    assert [event.job for event in await world.told(JobCancelled)] == [first.job]
+    assert [event.job for event in await world.published(JobPlanned)] == [first.job, again.job]
+    assert [event.job for event in await world.published(JobCancelled)] == [first.job]
 
 
 async def test_repeats_change_nothing(world: World):
@@ -132,8 +134,8 @@ async def test_repeats_change_nothing(world: World):
     records = [world.record(event) for event in (*CATALOGUE, market_day(), order.recipient, order.schedule())]
     await world.feed(*records, *records)
     await world.feed(*records)
-    assert len(await world.told(JobPlanned)) == 1
-    assert len(await world.told(WaveOpened)) == 2
+    assert len(await world.published(JobPlanned)) == 1
+    assert len(await world.published(WaveOpened)) == 2
 
 
 async def test_where_nothing_can_be_brought_the_job_is_refused_with_the_reason(world: World):
@@ -141,7 +143,7 @@ async def test_where_nothing_can_be_brought_the_job_is_refused_with_the_reason(w
     await world.feed(*CATALOGUE, market_day(), nowhere.recipient.model_copy(update={"lat": None, "lon": None}))
     await world.feed(nowhere.schedule(), erased.recipient, world.tombstone(erased.id), erased.schedule())
     await world.feed(elsewhere.recipient, elsewhere.schedule().model_copy(update={"community": "qifeng"}))
-    assert [event.reason for event in await world.told(JobRefused)] == [
+    assert [event.reason for event in await world.published(JobRefused)] == [
         "the address has no position",
         "the recipient was erased",
         "no site of sat serves qifeng",
@@ -168,11 +170,11 @@ async def test_a_batch_of_any_size_takes_the_same_number_of_statements(world: Wo
         await world.feed(*(o.schedule() for o in orders))
         counts[size] = await _calls(world) - before
     assert 5 < counts[5] == counts[500] < 30
-    assert len(await world.told(JobPlanned)) == 505
+    assert len(await world.published(JobPlanned)) == 505
 
 
 async def _calls(world: World) -> int:
-    """How many statements this world's connections have run so far."""
+    """Return the number of statements that this world's connections have run so far."""
     seen = world.statements
     async with world.pool.acquire() as conn:
         inner = conn._con
@@ -187,7 +189,7 @@ async def test_wave_ids_belong_to_one_market_day(world: World):
     processor = world._processors[other.TOPIC]
     await processor.handle([world.record(other)])
     assert "wave noon belongs to market day sat" in await world.pool.fetchval("select error from parked")
-    assert len(await world.told(WaveOpened)) == 2
+    assert len(await world.published(WaveOpened)) == 2
 
 
 async def test_new_terms_move_the_cutoff_of_an_open_wave(world: World):
@@ -198,4 +200,4 @@ async def test_new_terms_move_the_cutoff_of_an_open_wave(world: World):
     world.clock.advance(timedelta(hours=1))
     await world.sweep()
     assert "WaveCut" in await world.names()
-    assert await world.told(JobAssigned) == []
+    assert await world.published(JobAssigned) == []

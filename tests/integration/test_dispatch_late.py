@@ -1,4 +1,4 @@
-"""Orders that come after the cutoff, on a real database: fitted into a plan that stands, or told why not."""
+"""Orders that arrive after the cutoff, on a real database: inserted into the current plan, or refused with a reason."""
 
 import asyncio
 from collections import Counter
@@ -39,16 +39,16 @@ async def test_a_late_order_is_fitted_into_the_plan_that_stands(world: World):
     early = await asked_after_the_cutoff(world, late)
     assert (await world.job(late))["waits"] == ["wave/noon"]
     assert await planning.answer_next_wave(world.context)
-    told = (await world.told(JobPlanned))[-1]
+    told = (await world.published(JobPlanned))[-1]
     assert (told.job, told.wave, told.as_promised) == (late.job, "noon", True)
-    first, second = await world.told(WavePlanned)
+    first, second = await world.published(WavePlanned)
     assert (second.version, second.stops, second.planner) == (first.version + 1, 3, "insertion")
     plan = await world.call("operator", "GET", "/waves/noon/plan")
     change = next(change for change in plan["diff"]["changes"] if change["job"] == str(late.job))
     assert (change["was"], plan["diff"]["metres"]) == (None, second.metres - first.metres)
     assert not await planning.answer_next_wave(world.context)
     await world.call("operator", "POST", "/waves/noon:release")
-    assert {event.job for event in await world.told(JobAssigned)} == {order.job for order in (*early, late)}
+    assert {event.job for event in await world.published(JobAssigned)} == {order.job for order in (*early, late)}
 
 
 async def test_what_the_plan_has_no_place_for_is_refused_with_its_reason_or_goes_with_a_later_wave(world: World):
@@ -56,8 +56,8 @@ async def test_what_the_plan_has_no_place_for_is_refused_with_its_reason_or_goes
     await asked_after_the_cutoff(world, heavy)
     await world.run_planning()
     why = "every courier: carries 160000 g, it weighs 500700 g"
-    assert [(event.job, event.reason) for event in await world.told(JobRefused)] == [(heavy.job, why)]
-    assert len(await world.told(WavePlanned)) == 1
+    assert [(event.job, event.reason) for event in await world.published(JobRefused)] == [(heavy.job, why)]
+    assert len(await world.published(WavePlanned)) == 1
 
 
 async def test_a_promise_is_kept_by_the_plan_before_a_later_wave_is_taken(world: World):
@@ -70,7 +70,7 @@ async def test_a_promise_is_kept_by_the_plan_before_a_later_wave_is_taken(world:
     await ask(world, promised, heavy, quote=quote)
     await ask(world, unquoted)
     await world.run_planning()
-    planned = {event.job: (event.wave, event.as_promised) for event in await world.told(JobPlanned)}
+    planned = {event.job: (event.wave, event.as_promised) for event in await world.published(JobPlanned)}
     assert planned[promised.job] == ("noon", True)
     assert planned[heavy.job] == ("evening", False)
     assert planned[unquoted.job] == ("evening", True)
@@ -82,12 +82,12 @@ async def test_a_wave_is_never_overfull_however_many_come_late_at_once(world: Wo
     await asked_after_the_cutoff(world, *late)
     await asyncio.gather(*(planning.answer_next_wave(world.context) for _ in range(3)))
     await world.run_planning()
-    answers = Counter(type(event).__name__ for event in await world.told(JobPlanned, JobRefused))
+    answers = Counter(type(event).__name__ for event in await world.published(JobPlanned, JobRefused))
     assert answers == {"JobPlanned": 4, "JobRefused": 4}
-    assert {event.reason for event in await world.told(JobRefused)} == {"the wave is full"}
+    assert {event.reason for event in await world.published(JobRefused)} == {"the wave is full"}
     assert (await world.call("operator", "GET", "/waves/noon"))["jobs"] == {"planned": 4}
     await ask(world, Order(n=9))
-    assert (await world.told(JobRefused))[-1].reason == "every wave is past its cutoff"
+    assert (await world.published(JobRefused))[-1].reason == "every wave is past its cutoff"
 
 
 async def test_who_comes_while_the_wave_is_being_planned_is_in_its_first_plan_or_in_the_next(
@@ -105,8 +105,8 @@ async def test_who_comes_while_the_wave_is_being_planned_is_in_its_first_plan_or
     await world.call("operator", "POST", "/waves/noon:cut")
     await ask(world, before)
     await world.run_planning()
-    assert [(event.version, event.stops) for event in await world.told(WavePlanned)] == [(3, 2), (4, 3)]
-    assert len(await world.told(JobPlanned)) == 3
+    assert [(event.version, event.stops) for event in await world.published(WavePlanned)] == [(3, 2), (4, 3)]
+    assert len(await world.published(JobPlanned)) == 3
 
 
 async def test_an_empty_wave_is_over_only_when_nobody_waits_for_it(world: World):
@@ -116,9 +116,9 @@ async def test_an_empty_wave_is_over_only_when_nobody_waits_for_it(world: World)
     light, heavy = Order(), Order(n=1, grams=500_000)
     await ask(world, light, heavy)
     await world.run_planning()
-    assert [(event.job, event.wave) for event in await world.told(JobPlanned)] == [(light.job, "noon")]
-    assert [event.job for event in await world.told(JobRefused)] == [heavy.job]
-    assert [event.wave for event in await world.told(WaveReleased)] == ["two"]
+    assert [(event.job, event.wave) for event in await world.published(JobPlanned)] == [(light.job, "noon")]
+    assert [event.job for event in await world.published(JobRefused)] == [heavy.job]
+    assert [event.wave for event in await world.published(WaveReleased)] == ["two"]
 
 
 async def test_whoever_still_waits_when_the_routes_are_handed_out_is_turned_away(world: World):
@@ -127,7 +127,7 @@ async def test_whoever_still_waits_when_the_routes_are_handed_out_is_turned_away
     await world.call("operator", "POST", "/waves/noon:release")
     await ask(world, late)
     await world.run_planning()
-    assert {event.job: event.reason for event in await world.told(JobRefused)} == {
+    assert {event.job: event.reason for event in await world.published(JobRefused)} == {
         waits.job: "the routes of wave noon are handed out",
         late.job: "every wave is past its cutoff",
     }
@@ -137,7 +137,7 @@ async def test_a_slot_that_has_begun_takes_nobody(world: World):
     await asked_after_the_cutoff(world, Order(n=2))
     world.clock.set(hours(4))
     await world.run_planning()
-    assert [event.reason for event in await world.told(JobRefused)] == ["the slot of wave noon has begun"]
+    assert [event.reason for event in await world.published(JobRefused)] == ["the slot of wave noon has begun"]
 
 
 async def test_a_cancel_crosses_the_answer_and_repeats_change_nothing(world: World):
@@ -149,10 +149,10 @@ async def test_a_cancel_crosses_the_answer_and_repeats_change_nothing(world: Wor
     await world.feed(goes.cancel, stays.recipient)
     for _ in range(2):
         await planning.change_wave(world.context, found.wave, plan, plan_commands.answer_late_jobs)
-    assert [event.job for event in await world.told(JobPlanned)][2:] == [stays.job]
-    assert len(await world.told(WavePlanned)) == 2
+    assert [event.job for event in await world.published(JobPlanned)][2:] == [stays.job]
+    assert len(await world.published(WavePlanned)) == 2
     await world.call("operator", "POST", "/waves/noon:release")
-    assert goes.job not in {event.job for event in await world.told(JobAssigned)}
+    assert goes.job not in {event.job for event in await world.published(JobAssigned)}
 
 
 async def test_a_plan_changed_by_hand_meanwhile_is_not_overwritten(world: World):
@@ -171,7 +171,7 @@ async def test_a_plan_changed_by_hand_meanwhile_is_not_overwritten(world: World)
     made = await world.call("operator", "GET", "/waves/noon/plan")
     routes = {route["courier"]: route["trips"] for route in made["routes"]}
     assert str(early[0].job) in [stop["job"] for stop in routes["van-1"][0]["stops"]]
-    assert [event.planner for event in await world.told(WavePlanned)][1:] == ["by hand", "insertion"]
+    assert [event.planner for event in await world.published(WavePlanned)][1:] == ["by hand", "insertion"]
 
 
 @pytest.mark.seeded

@@ -57,10 +57,10 @@ async def test_a_move_is_priced_then_applied_and_handed_out(world: World):
     change = next(change for change in after["diff"]["changes"] if change["job"] == job)
     assert (change["was"]["courier"], change["now"]["courier"]) == (other(courier), courier)
     assert (before["diff"], after["planner"]) == (None, "by hand")
-    told = (await world.told(WavePlanned))[-1]
+    told = (await world.published(WavePlanned))[-1]
     assert (told.version, told.planner, told.metres, told.stops) == (after["version"], "by hand", after["metres"], 4)
     await world.call("operator", "POST", "/waves/noon:release")
-    assert {str(e.job): e.courier for e in await world.told(JobAssigned)}[job] == courier
+    assert {str(e.job): e.courier for e in await world.published(JobAssigned)}[job] == courier
 
 
 async def test_a_whole_trip_moves_in_its_order_and_moves_go_together(world: World):
@@ -88,7 +88,7 @@ async def test_of_two_who_change_a_plan_at_once_one_is_told_to_look_again(world:
     assert late["code"] == "wave-moved"
     assert f"wave noon is at version {version + 1}, the moves are for version {version}; " in late["detail"]
     assert "read GET /v1/waves/noon/plan" in late["detail"]
-    assert len(await world.told(WavePlanned)) == 2
+    assert len(await world.published(WavePlanned)) == 2
 
 
 @pytest.mark.seeded
@@ -150,7 +150,7 @@ async def test_the_same_request_is_answered_the_same_and_its_key_serves_no_other
     key = {"Idempotency-Key": "by hand 1"}
     first = await world.call("operator", "POST", APPLY, json=body, headers=key)
     assert await world.call("operator", "POST", APPLY, json=body, headers=key) == first
-    assert len(await world.told(WavePlanned)) == 2
+    assert len(await world.published(WavePlanned)) == 2
     again = body | {"version": first["version"]}
     assert (await world.call("operator", "POST", APPLY, 409, json=again, headers=key))["code"] == "id-reused"
 
@@ -166,6 +166,6 @@ async def test_who_cancelled_or_was_erased_meanwhile_falls_out_of_the_next_plan(
     gone = {change["job"] for change in after["diff"]["changes"] if change["now"] is None}
     assert gone == {str(goes.job), str(erased.job)}
     assert [left["reason"] for left in after["unserved"]] == ["the delivery address is unknown or erased"]
-    assert [(e.job, e.reason) for e in await world.told(JobRefused)] == [
+    assert [(e.job, e.reason) for e in await world.published(JobRefused)] == [
         (erased.job, "the delivery address is unknown or erased")
     ]

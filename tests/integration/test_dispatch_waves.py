@@ -40,7 +40,7 @@ async def test_a_wave_from_its_opening_to_its_end(world: World):
         await world.call("courier", "POST", f"/couriers/{courier}/sync", json={"device": "d", "uploads": uploads})
     await world.run_planning()
     assert (await world.call("operator", "GET", "/waves/noon"))["state"] == "done"
-    waves = [e for e in await world.told(WaveCut, WavePlanned, WaveReleased, WaveDone) if e.wave == "noon"]
+    waves = [e for e in await world.published(WaveCut, WavePlanned, WaveReleased, WaveDone) if e.wave == "noon"]
     assert [type(event).__name__ for event in waves] == ["WaveCut", "WavePlanned", "WaveReleased", "WaveDone"]
     assert (waves[0].jobs, waves[1].stops, waves[1].on_time, waves[3].delivered) == (6, 6, 6, 6)
     assert waves[1].metres == view["plan"]["metres"] > 0
@@ -52,7 +52,7 @@ async def test_the_cutoff_comes_by_the_business_clock_once(world: World):
     assert "WaveCut" not in await world.names()
     world.clock.set(hours(2))
     await asyncio.gather(world.sweep(), world.sweep())
-    assert [event.wave for event in await world.told(WaveCut)] == ["noon"]
+    assert [event.wave for event in await world.published(WaveCut)] == ["noon"]
 
 
 async def test_a_wave_cut_by_hand_is_not_cut_again(world: World):
@@ -61,7 +61,7 @@ async def test_a_wave_cut_by_hand_is_not_cut_again(world: World):
         await world.call("operator", "POST", "/waves/noon:cut")
     world.clock.set(hours(3))
     await world.sweep()
-    assert [event.wave for event in await world.told(WaveCut)] == ["noon"]
+    assert [event.wave for event in await world.published(WaveCut)] == ["noon"]
 
 
 async def test_an_empty_wave_ends_without_fuss(world: World):
@@ -79,7 +79,7 @@ async def test_routes_are_handed_out_only_once_planned_and_only_once(world: Worl
     await world.run_planning()
     for _ in range(2):
         await world.call("operator", "POST", "/waves/noon:release")
-    assert [(e.job, e.epoch) for e in await world.told(JobAssigned)] == [(order.job, 1)]
+    assert [(e.job, e.epoch) for e in await world.published(JobAssigned)] == [(order.job, 1)]
     assert (await world.call("operator", "POST", "/waves/none:cut", 404))["code"] == "not-found"
     assert (await world.call("buyer", "POST", "/waves/noon:cut", 403))["code"] == "forbidden"
 
@@ -89,21 +89,21 @@ async def test_a_job_cancelled_while_the_plan_stands_is_left_out(world: World):
     await world.planned([stays, goes])
     await world.feed(goes.cancel)
     await world.call("operator", "POST", "/waves/noon:release")
-    assert [event.job for event in await world.told(JobAssigned)] == [stays.job]
+    assert [event.job for event in await world.published(JobAssigned)] == [stays.job]
 
 
 async def test_what_the_plan_cannot_serve_goes_with_the_next_wave_or_is_refused(world: World):
     fits, heavy = Order(), Order(n=1, grams=500_000)
     await world.planned([fits, heavy], wave("noon", 4, 2), wave("evening", 7, 6))
-    moved = (await world.told(JobPlanned))[-1]
+    moved = (await world.published(JobPlanned))[-1]
     assert (moved.job, moved.wave, moved.as_promised) == (heavy.job, "evening", True)
     await world.call("operator", "POST", "/waves/evening:cut")
     await world.run_planning()
-    refused = await world.told(JobRefused)
+    refused = await world.published(JobRefused)
     assert [(event.job, event.reason) for event in refused] == [
         (heavy.job, "every courier: carries 160000 g, it weighs 500700 g")
     ]
-    assert [(e.stops, e.unserved) for e in await world.told(WavePlanned)] == [(1, 1), (0, 1)]
+    assert [(e.stops, e.unserved) for e in await world.published(WavePlanned)] == [(1, 1), (0, 1)]
 
 
 async def test_an_orphan_solve_is_taken_up_again_and_a_late_one_is_dropped(world: World):
@@ -117,7 +117,7 @@ async def test_an_orphan_solve_is_taken_up_again_and_a_late_one_is_dropped(world
     assert await planning.plan_next_wave(world.context)
     read = await planning.read_problem(world.pool, orphan)
     await planning.apply_choice(world.context, orphan, planner.Choice(await planner.plan(read.problem, 5), ""))
-    assert (read.excluded, len(await world.told(WavePlanned))) == ((), 1)
+    assert (read.excluded, len(await world.published(WavePlanned))) == ((), 1)
 
 
 async def test_the_log_says_which_plan_was_taken_and_why(world: World):
@@ -179,7 +179,7 @@ async def test_only_couriers_on_shift_are_planned_with(world: World):
     await world.call("courier", "POST", "/couriers/van-2/shifts", 422, json=body | {"wave": "noon"})
     orders = [Order(n=n) for n in range(4)]
     await world.released(orders)
-    assert {event.courier for event in await world.told(JobAssigned)} == {"van-2"}
+    assert {event.courier for event in await world.published(JobAssigned)} == {"van-2"}
 
 
 async def test_waves_are_listed_by_page(world: World):

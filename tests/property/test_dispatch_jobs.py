@@ -1,4 +1,4 @@
-"""Whatever order messages come in and however often, a job ends in one way at most."""
+"""A job ends in one way at most, for any order and number of messages."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4

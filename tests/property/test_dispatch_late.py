@@ -1,4 +1,4 @@
-"""Whatever comes late into whatever plan: what stands is kept, what is taken breaks nothing, each is answered once."""
+"""Late orders in any plan: planned stops are kept, inserted ones break no rule, and each order is answered once."""
 
 from dataclasses import replace
 

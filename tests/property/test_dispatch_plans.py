@@ -1,4 +1,4 @@
-"""Every plan of the greedy planner stands before a checker that shares no code with it."""
+"""Every plan of the greedy planner passes a checker that shares no code with it."""
 
 from dataclasses import replace
 

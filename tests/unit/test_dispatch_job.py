@@ -1,4 +1,4 @@
-"""The life of a delivery job, row by row."""
+"""The state machine of a delivery job, row by row."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

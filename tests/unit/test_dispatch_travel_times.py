@@ -1,4 +1,4 @@
-"""A wave's ways come from the engine that is named, and from the estimate when it is away: no wave waits for it."""
+"""Travel times: from the engine in the settings, and estimated when it does not answer."""
 
 import http.server
 import json
@@ -24,7 +24,7 @@ class Engine(http.server.BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(table).encode())
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing on stderr."""
+        """Write nothing to stderr."""
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Which wave a job goes with, what a promise is worth, what a job waits for."""
+"""The choice of a wave for a job, quotes, and the inputs that a job waits for."""
 
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
