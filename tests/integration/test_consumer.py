@@ -1,4 +1,6 @@
-"""Consumer: order per key, one effect per event, poison parked, transient errors waited out, rebalances survived."""
+"""Consumer: order per key, one effect per event, poison dead-lettered, transient errors retried,
+rebalances survived.
+"""
 
 import asyncio
 import signal
@@ -112,7 +114,7 @@ async def test_a_null_is_parked_where_nothing_is_ever_erased(world: World):
 
 
 async def passes_over(world: World, processor: Processor) -> None:
-    """Whatever stands in a record that is nobody's business here, its scope goes on: also if it is the first one."""
+    """A record of a type without a reader never blocks its scope, whatever its content, even as the first one."""
     unreadable = record(Noise(account="a"), 0)._replace(value=b"{not json")
     await processor.handle([unreadable, record(Add(account="a", n=1), 1), record(Noise(account="a"), 2)])
     assert await world.effects() == {"a": [1]}

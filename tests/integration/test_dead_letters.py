@@ -25,15 +25,15 @@ async def operator(world: World) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def parked(world: World, count: int = 2) -> None:
-    """Parks records of account a: the first fails, the others queue behind it."""
+async def dead_lettered(world: World, count: int = 2) -> None:
+    """Dead-letter records of account a: the first fails, the others queue behind it."""
     adds = [Add(account="a", n=n, fail="unprocessable" if n == 1 else "") for n in range(1, count + 1)]
     records: list[Record] = [record(add, n, id=str(uuid4())) for n, add in enumerate(adds)]
     await SERVICE.processors(make_context(world.settings, world.pool))[0].handle(records)
 
 
 async def test_dead_letters_are_seen_and_tried_again(operator: httpx2.AsyncClient, world: World) -> None:
-    await parked(world)
+    await dead_lettered(world)
     assert (await operator.get("/v1/parked", headers={"Authorization": "Bearer buyer"})).status_code == 403
     page = (await operator.get("/v1/parked", params={"limit": 1})).json()
     assert (page["parked"][0]["scope"], page["parked"][0]["attempts"]) == ("a", 1)
@@ -58,7 +58,7 @@ async def test_dead_letters_are_seen_and_tried_again(operator: httpx2.AsyncClien
 
 
 async def test_a_dead_letter_is_given_up_with_a_reason(operator: httpx2.AsyncClient, world: World) -> None:
-    await parked(world)
+    await dead_lettered(world)
     first = (await operator.get("/v1/parked")).json()["parked"][0]["id"]
 
     async def discard(id: object, **body: str) -> int:

@@ -1,4 +1,4 @@
-"""Parking: a record that can't be handled blocks its scope and nothing else, and comes back in order."""
+"""Dead letters: a record that cannot be processed blocks only its scope, and is redriven in order."""
 
 import asyncio
 

@@ -50,7 +50,7 @@ async def send(orders: Orders) -> None:
 
 
 async def tables_with(orders: Orders, text: str) -> set[str]:
-    """The tables in which a text stands, bytes too."""
+    """Return the tables that contain a text, as bytes too."""
     found = set()
     for row in await orders.context.pool.fetch(
         "select tablename as name from pg_tables where schemaname = 'public' and tablename !~ '^outbox_sent_'"

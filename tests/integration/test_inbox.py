@@ -28,7 +28,7 @@ async def test_a_repeat_in_the_same_and_in_a_later_batch_has_no_effect(world: Wo
 
 
 async def test_two_owners_of_a_partition_act_once(world: World):
-    """They may hold batches of different length, but both begin at or before the last committed position."""
+    """Both may hold batches of different length, but begin at or before the last committed position."""
     records = [record(Add(account=f"a{n % 5}", n=n // 5 + 1), n) for n in range(200)]
     await asyncio.gather(
         world.processor().handle(records),

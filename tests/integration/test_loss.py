@@ -1,4 +1,4 @@
-"""Nothing is lost between an outbox, the log and an inbox while the processes on both sides are killed."""
+"""An outbox, the log and an inbox lose nothing while the processes on both sides are killed."""
 
 import asyncio
 import random

@@ -29,7 +29,7 @@ TOKEN = "a token of the tests"
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port without a listener."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
@@ -58,7 +58,7 @@ class Process:
                 return None
 
     async def is_ready(self) -> bool:
-        """Whether /ready says 200."""
+        """Return True if /ready answers 200."""
         answer = await self.get("/ready")
         return answer is not None and answer.status_code == 200
 
@@ -131,7 +131,7 @@ class Service:
 
 @pytest.fixture
 async def service(stack: TestStack, prefix: str) -> AsyncIterator[Service]:
-    """A service whose database and topics don't exist yet."""
+    """A service without its database and topics."""
     any_url = await stack.database("edge")
     name = f"t_{secrets.token_hex(6)}"
     found = Service(stack, prefix, urlunsplit(urlsplit(any_url)._replace(path=f"/{name}")))
@@ -145,7 +145,7 @@ async def service(stack: TestStack, prefix: str) -> AsyncIterator[Service]:
 
 @pytest.fixture
 async def booted(service: Service) -> Service:
-    """A service whose database and topics are there."""
+    """A service with its database and topics."""
     await asyncio.gather(service.create_database(), service.create_topics())
     return service
 

@@ -1,4 +1,4 @@
-"""What /ready sees of a real database and a real broker."""
+"""Readiness with a real database and a real broker."""
 
 import pytest
 

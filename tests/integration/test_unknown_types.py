@@ -1,4 +1,4 @@
-"""A type of a newer version: it never blocks its subject; passed over or parked, and handled after the upgrade."""
+"""A type of a newer version never blocks its subject: skipped or dead-lettered, and processed after the upgrade."""
 
 import asyncio
 from uuid import uuid4

@@ -35,7 +35,7 @@ def upload(seq: int, content: int = 0, session: str = "s-1", **more: Any) -> Upl
 
 
 class Store:
-    """What the tables hold, in memory: facts, conflicts, and how far each session is complete."""
+    """The tables in memory: facts, conflicts, and the progress of each session."""
 
     def __init__(self) -> None:
         self.facts: dict[Key, Upload] = {}
@@ -98,7 +98,7 @@ def test_any_mix_order_split_and_repetition_gives_the_same_state(
 
 
 def naive(seqs: set[int]) -> tuple[int, list[tuple[int, int]]]:
-    """How far it is complete, and the ranges that are missing, counted one by one."""
+    """Count one by one how far the numbers are complete, and the missing ranges."""
     missing = [n for n in range(1, max(seqs) + 1) if n not in seqs]
     gaps: list[tuple[int, int]] = []
     for n in missing:

@@ -15,7 +15,7 @@ seconds = st.floats(-1e4, 1e6, allow_nan=False)
 
 
 class Wall(Clock):
-    """A clock whose real time is set by hand."""
+    """A clock with a real time set by the test."""
 
     wall = NOON
 

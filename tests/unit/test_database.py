@@ -1,4 +1,4 @@
-"""Which errors are worth a retry."""
+"""Classification of database errors that are worth a retry."""
 
 import asyncpg
 import pytest

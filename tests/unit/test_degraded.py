@@ -38,7 +38,7 @@ async def test_degraded_is_ready_and_says_what():
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Path]:
-    """The folder of a stack whose one process is ready, but degraded."""
+    """The folder of a stack with one process, which is ready but degraded."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

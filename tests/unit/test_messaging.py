@@ -162,7 +162,7 @@ def test_a_log_that_repeats_itself_is_thinned_out(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.slow
 def test_the_memory_of_partitions_stays_small():
-    """It grew a worker by 14 MB: one entry for each of the last 65 536 subjects."""
+    """A cache of the last 65 536 subjects once grew a worker by 14 MB."""
     publisher._hash.cache_clear()
     tracemalloc.start()
     for n in range(70_000):

@@ -1,4 +1,4 @@
-"""What strangers can repeat: the first of a kind is logged whole, then a count at each doubling."""
+"""Sampling of errors that clients can repeat: the first of a kind is logged in full, then a count at each doubling."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fail(kind: type[Exception]) -> Exception:
 
 
 def test_a_thousand_failures_of_a_kind_write_one_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was a traceback each: 1.2 MB of log for a batch of 1 000 bad requests."""
+    """A traceback each would be 1.2 MB of log for a batch of 1 000 bad requests."""
     monkeypatch.setattr(problems, "_failures", Repeats())
     with structlog.testing.capture_logs() as lines:
         for _ in range(1000):
@@ -68,7 +68,7 @@ def test_the_memory_of_kinds_is_bounded() -> None:
 
 @contextmanager
 def written() -> Iterator[list[str]]:
-    """What the server's logger lets through."""
+    """Collect the lines that the server's logger writes."""
     lines: list[str] = []
 
     class Kept(logging.Handler):

@@ -24,7 +24,7 @@ logging.getLogger("theirs").warning("lost %s", "postgresql://orders:hunter2@h/d"
 
 
 def lines(kind: str) -> list[str]:
-    """What a process logs."""
+    """Return the log lines of a process."""
     program = PROGRAM.replace("KIND", repr(kind))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ)
     return done.stdout.splitlines()
@@ -78,7 +78,7 @@ NAME, PHONE = "诸葛长乐", "13907312006"
 
 
 class Person(BaseModel):
-    """Whose text shows all fields, as do the errors about it."""
+    """A model with all its fields in its text and in errors about it."""
 
     name: str
     phone: int

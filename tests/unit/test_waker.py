@@ -22,7 +22,7 @@ class Connection:
         self.notified.set()
 
     def terminate(self) -> None:
-        """Nothing to end."""
+        """Does nothing."""
 
 
 @pytest.mark.parametrize(

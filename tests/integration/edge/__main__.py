@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1", dependencies=[Depends(require("operator"))])
 
 
 class Amount(Body):
-    """What to add."""
+    """The amount to add."""
 
     n: int
     amount: int = 1
@@ -29,7 +29,7 @@ class Amount(Body):
 
 @router.post("/accounts/{account}", status_code=201)
 async def add(context: Annotated[Context, Depends(context_of)], account: str, body: Amount) -> dict[str, str]:
-    """Tells the worker, through the outbox, to add."""
+    """Sends the worker a command to add, through the outbox."""
     async with context.unit() as uow:
         await lock_accounts(uow, [account])
         return {"event": str(uow.emit(Add(account=account, n=body.n, amount=body.amount)))}
@@ -43,7 +43,7 @@ async def slow() -> dict[str, bool]:
 
 
 async def planner(_context: Context) -> None:
-    """An endless task, unless it is told to fail."""
+    """A background task that never ends, unless it is configured to fail."""
     if os.environ.get("EDGE_FAILS"):
         raise RuntimeError("the planner is broken")
     await asyncio.Event().wait()

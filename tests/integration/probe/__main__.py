@@ -19,7 +19,7 @@ from tests.integration.probe.service import MODELS, ProbeBook, on_due, subscript
 
 
 async def main(parts: set[str]) -> None:
-    """Serves until SIGTERM, then finishes what is in hand."""
+    """Serve until SIGTERM, then finish the work in progress."""
     settings, wake, stopped = Settings.load(), asyncio.Event(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     pool, clock = await connect_pool(settings), Clock()

@@ -1,4 +1,4 @@
-"""The probe's events, book and handlers: what a real service has, in the smallest form."""
+"""The probe's events, repository and handlers: the parts of a real service in their smallest form."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class ProbeBook:
 
 
 def on_add(book: ProbeBook, message: Message[Add]) -> None:
-    """Adds and echoes, or fails as it is told."""
+    """Add and echo, or fail as the message demands."""
     add = message.data
     if add.fail in BROKEN:
         if add.fail == "unprocessable":
@@ -125,5 +125,5 @@ def on_erased(book: ProbeBook, message: Message[Erased]) -> None:
 
 
 def subscription(*, by_key: bool = True) -> Subscription:
-    """What the probe reads."""
+    """Return the probe's subscription."""
     return Subscription(IN, {Add: on_add, Erased: on_erased}, blocking_by_key=by_key)

@@ -182,7 +182,7 @@ def record(add: Any, offset: int, *, partition: int = 0, id: str | None = None, 
 
 
 def first_occurrences(log: list[Any]) -> dict[str, list[int]]:
-    """Per subject the `seq` of each event where it stands first in the log."""
+    """Return per subject the `seq` of each event's first occurrence in the log."""
     seen: set[str] = set()
     found: dict[str, list[int]] = defaultdict(list)
     for message in log:
@@ -193,7 +193,9 @@ def first_occurrences(log: list[Any]) -> dict[str, list[int]]:
 
 
 def broken(sequences: dict[str, list[int]], expected: dict[str, int]) -> list[str]:
-    """What is wrong with sequences that should be 1, 2, 3 ... up to the expected number; empty when nothing is."""
+    """Return the errors of sequences that should be 1, 2, 3 ... up to the expected number; empty
+    when there are none.
+    """
     wrong = []
     for name, count in expected.items():
         found = sequences.get(name, [])
