@@ -73,6 +73,11 @@ def _page(file: Path) -> Callable[[Request], Awaitable[FileResponse]]:
 
 
 class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        document: dict[str, Any] = super().openapi()
+        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = problems.SCHEMA
+        return document
+
     def build_middleware_stack(self) -> ASGIApp:
         # Outermost, so that it also sees the answers of FastAPI's own body limit.
         return RequestMiddleware(FastPathMiddleware(super().build_middleware_stack(), self))

@@ -21,22 +21,24 @@ from services.kit.telemetry.sampling import Repeats, is_logged, kind_of
 _UNEXPECTED = "An unexpected error occurred and was logged (request id in X-Request-Id)"
 _log = structlog.get_logger("halfday.http")
 _failures = Repeats()
+_MAX_ERRORS = 100
 _CODES = {400: "malformed", 401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}
 _CODES |= {409: "conflict", 413: "too-large", 415: "unsupported-media-type", 422: "unprocessable", 429: "too-many"}
 _CODES |= {500: "internal", 503: "unavailable"}
 TITLES = {400: "Malformed request", 401: "Unauthorized", 403: "Forbidden", 404: "Not found", 409: "Conflict"}
 TITLES |= {413: "Content too large", 422: "Validation failed", 429: "Too many requests"}
 TITLES |= {500: "Internal server error", 503: "Service unavailable"}
-_MAX_ERRORS = 100
+"""The title of a problem by its status, unless its code has one of its own."""
 _TEXTS = ("type", "title", "detail", "instance", "code")
 _ERROR = {"type": "object", "properties": {"pointer": {"type": "string"}, "message": {"type": "string"}}}
-_SCHEMA = {
+SCHEMA = {
     "type": "object",
     "required": [*_TEXTS, "status", "errors"],
     "properties": {name: {"type": "string"} for name in _TEXTS}
     | {"status": {"type": "integer"}, "errors": {"type": "array", "items": _ERROR}},
 }
-_CONTENT = {"content": {"application/problem+json": {"schema": _SCHEMA}}}
+"""The schema of a problem document; `app` puts it among the components of the OpenAPI document."""
+_CONTENT = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "The request can't be carried out; the problem document says why", **_CONTENT},
     "5XX": {"description": "Server error. A 503 is safe to retry with the same Idempotency-Key.", **_CONTENT},
