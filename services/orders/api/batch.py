@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from services.kit.http import problems
 from services.kit.http.body import Body
 from services.kit.http.problems import Problem
-from services.orders.api.schemas.order import NewOrder, accepted
+from services.orders.api.schemas.order import NewOrder
+from services.orders.api.schemas.order_views import accepted
 from services.orders.commands.place_orders import PlaceOrders
 
 B = TypeVar("B", bound=Body)

@@ -14,6 +14,7 @@ from services.kit.ids import Id
 from services.orders.api import batch
 from services.orders.api.roles import Anyone, Leader, Member, Orders
 from services.orders.api.schemas import campaign as s
+from services.orders.api.schemas import campaign_views as views
 from services.orders.commands.campaign import open_campaign, withdraw_join
 from services.orders.commands.join_campaign import JoinCampaigns
 from services.orders.domain.campaign.campaign import Campaign, Tally
@@ -24,24 +25,24 @@ RELAY_LIMIT = 1024 * 1024
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 
 
-@router.post("", status_code=201, response_model=s.CampaignView)
+@router.post("", status_code=201, response_model=views.CampaignView)
 async def open_(body: s.NewCampaign, app: Orders, _role: Leader, key: IdempotencyKey = None) -> Response:
     """Open a group-buy until its cutoff. The same request again gets the same answer."""
     campaign = await open_campaign(app.context, app.catalog, body.command(key))
-    view = s.campaign_view(campaign, Tally(), 0)
+    view = views.campaign_view(campaign, Tally(), 0)
     return responses.json(view, 201, {"Location": f"/v1/campaigns/{campaign.id}"})
 
 
-@router.post("/{campaign}/joins", status_code=201, response_model=s.JoinAccepted)
+@router.post("/{campaign}/joins", status_code=201, response_model=views.JoinAccepted)
 async def join(campaign: Id, body: s.NewJoin, app: Orders, _role: Member, key: IdempotencyKey = None) -> Response:
     """Pledge: 201 once the join is stored durably and counted. It must be within the caps, and before the cutoff by
     the clock under the campaign's lock. The same request again gets the same answer, also after the cutoff.
     """
     found = await app.join_campaigns.submit(body.command(campaign, key))
-    return responses.json(s.join_accepted(found), 201, {"Location": f"/v1/campaigns/{campaign}/joins/{found.id}"})
+    return responses.json(views.join_accepted(found), 201, {"Location": f"/v1/campaigns/{campaign}/joins/{found.id}"})
 
 
-@router.post("/{campaign}/relay", max_body_size=RELAY_LIMIT, response_model=s.EntryAnswers)
+@router.post("/{campaign}/relay", max_body_size=RELAY_LIMIT, response_model=views.EntryAnswers)
 async def relay(request: Request, campaign: Id, body: s.RelayIn, app: Orders, _role: Leader) -> Response:
     """Take a chat's numbered list: each entry is a join, counted once for its chat and number however often the list
     is sent. Returns one answer for each, in order; an entry with other content than before is a conflict. `entry` is
@@ -54,23 +55,23 @@ async def relay(request: Request, campaign: Id, body: s.RelayIn, app: Orders, _r
     return responses.json({"answers": await batch.each(body.entries, answer)})
 
 
-@router.post("/{campaign}/joins/{join}:cancel", response_model=s.JoinView)
+@router.post("/{campaign}/joins/{join}:cancel", response_model=views.JoinView)
 async def withdraw(campaign: Id, join: Id, app: Orders, _role: Member) -> Response:
     """Withdraw a pledge before the cutoff, with a full refund. Idempotent."""
-    return responses.json(s.join_view(await withdraw_join(app.context, campaign, join)))
+    return responses.json(views.join_view(await withdraw_join(app.context, campaign, join)))
 
 
-@router.get("/{campaign}", response_model=s.CampaignView)
+@router.get("/{campaign}", response_model=views.CampaignView)
 async def one(request: Request, campaign: Id, app: Orders, _role: Anyone) -> Response:
     """Return a campaign in its current state, with its pledges against the caps."""
     found, tally = await _find(app, campaign)
-    view = s.campaign_view(found, tally, await queries.people(app.context.pool, campaign))
+    view = views.campaign_view(found, tally, await queries.people(app.context.pool, campaign))
     # Both terms only grow, and every field of the view changes with one of them.
     version = found.version + 2 * tally.joined - tally.standing
     return responses.etag(request, view, version)
 
 
-@router.get("/{campaign}/verdict", response_model=s.CampaignVerdictView)
+@router.get("/{campaign}/verdict", response_model=views.CampaignVerdictView)
 async def verdict(campaign: Id, app: Orders, _role: Anyone) -> Response:
     """Return the verdict and its inputs as the stored bytes: a replay of the inputs gives the same verdict."""
     await _find(app, campaign)
@@ -82,7 +83,7 @@ async def verdict(campaign: Id, app: Orders, _role: Anyone) -> Response:
     return Response(content, media_type="application/json")
 
 
-@router.get("/{campaign}/joins", response_model=s.JoinPage)
+@router.get("/{campaign}/joins", response_model=views.JoinPage)
 async def joins(
     campaign: Id,
     app: Orders,
@@ -93,16 +94,16 @@ async def joins(
     """List the joins in log order, without personal data."""
     await _find(app, campaign)
     found = await queries.joins(app.context.pool, campaign, cursor, limit)
-    return responses.page([s.join_view(join) for join in found], limit, "n")
+    return responses.page([views.join_view(join) for join in found], limit, "n")
 
 
-@router.get("/{campaign}/joins/{join}", response_model=s.JoinView)
+@router.get("/{campaign}/joins/{join}", response_model=views.JoinView)
 async def one_join(campaign: Id, join: Id, app: Orders, _role: Anyone) -> Response:
     """Return a join in its current state; once it is an order, with the order's id."""
     found, _ = (await campaigns.find_joins(app.context.pool, [join])).get(join, (None, b""))
     if found is None or found.campaign != campaign:
         raise problems.not_found(f"join {join} of campaign {campaign}")
-    return responses.json(s.join_view(found))
+    return responses.json(views.join_view(found))
 
 
 async def _entry(joining: JoinCampaigns, campaign: UUID, chat: str, item: Any, path: str) -> dict[str, Any]:
@@ -110,7 +111,7 @@ async def _entry(joining: JoinCampaigns, campaign: UUID, chat: str, item: Any, p
     try:
         command = batch.read(s.EntryIn, item).entry_command(campaign, chat)
         answer["join_id"] = command.id
-        return answer | {"status": 201, "join": s.join_accepted(await joining.submit(command))}
+        return answer | {"status": 201, "join": views.join_accepted(await joining.submit(command))}
     except Exception as error:
         problem = problems.of(error)
         return answer | {"status": problem.status, "problem": problem.body(path)}

@@ -26,6 +26,7 @@ from services.orders.api.roles import (
     buyer,
 )
 from services.orders.api.schemas import order as s
+from services.orders.api.schemas import order_views as views
 from services.orders.commands.order import change_order, collect_order, erase_person
 from services.orders.domain.order.order import Cancel, Collect, Order, OrderState, Paid, Ready, Refund
 from services.orders.repository import order as orders
@@ -34,7 +35,7 @@ from services.orders.repository import queries
 router = APIRouter(tags=["orders"])
 
 
-@router.post("/v1/orders", status_code=201, response_model=s.OrderAccepted)
+@router.post("/v1/orders", status_code=201, response_model=views.OrderAccepted)
 async def place(body: s.NewOrder, app: Orders, _role: Buyer, key: IdempotencyKey = None) -> Response:
     """Place an order: 201 once it is stored durably, with its frozen prices. The same request again gets the same
     answer.
@@ -43,20 +44,20 @@ async def place(body: s.NewOrder, app: Orders, _role: Buyer, key: IdempotencyKey
     door, or shows it at the pickup point.
     """
     order = await app.place_orders.submit(body.command(key))
-    return responses.json(s.accepted(order), 201, {"Location": f"/v1/orders/{order.id}"})
+    return responses.json(views.accepted(order), 201, {"Location": f"/v1/orders/{order.id}"})
 
 
 FAST_PATH = FastPath("/v1/orders", s.NewOrder, buyer, place)
 
 
-@router.post("/v1/orders:batch", max_body_size=batch.BODY_LIMIT, response_model=s.Answers)
+@router.post("/v1/orders:batch", max_body_size=batch.BODY_LIMIT, response_model=views.Answers)
 async def place_many(request: Request, app: Orders, _role: Buyer, key: IdempotencyKey = None) -> Response:
     """Place up to 1 000 orders, sent as a JSON array or NDJSON: one answer for each, in order."""
     items = batch.split(await request.body())
     return responses.json({"answers": await batch.place(app.place_orders, items, key, request.url.path)})
 
 
-@router.get("/v1/orders", response_model=s.OrderPage)
+@router.get("/v1/orders", response_model=views.OrderPage)
 async def listing(
     app: Orders,
     _role: Operator,
@@ -70,7 +71,7 @@ async def listing(
     return responses.page(found, limit, "order_id")
 
 
-@router.get("/v1/orders/{order}", response_model=s.OrderView)
+@router.get("/v1/orders/{order}", response_model=views.OrderView)
 async def one(
     request: Request, app: Orders, order: Id, role: Anyone, wait: Annotated[float, Query(ge=0, le=2)] = 0
 ) -> Response:
@@ -80,13 +81,13 @@ async def one(
         await app.await_answer(order, wait)
         found = await _find(app, order)
     if role not in TRUSTED:
-        return responses.etag(request, s.order_view(found, trusted=False), found.version)
+        return responses.etag(request, views.order_view(found, trusted=False), found.version)
     recipient = await queries.recipient(app.context.pool, order)
-    view = {**s.order_view(found, trusted=True), "recipient": recipient}
+    view = {**views.order_view(found, trusted=True), "recipient": recipient}
     return responses.etag(request, view, found.version, cache=responses.NO_STORE)
 
 
-@router.get("/v1/orders/{order}/history", response_model=s.OrderHistory)
+@router.get("/v1/orders/{order}/history", response_model=views.OrderHistory)
 async def history(app: Orders, order: Id, role: Anyone) -> Response:
     """Return every step of an order with its cause; its note for the buyer and operators only."""
     steps = await queries.order_history(app.context.pool, order, notes=role in TRUSTED)
@@ -96,32 +97,32 @@ async def history(app: Orders, order: Id, role: Anyone) -> Response:
     return responses.json({"order_id": order, "steps": steps}, headers=headers)
 
 
-@router.post("/v1/orders/{order}:cancel", response_model=s.OrderView)
+@router.post("/v1/orders/{order}:cancel", response_model=views.OrderView)
 async def cancel(app: Orders, order: Id, role: Buyer, body: s.CancelIn | None = None) -> Response:
     """Cancel an order that is not on its way yet; its state shows the progress of the cancellation."""
     request = body.request() if body else Cancel()
     return _changed(await change_order(app.context, order, request), role)
 
 
-@router.post("/v1/orders/{order}:pay", response_model=s.OrderView)
+@router.post("/v1/orders/{order}:pay", response_model=views.OrderView)
 async def pay(app: Orders, order: Id, body: s.PayIn, role: Buyer) -> Response:
     """Record a payment. It is refunded at once where the order has ended or was paid already."""
     return _changed(await change_order(app.context, order, Paid(body.payment_id, body.amount_fen)), role)
 
 
-@router.post("/v1/orders/{order}:refund", response_model=s.OrderView)
+@router.post("/v1/orders/{order}:refund", response_model=views.OrderView)
 async def refund(app: Orders, order: Id, role: Operator) -> Response:
     """Refund the payments of an order that has ended. Idempotent."""
     return _changed(await change_order(app.context, order, Refund()), role)
 
 
-@router.post("/v1/orders/{order}:ready", response_model=s.OrderView)
+@router.post("/v1/orders/{order}:ready", response_model=views.OrderView)
 async def ready(app: Orders, order: Id, role: Leader) -> Response:
     """Mark a pickup as arrived at its point. Idempotent."""
     return _changed(await change_order(app.context, order, Ready()), role)
 
 
-@router.post("/v1/orders/{order}:collect", response_model=s.OrderView)
+@router.post("/v1/orders/{order}:collect", response_model=views.OrderView)
 async def collect(app: Orders, order: Id, body: s.CollectIn, role: Member) -> Response:
     """Hand a pickup over against its code. 409 `needs-desk` after five wrong codes within an hour; an operator, who
     sees the code, is not limited.
@@ -131,7 +132,7 @@ async def collect(app: Orders, order: Id, body: s.CollectIn, role: Member) -> Re
     return _changed(await collect_order(app.context, order, body.code), role)
 
 
-@router.post("/v1/orders/{order}:erase", response_model=s.Erasure)
+@router.post("/v1/orders/{order}:erase", response_model=views.Erasure)
 async def erase(app: Orders, order: Id, body: s.EraseIn, role: Operator) -> Response:
     """Delete the personal data of an order that has ended, permanently: name, phone, address, code and notes.
 
@@ -140,7 +141,7 @@ async def erase(app: Orders, order: Id, body: s.EraseIn, role: Operator) -> Resp
     return responses.json(await erase_person(app.context, order, role, body.why))
 
 
-@router.get("/v1/erasures", response_model=s.ErasurePage)
+@router.get("/v1/erasures", response_model=views.ErasurePage)
 async def erasures(app: Orders, _role: Operator, limit: Limit = 100, cursor: Id = FIRST) -> Response:
     """List orders with an erased person, in order of id: erase them again after restoring an older backup."""
     return responses.page(await queries.erasures(app.context.pool, cursor, limit), limit, "order_id")
@@ -148,7 +149,7 @@ async def erasures(app: Orders, _role: Operator, limit: Limit = 100, cursor: Id 
 
 def _changed(order: Order, role: str) -> Response:
     """Return an order after a change, without its recipient."""
-    view = s.order_view(order, trusted=role in TRUSTED)
+    view = views.order_view(order, trusted=role in TRUSTED)
     return responses.json(view, headers={"ETag": f'"{order.version}"'})
 
 

@@ -1,26 +1,22 @@
-"""The request and response models of orders."""
+"""The request models of orders, and their commands."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Any, Literal, NotRequired, cast
-from uuid import UUID
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
-from typing_extensions import TypedDict
 
 from contracts.events.dispatch import Quote
-from contracts.events.orders import OrderLine
-from contracts.values import MOBILE_ID, CancelReason, Channel, Fulfilment, Payment, Slug, Token, Unit
+from contracts.values import MOBILE_ID, CancelReason, Channel, Fulfilment, Payment, Slug, Token
 from services.kit.http.body import Body
 from services.kit.http.bounded import VISIBLE, AmountFen, Instant, Latitude, Longitude, Name
 from services.kit.http.idempotency import content_hash
 from services.kit.ids import Id, id_of_request
 from services.orders.commands.goods import Goods
 from services.orders.commands.place_orders import PlaceOrder
-from services.orders.domain.order.order import Cancel, Order, OrderState, Terms
+from services.orders.domain.order.order import Cancel
 from services.orders.domain.order.policy import Draft, Wanted
 from services.orders.domain.order.recipient import Recipient
 
@@ -157,219 +153,3 @@ class CollectIn(Body):
     """The code that the buyer shows at the point."""
 
     code: str = Field(min_length=1, max_length=16)
-
-
-class Line(TypedDict):
-    """A line with its frozen price: `quantity` in pieces, or `weight_g` for weighed goods."""
-
-    line: int
-    item: str
-    quantity: NotRequired[int]
-    weight_g: NotRequired[int]
-    price_fen: int
-    price: str
-    amount_fen: int
-
-
-class OrderAccepted(TypedDict):
-    """A placed order. `code` is for the buyer only: the receiver gives it to the courier, or shows it at the point."""
-
-    order_id: UUID
-    state: OrderState
-    basket_id: UUID | None
-    channel: Channel
-    market_day: str
-    community: str
-    pool: str
-    fulfilment: Fulfilment
-    point: str | None
-    payment: Payment
-    lines: list[Line]
-    total_fen: int
-    code: NotRequired[str]
-    placed_at: datetime
-
-
-Slot = TypedDict("Slot", {"wave": str, "from": datetime | None, "until": datetime | None, "as_promised": bool})
-"""The planned slot of a delivery."""
-
-
-class RecipientView(TypedDict):
-    """The recipient of an order, with the address and position of a delivery."""
-
-    name: str
-    phone: str
-    address: str
-    lat: float | None
-    lon: float | None
-
-
-class OrderView(OrderAccepted):
-    """An order in its current state. `code` and `recipient` are for the buyer and operators only; a change of an order
-    returns no recipient, and an erased one is null.
-    """
-
-    version: int
-    attempt: int
-    reason: str
-    reservation: UUID
-    campaign_id: UUID | None
-    hold_until: datetime | None
-    slot: Slot | None
-    due_by: datetime
-    paid_fen: int
-    refunded_fen: int
-    job: NotRequired[UUID]
-    recipient: NotRequired[RecipientView | None]
-
-
-class OrderListed(TypedDict):
-    """An order in a list."""
-
-    order_id: UUID
-    state: OrderState
-    version: int
-    channel: Channel
-    market_day: str
-    community: str
-    pool: str
-    fulfilment: Fulfilment
-    payment: Payment
-    total_fen: int
-    paid_fen: int
-    refunded_fen: int
-    reason: str
-    wave: str | None
-    placed_at: datetime
-
-
-class OrderPage(TypedDict):
-    """A page of orders in order of id; `next` is the cursor of the next page, null on the last."""
-
-    items: list[OrderListed]
-    next: UUID | None
-
-
-class Step(TypedDict):
-    """A step of an order: its states, the type of its message and the id of its cause; a note for the buyer and
-    operators only.
-    """
-
-    n: int
-    from_state: OrderState | None
-    to_state: OrderState
-    message: str
-    cause: str
-    reason: str
-    at: datetime
-    note: NotRequired[str | None]
-
-
-class OrderHistory(TypedDict):
-    """Every step of an order, in order."""
-
-    order_id: UUID
-    steps: list[Step]
-
-
-class Erasure(TypedDict):
-    """The time, role and reason of an erasure."""
-
-    order_id: UUID
-    erased_at: datetime
-    erased_by: str
-    why: str
-
-
-class ErasurePage(TypedDict):
-    """A page of erasures in order of the orders' ids; `next` is the cursor of the next page, null on the last."""
-
-    items: list[Erasure]
-    next: UUID | None
-
-
-class Answer(TypedDict):
-    """The answer to one order of a batch: `order` with status 201, else `problem`, a problem document."""
-
-    status: int
-    order_id: UUID | None
-    order: NotRequired[OrderAccepted]
-    problem: NotRequired[dict[str, Any]]
-
-
-class Answers(TypedDict):
-    """One answer for each order of a batch, in its order."""
-
-    answers: list[Answer]
-
-
-def accepted(order: Order) -> OrderAccepted:
-    """Return the answer to a placed order. It depends on the terms alone, so a repeat gets the same bytes."""
-    terms = order.terms
-    return {
-        "order_id": terms.order,
-        "state": OrderState.PLACED,
-        "basket_id": terms.basket,
-        "channel": terms.channel,
-        "market_day": terms.market_day,
-        "community": terms.community,
-        "pool": terms.pool,
-        "fulfilment": terms.fulfilment,
-        "point": terms.point,
-        "payment": terms.payment,
-        "lines": lines_of(terms),
-        "total_fen": terms.total_fen,
-        "code": terms.code,
-        "placed_at": terms.placed_at,
-    }
-
-
-def lines_of(terms: Terms) -> list[Line]:
-    """Return the lines with quantities in pieces or grams, and their frozen prices."""
-    return [_line(one) for one in terms.lines]
-
-
-def _line(line: OrderLine) -> Line:
-    view: dict[str, Any] = {
-        "line": line.line,
-        "item": line.item,
-        "weight_g" if line.unit is Unit.GRAM else "quantity": line.quantity,
-        "price_fen": line.price_fen,
-        "price": line.price,
-        "amount_fen": line.amount_fen,
-    }
-    return cast("Line", view)
-
-
-def order_view(order: Order, *, trusted: bool) -> OrderView:
-    """Return an order in its current state; its code for the buyer and operators (`trusted`) only."""
-    view: dict[str, Any] = {
-        **accepted(order),
-        "state": order.state,
-        "version": order.version,
-        "attempt": order.attempt,
-        "reason": order.reason,
-        "reservation": order.reservation,
-        "campaign_id": order.terms.campaign,
-        "hold_until": order.hold_until,
-        "slot": _slot(order),
-        "due_by": order.terms.due_by,
-        "paid_fen": order.paid_fen,
-        "refunded_fen": order.refunded_fen,
-    }
-    if order.terms.is_delivery:
-        view["job"] = order.job
-    if not trusted:
-        del view["code"]
-    return cast("OrderView", view)
-
-
-def _slot(order: Order) -> Slot | None:
-    if order.wave is None:
-        return None
-    return {
-        "wave": order.wave,
-        "from": order.slot_from,
-        "until": order.slot_until,
-        "as_promised": order.as_promised,
-    }

@@ -71,18 +71,9 @@ def price_order(
     refusal = next(_refusals(draft, catalog, day, pool, now), None)
     if refusal or pool is None:
         return refusal or invalid("/community", f"no site serves community {draft.community}")
-    lines: list[OrderLine] = []
-    for n, wanted in enumerate(draft.lines):
-        line = price_line(n, wanted, draft.channel, catalog, now)
-        if isinstance(line, Refusal):
-            return line
-        if (pool, line.item) in catalog.sold_out:
-            return Refusal(
-                409, "sold-out", f"/lines/{n}", f"item {line.item} is sold out: order it when it is offered again"
-            )
-        lines.append(line)
-    if refusal := _over_limits(lines, catalog):
-        return refusal
+    lines = _price_lines(draft, pool, catalog, now)
+    if isinstance(lines, Refusal):
+        return lines
     terms = Terms(
         order=order,
         channel=draft.channel,
@@ -103,6 +94,19 @@ def price_order(
     )
     money = (Money(PREPAID, terms.total_fen),) if draft.payment is Payment.PREPAID else ()
     return Order(terms, money=money)
+
+
+def _price_lines(draft: Draft, pool: str, catalog: Catalog, now: datetime) -> list[OrderLine] | Refusal:
+    lines: list[OrderLine] = []
+    for n, wanted in enumerate(draft.lines):
+        line = price_line(n, wanted, draft.channel, catalog, now)
+        if isinstance(line, Refusal):
+            return line
+        if (pool, line.item) in catalog.sold_out:
+            sold_out = f"item {line.item} is sold out: order it when it is offered again"
+            return Refusal(409, "sold-out", f"/lines/{n}", sold_out)
+        lines.append(line)
+    return _over_limits(lines, catalog) or lines
 
 
 def _refusals(draft: Draft, catalog: Catalog, day: MarketDayPut, pool: str | None, now: datetime) -> Iterator[Refusal]:

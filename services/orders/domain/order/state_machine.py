@@ -11,7 +11,7 @@ from contracts.events import dispatch as d
 from contracts.events import inventory as i
 from contracts.events.orders import OrderPlaced
 from contracts.values import Payment
-from services.orders.domain.order import transitions
+from services.orders.domain.order import outgoing, transitions
 from services.orders.domain.order.order import (
     TERMINAL,
     UNKEPT,
@@ -155,7 +155,7 @@ def placed(order: Order) -> OrderDecision:
         campaign=terms.campaign,
         join=terms.join,
     )
-    command = transitions.reserve(order, firm=terms.payment is not Payment.PENDING)
+    command = outgoing.reserve_stock(order, firm=terms.payment is not Payment.PENDING)
     return OrderDecision(order, (event,), (command,), (deadline(order),))
 
 

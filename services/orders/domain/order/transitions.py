@@ -12,6 +12,7 @@ from typing import Any
 from contracts.envelope import Event
 from contracts.events import dispatch, inventory, orders
 from contracts.values import CancelReason, UndeliveredReason
+from services.orders.domain.order import outgoing
 from services.orders.domain.order.order import (
     WRONG_CODE,
     Awaiting,
@@ -35,33 +36,20 @@ def refuse(order: Order, _message: Any, _now: datetime) -> OrderDecision:
     return OrderDecision(order, step=False, refused=f"order {order.id} is {order.state}, which does not allow this")
 
 
-def reserve(order: Order, *, firm: bool) -> inventory.ReserveStock:
-    """Return the command that reserves stock for the current attempt: firm, or held until the payment arrives."""
-    terms = order.terms
-    return inventory.ReserveStock(
-        **_claim(order),
-        firm=firm,
-        ttl_s=None if firm else terms.hold_ttl_s,
-        source=order.source,
-        attempt=order.attempt,
-        lines=terms.goods,
-    )
-
-
 def stock_reserved(order: Order, message: inventory.StockReserved, now: datetime) -> OrderDecision:
     """Schedule the delivery of firm stock, or wait for its pickup; held stock waits for the payment."""
     if message.firm:
         return stock_firm(order, message, now)
     held = replace(order, state=OrderState.HELD, hold_until=message.expires_at or now)
     event = orders.OrderHeld(order=order.id, reservation=order.reservation, expires_at=held.hold_until or now)
-    return OrderDecision(held, (event,), (_commit(order),) if order.is_paid else ())
+    return OrderDecision(held, (event,), (outgoing.commit_stock(order),) if order.is_paid else ())
 
 
 def stock_firm(order: Order, _message: Any, _now: datetime) -> OrderDecision:
     """Mark the order as reserved and schedule its delivery."""
     reserved = replace(order, state=OrderState.RESERVED, hold_until=None)
     event = orders.OrderReserved(order=order.id, reservation=order.reservation)
-    return OrderDecision(reserved, (event,), (_schedule(order),) if order.terms.is_delivery else ())
+    return OrderDecision(reserved, (event,), (outgoing.schedule_delivery(order),) if order.terms.is_delivery else ())
 
 
 def stock_refused(order: Order, message: inventory.StockRefused, _now: datetime) -> OrderDecision:
@@ -74,7 +62,7 @@ def paid(order: Order, message: Paid, _now: datetime) -> OrderDecision:
     """Record a payment and make a hold firm. A second payment is refunded at once."""
     if order.is_paid:
         return refund_unneeded(order, message, _now)
-    commands = (_commit(order),) if order.state is OrderState.HELD else ()
+    commands = (outgoing.commit_stock(order),) if order.state is OrderState.HELD else ()
     return OrderDecision(order.with_money(message.payment, message.amount_fen), commands=commands)
 
 
@@ -105,7 +93,7 @@ def reopen_or_cancel(order: Order, now: datetime) -> OrderDecision:
     if order.attempt == 1 and now < order.terms.closes_at:
         again = replace(order, state=OrderState.PLACED, attempt=2, reason="", hold_until=None)
         reopened = orders.OrderReopened(order=order.id, attempt=again.attempt)
-        return OrderDecision(again, (reopened,), (reserve(again, firm=True),))
+        return OrderDecision(again, (reopened,), (outgoing.reserve_stock(again, firm=True),))
     return _cancelled(replace(order, reason=CancelReason.PAID_TOO_LATE))
 
 
@@ -239,7 +227,7 @@ def unanswered(order: Order, _message: Any, _now: datetime) -> OrderDecision:
 def hold_overdue(order: Order, message: Any, now: datetime) -> OrderDecision:
     """Release a hold after its end was not reported, and continue as if it had been."""
     decision = hold_ended(order, message, now)
-    return replace(decision, commands=(_release_command(order), *decision.commands))
+    return replace(decision, commands=(outgoing.release_stock(order), *decision.commands))
 
 
 def unplanned(order: Order, _message: Any, _now: datetime) -> OrderDecision:
@@ -255,7 +243,8 @@ def late(order: Order, _message: Any, _now: datetime) -> OrderDecision:
 def repeat_command(order: Order, _message: Any, _now: datetime) -> OrderDecision:
     """Send the last command again: it was not answered."""
     is_delivery = order.awaiting is Awaiting.JOB_CANCELLED
-    return OrderDecision(order, commands=(_cancel_command(order) if is_delivery else _release_command(order),))
+    command = outgoing.cancel_delivery(order) if is_delivery else outgoing.release_stock(order)
+    return OrderDecision(order, commands=(command,))
 
 
 def refund_payment(order: Order, payment: str) -> OrderDecision:
@@ -281,36 +270,9 @@ def _cancelled(order: Order) -> OrderDecision:
 
 def _release(order: Order, state: OrderState, reason: str) -> OrderDecision:
     moved = replace(order, state=state, reason=reason, awaiting=Awaiting.STOCK_RELEASED)
-    return OrderDecision(moved, commands=(_release_command(order),))
+    return OrderDecision(moved, commands=(outgoing.release_stock(order),))
 
 
 def _cancel_delivery(order: Order, state: OrderState, reason: str) -> OrderDecision:
     moved = replace(order, state=state, reason=reason, awaiting=Awaiting.JOB_CANCELLED)
-    return OrderDecision(moved, commands=(_cancel_command(order),))
-
-
-def _claim(order: Order) -> dict[str, Any]:
-    return {"reservation": order.reservation, "pool": order.terms.pool, "order": order.id}
-
-
-def _release_command(order: Order) -> Event:
-    return inventory.ReleaseStock(**_claim(order))
-
-
-def _commit(order: Order) -> Event:
-    return inventory.CommitStock(**_claim(order))
-
-
-def _cancel_command(order: Order) -> Event:
-    return dispatch.CancelDelivery(**_claim(order))
-
-
-def _schedule(order: Order) -> Event:
-    terms = order.terms
-    return dispatch.ScheduleDelivery(
-        **_claim(order),
-        market_day=terms.market_day,
-        community=terms.community,
-        lines=terms.goods,
-        quote=terms.quote,
-    )
+    return OrderDecision(moved, commands=(outgoing.cancel_delivery(order),))
