@@ -20,7 +20,9 @@ from services.kit.context import Context
 from services.kit.database import connect_pool
 from services.kit.process.api import create_api
 from services.kit.transaction.message import Record
+from services.orders.api.routes import ROUTERS
 from services.orders.app import SERVICE
+from tests.integration.documented import check_documented
 from tests.stack import TestStack
 
 NOW = datetime(2024, 11, 2, 1, 0, tzinfo=UTC)  # 09:00 in Changsha
@@ -89,7 +91,9 @@ class Orders:
 
     async def call(self, method: str, path: str, role: str = "operator", **more: Any) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {role}-token", **more.pop("headers", {})}
-        return await self.client.request(method, path, headers=headers, **more)
+        answer = await self.client.request(method, path, headers=headers, **more)
+        check_documented(ROUTERS, answer)
+        return answer
 
     async def post(self, path: str, body: Any = None, role: str = "buyer", **more: Any) -> httpx2.Response:
         return await self.call("POST", path, role, json=body, **more)
