@@ -59,7 +59,8 @@ def _message(id: str, name: str, message: dict[str, Any]) -> str:
     model = next((model for type, model in MODELS.items() if stem(type) == name), None)
     about = ""
     if model:
-        example = (EXAMPLES / name / "001.json").read_text("utf-8").strip()
+        file = EXAMPLES / name / "001.json"
+        example = file.read_text("utf-8").strip() if file.is_file() else ""  # a new type has none before `write`
         about = f"{_table(_fields(schema_of(model)))}\n<pre>{escape(example)}</pre>"
     return f'<details id="{id}">{summary}<div class="about">{about}</div></details>'
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts import readers
-from contracts.tools import asyncapi, checks, docs
+from contracts.tools import asyncapi, asyncapi_page, checks, docs
 from contracts.tools.history import WORKING, NoHistory, Version, committed, is_ancestor, present
 from contracts.tools.samples import samples, usual
 from contracts.tools.schemas import EXAMPLES, SCHEMAS, text_of
@@ -217,3 +217,8 @@ def test_without_git_there_is_no_history(tmp_path: Path, monkeypatch: pytest.Mon
         ["orders.order.v1 compared with the working tree only", "git cannot be run"]
     ]
     assert len(base.schemas) == len(checks.MODELS)
+
+
+def test_the_page_can_be_made_before_a_new_type_has_an_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(asyncapi_page, "EXAMPLES", tmp_path)
+    assert "<pre></pre>" in asyncapi_page.text()

@@ -1,45 +1,63 @@
-"""The README in two languages: the same sections, commands, links, promises and tests, so that neither falls behind."""
+"""README.md and README.zh.md have the same structure, stay short, and name only commands and files that exist."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from deploy.cli.__main__ import COMMANDS, application
+
 ENGLISH, CHINESE = "README.md", "README.zh.md"
+MOST_LINES = 130
 
 
 def outline(text: str) -> list[str]:
-    """What must be the same in both: of each line its kind, of code its words."""
-    found, fence = [], ""
+    """Return the parts that both languages share: headings, table rows, list items, images, and code word by word."""
+    found, fence = [], False
     for line in text.splitlines():
         if line.startswith("```"):
-            fence = "" if fence else line[3:] or "text"
+            fence = not fence
             found.append(line)
-        elif fence == "sh":
+        elif fence:
             found.append(line)
-        elif heading := re.match(r"#+ ", line):
-            found.append(heading[0])
-        elif line.startswith(("| ", "- ")):
-            found.append(line[:1] + " ".join(sorted(re.findall(r"\b[\w/]*test_\w+\.py", line))))
+        elif kind := re.match(r"#+ |\| |- |!\[", line):
+            found.append(kind[0])
     return found
 
 
-def links(text: str) -> set[str]:
-    """Where its links go."""
-    return set(re.findall(r"\]\(([^)]+)\)", text)) - {ENGLISH, CHINESE}
+def links(text: str) -> list[str]:
+    """Return the targets of the links in order, without those to the other language."""
+    return [link for link in re.findall(r"\]\(([^)]+)\)", text) if link not in (ENGLISH, CHINESE)]
 
 
-def test_both_readmes_say_the_same_things_in_the_same_order(root: Path) -> None:
+def test_both_readmes_have_the_same_structure(root: Path) -> None:
     english, chinese = ((root / name).read_text("utf-8") for name in (ENGLISH, CHINESE))
     assert outline(chinese) == outline(english), "README.md and README.zh.md change together"
     assert links(chinese) == links(english)
 
 
 @pytest.mark.parametrize("name", [ENGLISH, CHINESE])
-def test_what_a_readme_names_is_there(name: str, root: Path) -> None:
+def test_a_readme_is_short_and_its_links_lead_to_a_file(name: str, root: Path) -> None:
     text = (root / name).read_text("utf-8")
-    assert not [link for link in links(text) if "://" not in link and not (root / link).exists()]
-    known = {path.name for path in (root / "tests").rglob("test_*.py")}
-    assert set(re.findall(r"test_\w+\.py", text)) <= known
+    assert text.count("\n") <= MOST_LINES
+    assert [link for link in links(text) if "://" not in link and not (root / link).exists()] == []
+
+
+def test_every_command_is_understood(root: Path) -> None:
+    typed = re.findall(r"\./halfday [a-z][^\n`#)]*", (root / ENGLISH).read_text("utf-8"))
+    assert len(typed) > 10
+    for line in typed:
+        words = shlex.split(line)[1:]
+        assert words[0] in {name for name, _, _ in COMMANDS}, line
+        application(words[0]).parse_args(words, exit_on_error=False, print_error=False)
+
+
+def test_the_layout_names_every_folder(root: Path) -> None:
+    text = (root / ENGLISH).read_text("utf-8")
+    listed = set(re.findall(r"^([a-z/]+/) ", text, re.M))
+    folders = {"contracts/", "deploy/", "docs/", "tests/"}
+    folders |= {f"services/{path.name}/" for path in (root / "services").iterdir() if (path / "__init__.py").is_file()}
+    assert listed == folders
