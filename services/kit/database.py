@@ -17,14 +17,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
-from asyncpg.protocol import protocol
 
+from services.kit.compat import speed_up_arrays
 from services.kit.errors import MigrationFailed
 from services.kit.settings import Settings
 
-# The driver asks of each value in an array whether it is an array itself, by an abstract class, which takes longer than
-# sending it. Ours are lists; what is neither list nor tuple is refused as no array.
-protocol.IterableABC = (list, tuple)  # type: ignore[attr-defined]
+speed_up_arrays()
 
 KIT_MIGRATIONS = Path(__file__).parent / "migrations"
 CONNECT_SECONDS, COMMAND_SECONDS = 10, 15

@@ -6,7 +6,6 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 from faststream.exceptions import NackMessage
@@ -15,6 +14,7 @@ from faststream.middlewares import AckPolicy
 
 from contracts.envelope import Envelope, Event, Unreadable, read_envelope
 from services.kit.clock import Clock
+from services.kit.compat import return_batches_at_once
 from services.kit.consumer.delivery import SCOPE_LIMIT, Delivery, Handler, clean, is_compacted, reason, unreadable
 from services.kit.consumer.processor import BatchProcessor, Repository
 from services.kit.errors import Transient
@@ -158,7 +158,7 @@ def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> 
         decoder=_decode,
     )
 
-    subscriber.get_msg = _poll  # type: ignore[method-assign]
+    return_batches_at_once(subscriber, MAX_RECORDS)
 
     @subscriber
     async def on_batch(records: Sequence[Any]) -> None:
@@ -173,14 +173,6 @@ def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> 
             raise
 
     return subscriber
-
-
-async def _poll(consumer: Any) -> tuple[Any, ...]:
-    """Waits for records and returns at once when there are any. FastStream's own polls for a few milliseconds and is
-    blind for as long again: latency when long, a hundred wake-ups a second when short.
-    """
-    found = await consumer.getmany(timeout_ms=1000, max_records=MAX_RECORDS)
-    return tuple(chain.from_iterable(found.values()))
 
 
 async def _parse(records: tuple[Any, ...], original: Any) -> Any:

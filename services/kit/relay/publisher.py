@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Self
 
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.partitioner import murmur2
 
+from services.kit.compat import abandon
 from services.kit.errors import PublishFailed
 from services.kit.faults import point
 from services.kit.kafka import UNREACHABLE, make_producer
@@ -121,15 +121,7 @@ class Publisher:
         try:
             await asyncio.wait_for(self._producer.stop(), STOP_S)
         except (TimeoutError, KafkaError, OSError):
-            # With the broker gone stop() waits for its batches for ever, and cancelling it leaves the sender alive.
-            sender, accumulator = self._producer._sender, self._producer._message_accumulator
-            accumulator.fail_all(ProducerClosed())
-            for _ in range(2):  # the first cancel lets it wait for the requests in flight
-                if sender.sender_task is not None and not sender.sender_task.done():
-                    sender.sender_task.cancel()
-                    await asyncio.wait([sender.sender_task], timeout=0.2)
-            with contextlib.suppress(TimeoutError, KafkaError, OSError):
-                await asyncio.wait_for(self._producer.client.close(), STOP_S)
+            await abandon(self._producer)
 
 
 @lru_cache(maxsize=4_096)  # about 1 MB; the records of one subject come close together
