@@ -6,12 +6,10 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-import orjson
 
 from services.inventory.domain.allotment import Allotment
 from services.inventory.domain.lot import Lot
@@ -19,7 +17,7 @@ from services.inventory.domain.reservation import Reservation, ReservationState
 from services.inventory.domain.sale import Sale
 from services.inventory.domain.shortfall import Claimant
 from services.inventory.domain.stock import Move, Stock
-from services.inventory.repository import queries, rows, tables
+from services.inventory.repository import queries, rows, statements
 from services.inventory.repository.load_set import Key
 from tests.simulation.memory import Reader, Transaction
 
@@ -89,16 +87,16 @@ async def save_sales(conn: Transaction, found: Collection[Sale]) -> None:
         conn.put("sale", sale.id, sale)
 
 
-async def save_explanations(conn: Transaction, found: Collection[tables.Explanation]) -> None:
+async def save_explanations(conn: Transaction, found: Collection[rows.Explanation]) -> None:
     await conn.statement()
     for explanation in found:
         conn.insert("reason", explanation.cause, explanation)
 
 
-async def save_catalog(conn: Transaction, found: Collection[tables.CatalogEntry]) -> None:
+async def save_catalog(conn: Transaction, found: Collection[rows.CatalogEntry]) -> None:
     for entry in sorted(found, key=lambda entry: (entry.kind, entry.id)):
         await conn.lock("catalog", (entry.kind, entry.id))
-        conn.put("catalog", (entry.kind, entry.id), orjson.loads(entry.body))
+        conn.put("catalog", (entry.kind, entry.id), entry.body)
 
 
 async def reservations(conn: Reader, ids: Collection[UUID]) -> list[Reservation]:
@@ -114,7 +112,7 @@ async def save_reservations(conn: Transaction, found: Collection[Reservation]) -
         conn.put("reservation", reservation.id, (reservation, no))
 
 
-async def save_lines(_conn: Transaction, _found: Collection[tables.ReservationLine]) -> None:
+async def save_lines(_conn: Transaction, _found: Collection[rows.ReservationLine]) -> None:
     """Lines are kept with their reservation, in one statement."""
 
 
@@ -141,7 +139,7 @@ async def history(conn: Reader, causes: Collection[str]) -> dict[str, list[Move]
     return {cause: [m.move for m in movements] for cause in causes if (movements := conn.get("movement", cause))}
 
 
-def _movements(conn: Reader) -> list[tables.Movement]:
+def _movements(conn: Reader) -> list[rows.Movement]:
     numbered = sorted((n, movement) for n, movement in conn.rows("movement_n").items())  # type: ignore[type-var]
     return [movement for _, movement in numbered]
 
@@ -162,7 +160,7 @@ async def moved_since(conn: Reader, pool: str, item: str, lot: UUID | None, sinc
     return change
 
 
-async def save_movements(conn: Transaction, found: Collection[tables.Movement]) -> None:
+async def save_movements(conn: Transaction, found: Collection[rows.Movement]) -> None:
     await conn.statement()
     for movement in found:
         cause = movement.move.cause
@@ -187,17 +185,22 @@ async def one_lot(conn: Reader, id: UUID) -> dict[str, Any] | None:
     return {"lot_id": id, "quantity": row["received"], "reason": explanation and explanation.code} | row
 
 
-Save = Callable[[Transaction, Collection[Any]], Awaitable[None]]
+_SAVE: dict[str, Callable[[Transaction, Collection[Any]], Awaitable[None]]] = {
+    statements.STOCK: save_stock,
+    statements.LOTS: save_lots,
+    statements.RESERVATIONS: save_reservations,
+    statements.RESERVATION_LINES: save_lines,
+    statements.ALLOTMENTS: save_allotments,
+    statements.SALES: save_sales,
+    statements.MOVEMENTS: save_movements,
+    statements.EXPLANATIONS: save_explanations,
+    statements.CATALOG: save_catalog,
+}
 
 
-def _written_by(save: Save) -> Any:
-    """A replacement for a `RowStatement`, which writes nothing where there are no rows."""
-
-    async def write(conn: Transaction, found: Collection[Any]) -> None:
-        if found:
-            await save(conn, found)
-
-    return SimpleNamespace(write=write)
+async def write(conn: Transaction, statement: str, found: Collection[Any]) -> None:
+    if found:
+        await _SAVE[statement](conn, found)
 
 
 SEAMS: tuple[tuple[Any, str, Any], ...] = (
@@ -211,15 +214,7 @@ SEAMS: tuple[tuple[Any, str, Any], ...] = (
     (rows, "history", history),
     (rows, "inferred", inferred),
     (rows, "moved_since", moved_since),
-    (tables, "STOCK", _written_by(save_stock)),
-    (tables, "LOTS", _written_by(save_lots)),
-    (tables, "RESERVATIONS", _written_by(save_reservations)),
-    (tables, "RESERVATION_LINES", _written_by(save_lines)),
-    (tables, "ALLOTMENTS", _written_by(save_allotments)),
-    (tables, "SALES", _written_by(save_sales)),
-    (tables, "MOVEMENTS", _written_by(save_movements)),
-    (tables, "EXPLANATIONS", _written_by(save_explanations)),
-    (tables, "CATALOG", _written_by(save_catalog)),
+    (statements, "write", write),
     (queries, "catalog", catalog_entity),
     (queries, "lot", one_lot),
 )

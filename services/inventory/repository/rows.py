@@ -1,18 +1,21 @@
-"""Reads the rows of pools as domain objects, each table as a set in one statement.
+"""Rows of pools: read as domain objects, each table as a set in one statement, and mapped back to columns.
 
-All of them are read under the lock of their pool's row, so they take no locks of their own.
+All of them are read under the lock of their pool's row, so they take no locks of their own. Columns have the names of
+the dataclasses' fields.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from contracts.events.inventory import Place
+import orjson
+
+from contracts.events.inventory import Place, Reason
 from contracts.events.orders import GoodsLine
 from services.inventory.domain.allotment import Allotment
 from services.inventory.domain.lot import Lot, LotState
@@ -23,6 +26,50 @@ from services.inventory.domain.stock import Claim, Move, Stock
 from services.inventory.repository.load_set import Key
 from services.kit.database import lock_rows
 from services.kit.transaction.outbox import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A row of `movement`: a move with its id, the consumer or role that made it, and its time."""
+
+    id: UUID
+    move: Move
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationLine:
+    """A row of `reservation_line`."""
+
+    reservation: UUID
+    pool: str
+    line: int
+    item: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A row of `reason`: why the movements of a cause were made. The code is published with them, the note is not."""
+
+    cause: str
+    pool: str
+    item: str
+    code: Reason
+    note: str
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """A row of `catalog`: the last published content of a catalogue entity."""
+
+    kind: str
+    id: str
+    body: dict[str, Any]
+
 
 _STOCK, _LOT, _ALLOTMENT, _SALE, _MOVE = (
     tuple(field.name for field in fields(row)) for row in (Stock, Lot, Allotment, Sale, Move)
@@ -130,6 +177,35 @@ async def moved_since(conn: Connection, pool: str, item: str, lot: UUID | None, 
     """Return the change of on hand of the item, or of one lot of it, after an instant."""
     change: int = await conn.fetchval(_MOVED_SINCE, pool, item, lot, since)
     return change
+
+
+def to_json(values: Collection[Any]) -> str:
+    """Return rows as the JSON array that the `statements` take."""
+    return orjson.dumps(list(values), default=_columns, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
+
+
+def _columns(value: Any) -> Any:
+    match value:
+        case Stock():
+            return _fields(value, _STOCK) | {"shortfall": value.shortfall, "available": value.available}
+        case Reservation():
+            return {
+                "id": value.id,
+                "pool": value.pool,
+                "order_id": value.order,
+                "state": value.state,
+                "expires_at": value.expires_at,
+            }
+        case Movement():
+            return _fields(value.move, _MOVE) | {"id": value.id, "actor": value.actor, "at": value.at}
+        case UUID():
+            return str(value)  # asyncpg has a class of its own
+        case _:
+            return _fields(value, [field.name for field in fields(value)])
+
+
+def _fields(value: Any, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}
 
 
 def move_of(row: Any) -> Move:

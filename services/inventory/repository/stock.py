@@ -8,8 +8,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from contracts.events.catalog import CatalogEvent
 from contracts.events.inventory import ClaimsExceeded, Place, Reason, StockMoved
 from services.inventory.domain.allotment import Allotment, Change
@@ -18,7 +16,7 @@ from services.inventory.domain.reservation import Reservation
 from services.inventory.domain.sale import Sale
 from services.inventory.domain.shortfall import Claimant, cover
 from services.inventory.domain.stock import Move, Stock
-from services.inventory.repository import rows, tables
+from services.inventory.repository import rows, statements
 from services.inventory.repository.load_set import LAPSE, Key, LoadSet, lapse_of
 from services.kit.ids import new_id
 from services.kit.transaction.identity_map import IdentityMap
@@ -45,12 +43,12 @@ class StockRepository:
             lambda row: (row.terminal, row.pool, row.item)
         )
         self.sales: IdentityMap[UUID, Sale] = IdentityMap(lambda row: row.id)
-        self.catalog: IdentityMap[tuple[str, str], tables.CatalogEntry] = IdentityMap(lambda row: (row.kind, row.id))
+        self.catalog: IdentityMap[tuple[str, str], rows.CatalogEntry] = IdentityMap(lambda row: (row.kind, row.id))
         self._history: dict[str, list[Move]] = defaultdict(list)
         self._claimants: dict[Key, list[Claimant]] = {}
-        self._movements: list[tables.Movement] = []
+        self._movements: list[rows.Movement] = []
         self._ordinals: Counter[UUID] = Counter()
-        self._explanations: dict[str, tables.Explanation] = {}
+        self._explanations: dict[str, rows.Explanation] = {}
 
     async def load(self, messages: Sequence[Message[Any]]) -> None:
         """Locks the pools of the messages and reads all rows that their handlers look up."""
@@ -135,12 +133,12 @@ class StockRepository:
 
     def explain(self, cause: str, pool: str, item: str, code: Reason, note: str) -> None:
         """Record the reason of a cause. Its movements after this call are published with the code."""
-        self._explanations[cause] = tables.Explanation(cause, pool, item, code, note, self.actor, self.uow.now)
+        self._explanations[cause] = rows.Explanation(cause, pool, item, code, note, self.actor, self.uow.now)
 
     def put_catalog(self, event: CatalogEvent) -> None:
         """Replace a catalogue entity by its published content."""
         kind, _, id = event.key.partition("/")
-        self.catalog.put(tables.CatalogEntry(kind, id, orjson.dumps(event.model_dump(mode="json")).decode()))
+        self.catalog.put(rows.CatalogEntry(kind, id, event.model_dump(mode="json")))
 
     def apply(self, moves: Iterable[Move]) -> None:
         """Apply movements to stock and lots, record each, and publish the physical ones.
@@ -161,7 +159,7 @@ class StockRepository:
         lot = self.lots.get(move.lot) if move.lot else None
         if lot:
             self.lots.put(lot.moved(move))
-        movement = tables.Movement(self._next_id(), move, self.actor, self.uow.now)
+        movement = rows.Movement(self._next_id(), move, self.actor, self.uow.now)
         self._movements.append(movement)
         self._history[move.cause].append(move)
         if isinstance(move.source, Place) and isinstance(move.target, Place):
@@ -213,16 +211,16 @@ class StockRepository:
         """Writes every change, one statement a table."""
         conn, reservations = self.uow.conn, self.reservations.changed
         lines = [
-            tables.ReservationLine(r.id, r.pool, line.line, line.item, line.quantity)
+            rows.ReservationLine(r.id, r.pool, line.line, line.item, line.quantity)
             for r in reservations
             for line in r.lines
         ]
-        await tables.STOCK.write(conn, self.stocks.changed)
-        await tables.LOTS.write(conn, self.lots.changed)
-        await tables.RESERVATIONS.write(conn, reservations)
-        await tables.RESERVATION_LINES.write(conn, lines)
-        await tables.ALLOTMENTS.write(conn, self.allotments.changed)
-        await tables.SALES.write(conn, self.sales.changed)
-        await tables.MOVEMENTS.write(conn, self._movements)
-        await tables.EXPLANATIONS.write(conn, list(self._explanations.values()))
-        await tables.CATALOG.write(conn, self.catalog.changed)
+        await statements.write(conn, statements.STOCK, self.stocks.changed)
+        await statements.write(conn, statements.LOTS, self.lots.changed)
+        await statements.write(conn, statements.RESERVATIONS, reservations)
+        await statements.write(conn, statements.RESERVATION_LINES, lines)
+        await statements.write(conn, statements.ALLOTMENTS, self.allotments.changed)
+        await statements.write(conn, statements.SALES, self.sales.changed)
+        await statements.write(conn, statements.MOVEMENTS, self._movements)
+        await statements.write(conn, statements.EXPLANATIONS, self._explanations.values())
+        await statements.write(conn, statements.CATALOG, self.catalog.changed)

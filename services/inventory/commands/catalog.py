@@ -1,4 +1,4 @@
-"""Checks of a command against the catalogue and the business clock, before anything is locked."""
+"""Checks of a request against the catalogue and the business clock, before anything is locked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The callers of the routes: parameter types for their roles, and the repository that records the role as the actor."""
+"""The parameter types of the routes of inventory: the roles that may call a route, and the repository for a role."""
 
 from __future__ import annotations
 
