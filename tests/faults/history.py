@@ -61,8 +61,8 @@ class History:
 
     def invoke(self, operation: Operation, attempt: int, payload: Any) -> None:
         """Record that the request is about to be sent."""
-        asked = {"kind": operation.kind, "subject": operation.subject, "data": operation.data} if attempt == 1 else {}
-        self._write("invoke", operation, attempt, hash=digest(payload), **asked)
+        content = {"kind": operation.kind, "subject": operation.subject, "data": operation.data} if attempt == 1 else {}
+        self._write("invoke", operation, attempt, hash=digest(payload), **content)
 
     def ok(self, operation: Operation, attempt: int, answer: Mapping[str, Any]) -> None:
         """Record that it succeeded."""

@@ -135,8 +135,8 @@ def cap_not_counted() -> list[Seam]:
     """Each join is checked against the whole cap, as if it were the first."""
     good = join_campaign.pledge
 
-    def pledge(asked: Any, campaign: Any, tally: Tally, *more: Any) -> Any:
-        return good(asked, campaign, replace(tally, pledged={}), *more)
+    def pledge(request: Any, campaign: Any, tally: Tally, *more: Any) -> Any:
+        return good(request, campaign, replace(tally, pledged={}), *more)
 
     return [(join_campaign, "pledge", pledge)]
 

@@ -40,7 +40,7 @@ class EventChecks:
         self.planned: set[str] = set()
         self.off: set[str] = set()
         self.refunds: set[tuple[str, str]] = set()
-        self.seen: dict[tuple[str, str, str], int] = defaultdict(int)
+        self.last_appended: dict[tuple[str, str, str], int] = defaultdict(int)
         self.in_log: set[str] = set()
 
     def committed(self, fact: Fact) -> None:
@@ -127,11 +127,11 @@ class EventChecks:
         fact = self.ids[UUID(id)]
         place = (fact.topic, fact.key, fact.subject)
         check_invariant(
-            fact.seq > self.seen[place],
+            fact.seq > self.last_appended[place],
             "events of a subject keep their order",
             f"{fact.kind} {fact.subject} {fact.seq}",
         )
-        self.seen[place] = fact.seq
+        self.last_appended[place] = fact.seq
 
     def at_end(self) -> None:
         """Check the end state, with nothing in progress."""

@@ -136,7 +136,7 @@ class Transaction(Reader):
         name = (table, key)
         while not self._free(name, shared):
             self.waits_for = name
-            if self._circle():
+            if self._deadlocked():
                 self.waits_for = None
                 self.db.deadlocks += 1
                 raise asyncpg.DeadlockDetectedError(f"deadlock at {table} {key}")
@@ -162,8 +162,8 @@ class Transaction(Reader):
         held = self.db.holders.get(name)
         return not held or all(owner is self or (shared and theirs) for owner, theirs in held.items())
 
-    def _circle(self) -> bool:
-        seen: set[Transaction] = set()
+    def _deadlocked(self) -> bool:
+        visited: set[Transaction] = set()
         path = [self]
         while path:
             waiting = path.pop()
@@ -171,8 +171,8 @@ class Transaction(Reader):
                 if owner is self:
                     if waiting is not self:
                         return True
-                elif owner not in seen:
-                    seen.add(owner)
+                elif owner not in visited:
+                    visited.add(owner)
                     path.append(owner)
         return False
 

@@ -247,7 +247,7 @@ class Consumer:
         if error or world.rng.random() < world.faults.redelivery:
             back = 0 if error else world.rng.randint(1, 20)
             self.position = {p: max(0, end - back) for p, end in self.committed.items()}
-            what = f"failed ({type(error).__name__})" if error else f"goes back by {back}"
+            what = f"failed ({type(error).__name__})" if error else f"rewinds by {back}"
             world.note(self.process.name, "%s %s", self.topic, what)
         self.wake_up()
 

@@ -91,7 +91,7 @@ class Run:
         except InvariantBroken as broken:
             return self._outcome(broken.invariant, broken.observed)
         except Stuck as stuck:
-            return self._outcome("the day comes to an end", str(stuck))
+            return self._outcome("the day ends", str(stuck))
         finally:
             self.scheduler.close()
         return self._outcome("", "")

@@ -46,9 +46,9 @@ class Task:
         self._scheduler, self._then, self._context, self._ticket = scheduler, then, copy_context(), 0
 
     def wake(self) -> None:
-        self._scheduler.after(0, self._go_on, self._ticket)
+        self._scheduler.after(0, self._resume, self._ticket)
 
-    def _go_on(self, ticket: int, error: BaseException | None = None) -> None:
+    def _resume(self, ticket: int, error: BaseException | None = None) -> None:
         if self.done or ticket != self._ticket:
             return
         self._ticket += 1
@@ -56,7 +56,7 @@ class Task:
         outer, scheduler.current = scheduler.current, self
         try:
             step, given = (self.coroutine.throw, error) if error else (self.coroutine.send, None)
-            asked = self._context.run(step, given)
+            delay = self._context.run(step, given)
         except StopIteration as end:
             self._finish(end.value, None)
         except Killed:
@@ -65,8 +65,8 @@ class Task:
         except Exception as failed:
             self._finish(None, failed)
         else:
-            if asked is not None:
-                scheduler.after(asked, self._go_on, self._ticket)
+            if delay is not None:
+                scheduler.after(delay, self._resume, self._ticket)
         finally:
             scheduler.current = outer
 
@@ -86,7 +86,7 @@ class Task:
         except (Killed, StopIteration):
             pass
         else:
-            raise Stuck(f"{self.name} goes on after its process was killed")
+            raise Stuck(f"{self.name} continues after its process was killed")
         finally:
             self._scheduler.current = outer
 

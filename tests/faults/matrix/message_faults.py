@@ -125,7 +125,7 @@ async def killed_while_settling(injection: Injection) -> None:
     """
     name, joins = "orders.worker", 20
     campaign = await _open(injection)
-    asked = dict([await _join(injection, campaign, n) for n in range(joins)])
+    join_bodies = dict([await _join(injection, campaign, n) for n in range(joins)])
     before = len(injection.environment.lives(name))
     injection.arm(name, ["campaign.half_way:kill"] * KILLS)
     await injection.kill(name)
@@ -134,7 +134,7 @@ async def killed_while_settling(injection: Injection) -> None:
     await eventually(lambda: _settled(injection, campaign), 60, "the group-buy is settled")
     page = await injection.workload.client.get("operator", "orders", f"/v1/campaigns/{campaign}/joins", limit=500)
     for row in page["items"]:
-        injection.workload.record_join(row["order_id"], asked[row["join_id"]])
+        injection.workload.record_join(row["order_id"], join_bodies[row["join_id"]])
         injection.actions["joins that became orders"] += 1
     await injection.wait_until_over()
 

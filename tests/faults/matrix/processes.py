@@ -49,7 +49,7 @@ async def deployed(injection: Injection) -> None:
         mark.unlink()
         await injection.signal_and_wait(mark.name, signal.SIGTERM)
     log = await asyncio.to_thread(injection.environment.observer.catch_up)
-    injection.actions["events with a newer field"] += sum(next_version.FIELD in seen.data for seen in log)
+    injection.actions["events with a newer field"] += sum(next_version.FIELD in record.data for record in log)
 
 
 async def new_types(injection: Injection) -> None:
@@ -80,9 +80,9 @@ async def new_types(injection: Injection) -> None:
     await asyncio.gather(*(injection.signal_and_wait(name, signal.SIGTERM) for name in names))
     new = {model.TYPE.split(".")[2] for model in (next_version.OrderPacked, next_version.OrderPraised)}
     log = await asyncio.to_thread(injection.environment.observer.catch_up)
-    seen = [one for one in log if one.type in new and one.topic == next_version.OrderPacked.TOPIC]
-    injection.actions["events of new types"] += len(seen)
-    first = {one.id: one for one in reversed(seen)}.values()
+    new_records = [one for one in log if one.type in new and one.topic == next_version.OrderPacked.TOPIC]
+    injection.actions["events of new types"] += len(new_records)
+    first = {one.id: one for one in reversed(new_records)}.values()
     # This version of the audit cannot read them.
     injection.environment.poison_positions |= {f"{one.topic}/{one.partition}@{one.offset}" for one in first}
 

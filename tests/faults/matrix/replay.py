@@ -65,6 +65,6 @@ def _groups(admin: AdminClient) -> Iterator[ConsumerGroupTopicPartitions]:
 
 
 def _committed_records(admin: AdminClient, group: ConsumerGroupTopicPartitions) -> int:
-    asked = ConsumerGroupTopicPartitions(group.group_id)
-    found = admin.list_consumer_group_offsets([asked])[group.group_id].result(10)
+    query = ConsumerGroupTopicPartitions(group.group_id)
+    found = admin.list_consumer_group_offsets([query])[group.group_id].result(10)
     return sum(max(0, place.offset) for place in found.topic_partitions or ())

@@ -169,10 +169,10 @@ class Workload:
     async def _evidence(self) -> Evidence:
         log = await asyncio.to_thread(self.environment.observer.catch_up)
         entries = await asyncio.to_thread(history.read, self._path)
-        ours = [record for record in log if record.subject not in self.environment.ignored_subjects]
+        records = [record for record in log if record.subject not in self.environment.ignored_subjects]
         return Evidence(
             [*self.environment.entries, *entries],
-            ours,
+            records,
             await read_views(self.client),
             frozenset(self.environment.scarce),
         )
