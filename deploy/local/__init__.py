@@ -1,1 +1,1 @@
-"""A real Kafka, a real PostgreSQL and the services, as child processes under one data folder."""
+"""The local stack: a real Kafka, a real PostgreSQL and the services, as child processes on one data folder."""

@@ -1,4 +1,4 @@
-"""`endpoints.json`: where a running stack is, for people and programs."""
+"""`endpoints.json`: the addresses of a running stack, for people and programs."""
 
 import json
 import urllib.error
@@ -15,14 +15,14 @@ from deploy.local.kafka.broker import Kafka
 from deploy.local.postgres.server import Postgres
 
 FILE = "endpoints.json"
-# A machine's HTTP proxy has no business between us and 127.0.0.1.
+# Requests to 127.0.0.1 must not go through the machine's HTTP proxy.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def describe(
     kafka: Kafka, postgres: Postgres, ports: Ports, secrets: Secrets, pids: Mapping[str, int]
 ) -> dict[str, Any]:
-    """The content of the file; `pids` maps process names to pids."""
+    """Return the content of the file; `pids` maps process names to pids."""
     return {
         "version": 1,
         "kafka": {
@@ -42,7 +42,7 @@ def describe(
 
 
 def read(data: Path) -> dict[str, Any]:
-    """The endpoints of the stack that runs on `data`; StackError when none does."""
+    """Return the endpoints of the stack that runs on `data`. Raises StackError if none runs."""
     try:
         found: dict[str, Any] = json.loads((data / FILE).read_text())
     except FileNotFoundError:
@@ -51,7 +51,7 @@ def read(data: Path) -> dict[str, Any]:
 
 
 def without_secrets(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The same without passwords and tokens: what may be shown on a terminal or in a log of CI."""
+    """Return the endpoints without passwords and tokens, for a terminal or a CI log."""
     kafka = {**found["kafka"], "security": {k: v for k, v in found["kafka"]["security"].items() if k != "password"}}
     databases = {service: _without_password(url) for service, url in found["postgres"].items()}
     shown = ("version", "http", "processes")
@@ -65,38 +65,38 @@ def _without_password(url: str) -> str:
 
 
 def not_running(data: Path) -> StackError:
-    """What to say of a folder on which no stack runs."""
+    """Return the error for a folder without a running stack."""
     return StackError(f"no stack runs on {data}; start one with: ./halfday up --data '{data}'")
 
 
 def readiness(data: Path) -> dict[str, str]:
-    """Each service process of the stack on `data` to `ready`, `ready, but ...` with what is degraded, or to why it
-    isn't ready, in its own words.
+    """Return for each service process `ready`, `ready, but ...` with the degraded parts, or the reason why it is not
+    ready.
     """
     ports: dict[str, int] = json.loads((data / "ports.json").read_text())
     names = [process["name"] for process in read(data)["processes"]]
-    return {name: _ask(ports[name]) for name in names if "." in name}
+    return {name: _readiness_of(ports[name]) for name in names if "." in name}
 
 
 def waiting(data: Path) -> str:
-    """What the stack on `data` still waits for, in words; empty when every service process is ready."""
+    """Return what the stack on `data` still waits for, as text; empty when every service process is ready."""
     if not (data / FILE).exists():
         return "Kafka and PostgreSQL are starting"
     return "; ".join(f"{name}: {why}" for name, why in readiness(data).items() if not is_ready(why))
 
 
 def degraded(data: Path) -> str:
-    """What does not work in service processes of the stack on `data` that are ready, in words; empty if all does."""
+    """Return the degraded parts of ready service processes, as text; empty if there are none."""
     found = readiness(data).items()
     return "; ".join(f"{name}: {state}" for name, state in found if is_ready(state) and state != "ready")
 
 
 def is_ready(state: str) -> bool:
-    """Whether a state of `readiness` is that of a process that is ready."""
+    """Return whether a state of `readiness` means ready."""
     return state.split(",")[0] == "ready"
 
 
-def _ask(port: int) -> str:
+def _readiness_of(port: int) -> str:
     try:
         with _direct.open(f"http://127.0.0.1:{port}/ready", timeout=3) as answer:
             degraded = json.loads(answer.read()).get("degraded")

@@ -1,5 +1,5 @@
-"""The one error that the local stack shows to a person."""
+"""The error that the local stack reports to people."""
 
 
 class StackError(Exception):
-    """The local stack can't do what was asked; the text is one plain sentence that says what to do."""
+    """The local stack cannot do what was requested. The text is one plain sentence that says what to do."""

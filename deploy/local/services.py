@@ -1,4 +1,4 @@
-"""The service processes of a stack."""
+"""Service processes of a stack."""
 
 import json
 import os
@@ -22,12 +22,12 @@ Command = Callable[[str, str], list[str]]
 
 
 def service_command(service: str, role: str) -> list[str]:
-    """The command of a service process; tests put a stand-in in its place."""
+    """Return the command of a service process; tests replace it."""
     return [sys.executable, "-m", f"services.{service}", role]
 
 
 class Service:
-    """One service process, restartable; it waits for Kafka and PostgreSQL by itself."""
+    """One service process that can be restarted. It waits for Kafka and PostgreSQL by itself."""
 
     def __init__(self, name: str, command: list[str], environment: Mapping[str, str], data: Path) -> None:
         self._command = command
@@ -44,7 +44,7 @@ class Service:
         return self._child.pid if self._child else 0
 
     def start(self) -> None:
-        """Returns as soon as the process exists."""
+        """Start the process; return as soon as it exists."""
         self._child = child.Child(
             self._command,
             log=self._log,
@@ -53,17 +53,17 @@ class Service:
         )
 
     def wait(self) -> int | None:
-        """Blocks until it ends; returns its exit code."""
+        """Block until it ends; return its exit code."""
         return self._child.wait() if self._child else None
 
     def stop(self) -> None:
-        """SIGTERM, SIGKILL after 25 s; on return it is gone."""
+        """Send SIGTERM, and SIGKILL after 25 s; on return it has ended."""
         if self._child:
             self._child.stop(timeout=GRACE)
 
 
 def instances(options: Options) -> list[tuple[str, str, str]]:
-    """(process name, service, role) of every service process; a second worker is `orders.worker.1`."""
+    """Return (process name, service, role) of every service process; a second worker is `orders.worker.1`."""
     found = []
     for service in SERVICES:
         found.append((f"{service}.api", service, "api"))
@@ -75,7 +75,7 @@ def instances(options: Options) -> list[tuple[str, str, str]]:
 def environment(
     name: str, service: str, kafka: Kafka, postgres: Postgres, ports: Ports, secrets: Secrets
 ) -> dict[str, str]:
-    """What the process `name` of `service` is told: where things are, and its own secrets only."""
+    """Return the environment of process `name` of `service`: addresses, and only its own secrets."""
     port = "HALFDAY_HTTP_PORT" if name.endswith(".api") else "HALFDAY_HEALTH_PORT"
     own = {"HALFDAY_QUOTE_KEY": secrets.quote_key} if service == "dispatch" else {}
     return {

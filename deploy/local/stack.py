@@ -26,11 +26,11 @@ from deploy.local.processes.restart import Restartable, Restarter
 
 
 class Interrupted(StackError):
-    """The stack was told to stop while it started."""
+    """The stack received a stop signal while it started."""
 
 
 class _Broker:
-    """Kafka with its topics and permissions: a wiped broker gets them again when it is started again."""
+    """Kafka with its topics and permissions: a start on an empty folder creates them again."""
 
     def __init__(self, kafka: Kafka, secrets: Secrets) -> None:
         self._kafka = kafka
@@ -43,7 +43,7 @@ class _Broker:
         return self._kafka.pid
 
     def start(self) -> None:
-        """Returns when the broker is up and provisioned."""
+        """Return when the broker is up and has its topics."""
         self._kafka.start()
         try:
             provision(self._kafka.bootstrap, ADMIN, self._secrets.kafka[ADMIN])
@@ -55,9 +55,9 @@ class _Broker:
 class Stack:
     """Kafka, PostgreSQL and the service processes of one data folder.
 
-    Only one stack at a time uses a folder: a second one raises StackError. `say` gets a line for people now and
-    then, from any thread. All processes die with this one, also when it is killed; what a crash left over is
-    ended first. `program` replaces the services.
+    Only one stack at a time uses a folder: a second one raises StackError. `say` receives progress lines for people,
+    from any thread. All processes end with this one, even when it is killed; leftovers of a crash are ended first.
+    `program` replaces the services.
     """
 
     def __init__(
@@ -76,24 +76,24 @@ class Stack:
         self._writing = threading.Lock()
         self._services: list[Restarter] = []
         self._stores: list[Restarter] = []
-        self._holder: DataLock | None = None
+        self._lock: DataLock | None = None
         self._logs: LogRotation | None = None
         self._describe: Callable[[dict[str, int]], dict[str, Any]] = lambda _: {}
 
     def start(self) -> None:
-        """Returns when Kafka and PostgreSQL answer and every service process was started.
+        """Return when Kafka and PostgreSQL answer and every service process was started.
 
-        On any error everything is stopped again before it is raised. A folder with data of another contract state is
-        a StackError.
+        On any error everything is stopped before it is raised. A folder with data of another contract state is a
+        StackError.
         """
-        self._holder = DataLock(self.data)
+        self._lock = DataLock(self.data)
         self._logs = LogRotation(self.data / "logs")
         (self.data / endpoints.FILE).unlink(missing_ok=True)  # of a run that crashed
         try:
             contract_record.check_and_record(self.data)
             self._launch()
-            for keeper in (*self._stores, *self._services):
-                while not self._done(keeper):
+            for restarter in (*self._stores, *self._services):
+                while not self._done(restarter):
                     self._interrupted.wait(0.05)
             self._publish()
         except BaseException:
@@ -101,7 +101,7 @@ class Stack:
             raise
 
     def wait_ready(self, timeout: float = 60) -> None:
-        """Returns when every service process says that it is ready; StackError with the reasons if not."""
+        """Return when every service process is ready. Raises StackError with the reasons after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while waiting := endpoints.waiting(self.data):
             if self._interrupted.wait(0.1):
@@ -110,23 +110,23 @@ class Stack:
                 raise StackError(f"not ready after {timeout:.0f} s: {waiting} (logs: {self.data / 'logs'})")
 
     def tell(self, line: str) -> None:
-        """Says a line to whoever listens; a listener who is gone (a closed terminal) is no error."""
+        """Pass a line to `say`; ignores a closed terminal."""
         with contextlib.suppress(OSError):
             self._say(line)
 
     def run(self) -> None:
-        """Blocks until `interrupt`."""
+        """Block until `interrupt`."""
         while not self._interrupted.wait(3600):
             pass
 
     def interrupt(self) -> None:
-        """Makes `start`, `wait_ready` and `run` end soon; safe in a signal handler."""
+        """Make `start`, `wait_ready` and `run` end soon; safe in a signal handler."""
         self._interrupted.set()
 
     def stop(self) -> None:
-        """Stops the services, then Kafka and PostgreSQL; on return no process is left. Harmless twice."""
+        """Stop the services, then Kafka and PostgreSQL; on return no process is left. May be called twice."""
         for group in (self._services, self._stores):
-            stoppers = [threading.Thread(target=keeper.stop) for keeper in group]
+            stoppers = [threading.Thread(target=restarter.stop) for restarter in group]
             for stopper in stoppers:
                 stopper.start()
             for stopper in stoppers:
@@ -135,13 +135,13 @@ class Stack:
         if self._logs:
             self._logs.stop()
             self._logs = None
-        if self._holder:
+        if self._lock:
             (self.data / endpoints.FILE).unlink(missing_ok=True)
-            self._holder.release()
-            self._holder = None
+            self._lock.release()
+            self._lock = None
 
     def endpoints(self) -> dict[str, Any]:
-        """The content of `endpoints.json` now."""
+        """Return the current content of `endpoints.json`."""
         return endpoints.read(self.data)
 
     def __enter__(self) -> "Stack":
@@ -152,7 +152,7 @@ class Stack:
         self.stop()
 
     def _launch(self) -> None:
-        """Sets everything going at once: the services wait for their databases and the broker themselves."""
+        """Start everything at once: the services wait for their databases and the broker themselves."""
         secrets = Secrets.load(self.data)
         ports = Ports(self.data, self._options.port_base)
         kafka = Kafka(self.data, secrets.kafka, ports)
@@ -162,28 +162,28 @@ class Stack:
         clock = clock_environment(self.data)
         pending: list[tuple[str, Restartable]] = []
         for name, service, role in services.instances(self._options):
-            told = services.environment(name, service, kafka, postgres, ports, secrets)
-            pending.append((name, services.Service(name, self._program(service, role), told | clock, self.data)))
+            environment = services.environment(name, service, kafka, postgres, ports, secrets)
+            pending.append((name, services.Service(name, self._program(service, role), environment | clock, self.data)))
         self._describe = lambda pids: endpoints.describe(kafka, postgres, ports, secrets, pids)
         stores: list[tuple[str, Restartable]] = [("kafka", _Broker(kafka, secrets)), ("postgres", postgres)]
-        self._stores = [self._keeper(name, kept) for name, kept in stores]
-        self._services = [self._keeper(name, kept) for name, kept in pending]
+        self._stores = [self._restarter(name, process) for name, process in stores]
+        self._services = [self._restarter(name, process) for name, process in pending]
 
-    def _keeper(self, name: str, kept: Restartable) -> Restarter:
-        return Restarter(name, kept, changed=self._publish, say=self.tell)
+    def _restarter(self, name: str, process: Restartable) -> Restarter:
+        return Restarter(name, process, changed=self._publish, say=self.tell)
 
-    def _done(self, keeper: Restarter) -> bool:
-        """Whether its first start is over; raises what went wrong in it."""
+    def _done(self, restarter: Restarter) -> bool:
+        """Return whether its first start has ended; raise its error."""
         if self._interrupted.is_set():
             raise Interrupted("stopped while starting")
-        if keeper.started.done():
-            keeper.started.result()
-        return keeper.started.done()
+        if restarter.started.done():
+            restarter.started.result()
+        return restarter.started.done()
 
     def _publish(self) -> None:
-        """Rewrites `endpoints.json`, once every process was started at least once."""
+        """Rewrite `endpoints.json`, once every process was started at least once."""
         with self._writing:
-            keepers = [*self._services, *self._stores]
-            if len(keepers) > 2 and all(k.started.done() and not k.started.exception() for k in keepers):
-                pids = {keeper.name: keeper.kept.pid for keeper in keepers}
+            restarters = [*self._services, *self._stores]
+            if len(restarters) > 2 and all(r.started.done() and not r.started.exception() for r in restarters):
+                pids = {restarter.name: restarter.process.pid for restarter in restarters}
                 write_private(self.data / endpoints.FILE, json.dumps(self._describe(pids), indent=1))

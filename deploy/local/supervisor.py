@@ -27,9 +27,9 @@ def serve(
     say: Callable[[str], None],
     started: Callable[[Stack], None] = lambda _: None,
 ) -> None:
-    """Runs a stack until SIGTERM or SIGINT, then stops it cleanly; `started` is called once it is up.
+    """Run a stack until SIGTERM or SIGINT, then stop it; `started` is called once it is up.
 
-    Call it from the main thread. Raises StackError when the stack can't start.
+    Must be called from the main thread. Raises StackError when the stack cannot start.
     """
     stack = Stack(data, options, say=say)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -46,28 +46,28 @@ def serve(
 
 
 def die_with_parent() -> None:
-    """From now on the end of the parent process is a SIGTERM to this one (Linux; elsewhere nothing)."""
+    """Let the end of the parent process send SIGTERM to this one (on Linux; elsewhere without effect)."""
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
         if os.getppid() != parent:
-            raise StackError("the parent is gone")
+            raise StackError("the parent process has ended")
 
 
 def launch(
     data: Path, options: Options, *, with_parent: bool = False, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Starts a supervisor process that outlives this one unless `with_parent`; its log is in DATA/logs.
+    """Start a supervisor process that outlives this one unless `with_parent`; its log is in DATA/logs.
 
-    `environment` is added to that of this process. Returns at once: see `wait_ready`. Raises StackError when
-    a stack runs on `data` already or the folder can't be made.
+    `environment` is added to that of this process. Returns at once: see `wait_ready`. Raises StackError when a stack
+    runs on `data` already or the folder cannot be created.
     """
     refuse_running(data)
     make_data_folder(data)
     log = data / "logs" / "supervisor.log"
     log.write_bytes(b"")
     with log.open("ab") as file:  # appending, so that it can be cut while it is open
-        # A session of its own: Ctrl-C in the terminal reaches only us.
+        # A session of its own: Ctrl-C in the terminal reaches only this process.
         return subprocess.Popen(
             command(data, options) + (["--with-parent"] if with_parent else []),
             stdin=subprocess.DEVNULL,
@@ -79,9 +79,9 @@ def launch(
 
 
 def wait_ready(process: subprocess.Popen[bytes], data: Path, timeout: float = 300) -> None:
-    """Returns when the stack that `launch` started on `data` is ready.
+    """Return when the stack that `launch` started on `data` is ready.
 
-    Raises StackError with its own words when it ended instead, or with what it waits for after `timeout` s.
+    Raises StackError with its last line when it ended instead, or with what it waits for after `timeout` s.
     """
     deadline = time.monotonic() + timeout
     while waiting := endpoints.waiting(data):
@@ -94,7 +94,7 @@ def wait_ready(process: subprocess.Popen[bytes], data: Path, timeout: float = 30
 
 
 def command(data: Path, options: Options) -> list[str]:
-    """The command line of a supervisor process with these options."""
+    """Return the command line of a supervisor process with these options."""
     words = [sys.executable, "-m", "deploy.local.supervisor", "--data", str(data)]
     if options.port_base is not None:
         words += ["--port-base", str(options.port_base)]
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--port-base", type=int)
     parser.add_argument("--workers", type=parse_workers, default={})
-    parser.add_argument("--driven", action="store_true", help="somebody drives the business clock of the folder")
+    parser.add_argument("--driven", action="store_true", help="another process drives the business clock of the folder")
     parser.add_argument("--with-parent", action="store_true", help="stop when the parent process ends")
     given = parser.parse_args()
     options = Options(given.port_base, given.workers, given.driven)

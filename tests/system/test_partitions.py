@@ -55,7 +55,7 @@ def sql(postgres: Postgres, statement: str) -> None:
 @pytest.mark.timeout(900)
 def test_grows_only_what_is_stopped_drained_and_not_compacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tmp_path / "data"
-    with pytest.raises(StackError, match="not the data folder"):
+    with pytest.raises(StackError, match="not a data folder"):
         partitions.grow(data)
     with servers(data) as (kafka, postgres):
         provision(kafka.bootstrap, "admin", Secrets.load(data).kafka["admin"])
@@ -85,7 +85,7 @@ def test_grows_only_what_is_stopped_drained_and_not_compacted(tmp_path: Path, mo
     assert partitions.grow(data) == {NAME: (6, 8)}
     assert partitions.grow(data) == {}
     monkeypatch.setattr(partitions, "TOPICS", described(**{NAME: 7}))
-    with pytest.raises(StackError, match="no topic can go back"):
+    with pytest.raises(StackError, match="a topic cannot shrink"):
         partitions.grow(data)
     monkeypatch.setattr(partitions, "TOPICS", described(**{NAME: 8, "orders.recipient.v1": 8}))
     with pytest.raises(StackError, match="is compacted"):

@@ -94,7 +94,7 @@ def test_a_new_folder_gets_its_record_and_its_data_is_taken_again(tmp_path: Path
     edit(contracts / SCHEMA, basket=None)
     before = (data / contract_record.FILE).read_text()
     with pytest.raises(
-        StackError, match=r"data of another contract state \(orders\.order\.v1\); go on with the version"
+        StackError, match=r"data of another contract state \(orders\.order\.v1\); continue with the version"
     ):
         contract_record.check_and_record(data)
     assert (data / contract_record.FILE).read_text() == before
@@ -103,8 +103,8 @@ def test_a_new_folder_gets_its_record_and_its_data_is_taken_again(tmp_path: Path
 @pytest.mark.parametrize(
     ("record", "words"),
     [
-        (None, "holds data from before contract states were recorded"),
-        ("{", "is damaged, so its contract state is not known"),
+        (None, "has data from before contract states were recorded"),
+        ("{", "is damaged, so its contract state is unknown"),
         ('{"orders.order.v1": 7}', "is damaged"),
     ],
 )
@@ -119,8 +119,6 @@ def test_data_without_a_record_that_can_be_read_is_refused(tmp_path: Path, recor
 def test_a_stack_does_not_start_on_it_and_lets_it_go(tmp_path: Path) -> None:
     data = with_data(tmp_path / "data")
     for _ in range(2):
-        with pytest.raises(
-            StackError, match=r"holds data from before .* begin with a new folder \(--data NEW-FOLDER\)"
-        ):
+        with pytest.raises(StackError, match=r"has data from before .* start with a new folder \(--data NEW-FOLDER\)"):
             Stack(data).start()
     assert not (data / "secrets.json").exists()

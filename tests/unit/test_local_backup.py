@@ -75,19 +75,19 @@ def test_any_tar_can_list_it(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_running_stack_is_not_backed_up(data: Path, tmp_path: Path) -> None:
-    holder = DataLock(data)
+    lock = DataLock(data)
     with pytest.raises(StackError, match=r"already runs on .*halfday down"):
         backup.write(data, tmp_path / "b.tar.gz")
-    holder.release()
+    lock.release()
     assert not list(tmp_path.glob("*b.tar.gz*"))
 
 
 @pytest.mark.parametrize(
     ("folder", "file", "words"),
     [
-        ("nowhere", "b.tar.gz", "holds no state of a stack: secrets.json, kafka/data/formatted"),
+        ("nowhere", "b.tar.gz", "has no state of a stack: secrets.json, kafka/data/formatted"),
         ("half day", "half day/b.tar.gz", "outside of"),
-        ("half day", "half day/secrets.json", "is there already"),
+        ("half day", "half day/secrets.json", "exists; choose a new file"),
         ("half day", "no/such/folder/b.tar.gz", "can't be written: No such file"),
     ],
 )
@@ -184,25 +184,25 @@ def bomb(file: Path) -> None:
 
 
 DAMAGES = {
-    "cut": (cut, "no whole backup"),
-    "one bit": (flipped, "no whole backup"),
+    "cut": (cut, "not a complete backup"),
+    "one bit": (flipped, "not a complete backup"),
     "a file changed": (repacked(each(changed)), "is damaged: secrets.json differs"),
-    "a file dropped": (repacked(without("secrets.json")), "is damaged: it lacks secrets.json"),
+    "a file dropped": (repacked(without("secrets.json")), "is damaged: secrets.json of its list is missing"),
     "a file added": (repacked(added), r"is damaged: postgres/data/postgresql\.auto\.conf differs"),
     "another list": (repacked(listing(made_at="2026-01-01")), "its list differs from what was signed"),
     "no signature": (repacked(without(manifest.SIGNATURE)), "is not signed"),
     "a signature that is none": (
-        repacked(each(lambda m, c: (m, b"{}" if m.name == manifest.SIGNATURE else c))), "no whole backup",
+        repacked(each(lambda m, c: (m, b"{}" if m.name == manifest.SIGNATURE else c))), "not a complete backup",
     ),
-    "no list": (repacked(without(manifest.NAME)), "is no backup"),
+    "no list": (repacked(without(manifest.NAME)), "is not a backup"),
     "another version": (repacked(listing(postgres="17"), signed=True), "made with postgres 17; this Halfday has"),
     "an older format": (repacked(listing(format=1), signed=True), "made with format 1; this Halfday has"),
-    "a way out": (repacked(led_out, signed=True), "lies outside of the folder"),
+    "a way out": (repacked(led_out, signed=True), "is outside of the folder"),
     "a link": (repacked(each(linked)), "neither a file nor a listed folder"),
-    "a text": (lambda file: file.write_text("hello"), "no whole backup"),
-    "another archive": (lambda file: file.write_bytes(gzip.compress(b"hello")), "no whole backup"),
-    "a bomb": (bomb, "unpacks to more than a backup holds"),
-    "a bomb at its end": (repacked(lambda all: all, trailing=bytes(20 << 20)), "unpacks to more than a backup holds"),
+    "a text": (lambda file: file.write_text("hello"), "not a complete backup"),
+    "another archive": (lambda file: file.write_bytes(gzip.compress(b"hello")), "not a complete backup"),
+    "a bomb": (bomb, "unpacks to more than its list"),
+    "a bomb at its end": (repacked(lambda all: all, trailing=bytes(20 << 20)), "unpacks to more than its list"),
     "not there": (lambda file: file.unlink(), "can't be restored to .*: No such file"),
 }  # fmt: skip
 
@@ -237,7 +237,7 @@ def test_a_backup_of_another_account_is_restored_by_its_key_or_its_fingerprint_o
             restore(file, tmp_path / "new")
         words = str(refused.value)
         assert f"was signed by {signer}, which is not the key of this account" in words
-        assert f"copy that one's backup.key to {signing.key_file()}" in words
+        assert f"copy its backup.key to {signing.key_file()}" in words
         assert words.endswith(f"--signed-by {signer}")
         signing.sign(b"")
     with pytest.raises(StackError, match=r"was signed by SHA256:.*, not by SHA256:other"):
@@ -259,7 +259,7 @@ def test_what_a_stranger_forged_and_signed_is_refused_before_it_is_unpacked(
     backup.write(data, tmp_path / "b.tar.gz")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(ours))
     monkeypatch.setattr(module, "_write", lambda *_: pytest.fail("it was unpacked"))
-    with pytest.raises(StackError, match="not the key of this account, and a forged backup runs its maker's code"):
+    with pytest.raises(StackError, match="not the key of this account, and a forged backup can run its author's code"):
         restore(tmp_path / "b.tar.gz", tmp_path / "new")
 
 
@@ -269,7 +269,7 @@ def test_a_disk_without_room_is_named_before_anything_is_unpacked(
     backup.write(data, tmp_path / "b.tar.gz")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 5_000_000}))
     monkeypatch.setattr(module, "_write", lambda *_: pytest.fail("it was unpacked"))
-    with pytest.raises(StackError, match="the disk has 5 MB free; make room, or name a folder on another disk"):
+    with pytest.raises(StackError, match="the disk has 5 MB free; free space, or choose a folder on another disk"):
         restore(tmp_path / "b.tar.gz", tmp_path / "new")
 
 
@@ -278,7 +278,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(
 ) -> None:
     pack = backup._pack
     monkeypatch.setattr(backup, "_pack", lambda *all: [pack(*all), (tmp_path / "b.tar.gz").write_text("theirs")])
-    with pytest.raises(StackError, match="is there already; name a new file"):
+    with pytest.raises(StackError, match="exists; choose a new file"):
         backup.write(data, tmp_path / "b.tar.gz")
     assert (tmp_path / "b.tar.gz").read_text() == "theirs"
     assert {path.name for path in tmp_path.iterdir()} == {"half day", "b.tar.gz"}
@@ -292,7 +292,7 @@ def test_a_file_that_changes_meanwhile_makes_no_backup(
     monkeypatch.setattr(
         backup, "_listed", lambda folder: (listed(folder), change(bytes(range(256)) * 499 + bytes(256)))[0]
     )
-    with pytest.raises(StackError, match="1259 was changed while it was read"):
+    with pytest.raises(StackError, match="1259 changed while it was read"):
         backup.write(data, tmp_path / "b.tar.gz")
     assert not list(tmp_path.glob("*b.tar.gz*"))
 
@@ -300,8 +300,8 @@ def test_a_file_that_changes_meanwhile_makes_no_backup(
 def test_the_key_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
     assert signing.own_signer() is None
     signature = signing.sign(b"content")
-    assert signature.holds(b"content")
-    assert not signature.holds(b"other content")
+    assert signature.verifies(b"content")
+    assert not signature.verifies(b"other content")
     assert signing.Signature.read(signature.written()) == signature
     assert signing.sign(b"content").signer == signature.signer == signing.own_signer()
     file = signing.key_file()
@@ -312,10 +312,10 @@ def test_the_key_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
         signing.sign(b"content")
     file.chmod(0o600)
     file.write_text("no key")
-    with pytest.raises(StackError, match="is no Ed25519 key in PEM; move it away"):
+    with pytest.raises(StackError, match="is not an Ed25519 key in PEM; move it away"):
         signing.sign(b"content")
     file.parent.chmod(0o777)
-    with pytest.raises(StackError, match="others can write in"):
+    with pytest.raises(StackError, match="other users can write in"):
         signing.sign(b"content")
 
 
@@ -323,7 +323,7 @@ def test_a_backup_of_another_contract_state_is_refused_and_leaves_nothing(data: 
     made = contract_state() | {"orders.order.v1": TopicState("another digest", None)}
     (data / contract_record.FILE).write_text(json.dumps(made))
     backup.write(data, tmp_path / "b.tar.gz")
-    words = r"b\.tar\.gz holds data of another contract state \(orders\.order\.v1\); restore it with the version"
+    words = r"b\.tar\.gz has data of another contract state \(orders\.order\.v1\); restore it with the version"
     with pytest.raises(StackError, match=words):
         restore(tmp_path / "b.tar.gz", tmp_path / "new")
     assert not (tmp_path / "new").exists()
@@ -331,6 +331,6 @@ def test_a_backup_of_another_contract_state_is_refused_and_leaves_nothing(data: 
 
 def test_nothing_is_overwritten(data: Path, tmp_path: Path) -> None:
     backup.write(data, tmp_path / "b.tar.gz")
-    with pytest.raises(StackError, match="is there already, and a restore overwrites nothing"):
+    with pytest.raises(StackError, match="exists, and a restore overwrites nothing"):
         restore(tmp_path / "b.tar.gz", data)
     assert files(data).items() > STATE.items()

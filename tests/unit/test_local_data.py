@@ -46,7 +46,7 @@ def test_ports_count_up_from_a_base_and_a_taken_one_is_named(tmp_path: Path) -> 
         other.listen()
         with pytest.raises(StackError, match=f"port {base + 2} is in use"):
             counted.get("orders.api")
-    with pytest.raises(StackError, match="no port 70000"):
+    with pytest.raises(StackError, match="invalid port 70000"):
         Ports(tmp_path, 70_000).get("kafka")
 
 
@@ -114,7 +114,7 @@ def test_a_killed_holder_leaves_the_folder_free(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StackError, match="can't be used for data"):
+    with pytest.raises(StackError, match="can't be used as data folder"):
         lock.DataLock(tmp_path / "file" / "data")
 
 

@@ -51,13 +51,13 @@ def test_a_machine_that_has_everything() -> None:
             "memory",
             (psutil, "virtual_memory"),
             lambda: type("M", (), {"available": 1e9}),
-            "1.0 GB free; the stack wants",
+            "1.0 GB free; the stack needs",
         ),
-        ("disk", (shutil, "disk_usage"), lambda _: type("D", (), {"free": 1e9}), "make room"),
+        ("disk", (shutil, "disk_usage"), lambda _: type("D", (), {"free": 1e9}), "so free some"),
         ("open files", (resource, "getrlimit"), lambda _: (256, 256), "may open 256 files"),
         ("ports", (doctor_machine, "is_free"), lambda _: False, "is the loopback interface up"),
         ("clock", (time, "time"), lambda: 0.0, "in the past"),
-        ("wheels", (doctor_machine, "version"), lambda _: "0.0.1", "not as locked, such as"),
+        ("wheels", (doctor_machine, "version"), lambda _: "0.0.1", "differ from their locked versions, such as"),
         ("cache", (os, "access"), lambda *_: False, "set HALFDAY_CACHE"),
     ],
 )
@@ -72,9 +72,9 @@ def test_what_a_machine_lacks_is_a_sentence(
 def test_a_healthy_folder_and_that_nothing_is_changed(data: Path) -> None:
     before = sorted((path, path.stat().st_mtime_ns) for path in data.rglob("*"))
     said = {what: check(data) for what, check in doctor_data.CHECKS.items()}
-    assert said["state"].startswith(f"secrets, topics and databases (PostgreSQL {server.version()}) are there")
+    assert said["state"].startswith(f"secrets, topics and databases (PostgreSQL {server.version()}) exist")
     assert said["data clock"] == "real time"
-    assert "none runs; start one with: ./halfday up --data" in said["stack"]
+    assert "not running; start it with: ./halfday up --data" in said["stack"]
     assert sorted((path, path.stat().st_mtime_ns) for path in data.rglob("*")) == before
 
 
@@ -106,21 +106,21 @@ def test_what_others_can_read(name: str, bits: int, closed: str, data: Path) -> 
 
 def test_a_folder_that_others_can_write_in(data: Path) -> None:
     data.chmod(0o777)
-    assert "others can write in" in broken("data", data)
+    assert "other users can write in" in broken("data", data)
 
 
 def test_a_folder_of_another_contract_state(data: Path) -> None:
     (data / contract_record.FILE).unlink()
-    assert "holds data from before contract states were recorded; go on with the version" in broken("state", data)
+    assert "has data from before contract states were recorded; continue with the version" in broken("state", data)
 
 
 def test_parts_that_are_lost(data: Path) -> None:
     (data / "kafka/data/formatted").unlink()
-    assert broken("state", data).startswith("topics are not there; start the stack, then send them again")
+    assert broken("state", data).startswith("topics missing; start the stack, then publish them again")
     (data / "secrets.json").unlink()
-    assert "secrets and topics are not there; restore a backup" in broken("state", data)
+    assert "secrets and topics missing; restore a backup" in broken("state", data)
     (data / "postgres/data/PG_VERSION").unlink()
-    assert doctor_data.state(data) == "empty; the first start makes it"
+    assert doctor_data.state(data) == "empty; the first start creates it"
 
 
 def test_databases_of_another_version(data: Path) -> None:
@@ -131,9 +131,9 @@ def test_databases_of_another_version(data: Path) -> None:
 def test_a_clock_that_went_back_and_one_that_runs_fast(data: Path) -> None:
     morning = datetime(2026, 11, 7, 4, 30, tzinfo=UTC)
     (data / "clock.json").write_bytes(Segment(morning, morning, 600, latest=morning).to_json())
-    assert doctor_data.data_clock(data) == "business time, 2026-11-07 04:30 UTC, driven by a played day"
+    assert doctor_data.data_clock(data) == "business time, 2026-11-07 04:30 UTC, driven by a demo day"
     os.utime(data / "secrets.json", (time.time() + 3600,) * 2)
-    assert "the clock went back" in broken("data clock", data)
+    assert "clock was set back" in broken("data clock", data)
 
 
 def test_ports_that_another_program_took(data: Path) -> None:
@@ -142,13 +142,13 @@ def test_ports_that_another_program_took(data: Path) -> None:
         other.listen()
         (data / "ports.json").write_text(json.dumps({"kafka": other.getsockname()[1]}))
         assert "other programs use those of kafka (" in doctor_data.data_ports(data)
-    assert doctor_data.data_ports(data) == "1 kept and free"
+    assert doctor_data.data_ports(data) == "1 reserved and free"
 
 
 def test_a_stack_that_is_not_ready_says_why(data: Path) -> None:
-    holder = DataLock(data)
+    lock = DataLock(data)
     assert "Kafka and PostgreSQL are starting (logs:" in broken("stack", data)
     (data / "ports.json").write_text(json.dumps({"orders.api": 1}))
     (data / "endpoints.json").write_text(json.dumps({"processes": [{"name": "orders.api", "pid": 1}]}))
     assert "not ready: orders.api: does not answer" in broken("stack", data)
-    holder.release()
+    lock.release()

@@ -61,7 +61,7 @@ def test_an_open_folder_is_closed_when_it_is_taken(tmp_path: Path) -> None:
 def test_a_folder_that_others_can_write_in_is_refused(tmp_path: Path, bits: int) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(bits)
-    with pytest.raises(StackError, match=r"others can write in .*choose another folder with --data.*chmod go-w"):
+    with pytest.raises(StackError, match=r"other users can write in .*choose another folder with --data.*chmod go-w"):
         files.make_data_folder(tmp_path / "data")
     assert not list((tmp_path / "data").iterdir())
 
@@ -98,7 +98,7 @@ def test_the_cache_is_its_owners_and_one_that_others_can_write_in_is_not_used(
     monkeypatch.setenv("HALFDAY_CACHE", str(tmp_path / "cache"))
     assert mode(cache_dir()) == 0o700
     (tmp_path / "cache").chmod(0o775)
-    with pytest.raises(StackError, match=r"others can write in .*set HALFDAY_CACHE to a folder of yours"):
+    with pytest.raises(StackError, match=r"other users can write in .*set HALFDAY_CACHE to your own folder"):
         cache_dir()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.errors import StackError
-from deploy.local.kafka import jars
+from deploy.local.kafka import jars, lock_jars
 from deploy.local.setup import download
 
 
@@ -33,7 +33,7 @@ def test_the_committed_lock_names_kafka_and_its_logging_and_no_host() -> None:
     locked = jars.read_lock()
     coordinates = [f"{jar.group}:{jar.artifact}:{jar.version}" for jar in locked]
     assert coordinates[0] == jars.ROOT
-    assert coordinates[-1] == jars.LOGGING
+    assert coordinates[-1] == lock_jars.LOGGING
     assert len(locked) == 46
     assert "//" not in jars.LOCK.read_text()
 
@@ -88,7 +88,7 @@ def test_a_cold_cache_without_network_says_what_to_do(
 
     monkeypatch.setattr(download, "fetch", no_network)
     with pytest.raises(
-        StackError, match=r"(?s)no network.*Call again .*set HALFDAY_MAVEN_REPOSITORY.*HALFDAY_KAFKA_JARS"
+        StackError, match=r"(?s)no network.*run the command again, set HALFDAY_MAVEN_REPOSITORY.*HALFDAY_KAFKA_JARS"
     ):
         jars.class_path()
 

@@ -149,8 +149,8 @@ def test_what_ends_is_started_again_after_a_growing_pause() -> None:
     assert pauses[0] >= 0.1
     assert pauses[1] >= 0.2
     assert pauses[2] >= 0.4
-    assert said[0] == "it: ended with code 1; it is started again in 0.1 s"
-    assert said[2] == "it: no disk; it is started again in 0.4 s"
+    assert said[0] == "it: ended with code 1; restarting in 0.1 s"
+    assert said[2] == "it: no disk; restarting in 0.4 s"
     assert changes == [1, 2, 4]
 
 

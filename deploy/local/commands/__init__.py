@@ -1,1 +1,1 @@
-"""Work on a data folder as a whole: backup, restore, doctor, partitions."""
+"""Commands on a whole data folder: backup, restore, doctor, partitions."""

@@ -1,4 +1,4 @@
-"""A stopped data folder as one file: a plain `tar.gz` that begins with a signed list of all that follows."""
+"""Backup of a stopped data folder as one file: a plain `tar.gz` that begins with a signed list of its contents."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from deploy.local.errors import StackError
 from deploy.local.postgres import server as postgres
 from deploy.local.processes import child
 
-# Of the run, not of the state: who holds the folder, pids, addresses of a run, logs.
+# Not part of the state: the lock, pids, addresses of a run, logs.
 _LEFT_OUT = {"lock", "endpoints.json", "pids", "logs", "kafka/pid", "postgres/pid", "postgres/data/postmaster.pid"}
 _NEEDED = ("secrets.json", "kafka/data/formatted", "postgres/data/PG_VERSION")
 
 
 @dataclass(frozen=True)
 class Backup:
-    """What a backup holds: when it was made, the versions and the kind of machine that can read it, how many bytes
-    there are in how many files, and the fingerprint of the key that signed it.
+    """Contents of a backup: its time, the versions and machine type that can read it, number of files and bytes, and
+    the fingerprint of the signing key.
     """
 
     made_at: str
@@ -40,21 +40,21 @@ class Backup:
 
     @classmethod
     def of(cls, listed: Manifest, signed_by: str) -> Backup:
-        """That with this list and signer."""
+        """Return the description of a backup with this list and signer."""
         about = (listed.made_at, listed.postgres, listed.kafka, listed.machine)
         return cls(*about, files=len(listed.files), bytes=listed.bytes, signed_by=signed_by)
 
 
 def write(data: Path, file: Path) -> Backup:
-    """Writes the data folder to a new `file`, mode 0600: it holds the folder's passwords and people's addresses.
+    """Write the data folder to a new `file`, mode 0600, because it contains passwords and people's addresses.
 
-    It is signed with the account's key, which is made with the first backup. The folder is held meanwhile, so no stack
-    can start on it, and what a crash left running is ended first. The file appears under its name only when all of it
-    is on the disk. Raises StackError while a stack runs, when the folder holds no state, when `file` is there already
-    or appears meanwhile, and when there can be no key.
+    It is signed with the account's key, which is created with the first backup. The folder is locked meanwhile, so no
+    stack can start on it; leftover processes of a crash are ended first. The file gets its name only when all of it is
+    on the disk. Raises StackError while a stack runs, when the folder has no state, when `file` exists or appears
+    meanwhile, and when no key can be created.
     """
     _refuse_to_begin(data, file)
-    holder = DataLock(data)
+    lock = DataLock(data)
     draft = draft_of(file)
     try:
         _end_leftovers(data)
@@ -72,35 +72,35 @@ def write(data: Path, file: Path) -> Backup:
         raise StackError(f"the backup can't be written: {error.strerror or error}") from None
     finally:
         draft.unlink(missing_ok=True)
-        holder.release()
+        lock.release()
     return Backup.of(listed, signature.signer)
 
 
 def _refuse_to_begin(data: Path, file: Path) -> None:
     missing = [name for name in _NEEDED if not (data / name).exists()]
     if missing:
-        raise StackError(f"{data} holds no state of a stack: {', '.join(missing)} is missing")
+        raise StackError(f"{data} has no state of a stack: {', '.join(missing)} is missing")
     if file.exists():
         raise _exists(file)
     if file.absolute().is_relative_to(data.absolute()):
-        raise StackError(f"{file} would lie in the folder that it backs up; name a place outside of {data}")
+        raise StackError(f"{file} is inside the folder that it backs up; choose a file outside of {data}")
     if (of := (data / "postgres/data/PG_VERSION").read_text().strip()) != postgres.version():
-        raise StackError(f"{data} is of PostgreSQL {of}, which this Halfday can't run")
+        raise StackError(f"{data} has data of PostgreSQL {of}, this Halfday has {postgres.version()}")
 
 
 def _exists(file: Path) -> StackError:
-    return StackError(f"{file} is there already; name a new file")
+    return StackError(f"{file} exists; choose a new file")
 
 
 def _end_leftovers(data: Path) -> None:
-    """Nothing may write while the folder is read: a killed supervisor's children may still be on their way out."""
+    """End a killed supervisor's children: nothing may write while the folder is read."""
     for pidfile in (data / "kafka" / "pid", *(data / "pids").glob("*")):
         child.kill_leftover(pidfile)
     postgres.end_leftovers(data)
 
 
 def _listed(data: Path) -> Manifest:
-    """Reads the whole folder: the list comes first in the file, so that a reader trusts it before all else."""
+    """Read the whole folder: the list comes first in the file, so that a reader can verify it before all else."""
     folders, files = [], {}
     for path in _state(data):
         name = path.relative_to(data).as_posix()
@@ -121,7 +121,7 @@ def _pack(data: Path, listed: Manifest, signature: signing.Signature, raw: IO[by
     with packed, tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         _add(tar, manifest.NAME, listed.written())
         _add(tar, manifest.SIGNATURE, signature.written())
-        for name in listed.folders:  # in order, so each after the one that it is in
+        for name in listed.folders:  # in order, so each after its parent
             info = tarfile.TarInfo(name)
             info.type, info.mode = tarfile.DIRTYPE, 0o700
             tar.addfile(info)
@@ -130,13 +130,13 @@ def _pack(data: Path, listed: Manifest, signature: signing.Signature, raw: IO[by
 
 
 def _state(data: Path) -> Iterator[Path]:
-    """Folders and files that are state, each folder before what is in it."""
+    """Yield the folders and files of the state, each folder before its contents."""
     for path in sorted(data.rglob("*")):
         name = path.relative_to(data)
         if not _LEFT_OUT.isdisjoint(parent.as_posix() for parent in (name, *name.parents)):
             continue
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
-            raise StackError(f"{path} is neither a file nor a folder; the stack makes no such thing, so move it away")
+            raise StackError(f"{path} is neither a file nor a folder; the stack never creates one, so move it away")
         yield path
 
 
@@ -153,4 +153,4 @@ def _add_file(tar: tarfile.TarFile, path: Path, name: str, entry: list[Any]) -> 
         reader = Hashing(content)
         tar.addfile(info, cast(IO[bytes], reader))
     if reader.entry() != entry:
-        raise StackError(f"{path} was changed while it was read; end what writes there, then try again")
+        raise StackError(f"{path} changed while it was read; end the process that writes it, then try again")

@@ -1,4 +1,4 @@
-"""What a machine has and lacks: each check returns a sentence, or raises `StackError` with what to do."""
+"""Checks of this machine: each returns a sentence, or raises `StackError` with what to do."""
 
 import os
 import platform
@@ -24,28 +24,28 @@ from deploy.local.setup.cache import cache_dir
 MEMORY_NEEDED = 2_000_000_000
 DISK_NEEDED = 2_000_000_000
 FILES_NEEDED = 1024
-PORTS_NEEDED = 12  # 5 of the broker and the database, 6 of the services, and one to spare
-_CODE_DAY = 1_760_000_000  # autumn 2025: a clock before it is surely wrong, and so would every order's time be
+PORTS_NEEDED = 12  # 5 of the broker and the database, 6 of the services, one spare
+_CODE_DAY = 1_760_000_000  # autumn 2025: an earlier clock is wrong, and every order's time would be
 
 
 def python() -> str:
-    """Which Python runs this."""
+    """Report the running Python."""
     return f"{platform.python_version()} at {sys.executable}"
 
 
 def wheels() -> str:
-    """Whether every locked package is installed in its locked version."""
+    """Check that every locked package is installed in its locked version."""
     locked = ROOT / "requirements.txt"
     if not locked.exists():
         return "installed as a package; versions are not compared"
     wanted: dict[str, set[str]] = defaultdict(set)
     for name, locked_in, marker in re.findall(r"^([a-z0-9._-]+)==(\S+)( ;)?", locked.read_text(), re.M):
-        wanted[name] |= {locked_in, *([""] if marker else [])}  # one with a marker may rightly be absent
+        wanted[name] |= {locked_in, *([""] if marker else [])}  # one with a marker may be absent
     wrong = [name for name, fitting in wanted.items() if _installed(name) not in fitting]
     if wrong:
         raise StackError(
-            f"{len(wrong)} of {len(wanted)} packages are not as locked, such as {wrong[0]}; "
-            "remove .venv and call ./halfday again"
+            f"{len(wrong)} of {len(wanted)} packages differ from their locked versions, such as {wrong[0]}; "
+            "remove .venv and run ./halfday again"
         )
     return f"all as locked, {len(wanted)} packages"
 
@@ -58,16 +58,16 @@ def _installed(name: str) -> str:
 
 
 def java_runtime() -> str:
-    """Which Java the broker would run on."""
+    """Report the Java that would run the broker."""
     found = java.find_java()
     speed = "" if found.has_aot_cache else "; with 25 or newer the broker would start twice as fast"
     return f"{'.'.join(map(str, found.version))} at {found.path}{speed}"
 
 
 def kafka() -> str:
-    """Where the broker's jars are, and how many of them are verified."""
+    """Report the broker's jars and how many are verified."""
     if any(os.environ.get(name) for name in ("KAFKA_HOME", "HALFDAY_KAFKA_JARS")):
-        return f"{len(jars.class_path())} jars from the folder that the environment names"
+        return f"{len(jars.class_path())} jars from the folder in the environment"
     folder = cache_dir() / "jars"
     locked = jars.read_lock()
     there = sum(jar.verified(jar.within(folder)) for jar in locked)
@@ -77,71 +77,71 @@ def kafka() -> str:
 
 
 def postgresql() -> str:
-    """Where the server is, and as whom it would run."""
+    """Report the server and the identity that would run it."""
     who = {
-        "same": "runs as you",
+        "same": "runs as this user",
         "mapped": "you are root, so it runs in a user namespace",
-        "user": "you are root, so it runs as a user of its own",
+        "user": "you are root, so it runs as an unused user id",
     }
     return f"{server.version()} in {server.binaries()}; {who[run_as.for_postgres().split(':')[0]]}"
 
 
 def cache() -> str:
-    """Whether what is fetched once can be kept."""
+    """Check that downloads can be cached."""
     folder = cache_dir()
     if not os.access(folder, os.W_OK):
-        raise StackError(f"{folder} can't be written by you; set HALFDAY_CACHE to a folder of yours")
+        raise StackError(f"{folder} is not writable; set HALFDAY_CACHE to your own folder")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return f"{folder}, {size / 1e6:.0f} MB"
 
 
 def cores() -> str:
-    """How many cores this process may use."""
+    """Report the cores that this process can use."""
     count = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count() or 1
-    return f"{count}" + ("" if count >= 2 else "; two make a market day twice as quick")
+    return f"{count}" + ("" if count >= 2 else "; with two, a market day takes half the time")
 
 
 def memory() -> str:
-    """Whether there is memory for the stack."""
+    """Check that there is enough memory for the stack."""
     free = psutil.virtual_memory().available
     if free < MEMORY_NEEDED:
-        raise StackError(f"{free / 1e9:.1f} GB free; the stack wants about {MEMORY_NEEDED / 1e9:.0f} GB")
+        raise StackError(f"{free / 1e9:.1f} GB free; the stack needs about {MEMORY_NEEDED / 1e9:.0f} GB")
     return f"{free / 1e9:.1f} GB free"
 
 
 def disk(folder: Path | None = None) -> str:
-    """Whether there is room on the file system of `folder`, by default of the current one."""
+    """Check that the file system of `folder` has enough space, by default that of the working directory."""
     free = shutil.disk_usage(folder or Path.cwd()).free
     if free < DISK_NEEDED:
         raise StackError(
-            f"{free / 1e9:.1f} GB free here; the stack wants about {DISK_NEEDED / 1e9:.0f} GB, so make room"
+            f"{free / 1e9:.1f} GB free here; the stack needs about {DISK_NEEDED / 1e9:.0f} GB, so free some"
         )
     return f"{free / 1e9:.1f} GB free here"
 
 
 def open_files() -> str:
-    """Whether a process may open as many files as the broker does."""
+    """Check that a process can open as many files as the broker needs."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and most < FILES_NEEDED:
-        raise StackError(f"a process may open {most} files; the broker wants {FILES_NEEDED}, so raise `ulimit -n`")
+        raise StackError(f"a process may open {most} files; the broker needs {FILES_NEEDED}, so raise `ulimit -n`")
     return "no limit" if most == resource.RLIM_INFINITY else f"{most} for a process"
 
 
 def ports() -> str:
-    """Whether servers may listen on 127.0.0.1."""
+    """Check that servers can listen on 127.0.0.1."""
     free = 0
     for port in range(LOWEST, HIGHEST, 97):
         free += is_free(port)
         if free == PORTS_NEEDED:
-            return f"there are free ones between {LOWEST} and {HIGHEST} on 127.0.0.1"
+            return f"free between {LOWEST} and {HIGHEST} on 127.0.0.1"
     raise StackError(f"nothing can listen on 127.0.0.1 between {LOWEST} and {HIGHEST}; is the loopback interface up?")
 
 
 def clock() -> str:
-    """Whether the machine's clock can be right."""
+    """Check that the machine's clock is plausible."""
     now = time.time()
     if now < _CODE_DAY:
-        raise StackError(f"the clock says {time.strftime('%F %R')}, which is in the past; set it before you sell")
+        raise StackError(f"the clock says {time.strftime('%F %R')}, which is in the past; set it before taking orders")
     return time.strftime("%F %R %Z")
 
 

@@ -1,4 +1,4 @@
-"""The list of what a backup holds, which is its first member; the signature of the list is the second."""
+"""The list of a backup's contents, which is its first member; the signature of the list is the second."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from deploy.local.postgres import server as postgres
 FORMAT = 2
 NAME, SIGNATURE = "halfday-backup.json", "halfday-backup.sig.json"
 LONGEST = 64 << 20
-"""Bytes of a list; that of a busy season has some hundred thousand."""
+"""Most bytes of a list; a busy season's has some hundred thousand."""
 CHUNK = 1 << 20
-_PURPOSE = b"halfday backup\n"  # so that no other thing signed by this key is taken for a list
+_PURPOSE = b"halfday backup\n"  # so that nothing else signed with this key can pass as a list
 
 
 def versions() -> dict[str, str]:
-    """PostgreSQL's files belong to one major version and one kind of machine, Kafka's to one version or newer."""
+    """Return the versions that must match: PostgreSQL's files fit one major version and machine type, Kafka's one
+    version or newer.
+    """
     return {"postgres": postgres.version(), "kafka": KAFKA, "machine": platform.machine()}
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """When a backup was made and by which versions, its folders, and its files by name: bytes and SHA-256 (hex)."""
+    """Time and versions of a backup, its folders, and its files by name: bytes and SHA-256 (hex)."""
 
     format: int
     made_at: str
@@ -39,17 +41,17 @@ class Manifest:
 
     @classmethod
     def of(cls, folders: list[str], files: dict[str, list[Any]]) -> Manifest:
-        """That of a backup made here and now."""
+        """Return the list of a backup made now on this machine."""
         made_at = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(FORMAT, made_at, **versions(), folders=folders, files=files)
 
     @classmethod
     def read(cls, content: bytes) -> Manifest:
-        """The inverse of `written`; ValueError, TypeError or KeyError for anything else."""
+        """Parse the result of `written`. Raises ValueError, TypeError or KeyError for anything else."""
         return cls(**json.loads(content))
 
     def written(self) -> bytes:
-        """As it stands in the backup."""
+        """Return the list as bytes of the backup."""
         return json.dumps(asdict(self)).encode()
 
     @property
@@ -59,12 +61,12 @@ class Manifest:
 
 
 def signed_part(content: bytes) -> bytes:
-    """What the signature of a written list covers."""
+    """Return the bytes that the signature of a written list covers."""
     return _PURPOSE + content
 
 
 class Hashing:
-    """A file whose reader leaves its size and its digest behind."""
+    """A file reader that records size and digest."""
 
     def __init__(self, content: IO[bytes]) -> None:
         self._content = content
@@ -72,12 +74,12 @@ class Hashing:
         self._size = 0
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
+        """Return the next bytes."""
         found = self._content.read(size)
         self._digest.update(found)
         self._size += len(found)
         return found
 
     def entry(self) -> list[Any]:
-        """How a list names what was read so far."""
+        """Return the list entry of the bytes that were read so far."""
         return [self._size, self._digest.hexdigest()]

@@ -1,4 +1,4 @@
-"""Gives the topics of a stopped stack the partitions that `contracts.topics` describes."""
+"""Adds partitions to the topics of a stopped stack, as `contracts.topics` describes."""
 
 import asyncio
 import time
@@ -24,16 +24,16 @@ TIMEOUT = 30.0
 
 
 def grow(data: Path) -> dict[str, tuple[int, int]]:
-    """Grows what has fewer partitions than described; topic to old and new number, empty when there is none.
+    """Add missing partitions; return topic to old and new number, empty if none is missing.
 
-    A key moves to another partition, so a record could pass an older one of its key. Hence it raises StackError,
-    with nothing changed, while a stack runs on `data`, while an outbox holds a row or a reader has not taken all of
-    such a topic, and for a compacted topic, which would keep two last values of a key. Kafka and PostgreSQL run
-    only meanwhile.
+    A key moves to another partition, so a record could overtake an older one of its key. It therefore raises
+    StackError, with nothing changed, while a stack runs on `data`, while an outbox has a row or a reader has not read
+    all of such a topic, and for a compacted topic, which would keep two latest values of a key. Kafka and PostgreSQL
+    run only during the call.
     """
     data = data.absolute()
     if not (data / "kafka").is_dir():
-        raise StackError(f"{data} is not the data folder of a stack")
+        raise StackError(f"{data} is not a data folder of a stack")
     with ExitStack() as ending:
         ending.callback(DataLock(data).release)
         secrets, ports = Secrets.load(data), Ports(data)
@@ -52,14 +52,16 @@ def grow(data: Path) -> dict[str, tuple[int, int]]:
 
 
 def _short(admin: AdminClient) -> dict[Topic, int]:
-    """The topics with fewer partitions than described, and how many they have."""
+    """Return the topics with fewer partitions than described, and their current number."""
     known = admin.list_topics(timeout=TIMEOUT).topics
     found = {topic: len(known[topic.name].partitions) for topic in TOPICS if topic.name in known}
     for topic, have in found.items():
         if have > topic.partitions:
-            raise StackError(f"{topic.name} has {have} partitions; no topic can go back to {topic.partitions}")
+            raise StackError(f"{topic.name} has {have} partitions; a topic cannot shrink to {topic.partitions}")
         if have < topic.partitions and topic.compacted:
-            raise StackError(f"{topic.name} is compacted: a new major of it takes more partitions, it can't grow")
+            raise StackError(
+                f"{topic.name} is compacted, so it cannot grow; a new major version of it can have more partitions"
+            )
     return {topic: have for topic, have in found.items() if have < topic.partitions}
 
 
@@ -89,7 +91,7 @@ def _refuse_unread(kafka: Kafka, topic: Topic) -> None:
 
 
 def _committed(consumer: Any, places: list[TopicPartition]) -> list[TopicPartition]:
-    """The group's positions; a broker that has just started does not know at once who keeps them."""
+    """Return the group's positions; a broker that has just started needs a moment to find the group's coordinator."""
     deadline = time.monotonic() + TIMEOUT
     while True:
         try:
@@ -97,7 +99,7 @@ def _committed(consumer: Any, places: list[TopicPartition]) -> list[TopicPartiti
             return found
         except KafkaException as error:
             if time.monotonic() > deadline:
-                raise StackError(f"Kafka does not tell the positions: {error.args[0].str()}") from None
+                raise StackError(f"Kafka does not return the positions: {error.args[0].str()}") from None
             time.sleep(0.2)
 
 

@@ -1,4 +1,4 @@
-"""A data folder from a backup: nothing of it is unpacked before its signer is known."""
+"""Restores a data folder from a backup: nothing is unpacked before its signer is verified."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from deploy.local.errors import StackError
 
 # Of a tar: the headers of a member with a long name, its padding, and the end of the archive.
 _AROUND_A_MEMBER, _AROUND_ALL = 4096, 1 << 16
-_ROOM_LEFT = 100 << 20
+_SPARE_BYTES = 100 << 20
 _BROKEN = (gzip.BadGzipFile, tarfile.TarError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError)
 
 
 def restore(file: Path, data: Path, signed_by: str | None = None) -> Backup:
-    """Makes the data folder that `file` holds, with every byte checked; `data` appears only when it is whole.
+    """Create the data folder of the backup `file`, with every byte checked; `data` appears only when it is complete.
 
-    The backup must be signed with the account's own key, or with the one whose fingerprint is `signed_by`. Raises
-    StackError otherwise, when `data` is there already (nothing is ever overwritten), when the file is cut, changed or
-    no backup, when the disk has no room for it, and when another version of PostgreSQL or Kafka wrote it, or one with
+    The backup must be signed with the account's own key, or with the one that has the fingerprint `signed_by`. Raises
+    StackError otherwise, when `data` exists (nothing is ever overwritten), when the file is truncated, changed or no
+    backup, when the disk has no space for it, and when another version of PostgreSQL or Kafka wrote it, or one with
     another contract state.
     """
     if data.exists():
-        raise StackError(f"{data} is there already, and a restore overwrites nothing; name a new folder with --data")
+        raise StackError(f"{data} exists, and a restore overwrites nothing; choose a new folder with --data")
     draft = draft_of(data)
     try:
         draft.mkdir(parents=True, mode=0o700)
@@ -42,7 +42,7 @@ def restore(file: Path, data: Path, signed_by: str | None = None) -> Backup:
         draft.rename(data)
         sync_folder(data.parent)
     except _BROKEN:
-        raise StackError(f"{file} is no whole backup: it was cut or changed") from None
+        raise StackError(f"{file} is not a complete backup: it was truncated or changed") from None
     except OSError as error:
         raise StackError(f"{file} can't be restored to {data}: {error.strerror or error}") from None
     finally:
@@ -51,7 +51,7 @@ def restore(file: Path, data: Path, signed_by: str | None = None) -> Backup:
 
 
 class _Bounded:
-    """An unpacked stream that ends in an error after `left` bytes, however little was packed."""
+    """An unpacked stream that fails after `left` bytes, so that a small file cannot unpack without limit."""
 
     def __init__(self, packed: IO[bytes], file: Path, left: int) -> None:
         self._packed = packed
@@ -59,11 +59,11 @@ class _Bounded:
         self.left = left
 
     def read(self, size: int) -> bytes:
-        """The next bytes, at most `size`."""
+        """Return the next bytes, at most `size`."""
         found = self._packed.read(size)
         self.left -= len(found)
         if self.left < 0:
-            raise StackError(f"{self._file} unpacks to more than a backup holds; it is not ours")
+            raise StackError(f"{self._file} unpacks to more than its list; it is not a backup of Halfday")
         return found
 
 
@@ -77,31 +77,31 @@ def _unpack(file: Path, folder: Path, signed_by: str | None) -> Backup:
             members = len(listed.files) + len(listed.folders)
             packed.left = listed.bytes + members * _AROUND_A_MEMBER + _AROUND_ALL
             _unpack_listed(tar, listed, file, folder)
-        while packed.read(manifest.CHUNK):  # to its end, where gzip's checksum covers what no digest does
+        while packed.read(manifest.CHUNK):  # to the end: gzip's checksum covers the bytes without a digest
             pass
     return Backup.of(listed, signer)
 
 
 def _head(tar: tarfile.TarFile, file: Path, signed_by: str | None) -> tuple[Manifest, str]:
-    """The list and the fingerprint of who signed it, once that is somebody whom the operator trusts."""
+    """Return the list and the fingerprint of its signer, after checking that the operator trusts the signer."""
     written = _read(tar, manifest.NAME)
     if written is None:
-        raise StackError(f"{file} is no backup of a data folder")
+        raise StackError(f"{file} is not a backup of a data folder")
     signature = _read(tar, manifest.SIGNATURE)
     if signature is None:
         raise StackError(
-            f"{file} is not signed, so nothing says where it comes from; if a version of Halfday from before backups "
-            "were signed made it, restore it with that one"
+            f"{file} is not signed, so its origin is unknown; if an older version of Halfday wrote it, before backups "
+            "were signed, restore it with that version"
         )
     found = signing.Signature.read(signature)
-    if not found.holds(manifest.signed_part(written)):
+    if not found.verifies(manifest.signed_part(written)):
         raise StackError(f"{file} is damaged: its list differs from what was signed")
-    _refuse_stranger(found.signer, file, signed_by)
+    _check_signer(found.signer, file, signed_by)
     return Manifest.read(written), found.signer
 
 
 def _read(tar: tarfile.TarFile, name: str) -> bytes | None:
-    """The next member, if it has that name and no more bytes than a list may have."""
+    """Return the next member, if it has that name and no more bytes than a list can have."""
     member = tar.next()
     content = tar.extractfile(member) if member and member.isfile() else None
     if member is None or content is None or member.name != name or member.size > manifest.LONGEST:
@@ -109,15 +109,15 @@ def _read(tar: tarfile.TarFile, name: str) -> bytes | None:
     return content.read()
 
 
-def _refuse_stranger(signer: str, file: Path, signed_by: str | None) -> None:
+def _check_signer(signer: str, file: Path, signed_by: str | None) -> None:
     if signed_by is not None:
         if signer != signed_by.strip():
-            raise StackError(f"{file} was signed by {signer}, not by {signed_by.strip()}; find out who made it")
+            raise StackError(f"{file} was signed by {signer}, not by {signed_by.strip()}; find out who wrote it")
     elif signer != signing.own_signer():
         raise StackError(
-            f"{file} was signed by {signer}, which is not the key of this account, and a forged backup runs its "
-            f"maker's code. If you made it on another machine, copy that one's backup.key to {signing.key_file()}; or "
-            "compare the fingerprint with what `halfday backup` printed there, and if it is the same add: "
+            f"{file} was signed by {signer}, which is not the key of this account, and a forged backup can run its "
+            f"author's code. If you wrote it on another machine, copy its backup.key to {signing.key_file()}; or "
+            "compare the fingerprint with the output of `halfday backup` there, and if it is the same add: "
             f"--signed-by {signer}"
         )
 
@@ -130,10 +130,10 @@ def _refuse_versions(listed: Manifest, file: Path) -> None:
 
 def _refuse_size(listed: Manifest, file: Path, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
-    if listed.bytes + _ROOM_LEFT > free:
+    if listed.bytes + _SPARE_BYTES > free:
         raise StackError(
-            f"{file} unpacks to {listed.bytes / 1e6:.0f} MB, and the disk has {free / 1e6:.0f} MB free; make room, or "
-            "name a folder on another disk with --data"
+            f"{file} unpacks to {listed.bytes / 1e6:.0f} MB, and the disk has {free / 1e6:.0f} MB free; free space, or "
+            "choose a folder on another disk with --data"
         )
 
 
@@ -146,24 +146,24 @@ def _unpack_listed(tar: tarfile.TarFile, listed: Manifest, file: Path, folder: P
             continue
         content = tar.extractfile(member) if member.isfile() else None
         if content is None:
-            raise StackError(f"{file} holds {member.name}, which is neither a file nor a listed folder; it is not ours")
+            raise StackError(f"{file} has {member.name}, which is neither a file nor a listed folder; refused")
         entry = missing.pop(member.name, None)
         if entry is None or entry[0] != member.size or entry != _write(_place(folder, member.name), content):
             raise StackError(f"{file} is damaged: {member.name} differs from the list of digests")
     if missing:
-        raise StackError(f"{file} is damaged: it lacks {next(iter(missing))}, which is in the list of digests")
+        raise StackError(f"{file} is damaged: {next(iter(missing))} of its list is missing")
 
 
 def _place(folder: Path, name: str) -> Path:
-    """Where a member belongs; StackError for a name that leads out of the folder."""
+    """Return the path of a member. Raises StackError for a name that leads out of the folder."""
     parts = PurePosixPath(name).parts
     if not parts or PurePosixPath(name).is_absolute() or ".." in parts:
-        raise StackError(f"the backup names {name!r}, which lies outside of the folder; it is not ours")
+        raise StackError(f"the backup has the name {name!r}, which is outside of the folder; refused")
     return folder.joinpath(*parts)
 
 
 def _write(path: Path, content: IO[bytes]) -> list[object]:
-    """Writes a new file; its size and digest as a list names them."""
+    """Write a new file; return its size and digest as a list names them."""
     reader = Hashing(content)
     with open(create_private(path), "wb") as target:
         while chunk := reader.read(manifest.CHUNK):

@@ -1,1 +1,1 @@
-"""The data folder: lock, files, secrets, ports, clock, options."""
+"""Contents of a data folder: lock, files, secrets, ports, clock, options."""

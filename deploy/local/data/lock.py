@@ -1,4 +1,4 @@
-"""One stack at a time on a data folder."""
+"""Lock of a data folder: one stack at a time."""
 
 import fcntl
 import os
@@ -11,10 +11,10 @@ from deploy.local.errors import StackError
 
 
 class DataLock:
-    """Holds a data folder (made if absent, closed to other users) until `release` or the end of this process.
+    """Locks a data folder (created if absent, closed to other users) until `release` or the end of this process.
 
-    Raises StackError when another process holds it, it can't be written, or another user may have written in it. The
-    lock is the operating system's, so a crash leaves none behind.
+    Raises StackError when another process has it locked, when it is not writable, or when another user may have written
+    in it. The lock is the operating system's, so a crash leaves none behind.
     """
 
     def __init__(self, data: Path) -> None:
@@ -22,25 +22,25 @@ class DataLock:
         try:
             self._file = os.fdopen(os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+")
         except OSError as error:
-            raise StackError(f"{data} can't be used for data: {error.strerror}") from None
+            raise StackError(f"{data} can't be used as data folder: {error.strerror}") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             refuse_running(data)
             raise StackError(f"another process just took {data}") from None
-        make_private(data)  # by its holder only: while a stack runs, PostgreSQL's user may have to pass through
+        make_private(data)  # only with the lock: while a stack runs, PostgreSQL's user may need access
         self._file.truncate()
         self._file.write(str(os.getpid()))
         self._file.flush()
 
     def release(self) -> None:
-        """Lets the folder go."""
+        """Release the folder."""
         self._file.truncate(0)
         self._file.close()
 
 
 def refuse_running(data: Path) -> None:
-    """Raises StackError when a stack runs on `data`."""
+    """Raise StackError when a stack runs on `data`."""
     if pid := owner(data):
         raise StackError(
             f"a stack already runs on {data} (process {pid}); stop it with: ./halfday down --data '{data}'"
@@ -48,7 +48,7 @@ def refuse_running(data: Path) -> None:
 
 
 def owner(data: Path) -> int | None:
-    """The pid of the process that holds `data`, or None when nobody does."""
+    """Return the pid of the process that has `data` locked, or None."""
     try:
         with (data / "lock").open("r+") as file:
             try:
@@ -61,9 +61,9 @@ def owner(data: Path) -> int | None:
 
 
 def stop_owner(data: Path, timeout: float = 90) -> bool:
-    """SIGTERM to the holder of `data`; True once it let go, False when nobody holds it.
+    """Send SIGTERM to the process that has `data` locked. Return True once it has released it, False if there is none.
 
-    Raises StackError when it still holds after `timeout` seconds or isn't ours to stop.
+    Raises StackError when it has not released it after `timeout` seconds, or when it belongs to another user.
     """
     pid = owner(data)
     if pid is None:

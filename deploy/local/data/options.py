@@ -1,4 +1,4 @@
-"""How a stack is asked to run."""
+"""Options of a stack."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from deploy.local.errors import StackError
 
 @dataclass(frozen=True)
 class Options:
-    """`port_base`: ports count up from it, else they are random and kept. `workers`: how many worker
-    processes a service has, else 1. `driven`: somebody drives the business clock of the data folder (`clock.py`); else
-    the kept one runs on by itself, at first in real time.
+    """`port_base`: first of consecutive ports, else they are random and saved. `workers`: worker processes per service,
+    else 1. `driven`: another process drives the business clock of the data folder (`clock.py`); else the saved clock
+    runs by itself, at first in real time.
     """
 
     port_base: int | None = None
@@ -20,13 +20,13 @@ class Options:
 
 
 def parse_workers(text: str) -> dict[str, int]:
-    """`orders=2,dispatch=3` as a mapping; StackError when it isn't of that form."""
+    """Return `orders=2,dispatch=3` as a mapping. Raises StackError for another form."""
     counts: dict[str, int] = {}
     for part in filter(None, text.split(",")):
         service, _, count = part.partition("=")
         if service not in SERVICES or not count.isdecimal() or not 1 <= int(count) <= 6:
             raise StackError(
-                f"--workers {part}: write SERVICE=N with a service of {', '.join(SERVICES)} and N from 1 to 6"
+                f"invalid --workers {part!r}, expected SERVICE=N: one of {', '.join(SERVICES)} and N from 1 to 6"
             )
         counts[service] = int(count)
     return counts

@@ -14,7 +14,7 @@ LOWEST, HIGHEST = 15_000, 32_000
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1 now."""
+    """Return whether a server can listen on this port of 127.0.0.1 now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -25,10 +25,10 @@ def is_free(port: int) -> bool:
 
 
 class Ports:
-    """Names to port numbers, kept in `ports.json` of a data folder.
+    """Maps names to port numbers, saved in `ports.json` of a data folder.
 
-    Without `base`, a number is random, and kept as long as it is free when the name is first asked for in
-    this process. With `base`, names get base, base + 1, ... in the order in which they are asked for.
+    Without `base`, a number is random, and kept if it is free when this process first requests the name. With `base`,
+    names get base, base + 1, ... in the order of their requests.
     """
 
     def __init__(self, data: Path, base: int | None = None) -> None:
@@ -38,7 +38,9 @@ class Ports:
         self._kept: dict[str, int] = json.loads(self._file.read_text()) if self._file.exists() else {}
 
     def get(self, name: str) -> int:
-        """The port of `name`, the same on every call; StackError if a port counted from `base` is in use."""
+        """Return the port of `name`, the same on every call. Raises StackError if a port counted from `base` is in
+        use.
+        """
         if name not in self._given:
             self._given[name] = self._counted() if self._base is not None else self._picked(name)
             self._kept[name] = self._given[name]
@@ -48,7 +50,7 @@ class Ports:
     def _counted(self) -> int:
         port = (self._base or 0) + len(self._given)
         if not 0 < port < 65_536:
-            raise StackError(f"there is no port {port}; choose another --port-base")
+            raise StackError(f"invalid port {port}; choose a smaller --port-base")
         if not is_free(port):
             raise StackError(f"port {port} is in use; choose another --port-base")
         return port

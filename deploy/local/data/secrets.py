@@ -1,4 +1,4 @@
-"""Passwords and tokens of a data folder: random, made once, readable by their owner only."""
+"""Passwords and tokens of a data folder: random, created once, readable by their owner only."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ ROLES = ("operator", "terminal", "courier", "leader", "buyer")
 
 @dataclass(frozen=True)
 class Secrets:
-    """What the stack's parts use to know each other; nothing of it may reach argv or a log."""
+    """Passwords and tokens of the stack's parts; they must never be in argv or in a log."""
 
     kafka: Mapping[str, str]
     postgres: Mapping[str, str]
@@ -24,7 +24,7 @@ class Secrets:
 
     @classmethod
     def load(cls, data: Path) -> "Secrets":
-        """Those of `data`, made on the first call."""
+        """Return those of `data`, created on the first call."""
         file = data / "secrets.json"
         if not file.exists():
             write_private(file, json.dumps(asdict(cls._make()), indent=1))
@@ -43,5 +43,5 @@ class Secrets:
         )
 
     def digests(self) -> dict[str, str]:
-        """Role to SHA-256 hex of its token: all that a service is told."""
+        """Return role to SHA-256 hex of its token: the only form that a service receives."""
         return {role: hashlib.sha256(token.encode()).hexdigest() for role, token in self.tokens.items()}

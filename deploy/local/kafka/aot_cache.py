@@ -1,4 +1,4 @@
-"""The broker's AOT cache: half the start time, built once per lock, Java and flags."""
+"""The broker's AOT cache: halves the start time, built once per lock, Java and flags."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from deploy.local.setup.cache import cache_dir
 
 
 def cache_file(java: Java, jars: Sequence[Path], flags: Sequence[str]) -> Path:
-    """Where the cache for exactly these jars, this Java and these flags is kept."""
+    """Return the cache file for exactly these jars, this Java and these flags."""
     # A changed time stamp of a jar makes the JVM ignore the cache, so it belongs to the name.
     stamps = [f"{jar}:{jar.stat().st_mtime_ns}" for jar in jars]
     name = hashlib.sha256("\n".join([str(java), *flags, *stamps]).encode()).hexdigest()[:16]
@@ -20,14 +20,14 @@ def cache_file(java: Java, jars: Sequence[Path], flags: Sequence[str]) -> Path:
 
 
 def flags_for(cache: Path) -> list[str]:
-    """The JVM flag that uses the cache, or nothing when it isn't built."""
+    """Return the JVM flag that uses the cache, or an empty list if it is not built."""
     return [f"-XX:AOTCache={cache}"] if cache.exists() else []
 
 
 def build_in_background(java: Java, cache: Path, home: Path, log: Path) -> Child | None:
-    """Starts a process of the lowest priority that builds the cache, where that can help; it ends by itself.
+    """Start a process of the lowest priority that builds the cache, if that helps; it ends by itself.
 
-    None when the cache is there, Java is too old for one, or building it failed before.
+    Returns None when the cache exists, when Java is too old for one, or when building it failed before.
     """
     if not java.has_aot_cache or cache.exists() or failure_marker(cache).exists():
         return None
@@ -40,5 +40,5 @@ def build_in_background(java: Java, cache: Path, home: Path, log: Path) -> Child
 
 
 def failure_marker(cache: Path) -> Path:
-    """The marker that building this cache was tried in vain."""
+    """Return the marker file of a failed build of this cache."""
     return cache.with_suffix(".failed")

@@ -20,7 +20,7 @@ from deploy.local.kafka.java import find_java
 from deploy.local.processes import child as process
 
 LOG4J = Path(__file__).with_name("log4j2.properties")
-# C1 only and the serial collector halve the start and lose nothing at the load of one machine.
+# C1 only and the serial collector halve the start time and cost nothing at the load of one machine.
 FLAGS = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 READY = "Kafka Server started"
 CAUSES = {
@@ -33,10 +33,10 @@ CAUSES = {
 
 
 class Kafka:
-    """One KRaft broker with everything under `data`; restartable after `stop`, `kill` or its own death.
+    """One KRaft broker with all its files under `data`; restartable after `stop`, `kill` or its own end.
 
-    `users` maps SCRAM user names to passwords and must hold `admin`, the super user; they are fixed when the
-    data folder is first formatted. Making the object ends a broker that a crashed run left on this folder.
+    `users` maps SCRAM user names to passwords and must include `admin`, the super user; they are fixed when the data
+    folder is first formatted. Creating the object ends a broker that a crashed run left on this folder.
     """
 
     def __init__(self, data: Path, users: Mapping[str, str], ports: Ports | None = None) -> None:
@@ -57,7 +57,7 @@ class Kafka:
 
     @property
     def bootstrap(self) -> str:
-        """Where clients connect, SASL_PLAINTEXT with SCRAM-SHA-512; the same for the life of the object."""
+        """Address for clients, SASL_PLAINTEXT with SCRAM-SHA-512; the same for the life of the object."""
         return f"127.0.0.1:{self._listeners.client}"
 
     @property
@@ -66,7 +66,7 @@ class Kafka:
         return self._running().pid
 
     def client(self, user: str = ADMIN) -> dict[str, str | int | float | bool]:
-        """librdkafka settings with which `user` connects."""
+        """Return librdkafka settings for `user`."""
         return {
             "bootstrap.servers": self.bootstrap,
             "security.protocol": "SASL_PLAINTEXT",
@@ -77,10 +77,10 @@ class Kafka:
         }
 
     def start(self, timeout: float = 60) -> None:
-        """Returns when the broker answers a metadata request.
+        """Return when the broker answers a metadata request.
 
-        Fetches the jars first when they aren't there. Raises StackError, with no process left, when the broker
-        doesn't answer within `timeout` seconds of its launch.
+        Fetches missing jars first. Raises StackError, with no process left, when the broker does not answer within
+        `timeout` seconds of its launch.
         """
         java, jars = find_java(), class_path()
         cache = aot_cache.cache_file(java, jars, FLAGS)
@@ -97,17 +97,17 @@ class Kafka:
         self._background = self._background or aot_cache.build_in_background(java, cache, self._home, self._log)
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Waits until the broker process ends; its exit code, or None when `timeout` seconds passed first."""
+        """Wait until the broker process ends; return its exit code, or None after `timeout` seconds."""
         return self._running().wait(timeout)
 
     def stop(self) -> None:
-        """Clean stop, SIGKILL after 10 s; on return the process is gone. Harmless when not running."""
+        """Stop the broker, with SIGKILL after 10 s; on return the process has ended. Harmless when not running."""
         for child in (self._background, self._child):
             if child:
                 child.stop()
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would; on return the process is gone. `start` recovers."""
+        """Send SIGKILL, as a crash would; on return the process has ended. `start` recovers."""
         self._running().stop(9)
 
     def _running(self) -> process.Child:
@@ -133,15 +133,17 @@ class Kafka:
         return aot_cache.flags_for(cache)
 
     def _format(self, java: list[str], jars: list[Path], logs: Path) -> None:
-        """Makes an empty log folder with the SCRAM users. Our marker comes last: half a format is redone."""
+        """Create an empty log folder with the SCRAM users. The marker is written last: an incomplete format is
+        repeated.
+        """
         shutil.rmtree(logs, ignore_errors=True)
-        # An id may begin with "-", which the tool would take for an option.
+        # An id may begin with "-", which the tool would read as an option.
         cluster = "h" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         command = [*java[1:], "-cp", ":".join(map(str, jars))]
         command += ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._config)]
         for name, password in self._users.items():
             command += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
-        # Passwords may not stand in a process list, so the arguments go through a file.
+        # Passwords must not be in a process list, so the arguments are passed in a file.
         arguments = self._home / "format.args"
         write_private(arguments, "\n".join('"{}"'.format(word.replace("\\", "\\\\")) for word in command))
         try:

@@ -1,4 +1,4 @@
-"""Builds the broker's AOT cache by a short life of a broker: `python -m deploy.local.kafka.build_aot_cache CACHE`."""
+"""Builds the broker's AOT cache by a short run of a broker: `python -m deploy.local.kafka.build_aot_cache CACHE`."""
 
 import contextlib
 import fcntl
@@ -20,7 +20,7 @@ RECORDS = 200
 
 
 class _RecordingBroker(Kafka):
-    """A broker that writes down what it loaded; the JVM assembles the cache when it ends, in some seconds."""
+    """A broker that records which classes it loaded; the JVM assembles the cache when it ends, in some seconds."""
 
     def __init__(self, data: Path, output: Path) -> None:
         super().__init__(data, {ADMIN: "training"})
@@ -34,24 +34,24 @@ class _RecordingBroker(Kafka):
             self._child.stop(timeout=180)
 
     def abort(self) -> None:
-        """Ends it at once, together with the helper process that assembles the cache."""
+        """End it at once, together with the helper process that assembles the cache."""
         if self._child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)
 
 
 def build(cache: Path) -> None:
-    """Builds `cache`, whole or not at all; SIGTERM ends that at once. Raises StackError when this JVM makes none."""
+    """Build `cache`, completely or not at all; SIGTERM aborts at once. Raises StackError when this JVM writes none."""
     folder = cache.with_suffix(".training")
     shutil.rmtree(folder, ignore_errors=True)
     draft = folder / "draft.aot"
     kafka = _RecordingBroker(folder, draft)
 
-    def told_to_stop(*_: object) -> None:
+    def stop_signal(*_: object) -> None:
         kafka.abort()
-        sys.exit("told to stop")
+        sys.exit("stopped by a signal")
 
-    signal.signal(signal.SIGTERM, told_to_stop)
+    signal.signal(signal.SIGTERM, stop_signal)
     try:
         kafka.start(timeout=180)
         _work(kafka)
@@ -66,7 +66,7 @@ def build(cache: Path) -> None:
 
 
 def _work(kafka: Kafka) -> None:
-    """What services ask of a broker: a topic, records in batches, a group that reads and commits."""
+    """Send a service's usual requests: create a topic, produce records in batches, read and commit with a group."""
     client = kafka.client()
     admin = AdminClient(client)  # named, since its futures fail when it is collected
     for made in admin.create_topics([NewTopic("training", 6, 1)]).values():

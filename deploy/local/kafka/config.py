@@ -48,7 +48,7 @@ _LOGIN = 'org.apache.kafka.common.security.{module} required username="{user}" p
 
 @dataclass(frozen=True)
 class Listeners:
-    """Three ports: for clients, on the address of `host`; for the broker itself and the controller, on 127.0.0.1."""
+    """Three ports: for clients, on the address `host`; for the broker itself and the controller, on 127.0.0.1."""
 
     client: int
     internal: int
@@ -57,7 +57,7 @@ class Listeners:
 
 
 def properties(logs: Path, listeners: Listeners, admin_password: str) -> str:
-    """The text of server.properties for a broker whose log segments live in `logs`."""
+    """Return the text of server.properties for a broker with its log segments in `logs`."""
     scram = _LOGIN.format(module="scram.ScramLoginModule", user=ADMIN, password=admin_password, more="")
     plain = _LOGIN.format(
         module="plain.PlainLoginModule",
@@ -85,7 +85,7 @@ def properties(logs: Path, listeners: Listeners, admin_password: str) -> str:
 
 
 def check_users(users: Mapping[str, str]) -> None:
-    """Raises ValueError unless `users` has an admin and every name and password needs no quoting."""
+    """Raise ValueError unless `users` has an admin and no name or password needs quoting."""
     if ADMIN not in users:
         raise ValueError(f"the broker needs a user named {ADMIN}")
     for name, password in users.items():

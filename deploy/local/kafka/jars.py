@@ -13,8 +13,6 @@ from deploy.local.setup.cache import cache_dir
 
 LOCK = Path(__file__).with_name("kafka.lock")
 ROOT = "org.apache.kafka:kafka_2.13:4.3.1"
-# Kafka's POM brings no binding for its own logging; without this one the broker logs nothing at all.
-LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
 THREADS = 8
 
 Progress = Callable[[int, int], None]
@@ -22,7 +20,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Jar:
-    """One line of the lock: a coordinate and the sha256 (hex) that its file must have."""
+    """One line of the lock: a coordinate and the sha256 (hex) of its file."""
 
     group: str
     artifact: str
@@ -35,11 +33,11 @@ class Jar:
         return f"{self.artifact}-{self.version}.jar"
 
     def within(self, repository: Path) -> Path:
-        """Where a Maven-style repository keeps it."""
+        """Return its path in a Maven-style repository."""
         return repository.joinpath(*self.group.split("."), self.artifact, self.version, self.filename)
 
     def verified(self, file: Path) -> bool:
-        """Whether `file` is there with exactly the locked content."""
+        """Return whether `file` has exactly the locked content."""
         if not file.is_file():
             return False
         with file.open("rb") as content:
@@ -47,7 +45,7 @@ class Jar:
 
 
 def read_lock(lock: Path = LOCK) -> list[Jar]:
-    """The locked jars in class path order; raises StackError on a line that is not `g:a:v sha256:hex`."""
+    """Return the locked jars in class path order. Raises StackError for a line that is not `g:a:v sha256:hex`."""
     jars = []
     for number, line in enumerate(lock.read_text().splitlines(), 1):
         coordinate, _, digest = line.partition(" sha256:")
@@ -62,11 +60,11 @@ def read_lock(lock: Path = LOCK) -> list[Jar]:
 
 
 def class_path(progress: Progress | None = None) -> list[Path]:
-    """Jars that make a whole Kafka, complete and verified.
+    """Return the jars of a complete Kafka, verified.
 
-    KAFKA_HOME: that installation's own jars, unchecked. HALFDAY_KAFKA_JARS: a folder with the locked jars.
-    Otherwise the user cache, filled over the network when something is missing, from HALFDAY_MAVEN_REPOSITORY or Maven
-    Central; `progress(done, total)` is called as jars arrive. Raises StackError if they can't be had.
+    KAFKA_HOME: that installation's own jars, unchecked. HALFDAY_KAFKA_JARS: a folder with the locked jars. Otherwise
+    the user cache, filled over the network when jars are missing, from HALFDAY_MAVEN_REPOSITORY or Maven Central;
+    `progress(done, total)` is called for each jar. Raises StackError if they cannot be fetched.
     """
     if home := os.environ.get("KAFKA_HOME"):
         found = sorted(Path(home, "libs").glob("*.jar"))
@@ -95,13 +93,13 @@ def _from_cache(progress: Progress | None) -> list[Path]:
     if not all(jar.verified(file) for jar, file in zip(jars, files, strict=True)):
         repository.mkdir(exist_ok=True)
         with (repository / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # a second process waits and then finds everything there
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a second process waits and then finds all jars in the cache
             _fetch(jars, repository, progress)
     return files
 
 
 def _fetch(jars: list[Jar], repository: Path, progress: Progress | None) -> None:
-    from jgo.constants import MAVEN_CENTRAL_URL  # slow to import, and only the first run needs them
+    from jgo.constants import MAVEN_CENTRAL_URL  # slow imports, needed by the first run only
 
     from deploy.local.setup import download
 
@@ -124,24 +122,6 @@ def _fetch(jars: list[Jar], repository: Path, progress: Progress | None) -> None
     except StackError as error:
         raise StackError(
             f"Kafka's jars can't be fetched: {error}\n"
-            "Call again when that is put right, set HALFDAY_MAVEN_REPOSITORY to a mirror, "
+            "Fix that and run the command again, set HALFDAY_MAVEN_REPOSITORY to a mirror, "
             "or HALFDAY_KAFKA_JARS to a folder that has the jars."
         ) from error
-
-
-def relock(lock: Path = LOCK) -> int:
-    """For developers: resolves Kafka's dependencies anew, rewrites the lock, returns the number of jars."""
-    from jgo.maven import MavenContext
-
-    context = MavenContext(repo_cache=cache_dir() / "jars")
-    root = context.create_dependency(ROOT)
-    # One coordinate per resolve: jgo takes several as BOMs, and silently yields older versions.
-    _, rest = context.resolver.resolve([root])
-    artifacts = [root.artifact, *(dependency.artifact for dependency in rest)]
-    artifacts.append(context.create_dependency(LOGGING).artifact)
-    lines = []
-    for artifact in artifacts:
-        digest = hashlib.sha256(artifact.resolve().read_bytes()).hexdigest()
-        lines.append(f"{artifact.groupId}:{artifact.artifactId}:{artifact.version} sha256:{digest}\n")
-    lock.write_text("".join(lines))
-    return len(lines)

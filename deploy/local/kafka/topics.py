@@ -1,4 +1,4 @@
-"""Makes the topics and permissions that `contracts.topics` describes."""
+"""Creates the topics and permissions that `contracts.topics` describes."""
 
 import time
 from concurrent.futures import Future
@@ -23,10 +23,10 @@ TIMEOUT = 30.0
 
 
 def provision(bootstrap: str, admin_user: str, admin_password: str, prefix: str = "") -> None:
-    """Makes what is missing and returns when every partition has a leader. Idempotent.
+    """Create missing topics and permissions; return when every partition has a leader. Idempotent.
 
-    Never changes the partitions of a topic that exists: keys would move while records are in flight. Raises
-    StackError when such a topic has another number of partitions, or when the broker refuses.
+    Never changes the partitions of an existing topic: keys would move while records are in flight. Raises StackError
+    when such a topic has another number of partitions, or when the broker refuses.
     """
     admin = AdminClient(
         {
@@ -53,7 +53,7 @@ def _config(topic: Topic) -> dict[str, str]:
         return {"retention.ms": str(RETENTION_MS)}
     config = {"cleanup.policy": "compact"}
     if topic.private:
-        config["max.compaction.lag.ms"] = str(DAY_MS)  # an erased person is forgotten within a day
+        config["max.compaction.lag.ms"] = str(DAY_MS)  # erased personal data is removed within a day
     return config
 
 

@@ -1,4 +1,4 @@
-"""Roles and databases of the local PostgreSQL, made by its own psql."""
+"""Roles and databases of the local PostgreSQL, created by its own psql."""
 
 import os
 import re
@@ -13,15 +13,15 @@ SCRIPT = Path(__file__).with_name("role.sql")
 
 
 def make(psql: Path, admin_url: str, passwords: Mapping[str, str]) -> None:
-    """For each login role (name to password) makes it and the database of its name where they are missing, and
-    sets its password and limits. Idempotent. Raises StackError with the server's words.
+    """Create each login role (name to password) and the database of its name if missing, and set its password and
+    limits. Idempotent. Raises StackError with the server's error.
     """
     admin = urlsplit(admin_url)
-    where = admin_url.replace(f":{admin.password}@", "@")  # a password may not stand in a process list
+    where = admin_url.replace(f":{admin.password}@", "@")  # a password must not be in a process list
     known = {"PGPASSWORD": admin.password or "", "PGOPTIONS": "-c client_min_messages=error"}
     for role, password in passwords.items():
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", role):
-            raise ValueError(f"{role!r} is no plain name for a role")
+            raise ValueError(f"{role!r} is not a plain role name")
         done = child.run(
             [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", f"role={role}", "-f", SCRIPT, where],
             env={**os.environ, **known, "HALFDAY_ROLE_PASSWORD": password},

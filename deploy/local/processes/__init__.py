@@ -1,1 +1,1 @@
-"""Child processes: started, restarted, ended with their parent."""
+"""Child processes: launched, restarted, ended with their parent."""

@@ -1,4 +1,4 @@
-"""Child processes that end with us, leave a log, and can be found again after a crash."""
+"""Child processes that end with their parent, write a log, and are found again after a crash."""
 
 import contextlib
 import json
@@ -26,14 +26,14 @@ _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forker")
 
 
 def launched(command: Sequence[str | Path], who: str = "same", death: int = signal.SIGKILL) -> list[str]:
-    """`command` wrapped so that the kernel sends it `death` when this process dies; `who` as in `leash`."""
+    """Return `command` wrapped so that the kernel sends it `death` when this process ends; `who` as in `launcher`."""
     wrapper = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(death)), who]
     program, *rest = map(str, command)
     return [*wrapper, shutil.which(program) or program, *rest]
 
 
 def with_our_code(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` in which Python finds our packages, whatever folder it is started in."""
+    """Return `environment` with the project on Python's path, so that the working directory does not matter."""
     path = filter(None, (str(ROOT), environment.get("PYTHONPATH")))
     return {**environment, "PYTHONPATH": os.pathsep.join(path)}
 
@@ -46,12 +46,12 @@ def run(
     stdin: str = "",
     timeout: float = 60,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a short leashed command to its end and returns its code and combined output.
+    """Run a short command to its end and return its code and combined output.
 
-    Raises StackError (the command is killed) after `timeout` seconds.
+    The command ends with this process. Raises StackError (the command is killed) after `timeout` seconds.
     """
     try:
-        # The calling thread forks it and waits for it, so the leash holds.
+        # The calling thread forks it and waits for it, so the parent-death signal works.
         return subprocess.run(
             launched(command, who),
             input=stdin,
@@ -68,9 +68,9 @@ def run(
 
 
 class Child:
-    """One running child process: its log is appended to `log`, its pid and birth are kept in `pidfile`.
+    """A running child process: its log is appended to `log`; `pidfile` holds its pid and start time.
 
-    The caller is its direct parent, so `wait` reaps it and a dead PostgreSQL never lingers as a zombie.
+    The caller is its direct parent, so `wait` reaps it and a dead PostgreSQL never stays a zombie.
     """
 
     def __init__(
@@ -96,24 +96,24 @@ class Child:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=dict(os.environ if env is None else env),
-                start_new_session=True,  # a Ctrl-C in the terminal reaches us only; we stop children in order
+                start_new_session=True,  # Ctrl-C reaches only this process, which stops its children in order
             ).result()
         self.pid = self._process.pid
         _remember(pidfile, self.pid)
 
     def poll(self) -> int | None:
-        """The exit code, or None while it runs."""
+        """Return the exit code, or None while it runs."""
         return self._process.poll()
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Waits for the end; returns the exit code, or None if it still runs after `timeout` seconds."""
+        """Wait for its end; return the exit code, or None if it still runs after `timeout` seconds."""
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             return None
 
     def stop(self, sig: int = signal.SIGTERM, timeout: float = 10) -> None:
-        """Ends it: `sig`, then SIGKILL after `timeout` seconds. On return it is gone and reaped."""
+        """Send `sig`, then SIGKILL after `timeout` seconds. On return it has ended and is reaped."""
         self.signal(sig)
         if self.wait(timeout) is None:
             self.signal(signal.SIGKILL)
@@ -121,12 +121,12 @@ class Child:
         self.pidfile.unlink(missing_ok=True)
 
     def signal(self, sig: int) -> None:
-        """Sends a signal; a process that is already gone is no error."""
+        """Send a signal; ignores a process that has ended."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(sig)
 
     def output(self, limit: int = 4000) -> str:
-        """The last `limit` bytes that this run wrote to its log."""
+        """Return the last `limit` bytes that this run wrote to its log."""
         with self.log.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(self.log_start if self.log_start <= end else 0, end - limit))  # it may have been cut since
@@ -134,7 +134,7 @@ class Child:
 
 
 def kill_leftover(pidfile: Path) -> None:
-    """Ends the process that an earlier run recorded in `pidfile`, if that very process still lives."""
+    """End the process that an earlier run recorded in `pidfile`, if that very process still runs."""
     with contextlib.suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
         pid, born = json.loads(pidfile.read_text())
         found = psutil.Process(pid)
@@ -144,9 +144,9 @@ def kill_leftover(pidfile: Path) -> None:
 
 
 def end(found: psutil.Process, timeout: float = 10) -> None:
-    """SIGKILL to a process that may not be our child; returns when it is gone, at most `timeout` s later.
+    """Send SIGKILL to a process that may not be a child; return when it has ended, at most `timeout` s later.
 
-    A zombie counts as gone: in a container its new parent may never reap it.
+    A zombie counts as ended: in a container its new parent may never reap it.
     """
 
     def gone() -> bool:
@@ -171,7 +171,7 @@ def _remember(pidfile: Path, pid: int) -> None:
 
 
 def wait_until(probe: Callable[[], bool], timeout: float, every: float = 0.02) -> bool:
-    """Polls `probe` until it is true or `timeout` seconds are over; returns whether it became true."""
+    """Poll `probe` until it is true or `timeout` seconds are over; return whether it became true."""
     end = time.monotonic() + timeout
     while not probe():
         if time.monotonic() > end:

@@ -1,9 +1,9 @@
-"""Becomes a command that can't outlive its starter: `launcher.py PARENT SIGNAL WHO COMMAND...`.
+"""Executes a command that ends with its starter: `launcher.py PARENT SIGNAL WHO COMMAND...`.
 
 Run as a script, before `exec`, so the pid stays the same. SIGNAL is sent by the kernel when PARENT dies.
 WHO is `same`, `mapped:UID` (root only: a user namespace in which root's files belong to UID, for PostgreSQL,
-which refuses to run as root) or `user:UID:GID`. COMMAND begins with a path. It stands alone: no import from
-this package, and none after the change of identity, when Python's own files may be out of reach.
+which refuses to run as root) or `user:UID:GID`. COMMAND begins with a path. The script imports nothing from
+this package, and nothing after the change of identity, when Python's own files may be unreadable.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ def _map_root_to(uid: str, libc: ctypes.CDLL) -> None:
 
 
 def main() -> None:
-    """Never returns: executes the command, or ends with a reason if that is impossible."""
+    """Execute the command; never returns. Exits with a reason if that is impossible."""
     parent, death_signal, who, *command = sys.argv[1:]
     linux = sys.platform == "linux"
     libc = ctypes.CDLL(None, use_errno=True)
@@ -39,7 +39,7 @@ def main() -> None:
         # After the change of identity, which would clear it.
         libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
     if os.getppid() != int(parent):
-        sys.exit("launcher: the starter is gone")
+        sys.exit("launcher: the starter has ended")
     os.execv(command[0], command)  # noqa: S606 - replacing this process is the point
 
 

@@ -1,7 +1,7 @@
-"""Logs of a running stack stay small: `NAME.log` and four older ones, `NAME.log.1` to `.4`, of 20 MB each at most.
+"""Keeps logs of a running stack small: `NAME.log` and four older ones, `NAME.log.1` to `.4`, at most 20 MB each.
 
-A child has its log open for appending, so a full one is copied and then cut to nothing; a line that is written in
-that instant may be missing from the copy.
+A child has its log open for appending, so a full log is copied and then truncated; a line written at that moment may be
+missing from the copy.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _EVERY_S = 1.0
 
 
 def rotate(log: Path) -> None:
-    """Moves a log that is larger than the limit to `.1` and the older ones on; for a log that nobody has open."""
+    """Move a log above the limit to `.1`, and older ones on; only for a log that no process has open."""
     if _is_full(log):
         _shift(log)
         log.replace(_older(log, 1))
 
 
 class LogRotation:
-    """Rotates the logs of a folder once a second until `stop`, in a thread of its own."""
+    """Rotates the logs of a folder once a second until `stop`, in its own thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -33,7 +33,7 @@ class LogRotation:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread. Harmless twice."""
+        """End the thread. May be called twice."""
         self._stopping.set()
         self._thread.join()
 
@@ -52,7 +52,7 @@ def _cut(log: Path) -> None:
         try:
             with _older(log, 1).open("wb") as copy:
                 shutil.copyfileobj(file, copy)
-        except OSError:  # a full disk needs the room more than the old lines
+        except OSError:  # on a full disk, space is worth more than old lines
             _older(log, 1).unlink(missing_ok=True)
         file.truncate(0)
 

@@ -13,62 +13,64 @@ HEALTHY_AFTER = 5.0
 
 
 class Restartable(Protocol):
-    """What a keeper starts, watches and stops."""
+    """A process that `Restarter` starts, watches and stops."""
 
     @property
     def pid(self) -> int:
         """The pid of the running (or last) process."""
 
     def start(self) -> None:
-        """Starts it; raises StackError, with no process left, when that fails."""
+        """Start it. Raises StackError, with no process left, when that fails."""
 
     def wait(self) -> int | None:
-        """Blocks until it ends; returns its exit code."""
+        """Block until it ends; return its exit code."""
 
     def stop(self) -> None:
-        """Ends it; harmless when it isn't running."""
+        """End it; harmless when it is not running."""
 
 
 class Restarter:
-    """Starts `kept` in a thread and starts it again whenever it ends, until `stop`.
+    """Starts `process` in a thread and restarts it whenever it ends, until `stop`.
 
-    The pause before a restart doubles from 0.1 s to 10 s, so that a full disk is no tight loop, and is short
-    again once the process lived 5 s. `started` holds the error if the very first start fails; nothing is
-    tried again then. `changed` is called after each start, `say` with a line after each end.
+    The delay before a restart doubles from 0.1 s to 10 s, so that a full disk causes no tight loop, and is short again
+    once the process has run for 5 s. `started` has the error if the very first start fails; there is no further attempt
+    then. `changed` is called after each start, `say` with a line after each end.
     """
 
-    def __init__(self, name: str, kept: Restartable, changed: Callable[[], None], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, process: Restartable, changed: Callable[[], None], say: Callable[[str], None]
+    ) -> None:
         self.name = name
-        self.kept = kept
+        self.process = process
         self.started: Future[None] = Future()
         self._changed = changed
         self._say = say
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"keeper {name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"restarter {name}", daemon=True)
         self._thread.start()
 
     def stop(self, timeout: float = 60) -> None:
-        """Ends the process for good; returns when it is gone, at most `timeout` seconds later."""
+        """End the process for good; return when it has ended, at most `timeout` seconds later."""
         self._stopping.set()
         deadline = time.monotonic() + timeout
-        # Again and again, since a start that is under way may only now have made its process.
+        # Repeatedly, because a start in progress may create its process only now.
         while self._thread.is_alive() and time.monotonic() < deadline:
-            self.kept.stop()
+            self.process.stop()
             self._thread.join(0.1)
 
-    def _keep(self) -> None:
+    def _run(self) -> None:
         delay = FIRST_DELAY
         while not self._stopping.is_set():
             born = time.monotonic()
             try:
-                self.kept.start()
+                self.process.start()
                 born = time.monotonic()
                 if not self.started.done():
                     self.started.set_result(None)
                 self._changed()
-                end = f"ended with code {self.kept.wait()}"
+                end = f"ended with code {self.process.wait()}"
             except Exception as error:
-                self.kept.stop()
+                self.process.stop()
                 end = str(error) if isinstance(error, StackError) else repr(error)
                 if not self.started.done():
                     self.started.set_exception(StackError(f"{self.name}: {end}"))
@@ -76,6 +78,6 @@ class Restarter:
             if time.monotonic() - born > HEALTHY_AFTER:
                 delay = FIRST_DELAY
             if not self._stopping.is_set():
-                self._say(f"{self.name}: {end}; it is started again in {delay:g} s")
+                self._say(f"{self.name}: {end}; restarting in {delay:g} s")
                 self._stopping.wait(delay)
                 delay = min(delay * 2, LONGEST_DELAY)

@@ -1,1 +1,1 @@
-"""Installation: packages and downloads, checked by digest."""
+"""First-run setup: packages, downloads, cache."""

@@ -1,4 +1,4 @@
-"""The per-user cache of things that are fetched or built once: jars, the broker's AOT cache."""
+"""The per-user cache of downloads and builds: jars, the broker's AOT cache."""
 
 import os
 from pathlib import Path
@@ -8,15 +8,19 @@ from deploy.local.errors import StackError
 
 
 def cache_dir() -> Path:
-    """The cache folder, made with mode 0700 if absent: HALFDAY_CACHE, else `halfday` under the user's cache folder.
+    """Return the cache folder, created with mode 0700 if absent: HALFDAY_CACHE, else `halfday` under the user's cache
+    folder.
 
-    Code is run from it, so StackError when another user could have put something in it, or when it can't be made.
+    The stack runs code from it. Raises StackError when another user could have put files in it, or when it cannot be
+    created.
     """
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(os.environ.get("HALFDAY_CACHE") or Path(base) / "halfday").absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        refuse_shared(folder, "set HALFDAY_CACHE to a folder of yours")
+        refuse_shared(folder, "set HALFDAY_CACHE to your own folder")
     except OSError as error:
-        raise StackError(f"{folder} can't be made ({error.strerror}); set HALFDAY_CACHE to a folder of yours") from None
+        raise StackError(
+            f"{folder} can't be created ({error.strerror}); set HALFDAY_CACHE to your own folder"
+        ) from None
     return folder

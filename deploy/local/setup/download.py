@@ -1,4 +1,4 @@
-"""Fetches files by their digest: through the system's certificates and proxies, resumed where a connection was cut."""
+"""Downloads files by their digest: uses the system's certificates and proxies, resumes interrupted downloads."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from deploy.local.errors import StackError
 from deploy.local.setup.install import read_pip_settings
 
 TRIES = 4
-"""In a row that bring nothing new; a connection that is cut each time still gets to the end."""
+"""Attempts in a row without new bytes; a connection that is cut each time still completes in the end."""
 WAIT_S = 0.5
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 
 class Refusal(Exception):
-    """The server answered, with something else than the file."""
+    """The server answered, but not with the file."""
 
 
 def connect() -> httpx2.Client:
-    """Return a client with the system's trust, and that of pip's settings: what pip gets through, this does too.
+    """Return a client with the system's certificates and pip's settings, so that it works where pip does.
 
     Trusted: the system's certificates (SSL_CERT_FILE and SSL_CERT_DIR replace them), and those in REQUESTS_CA_BUNDLE,
     CURL_CA_BUNDLE and pip's `cert`. Proxy: pip's `proxy`, else that of the environment. Raises StackError.
@@ -44,15 +44,15 @@ def connect() -> httpx2.Client:
         try:
             trusted.load_verify_locations(**{"capath" if Path(bundle).is_dir() else "cafile": bundle})
         except OSError as error:  # ssl.SSLError too
-            raise StackError(f"{name} is {bundle}, which holds no certificates: {error.strerror or error}") from None
+            raise StackError(f"{name} is {bundle}, which has no certificates: {error.strerror or error}") from None
     timeout = httpx2.Timeout(30, connect=15)
     return httpx2.Client(verify=trusted, proxy=pip.get("proxy"), timeout=timeout, follow_redirects=True)
 
 
 def fetch(client: httpx2.Client, url: str, file: Path, sha256: str) -> None:
-    """Bring `url` to `file`, which appears whole and with that digest or not at all.
+    """Download `url` to `file`, which appears complete and with that digest or not at all.
 
-    What came before a cut is kept beside it as `.part`, also for the next run, and only the rest is fetched. Raises
+    A partial download is kept beside it as `.part`, also for the next run, and only the rest is fetched. Raises
     StackError with the cause and what to do about it.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -68,10 +68,8 @@ def fetch(client: httpx2.Client, url: str, file: Path, sha256: str) -> None:
                     return
             part.unlink()
             differs += 1
-            if differs == 2:  # once may be what an earlier run left
-                raise StackError(
-                    f"{url} has another content than the locked one; does a proxy change what it passes on?"
-                )
+            if differs == 2:  # the first time may be due to an earlier run's part
+                raise StackError(f"{url} differs from the locked content; does a proxy change downloads?")
         except (httpx2.HTTPError, OSError, Refusal) as error:
             tries = 0 if _size(part) > had else tries + 1
             if tries == TRIES or not _passing(error):
@@ -80,11 +78,11 @@ def fetch(client: httpx2.Client, url: str, file: Path, sha256: str) -> None:
 
 
 def _receive(client: httpx2.Client, url: str, part: Path) -> None:
-    """Append to `part` what it lacks of `url`."""
+    """Append the missing bytes of `url` to `part`."""
     had = _size(part)
     asked = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={had}-"} if had else {})
     with client.stream("GET", url, headers=asked) as answer:
-        if answer.status_code == 416:  # nothing lies behind what is there: its digest says whether it is the file
+        if answer.status_code == 416:  # the part is complete: its digest shows whether it is the file
             return
         if answer.status_code not in (200, 206):
             raise Refusal(answer.status_code)
@@ -93,7 +91,7 @@ def _receive(client: httpx2.Client, url: str, part: Path) -> None:
             part.unlink()
             raise Refusal(answer.status_code)
         with part.open("ab" if resumed else "wb") as to:
-            for chunk in answer.iter_raw():  # as it comes: with a chunk size a cut loses the last one
+            for chunk in answer.iter_raw():  # unbuffered: with a chunk size an interruption loses the last one
                 to.write(chunk)
 
 
@@ -109,7 +107,7 @@ def _passing(error: Exception) -> bool:
 
 
 def explain(error: Exception, url: str, file: Path) -> str:
-    """Say in a sentence why `url` did not come, and what to do."""
+    """Return a sentence with the cause of a failed download of `url`, and what to do."""
     address = httpx2.URL(url)
     host, proxy = address.host, _proxy_for(address)
     via = f" through the proxy {proxy}" if proxy else ""
@@ -124,16 +122,16 @@ def explain(error: Exception, url: str, file: Path) -> str:
                     "signs, add its authority to the system's certificates, or name its file in REQUESTS_CA_BUNDLE"
                 )
             case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-                return f"the disk of {file.parent} is full; make room, or set HALFDAY_CACHE to a folder elsewhere"
+                return f"the disk of {file.parent} is full; free space, or set HALFDAY_CACHE to a folder elsewhere"
             case socket.gaierror():
                 name = httpx2.URL(proxy).host if proxy else host
-                return f"no network, or no name service: {name} is not found{via}; a proxy is set with HTTPS_PROXY"
+                return f"no network, or no name service: {name} is not found{via}; set a proxy with HTTPS_PROXY"
             case ConnectionRefusedError():
                 return f"the connection to {host}{via} was refused; is the proxy right (HTTPS_PROXY, NO_PROXY)?"
             case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
                 return f"no network: {host} can't be reached{via}"
             case PermissionError():
-                return f"{cause.filename} can't be written by you; set HALFDAY_CACHE to a folder of yours"
+                return f"{cause.filename} can't be written by you; set HALFDAY_CACHE to your own folder"
     match error:
         case httpx2.ProxyError():
             return (
@@ -142,7 +140,7 @@ def explain(error: Exception, url: str, file: Path) -> str:
         case httpx2.TimeoutException():
             return f"{host} did not answer in time{via}, {TRIES} times; is the network slow, or does it need a proxy?"
         case httpx2.ReadError() | httpx2.RemoteProtocolError():
-            return f"the connection to {host}{via} was cut {TRIES} times; call again, what came so far is kept"
+            return f"the connection to {host}{via} was interrupted {TRIES} times; run it again to continue"
     return f"{host}{via}: {str(error) or type(error).__name__}"
 
 
@@ -153,7 +151,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _proxy_for(url: httpx2.URL) -> str | None:
-    """Return the proxy, without its password, through which `url` goes."""
+    """Return the proxy for `url`, without its password."""
     found = read_pip_settings().get("proxy")
     if not found and not urllib.request.proxy_bypass(url.host):
         proxies = urllib.request.getproxies()

@@ -1,7 +1,7 @@
-"""Install the locked packages into the environment of the Python that runs this file.
+"""Installs the locked packages into the environment of the Python that runs this file.
 
 Usage: `python -I deploy/local/setup/install.py requirements.txt`. The launcher calls it before any package is
-installed, so it imports the standard library only. uv installs; pip does where uv can't be had or fails. Both check
+installed, so it imports the standard library only. uv installs; pip does if uv is not available or fails. Both check
 every hash and build nothing.
 """
 
@@ -15,11 +15,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 UV_LIST = "requirements-uv.txt"
-# What a first call fetches, uv included, and what it needs on disk; measured by tests/bench/install.py on Linux x86-64.
+# Megabytes that the first call fetches, uv included, and that it needs on disk; measured by tests/bench/install.py on
+# Linux x86-64.
 MEGABYTES = {"requirements.txt": (220, 750), "requirements-dev.txt": (330, 1100)}
 CHECKED = ("--require-hashes", "--only-binary", ":all:")
-# A setting of pip and the variable by which uv knows the same.
-SAME = {
+# Settings of pip and uv's variables for them.
+UV_VARIABLES = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
     "trusted-host": "UV_INSECURE_HOST",
@@ -31,26 +32,26 @@ SECTIONS = ("global", "install", ":env:")
 
 
 def main(name: str) -> int:
-    """Install the list `name` of the checkout and stamp it as installed; return an exit code."""
+    """Install the list `name` of the checkout and mark it as installed; return an exit code."""
     folder = Path(sys.prefix)
     fetched, needed = MEGABYTES.get(name, MEGABYTES["requirements.txt"])
     _say(f"Installing the packages of {name} into {folder}, once.")
-    _say(f"About {fetched} MB are fetched and kept in uv's cache for the next time; {needed} MB on disk in all.")
+    _say(f"About {fetched} MB are fetched and kept in uv's cache; {needed} MB on disk in all.")
     if not (_with_uv(name, uv_environment(read_pip_settings(), os.environ)) or _with_pip(name)):
-        _say("The packages could not be installed; the lines above say why.")
-        _say("pip's settings (pip config list), its index and the proxy variables are used: are they right?")
+        _say("The packages could not be installed; the reason is above.")
+        _say("Check pip's settings (pip config list), its index and the proxy variables: they are used here.")
         return 1
     (folder / f"{name}.stamp").write_text(hashlib.sha256((ROOT / name).read_bytes()).hexdigest())
     return 0
 
 
 def read_pip_settings() -> dict[str, str]:
-    """Return pip's settings on this machine, by name; nothing where there is no pip."""
+    """Return pip's settings on this machine, by name; empty without pip."""
     return pip_settings(_run("-m", "pip", "config", "list", capture=True).stdout)
 
 
 def pip_settings(listed: str) -> dict[str, str]:
-    """Return what `pip config list` printed, by name; the environment goes before [install], that before [global]."""
+    """Return the output of `pip config list` by name; the environment overrides [install], which overrides [global]."""
     found: dict[str, dict[str, str]] = {section: {} for section in SECTIONS}
     for line in listed.splitlines():
         key, _, value = line.partition("=")
@@ -61,11 +62,11 @@ def pip_settings(listed: str) -> dict[str, str]:
 
 
 def uv_environment(pip: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment in which uv uses the indexes, certificates and proxy of pip; its own variables win."""
-    found = {SAME[name]: " ".join(value.split()) for name, value in pip.items() if name in SAME}
+    """Return the environment with which uv uses pip's indexes, certificates and proxy; uv's own variables override."""
+    found = {UV_VARIABLES[name]: " ".join(value.split()) for name, value in pip.items() if name in UV_VARIABLES}
     if pip.get("no-index", "").lower() in ("1", "true", "yes", "on"):
         found["UV_NO_INDEX"] = "1"
-    # uv fails where a folder is missing; pip passes over it.
+    # uv fails if a folder is missing; pip ignores it.
     places = [
         place for place in pip.get("find-links", "").split() if "://" in place or Path(place).expanduser().exists()
     ]
@@ -73,7 +74,7 @@ def uv_environment(pip: Mapping[str, str], environment: Mapping[str, str]) -> di
         found["UV_FIND_LINKS"] = ",".join(
             place if "://" in place else str(Path(place).expanduser().absolute()) for place in places
         )
-    # Like pip, the best of all indexes, not of the first that has the name; the hashes decide what may come from them.
+    # Like pip, use the best version of all indexes, not of the first one; the hashes decide what is accepted.
     found |= {"UV_INDEX_STRATEGY": "unsafe-best-match", "UV_SYSTEM_CERTS": "true"}
     forced = {}
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -103,7 +104,7 @@ def _with_uv(name: str, environment: Mapping[str, str]) -> bool:
 
 
 def _with_pip(name: str) -> bool:
-    _say("That takes a minute or two, without a word in between.")
+    _say("That takes a minute or two without further output.")
     pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", *CHECKED)
     return _run(*pip, "-r", str(ROOT / name)).returncode == 0
 
