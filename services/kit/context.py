@@ -7,8 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from services.kit.clock import Clock
+from services.kit.database import Pool
 from services.kit.settings import Settings
-from services.kit.transaction.unit_of_work import Pool, UnitOfWork, begin
+from services.kit.transaction.unit_of_work import UnitOfWork, begin
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
@@ -23,6 +23,11 @@ from services.kit.errors import MigrationFailed
 from services.kit.settings import Settings
 
 speed_up_arrays()
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Reader: TypeAlias = "Connection | Pool"
+"""A connection or pool for a single statement that only reads."""
 
 KIT_MIGRATIONS = Path(__file__).parent / "migrations"
 CONNECT_SECONDS, COMMAND_SECONDS = 10, 15
@@ -51,14 +56,14 @@ _TRANSIENT_CODES = {
 }
 
 
-async def connect_pool(settings: Settings, *, max_size: int = 10) -> asyncpg.Pool[asyncpg.Record]:
+async def connect_pool(settings: Settings, *, max_size: int = 10) -> Pool:
     """Return a pool of connections; an error of the first is raised at once. jsonb is text in both directions."""
     return await asyncpg.create_pool(
         settings.database_url, min_size=1, max_size=max_size, reset=_keep, **_connection_settings(settings)
     )
 
 
-async def connect(settings: Settings) -> asyncpg.Connection[asyncpg.Record]:
+async def connect(settings: Settings) -> Connection:
     """Return a connection outside the pool, for session locks and LISTEN, with the usual limits for statements."""
     return await asyncpg.connect(settings.database_url, **_connection_settings(settings))
 
@@ -90,7 +95,7 @@ def _replan(error: asyncpg.PostgresError) -> bool:
 
 
 async def lock_rows(
-    conn: asyncpg.Connection[asyncpg.Record] | Any,
+    conn: Connection | Any,
     table: str,
     keys: Collection[Any],
     *,

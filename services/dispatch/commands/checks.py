@@ -5,8 +5,8 @@ from __future__ import annotations
 from contracts.events.catalog import CatalogEvent, CourierPut, MarketDayPut
 from services.dispatch.domain.catalog import catalog_key
 from services.dispatch.repository import queries
+from services.kit.database import Pool
 from services.kit.http.problems import unavailable
-from services.kit.transaction.unit_of_work import Pool
 
 RETRY_AFTER_S = 1
 _NAMES: dict[type[CatalogEvent], str] = {CourierPut: "courier", MarketDayPut: "market day"}

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from uuid import UUID
 
 from contracts.events.orders import RecipientPut
+from services.kit.database import Connection
 from services.kit.transaction import erasure
-from services.kit.transaction.outbox import Connection
 from services.kit.uploads import kept
 
 _BLANK_UPLOADS = """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from prometheus_client import Gauge
 
 from services.dispatch.repository.planning import blocked_waves
+from services.kit.database import Pool
 from services.kit.http.health import CheckResult
-from services.kit.transaction.unit_of_work import Pool
 
 BLOCKED = Gauge("halfday_waves_blocked", "Waves that are cut and cannot be planned; /ready gives the reasons")
 

@@ -18,7 +18,7 @@ from services.dispatch.planning.replanning.keep_plan import carry_reasons, serve
 from services.dispatch.repository import rows
 from services.dispatch.repository.routing_rows import Unusable, courier_of, order_of, station_of
 from services.dispatch.repository.statements import WAITS_FOR_PLAN
-from services.kit.transaction.unit_of_work import Pool
+from services.kit.database import Pool
 
 SHIFT_MARGIN = timedelta(hours=2)
 """The working time of a station's couriers when no shift is recorded: this long before the slot until this long after

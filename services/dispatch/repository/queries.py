@@ -16,8 +16,7 @@ from services.dispatch.domain.catalog import Catalog
 from services.dispatch.domain.wave import Wave
 from services.dispatch.planning.plan import Plan
 from services.dispatch.repository import rows
-from services.kit.transaction.outbox import Connection
-from services.kit.transaction.unit_of_work import Pool
+from services.kit.database import Connection, Pool
 
 Row = dict[str, Any]
 _WAVES = """

@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.kit.transaction.outbox import Connection
+from services.kit.database import Connection
 
 _INSERT = """
 insert into shift (id, courier, wave, market_day, from_at, until_at) values ($1, $2, $3, $4, $5, $6)

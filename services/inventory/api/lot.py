@@ -11,11 +11,11 @@ from services.inventory.api.dependencies import Anyone, Operator, repository_of
 from services.inventory.api.schemas.lot import Inspection, LotIn, LotTrace, LotView, MovementView
 from services.inventory.commands import lot as commands
 from services.inventory.repository import queries
+from services.kit.database import Connection
 from services.kit.http import problems
 from services.kit.http.dependencies import Cursor, IdempotencyKey, Limit, Running
 from services.kit.http.responses import next_cursor, once
 from services.kit.ids import Id, id_of_request
-from services.kit.transaction.outbox import Connection
 from services.kit.transaction.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/lots", tags=["lots"])

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from contracts.registry import MODELS
 from contracts.values import iso
 from services.inventory.repository import queries
+from services.kit.database import Connection
 from services.kit.http import problems
-from services.kit.transaction.outbox import Connection
 
 NOT_KNOWN = "not-known-yet"
 AHEAD = timedelta(minutes=10)

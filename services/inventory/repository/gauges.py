@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Gauge
 
-from services.kit.transaction.outbox import Reader
+from services.kit.database import Reader
 
 OVERDRAWN = Gauge("halfday_overdrawn", "Units that terminals sold beyond what they were lent, in open allotments")
 

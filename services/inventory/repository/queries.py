@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from services.kit.transaction.outbox import Connection
+from services.kit.database import Connection
 
 _LOT = """
 select id as lot_id, pool, item, household, state, received as quantity, released, rejected, on_hand, harvested_at,

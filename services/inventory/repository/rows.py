@@ -24,8 +24,7 @@ from services.inventory.domain.sale import Sale
 from services.inventory.domain.shortfall import Claimant
 from services.inventory.domain.stock import Claim, Move, Stock
 from services.inventory.repository.load_set import Key
-from services.kit.database import lock_rows
-from services.kit.transaction.outbox import Connection
+from services.kit.database import Connection, lock_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from services.inventory.repository.rows import to_json
-from services.kit.transaction.outbox import Connection
+from services.kit.database import Connection
 
 STOCK = """
 insert into stock select * from json_populate_recordset(null::stock, $1::text::json)

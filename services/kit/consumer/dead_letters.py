@@ -11,11 +11,12 @@ import orjson
 
 from contracts.topics import TOPICS
 from services.kit.consumer.delivery import Delivery, is_private
+from services.kit.database import Connection, Reader
 from services.kit.faults import point
 from services.kit.telemetry.metrics import DEAD_LETTERED
 from services.kit.transaction import outbox
 from services.kit.transaction.message import Record
-from services.kit.transaction.outbox import LIMIT, Connection, Outgoing, Reader
+from services.kit.transaction.outbox import LIMIT, Outgoing
 from services.kit.transaction.unit_of_work import CAUSED, UnitOfWork
 
 QUEUED = "queued behind a dead letter of its scope"

@@ -15,13 +15,13 @@ import structlog
 from services.kit.clock import Clock
 from services.kit.consumer import dead_letters
 from services.kit.consumer.delivery import Delivery, reason
-from services.kit.database import is_transient
+from services.kit.database import Pool, is_transient
 from services.kit.errors import Transient, Unprocessable
 from services.kit.faults import point
 from services.kit.telemetry import tracing
 from services.kit.telemetry.metrics import BATCH_SECONDS, HANDLED, LAST_BATCH
 from services.kit.transaction.message import Message, Record
-from services.kit.transaction.unit_of_work import Pool, UnitOfWork, begin
+from services.kit.transaction.unit_of_work import UnitOfWork, begin
 
 BUDGET_S = 20.0
 TRIES = 3

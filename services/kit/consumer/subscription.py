@@ -17,6 +17,7 @@ from services.kit.clock import Clock
 from services.kit.compat import return_batches_at_once
 from services.kit.consumer.delivery import SCOPE_LIMIT, Delivery, Handler, clean, is_compacted, reason, unreadable
 from services.kit.consumer.processor import BatchProcessor, Repository
+from services.kit.database import Pool
 from services.kit.errors import Transient
 from services.kit.faults import point
 from services.kit.ids import quick
@@ -24,7 +25,7 @@ from services.kit.settings import Settings
 from services.kit.telemetry.metrics import DUPLICATES, UNKNOWN
 from services.kit.transaction import inbox
 from services.kit.transaction.message import ERASED, DeadlineReached, Erased, Message, Record
-from services.kit.transaction.unit_of_work import Pool, UnitOfWork
+from services.kit.transaction.unit_of_work import UnitOfWork
 
 MAX_RECORDS = 500
 Models = Mapping[str, type[Event]]

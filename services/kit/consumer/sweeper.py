@@ -14,14 +14,14 @@ from contracts.envelope import Envelope, read_envelope
 from services.kit.clock import Clock
 from services.kit.consumer.delivery import Delivery, Handler
 from services.kit.consumer.processor import BatchProcessor, Repository
-from services.kit.database import is_transient
+from services.kit.database import Pool, is_transient
 from services.kit.errors import Transient
 from services.kit.faults import point
 from services.kit.ids import Namespace
 from services.kit.telemetry.metrics import FIRED
 from services.kit.transaction import deadlines
 from services.kit.transaction.message import DEADLINE_REACHED, DeadlineReached, Message, Record
-from services.kit.transaction.unit_of_work import Pool, UnitOfWork
+from services.kit.transaction.unit_of_work import UnitOfWork
 
 POLL_S = 0.1
 BATCH = 500

@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 from pydantic import BaseModel
 
-from services.kit.transaction.outbox import Connection
+from services.kit.database import Connection
 
 # A request may be repeated for 14 days; one day is the margin.
 KEEP_DAYS = 15

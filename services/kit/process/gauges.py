@@ -11,6 +11,7 @@ import structlog
 from services.kit.clock import Clock
 from services.kit.consumer import dead_letters
 from services.kit.context import Context
+from services.kit.database import Pool
 from services.kit.telemetry.metrics import (
     DEAD_LETTER_AGE,
     DEAD_LETTERS,
@@ -21,7 +22,6 @@ from services.kit.telemetry.metrics import (
     OVERDUE,
 )
 from services.kit.transaction import deadlines, outbox
-from services.kit.transaction.unit_of_work import Pool
 from services.kit.uploads import sessions
 
 EVERY_S = 5.0

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from services.kit.clock_feed import feed_of
 from services.kit.consumer.subscription import subscribe
 from services.kit.context import Context
+from services.kit.database import Pool
 from services.kit.http import health
 from services.kit.kafka import make_broker
 from services.kit.process import gauges, housekeeping, readiness
@@ -27,7 +28,6 @@ from services.kit.startup_retry import wait_for
 from services.kit.telemetry import tracing
 from services.kit.telemetry.logs import watch_loop
 from services.kit.transaction.outbox import Waker
-from services.kit.transaction.unit_of_work import Pool
 
 FLUSH_SECONDS = 2.0
 _log = structlog.get_logger("halfday.process")

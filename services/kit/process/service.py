@@ -17,11 +17,12 @@ from services.kit.consumer.processor import BatchProcessor, Repository
 from services.kit.consumer.subscription import Models, Processor, Subscription
 from services.kit.consumer.sweeper import Sweeper
 from services.kit.context import Context
+from services.kit.database import Pool
 from services.kit.http.fast_path import FastPath
 from services.kit.http.health import CheckResult
 from services.kit.settings import Settings
 from services.kit.startup_retry import wait_for
-from services.kit.transaction.unit_of_work import Pool, UnitOfWork
+from services.kit.transaction.unit_of_work import UnitOfWork
 from services.kit.uploads.kept import OnUpload
 
 

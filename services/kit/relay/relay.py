@@ -14,7 +14,7 @@ import structlog
 from services.kit.clock import Clock
 from services.kit.consumer import dead_letters
 from services.kit.consumer.delivery import Delivery
-from services.kit.database import connect
+from services.kit.database import Connection, connect
 from services.kit.errors import PublishFailed
 from services.kit.faults import point
 from services.kit.relay.publisher import Acked, Publisher
@@ -78,7 +78,7 @@ class Relay:
             # Our publisher has stopped by now: the next owner of the lock never sends beside us.
             conn.terminate()
 
-    async def _step(self, conn: outbox.Connection, publisher: Publisher) -> None:
+    async def _step(self, conn: Connection, publisher: Publisher) -> None:
         """Publish the rows that wait, then wait for a wake-up."""
         self._wake.clear()
         rows = await outbox.page(conn, 1 if self._singles else PAGE)
@@ -90,7 +90,7 @@ class Relay:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), POLL_S)
 
-    async def _publish(self, conn: outbox.Connection, publisher: Publisher, rows: Sequence[outbox.Row]) -> None:
+    async def _publish(self, conn: Connection, publisher: Publisher, rows: Sequence[outbox.Row]) -> None:
         """Publish a page, and of a backlog the pages after it too: while Kafka has one, the page before it is archived
         and the next one read.
         """
@@ -110,14 +110,12 @@ class Relay:
             rows, acked = ahead, sent
         await self._archive(conn, acked)
 
-    async def _behind(
-        self, conn: outbox.Connection, acked: Sequence[Acked], rows: Sequence[outbox.Row]
-    ) -> list[outbox.Row]:
+    async def _behind(self, conn: Connection, acked: Sequence[Acked], rows: Sequence[outbox.Row]) -> list[outbox.Row]:
         """Archive the page before `rows` and return the one after them, if there may be more."""
         await self._archive(conn, acked)
         return await outbox.page(conn, PAGE, rows) if len(rows) == PAGE else []
 
-    async def _archive(self, conn: outbox.Connection, acked: Sequence[Acked]) -> None:
+    async def _archive(self, conn: Connection, acked: Sequence[Acked]) -> None:
         if acked:
             point("relay.before_mark")
             await outbox.archive(conn, acked)
@@ -133,7 +131,7 @@ class Relay:
         tracing.get().published(sent, read_at)
         return acked
 
-    async def _single_out(self, conn: outbox.Connection, rows: Sequence[outbox.Row]) -> None:
+    async def _single_out(self, conn: Connection, rows: Sequence[outbox.Row]) -> None:
         """Find the record that made the broker refuse a whole batch, sending one by one; hold and dead-letter it."""
         if len(rows) > 1:
             self._singles = len(rows)
@@ -149,7 +147,7 @@ class Relay:
         self._singles = 0
 
 
-async def release(conn: outbox.Connection, service: str, scope: str) -> int:
+async def release(conn: Connection, service: str, scope: str) -> int:
     """Let the relay try again the rows of a subject that it holds; return how many."""
     if not await dead_letters.lock(conn, f"{service}.relay", scope):
         return 0

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import asyncpg
-
-from services.kit.transaction.outbox import Connection, Reader
+from services.kit.database import Connection, Pool, Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ async def save(conn: Connection, changes: Mapping[tuple[str, str], Deadline | No
         )
 
 
-async def overdue(pool: asyncpg.Pool[asyncpg.Record], business: datetime, real: datetime, limit: int) -> list[Deadline]:
+async def overdue(pool: Pool, business: datetime, real: datetime, limit: int) -> list[Deadline]:
     """Return the oldest deadlines that are due on their own clock, unlocked: only `claim` decides."""
     rows = await pool.fetch(
         "(select kind, subject, due_at, version, real, n as token from deadline where not real and due_at <= $1 "

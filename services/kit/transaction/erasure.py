@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from services.kit.transaction.outbox import Connection
+from services.kit.database import Connection
 
 
 async def forget(conn: Connection, topic: str, keys: Collection[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from services.kit.transaction.outbox import Connection
+from services.kit.database import Connection
 
 # A record can come back for as long as topics and archive keep it (60 days), plus a margin.
 KEEP_DAYS = 75

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-import asyncpg
+from services.kit.database import Connection
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Pair: TypeAlias = tuple[str, str]
 """(topic, subject)"""
 

@@ -11,13 +11,14 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 import orjson
 
 from contracts.envelope import Headers
+from services.kit.database import Connection, Reader
 from services.kit.errors import TooLarge
 from services.kit.transaction import numbering
 
@@ -28,10 +29,6 @@ SHARD = 0
 """The value of the column `lane` in all rows: one relay publishes the whole outbox."""
 KEEP_DAYS = 60
 ARCHIVE_LOCK = 72_002
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-Reader: TypeAlias = "Connection | asyncpg.Pool[asyncpg.Record]"
-"""A connection or pool for a single statement that only reads."""
 
 
 class Outgoing(NamedTuple):

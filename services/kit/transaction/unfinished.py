@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-import asyncpg
+from services.kit.database import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Unfinished:
     due_at: datetime | None
 
 
-async def unfinished(conn: asyncpg.Connection[asyncpg.Record], timeout_s: float) -> Unfinished:
+async def unfinished(conn: Connection, timeout_s: float) -> Unfinished:
     """Read it in one statement. Raises the driver's errors, and TimeoutError after `timeout_s`."""
     row = await conn.fetchrow(
         "select count(*) as events, coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float "

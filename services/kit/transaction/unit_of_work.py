@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -15,6 +15,7 @@ import asyncpg
 from contracts.envelope import Envelope, Event, Headers
 from contracts.readers import NO_READER, READERS
 from services.kit.clock import Clock
+from services.kit.database import Connection, Pool
 from services.kit.errors import CommitUnknown
 from services.kit.faults import point
 from services.kit.ids import Namespace, new_id
@@ -22,7 +23,6 @@ from services.kit.telemetry import tracing
 from services.kit.transaction import deadlines, outbox
 from services.kit.transaction.message import ERASED, Message
 
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 CAUSED = Namespace("caused")
 # The id of the current request, and its W3C trace parent; the HTTP edge sets them for the events of its commands.
 CORRELATION: ContextVar[str | None] = ContextVar("correlation", default=None)
@@ -47,7 +47,7 @@ class UnitOfWork:
     Made by `begin`. Writers lock the head rows of what they change first, through the repository.
     """
 
-    def __init__(self, conn: outbox.Connection, clock: Clock, consumer: str) -> None:
+    def __init__(self, conn: Connection, clock: Clock, consumer: str) -> None:
         self.conn = conn
         self.clock = clock
         self.consumer = consumer

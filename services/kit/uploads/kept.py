@@ -15,9 +15,9 @@ import orjson
 
 from services.kit.consumer import dead_letters
 from services.kit.context import Context
+from services.kit.database import Connection
 from services.kit.ids import Namespace
 from services.kit.telemetry.metrics import DEAD_LETTERED
-from services.kit.transaction.outbox import Connection
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.kit.uploads import sessions
 from services.kit.uploads.upload import Key, Upload, UploadIn, read

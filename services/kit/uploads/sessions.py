@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from services.kit.transaction.outbox import Connection, Reader
+from services.kit.database import Connection, Reader
 from services.kit.uploads.upload import Key, Session, Upload
 
 Flag = str

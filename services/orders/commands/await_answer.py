@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from uuid import UUID
 
-from services.kit.transaction.unit_of_work import Pool
+from services.kit.database import Pool
 from services.orders.repository.queries import answered_orders
 
 EVERY_S = 0.04

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from contracts.events.catalog import CatalogEvent, MarketDayPut, SitePut, StationPut
 from services.kit.context import Context
+from services.kit.database import Pool
 from services.kit.http.health import CheckResult
 from services.kit.http.problems import InputError, Problem
-from services.kit.transaction.unit_of_work import Pool, UnitOfWork
+from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.domain.catalog_rules import Wrong, contradictions, references, too_far
 from services.orders.repository import catalog
 
