@@ -43,8 +43,9 @@ async def place(body: s.NewOrder, app: Orders, _role: Buyer, key: IdempotencyKey
     `code` is for the buyer only, here and in `GET /v1/orders/{order}`: the receiver gives it to the courier at the
     door, or shows it at the pickup point.
     """
-    order = await app.place_orders.submit(body.command(key))
-    return responses.json(views.accepted(order), 201, {"Location": f"/v1/orders/{order.id}"})
+    command = body.command(key)
+    order = await app.place_orders.submit(command)
+    return responses.json(views.accepted(order), 201, {"Location": f"/v1/orders/{command.id}"})
 
 
 FAST_PATH = FastPath("/v1/orders", s.NewOrder, buyer, place)
