@@ -8,7 +8,7 @@ from uuid import UUID
 
 from contracts.events.inventory import AllotmentGranted, AllotmentLapsed, AllotmentReturned
 from contracts.events.orders import SaleRecorded, SaleVoided
-from services.inventory.commands.catalog import Goods, check_goods, check_terminal
+from services.inventory.commands.checks import Goods, check_goods, check_terminal
 from services.inventory.domain import allotment as rules
 from services.inventory.domain.allocation import demand
 from services.inventory.domain.allotment import Allotment

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts.events.inventory import LotReceived, LotRejected, LotReleased, Reason
-from services.inventory.commands.catalog import Goods, check_goods, check_not_ahead, entity
+from services.inventory.commands.checks import Goods, check_goods, check_not_ahead, entity
 from services.inventory.domain import lot as rules
 from services.inventory.domain.lot import Lot, LotState
 from services.inventory.repository import queries

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts.events.inventory import Place, Reason, SoldOut, StockRecounted
-from services.inventory.commands.catalog import Goods, check_goods, check_not_ahead, check_pool, entity
+from services.inventory.commands.checks import Goods, check_goods, check_not_ahead, check_pool, entity
 from services.inventory.domain import count as counting
 from services.inventory.domain.lot import Lot, take, take_named
 from services.inventory.repository import rows

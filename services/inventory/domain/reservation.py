@@ -238,16 +238,16 @@ def hand_out(
     """
     if known and known.state in OUT:
         return ReservationDecision()
-    was = known or reported
-    lines = reported.lines or was.lines
+    before = known or reported
+    lines = reported.lines or before.lines
     state = ReservationState.COLLECTED if place is Place.BUYER else ReservationState.LOADED
-    claims = _claims(was, was.bucket, Claim.FREE) if was.active else ()
+    claims = _claims(before, before.bucket, Claim.FREE) if before.active else ()
     out = tuple(
         move
         for item, quantity in demand(lines).items()
-        for move in take(was.pool, item, quantity, place, was.cause, lots.get(item, ()), now)
+        for move in take(before.pool, item, quantity, place, before.cause, lots.get(item, ()), now)
     )
-    return ReservationDecision((replace(was, state=state, lines=lines, expires_at=None),), claims + out)
+    return ReservationDecision((replace(before, state=state, lines=lines, expires_at=None),), claims + out)
 
 
 def return_goods(known: Reservation | None, history: Iterable[Move]) -> ReservationDecision:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, Strict, model_validator
 
 from contracts.values import Pool, Slug
-from services.inventory.commands.catalog import Goods
+from services.inventory.commands.checks import Goods
 from services.kit.http.body import Body
 
 Amount = Annotated[int, Strict(), Field(ge=0, le=1_000_000_000)]
