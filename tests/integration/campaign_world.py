@@ -52,7 +52,7 @@ class Campaigns:
 
     @property
     def claim(self) -> dict[str, Any]:
-        """How inventory's answers name the campaign's reservation."""
+        """Return the campaign's reservation as inventory's answers name it."""
         return {"reservation": reservation_of(self.id, POOL, 1), "pool": POOL, "order": self.id}
 
     async def join(self, caller: int = 0, honey: int = 2, **more: Any) -> UUID:
@@ -62,7 +62,7 @@ class Campaigns:
         return UUID(answer.json()["join_id"])
 
     async def shown(self) -> Any:
-        """The campaign as it stands."""
+        """Return the campaign's current view."""
         return (await self.orders.get(f"/v1/campaigns/{self.id}")).json()
 
     async def joins(self) -> list[dict[str, Any]]:
@@ -86,7 +86,7 @@ class Campaigns:
         """Inventory has released what was left."""
         await self.orders.hear(i.ReservationReleased(**self.claim, quantity=0))
 
-    async def told(self) -> Sequence[str]:
+    async def published(self) -> Sequence[str]:
         """The names of the campaign's own events, in order."""
         return await self.orders.names("orders.campaign.v1", self.id)
 

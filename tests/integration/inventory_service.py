@@ -90,7 +90,7 @@ class Inventory:
         assert sweeper
         await sweeper.sweep()
 
-    async def told(self, kind: type[Event] | None = None) -> list[Any]:
+    async def published(self, kind: type[Event] | None = None) -> list[Any]:
         """The events in the outbox, in order, of one type where given."""
         rows = await self.context.pool.fetch("select headers, payload from outbox order by id")
         events = [decode(orjson.loads(row["headers"])["ce_type"], row["payload"]) for row in rows]

@@ -121,7 +121,7 @@ class Orders:
         await processor.handle([self.record(event, id or uuid4()) for event in events])
 
     def record(self, event: Event, id: UUID) -> Record:
-        """The event as it would stand in the log."""
+        """Return the event as a record of the log."""
         offset = self.offsets[event.TOPIC] = self.offsets.get(event.TOPIC, -1) + 1
         source = event.TOPIC.partition(".")[0]
         envelope = Envelope(id, event.TYPE, source, event.subject, self.clock.now(), key=event.key)
@@ -133,8 +133,8 @@ class Orders:
         assert sweeper
         await sweeper.sweep()
 
-    async def told(self, topic: str | None = None, subject: Any = None) -> list[Event]:
-        """What went to the outbox, in order, of a topic and about a subject where given."""
+    async def published(self, topic: str | None = None, subject: Any = None) -> list[Event]:
+        """Return the events in the outbox, in order, of a topic and subject if given."""
         rows = await self.context.pool.fetch(
             "select headers, payload from outbox where ($1::text is null or topic = $1) "
             "and ($2::text is null or subject = $2) order by id",
@@ -144,11 +144,11 @@ class Orders:
         return [decode(orjson.loads(row["headers"])["ce_type"], row["payload"]) for row in rows]
 
     async def names(self, topic: str | None = None, subject: Any = None) -> list[str]:
-        """The class names of `told`."""
-        return [type(event).__name__ for event in await self.told(topic, subject)]
+        """The class names of `published`."""
+        return [type(event).__name__ for event in await self.published(topic, subject)]
 
     async def fill(self) -> None:
-        """Puts the whole catalogue, and forgets what it told."""
+        """Put the whole catalogue, and remove its events from the outbox."""
         for path, body in CATALOG.items():
             answer = await self.put(path, body)
             assert answer.status_code == 200, answer.text

@@ -30,7 +30,7 @@ async def orders(stack: TestStack) -> AsyncIterator[Orders]:
 
 
 async def commands(orders: Orders) -> list[Any]:
-    return await orders.told("inventory.command.v1")
+    return await orders.published("inventory.command.v1")
 
 
 async def test_a_formed_campaign_becomes_orders_that_draw_on_its_reservation(orders: Orders):
@@ -54,17 +54,23 @@ async def test_a_formed_campaign_becomes_orders_that_draw_on_its_reservation(ord
     assert [one.source, two.source] == [ask.reservation] * 2
     assert isinstance(rest, i.ReleaseStock)
     assert rest.reservation == ask.reservation
-    placed = [event for event in await orders.told("orders.order.v1") if isinstance(event, OrderPlaced)]
+    placed = [event for event in await orders.published("orders.order.v1") if isinstance(event, OrderPlaced)]
     assert [(event.campaign, event.join, event.total_fen) for event in placed] == [
         (campaign.id, first, 1500),
         (campaign.id, second, 1000),
     ]
-    (recipient,) = await orders.told("orders.recipient.v1")  # of the delivery; the other is picked up
+    (recipient,) = await orders.published("orders.recipient.v1")  # of the delivery; the other is picked up
     assert isinstance(recipient, RecipientPut)
     assert recipient.order == placed[1].order
     await campaign.release()
     assert (await campaign.shown())["settled"]
-    assert await campaign.told() == ["CampaignOpened", "JoinAccepted", "JoinAccepted", "CampaignCut", "CampaignFormed"]
+    assert await campaign.published() == [
+        "CampaignOpened",
+        "JoinAccepted",
+        "JoinAccepted",
+        "CampaignCut",
+        "CampaignFormed",
+    ]
     shown = (await orders.get(f"/v1/orders/{placed[0].order}")).json()
     assert (shown["state"], shown["campaign_id"], shown["paid_fen"]) == ("placed", str(campaign.id), 1500)
     assert shown["recipient"]["phone"] == "13900000001"
@@ -81,7 +87,7 @@ async def test_an_order_of_a_campaign_lives_like_any_other(orders: Orders):
     await campaign.cut()
     await campaign.grant(honey=3)
     await orders.sweep()
-    (placed,) = await orders.told("orders.order.v1")
+    (placed,) = await orders.published("orders.order.v1")
     assert isinstance(placed, OrderPlaced)
     claim = (await commands(orders))[1]
     await orders.hear(
@@ -108,7 +114,7 @@ async def test_a_short_campaign_is_split_by_its_rule_and_the_rest_goes_back(orde
     assert [shown[id]["state"] for id in (*joins, late)] == ["ordered"] * 3 + ["refunded"]
     paid = await orders.context.pool.fetchval("select sum(paid_fen)::bigint from orders")
     assert paid == 1500
-    refunds = [e for e in await orders.told("orders.campaign.v1") if isinstance(e, c.JoinRefunded)]
+    refunds = [e for e in await orders.published("orders.campaign.v1") if isinstance(e, c.JoinRefunded)]
     assert [(e.amount_fen, e.reason) for e in refunds] == [(1500, "short")] * 3 + [(500, "short")]
     answer = (await orders.get(f"/v1/campaigns/{campaign.id}/verdict")).json()
     assert "one portion each: 1" in answer["verdict"]["shares"][0]["why"]
@@ -123,7 +129,7 @@ async def test_a_failed_campaign_gives_back_once_and_releases(orders: Orders, gr
     await campaign.grant(honey=granted)
     await orders.sweep()
     await orders.sweep()
-    assert await campaign.told() == [
+    assert await campaign.published() == [
         "CampaignOpened",
         "JoinAccepted",
         "JoinAccepted",
@@ -132,19 +138,22 @@ async def test_a_failed_campaign_gives_back_once_and_releases(orders: Orders, gr
         "JoinRefunded",
         "JoinRefunded",
     ]
-    assert [e.amount_fen for e in await orders.told("orders.campaign.v1") if isinstance(e, c.JoinRefunded)] == [1500, 0]
+    assert [e.amount_fen for e in await orders.published("orders.campaign.v1") if isinstance(e, c.JoinRefunded)] == [
+        1500,
+        0,
+    ]
     assert [type(one).__name__ for one in await commands(orders)] == ["ReserveStock", "ReleaseStock"]
     await campaign.release()
     shown = await campaign.shown()
     assert (shown["state"], shown["settled"], shown["reason"]) == ("failed", True, "amount: 2500 of at least 10000")
-    assert not await orders.told("orders.order.v1")
+    assert not await orders.published("orders.order.v1")
 
 
 async def test_a_campaign_that_nobody_joined_fails_at_its_cutoff(orders: Orders):
     campaign = await open_one(orders)
     await orders.post(f"/v1/campaigns/{campaign.id}/joins/{await campaign.join()}:cancel")
     await campaign.cut()
-    assert (await campaign.told())[-2:] == ["CampaignCut", "CampaignFailed"]
+    assert (await campaign.published())[-2:] == ["CampaignCut", "CampaignFailed"]
     assert (await campaign.shown())["settled"]
     assert not await commands(orders)
     assert await orders.context.pool.fetchval("select count(*) from deadline") == 0
@@ -159,7 +168,7 @@ async def test_the_cutoff_comes_once_and_not_before_also_after_an_outage(orders:
     orders.clock.set(CLOSES + timedelta(hours=3))
     await orders.sweep()
     await orders.sweep()
-    assert (await campaign.told()).count("CampaignCut") == 1
+    assert (await campaign.published()).count("CampaignCut") == 1
     assert len(await commands(orders)) == 1
 
 
@@ -178,7 +187,7 @@ async def test_stock_that_does_not_answer_is_asked_again_until_the_market_day_is
     await orders.sweep()
     await campaign.grant(honey=3)  # too late: passed over
     assert (await campaign.shown())["reason"] == "no stock was granted"
-    assert (await campaign.told())[-2:] == ["CampaignFailed", "JoinRefunded"]
+    assert (await campaign.published())[-2:] == ["CampaignFailed", "JoinRefunded"]
     for _ in range(2):
         orders.clock.advance(timedelta(minutes=1))
         await orders.sweep()
@@ -200,8 +209,8 @@ async def test_answers_that_come_twice_or_about_something_else_change_nothing(or
     await campaign.release()
     await campaign.release()
     await orders.sweep()
-    assert (await campaign.told()).count("CampaignFormed") == 1
-    assert len(await orders.told("orders.order.v1")) == 2
+    assert (await campaign.published()).count("CampaignFormed") == 1
+    assert len(await orders.published("orders.order.v1")) == 2
 
 
 async def test_a_verdict_is_kept_with_its_inputs_and_replays_to_the_same_bytes(orders: Orders):
@@ -240,8 +249,8 @@ async def test_settling_goes_in_parts_and_resumes_after_a_crash_half_way(
         await orders.sweep()  # fails inside the second part, which is rolled back and tried again
         assert await orders.context.pool.fetchval("select count(*) from orders") == 6
     await settled(orders, campaign)
-    placed = await orders.told("orders.order.v1")
+    placed = await orders.published("orders.order.v1")
     assert [event.join for event in placed if isinstance(event, OrderPlaced)] == joins[:7]
-    assert (await campaign.told()).count("JoinRefunded") == 1
+    assert (await campaign.published()).count("JoinRefunded") == 1
     assert [type(one).__name__ for one in await commands(orders)] == ["ReserveStock"] * 8 + ["ReleaseStock"]
     assert await orders.context.pool.fetchval("select count(*) from parked") == 0

@@ -42,7 +42,7 @@ async def test_opening_is_told_once_and_answered_the_same(orders: Orders):
     other = await orders.post("/v1/campaigns", body | {"shortfall": "at-least-one-each"}, "leader")
     assert (other.status_code, other.json()["code"]) == (409, "conflict")
     assert await orders.context.pool.fetchval("select count(*) from campaign_conflict") == 1
-    opened = [e for e in await orders.told("orders.campaign.v1") if isinstance(e, CampaignOpened)]
+    opened = [e for e in await orders.published("orders.campaign.v1") if isinstance(e, CampaignOpened)]
     assert [(e.campaign, e.pool, e.closes_at, e.goods[1].cap) for e in opened] == [
         (campaign.id, "sat@square", CLOSES, 50_000)
     ]
@@ -88,7 +88,7 @@ async def test_a_join_that_cannot_be(orders: Orders, change: dict[str, Any], sta
     campaign = await open_one(orders)
     answer = await orders.post(f"/v1/campaigns/{campaign.id}/joins", a_join(**change))
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (status, pointer), answer.text
-    assert await campaign.told() == ["CampaignOpened"]
+    assert await campaign.published() == ["CampaignOpened"]
 
 
 async def test_an_item_of_the_catalogue_that_is_not_offered(orders: Orders):
@@ -123,7 +123,7 @@ async def test_a_join_counts_once_and_is_answered_the_same_also_after_the_cutoff
     elsewhere = await orders.post(f"/v1/campaigns/{(await open_one(orders, closes_at=at(3))).id}/joins", body)
     assert elsewhere.status_code == 409
     assert await orders.context.pool.fetchval("select count(*) from campaign_conflict") == 2
-    assert (await campaign.told()).count("JoinAccepted") == 1
+    assert (await campaign.published()).count("JoinAccepted") == 1
 
 
 async def test_until_the_last_moment_and_not_after(orders: Orders):
@@ -150,7 +150,7 @@ async def test_the_clock_is_read_under_the_lock(orders: Orders):
         await eventually(lambda: orders.context.pool.fetchval(waiting))
         orders.clock.set(CLOSES)
     assert (await join).status_code == 409
-    assert await campaign.told() == ["CampaignOpened"]
+    assert await campaign.published() == ["CampaignOpened"]
 
 
 async def test_the_cut_waits_for_the_joins_before_it_and_counts_them(orders: Orders):
@@ -161,10 +161,10 @@ async def test_the_cut_waits_for_the_joins_before_it_and_counts_them(orders: Ord
     await campaign.cut()
     taken = [answer.status_code for answer in await asyncio.gather(*running)]
     assert set(taken) <= {201, 409}
-    told = await orders.told("orders.campaign.v1")
-    (cut,) = [event for event in told if isinstance(event, CampaignCut)]
+    published = await orders.published("orders.campaign.v1")
+    (cut,) = [event for event in published if isinstance(event, CampaignCut)]
     assert (cut.joins, cut.lines[0].quantity) == (taken.count(201), taken.count(201))
-    assert isinstance(told[-1], CampaignCut)
+    assert isinstance(published[-1], CampaignCut)
 
 
 async def test_a_cap_holds_under_load_from_two_processes_and_numbers_are_the_log(orders: Orders):
@@ -179,7 +179,7 @@ async def test_a_cap_holds_under_load_from_two_processes_and_numbers_are_the_log
     assert Counter(a.status_code for a in answers[:160]) == {201: 50, 409: 110}
     assert Counter(a.status_code for a in answers[160:]) == {201: 20, 409: 20}
     assert {a.json()["code"] for a in answers if a.status_code == 409} == {"cap-reached"}
-    accepted = [event for event in await orders.told("orders.campaign.v1") if isinstance(event, JoinAccepted)]
+    accepted = [event for event in await orders.published("orders.campaign.v1") if isinstance(event, JoinAccepted)]
     assert [event.n for event in accepted] == list(range(1, 71))
     shown = await campaign.shown()
     assert [(g.get("pledged_quantity"), g.get("pledged_weight_g")) for g in shown["goods"]] == [
@@ -213,7 +213,7 @@ async def test_a_pledge_is_taken_back_before_the_cutoff_only(orders: Orders):
     await campaign.cut()
     late = await orders.post(f"/v1/campaigns/{campaign.id}/joins/{second}:cancel")
     assert (late.status_code, late.json()["code"]) == (409, "campaign-closed")
-    refunds = [event for event in await orders.told("orders.campaign.v1") if isinstance(event, JoinRefunded)]
+    refunds = [event for event in await orders.published("orders.campaign.v1") if isinstance(event, JoinRefunded)]
     assert [(event.join, event.amount_fen, event.reason) for event in refunds] == [(join, 1500, "withdrawn")]
     assert await orders.context.pool.fetchval("select count(*) from campaign_person") == 1
 
@@ -281,7 +281,7 @@ async def test_an_unknown_outcome_is_said_and_the_repeat_is_safe(
     path, body = f"/v1/campaigns/{campaign.id}/joins", a_join(join_id=str(uuid4()))
     assert (await orders.post(path, body)).status_code == 503
     assert (await orders.post(path, body)).status_code == 201
-    assert (await campaign.told()).count("JoinAccepted") == 1
+    assert (await campaign.published()).count("JoinAccepted") == 1
     assert (await campaign.shown())["goods"][0]["pledged_quantity"] == 2
 
 

@@ -36,7 +36,7 @@ async def test_a_lot_of_an_unknown_household_waits_for_the_household(inventory: 
     answer = await inventory.post("/v1/lots", LOT | {"household": "nobody"})
     assert (answer.status_code, answer.json()["code"], "retry-after" in answer.headers) == (503, "not-known-yet", True)
     assert "household nobody is not in inventory's catalogue" in answer.json()["detail"]
-    assert not await inventory.told()
+    assert not await inventory.published()
     await inventory.hear(HouseholdPut(id="nobody", village="qifeng"))
     assert (await inventory.post("/v1/lots", LOT | {"household": "nobody"})).status_code == 201
 
@@ -63,7 +63,7 @@ async def test_a_clock_a_little_ahead_is_no_reason_to_refuse(inventory: Inventor
     assert (await inventory.post("/v1/lots", LOT | {"harvested_at": after(minutes=9)})).status_code == 201
     count = HONEY | {"counted": 0, "counted_at": after(minutes=9)}
     assert (await inventory.post("/v1/counts", count)).status_code == 201
-    assert [event.counted_at for event in await inventory.told(StockRecounted)] == [NOON]
+    assert [event.counted_at for event in await inventory.published(StockRecounted)] == [NOON]
 
 
 async def test_reasons_of_waste_counts_and_inspections_are_kept_and_only_codes_are_published(
@@ -76,9 +76,9 @@ async def test_reasons_of_waste_counts_and_inspections_are_kept_and_only_codes_a
     count = await inventory.post("/v1/counts", HONEY | {"counted": 14, "reason": "shrinkage", "note": SAID})
     assert count.json()["difference"] == -2
     await inventory.post("/v1/counts", HONEY | {"counted": 14})
-    moved = [(event.to_place, event.quantity, event.reason) for event in await inventory.told(StockMoved)]
+    moved = [(event.to_place, event.quantity, event.reason) for event in await inventory.published(StockMoved)]
     assert moved[1:] == [("waste", 3, Reason.DAMAGED), ("waste", 1, Reason.DAMAGED), ("lost", 2, Reason.SHRINKAGE)]
-    assert [event.reason for event in await inventory.told(StockRecounted)] == [Reason.SHRINKAGE, None]
+    assert [event.reason for event in await inventory.published(StockRecounted)] == [Reason.SHRINKAGE, None]
     trace = (await inventory.get(f"/v1/lots/{lot}/trace"))["movements"]
     assert [(move["reason"], move["note"]) for move in trace] == [
         (None, None), ("damaged", SAID), ("damaged", ""), ("shrinkage", SAID)
@@ -89,7 +89,7 @@ async def test_reasons_of_waste_counts_and_inspections_are_kept_and_only_codes_a
     result = {"result": "fail", "reason": "residue", "note": SAID}
     shown = (await inventory.post(f"/v1/lots/{failed}:inspect", result)).json()
     assert (shown["state"], shown["reason"]) == ("rejected", "residue")
-    assert [event.reason for event in await inventory.told(LotRejected)] == [Reason.RESIDUE]
+    assert [event.reason for event in await inventory.published(LotRejected)] == [Reason.RESIDUE]
     payloads = await inventory.context.pool.fetch("select payload, headers from outbox")
     assert not any("李姐" in str(bytes(row["payload"]), "utf8") or "李姐" in row["headers"] for row in payloads)
     assert await inventory.context.pool.fetchval("select count(*) from reason where note = $1", SAID) == 3
@@ -118,7 +118,7 @@ async def test_expired_lots_go_out_last_and_are_named_when_they_do(inventory: In
     await collect(inventory, 3)
     await inventory.hear(sale(uuid4(), "t1", ("honey", 1)))
     await collect(inventory, 2)
-    out = [event for event in await inventory.told(StockMoved) if event.from_place == "on_hand"]
+    out = [event for event in await inventory.published(StockMoved) if event.from_place == "on_hand"]
     assert [(str(event.lot), event.quantity, event.expired) for event in out] == [
         (old, 1, False), (new, 3, False), (new, 1, False), (new, 1, False), (old, 1, True)
     ]  # fmt: skip

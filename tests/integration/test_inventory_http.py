@@ -50,13 +50,13 @@ async def test_a_lot_is_sellable_only_after_its_inspection(inventory: Inventory)
     passed = await inventory.post(f"/v1/lots/{lot['lot_id']}:inspect", {"result": "pass", "quantity": 15})
     assert passed.status_code == 200, passed.text
     assert (passed.json()["state"], passed.json()["released"], passed.json()["rejected"]) == ("released", 15, 5)
-    told = await inventory.told()
-    assert [type(event) for event in told] == [LotReceived, StockMoved, LotReleased, LotRejected]
+    published = await inventory.published()
+    assert [type(event) for event in published] == [LotReceived, StockMoved, LotReleased, LotRejected]
     again = await inventory.post(f"/v1/lots/{lot['lot_id']}:inspect", {"result": "pass", "quantity": 15})
     assert (again.status_code, again.json()) == (200, passed.json())
     other = await inventory.post(f"/v1/lots/{lot['lot_id']}:inspect", {"result": "fail"})
     assert other.status_code == 409
-    assert len(await inventory.told()) == len(told)
+    assert len(await inventory.published()) == len(published)
     assert (await inventory.get(f"/v1/lots/{lot['lot_id']}", role="buyer")) == passed.json()
     trace = await inventory.get(f"/v1/lots/{lot['lot_id']}/trace")
     assert [(m["from_place"], m["to_place"], m["quantity"]) for m in trace["movements"]] == [("intake", "on_hand", 15)]
@@ -67,14 +67,14 @@ async def test_a_failed_lot_never_reaches_the_pool(inventory: Inventory) -> None
     answer = await inventory.post(f"/v1/lots/{lot}:inspect", {"result": "fail", "reason": "residue"})
     assert (answer.json()["state"], answer.json()["rejected"]) == ("rejected", 20)
     assert not await inventory.moves()
-    assert not await inventory.told(LotReleased)
+    assert not await inventory.published(LotReleased)
 
 
 async def test_the_same_request_makes_one_lot_and_another_under_its_id_is_a_conflict(inventory: Inventory) -> None:
     body = a_lot(lot_id="01JCQZ7Z5Q8W4J9N3T2V6X8Y0Z")
     answers = await asyncio.gather(*(inventory.post("/v1/lots", body) for _ in range(5)))
     assert {(a.status_code, a.content) for a in answers} == {(201, answers[0].content)}
-    assert len(await inventory.told(LotReceived)) == 1
+    assert len(await inventory.published(LotReceived)) == 1
     other = await inventory.post("/v1/lots", body | {"quantity": 21})
     assert (other.status_code, other.json()["code"]) == (409, "id-reused")
     assert await inventory.context.pool.fetchval("select count(*) from idempotency_conflict") == 1
@@ -94,7 +94,7 @@ async def test_lending_is_a_promise_and_may_be_refused(inventory: Inventory) -> 
         answer = await inventory.lend("t1", "honey", 10, allotment_id=allotment)
         assert answer.status_code == 201, answer.text
         assert (answer.json()["granted_total"], answer.json()["version"]) == (10, 1)
-    assert len(await inventory.told(AllotmentGranted)) == 1
+    assert len(await inventory.published(AllotmentGranted)) == 1
     assert (await inventory.lend("t1", "honey", 1, minutes=-1)).status_code == 422
     await inventory.adds_up()
 
@@ -129,8 +129,8 @@ async def test_a_count_is_compared_with_the_books_at_count_time(inventory: Inven
     assert answer.status_code == 201, answer.text
     assert (answer.json()["expected"], answer.json()["difference"]) == (10, -1)
     assert await inventory.figures("honey") == (5, 0, 0, 0, 0, 0, 5)
-    (told,) = await inventory.told(StockRecounted)
-    assert (told.expected, told.counted, told.counted_at) == (10, 9, counted_at)
+    (published,) = await inventory.published(StockRecounted)
+    assert (published.expected, published.counted, published.counted_at) == (10, 9, counted_at)
     await inventory.adds_up()
 
 
@@ -155,7 +155,7 @@ async def test_facts_break_promises_and_say_whose(inventory: Inventory) -> None:
     assert (await inventory.post("/v1/waste", {**HONEY, "quantity": 1})).status_code == 201
     assert (await inventory.post("/v1/waste", {**HONEY, "quantity": 4})).status_code == 201
     assert (await inventory.post("/v1/counts", {**HONEY, "counted": 1})).status_code == 201
-    named = [(e.shortfall, e.reservations) for e in await inventory.told(ClaimsExceeded)]
+    named = [(e.shortfall, e.reservations) for e in await inventory.published(ClaimsExceeded)]
     holds, firm = [ids[3], ids[1]], [ids[4], ids[2], ids[0]]
     assert named == [(1, holds[:1]), (5, holds + firm[:1]), (9, holds + firm)]
     assert await inventory.figures("honey") == (1, 4, 6, 0, 0, 9, 0)
@@ -179,11 +179,11 @@ async def test_sold_out_closes_every_channel_and_is_told_once(inventory: Invento
     for _ in range(2):
         assert (await inventory.post(path, role="terminal")).json()["sold_out"] is True
     await inventory.hear(reserve(uuid4(), ("honey", 1)))
-    assert (await inventory.told(StockRefused))[0].reason == "sold out"
+    assert (await inventory.published(StockRefused))[0].reason == "sold out"
     assert (await inventory.lend("t1", "honey", 1)).status_code == 409
     await inventory.hear(sale(uuid4(), "t1", ("honey", 1)))
     assert (await inventory.call("DELETE", path)).json()["sold_out"] is False
-    assert [event.reopened for event in await inventory.told(SoldOut)] == [False, True]
+    assert [event.reopened for event in await inventory.published(SoldOut)] == [False, True]
     assert (await inventory.get("/v1/stock", params=HONEY))["stock"][0]["sold_out"] is False
 
 

@@ -67,10 +67,10 @@ async def test_the_golden_example(inventory: Inventory) -> None:
     assert await figures(TOFU) == (88, 15, 50, 0, 18, 0, 5)
     await inventory.hear(sale(uuid4(), "t1", (TOFU, 10)))
     assert await figures(TOFU) == (78, 15, 50, 0, 8, 0, 5)
-    assert not await inventory.told(ClaimsExceeded)
+    assert not await inventory.published(ClaimsExceeded)
     await inventory.hear(sale(uuid4(), "t1", (TOFU, 14)))
     assert await figures(TOFU) == (64, 15, 50, 0, 0, 1, 0)
-    exceeded = [(e.shortfall, e.reservations, e.orders) for e in await inventory.told(ClaimsExceeded)]
+    exceeded = [(e.shortfall, e.reservations, e.orders) for e in await inventory.published(ClaimsExceeded)]
     assert exceeded == [(1, [hold], [order_of(hold)])]
     await inventory.hear(release(hold))
     assert await figures(TOFU) == (64, 0, 50, 0, 0, 0, 14)
@@ -80,7 +80,7 @@ async def test_the_golden_example(inventory: Inventory) -> None:
     assert (await inventory.post("/v1/allotments:return", back)).status_code == 201
     assert await figures(TOFU) == (16, 0, 0, 0, 0, 0, 16)
     await inventory.adds_up()
-    moved = [(m.from_place, m.to_place, m.quantity) for m in await inventory.told(StockMoved)]
+    moved = [(m.from_place, m.to_place, m.quantity) for m in await inventory.published(StockMoved)]
     assert moved == [
         ("intake", "on_hand", 100),
         ("on_hand", "sold", 12),
@@ -92,7 +92,9 @@ async def test_the_golden_example(inventory: Inventory) -> None:
     (row,) = (await inventory.get("/v1/stock", params={"pool": POOL}))["stock"]
     assert [(one["lot_id"], one["on_hand"]) for one in row["by_lot"]] == [(lot, 14), (None, 2)]
     versions = [
-        e.version for kind in (AllotmentGranted, AllotmentLapsed, AllotmentReturned) for e in await inventory.told(kind)
+        e.version
+        for kind in (AllotmentGranted, AllotmentLapsed, AllotmentReturned)
+        for e in await inventory.published(kind)
     ]
     assert versions == [1, 2, 3]
 
@@ -107,10 +109,10 @@ async def test_a_burst_grants_exactly_what_there_is_in_order_of_arrival(inventor
         await inventory.hear(*asks[start : start + 500])
     seconds = time.perf_counter() - began
     print(f"\nreserve-stock: {len(asks) / seconds:,.0f} a second in batches of 500")
-    told = await inventory.told()
-    assert [event.reservation for event in told] == [ask.reservation for ask in asks]
-    assert [isinstance(event, StockReserved) for event in told] == [n < 200 for n in range(5_000)]
-    assert all(isinstance(event, StockRefused) for event in told[200:])
+    published = await inventory.published()
+    assert [event.reservation for event in published] == [ask.reservation for ask in asks]
+    assert [isinstance(event, StockReserved) for event in published] == [n < 200 for n in range(5_000)]
+    assert all(isinstance(event, StockRefused) for event in published[200:])
     assert await inventory.figures("honey") == (200, 0, 200, 0, 0, 0, 0)
     await inventory.adds_up()
 
@@ -155,9 +157,9 @@ async def test_two_owners_of_a_partition_never_promise_twice(inventory: Inventor
     ids = [uuid4() for _ in asks]
     halves = [slice(0, 80), slice(20, 100)]
     await asyncio.gather(*(inventory.hear(*asks[half], ids=ids[half]) for half in halves for _ in range(2)))
-    told = await inventory.told()
-    assert {event.reservation for event in told} == {ask.reservation for ask in asks}
-    assert (len(told), sum(isinstance(event, StockReserved) for event in told)) == (100, 60)
+    published = await inventory.published()
+    assert {event.reservation for event in published} == {ask.reservation for ask in asks}
+    assert (len(published), sum(isinstance(event, StockReserved) for event in published)) == (100, 60)
     assert await inventory.figures("honey") == (60, 0, 60, 0, 0, 0, 0)
 
 
@@ -193,12 +195,12 @@ async def test_a_hold_expires_by_itself_and_a_committed_one_does_not(inventory: 
     await inventory.hear(*(reserve(id, ("honey", 3), firm=False) for id in (expires, paid)))
     await inventory.hear(commit(paid))
     await inventory.wait(14)
-    assert not await inventory.told(ReservationExpired)
+    assert not await inventory.published(ReservationExpired)
     await inventory.wait(1)
-    assert [e.reservation for e in await inventory.told(ReservationExpired)] == [expires]
+    assert [e.reservation for e in await inventory.published(ReservationExpired)] == [expires]
     await inventory.hear(commit(expires))
-    assert [e.reservation for e in await inventory.told(CommitRefused)] == [expires]
-    assert [e.reservation for e in await inventory.told(StockCommitted)] == [paid]
+    assert [e.reservation for e in await inventory.published(CommitRefused)] == [expires]
+    assert [e.reservation for e in await inventory.published(StockCommitted)] == [paid]
     assert await inventory.figures("honey") == (10, 0, 3, 0, 0, 0, 7)
 
 
@@ -208,7 +210,7 @@ async def test_a_campaign_is_drawn_from_across_batches(inventory: Inventory) -> 
     await inventory.hear(reserve(campaign, ("honey", 12), mode="partial"))
     await inventory.hear(reserve(order, ("honey", 6), source=campaign), reserve(more, ("honey", 6), source=campaign))
     await inventory.hear(release(campaign))
-    (rest,) = await inventory.told(ReservationReleased)
+    (rest,) = await inventory.published(ReservationReleased)
     assert rest.quantity == 4
     assert await inventory.figures("honey") == (10, 0, 6, 0, 0, 0, 4)
 

@@ -44,12 +44,12 @@ async def put_text(orders: Orders, path: str, text: bytes) -> Any:
 
 
 async def faults(orders: Orders, path: str, body: Any, status: int = 422) -> dict[str, str]:
-    """What is wrong with a body, by pointer; nothing of it is stored or published."""
-    before = await orders.told("orders.catalog.v1"), (await orders.get(f"/v1/catalog/{path}")).content
+    """Return the errors of a body by pointer; nothing of it is stored or published."""
+    before = await orders.published("orders.catalog.v1"), (await orders.get(f"/v1/catalog/{path}")).content
     answer = await put_text(orders, path, body if isinstance(body, bytes) else json.dumps(body).encode())
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    assert before == (await orders.told("orders.catalog.v1"), (await orders.get(f"/v1/catalog/{path}")).content)
+    assert before == (await orders.published("orders.catalog.v1"), (await orders.get(f"/v1/catalog/{path}")).content)
     return {error["pointer"]: error["message"] for error in answer.json()["errors"]}
 
 

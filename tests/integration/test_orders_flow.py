@@ -49,7 +49,7 @@ def job(kind: type[Any], order: UUID, **more: Any) -> Any:
 
 
 async def _tables_with(orders: Orders, text: str) -> set[str]:
-    """The tables in which a text stands; of the outbox what anybody may read."""
+    """Return the tables that contain a text; of the outbox the publicly readable part."""
     tables = await orders.context.pool.fetch(
         "select table_name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'"
     )
@@ -88,7 +88,7 @@ async def test_a_delivery_from_basket_to_door(orders: Orders):
         "OrderLoaded",
         "OrderDelivered",
     ]
-    scheduled = next(e for e in await orders.told(subject=id) if isinstance(e, OrderScheduled))
+    scheduled = next(e for e in await orders.published(subject=id) if isinstance(e, OrderScheduled))
     assert scheduled.job == job_of(id, reservation_of(id, POOL, 1))
     steps = (await orders.get(f"/v1/orders/{id}/history")).json()["steps"]
     assert [step["to_state"] for step in steps] == [
@@ -119,7 +119,7 @@ async def test_a_pickup_with_its_code(orders: Orders):
     assert wrong.status_code == 409
     assert code not in wrong.text
     assert (await orders.post(f"/v1/orders/{id}:collect", {"code": code}, "leader")).json()["state"] == "collected"
-    collected = (await orders.told("orders.order.v1", id))[-1]
+    collected = (await orders.published("orders.order.v1", id))[-1]
     assert isinstance(collected, OrderCollected)
     assert [(line.item, line.quantity) for line in collected.lines] == [("honey", 2)]
     await check_books(orders)
@@ -182,7 +182,7 @@ async def test_a_batch_of_answers_takes_effect_once_each(orders: Orders):
     await orders.hear(*answers, *refusals, reserved(uuid4()))
     states = [await orders.state(id) for id in ids]
     assert states == ["reserved"] * 15 + ["rejected"] * 5
-    assert len(await orders.told("dispatch.command.v1")) == 15
+    assert len(await orders.published("dispatch.command.v1")) == 15
     await check_books(orders)
 
 
@@ -300,7 +300,7 @@ async def test_why_a_buyer_cancels_is_told_as_a_code_and_his_words_to_nobody(ord
     words = {"reason": "李姐不在家, 打13900000002", "note": "ring at 3-302"}
     assert (await orders.post(f"/v1/orders/{id}:cancel", words)).json()["reason"] == "other"
     await orders.hear(released(id))
-    (cancelled,) = [event for event in await orders.told(subject=id) if isinstance(event, OrderCancelled)]
+    (cancelled,) = [event for event in await orders.published(subject=id) if isinstance(event, OrderCancelled)]
     assert cancelled.reason == "other"
     assert await _tables_with(orders, "13900000002") == await _tables_with(orders, "3-302") == {"order_note"}
     steps = (await orders.get(f"/v1/orders/{id}/history")).json()["steps"]
@@ -314,7 +314,7 @@ async def test_a_code_of_a_cancel_is_told(orders: Orders, code: str):
     id = await orders.place()
     await orders.post(f"/v1/orders/{id}:cancel", {"reason": code})
     await orders.hear(released(id))
-    assert [e.reason for e in await orders.told(subject=id) if isinstance(e, OrderCancelled)] == [code]
+    assert [e.reason for e in await orders.published(subject=id) if isinstance(e, OrderCancelled)] == [code]
 
 
 async def test_a_telephone_number_is_no_payment(orders: Orders):

@@ -33,11 +33,11 @@ async def test_an_order_is_taken_with_frozen_prices(orders: Orders):
     assert [line["price"] for line in body["lines"]] == ["honey-app", "tofu-app"]
     order = body["order_id"]
     assert answer.headers["location"] == f"/v1/orders/{order}"
-    placed, recipient = await orders.told(subject=order)
+    placed, recipient = await orders.published(subject=order)
     assert isinstance(placed, OrderPlaced)
     assert isinstance(recipient, RecipientPut)
     assert (recipient.name, recipient.code, recipient.lat) == ("李姐", body["code"], 28.228)
-    (reserve,) = [r for r in await orders.told("inventory.command.v1") if r.order == UUID(order)]
+    (reserve,) = [r for r in await orders.published("inventory.command.v1") if r.order == UUID(order)]
     assert [(line.item, line.quantity) for line in reserve.lines] == [("honey", 2), ("tofu", 750)]
 
 
@@ -51,10 +51,10 @@ async def test_a_pickup_names_nobody_to_dispatch(orders: Orders):
 async def test_the_same_again_gets_the_same_answer_and_does_nothing(orders: Orders):
     body = an_order(order_id=str(uuid4()))
     first = await orders.post("/v1/orders", body)
-    before = len(await orders.told())
+    before = len(await orders.published())
     again = await orders.post("/v1/orders", body)
     assert (again.status_code, again.content) == (first.status_code, first.content) == (201, first.content)
-    assert len(await orders.told()) == before
+    assert len(await orders.published()) == before
 
 
 async def test_other_content_under_an_id_is_a_conflict_that_is_kept(orders: Orders):
@@ -125,11 +125,11 @@ async def test_a_batch_answers_each_order_in_order(orders: Orders):
 
 
 async def test_many_at_once_share_commits(orders: Orders):
-    before = len(await orders.told("orders.order.v1"))
+    before = len(await orders.published("orders.order.v1"))
     answers = await asyncio.gather(*(orders.post("/v1/orders", an_order()) for _ in range(60)))
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["order_id"] for answer in answers}) == 60
-    assert len(await orders.told("orders.order.v1")) == before + 60
+    assert len(await orders.published("orders.order.v1")) == before + 60
 
 
 async def test_only_those_who_may_see_the_person(orders: Orders):
@@ -179,9 +179,9 @@ async def test_what_does_not_exist(orders: Orders):
 
 
 async def test_the_catalogue_tells_only_changes(orders: Orders):
-    before = len(await orders.told("orders.catalog.v1"))
+    before = len(await orders.published("orders.catalog.v1"))
     assert (await orders.put("items/honey", CATALOG["items/honey"])).json()["version"] == 1
-    assert len(await orders.told("orders.catalog.v1")) == before
+    assert len(await orders.published("orders.catalog.v1")) == before
     changed = await orders.put("items/rice", {"name_zh": "米", "unit": "piece", "unit_g": 10_000})
     assert changed.status_code == 200
     assert (await orders.names("orders.catalog.v1"))[before:] == ["ItemPut"]

@@ -1,4 +1,4 @@
-"""Orders as a real process beside a real broker: what it accepts is told, and answers come back to it."""
+"""Orders as a real process with a real broker: it publishes accepted orders and processes the answers."""
 
 from __future__ import annotations
 

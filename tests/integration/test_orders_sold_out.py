@@ -1,4 +1,4 @@
-"""What is sold out is not promised: orders, batches, joins and relays ask before they take anything."""
+"""Sold-out items are not promised: orders, batches, joins and relays check before they accept."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -62,7 +62,7 @@ async def test_joins_and_a_relays_entries_are_asked_too(orders: Orders):
 
 @pytest.mark.seeded
 async def test_seeded_nobody_asks_what_is_sold_out(orders: Orders, monkeypatch: pytest.MonkeyPatch):
-    """The bug as it was: the projection is there and nobody looks at it."""
+    """The original bug: the projection exists and no one reads it."""
     real = policy.price_order
 
     def blind(order: Any, code: str, draft: Any, catalog: Any, *rest: Any) -> Any:

@@ -64,19 +64,19 @@ async def test_a_day_in_any_order_counts_once(orders: Orders):
         "SaleRecorded",
         "SessionClosed",
     ]
-    first, last = (e for e in await orders.told(TOPIC) if isinstance(e, SessionClosed))
+    first, last = (e for e in await orders.published(TOPIC) if isinstance(e, SessionClosed))
     assert (first.complete, last.complete, last.expected_fen, last.cash_fen) == (False, True, 10_550, 10_550)
     again = await sync(orders, *day)
     assert again | {"uploads": []} == answer | {"uploads": []}
-    assert {told["answer"] for told in again["uploads"]} == {"repeated"}
-    assert len(await orders.told(TOPIC)) == 6
+    assert {published["answer"] for published in again["uploads"]} == {"repeated"}
+    assert len(await orders.published(TOPIC)) == 6
     assert again["allotment"][0]["sold_total"] == 1
 
 
 async def test_concurrent_uploads_of_the_same_count_once(orders: Orders):
     day = [sale(seq) for seq in range(1, 31)]
     await asyncio.gather(*(sync(orders, *day[n % 3 :]) for n in range(8)))
-    assert len(await orders.told(TOPIC)) == 30
+    assert len(await orders.published(TOPIC)) == 30
 
 
 async def test_an_altered_number_is_kept_shown_and_told_once(orders: Orders):
@@ -134,16 +134,16 @@ async def test_a_bad_upload_is_kept_and_holds_up_no_other(orders: Orders):
         {**sale(10), "mood": "good"},
     ]
     answer = await sync(orders, *bad, sale(1), sale(11))
-    assert [told["answer"] for told in answer["uploads"]] == ["kept"] * 9 + ["applied"] * 2
+    assert [published["answer"] for published in answer["uploads"]] == ["kept"] * 9 + ["applied"] * 2
     assert (answer["received_through"], answer["gaps"]) == ({"s1": 11}, {"s1": []})
-    reasons = {told["seq"]: told["reason"] for told in answer["uploads"]}
+    reasons = {published["seq"]: published["reason"] for published in answer["uploads"]}
     assert reasons[2] == "body/lines/0/item: item noodles is not in the catalogue; put it there and redrive this upload"
     assert reasons[6] == "body: text must not contain a NUL character"
     assert reasons[10] == '"mood" is not a field of an upload'
     assert all(reasons[seq] for seq in range(2, 11))
     assert await orders.names(TOPIC) == ["SaleRecorded"] * 2
     again = await sync(orders, *bad, sale(12))
-    assert [told["answer"] for told in again["uploads"]] == ["kept"] * 9 + ["applied"]
+    assert [published["answer"] for published in again["uploads"]] == ["kept"] * 9 + ["applied"]
     listed = (await orders.get("/v1/parked", "operator")).json()["parked"]
     assert [(one["consumer"], one["scope"]) for one in listed] == [
         ("orders.uploads", f"terminal/stall-1/d1/s1/{seq}") for seq in range(2, 11)
@@ -186,9 +186,9 @@ async def test_a_broken_clock_stops_no_sale(orders: Orders):
     times = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "1970-01-01T00:00:00Z", "noon", None, 5]
     day = [{**sale(n), "recorded_at": at} for n, at in enumerate(times, 1)]
     answer = await sync(orders, *day, sale(7))
-    assert [told["answer"] for told in answer["uploads"]] == ["applied"] * 7
-    assert [told["flags"] for told in answer["uploads"]] == [["clock-invalid"]] * 6 + [[]]
-    events = [event for event in await orders.told(TOPIC) if isinstance(event, SaleRecorded)]
+    assert [published["answer"] for published in answer["uploads"]] == ["applied"] * 7
+    assert [published["flags"] for published in answer["uploads"]] == [["clock-invalid"]] * 6 + [[]]
+    events = [event for event in await orders.published(TOPIC) if isinstance(event, SaleRecorded)]
     assert [(event.clock_invalid, event.recorded_at == NOW) for event in events] == [(True, True)] * 6 + [(False, True)]
     flagged = (await orders.get("/v1/uploads?flag=clock-invalid", "operator")).json()["uploads"]
     assert [one["device_time"] for one in flagged][:4] == [f'"{at}"' for at in times[:4]]
@@ -201,8 +201,8 @@ async def test_a_closed_sessions_figures_stand_and_what_comes_late_is_told(order
     late = str(uuid4())
     second = upload(6, "close", {"last_seq": 6, "cash_fen": 9})
     await sync(orders, sale(4, late, 1, 30), upload(5, "void", {"sale": sold}), second)
-    told = await orders.told(TOPIC)
-    assert [type(event).__name__ for event in told] == [
+    published = await orders.published(TOPIC)
+    assert [type(event).__name__ for event in published] == [
         "SessionOpened",
         "SaleRecorded",
         "SessionClosed",
@@ -212,7 +212,7 @@ async def test_a_closed_sessions_figures_stand_and_what_comes_late_is_told(order
         "SessionAdjusted",
         "SessionAdjusted",
     ]
-    adjusted = [event for event in told if isinstance(event, SessionAdjusted)]
+    adjusted = [event for event in published if isinstance(event, SessionAdjusted)]
     assert [(e.fact, e.close_seq, e.amount_fen, e.cash_fen) for e in adjusted] == [
         ("sale", 3, 30, None),
         ("void", 3, -550, None),
@@ -267,7 +267,7 @@ async def test_what_is_no_envelope_is_refused(orders: Orders):
     await sync(orders, {**sale(1), "device": "d2"}, status=422)
     await sync(orders, {**sale(1), "seq": 0}, status=422)
     await sync(orders, *(sale(n) for n in range(1, 202)), status=422)
-    assert await orders.told(TOPIC) == []
+    assert await orders.published(TOPIC) == []
     unknown = await orders.post("/v1/terminals/nobody/sync", {"device": "d", "market_day": "sat"}, "terminal")
     assert unknown.status_code == 404
     assert (await orders.post("/v1/terminals/stall-1/sync", {}, "buyer")).status_code == 403

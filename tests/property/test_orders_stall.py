@@ -1,4 +1,4 @@
-"""A terminal's day, uploaded in any order and split anyhow, ends in the same books."""
+"""A terminal's day has the same result in whatever order and portions it is uploaded."""
 
 from __future__ import annotations
 

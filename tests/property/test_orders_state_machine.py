@@ -90,7 +90,7 @@ def test_it_ends_once_the_others_answer_and_time_passes(order: Order, kinds: lis
 
 
 def settle(order: Order, waiting: tuple[Any, ...]) -> tuple[Order, tuple[Any, ...]]:
-    """What the others answer to the last commands; a pickup is readied, a delivery goes out, deadlines pass."""
+    """Answer the last commands as the other services would; a pickup is readied, a delivery is sent, deadlines pass."""
     answers: dict[type, Any] = {
         i.ReserveStock: i.StockReserved,
         i.ReleaseStock: i.ReservationReleased,

@@ -69,7 +69,7 @@ class Case:
     def given(
         cls, state: OrderState = OrderState.PLACED, payment: str = "on_account", *, pickup: bool = False, **more: Any
     ) -> Case:
-        """An order that stands in `state`; nothing of how it came there is remembered."""
+        """Start from an order in `state`, without its history."""
         return cls(replace(an_order(payment, pickup=pickup), state=state, **more))
 
     def accepted(self) -> Case:
@@ -90,7 +90,7 @@ class Case:
 
     @property
     def last(self) -> OrderDecision:
-        """What the last message led to."""
+        """The decision of the last message."""
         return self.decisions[-1]
 
     def _keep(self, decision: OrderDecision) -> Case:

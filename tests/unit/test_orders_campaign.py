@@ -179,7 +179,7 @@ def a_join(n: int = 1, grams: int = 750, payment: str = "prepaid", **more: Any) 
 
 
 def tally(*joins: Join) -> Tally:
-    """What these joins pledge."""
+    """Return the pledges of these joins."""
     counted = Tally()
     for join in joins:
         counted = counted.with_join(join.terms)

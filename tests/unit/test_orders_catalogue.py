@@ -1,4 +1,4 @@
-"""What the catalogue takes and what it refuses, kind by kind, with the place of each fault."""
+"""Accepted and refused catalogue bodies, kind by kind, with the location of each error."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_totals_and_loads_have_a_limit():
     unit_g=st.integers(0, 1_000_000),
 )
 def test_what_is_taken_fits_every_column(price: int, pieces: int, grams: int, unit_g: int):
-    """Whatever the bounds of bodies let through, an order's total and load are small, or it is refused in words."""
+    """Within the bounds of bodies, an order's total and load fit every column, or it is refused with a reason."""
     priced = {f"prices/{i}-app": CATALOG[f"prices/{i}-app"] | {"price_fen": price} for i in ("honey", "tofu")}
     loads = {f"items/{i}": CATALOG[f"items/{i}"] | {"unit_g": unit_g} for i in ("honey", "tofu")}
     order = asked(catalogue(**priced, **loads), Wanted("honey", pieces), Wanted("tofu", weight_g=grams))
