@@ -13,24 +13,24 @@ No other place lists columns. `tests/unit/test_dispatch_rows.py` compares the cl
 WAITS_FOR_PLAN = "state = 'incomplete' and waits[1] like 'wave/%'"
 """The condition of jobs that wait for a wave's plan; the same as that of the index `job_late`."""
 CATALOG = """
-insert into catalog select * from jsonb_populate_recordset(null::catalog, $1::text::jsonb)
+insert into catalog select * from json_populate_recordset(null::catalog, $1::json)
 on conflict (key) do update set (type, body) = (excluded.type, excluded.body)
 """
 RECIPIENT = """
-insert into recipient select * from jsonb_populate_recordset(null::recipient, $1::text::jsonb)
+insert into recipient select * from json_populate_recordset(null::recipient, $1::json)
 on conflict ("order") do update set
   (name, phone, address, lat, lon, code, erased) =
   (excluded.name, excluded.phone, excluded.address, excluded.lat, excluded.lon, excluded.code, excluded.erased)
 """
 WAVE = """
-insert into wave select * from jsonb_populate_recordset(null::wave, $1::text::jsonb)
+insert into wave select * from json_populate_recordset(null::wave, $1::json)
 on conflict (id) do update set
   (station, slot_from, slot_until, cutoff, capacity, state, version, blocked) =
   (excluded.station, excluded.slot_from, excluded.slot_until, excluded.cutoff, excluded.capacity, excluded.state,
    excluded.version, null)
 """
 JOB = """
-insert into job select * from jsonb_populate_recordset(null::job, $1::text::jsonb)
+insert into job select * from json_populate_recordset(null::job, $1::json)
 on conflict (id) do update set
   (state, waits, load_g, cold_ml, wave, slot_from, slot_until, as_promised, courier, epoch, trip, stop, eta, attempts,
    wrong_codes, reason) =
@@ -38,6 +38,6 @@ on conflict (id) do update set
    excluded.slot_until, excluded.as_promised, excluded.courier, excluded.epoch, excluded.trip, excluded.stop,
    excluded.eta, excluded.attempts, excluded.wrong_codes, excluded.reason)
 """
-PLAN = "insert into plan select * from jsonb_populate_recordset(null::plan, $1::text::jsonb)"
-ATTEMPT = "insert into job_attempt select * from jsonb_populate_recordset(null::job_attempt, $1::text::jsonb)"
-EVIDENCE = "insert into evidence select * from jsonb_populate_recordset(null::evidence, $1::text::jsonb)"
+PLAN = "insert into plan select * from json_populate_recordset(null::plan, $1::json)"
+ATTEMPT = "insert into job_attempt select * from json_populate_recordset(null::job_attempt, $1::json)"
+EVIDENCE = "insert into evidence select * from json_populate_recordset(null::evidence, $1::json)"
