@@ -55,9 +55,9 @@ class _Check:
             yield from self._route(n, courier, route)
             way = sum(self._legs(n, k, trip, len(route.trips)) for k, trip in enumerate(route.trips))
             if route.trips:
-                ways = self.matrices[courier.profile]
-                begin = route.trips[0].start_s - ways.seconds(self.where.starts[n], 0)
-                way += ways.metres(self.where.starts[n], 0)
+                matrix = self.matrices[courier.profile]
+                begin = route.trips[0].start_s - matrix.seconds(self.where.starts[n], 0)
+                way += matrix.metres(self.where.starts[n], 0)
                 parts += courier.fen_per_hour * (route.trips[-1].end_s - begin) * 1000 + courier.fen_fixed * 3_600_000
             metres += way
             parts += courier.fen_per_km * way * 3600
@@ -69,30 +69,30 @@ class _Check:
             yield f"the plan costs {cost} fen, it states {plan.cost_fen}"
 
     def _legs(self, n: int, k: int, trip: Trip, trips: int) -> int:
-        ways = self.matrices[self.problem.couriers[n].profile]
+        matrix = self.matrices[self.problem.couriers[n].profile]
         walk = [0, *(self.orders[s.order][0] for s in trip.stops if s.order in self.orders), self._home(n, k, trips)]
-        return sum(ways.metres(a, b) for a, b in pairwise(walk))
+        return sum(matrix.metres(a, b) for a, b in pairwise(walk))
 
     def _home(self, n: int, k: int, trips: int) -> int:
         return self.where.ends[n] if k == trips - 1 else 0
 
     def _route(self, n: int, courier: Courier, route: Route) -> Iterator[str]:
-        ways = self.matrices[courier.profile]
-        approach = ways.seconds(self.where.starts[n], 0)
+        matrix = self.matrices[courier.profile]
+        approach = matrix.seconds(self.where.starts[n], 0)
         free = courier.from_s + approach
         busy = []
         for k, trip in enumerate(route.trips):
             if trip.start_s < free and not self._begun(trip):
                 what = "starts a trip before the last one is over" if k else "starts before the shift allows"
                 yield f"courier {courier.id} {what}"
-            yield from self._trip(courier, trip, self._home(n, k, len(route.trips)), ways)
+            yield from self._trip(courier, trip, self._home(n, k, len(route.trips)), matrix)
             free = trip.end_s
             busy.append((trip.start_s - (0 if k else approach), trip.end_s))
         if free > courier.until_s:
             yield f"courier {courier.id} is back {free - courier.until_s} s after the shift"
         yield from _breaks(courier, route, busy)
 
-    def _trip(self, courier: Courier, trip: Trip, home: int, ways: Matrix) -> Iterator[str]:
+    def _trip(self, courier: Courier, trip: Trip, home: int, matrix: Matrix) -> Iterator[str]:
         stops = [(stop, *self.orders[stop.order]) for stop in trip.stops if stop.order in self.orders]
         orders = [order for _, _, order in stops]
         if not orders:
@@ -102,13 +102,13 @@ class _Check:
         left = clock = trip.start_s + self.problem.load_s
         here = 0
         for stop, place, order in stops:
-            clock += ways.seconds(here, place)
-            if ways.metres(here, place) >= NO_WAY or ways.seconds(here, place) >= NO_WAY:
+            clock += matrix.seconds(here, place)
+            if matrix.metres(here, place) >= NO_WAY or matrix.seconds(here, place) >= NO_WAY:
                 yield f"order {order.id} can't be reached from the stop before it"
             if order.id not in self.begun:
                 yield from _service(order, stop.eta_s, clock, left)
             clock, here = max(clock, stop.eta_s) + order.service_s, place
-        if trip.end_s < clock + ways.seconds(here, home):
+        if trip.end_s < clock + matrix.seconds(here, home):
             yield f"courier {courier.id} is back earlier than the legs allow"
 
     def _begun(self, trip: Trip) -> bool:

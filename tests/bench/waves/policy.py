@@ -52,7 +52,7 @@ def greedy(moment: Moment) -> frozenset[str]:
     wait = moment.next_s - moment.now_s
     for order in moment.waiting:
         n = columns.number[order.id]
-        there = moment.now_s + moment.problem.load_s + _way_s(columns, n)
+        there = moment.now_s + moment.problem.load_s + _leg_s(columns, n)
         opens = columns.opening(n, there)
         if opens <= there + wait or opens == FOREVER:
             found.add(order.id)
@@ -65,14 +65,14 @@ def lazy(moment: Moment, margin_s: int = 0) -> frozenset[str]:
     for order in moment.waiting:
         n = columns.number[order.id]
         latest = max((last for _, last in columns.windows[n]), default=0)
-        if moment.next_s + margin_s + moment.problem.load_s + _way_s(columns, n) > latest:
+        if moment.next_s + margin_s + moment.problem.load_s + _leg_s(columns, n) > latest:
             found.add(order.id)
     return frozenset(found)
 
 
-def _way_s(columns: Columns, n: int) -> int:
+def _leg_s(columns: Columns, n: int) -> int:
     """Return the seconds to the order for the slowest courier."""
-    return max((ways.seconds(0, n) for ways in columns.ways), default=0)
+    return max((matrix.seconds(0, n) for matrix in columns.matrices), default=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,20 +26,20 @@ FEW = 300
 def solve(problem: RoutingProblem) -> Plan:
     """Return a feasible plan in which every order is either planned once or unserved with a reason."""
     columns = Columns(problem)
-    near = Neighbours(columns)
-    seeded = complete(columns, seeding.trips(columns, near), "greedy", near)
+    neighbours = Neighbours(columns)
+    seeded = complete(columns, seeding.trips(columns, neighbours), "greedy", neighbours)
     if len(columns.orders) > FEW:
         return seeded
-    return min(complete(columns, {}, "greedy", near), seeded, key=lambda plan: assemble.sort_key(problem, plan))
+    return min(complete(columns, {}, "greedy", neighbours), seeded, key=lambda plan: assemble.sort_key(problem, plan))
 
 
-def complete(columns: Columns, days: Mapping[int, Trips], planner: str, near: Neighbours | None = None) -> Plan:
+def complete(columns: Columns, days: Mapping[int, Trips], planner: str, neighbours: Neighbours | None = None) -> Plan:
     """Return a plan with the trips `days` (by courier number, valid) and all orders that fit beside them."""
     served = {n for trips in days.values() for trip in trips for n in trip}
     left = [n for n in columns.orders if n not in served]
     if not left:
         return assemble.plan(columns, days, planner)
-    insertion = _Insertion(columns, days, near or Neighbours(columns))
+    insertion = _Insertion(columns, days, neighbours or Neighbours(columns))
     unserved = []
     for x in sorted(left, key=insertion.rank):
         gone = insertion.insert(x)
@@ -49,11 +49,11 @@ def complete(columns: Columns, days: Mapping[int, Trips], planner: str, near: Ne
 
 
 class _Insertion:
-    def __init__(self, columns: Columns, days: Mapping[int, Trips], near: Neighbours) -> None:
+    def __init__(self, columns: Columns, days: Mapping[int, Trips], neighbours: Neighbours) -> None:
         self.columns = columns
         self.days = [Day(columns, c, days.get(c, ())) for c in range(len(columns.couriers))]
         self.day_of = {n: day for day in self.days for trip in day.trips for n in trip}
-        self.near = near
+        self.neighbours = neighbours
 
     def rank(self, x: int) -> tuple[int, bool, int, int]:
         order = self.columns.orders[x]
@@ -89,7 +89,7 @@ class _Insertion:
     def _near(self, x: int, able: list[Day]) -> Iterator[_Option]:
         rows = _Rows(x)
         may = {day.c for day in able}
-        for n in self.near.of(x):
+        for n in self.neighbours.of(x):
             day = self.day_of.get(n)
             if day and day.c in may:
                 out, into = rows.of(day)
@@ -120,7 +120,7 @@ class _Rows:
         self.known: dict[int, tuple[Row, Row]] = {}
 
     def of(self, day: Day) -> tuple[Row, Row]:
-        key = id(day.ways)
+        key = id(day.matrix)
         if key not in self.known:
-            self.known[key] = day.ways.out(self.x), day.ways.into(self.x)
+            self.known[key] = day.matrix.out(self.x), day.matrix.into(self.x)
         return self.known[key]

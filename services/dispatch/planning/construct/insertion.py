@@ -132,8 +132,8 @@ class Engine:
         ignored, up to so many stops: few enough for a search of a tenth of a second."""
         x = self.columns.number[order]
         own = next(day for day in self.days if any(x in trip for trip in day.trips))
-        near = self._metres(x)
-        others = [(_beside(day, x, near), day.c) for day in self.days if day.trips and day is not own]
+        metres = self._metres(x)
+        others = [(_beside(day, x, metres), day.c) for day in self.days if day.trips and day is not own]
         chosen, left = [own], sorted(others)[::-1]
         while left and sum(len(trip) for day in chosen for trip in day.trips) < stops:
             chosen.append(self.days[left.pop()[1]])
@@ -162,11 +162,11 @@ class Engine:
         return Part(problem, assemble.plan(self.columns, {day.c: day.trips for day in days}, self.planner), order)
 
     def _best(self, x: int) -> tuple[int, int, int, bool] | None:
-        near = self._metres(x)
+        metres = self._metres(x)
         options: list[int] = []  # packed integers sort faster than tuples and are no work for the garbage collector
         for day in self._distinct(x):
             base = day.c << POSITION + 1
-            for added, k, alone in day.options(x, *(near or (day.ways.out(x), day.ways.into(x)))):
+            for added, k, alone in day.options(x, *(metres or (day.matrix.out(x), day.matrix.into(x)))):
                 options.append(added << COURIER + POSITION + 1 | base | k << 1 | alone)
         heapify(options)
         while options:
@@ -217,9 +217,9 @@ class Engine:
         )
 
 
-def _beside(day: Day, x: int, near: tuple[Row, Row] | None) -> int:
+def _beside(day: Day, x: int, metres: tuple[Row, Row] | None) -> int:
     """Return the least that x adds beside a stop of the day when only the windows are checked."""
     if not day.may_carry(x):
         return FOREVER
-    options = day.options(x, *(near or (day.ways.out(x), day.ways.into(x))))
+    options = day.options(x, *(metres or (day.matrix.out(x), day.matrix.into(x))))
     return min((added for added, _, alone in options if not alone), default=FOREVER)

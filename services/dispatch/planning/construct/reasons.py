@@ -75,7 +75,7 @@ def clock(moment: int) -> str:
 
 
 def _bar(columns: Columns, day: Day, order: Order, x: int, last: int) -> _Found:
-    courier, seconds = columns.couriers[day.c], day.ways.seconds
+    courier, seconds = columns.couriers[day.c], day.matrix.seconds
     if order.skills and not set(order.skills) <= set(courier.skills):
         return Bar.SKILL, 0
     if courier.zones and order.zone and order.zone not in courier.zones:
@@ -98,7 +98,7 @@ def _alone(columns: Columns, day: Day, order: Order, x: int, last: int, way: int
         return Bar.WINDOW, there
     if order.out_of_cold_s is not None and way > order.out_of_cold_s:
         return Bar.LIMIT, way
-    after = order.service_s + day.ways.seconds(x, day.end)
+    after = order.service_s + day.matrix.seconds(x, day.end)
     back = columns.opening(x, there) + after
     if courier.until_s < back < FOREVER:
         return Bar.SHIFT, back

@@ -16,9 +16,9 @@ PATIENCE_S = 1200
 """Longest wait for the next order of a trip; an order with a longer one is left to another trip."""
 
 
-def trips(columns: Columns, near: Neighbours) -> dict[int, list[list[int]]]:
+def trips(columns: Columns, neighbours: Neighbours) -> dict[int, list[list[int]]]:
     """Return trips by courier number that keep every rule. They need not hold all orders."""
-    seeding = _Seeding(columns, near)
+    seeding = _Seeding(columns, neighbours)
     for seed in sorted(columns.orders, key=lambda n: (-columns.orders[n].priority, columns.last[n], n)):
         if seed in seeding.left and columns.orders[seed].prize_fen is None:
             seeding.start_trip(seed)
@@ -26,12 +26,12 @@ def trips(columns: Columns, near: Neighbours) -> dict[int, list[list[int]]]:
 
 
 class _Seeding:
-    def __init__(self, columns: Columns, near: Neighbours) -> None:
-        self.columns, self.near = columns, near
+    def __init__(self, columns: Columns, neighbours: Neighbours) -> None:
+        self.columns, self.neighbours = columns, neighbours
         self.left = set(columns.orders)
         couriers = columns.couriers
         self.days: list[list[list[int]]] = [[] for _ in couriers]
-        self.ready = [c.from_s + columns.ways[n].seconds(columns.starts[n], 0) for n, c in enumerate(couriers)]
+        self.ready = [c.from_s + columns.matrices[n].seconds(columns.starts[n], 0) for n, c in enumerate(couriers)]
 
     def start_trip(self, seed: int) -> None:
         """Start a trip at `seed` with the used courier who waits least for it, else with an unused one."""
@@ -46,7 +46,7 @@ class _Seeding:
     def _candidates(self, seed: int) -> list[int]:
         columns, found = self.columns, []
         for c, courier in enumerate(columns.couriers):
-            seconds = columns.ways[c].seconds
+            seconds = columns.matrices[c].seconds
             there = max(self.ready[c], columns.release[seed]) + columns.problem.load_s + seconds(0, seed)
             if there > columns.last[seed]:
                 continue
@@ -57,14 +57,14 @@ class _Seeding:
         return found
 
     def _extended(self, c: int, seed: int) -> list[int]:
-        columns, courier, seconds = self.columns, self.columns.couriers[c], self.columns.ways[c].seconds
+        columns, courier, seconds = self.columns, self.columns.couriers[c], self.columns.matrices[c].seconds
         start = max(self.ready[c], columns.release[seed])
         grams, cold = courier.capacity_g - columns.grams[seed], courier.cold_ml - columns.cold[seed]
         clock = columns.opening(seed, start + columns.problem.load_s + seconds(0, seed)) + columns.service[seed]
         trip, here = [seed], seed
         while True:
             best, best_clock = 0, clock + PATIENCE_S
-            for n in self.near.of(here):
+            for n in self.neighbours.of(here):
                 if n not in self.left or n in trip or columns.grams[n] > grams or columns.cold[n] > cold:
                     continue
                 begin = columns.opening(n, clock + seconds(here, n))
@@ -90,5 +90,5 @@ class _Seeding:
             return False
         self.days[c].append(trip)
         last = trip[-1]  # another trip may follow: then this one ends at the station
-        self.ready[c] = row[2][-1] + columns.service[last] + columns.ways[c].seconds(last, 0)
+        self.ready[c] = row[2][-1] + columns.service[last] + columns.matrices[c].seconds(last, 0)
         return True

@@ -105,7 +105,7 @@ def _begun(columns: Columns, route: Route, progress: Progress) -> Route:
 def _homeward(columns: Columns, route: Route) -> Route:
     """Return the route of a courier who goes home after its begun trips and then takes its remaining breaks."""
     c, last = columns.courier[route.courier], route.trips[-1]
-    place, seconds = columns.number[last.stops[-1].order], columns.ways[c].seconds
+    place, seconds = columns.number[last.stops[-1].order], columns.matrices[c].seconds
     clock = last.end_s + seconds(place, columns.ends[c]) - seconds(place, 0)
     trips, breaks = (*route.trips[:-1], replace(last, end_s=clock)), list(route.breaks)
     for due in columns.couriers[c].breaks[len(breaks) :]:
@@ -116,7 +116,7 @@ def _homeward(columns: Columns, route: Route) -> Route:
 
 
 def _timed(columns: Columns, c: int, trip: Trip, orders: Sequence[str], progress: Progress) -> Trip:
-    seconds, here, clock, stops = columns.ways[c].seconds, 0, trip.start_s + columns.problem.load_s, []
+    seconds, here, clock, stops = columns.matrices[c].seconds, 0, trip.start_s + columns.problem.load_s, []
     for id in orders:
         place = columns.number[id]
         clock += seconds(here, place)

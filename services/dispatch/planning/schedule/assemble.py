@@ -45,7 +45,7 @@ def priced(columns: Columns, routes: Iterable[Route], planner: str, unserved: It
         c = columns.courier[route.courier]
         metres += timing.metres(columns, c, days[c])
         if route.trips:
-            leave = route.trips[0].start_s - columns.ways[c].seconds(columns.starts[c], 0)
+            leave = route.trips[0].start_s - columns.matrices[c].seconds(columns.starts[c], 0)
             cost += timing.cost(columns, c, days[c], leave, route.trips[-1].end_s)
     prizes = sum(columns.orders[columns.number[gone.order]].prize_fen or 0 for gone in left)
     return Plan(rows, left, metres, planner, -(-cost // FEN) + prizes)

@@ -24,8 +24,8 @@ class Columns:
         self.orders: dict[int, Order] = dict(enumerate(problem.orders, 1))
         self.number = {order.id: n for n, order in self.orders.items()}
         by_profile = matrices(problem, where.places)
-        self.ways: list[Matrix] = [by_profile[courier.profile] for courier in self.couriers]
-        self.base = self.ways[0] if self.ways else by_profile["van"]
+        self.matrices: list[Matrix] = [by_profile[courier.profile] for courier in self.couriers]
+        self.base = self.matrices[0] if self.matrices else by_profile["van"]
         first: dict[Courier, int] = {}
         self.alike = [first.setdefault(replace(courier, id=""), c) for c, courier in enumerate(self.couriers)]
         """For each courier the first one that differs from it only in the id."""
@@ -66,11 +66,11 @@ class Columns:
 
     def speed(self, c: int) -> float:
         """Return the courier's metres a second on an average leg."""
-        ways = self.ways[c]
-        if isinstance(ways, Estimate):
-            return ways.city
-        return max(sum(ways.metres(0, n) for n in self.orders), 1) / max(
-            sum(ways.seconds(0, n) for n in self.orders), 1
+        matrix = self.matrices[c]
+        if isinstance(matrix, Estimate):
+            return matrix.city
+        return max(sum(matrix.metres(0, n) for n in self.orders), 1) / max(
+            sum(matrix.seconds(0, n) for n in self.orders), 1
         )
 
     def opening(self, place: int, moment: int) -> int:

@@ -25,7 +25,7 @@ class Day:
     """The day of courier `c`; only `insert` and `remove` change it. The trips given must have valid times."""
 
     def __init__(self, columns: Columns, c: int, trips: Sequence[Sequence[int]] = ()) -> None:
-        self.columns, self.c, self.ways = columns, c, columns.ways[c]
+        self.columns, self.c, self.matrix = columns, c, columns.matrices[c]
         courier = columns.couriers[c]
         self.per_s = courier.fen_per_hour * HOUR
         self.per_m = courier.fen_per_km * KM + int(
@@ -33,7 +33,7 @@ class Day:
         )  # with the hours of a detour, estimated from its metres
         self.start, self.end = columns.starts[c], columns.ends[c]
         self.kind = columns.alike[c]
-        self.ready = courier.from_s + self.ways.seconds(self.start, 0)
+        self.ready = courier.from_s + self.matrix.seconds(self.start, 0)
         self.trips = [list(trip) for trip in trips]
         self.rebuild()
 
@@ -68,9 +68,9 @@ class Day:
         metres, fixed = into[0] + out[0], 0
         if not self._more(k):
             last = self.trips[-1][-1] if self.trips else self.start
-            metres = self.ways.metres(last, 0) + into[0] + out[self.end]
+            metres = self.matrix.metres(last, 0) + into[0] + out[self.end]
             if self.trips:
-                metres -= self.ways.metres(last, self.end)
+                metres -= self.matrix.metres(last, self.end)
             else:
                 fixed = self.columns.couriers[self.c].fen_fixed * FEN
         return metres * self.per_m + fixed + self._service(x)
@@ -81,7 +81,7 @@ class Day:
 
     def earliest_arrival(self, x: int) -> int:
         """Return the arrival at `x` with a trip of its own behind all others."""
-        return max(self.over, self.columns.release[x]) + self.columns.problem.load_s + self.ways.seconds(0, x)
+        return max(self.over, self.columns.release[x]) + self.columns.problem.load_s + self.matrix.seconds(0, x)
 
     def free_load(self, moment: int) -> tuple[int, int]:
         """Return the most grams and millilitres that are free on a trip that starts by the moment; FOREVER if no trip
@@ -121,7 +121,7 @@ class Day:
             if self.walk[k - 1] >= LOAD
         ]
         self._late: dict[tuple[int, int], list[int]] = {}
-        self.over = self.free[-2] + self.ways.seconds(self.at[-2], 0)
+        self.over = self.free[-2] + self.matrix.seconds(self.at[-2], 0)
         self._most_g, self._most_ml = list(accumulate(self.free_g, max)), list(accumulate(self.free_ml, max))
 
     def _walk(self) -> None:
@@ -145,8 +145,8 @@ class Day:
                     self._step(place, place, n, n + 1)
         self._step(END, self.end if self.trips else self.start, -1, len(self.trips))
         pairs = list(zip(self.at, self.at[1:], strict=False))
-        self.leg = [0, *(self.ways.seconds(a, b) if a != b else 0 for a, b in pairs)]
-        self.gap = [0, *(self.ways.metres(a, b) if a != b else 0 for a, b in pairs)]
+        self.leg = [0, *(self.matrix.seconds(a, b) if a != b else 0 for a, b in pairs)]
+        self.gap = [0, *(self.matrix.metres(a, b) if a != b else 0 for a, b in pairs)]
         self.gaps = [k for k, step in enumerate(self.walk) if k and step <= LOAD]
         self.free_g = [courier.capacity_g - sum(columns.grams[n] for n in trip) for trip in self.trips]
         self.free_ml = [courier.cold_ml - sum(columns.cold[n] for n in trip) for trip in self.trips]
@@ -207,7 +207,7 @@ class Day:
         return self.per_s * self.columns.service[x]
 
     def _fits_in(self, x: int, k: int) -> bool:
-        columns, trip, seconds = self.columns, self.trip[k - 1], self.ways.seconds
+        columns, trip, seconds = self.columns, self.trip[k - 1], self.matrix.seconds
         if columns.grams[x] > self.free_g[trip] or columns.cold[x] > self.free_ml[trip]:
             return False
         windows = columns.windows[x]
@@ -232,7 +232,7 @@ class Day:
         return self._cold_enough([*stops[:at], x, *stops[at:]], load, trip + 1 < len(self.trips))
 
     def _fits_alone(self, x: int, k: int) -> bool:
-        columns, seconds = self.columns, self.ways.seconds
+        columns, seconds = self.columns, self.matrix.seconds
         ready = max(self.free[k - 1] + seconds(self.at[k - 1], 0), columns.release[x]) + columns.problem.load_s
         more = self._more(k)
         moment = columns.opening(x, ready + seconds(0, x)) + columns.service[x] + seconds(x, 0 if more else self.end)
@@ -245,7 +245,7 @@ class Day:
         return columns.limit[x] == FOREVER or self._cold_enough([x], k, more)
 
     def _cold_enough(self, trip: list[int], load: int, more: bool) -> bool:
-        clock = self.free[load - 1] + self.ways.seconds(self.at[load - 1], 0)
+        clock = self.free[load - 1] + self.matrix.seconds(self.at[load - 1], 0)
         return timing.trip_times(self.columns, self.c, trip, clock, 0 if more else self.end) is not None
 
     def _delayed(self, trip: int, release: int) -> list[int]:

@@ -46,7 +46,7 @@ def earliest(columns: Columns, c: int, trips: Trips) -> Times:
 
     As early as driving, loading, releases and windows allow; closed windows are ignored, breaks follow the trips.
     """
-    courier, seconds = columns.couriers[c], columns.ways[c].seconds
+    courier, seconds = columns.couriers[c], columns.matrices[c].seconds
     clock, rows = courier.from_s + seconds(columns.starts[c], 0), []
     for n, trip in enumerate(trips):
         start = max([clock, *(columns.release[place] for place in trip)])
@@ -69,12 +69,12 @@ def earliest(columns: Columns, c: int, trips: Trips) -> Times:
 
 def metres(columns: Columns, c: int, trips: Trips) -> int:
     """Return the metres of the day, with the legs from the start and to the end; 0 without trips."""
-    way, here, total = columns.ways[c].metres, columns.starts[c], 0
+    leg_m, here, total = columns.matrices[c].metres, columns.starts[c], 0
     for trip in trips:
         for place in (0, *trip):
-            total += way(here, place) if here != place else 0
+            total += leg_m(here, place) if here != place else 0
             here = place
-    return total + way(here, columns.ends[c]) if trips else 0
+    return total + leg_m(here, columns.ends[c]) if trips else 0
 
 
 def cost(columns: Columns, c: int, trips: Trips, leave_s: int, end_s: int) -> int:
@@ -113,7 +113,7 @@ def _run(columns: Columns, c: int, trips: Trips, placing: tuple[int, ...]) -> Ti
 def _forward(columns: Columns, c: int, trips: Trips, placing: tuple[int, ...], leave: int) -> Times | None:
     courier, rows, rests = columns.couriers[c], [], []
     clock = courier.from_s
-    approach = columns.ways[c].seconds(columns.starts[c], 0)
+    approach = columns.matrices[c].seconds(columns.starts[c], 0)
     for n in range(len(trips) + 1):
         for rest in _rests(courier, placing, n):
             clock = max(clock, rest.from_s)
@@ -141,7 +141,7 @@ def trip_times(
 
     None when a window or a cold limit can't be kept. A later start never keeps goods longer out of the cold.
     """
-    seconds, service, load = columns.ways[c].seconds, columns.service, columns.problem.load_s
+    seconds, service, load = columns.matrices[c].seconds, columns.service, columns.problem.load_s
     legs = [seconds(a, b) for a, b in zip((0, *trip), (*trip, home), strict=True)]
     free = max([clock, *(columns.release[n] for n in trip)])
     moment = free + load
@@ -167,7 +167,7 @@ def trip_times(
 
 def _latest(columns: Columns, c: int, trips: Trips, placing: tuple[int, ...], bound: int) -> int:
     """Return the latest moment to leave the start with which the last trip still ends at `bound`."""
-    courier, seconds = columns.couriers[c], columns.ways[c].seconds
+    courier, seconds = columns.couriers[c], columns.matrices[c].seconds
     for n in range(len(trips) - 1, -1, -1):
         here = 0 if n < len(trips) - 1 else columns.ends[c]
         for place in reversed(trips[n]):

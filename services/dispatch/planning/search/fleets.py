@@ -147,10 +147,10 @@ def least_alone(cost: Array, homes: Sequence[int]) -> Array:
 
 def _matrices(problem: RoutingProblem, where: Layout, kinds: Sequence[tuple[str, int, int]]) -> tuple[Array, Array]:
     """Return cost and time of the legs of each kind: int32 [kind, place, place] both."""
-    ways = {profile: arrays(problem, where.places, profile) for profile in {profile for profile, _, _ in kinds}}
+    matrices = {profile: arrays(problem, where.places, profile) for profile in {profile for profile, _, _ in kinds}}
     work_s = _work_s(problem, len(where.places))
-    cost = np.stack([_cost(*ways[profile], work_s, km, hour) for profile, km, hour in kinds])
-    return cost, np.stack([to_int32(ways[profile][1]) for profile, _, _ in kinds])
+    cost = np.stack([_cost(*matrices[profile], work_s, km, hour) for profile, km, hour in kinds])
+    return cost, np.stack([to_int32(matrices[profile][1]) for profile, _, _ in kinds])
 
 
 def _kind_of(courier: Courier) -> tuple[str, int, int]:
@@ -238,8 +238,8 @@ def _skip_costs(problem: RoutingProblem, cost: Array, once: Sequence[int]) -> Ar
     """
     n = len(problem.orders)
     prizes = sum(order.prize_fen or 0 for order in problem.orders) * 1000
-    ways = np.minimum(cost[0, 0, : n + 1].astype(np.int64) + cost[0, : n + 1, 0], FAR // 8)
-    base = REQUIRED_TIMES * (int(ways.sum()) + prizes + max(once)) + 1000
+    round_trips = np.minimum(cost[0, 0, : n + 1].astype(np.int64) + cost[0, : n + 1, 0], FAR // 8)
+    base = REQUIRED_TIMES * (int(round_trips.sum()) + prizes + max(once)) + 1000
     levels = sorted({order.priority for order in problem.orders if order.prize_fen is None})
     most = MOST_SKIP_COST / n / base
     step = min(n + 1.0, max(1.0, most) ** (1 / max(1, len(levels) - 1)))

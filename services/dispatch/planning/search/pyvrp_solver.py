@@ -103,9 +103,9 @@ def _matrices(fleet: Fleet, v: int, places: Array, homes: int) -> tuple[Array, A
     time = fleet.time[fleet.kind[v]][places[:, None], places].astype(np.int64)
     time[0, :] += fleet.load_s
     closed = homes + np.flatnonzero(~fleet.may_serve[fleet.group[v], 1 : fleet.orders + 1])
-    for ways in (cost, time):
-        ways[closed, :] = ways[:, closed] = FAR
-        np.fill_diagonal(ways, 0)
+    for matrix in (cost, time):
+        matrix[closed, :] = matrix[:, closed] = FAR
+        np.fill_diagonal(matrix, 0)
     return cost, time
 
 

@@ -161,14 +161,14 @@ class Estimate:
     def row(self, a: int) -> list[int]:
         """Return the metres between `a` and every place (`road_m` of each, inlined for speed)."""
         x, y, z = self.points[a]
-        scale, ways = EARTH_M * ROAD_FACTOR, []
+        scale, metres = EARTH_M * ROAD_FACTOR, []
         for p, q, r in self.points:
             p, q, r = p - x, q - y, r - z
             square = p * p + q * q + r * r
             u = square / 4
             arc = sqrt(square) * (1 + u * (1 / 6 + u * (3 / 40 + u * (15 / 336 + u * (105 / 3456)))))
-            ways.append(ceil(scale * arc))
-        return ways
+            metres.append(ceil(scale * arc))
+        return metres
 
     def grow(self, place: Place) -> None:
         """Add a place, numbered behind the others."""
@@ -178,11 +178,11 @@ class Estimate:
 class _Lazy(dict[int, int]):
     """Metres from one place, computed at the first access."""
 
-    def __init__(self, ways: Estimate, a: int) -> None:
-        self.ways, self.a = ways, a
+    def __init__(self, estimate: Estimate, a: int) -> None:
+        self.estimate, self.a = estimate, a
 
     def __missing__(self, b: int) -> int:
-        found = self[b] = self.ways.metres(self.a, b)
+        found = self[b] = self.estimate.metres(self.a, b)
         return found
 
 
