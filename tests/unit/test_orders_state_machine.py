@@ -24,6 +24,7 @@ from services.orders.domain.order.order import (
     Timeout,
 )
 from services.orders.domain.order.state_machine import FACTS, REQUESTS, TRANSITIONS, decide
+from services.orders.handlers import SUBSCRIPTIONS
 from tests.unit.orders_given import CLOSES, NOW, SLOT, Case, message
 
 S = OrderState
@@ -294,3 +295,8 @@ def test_deadline_of_a_delivery_that_nobody_planned():
 @pytest.mark.parametrize("state", [S.SCHEDULED, S.LOADED])
 def test_deadline_on_the_way_is_an_alarm_only(state: OrderState):
     assert not Case.given(state).when(Timeout()).then(state).last.step
+
+
+def test_every_fact_of_the_table_is_subscribed_to():
+    subscribed = {kind for subscription in SUBSCRIPTIONS for kind in subscription.handlers}
+    assert set(FACTS) - {Timeout} <= subscribed
