@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -14,25 +14,27 @@ from cyclopts import App, Parameter
 from contracts.registry import MODELS
 from contracts.tools import asyncapi, asyncapi_page, baseline, docs
 from contracts.tools.baseline import entries, unstable
-from contracts.tools.checks import everything
+from contracts.tools.checks import Finding, everything
 from contracts.tools.recut import recut
 from contracts.tools.samples import usual
 from contracts.tools.schemas import EXAMPLES, ROOT, SCHEMAS, as_text, schema_of, stem, text_of
 from deploy.local.errors import StackError
 
 app = App(
-    name="contracts", help="Schemas, compatibility and documents of the events.\n\nExample: halfday contracts check"
+    name="contracts",
+    help="Schemas, compatibility and documents of the events and of the HTTP APIs.\n\nExample: halfday contracts check",
 )
 
 
 @app.default
 @app.command
 def check(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
-    """Compare the event classes with the committed schemas, and stable topics with git's history; exit 1 on a break.
+    """Compare event classes and APIs with the committed files, stable topics with git's history; exit 1 on a break.
 
     Example: halfday contracts check --json
     """
     findings, notes = everything()
+    findings = [*findings, *_outdated_openapi()]
     open_topics = [] if any(found.check == "baseline" for found in findings) else unstable()
     if as_json:
         found = [asdict(finding) for finding in findings]
@@ -80,6 +82,13 @@ def document() -> None:
     except ValueError as wrong:
         raise StackError(str(wrong)) from wrong
     _update({docs.README: readme, asyncapi.FILE: asyncapi.text(), asyncapi_page.FILE: asyncapi_page.text()})
+
+
+def _outdated_openapi() -> Iterator[Finding]:
+    for path, now in openapi_documents().items():
+        if not path.exists() or path.read_text("utf-8") != now:
+            name = str(path.relative_to(ROOT.parent))
+            yield Finding("drift", name, "is out of date: run `halfday contracts write`")
 
 
 def openapi_documents() -> dict[Path, str]:
