@@ -1,4 +1,4 @@
-"""Reads a scenario's files."""
+"""Loads a scenario's files."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ HERE = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """The scenarios that come with the project."""
+    """Return the names of the scenarios in the project."""
     return sorted(file.parent.name for file in HERE.glob("*/day.toml"))
 
 
 def load(name: str) -> Scenario:
-    """The scenario of that name: all its TOML files together. Raises `ScenarioError`."""
+    """Return the scenario of that name from its TOML files. Raises `ScenarioError`."""
     return _checked(name, _content(name) | {"name": name})
 
 
 def _content(name: str) -> dict[str, Any]:
-    """What the files say, and where they are silent what those of the scenario say that this one is `like`."""
+    """Return the files' content; keys that are missing come from the scenario that this one is `like`."""
     if name not in names():
-        raise ScenarioError(f"no scenario {name!r}; there are: {', '.join(names())}")
+        raise ScenarioError(f"unknown scenario {name!r}, expected one of: {', '.join(names())}")
     content: dict[str, Any] = {}
     for file in sorted((HERE / name).glob("*.toml")):
         try:
@@ -47,15 +47,17 @@ def _checked(name: str, content: dict[str, Any]) -> Scenario:
         raise ScenarioError(f"scenario {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     for what, named, known in _references(scenario):
         if missing := sorted(set(named) - set(known)):
-            raise ScenarioError(f"scenario {name}: {what} {', '.join(missing)}: named but not there")
+            raise ScenarioError(f"scenario {name}: {what} {', '.join(missing)} is referenced but not defined")
     for (site, item), count in Counter((site, item) for site, item, _ in scenario.shortages()).items():
         if count > 1 or not scenario.good(item).scarce:
-            raise ScenarioError(f"scenario {name}: {item} at {site}: only a scarce good is short, and for one reason")
+            raise ScenarioError(
+                f"scenario {name}: {item} at {site}: only a scarce good can be short, and for one reason"
+            )
     return scenario
 
 
 def _references(scenario: Scenario) -> Iterator[tuple[str, Iterable[str], Iterable[str]]]:
-    """What is named somewhere, and the ids that there are."""
+    """Yield each kind of reference, the referenced ids, and the known ids."""
     goods = [good.id for good in scenario.goods]
     terminals = [f"{group.site}-{n + 1}" for group in scenario.terminals for n in range(group.stalls)]
     sites = [site.id for site in scenario.sites]

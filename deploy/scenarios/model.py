@@ -1,4 +1,4 @@
-"""What a scenario's files may say: places, goods, and the day with its counts. Times of day are local `HH:MM`."""
+"""Content of a scenario's files: places, goods, and the day with its counts. Times of day are local `HH:MM`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Way = Literal["delivery", "pickup"]
 
 
 class ScenarioError(Exception):
-    """A scenario can't be read or played; the text says which part of it and why."""
+    """A scenario is invalid or cannot be run; the text names the part and the reason."""
 
 
 class _Part(BaseModel):
@@ -42,20 +42,20 @@ class Place(_Part):
 
 
 class Community(Place):
-    """A city community and the village that it is paired with."""
+    """A city community and its paired village."""
 
     paired_with: str | None = None
 
 
 class Site(Place):
-    """A market site, the communities it serves and the station that its deliveries start from."""
+    """A market site, its communities, and the station of its deliveries."""
 
     station: str
     communities: list[str]
 
 
 class Good(_Part):
-    """A good. Quantities are pieces or grams; prices are fen per piece, or per 500 g where weighed."""
+    """A good. Quantities are pieces or grams; prices are fen per piece, or per 500 g if sold by weight."""
 
     id: str
     name_zh: str
@@ -70,14 +70,14 @@ class Good(_Part):
     price: dict[Channel, int]
 
     def cost(self, channel: Channel, quantity: int) -> int:
-        """What a quantity costs in fen, rounded half up once."""
+        """Return the price of a quantity in fen, rounded half up once."""
         if self.unit == "piece":
             return self.price[channel] * quantity
         return (self.price[channel] * quantity * 2 + 500) // 1000
 
 
 class Wave(_Part):
-    """A delivery wave of every station: when its dispatcher cuts it, and when it is cut at the latest."""
+    """A delivery wave of every station: the minute at which its dispatcher cuts it, and the latest cutoff."""
 
     id: str
     slot: Span
@@ -87,7 +87,7 @@ class Wave(_Part):
 
 
 class OrderCounts(_Part):
-    """How many orders each channel brings, of goods that are not scarce."""
+    """Number of orders per channel, of goods that are not scarce."""
 
     app: int
     group: int
@@ -97,7 +97,7 @@ class OrderCounts(_Part):
 
 
 class Behaviour(_Part):
-    """How many of the orders end differently or are sent in an unusual way; nobody does two of these."""
+    """Number of orders that end differently or are sent in an unusual way; an order has at most one of these."""
 
     cancel_delivery: int = 0
     cancel_pickup: int = 0
@@ -112,7 +112,7 @@ class Behaviour(_Part):
 
 
 class Scarce(_Part):
-    """A scarce good at a site, in units of its usual quantity: stalls and orders both ask for more than there is."""
+    """A scarce good at a site, in units of its usual quantity: stalls and orders together want more than the stock."""
 
     item: str
     site: str
@@ -125,14 +125,15 @@ class Scarce(_Part):
 
     @property
     def for_orders(self) -> int:
-        """Units left for orders once the stalls have theirs."""
+        """Units left for orders after the stalls' allotments."""
         return self.stock - self.lent_each * len(self.terminals)
 
 
 class Burst(_Part):
-    """A livestream: `orders` buyers within one minute, one good each; its scarce good is wanted by `of_scarce` more.
+    """A livestream: `orders` buyers within one minute, one good each; `of_scarce` more want its scarce good.
 
-    They live around `sites`, evenly; `stock` is what each site has of the scarce good, in its usual quantity.
+    They live around `sites`, evenly distributed; `stock` is each site's stock of the scarce good, in its usual
+    quantity.
     """
 
     id: str
@@ -146,22 +147,22 @@ class Burst(_Part):
     stock: int
 
     def wanted_at(self, site: str) -> int:
-        """How many orders of the scarce good a site gets."""
+        """Return the number of orders of the scarce good at a site."""
         return len(range(self.sites.index(site), self.of_scarce, len(self.sites)))
 
 
 class Threshold(_Part):
-    """From where on a group-buy forms: so many people, pieces, grams or fen pledged."""
+    """Smallest pledge at which a group-buy forms: number of people, pieces, grams or fen."""
 
     of: Literal["people", "quantity", "weight", "amount"]
     at_least: int
 
 
 class GroupBuy(_Part):
-    """A community's group-buy of one good: everybody pledges `each` units of its usual quantity.
+    """A community's group-buy of one good: everyone pledges `each` units of its usual quantity.
 
-    `withdrawn` of the `joins` are taken back in time. `stock` is what the site has of a scarce good, in units; without
-    it there is enough for all.
+    `withdrawn` of the `joins` are withdrawn in time. `stock` is the site's stock of a scarce good, in units; without it
+    there is enough for all.
     """
 
     id: str
@@ -178,7 +179,7 @@ class GroupBuy(_Part):
 
 
 class Stalls(_Part):
-    """What stalls do: sales of each, and how their terminals sync."""
+    """Behaviour of stalls: number of sales each, and how their terminals sync."""
 
     sales_each: int
     goods_each: int
@@ -188,7 +189,7 @@ class Stalls(_Part):
 
 
 class SiteTerminals(_Part):
-    """The terminals of a site, and which of them are offline from when until when."""
+    """Terminals of a site, and the offline intervals of some of them."""
 
     site: str
     stalls: int
@@ -196,7 +197,7 @@ class SiteTerminals(_Part):
 
 
 class Fleet(_Part):
-    """Couriers of one kind of vehicle at a station."""
+    """Couriers with one kind of vehicle at a station."""
 
     kind: str
     station: str
@@ -206,7 +207,7 @@ class Fleet(_Part):
 
 
 class CourierDays(_Part):
-    """How many rounds of every wave are driven without a network."""
+    """Number of rounds of every wave that are driven offline."""
 
     rounds_offline: int = 0
 
@@ -245,21 +246,21 @@ class Scenario(_Part):
     courier_days: CourierDays = CourierDays()
 
     def at(self, day: dt.date, minute: float) -> dt.datetime:
-        """The instant of a minute since local midnight of `day`."""
+        """Return the instant of a minute since local midnight of `day`."""
         sign, hours, minutes = self.utc_offset[0], int(self.utc_offset[1:3]), int(self.utc_offset[4:])
         offset = dt.timedelta(hours=hours, minutes=minutes) * (-1 if sign == "-" else 1)
         return dt.datetime.combine(day, dt.time(), dt.timezone(offset)) + dt.timedelta(minutes=minute)
 
     def good(self, item: str) -> Good:
-        """The good of that id; KeyError when there is none."""
+        """Return the good with that id. Raises KeyError if there is none."""
         return {good.id: good for good in self.goods}[item]
 
     def site_of(self, community: str) -> Site:
-        """The site that serves a community; StopIteration when none does."""
+        """Return the site of a community. Raises StopIteration if there is none."""
         return next(site for site in self.sites if community in site.communities)
 
     def shortages(self) -> Iterator[tuple[str, str, int]]:
-        """Where there is less of a good than is wanted: site, good, and the units that there are."""
+        """Yield site, good and units of each stock that is smaller than the demand."""
         yield from ((scarce.site, scarce.item, scarce.stock) for scarce in self.scarce)
         yield from ((site, burst.scarce, burst.stock) for burst in self.bursts for site in burst.sites)
         for buy in self.group_buys:

@@ -1,4 +1,4 @@
-"""One day of a scenario worked out for a seed: every order, sale, lot and loan, before anything has happened."""
+"""The schedule of a day for a seed: every order, sale, lot and loan, before the day runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deploy.scenarios.model import Channel, Scenario, Span, Way
 
 
 class Fate(Enum):
-    """What the person behind an order, or at its door, will do."""
+    """Behaviour of the person behind an order, or at its door."""
 
     FETCHES = "takes it"
     CANCELS = "changes their mind"
@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a delivery goes, WGS-84."""
+    """The destination of a delivery, WGS-84."""
 
     text: str
     lat: float
@@ -45,9 +45,9 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order that will be placed at minute `at`, and when its person pays, cancels or fetches it, if ever.
+    """An order that is placed at minute `at`, and the minutes at which its buyer pays, cancels or fetches it, if ever.
 
-    `burst`: of which livestream it is, if of any.
+    `burst`: the id of its livestream, if any.
     """
 
     id: UUID
@@ -70,13 +70,13 @@ class Order:
 
     @property
     def in_list(self) -> bool:
-        """Whether a group leader sends it in a batch."""
+        """True if a group leader sends it in a batch."""
         return self.channel == "group"
 
 
 @dataclass(frozen=True, slots=True)
 class Pledge:
-    """Somebody who joins a group-buy at minute `at`, alone or by the leader's list, and may think better of it."""
+    """A person who joins a group-buy at minute `at`, alone or on the leader's list, and may withdraw."""
 
     id: UUID
     at: float
@@ -90,7 +90,7 @@ class Pledge:
 
 @dataclass(frozen=True, slots=True)
 class GroupBuy:
-    """A group-buy: its terms, who joins it, and the line that each of them pledges."""
+    """A group-buy: its terms, its pledges, and the line that each of them has."""
 
     id: UUID
     terms: model.GroupBuy
@@ -100,7 +100,7 @@ class GroupBuy:
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """Somebody at a stall who wants `lines`; `voided_at`: the sale is undone then."""
+    """A stall customer who wants `lines`; the sale is voided at `voided_at`."""
 
     id: UUID
     at: float
@@ -110,7 +110,7 @@ class Sale:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """A stall's terminal: what is lent to it and who comes."""
+    """A stall's terminal: its allotments and its customers."""
 
     terminal: str
     site: str
@@ -142,7 +142,7 @@ class Household:
 
 @dataclass(frozen=True, slots=True)
 class Courier:
-    """A courier of a station and the vehicle."""
+    """A courier of a station, and the vehicle's capacity."""
 
     id: str
     station: str
@@ -152,7 +152,7 @@ class Courier:
 
 @dataclass(frozen=True, slots=True)
 class GroupBuyOutcome:
-    """What a group-buy comes to: standing joins, what they pledge, the verdict, and how many get anything.
+    """Result of a group-buy: joins at the cut, their pledges, the verdict, and the number of served joins.
 
     `short` joins get less than they pledged; quantities are in the good's unit.
     """
@@ -167,10 +167,10 @@ class GroupBuyOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedOutcome:
-    """What follows from the counts, whatever the timing: orders by end state; units sold and refused by good.
+    """Result that follows from the counts, whatever the timing: orders by end state; units sold and refused by good.
 
-    Quantities are in the good's unit; `refused` counts orders and stall customers that got nothing. `group_buys` are
-    by their name in the scenario.
+    Quantities are in the good's unit; `refused` counts orders and stall customers that got nothing. `group_buys` are by
+    their name in the scenario.
     """
 
     ends: Counter[str]
@@ -181,7 +181,7 @@ class ExpectedOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The whole day, ready to be played."""
+    """The whole day, ready to run."""
 
     scenario: Scenario
     date: date
@@ -199,9 +199,9 @@ class Day:
         return self.date.isoformat()
 
     def at(self, minute: float) -> datetime:
-        """The instant of a minute of this day."""
+        """Return the instant of a minute of this day."""
         return self.scenario.at(self.date, minute)
 
     def pool(self, site: str) -> str:
-        """The stock pool of a site on this day."""
+        """Return the stock pool of a site on this day."""
         return pool_of(self.market_day, site)

@@ -119,7 +119,7 @@ async def test_nobody_is_late_however_slow_the_answers_are():
         await asyncio.gather(*(join(CLOSES - rng.uniform(0.1, 29)) for _ in range(40)))
         assert late == [0.0] * 40
         await pace.until(CLOSES + 5)
-    assert clock.waited_s["what is due before a deadline"] > 0
+    assert clock.waited_s["work due before a deadline"] > 0
 
 
 async def test_idle_stretches_are_skipped_but_never_faster_than_asked():

@@ -176,7 +176,7 @@ def test_a_busy_city_has_the_size_that_its_name_says():
 def test_a_good_that_is_short_is_scarce_and_short_for_one_reason():
     content = SCENARIO.model_dump(by_alias=True)
     content["group_buys"][0]["stock"] = 3
-    with pytest.raises(ScenarioError, match="pears at simaochong: only a scarce good is short"):
+    with pytest.raises(ScenarioError, match="pears at simaochong: only a scarce good can be short"):
         _checked("market-day", content)
     content = SCENARIO.model_dump(by_alias=True)
     content["bursts"] *= 2
@@ -193,11 +193,11 @@ def test_an_unknown_scenario_is_refused_with_the_names_that_exist():
 @pytest.mark.parametrize(
     ("part", "change", "said"),
     [
-        ("sites", {"station": "moon"}, "station moon: named but not there"),
-        ("sites", {"communities": ["moon"]}, "community moon: named but not there"),
-        ("goods", {"from": ["moon"]}, "village moon: named but not there"),
+        ("sites", {"station": "moon"}, "station moon is referenced but not defined"),
+        ("sites", {"communities": ["moon"]}, "community moon is referenced but not defined"),
+        ("goods", {"from": ["moon"]}, "village moon is referenced but not defined"),
         ("goods", {"unit": "pound"}, "goods.0.unit"),
-        ("scarce", {"terminals": ["moon-1"]}, "terminal moon-1: named but not there"),
+        ("scarce", {"terminals": ["moon-1"]}, "terminal moon-1 is referenced but not defined"),
     ],
 )
 def test_a_broken_scenario_is_refused_with_the_place(part: str, change: dict[str, object], said: str):

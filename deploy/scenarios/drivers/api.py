@@ -1,4 +1,4 @@
-"""The services as their users reach them: HTTP with a role's token, and the same request again when it got lost."""
+"""HTTP client of the services with a role's token; repeats unanswered requests."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
 Role = Literal["operator", "terminal", "courier", "leader", "buyer"]
-# Requests under way at a time, of each role: a crowd of buyers does not stand in a courier's way.
+# Concurrent requests per role: many buyers must not delay a courier.
 AT_ONCE = 32
 PATIENCE_S = 120.0
 TRY_AGAIN = {429, 503}
 
 
 class Refused(Exception):
-    """The service said no: status and the problem document's code and detail."""
+    """The service refused a request: status and the problem document's code and detail."""
 
     def __init__(self, request: str, status: int, code: str, detail: str) -> None:
         super().__init__(f"{request}: {status} {code}: {detail}")
@@ -28,19 +28,19 @@ class Refused(Exception):
 
 
 class Busy(Exception):
-    """Not now: the outcome is unknown or the service is busy. Raised only when that lasts."""
+    """The service is busy or the outcome is unknown. Raised only if that lasts."""
 
 
 class BrokenPromise(Exception):
-    """An answer that breaks a promise of the service; the text says which."""
+    """A response that breaks a guarantee of the service; the text names it."""
 
 
 class Api:
     """The HTTP side of a stack.
 
-    A request that gets no answer, 429 or 503 is sent again unchanged for up to two minutes, which is safe because every
-    request carries its own id or key; the last reason is raised then. `counts` has requests and repeats. `holding` is
-    entered while a request is under way, with its words.
+    A request without a response, or with 429 or 503, is repeated unchanged for up to two minutes, which is safe because
+    every request has its own id or key; then the last error is raised. `counts` has requests and repeats. `holding` is
+    entered with the request's name while it is in progress.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Api:
             for service, url in http.items()
         }
         self._tokens = tokens
-        self._room = {role: asyncio.Semaphore(AT_ONCE) for role in tokens}
+        self._slots = {role: asyncio.Semaphore(AT_ONCE) for role in tokens}
         self._holding = holding
         self.counts = Counter[str]()
 
@@ -70,15 +70,15 @@ class Api:
             await client.aclose()
 
     async def get(self, role: Role, service: str, path: str, **query: Any) -> Any:
-        """The JSON of a page."""
+        """Return the JSON of a GET."""
         return await self._send(role, service, "GET", path, params=query)
 
     async def put(self, role: Role, service: str, path: str, body: Any) -> Any:
-        """The JSON answer to a PUT."""
+        """Return the JSON response of a PUT."""
         return await self._send(role, service, "PUT", path, json=body)
 
     async def post(self, role: Role, service: str, path: str, body: Any = None, key: str | None = None) -> Any:
-        """The JSON answer to a POST. `key` is the Idempotency-Key where the body has no id of its own."""
+        """Return the JSON response of a POST. `key` is the Idempotency-Key if the body has no id of its own."""
         headers = {"Idempotency-Key": key} if key else {}
         return await self._send(role, service, "POST", path, json=body, headers=headers)
 
@@ -93,7 +93,7 @@ class Api:
             async for attempt in tries:
                 self.counts["repeats"] += attempt.num > 1
                 with attempt:
-                    async with self._room[role]:
+                    async with self._slots[role]:
                         answer = await self._clients[service].request(method, path, **parts)
                     found = _judge(request, answer)
         return found

@@ -1,4 +1,4 @@
-"""Buyers and the leaders of chat groups: they order, pay or not, change their minds, and look how it stands."""
+"""Buyers and leaders of chat groups: place orders, pay or not, cancel, and check their state."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from deploy.scenarios.drivers.world import ENDED, World
 from deploy.scenarios.schedule import Fate, Order
 
 ORDERS, PAYMENTS, CANCELS = "orders", "payments", "cancels"
-# Business minutes between two looks at an order.
+# Business minutes between two reads of an order.
 LOOK_FIRST, LOOK_MOST = 8.0, 40.0
 
 
 async def live(world: World) -> None:
-    """Every order of the day; on return each is placed, and paid or cancelled where its buyer does that."""
+    """Place every order of the day; return when each is placed, and paid or cancelled if its buyer does that."""
     orders = world.day.orders
     world.tally.plan(ORDERS, len(orders))
     world.tally.plan(PAYMENTS, sum(order.pays_at is not None for order in orders))
@@ -46,7 +46,7 @@ async def _alone(world: World, order: Order) -> None:
 
 
 async def _place(world: World, order: Order) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was sent, and the answer. A promise that ran out meanwhile is asked for anew."""
+    """Return the sent body and the response. An expired promise is requested again."""
     while True:
         body = await _body(world, order)
         try:
@@ -57,7 +57,7 @@ async def _place(world: World, order: Order) -> tuple[dict[str, Any], dict[str, 
 
 
 async def _list(world: World, at: float, orders: list[Order]) -> None:
-    """A chat's list in one batch. The answer may have got lost, so a part of it is sent once more."""
+    """Send a chat's list in one batch. A part of it is sent twice, as after a lost response."""
     await world.pace.until(at)
     bodies = [await _body(world, order) for order in orders]
     first: list[Any] = []
@@ -66,7 +66,7 @@ async def _list(world: World, at: float, orders: list[Order]) -> None:
         refused = [answer for answer in answers if answer["status"] != 201]
         first = first or answers
         if refused or answers != first[: len(part)]:
-            raise BrokenPromise(f"a leader's list was not taken whole and once: {refused[:1]}")
+            raise BrokenPromise(f"a leader's list was not accepted completely and once: {refused[:1]}")
     world.codes |= {order.id: answer["order"]["code"] for order, answer in zip(orders, first, strict=True)}
     world.tally.absorbed["orders sent twice"] += len(bodies) // 3
     world.tally.did(ORDERS, len(orders))
@@ -99,7 +99,7 @@ async def _fulfilment(world: World, order: Order) -> dict[str, Any]:
 
 
 async def _after(world: World, order: Order) -> None:
-    """What the buyer does once the order is in."""
+    """The buyer's actions after the order is placed."""
     if order.cancels_at is not None:
         await world.pace.until(order.cancels_at)
         await _cancel(world, order)
@@ -117,7 +117,7 @@ async def _cancel(world: World, order: Order) -> None:
     try:
         await world.api.post("buyer", "orders", f"/v1/orders/{order.id}:cancel")
     except Refused as refusal:
-        if refusal.status != 409:  # on its way or over: the buyer is told
+        if refusal.status != 409:  # loaded or ended: the response says so
             raise
 
 
@@ -129,7 +129,7 @@ async def _pay(world: World, order: Order) -> None:
 
 
 async def _look(world: World, order: Order, until: frozenset[str]) -> None:
-    """Looks now and then, less often the longer it takes."""
+    """Read the order now and then, less often the longer it takes."""
     wait = LOOK_FIRST
     await world.pace.pause(wait)
     while (await world.order(order.id))["state"] not in until:

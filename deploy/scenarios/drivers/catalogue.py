@@ -14,7 +14,7 @@ Entry = tuple[str, str, dict[str, Any]]
 
 
 async def write(world: World) -> None:
-    """Everything in the order in which one thing names another; on return orders knows it all."""
+    """Write all entries, references first; return when orders has all of them."""
     groups = [list(group) for group in _groups(world)]
     world.tally.plan(STAGE, sum(len(group) for group in groups) + len(world.day.scenario.communities) + 1)
     for group in groups:
@@ -29,7 +29,7 @@ async def _put(world: World, kind: str, id: str, body: dict[str, Any]) -> None:
 
 
 def _groups(world: World) -> Iterator[Iterator[Entry]]:
-    """Entries of one group name only entries of the groups before it."""
+    """Yield groups of entries; each refers only to entries of earlier groups."""
     day, scenario = world.day, world.day.scenario
     since = world.pace.at(0).isoformat()
     yield (("stations", place.id, _place(place)) for place in scenario.stations)
@@ -79,12 +79,12 @@ def _points(world: World) -> Iterator[Entry]:
 
 
 def point_of(community: str) -> str:
-    """The pickup point of a community."""
+    """Return the pickup point of a community."""
     return f"{community}-point"
 
 
 def amount(good: Good, quantity: int) -> dict[str, int]:
-    """A quantity of a good as requests say it."""
+    """Return a quantity of a good in the form of requests."""
     return {"weight_g" if good.unit == "gram" else "quantity": quantity}
 
 

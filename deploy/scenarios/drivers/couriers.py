@@ -1,4 +1,4 @@
-"""Couriers: they load what their route says, find people at the door or not, and report it now or much later."""
+"""Couriers: load their route, deliver or fail at the door, and report it at once or much later."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from deploy.scenarios.schedule import Courier, Fate
 
 LOADED, DOORS = "loaded", "doors reached"
 PIECE = 9
-# Business minutes from loading to the first door, and from the last door to those who were out before.
+# Business minutes from loading to the first door, and from the last door to the second attempts.
 LOADING, SECOND_TRY = 15.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A door on a route, as the courier's page shows it; `eta` in minutes of the day."""
+    """A stop of a route, as on the courier's page; `eta` in minutes of the day."""
 
     job: str
     order: UUID
@@ -33,7 +33,7 @@ class Stop:
 
 
 async def run(world: World) -> None:
-    """On return every handed out job was delivered or brought back, and reported."""
+    """Return when every released job was delivered or brought back, and reported."""
     world.tally.plan(LOADED, 0)
     world.tally.plan(DOORS, 0)
     await asyncio.gather(*(_work(world, courier) for courier in world.day.couriers))
@@ -70,7 +70,7 @@ async def _route(world: World, courier: Courier, wave: str) -> list[Stop]:
 
 
 class _Round:
-    """One courier's round of a wave. Without a network all of it is reported at the end."""
+    """One courier's round of a wave. If offline, all of it is reported at the end."""
 
     def __init__(self, world: World, courier: Courier, memory: Recorder, offline: bool) -> None:
         self._world = world
@@ -90,7 +90,7 @@ class _Round:
         await self._record((("return", stop, end, {"reason": "refused"}) for stop in refused), DOORS)
 
     async def _door(self, stop: Stop) -> Stop | None:
-        """The stop where it has to be tried again."""
+        """Return the stop if it has to be tried again."""
         await self._world.pace.until(stop.eta)
         fate = self._world.fate(stop.order)
         if fate in {Fate.MISSED_ONCE, Fate.REFUSES}:
@@ -101,13 +101,15 @@ class _Round:
         return None
 
     async def _hand_over(self, stop: Stop, at: float) -> None:
-        """The receiver says the code that the buyer was told."""
+        """Deliver with the receiver's code, which the buyer got with the order."""
         await self._record([("deliver", stop, at, {"code": self._world.codes[stop.order]})], DOORS)
 
-    async def _record(self, deeds: Iterable[tuple[str, Stop, float, dict[str, str]]], stage: str | None = None) -> None:
+    async def _record(
+        self, actions: Iterable[tuple[str, Stop, float, dict[str, str]]], stage: str | None = None
+    ) -> None:
         count = 0
-        for kind, stop, at, body in deeds:
-            # a phone that is online records what is now, not what the plan said
+        for kind, stop, at, body in actions:
+            # an online phone records the current time, not the planned one
             when = at if self._offline else max(at, self._world.pace.minute)
             self._memory.record(kind, self._world.pace.at(when), {"job": stop.job, "epoch": stop.epoch, **body})
             count += 1
@@ -117,7 +119,7 @@ class _Round:
             await self._sync(self._memory.unsent())
 
     async def report(self) -> None:
-        """What was kept while there was no network, in pieces, partly twice."""
+        """Upload the records of an offline round, in pieces, partly twice."""
         kept, seen = self._memory.unsent(), set[int]()
         for piece in in_pieces(self._world.chance(self._courier.id), kept, PIECE) if kept else []:
             await self._sync(piece)
@@ -129,4 +131,4 @@ class _Round:
         path = f"/v1/couriers/{self._courier.id}/sync"
         answer: dict[str, Any] = await self._world.api.post("courier", "dispatch", path, body)
         if wrong := unwanted(answer["uploads"]):
-            raise BrokenPromise(f"{self._courier.id}: a report was not taken: {wrong[0]}")
+            raise BrokenPromise(f"{self._courier.id}: a report was not applied: {wrong[0]}")

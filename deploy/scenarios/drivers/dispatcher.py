@@ -1,4 +1,4 @@
-"""The dispatchers: each station's wave is cut once its buyers have their slot, and its routes are handed out."""
+"""Dispatchers: each station's wave is cut once its buyers have their slot, and its routes are released."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from deploy.scenarios.drivers.world import World
 from deploy.scenarios.model import Wave
 
 STAGE = "waves"
-# Real seconds between two looks at the desk's list, or at a wave that is being planned: the day waits for both.
+# Real seconds between two reads of the order list, or of a wave that is being planned: the day waits for both.
 LOOK_EVERY_S = 0.1
 PLANNED = {"planned", "released", "done"}
-# Business minutes before its slot in which a wave is to be handed out: a plan that takes longer holds up the day.
-HANDED_OUT_BEFORE = 25.0
+# Business minutes before its slot at which a wave is to be released: a plan that takes longer delays the day.
+RELEASED_BEFORE = 25.0
 
 
 async def run(world: World) -> None:
-    """On return every wave of every station is released."""
+    """Return when every wave of every station is released."""
     world.tally.plan(STAGE, len(world.released))
     for wave in world.day.scenario.waves:
         await world.pace.until(wave.cut)
@@ -29,7 +29,7 @@ async def run(world: World) -> None:
 
 
 async def _slotted(world: World, wave: Wave) -> None:
-    """Returns when no delivery that was ordered before the cut waits for its stock or its slot."""
+    """Return when no delivery that was ordered before the cut waits for its stock or its slot."""
     await world.settled(order for order in world.day.orders if order.way == "delivery" and order.at < wave.cut)
     with world.pace.holding(f"deliveries without a slot before wave {wave.id} is cut", _due(wave)):
         for state in ("placed", "held", "reserved"):
@@ -38,7 +38,7 @@ async def _slotted(world: World, wave: Wave) -> None:
 
 
 def _due(wave: Wave) -> float:
-    return wave.slot[0] - HANDED_OUT_BEFORE
+    return wave.slot[0] - RELEASED_BEFORE
 
 
 def _waits(order: operator.Row) -> bool:
@@ -49,7 +49,7 @@ async def _wave(world: World, wave: Wave, id: str) -> None:
     try:
         await world.api.post("operator", "dispatch", f"/v1/waves/{id}:cut", key=f"{id}-cut")
     except Refused as refusal:
-        if refusal.status != 409:  # its cutoff came first
+        if refusal.status != 409:  # its cutoff was first
             raise
     with world.pace.holding(f"the plan of wave {id}", _due(wave)):
         page = f"/v1/waves/{id}"

@@ -1,4 +1,4 @@
-"""Group-buys: a leader opens one, neighbours join or are on the leader's list, and what forms is fetched."""
+"""Group-buys: a leader opens one, neighbours join or are on the leader's list, and formed ones are fetched."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from deploy.scenarios.drivers.world import World
 from deploy.scenarios.schedule import GroupBuy, Pledge
 
 PLEDGES, SETTLED = "pledges", "group-buys settled"
-# Business minutes between a leader's looks at a group-buy that is cut.
+# Business minutes between a leader's reads of a group-buy that is cut.
 LOOK_EVERY = 12.0
 
 
 async def run(world: World) -> None:
-    """On return every group-buy is settled, and whatever it gave its members is fetched."""
+    """Return when every group-buy is settled, and all its orders are fetched."""
     world.tally.plan(PLEDGES, sum(len(buy.pledges) for buy in world.day.group_buys))
     world.tally.plan(SETTLED, len(world.day.group_buys))
     await world.stocked.wait()
@@ -46,7 +46,7 @@ async def _live(world: World, buy: GroupBuy) -> None:
 
 def _terms(world: World, buy: GroupBuy) -> dict[str, Any]:
     terms, scenario = buy.terms, world.day.scenario
-    # Enough for its threshold too, which some group-buys are meant to miss.
+    # Enough for its threshold too, which some group-buys miss on purpose.
     wanted = terms.threshold.at_least if terms.threshold.of == "people" else 0
     cap = amount(scenario.good(terms.item), buy.line.quantity * max(len(buy.pledges), wanted))
     return {
@@ -71,7 +71,7 @@ def _pledge(world: World, buy: GroupBuy, pledge: Pledge) -> dict[str, Any]:
 
 
 async def _join(world: World, buy: GroupBuy, pledge: Pledge) -> None:
-    """Joins by themselves; who thinks better of it takes the pledge back."""
+    """A single join, which may be withdrawn later."""
     await world.pace.until(pledge.at)
     joins = f"/v1/campaigns/{buy.id}/joins"
     await world.api.post("buyer", "orders", joins, {"join_id": str(pledge.id), **_pledge(world, buy, pledge)})
@@ -82,7 +82,7 @@ async def _join(world: World, buy: GroupBuy, pledge: Pledge) -> None:
 
 
 async def _list(world: World, buy: GroupBuy, pledges: Sequence[Pledge]) -> None:
-    """The chat's numbered list, sent when it is half long, and all of it again when it is complete."""
+    """The chat's numbered list, sent when half of it is there, and as a whole when it is complete."""
     entries = [{"entry": n, **_pledge(world, buy, pledge)} for n, pledge in enumerate(pledges, 1)]
     times, half = sorted(pledge.at for pledge in pledges), len(entries) // 2
     for at, sent in ((times[half - 1], entries[:half]), (times[-1], entries)):
@@ -90,13 +90,13 @@ async def _list(world: World, buy: GroupBuy, pledges: Sequence[Pledge]) -> None:
         body = {"chat": f"{buy.terms.community}-chat", "entries": sent}
         answers = (await world.api.post("leader", "orders", f"/v1/campaigns/{buy.id}/relay", body))["answers"]
         if refused := [answer for answer in answers if answer["status"] != 201]:
-            raise BrokenPromise(f"a list of group-buy {buy.terms.id} was not taken whole: {refused[0]}")
+            raise BrokenPromise(f"a list of group-buy {buy.terms.id} was not accepted completely: {refused[0]}")
     world.tally.did(PLEDGES, len(entries))
     world.tally.absorbed["joins sent twice"] += half
 
 
 async def _settled(world: World, buy: GroupBuy) -> list[UUID]:
-    """The orders that it came to, in the order of their joins, as the leader tells the chat."""
+    """Return the group-buy's orders, in the order of their joins."""
     page = f"/v1/campaigns/{buy.id}"
     await world.pace.until(buy.terms.closes)
     while not (await world.api.get("leader", "orders", page))["settled"]:

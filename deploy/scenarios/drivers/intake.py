@@ -1,4 +1,4 @@
-"""Before the market: households bring their lots, the steward inspects them, stalls are lent what they will sell."""
+"""Before the market: households bring their lots, the steward inspects them, stalls get their allotments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PICKED_BEFORE_MIN = 60.0
 
 
 async def bring(world: World) -> None:
-    """On return every lot is inspected and every stall has its loan; then `stocked` is set."""
+    """Return when every lot is inspected and every stall has its allotment; then `stocked` is set."""
     world.tally.plan(LOTS, len(world.day.lots))
     world.tally.plan(LOANS, sum(len(stall.lent) for stall in world.day.stalls))
     await asyncio.gather(*(_lot(world, lot) for lot in world.day.lots))

@@ -1,4 +1,4 @@
-"""The orders of the day as the desk lists them."""
+"""The operator's list of the day's orders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Row = dict[str, Any]
 
 
 async def orders(world: World, state: str | None = None) -> AsyncIterator[Row]:
-    """Every order, or those in a state, page by page."""
+    """Yield every order, or those in a state, page by page."""
     query: dict[str, Any] = {"market_day": world.day.market_day, "limit": PAGE} | ({"state": state} if state else {})
     while True:
         page = await world.api.get("operator", "orders", "/v1/orders", **query)

@@ -1,4 +1,4 @@
-"""Pickup points: the leader sets out what is there and says so, buyers come with their code, or don't."""
+"""Pickup points: the leader marks orders ready, buyers fetch them with their code, or do not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROUND, AGAIN = 20.0, 12.0
 
 
 async def keep(world: World) -> None:
-    """On return nothing that was ordered waits to be set out or fetched any more, save what nobody fetches."""
+    """Return when every pickup order is ready and fetched, except those that no buyer fetches."""
     pickups = [order for order in world.day.orders if order.way == "pickup"]
     fetched = [order for order in pickups if order.fate in {Fate.FETCHES, Fate.PAYS_LATE}]
     world.tally.plan(READY, 0)
@@ -39,20 +39,20 @@ async def _buyer(world: World, order: Order) -> None:
 
 
 async def set_out(world: World, orders: Iterable[UUID]) -> None:
-    """A leader's rounds, until each of these stands ready or has ended without."""
+    """A leader's rounds, until each of these orders is ready or has ended otherwise."""
     waiting = set(orders)
     world.tally.stages[READY].total += len(waiting)
     while waiting:
         due = [order for order in waiting if world.is_settled(order)]
-        done = await asyncio.gather(*(_stands_ready(world, order) for order in due))
+        done = await asyncio.gather(*(_is_ready(world, order) for order in due))
         over = {order for order, done in zip(due, done, strict=True) if done}
         world.tally.did(READY, len(over))
         waiting -= over
         await world.pace.pause(ROUND)
 
 
-async def _stands_ready(world: World, order: UUID) -> bool:
-    """Whether the leader is done with it: it stands ready, or has ended without."""
+async def _is_ready(world: World, order: UUID) -> bool:
+    """Mark an order as ready. Return True if the leader is done with it: it is ready, or has ended otherwise."""
     try:
         await world.api.post("leader", "orders", f"/v1/orders/{order}:ready")
     except Refused as refusal:
@@ -63,7 +63,7 @@ async def _stands_ready(world: World, order: UUID) -> bool:
 
 
 async def fetch(world: World, order: UUID, at: float) -> None:
-    """A buyer comes at that minute with the code, and again until it is handed over or will never be."""
+    """A buyer comes at that minute with the code, and again until the order is handed over or has ended otherwise."""
     world.tally.stages[FETCHED].total += 1
     await world.pace.until(at)
     while not await _handed_over(world, order):
@@ -72,7 +72,7 @@ async def fetch(world: World, order: UUID, at: float) -> None:
 
 
 async def _handed_over(world: World, order: UUID) -> bool:
-    """Whether the buyer need not come again: has it, or will never get it."""
+    """Return True if the buyer need not come again: has the order, or will never get it."""
     try:
         await world.api.post("buyer", "orders", f"/v1/orders/{order}:collect", {"code": world.codes[order]})
     except Refused as refusal:

@@ -1,4 +1,4 @@
-"""Stalls: each terminal sells from what is lent to it, with or without a network, and uploads what it sold."""
+"""Stalls: each terminal sells from its allotment, online or offline, and uploads its sales."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COUNT_AFTER = 40.0
 
 
 async def run(world: World) -> None:
-    """On return every stall has closed, sent everything and given back what was left."""
+    """Return when every stall has closed, uploaded everything and returned its remaining goods."""
     world.tally.plan(CUSTOMERS, sum(len(stall.sales) for stall in world.day.stalls))
     world.tally.plan(CLOSED, len(world.day.stalls))
     await world.stocked.wait()
@@ -34,7 +34,7 @@ def _shuffled(chance: Random, pieces: list[list[Upload]]) -> list[list[Upload]]:
 
 
 class _Till:
-    """One terminal. `left` is what it may still sell: granted - returned - its own sales."""
+    """One terminal. `left` is the quantity that it may still sell: granted - returned - its own sales."""
 
     def __init__(self, world: World, stall: Stall) -> None:
         self._world = world
@@ -87,7 +87,7 @@ class _Till:
             self._memory.record("void", self._world.pace.at(at), {"sale": str(sale.id)})
 
     def _move(self, lines: tuple[Line, ...], sign: int) -> None:
-        """Goods onto the table (+1) or off it (-1); the money goes the other way."""
+        """Put goods on the table (+1) or take them off (-1); the money goes the other way."""
         for line in lines:
             self._left[line.item] += sign * line.quantity
             self._cash_fen -= sign * self._cost(line)
@@ -100,7 +100,7 @@ class _Till:
         return self._world.day.scenario.good(line.item).cost("stall", line.quantity)
 
     async def _learn_loan(self) -> None:
-        """Sells nothing before it knows all that is lent to it: the news takes a moment to come round."""
+        """Wait until the whole allotment is visible, which takes a moment; nothing is sold before."""
         uploads = self._memory.unsent()
         while True:
             answer = await self._sync(uploads)
@@ -133,7 +133,7 @@ class _Till:
         path = f"/v1/terminals/{self._stall.terminal}/sync"
         answer: dict[str, Any] = await self._world.api.post("terminal", "orders", path, body)
         if wrong := unwanted(answer["uploads"]):
-            raise BrokenPromise(f"{self._stall.terminal}: an upload was not taken: {wrong[0]}")
+            raise BrokenPromise(f"{self._stall.terminal}: an upload was not applied: {wrong[0]}")
         return answer
 
     async def _close(self) -> None:

@@ -1,4 +1,4 @@
-"""What the people of the day have done so far, for the progress shown and the figures at the end."""
+"""Counts of the actors' finished work, for the progress display and the figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Stage:
-    """A kind of deed: how many of how many are done; where it grows, how many is only known at the end."""
+    """A kind of work: `done` of `total`; if it `grows`, the total is known only at the end."""
 
     total: int
     done: int = 0
@@ -18,11 +18,10 @@ class Stage:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one played day.
+    """Counts of one day.
 
-    `absorbed`: repeats that were sent on purpose and answered as repeats, by what was repeated. `sent_away`: by
-    good, customers at stalls who got nothing. `played_s`: real seconds that the day took; `waited_s`: those of them
-    that its clock stood still, by what it waited for.
+    `absorbed`: deliberate repeats that were answered as repeats, by kind. `sent_away`: by good, stall customers who got
+    nothing. `played_s`: real seconds of the day; `waited_s`: those during which its clock waited, by reason.
     """
 
     stages: dict[str, Stage] = field(default_factory=dict)
@@ -32,9 +31,9 @@ class Tally:
     waited_s: Mapping[str, float] = field(default_factory=dict)
 
     def plan(self, stage: str, total: int) -> None:
-        """A stage with so much to do."""
+        """Add a stage with that much work."""
         self.stages[stage] = Stage(total, grows=not total)
 
     def did(self, stage: str, count: int = 1) -> None:
-        """So much more of a stage is done."""
+        """Count finished work of a stage."""
         self.stages[stage].done += count

@@ -1,4 +1,4 @@
-"""What a device records and sends: numbered in its session, kept until it is sent, sent as often as it takes."""
+"""Records and uploads of a device: numbered per session, kept until sent, sent as often as needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Upload = dict[str, Any]
 
 @dataclass(slots=True)
 class Recorder:
-    """The memory of one device in one session. Numbers start at 1 and have no holes; each upload is chained to the one
+    """The memory of one device in one session. Numbers start at 1 without gaps; each upload is chained to the one
     before by its hash. `owner` is `terminal/ID` or `courier/ID`.
     """
 
@@ -27,7 +27,7 @@ class Recorder:
     _link: str | None = None
 
     def record(self, kind: str, at: datetime, body: dict[str, Any]) -> Upload:
-        """Keeps a fact; `at` is the device's time."""
+        """Store a fact; `at` is the device's time."""
         upload: Upload = {"session": self.session, "seq": len(self.kept) + 1, "recorded_at": at.isoformat()}
         upload |= {"kind": kind, "body": body, "body_hash": _hash(body), "prev_hash": self._link}
         role, _, id = self.owner.partition("/")
@@ -37,13 +37,13 @@ class Recorder:
         return upload
 
     def unsent(self) -> list[Upload]:
-        """What was recorded since the last call, now counted as sent."""
+        """Return the records since the last call, which count as sent from now on."""
         fresh, self.sent = self.kept[self.sent :], len(self.kept)
         return fresh
 
 
 def unwanted(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Answers to uploads that neither applied nor had applied before, or that have a flag."""
+    """Return answers to uploads that were neither applied nor repeats, or that have a flag."""
     return [one for one in answers if one["answer"] not in {"applied", "repeated"} or one["flags"]]
 
 
@@ -53,7 +53,7 @@ def _hash(value: Any) -> str:
 
 
 def in_pieces(rng: Random, uploads: list[Upload], size: int) -> list[list[Upload]]:
-    """A backlog as a flaky network delivers it: split, and some pieces, at least one, twice."""
+    """Return a backlog as an unreliable network delivers it: split, and some pieces, at least one, twice."""
     pieces = [uploads[n : n + size] for n in range(0, len(uploads), size)]
     sent_again = [rng.random() < 0.4 for _ in pieces]
     if pieces and not any(sent_again):

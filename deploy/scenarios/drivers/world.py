@@ -1,4 +1,4 @@
-"""What the people of one played day share: the plan, the services, the clock, and what they tell each other."""
+"""Shared state of a day's actors: the schedule, the services, the clock, and messages between them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ENDED = frozenset({"rejected", "expired", "cancelled", "failed", "delivered", "c
 
 @dataclass(slots=True)
 class World:
-    """One day being played.
+    """One running day.
 
-    `stocked` is set once stalls may open, `released` of a wave once its routes are handed out. `codes` is what each
-    buyer was told with the order: they say it at the point or to the courier.
+    `stocked` is set once stalls can open, `released` of a wave once its routes are released. `codes` has each order's
+    pickup code, which the buyer says at the point or to the courier.
     """
 
     day: Day
@@ -47,40 +47,40 @@ class World:
         }
 
     def wave(self, name: str, station: str) -> str:
-        """The id of a station's wave of this day."""
+        """Return the id of a station's wave of this day."""
         return f"{self.day.market_day}-{station}-{name}"
 
     def goes_offline(self, wave: str) -> bool:
-        """Whether the next round of this wave is one without a network: the first ones are, whoever drives them.
+        """Return True if the next round of this wave is offline: the first ones are, whoever drives them.
 
-        Which couriers a plan sends out isn't known before.
+        A plan's couriers are not known before.
         """
         self._rounds[wave] += 1
         return self._rounds[wave] <= self.day.scenario.courier_days.rounds_offline
 
     def chance(self, who: str) -> Random:
-        """Somebody's own source of chance, the same for the day's seed."""
+        """Return an actor's own random source, the same for the day's seed."""
         return Random(f"{self.day.market_day}/{self.day.seed}/{who}")
 
     def fate(self, order: UUID) -> Fate:
-        """What will happen at an order's door; an order that is not of this day is taken."""
+        """Return the fate of an order at its door; an order that is not of this day is accepted."""
         known = self._orders.get(order)
         return known.fate if known else Fate.FETCHES
 
     def settle(self, order: Order) -> None:
-        """Its buyer has done all that they meant to do with it before it comes."""
+        """Mark an order as settled: its buyer has finished every action before it is handed over."""
         self._settled[order.id].set()
 
     def is_settled(self, order: UUID) -> bool:
-        """Whether it was settled; what a group-buy came to always is."""
+        """Return whether an order is settled; orders of group-buys always are."""
         return order not in self._settled or self._settled[order].is_set()
 
     async def settled(self, orders: Iterable[Order]) -> None:
-        """Returns when all of these are settled."""
+        """Return when all of these orders are settled."""
         for order in orders:
             await self._settled[order.id].wait()
 
     async def order(self, order: UUID) -> dict[str, Any]:
-        """An order as its buyer sees it."""
+        """Return an order as its buyer sees it."""
         found: dict[str, Any] = await self.api.get("buyer", "orders", f"/v1/orders/{order}")
         return found

@@ -1,4 +1,4 @@
-"""From a scenario and a seed to a day: pure, so the same seed gives the same day."""
+"""Generates a day from a scenario and a seed. Pure: the same seed gives the same day."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deploy.scenarios.schedule import Courier, Day, Household
 
 
 def make_day(scenario: Scenario, seed: int, on: date | None = None) -> Day:
-    """The day of a scenario for a seed, on its own date or another; ids differ by date and seed."""
+    """Return the day of a scenario for a seed, on its own date or another; ids differ by date and seed."""
     day = on or scenario.date
     chance = Chance(f"{scenario.name}/{day}/{seed}")
     households = tuple(

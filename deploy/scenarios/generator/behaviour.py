@@ -1,4 +1,4 @@
-"""Which of the usual orders end differently: exact counts, so that the end states follow from the scenario."""
+"""Selects the orders that end differently: exact counts, so that the end states follow from the scenario."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from random import Random
 from deploy.scenarios.model import Scenario, ScenarioError
 from deploy.scenarios.schedule import Fate, Order
 
-# Business minutes between a hold's end and its release as the order sees it, plus room for a look at it.
+# Business minutes from a hold's end until the order shows its release, plus time to read it.
 AFTER_HOLD = 20.0
-# How long the market is still open, at least, for money that comes late.
+# Shortest time that the market stays open for late payments, in minutes.
 OPEN_STILL = 120.0
 Change = Callable[[Order], Order]
 
 
 def with_behaviour(scenario: Scenario, rng: Random, orders: list[Order]) -> list[Order]:
-    """The orders with their fates. Raises ScenarioError where the scenario has too few that could behave so."""
+    """Return the orders with their fates. Raises ScenarioError if too few orders qualify for a behaviour."""
     picker = _Picker(rng, orders)
     counts, last = scenario.behaviour, scenario.orders.lists_at[-1]
     early = scenario.closes - OPEN_STILL - scenario.hold_ttl_s / 60
@@ -49,7 +49,7 @@ class _Picker:
     def take(self, what: str, count: int, among: list[Order], change: Change) -> None:
         free = [order for order in among if order.id in self._free]
         if len(free) < count:
-            raise ScenarioError(f"behaviour {what}: {count} orders wanted, only {len(free)} can do it")
+            raise ScenarioError(f"behaviour {what}: {count} orders wanted, only {len(free)} qualify")
         for order in self._rng.sample(free, count):
             self._free.discard(order.id)
             self._by_id[order.id] = change(order)
@@ -65,12 +65,12 @@ def _flag(rng: Random, orders: list[Order], count: int, fits: Callable[[Order], 
 
 
 def _cancel_minute(order: Order) -> float:
-    # from the id, so that asking twice gives the same
+    # from the id, so that each call gives the same minute
     return order.at + 3 + order.id.int % 20
 
 
 def _can_cancel(scenario: Scenario, order: Order) -> bool:
-    """Clearly before a wave's routes are handed out, so that the answer doesn't depend on a race."""
+    """Return True if the cancel is well before a wave's routes are released, so that its answer depends on no race."""
     cancels = _cancel_minute(order)
     return all(cancels <= wave.cut - 10 or order.at >= wave.cutoff + 2 for wave in scenario.waves)
 

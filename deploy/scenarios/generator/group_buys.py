@@ -1,4 +1,4 @@
-"""Who joins which group-buy, and who takes it back."""
+"""Generates the joins of group-buys, and their withdrawals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LISTED_EVERY, ON_ACCOUNT_EVERY = 3, 4
 
 
 def make_group_buys(scenario: Scenario, chance: Chance) -> list[GroupBuy]:
-    """The group-buys in the scenario's order; each person joins once, and those who withdraw did so by themselves."""
+    """Return the group-buys in the scenario's order; each person joins once; only single joins are withdrawn."""
     rng = chance.of("group-buys")
     made = []
     for number, terms in enumerate(scenario.group_buys):

@@ -1,4 +1,4 @@
-"""Who orders what and when."""
+"""Generates orders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAYMENTS: dict[Channel, tuple[str, ...]] = {
 
 
 def make_orders(scenario: Scenario, chance: Chance) -> list[Order]:
-    """All orders by minute: the usual ones with their behaviour, then the scarce ones, which always end plainly."""
+    """Return all orders by minute: the usual ones with their behaviour, then scarce ones, which end plainly."""
     maker = _Maker(scenario, chance)
     usual = with_behaviour(scenario, chance.of("behaviour"), list(maker.usual()))
     return sorted([*usual, *maker.scarce()], key=lambda order: (order.at, order.id))
@@ -65,7 +65,7 @@ class _Maker:
             yield self._order("app", self._rng.choice(homes), wanted.fulfilment, at, lines)
 
     def _viewer(self, burst: Burst, number: int, line: Line) -> Order:
-        """The `number`-th of a livestream's buyers of a good, all within one minute."""
+        """Return the `number`-th order of a good in a livestream, all within one minute."""
         home = self._rng.choice(self._homes(burst.sites[number % len(burst.sites)]))
         order = self._order("live", home, burst.fulfilment, burst.at + self._rng.random(), (line,))
         return replace(order, burst=burst.id)

@@ -1,4 +1,4 @@
-"""Made-up buyers: names as they stand in a chat list, phone numbers that nobody has, doors near a community."""
+"""Generates buyers: names as in a chat list, unassigned phone numbers, doors near a community."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ NEAR = 0.006
 
 
 def name(rng: Random) -> str:
-    """A name such as 李姐 or 王伟."""
+    """Return a name such as 李姐 or 王伟."""
     return rng.choice(SURNAMES) + rng.choice(FORMS)
 
 
 def phone(rng: Random) -> str:
-    """A mobile number with a block of zeros."""
+    """Return a mobile number with a block of zeros."""
     return phones(rng, 1)[0]
 
 
 def phones(rng: Random, count: int) -> list[str]:
-    """So many different ones."""
+    """Return `count` different numbers."""
     return [f"1990000{number:04}" for number in rng.sample(range(10_000), count)]
 
 
 def address(rng: Random, community: Community) -> Address:
-    """A door in a community."""
+    """Return a door in a community."""
     text = f"{community.name_zh}{rng.randint(1, 30)}栋{rng.randint(1, 4)}单元{rng.randint(1, 18)}{rng.randint(1, 4):02}"
     lat, lon = (round(centre + rng.uniform(-NEAR, NEAR), 6) for centre in (community.lat, community.lon))
     return Address(text, lat, lon)

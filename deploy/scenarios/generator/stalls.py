@@ -1,4 +1,4 @@
-"""Who comes to which stall, and what is lent to its terminal for that."""
+"""Generates stall customers and the allotments of the terminals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ SPARE = 20
 
 
 def make_stalls(scenario: Scenario, chance: Chance) -> list[Stall]:
-    """Every stall with its customers by minute. Of usual goods more is lent than they want, of scarce ones less."""
+    """Return every stall with its customers by minute. Allotments exceed the demand of usual goods, not of scarce
+    ones.
+    """
     maker = _Maker(scenario, chance)
     stalls = [maker.stall(group, number) for group in scenario.terminals for number in range(1, group.stalls + 1)]
     return _with_voids(scenario, chance.of("voids"), stalls)

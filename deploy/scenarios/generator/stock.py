@@ -1,4 +1,4 @@
-"""Which household brings what: enough of every usual good, exactly the stated stock of a scarce one."""
+"""Generates the households' lots: enough of every usual good, exactly the stated stock of a scarce one."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ PARTLY_BAD_EVERY = 9
 def make_lots(
     scenario: Scenario, chance: Chance, wanted: Counter[tuple[str, str]], households: Iterable[Household]
 ) -> list[Lot]:
-    """The lots by minute. What passes inspection covers what is wanted, and is no more than the stock where that is
-    short.
-    """
+    """Return the lots by minute. The passed quantity covers the demand, or equals the stock of a scarce good."""
     rng = chance.of("lots")
     by_village: dict[str, list[str]] = {}
     for household in households:
@@ -38,7 +36,7 @@ def make_lots(
 def wanted(
     scenario: Scenario, orders: Iterable[Order], group_buys: Iterable[GroupBuy], stalls: Iterable[Stall]
 ) -> Counter[tuple[str, str]]:
-    """What orders, pledges and loans ask for, by site and good."""
+    """Return the demand of orders, pledges and allotments, by site and good."""
     found = Counter[tuple[str, str]]()
     for order in orders:
         site = scenario.site_of(order.community).id

@@ -1,1 +1,1 @@
-"""Results of a played day: expected, observed, figures, report."""
+"""Results of a day: expected, observed, figures, report."""

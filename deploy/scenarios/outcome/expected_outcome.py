@@ -1,4 +1,4 @@
-"""What a day must come to, whatever the timing: computed from the plan alone, to be held against what happened."""
+"""The outcome of a day that follows from its schedule alone, whatever the timing, to compare with the observed one."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ ENDS = {
     Fate.NOT_FETCHED: "returned",
     Fate.REFUSES: "returned",
 }
-# What everybody gets first where each is to get something: a piece, or a jin.
+# The first portion when everyone is to get some: a piece, or a jin (500 g).
 PORTION_G = 500
 
 
 def end_of(order: Order) -> str:
-    """The state that an order ends in if its goods can be had."""
+    """Return the end state of an order if its goods are available."""
     return ENDS.get(order.fate, "delivered" if order.way == "delivery" else "collected")
 
 
 def expected_outcome(day: Day) -> ExpectedOutcome:
-    """Orders by end state, quantities sold and customers refused by good."""
+    """Return orders by end state, quantities sold and customers refused by good."""
     scarce = {good.id for good in day.scenario.goods if good.scarce}
     ends, sold, refused = Counter[str](), Counter[str](), Counter[str]()
     for order in day.orders:
@@ -55,7 +55,7 @@ def expected_outcome(day: Day) -> ExpectedOutcome:
 
 
 def _contested(ends: Counter[str], refused: Counter[str], item: str, way: Way, asked: int, there: int) -> int:
-    """How many of the orders for a scarce good get it; all of them are counted."""
+    """Count the orders for a scarce good; return how many get it."""
     granted = min(asked, there)
     ends["delivered" if way == "delivery" else "collected"] += granted
     ends["rejected"] += asked - granted
@@ -64,7 +64,7 @@ def _contested(ends: Counter[str], refused: Counter[str], item: str, way: Way, a
 
 
 def group_buy_outcome(scenario: Scenario, buy: GroupBuy) -> GroupBuyOutcome:
-    """What becomes of a group-buy whose joins all pledge the same, so whoever comes first."""
+    """Return the result of a group-buy in which all joins pledge the same, whoever is first."""
     terms, asked, good = buy.terms, buy.line.quantity, scenario.good(buy.line.item)
     joins = sum(pledge.withdraws_at is None for pledge in buy.pledges)
     pledged = joins * asked
@@ -83,7 +83,7 @@ def group_buy_outcome(scenario: Scenario, buy: GroupBuy) -> GroupBuyOutcome:
 
 
 def _shares(joins: int, asked: int, there: int, portion: int) -> list[int]:
-    """A portion for each as far as it goes, then the rest to whoever came first."""
+    """Return each join's share: a portion for each as far as the goods last, then the rest in order of joining."""
     shares = [0] * joins
     for most in (portion, asked):
         for n in range(joins):

@@ -1,4 +1,4 @@
-"""The figures of a played day, and whether they are what the plan says."""
+"""The figures of a day, and their comparison with the expected outcome."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deploy.scenarios.schedule import Day, ExpectedOutcome, GroupBuy, GroupBuyOu
 
 @dataclass(frozen=True, slots=True)
 class GoodFigures:
-    """One good: quantity sold in its unit, and how many orders or stall customers got nothing of it."""
+    """One good: quantity sold in its unit, and the orders or stall customers that got nothing."""
 
     item: str
     name: str
@@ -26,7 +26,7 @@ class GoodFigures:
 
 @dataclass(frozen=True, slots=True)
 class WaveFigures:
-    """One wave: `km` as planned, `in_time` of `delivered` were handed over before their slot ended."""
+    """One wave: `km` as planned; `in_time` of `delivered` were handed over before their slot ended."""
 
     wave: str
     state: str
@@ -39,14 +39,14 @@ class WaveFigures:
 
     @property
     def share(self) -> float:
-        """In time of delivered, in percent; 100 where nothing was to deliver."""
+        """Percentage of deliveries in time; 100 without deliveries."""
         return 100.0 * self.in_time / self.delivered if self.delivered else 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class GroupBuyFigures:
-    """One group-buy: `joins` stood at its cut, `served` became orders of `sold` in all, `refunded` got less than they
-    pledged; `back_fen` is the money that went back to these.
+    """One group-buy: `joins` at its cut, `served` became orders of `sold` in all, `refunded` got less than they
+    pledged; `back_fen` is the money that they got back.
     """
 
     group_buy: str
@@ -61,13 +61,13 @@ class GroupBuyFigures:
 
     @property
     def outcome(self) -> GroupBuyOutcome:
-        """What of it a plan can say."""
+        """The part of it that is comparable with the schedule."""
         return GroupBuyOutcome(self.joins, self.pledged, self.verdict, self.served, self.sold, self.refunded)
 
 
 @dataclass(frozen=True, slots=True)
 class BurstFigures:
-    """One livestream: its orders were taken within `taken_s` real seconds. `reserved_ms`: as of all orders."""
+    """One livestream: its orders were accepted within `taken_s` real seconds. `reserved_ms`: as in `Figures`."""
 
     burst: str
     orders: int
@@ -80,8 +80,8 @@ class BurstFigures:
 class Figures:
     """A day in numbers. `reserved_ms`: real milliseconds from placed to held or reserved. `events`: by topic.
 
-    `played_s`: real seconds from the first minute to the last; `waited_s`: those of them that the business clock stood
-    still, by what it waited for.
+    `played_s`: real seconds from the first minute to the last; `waited_s`: those during which the business clock
+    waited, by reason.
     """
 
     market_day: str
@@ -104,7 +104,7 @@ class Figures:
 
 
 def figures(day: Day, seen: Observed, tally: Tally) -> Figures:
-    """What the observer saw and what the people counted themselves, as one set of figures."""
+    """Return the figures from the observer's records and the actors' own counts."""
     sold, refused = seen.sold(day.market_day), seen.refused(day.market_day) + tally.sent_away
     goods = [
         GoodFigures(good.id, good.name_zh, good.unit, good.scarce, sold[good.id], refused[good.id])
@@ -175,13 +175,13 @@ def _burst(day: Day, burst: str, seen: Observed) -> BurstFigures:
 
 
 def _shares(ascending: list[float]) -> dict[str, float]:
-    """The median and the 99th hundredth of waits in seconds, in milliseconds."""
+    """Return median and 99th percentile of waits in seconds, in milliseconds."""
     places = {"p50": len(ascending) // 2, "p99": len(ascending) * 99 // 100}
     return {name: round(1000 * ascending[n], 1) if ascending else 0.0 for name, n in places.items()}
 
 
-def differences(found: Figures, plan: ExpectedOutcome, by_desk: Counter[str]) -> list[str]:
-    """Where the day went otherwise than its plan, and where topics and the orders service disagree, in words."""
+def differences(found: Figures, plan: ExpectedOutcome, by_service: Counter[str]) -> list[str]:
+    """Return as text how the day differs from its expected outcome, and topics from the orders service."""
     lines = _differ("orders", found.ends, plan.ends)
     lines += _differ("sold", {good.item: good.sold for good in found.goods}, plan.sold)
     lines += _differ("refused", {good.item: good.refused for good in found.goods}, plan.refused)
@@ -193,8 +193,8 @@ def differences(found: Figures, plan: ExpectedOutcome, by_desk: Counter[str]) ->
         )
         if value != planned
     ]
-    if Counter(found.ends) != by_desk:
-        lines.append(f"the topics say {dict(found.ends)}, the orders service says {dict(by_desk)}")
+    if Counter(found.ends) != by_service:
+        lines.append(f"the topics say {dict(found.ends)}, the orders service says {dict(by_service)}")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What an outsider concludes from the records of the public topics alone; nothing here asks a service."""
+"""State of a day computed from the records of the public topics alone, without requests to services."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ Sold = tuple[str, list[dict[str, Any]]]
 
 @dataclass(slots=True)
 class ObservedOrder:
-    """An order as its events tell it. `placed` and `answered`: when the records were written, in real time; answered
-    by held or reserved.
-    """
+    """An order by its events. `placed` and `answered`: real times of the records; answered by held or reserved."""
 
     state: str
     market_day: str
@@ -37,9 +35,9 @@ class ObservedOrder:
 
 @dataclass(slots=True)
 class ObservedGroupBuy:
-    """A group-buy as its events tell it: quantity by standing join, the verdict, and the money back of each short join.
+    """A group-buy by its events: quantity by join, the verdict, and the money back of each short join.
 
-    What was withdrawn before the cut does not stand and is in neither.
+    Joins that were withdrawn before the cut are in neither.
     """
 
     market_day: str
@@ -51,7 +49,7 @@ class ObservedGroupBuy:
 
 @dataclass(slots=True)
 class ObservedWave:
-    """A wave as its events tell it; `planned` is the data of its plan."""
+    """A wave by its events; `planned` is the data of its plan."""
 
     market_day: str
     slot_until: datetime
@@ -65,7 +63,9 @@ class ObservedWave:
 
 @dataclass(slots=True)
 class Observed:
-    """Everything concluded so far. `events` counts records by topic, `twice` records whose event id came before."""
+    """Everything computed so far. `events` counts records by topic, `twice` records with an event id that was seen
+    before.
+    """
 
     events: Counter[str] = field(default_factory=Counter)
     types: Counter[str] = field(default_factory=Counter)
@@ -79,7 +79,7 @@ class Observed:
     _ids: set[str] = field(default_factory=set)
 
     def take(self, topic: str, headers: Mapping[str, str], value: bytes | None, written: datetime) -> None:
-        """Take one record of a topic, and when it was written. A repeated event counts as a record only."""
+        """Process one record of a topic, written at `written`. A repeated event only counts as a record."""
         self.events[topic] += 1
         if topic.endswith(".dlq.v1"):
             self.parked += 1
@@ -98,11 +98,11 @@ class Observed:
             fold(self, name[0], orjson.loads(value), written)
 
     def ends(self, market_day: str) -> Counter[str]:
-        """Orders of a market day by the state that their last event says."""
+        """Return orders of a market day by the state of their last event."""
         return Counter(order.state for order in self._of(market_day))
 
     def sold(self, market_day: str) -> Counter[str]:
-        """Quantity by good that reached somebody: delivered, collected, or sold at a stall and not undone."""
+        """Return by good the quantity delivered, collected, or sold at a stall and not voided."""
         total = Counter[str]()
         orders = [order.lines for order in self._of(market_day) if order.state in GOODS_OUT]
         sales = [lines for pool, lines in self.sales.values() if pool.startswith(f"{market_day}@")]
@@ -112,30 +112,30 @@ class Observed:
         return +total
 
     def refused(self, market_day: str) -> Counter[str]:
-        """Rejected orders by their first good."""
+        """Return rejected orders by their first good."""
         lost = (order for order in self._of(market_day) if order.state == "rejected")
         return Counter(order.lines[0]["item"] for order in lost)
 
     def waits(self, market_day: str) -> list[float]:
-        """Real seconds from placed to held or reserved, ascending."""
+        """Return real seconds from placed to held or reserved, ascending."""
         return waits(self._of(market_day))
 
     def _of(self, market_day: str) -> list[ObservedOrder]:
-        known = list(self.orders.values())  # at once: more are taken in meanwhile by another thread
+        known = list(self.orders.values())  # a copy: another thread adds more meanwhile
         return [order for order in known if order.market_day == market_day]
 
 
 def waits(orders: Iterable[ObservedOrder]) -> list[float]:
-    """Real seconds from placed to held or reserved of those that were, ascending."""
+    """Return real seconds from placed to held or reserved of those that were, ascending."""
     return sorted((o.answered - o.placed).total_seconds() for o in orders if o.answered is not None)
 
 
-def _order(seen: Observed, name: str, data: dict[str, Any], at: datetime) -> None:
+def _order(observed: Observed, name: str, data: dict[str, Any], at: datetime) -> None:
     if name == "order-placed":
-        seen.orders[data["order"]] = ObservedOrder(
+        observed.orders[data["order"]] = ObservedOrder(
             "placed", data["market_day"], data["lines"], at, data.get("campaign")
         )
-    order = seen.orders.get(data["order"])
+    order = observed.orders.get(data["order"])
     if order is None:
         return
     order.state = STATES.get(name, order.state)
@@ -143,11 +143,11 @@ def _order(seen: Observed, name: str, data: dict[str, Any], at: datetime) -> Non
         order.answered = at
 
 
-def _campaign(seen: Observed, name: str, data: dict[str, Any], _at: datetime) -> None:
+def _campaign(observed: Observed, name: str, data: dict[str, Any], _at: datetime) -> None:
     if name == "campaign-opened":
-        seen.group_buys[data["campaign"]] = ObservedGroupBuy(data["market_day"], data["goods"][0]["item"])
+        observed.group_buys[data["campaign"]] = ObservedGroupBuy(data["market_day"], data["goods"][0]["item"])
         return
-    buy = seen.group_buys[data["campaign"]]
+    buy = observed.group_buys[data["campaign"]]
     if name == "join-accepted":
         buy.joins[data["join"]] = sum(line["quantity"] for line in data["lines"])
     elif name == "join-refunded" and buy.verdict == "open":
@@ -158,17 +158,17 @@ def _campaign(seen: Observed, name: str, data: dict[str, Any], _at: datetime) ->
         buy.verdict = name.removeprefix("campaign-")
 
 
-def _stall(seen: Observed, name: str, data: dict[str, Any], _at: datetime) -> None:
+def _stall(observed: Observed, name: str, data: dict[str, Any], _at: datetime) -> None:
     if name == "sale-recorded":
-        seen.sales[data["sale"]] = (data["pool"], data["lines"])
+        observed.sales[data["sale"]] = (data["pool"], data["lines"])
     elif name == "sale-voided":
-        seen.sales.pop(data["sale"], None)
+        observed.sales.pop(data["sale"], None)
 
 
-def _job(seen: Observed, name: str, data: dict[str, Any], _at: datetime) -> None:
+def _job(observed: Observed, name: str, data: dict[str, Any], _at: datetime) -> None:
     if name == "job-planned":
-        seen.job_wave[data["job"]] = data["wave"]
-    wave = seen.waves.get(seen.job_wave.get(data["job"], ""))
+        observed.job_wave[data["job"]] = data["wave"]
+    wave = observed.waves.get(observed.job_wave.get(data["job"], ""))
     if wave is None:
         return
     if name == "job-delivered":
@@ -178,10 +178,10 @@ def _job(seen: Observed, name: str, data: dict[str, Any], _at: datetime) -> None
         wave.returned += 1
 
 
-def _wave(seen: Observed, name: str, data: dict[str, Any], _at: datetime) -> None:
+def _wave(observed: Observed, name: str, data: dict[str, Any], _at: datetime) -> None:
     if name == "wave-opened":
-        seen.waves[data["wave"]] = ObservedWave(data["market_day"], datetime.fromisoformat(data["slot_until"]))
-    wave = seen.waves[data["wave"]]
+        observed.waves[data["wave"]] = ObservedWave(data["market_day"], datetime.fromisoformat(data["slot_until"]))
+    wave = observed.waves[data["wave"]]
     wave.state = name.removeprefix("wave-").replace("opened", "open")
     if name == "wave-cut":
         wave.jobs = data["jobs"]

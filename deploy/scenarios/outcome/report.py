@@ -1,4 +1,4 @@
-"""The end of a demo as a person reads it."""
+"""Prints the result of a demo."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from deploy.scenarios.schedule import ExpectedOutcome
 
 
 def report(console: Console, found: Figures, plan: ExpectedOutcome) -> None:
-    """Prints every figure of the day."""
+    """Print every figure of the day."""
     console.print(_ends(found, plan), _goods(found), _group_buys(found), _bursts(found), _waves(found), _events(found))
     wait = found.reserved_ms
-    console.print(f"placed -> reserved: p50 {wait['p50']} ms, p99 {wait['p99']} ms    parked: {found.parked}")
+    console.print(f"placed -> reserved: p50 {wait['p50']} ms, p99 {wait['p99']} ms    dead letters: {found.parked}")
     absorbed = ", ".join(f"{what} {count}" for what, count in found.absorbed.items())
-    console.print(f"duplicates absorbed: {absorbed}")
+    console.print(f"repeats dropped: {absorbed}")
     waited = ", ".join(f"{seconds} s for {what}" for what, seconds in found.waited_s.items())
-    console.print(f"the day took {found.played_s} s; its clock waited {waited or 'for nothing'}")
+    console.print(f"the day took {found.played_s} s; its clock waited {waited or '0 s'}")
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -1,1 +1,1 @@
-"""Playing a day: stack, actors, clock, progress."""
+"""Runs a day: stack, actors, clock, progress."""

@@ -1,4 +1,4 @@
-"""Plays a day: everybody at once, then waits until nothing moves any more."""
+"""Runs a day's actors at the same time, then waits until the services are idle."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ PARTS = (
 
 
 async def run_actors(world: World) -> None:
-    """Play the whole day, whose catalogue is written. An error of any actor ends it and is raised."""
+    """Run the whole day; its catalogue must be written. An error of any actor ends it and is raised."""
     async with asyncio.TaskGroup() as people:
         for part in PARTS:
             people.create_task(part(world), name=part.__module__)
 
 
-async def wait_until_idle(world: World, seen: Observed, orders: int, backlog: Backlog) -> list[str]:
-    """Return once so many orders have ended and the services have handled everything.
+async def wait_until_idle(world: World, observed: Observed, orders: int, backlog: Backlog) -> list[str]:
+    """Return once that many orders have ended and the services have processed everything.
 
-    After a minute in which nothing gets on: what is open, in words.
+    After a minute without progress, return the open points as text.
     """
     await world.pace.until(world.day.scenario.points_close)
     before, since = None, time.monotonic()
-    while still := _open(world, seen, orders, backlog):
+    while still := _open(world, observed, orders, backlog):
         now = still, backlog.moved
         if now != before:
             before, since = now, time.monotonic()
@@ -41,17 +41,17 @@ async def wait_until_idle(world: World, seen: Observed, orders: int, backlog: Ba
     return []
 
 
-def _open(world: World, seen: Observed, orders: int, backlog: Backlog) -> list[str]:
-    order_states = seen.ends(world.day.market_day)
+def _open(world: World, observed: Observed, orders: int, backlog: Backlog) -> list[str]:
+    order_states = observed.ends(world.day.market_day)
     still = [f"{count} orders are {state}" for state, count in order_states.items() if state not in ENDED]
     if unseen := orders - sum(order_states.values()):
         still.append(f"{unseen} orders are not on the topic")
     still += backlog.behind
     if not still and backlog.quiet_at != world.pace.steps:
-        still.append("the services are not known to be quiet")
+        still.append("the services are not known to be idle")
     return still
 
 
 async def order_states(world: World) -> Counter[str]:
-    """The orders of the day by state, as the desk's list shows them."""
+    """Return the orders of the day by state, from the operator's list."""
     return Counter([order["state"] async for order in operator.orders(world)])

@@ -1,4 +1,4 @@
-"""How far the services are behind: events in outboxes, records that no consumer has handled, overdue deadlines."""
+"""Backlog of the services: events in outboxes, records that no consumer has processed, overdue deadlines."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ _AWAY = (KafkaException, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.I
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """The ends of the topics' partitions, and what each consumer group has committed of them."""
+    """End offsets of the topics' partitions, and each consumer group's committed offsets."""
 
     ends: Mapping[Place, int]
     committed: Mapping[str, Mapping[Place, int]]
 
     def lags(self, of: Mapping[Place, int] | None = None) -> dict[str, int]:
-        """Consumer group to records before these ends, by default today's, that it has not committed yet."""
+        """Return consumer group to records before these ends, by default the current ones, that it has not
+        committed.
+        """
         ends = self.ends if of is None else of
         found = {
             group: sum(max(0, ends.get(place, 0) - max(0, offset)) for place, offset in places.items())
@@ -53,7 +55,7 @@ class Consumers:
                 "sasl.mechanisms": kafka["security"]["sasl_mechanism"],
                 "sasl.username": ADMIN,
                 "sasl.password": password,
-                "log_level": 0,  # that the stack is gone at the end is no news
+                "log_level": 0,  # the stack ends first, which is expected
             }
         )
         known = {group.group_id for group in self._client.list_consumer_groups().result(WAIT_S).valid or ()}
@@ -61,12 +63,12 @@ class Consumers:
             group: [TopicPartition(topic.name, partition) for partition in range(topic.partitions)]
             for topic in TOPICS
             for group in (f"{service}.{topic.name}" for service in topic.readers)
-            if group in known  # a reader that has no use for the topic yet has none
+            if group in known  # a service that does not read the topic yet has no group
         }
         self._all = list({(p.topic, p.partition): p for places in self._places.values() for p in places}.values())
 
     def read(self) -> Positions:
-        """Ends and committed positions now, in one round of requests. Raises KafkaException."""
+        """Return end and committed offsets, in one round of requests. Raises KafkaException."""
         asked = {
             group: self._client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])[group]
             for group, places in self._places.items()
@@ -82,11 +84,11 @@ class Consumers:
 
 
 class Backlog:
-    """Looks at the services again and again, at most ten times a second.
+    """Polls the services, at most ten times a second.
 
-    `since`: the minute before which everything is handled. `quiet_at`: what `Pace.steps` counted when the last look
-    began that found nothing under way; while it still counts that, nothing is. `behind` says in words what is not
-    handled; `moved` changes whenever a service gets on.
+    `since`: everything before this minute is processed. `quiet_at`: the value of `Pace.steps` at the start of the last
+    poll that found no work; while it is unchanged, there is none. `behind` lists unprocessed work as text; `moved`
+    changes whenever a service progresses.
     """
 
     def __init__(self, consumers: Consumers, databases: Mapping[str, str], pace: Pace) -> None:
@@ -99,7 +101,7 @@ class Backlog:
         self.moved: object = None
 
     async def watch(self) -> None:
-        """Look until cancelled; a broker or database that is away is looked for again."""
+        """Poll until cancelled; a broker or database that does not answer is tried again."""
         try:
             while True:
                 began = time.monotonic()
@@ -108,13 +110,13 @@ class Backlog:
                 except _AWAY as error:
                     self.behind = (f"Kafka or PostgreSQL does not answer: {type(error).__name__}",)
                     self._drop()
-                # a slow answer means a busy machine, which has better things to do
+                # a slow response means a busy machine, which needs fewer requests
                 await asyncio.sleep(max(EVERY_S, time.monotonic() - began))
         finally:
             self._drop()
 
     async def look(self) -> None:
-        """Look once. Raises what the drivers raise."""
+        """Poll once. Raises the drivers' errors."""
         steps, minute, began = self._pace.steps, self._pace.minute, time.monotonic()
         waiting = {service: await self._waiting(service) for service in self._databases}
         found = await asyncio.to_thread(self._consumers.read)
@@ -135,7 +137,7 @@ class Backlog:
         self.moved = (sum(found.ends.values()), sum(lags.values()), tuple(events.items()))
 
     def _handled_until(self, found: Positions) -> float:
-        """The minute of the newest look whose ends are committed by everybody now."""
+        """Return the minute of the newest poll with end offsets that all groups have committed now."""
         handled = self._handled
         for _, minute, ends in self._looks:
             if found.lags(ends):
@@ -146,7 +148,7 @@ class Backlog:
         return handled
 
     def _minute_before(self, moment: float) -> float:
-        """The minute of the last look that began before a moment of the monotonic clock."""
+        """Return the minute of the last poll that began before a moment of the monotonic clock."""
         before = [minute for began, minute, _ in self._looks if began <= moment]
         return before[-1] if before else self._looks[0][1]
 

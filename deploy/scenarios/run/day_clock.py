@@ -1,9 +1,9 @@
-"""Drives the business clock of a played day by the day's progress: it goes on as fast as allowed, and waits for people.
+"""Drives the business clock of a day by the day's progress: as fast as allowed, and waiting for late actors.
 
-The clock stays within some minutes of the oldest thing that was due and is not done: a request without an answer,
-somebody whose minute has come, a record that no consumer has handled. It does not pass one of the day's hard times (a
-group-buy closes, a wave is cut) before everything due earlier is done and the services are quiet. So a slow machine
-makes the day longer and never makes anybody late.
+The clock stays within some minutes of the oldest unfinished work: a request without a response, an actor with a minute
+that has come, a record that no consumer has processed. It does not pass one of the day's hard times (a group-buy
+closes, a wave is cut) before everything due earlier is done and the services are idle. So a slow machine makes the day
+longer and never makes an actor late.
 """
 
 from __future__ import annotations
@@ -23,35 +23,37 @@ from services.kit.clock import Clock, Segment
 from services.kit.clock_feed import ClockFeed
 
 PEOPLE_MIN, SERVICES_MIN = 10.0, 30.0
-"""How many business minutes the clock may be ahead of what people, and what services, have not done yet."""
+"""Business minutes that the clock may be ahead of unfinished work of actors and of services."""
 EDGE_MIN = 0.05
-"""The clock waits so many minutes before a hard time."""
+"""Business minutes before a hard time at which the clock waits."""
 ROUNDING_MIN = 1e-4
 AFTER_MIN = 90.0
-"""How long after the last hard time the clock goes on by itself."""
+"""Business minutes after the last hard time in which the clock runs by itself."""
 TICK_S, AHEAD_S = 0.02, 0.2
-"""How often the clock is looked after, and how far a segment reaches: then it stops, if its writer is gone."""
+"""Seconds between two updates of the clock, and the length of a segment, at the end of which the clock stops without
+its writer.
+"""
 NEXT, STEPS_A_S = 20, 80.0
-"""Between what is due the clock goes so fast that the next 20 people act at 80 a second ..."""
+"""Between due minutes the clock runs so fast that the next 20 actors act at 80 a second ..."""
 SKIP = 6.0
-"""... and at most 6 times as fast as the day's usual speed."""
+"""... and at most 6 times the day's usual speed."""
 STUCK_S = 60.0
 
 
 class DayStuck(Exception):
-    """Nothing got on for a minute; the text names what is behind."""
+    """A minute passed without progress; the text names the unfinished work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How far the clock may go, in minutes of the day, and what it waits for there."""
+    """The minute up to which the clock may run, and what it waits for there."""
 
     minute: float
     what: str
 
 
 def hard_times(day: Day) -> list[float]:
-    """The minutes of a day after which something that was due before is refused or ends otherwise, ascending."""
+    """Return, ascending, the minutes of a day after which earlier work is refused or ends otherwise."""
     scenario = day.scenario
     times = {scenario.closes, scenario.points_close}
     times |= {buy.terms.closes for buy in day.group_buys} | {wave.cutoff for wave in scenario.waves}
@@ -59,9 +61,9 @@ def hard_times(day: Day) -> list[float]:
 
 
 class DayClock:
-    """The writer of a played day's clock.
+    """The writer of a day's clock.
 
-    `played_s`: the real seconds that it was driven; `waited_s`: those of them that it stood still, by what for.
+    `played_s`: real seconds of driving; `waited_s`: those during which the clock waited, by reason.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class DayClock:
 
     @asynccontextmanager
     async def driving(self) -> AsyncIterator[None]:
-        """Drive the clock during the block; then it goes on by itself, as fast as life.
+        """Drive the clock during the block; then it runs by itself, at normal speed.
 
         `DayStuck` ends the block and is raised in a group.
         """
@@ -91,7 +93,7 @@ class DayClock:
 
     async def drive(self) -> None:
         """Drive the clock until cancelled. Raises `DayStuck` after 60 s without any progress."""
-        seen, still_s, last = object(), 0.0, time.monotonic()
+        previous, still_s, last = object(), 0.0, time.monotonic()
         while True:
             limit = self.limit()
             await self._publish(limit)
@@ -103,12 +105,12 @@ class DayClock:
             if self._pace.minute > limit.minute - ROUNDING_MIN:
                 self.waited_s[limit.what] += passed
             progress = (self._pace.steps, self._backlog.moved, self._pace.minute)
-            still_s, seen = (still_s + passed if progress == seen else 0.0), progress
+            still_s, previous = (still_s + passed if progress == previous else 0.0), progress
             if still_s > STUCK_S:
-                raise DayStuck(f"nothing has moved for {STUCK_S:.0f} s; behind: {'; '.join(self.behind())}")
+                raise DayStuck(f"no progress for {STUCK_S:.0f} s; unfinished: {'; '.join(self.behind())}")
 
     def limit(self) -> Limit:
-        """How far the clock may go now."""
+        """Return the limit of the clock now."""
         return min(self._limits(), key=lambda limit: limit.minute)
 
     def _limits(self) -> Iterator[Limit]:
@@ -120,14 +122,14 @@ class DayClock:
         if (due := pace.next()) is not None:
             yield Limit(due + PEOPLE_MIN, "people")
         if (hard := self._next_hard()) and self._under_way(hard):
-            yield Limit(hard - EDGE_MIN, "what is due before a deadline")
+            yield Limit(hard - EDGE_MIN, "work due before a deadline")
 
     def _next_hard(self) -> float | None:
         now = self._pace.minute
         return next((hard for hard in self._hard if hard > now), None)
 
     def _under_way(self, hard: float) -> bool:
-        """Whether something is due before a hard time and not done, by people or services."""
+        """Return True if work that is due before a hard time is unfinished, by actors or services."""
         due = self._pace.next()
         return (
             any(hold.due < hard for hold in self._pace.holds)
@@ -136,10 +138,10 @@ class DayClock:
         )
 
     def behind(self) -> list[str]:
-        """What is behind, in words."""
+        """Return the unfinished work as text."""
         held = sorted(self._pace.holds, key=lambda hold: hold.due)
         people = [f"{hold.what}, due {self._pace.at(hold.due):%H:%M}" for hold in held[:3]]
-        return people + list(self._backlog.behind) or ["nobody has anything to do"]
+        return people + list(self._backlog.behind) or ["no work is due"]
 
     def _speed(self) -> float:
         due = self._pace.next(NEXT)

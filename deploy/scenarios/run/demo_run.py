@@ -1,4 +1,4 @@
-"""One demo from start to verdict: stack, day, figures, audit, stop."""
+"""One demo from start to result: stack, day, figures, audit, stop."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from deploy.scenarios.schedule import Day, ExpectedOutcome
 
 
 class DayFailed(Exception):
-    """An actor could not do what it had to; the text says what and why."""
+    """An actor could not do its work; the text says what and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What a day came to. `open_points`: what is not as it should be; `audit`: the audit's lines."""
+    """Result of a demo. `open_points`: differences from the expected outcome; `audit`: the audit's lines."""
 
     figures: Figures
     plan: ExpectedOutcome
@@ -47,18 +47,20 @@ class DemoResult:
 
     @property
     def ok(self) -> bool:
-        """Every order ended as planned, nothing is parked or unread, and the books hold."""
+        """True if every order ended as planned, there are no dead letters or unread records, and the audit passed."""
         return self.audit_ok and not self.open_points
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data for `--json`."""
+        """Return plain data for `--json`."""
         return {"figures": self.figures.as_json(), "open_points": self.open_points, "audit": self.audit}
 
 
 def run_demo(
     console: Console, data: Path, scenario: Scenario, seed: int, most: float | None = None, keep: bool = False
 ) -> DemoResult:
-    """Play a day in a folder, at most so many times as fast as life, and judge it. Raises StackError or DayFailed."""
+    """Run a day in a folder, at most that many times as fast as real time, and check it. Raises StackError or
+    DayFailed.
+    """
     on = demo_stack.next_date(data, scenario)
     day = make_day(scenario, seed, on)
     plan = expected_outcome(day)
@@ -66,17 +68,17 @@ def run_demo(
         sales = sum(len(stall.sales) for stall in day.stalls)
         pledges = sum(len(buy.pledges) for buy in day.group_buys)
         console.print(
-            f"Ready. Playing {on}: {len(day.orders)} orders, {pledges} pledges in {len(day.group_buys)} group-buys, "
+            f"Ready. Running {on}: {len(day.orders)} orders, {pledges} pledges in {len(day.group_buys)} group-buys, "
             f"{sales} customers at {len(day.stalls)} stalls."
         )
         with Observer(stack.endpoints["kafka"]) as observer:
-            world, still, by_desk = asyncio.run(_play(console, stack, day, plan, observer, most))
+            world, still, by_service = asyncio.run(_play(console, stack, day, plan, observer, most))
         found = figures(day, observer.observed, world.tally)
-        console.print("The day is over. Proving the books ...")
+        console.print("The day is over. Running the audit ...")
         verdict = audit.run(stack.endpoints, require_terminal=True)
-    points = still + differences(found, plan, by_desk)
+    points = still + differences(found, plan, by_service)
     if found.parked:
-        points.append(f"{found.parked} records are parked")
+        points.append(f"{found.parked} dead letters")
     return DemoResult(found, plan, points, list(verdict.lines), verdict.ok)
 
 
@@ -88,7 +90,7 @@ async def _play(
     observer: Observer,
     most: float | None,
 ) -> tuple[World, list[str], Counter[str]]:
-    """The day played to its end: its world, what is still open, and the orders by state as the desk lists them."""
+    """Run the day to its end. Return its world, the open points, and the orders by state from the operator's list."""
     consumers = await asyncio.to_thread(Consumers, stack.endpoints["kafka"], stack.admin_password)
     pace = Pace(stack.clock, day)
     backlog = Backlog(consumers, stack.endpoints["postgres"], pace)
@@ -101,13 +103,13 @@ async def _play(
                 async with clock.driving():
                     await run_actors(world)
                     still = await wait_until_idle(world, observer.observed, sum(plan.ends.values()), backlog)
-                    by_desk = await order_states(world)
+                    by_service = await order_states(world)
         except* (Refused, BrokenPromise, Busy, DayStuck, httpx2.TransportError, KafkaException) as group:
             raise DayFailed(_first(group)) from group
         observer.check()
         world.tally.absorbed["requests repeated after no answer"] += api.counts["repeats"]
         world.tally.played_s, world.tally.waited_s = clock.played_s, clock.waited_s
-    return world, still, by_desk
+    return world, still, by_service
 
 
 def _first(error: BaseException) -> str:

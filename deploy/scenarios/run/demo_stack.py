@@ -1,4 +1,4 @@
-"""The stack that a day is played on: started as processes of its own on a data folder, stopped or left running."""
+"""The stack of a demo: started as processes of its own on a data folder, stopped or left running."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ STOPPED_WITHIN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class DemoStack:
-    """A running stack: its folder, its `endpoints.json`, the admin's Kafka password, and its business clock, which
-    stands until somebody drives it through `feed`.
+    """A running stack: its folder, its `endpoints.json`, the admin's Kafka password, and its business clock, which is
+    stopped until `feed` moves it.
     """
 
     data: Path
@@ -35,7 +35,7 @@ class DemoStack:
 
 
 def next_date(data: Path, scenario: Scenario) -> date:
-    """The date to play: the scenario's own, or on a folder with a past the next that its clock has not reached."""
+    """Return the day's date: the scenario's own, or on a used folder the next one that its clock has not reached."""
     kept = saved_segment(data)
     return max(scenario.date, (Clock(kept).now() + timedelta(days=1)).date()) if kept else scenario.date
 
@@ -49,10 +49,11 @@ def running(
     keep: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[DemoStack]:
-    """A ready stack whose business clock stands before dawn of that date; its log is DATA/logs/supervisor.log.
+    """Yield a ready stack with its business clock stopped before dawn of that date; its log is
+    DATA/logs/supervisor.log.
 
-    `keep` leaves it running afterwards, also after an error of the day; else it ends with this process, however that
-    ends. Raises `StackError`.
+    `keep` leaves it running afterwards, also after an error; else it ends with this process in every case. Raises
+    `StackError`.
     """
     class_path(progress)
     freeze_at(data, scenario.at(on, scenario.clock_starts))

@@ -1,4 +1,4 @@
-"""Reads every topic but the private one, as `observer`, and keeps what is seen."""
+"""Reads every topic but the private one, as `observer`, and computes the observed state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deploy.scenarios.outcome.observed import Observed
 
 
 class Observer:
-    """Reads in a thread of its own from the beginning of every topic; `seen` may be looked at any time."""
+    """Reads in its own thread from the beginning of every topic; `observed` can be read at any time."""
 
     def __init__(self, kafka: Mapping[str, Any]) -> None:
         security = kafka["security"]
@@ -52,7 +52,7 @@ class Observer:
         self._consumer.close()
 
     def check(self) -> None:
-        """Raises what ended the reading, if anything did."""
+        """Raise the error that ended the reading, if there was one."""
         if self._error:
             raise self._error
 

@@ -1,5 +1,5 @@
-"""Progress while a day is played: a live table on a terminal; elsewhere a line for each stage that is done, and
-between them one in five seconds at most.
+"""Progress of a running day: a live table on a terminal; elsewhere a line for each finished stage, and at most one in
+five seconds between them.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ LIVE_EVERY_S, LINE_EVERY_S = 0.25, 5.0
 
 
 class View:
-    """Shows the day until the block ends; what it shows last is how the day stood then."""
+    """Shows the day's progress until the block ends, and the final state."""
 
-    def __init__(self, console: Console, world: World, seen: Observed) -> None:
+    def __init__(self, console: Console, world: World, observed: Observed) -> None:
         self._console = console
         self._world = world
-        self._seen = seen
+        self._observed = observed
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._task: asyncio.Task[None] | None = None
         self._done: set[str] = set()
@@ -73,7 +73,7 @@ class View:
         return f"{pace.at(pace.minute):%H:%M}"
 
     def _states(self) -> str:
-        states = self._seen.ends(self._world.day.market_day).most_common()
+        states = self._observed.ends(self._world.day.market_day).most_common()
         return ", ".join(f"{state} {count}" for state, count in states) or "no orders yet"
 
     def _line(self) -> str:
