@@ -94,4 +94,4 @@ def test_a_scenario_that_does_not_exist_is_refused_in_a_sentence(start: Start) -
     demo = start("--scenario", "moon-day")
     _, err = demo.communicate(timeout=60)
     assert demo.returncode == 1
-    assert err == "no scenario 'moon-day'; there are: busy-city, market-day\n"
+    assert err == "unknown scenario 'moon-day', expected one of: busy-city, market-day\n"
