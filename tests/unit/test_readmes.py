@@ -15,14 +15,15 @@ MOST_LINES = 130
 
 
 def outline(text: str) -> list[str]:
-    """Return the parts that both languages share: headings, table rows, list items, images, and code word by word."""
+    """Return the common parts of both languages: headings, table rows, list items, images, code without comments."""
     found, fence = [], False
     for line in text.splitlines():
         if line.startswith("```"):
             fence = not fence
             found.append(line)
         elif fence:
-            found.append(line)
+            folder = re.match(r"[a-z/]+/ ", line)
+            found.append(folder[0] if folder else re.sub(r"(^|\s+)# .*", "", line))
         elif kind := re.match(r"#+ |\| |- |!\[", line):
             found.append(kind[0])
     return found
