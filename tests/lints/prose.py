@@ -12,7 +12,6 @@ from __future__ import annotations
 import ast
 import io
 import re
-import subprocess
 import sys
 import tokenize
 from bisect import bisect_right
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
+TOPS = ("contracts", "services", "deploy", "docs", "tests")
 
 OPENINGS = re.compile(
     r"\W*(wh(at|o|om|ose|ere|en|ether|y|ich|atever|oever|ichever)|how|such|that|those|these|they|its?|nothing|something|so)\b",
@@ -200,22 +200,26 @@ def check(path: str, source: str) -> list[str]:
     return [f"{path}:{line}: {what}" for line, what in sorted(set(found))]
 
 
-def files(paths: Iterable[str] = ()) -> list[Path]:
-    """The committed and new Python and Markdown files below the paths, by default of the whole project."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "--", *(paths or ["."])],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.split("\n")
-    return [ROOT / name for name in sorted(listed) if name.endswith((".py", ".md")) and (ROOT / name).is_file()]
+def files(paths: Iterable[Path] = ()) -> list[Path]:
+    """Return the Python and Markdown files below the paths, by default of the whole project, in order of name."""
+    places = list(paths) or [*(ROOT / top for top in TOPS), *ROOT.glob("*.md")]
+    found = {p for place in places for p in ([place] if place.is_file() else place.rglob("*"))}
+    return sorted(p for p in found if p.suffix in {".py", ".md"} and p.is_file() and not _foreign(p))
+
+
+def _foreign(path: Path) -> bool:
+    return any(part.startswith(".") or part == "node_modules" for part in path.relative_to(ROOT).parts)
+
+
+def findings(chosen: Iterable[Path]) -> list[str]:
+    """Return the findings of these files as `path:line: text`."""
+    return [line for p in chosen for line in check(p.relative_to(ROOT).as_posix(), p.read_text(encoding="utf-8"))]
 
 
 def main(paths: list[str]) -> int:
-    """Print the findings and their number; 0 when there are none."""
-    chosen = files([str(Path(path).resolve().relative_to(ROOT)) for path in paths])
-    found = [line for p in chosen for line in check(p.relative_to(ROOT).as_posix(), p.read_text(encoding="utf-8"))]
+    """Print the findings and their number; return 0 when there are none."""
+    chosen = files(Path(path).resolve() for path in paths)
+    found = findings(chosen)
     print(*found, f"{len(found)} findings in {len(chosen)} files", sep="\n")
     return 1 if found else 0
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.lints import prose
+
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    ROOT / name
-    for name in subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "*.md"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout.split()
-)
+PAGES = [path for path in prose.files() if path.suffix == ".md"]
 SUITES = "unit|property|contract|integration|system|simulation|faults|bench"
 TEST = re.compile(rf"`(?:tests/)?((?:{SUITES})/[\w/]*test_\w+)(?:\.py)?(?:::(test_\w+)(?:\.\.\.)?)?`")
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)")
