@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.events.dispatch import JobAssigned, JobRefused, WavePlanned
+from services.dispatch.api import move as routes
 from services.dispatch.commands import plan as plan_commands
 from services.dispatch.domain import wave as domain
 from tests.integration.dispatch_world import Order, World, wave
@@ -96,7 +97,15 @@ async def test_seeded_a_plan_for_any_version_is_seen(world: World, monkeypatch: 
     def careless(wave: domain.Wave, version: int) -> domain.Wave:
         return replace(wave, state=domain.WaveState.PLANNED, version=wave.version + 1)
 
+    both_drafted, draft_moves = asyncio.Barrier(2), routes.draft_moves
+
+    async def draft_together(*terms: Any) -> Any:
+        draft = await draft_moves(*terms)
+        await both_drafted.wait()
+        return draft
+
     monkeypatch.setattr(plan_commands, "planned", careless)
+    monkeypatch.setattr(routes, "draft_moves", draft_together)
     with pytest.raises(AssertionError):
         await test_of_two_who_change_a_plan_at_once_one_is_told_to_look_again(world)
 
