@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from services.inventory.api.dependencies import Operator, repository_of
+from services.inventory.api.roles import Operator, repository_of
 from services.inventory.api.schemas.allotment import (
     AllotmentIn,
     AllotmentView,

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from services.inventory.api.dependencies import Anyone, Operator, repository_of
+from services.inventory.api.roles import Anyone, Operator, repository_of
 from services.inventory.api.schemas.lot import Inspection, LotIn, LotTrace, LotView, MovementView
 from services.inventory.commands import lot as commands
 from services.inventory.repository import queries

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from contracts.values import Pool, Slug
-from services.inventory.api.dependencies import Anyone, Operator, Stallholder, repository_of
+from services.inventory.api.roles import Anyone, Operator, Stallholder, repository_of
 from services.inventory.api.schemas.stock import Counted, CountIn, ItemState, StockPage, StockView, Wasted, WasteIn
 from services.inventory.commands import stock as commands
 from services.inventory.repository import queries
