@@ -1,6 +1,6 @@
 -- migrate:up
 
--- Every catalogue entity as it stands, by its kind in the URL. A row is also the lock of its key on the topic,
+-- The current catalogue entities, by their kind in the URL. A row is also the lock of its key on the topic,
 -- and the head row of a terminal.
 create table catalog (
     kind       text not null,
@@ -11,7 +11,7 @@ create table catalog (
     primary key (kind, id)             -- one entity; a kind's list in order of id
 );
 
--- Grows with every change of the catalogue: the accept path keeps the catalogue in memory for as long as it stands.
+-- Grows with every change of the catalogue: processes keep the catalogue in memory until it has grown.
 create table catalog_version (
     one     boolean primary key default true check (one),
     version bigint not null

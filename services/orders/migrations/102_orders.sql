@@ -1,9 +1,9 @@
 -- migrate:up
 
--- The head row of an order: its terms, which never change, then where it stands. Locked first by every writer.
+-- The head row of an order: its terms, which never change, then its state. Locked first by every writer.
 create table orders (
     order_id     uuid primary key,
-    body_hash    bytea not null,       -- of what was asked for: the same again gets the same answer
+    body_hash    bytea not null,       -- of the request: the same request again gets the same answer
     channel      text not null,
     market_day   text not null,
     community    text not null,
@@ -14,7 +14,7 @@ create table orders (
     total_fen    bigint not null,
     basket_id    uuid,
     quote        jsonb,
-    code         text not null,        -- what the receiver tells or shows
+    code         text not null,        -- the receiver's proof
     hold_ttl_s   integer not null,
     due_by       timestamptz not null, -- delivery: start of the slot; pickup: closing of the point (business time)
     closes_at    timestamptz not null, -- of the market day
@@ -23,7 +23,7 @@ create table orders (
 
     state        text not null,
     attempt      integer not null,
-    awaiting     text not null,        -- the command whose answer decides how an ending order goes on
+    awaiting     text not null,        -- the command that an ending order waits for
     reason       text not null,
     reservation  uuid not null,        -- of the current attempt
     job          uuid not null,
@@ -58,7 +58,7 @@ create table order_history (
     n          integer not null,
     from_state text,
     to_state   text not null,
-    message    text not null,          -- the type of what led to it
+    message    text not null,          -- the type of the message that led to it
     cause      text not null,          -- id of the event, deadline or request
     reason     text not null,
     at         timestamptz not null,   -- business time
@@ -83,7 +83,7 @@ create table refund (
     foreign key (order_id, payment_id) references payment
 );
 
--- The only table with a person.
+-- The only table with the personal data of an order.
 create table recipient (
     order_id uuid primary key references orders,
     name     text not null,
@@ -93,7 +93,7 @@ create table recipient (
     lon      double precision
 );
 
--- Another content under the id of an accepted order: kept, without effect. No person in it.
+-- Another content under the id of an accepted order: stored without effect. No personal data.
 create table order_conflict (
     order_id  uuid not null references orders,
     body_hash bytea not null,

@@ -24,7 +24,7 @@ create table stall_sale_line (
     amount_fen bigint not null,
     primary key (sale, line)
 );
--- What a terminal has sold of each item, told at every sync.
+-- The quantity of each item that a terminal has sold, returned at every sync.
 create index stall_sale_line_terminal on stall_sale_line (terminal, pool) include (item, quantity, sale);
 
 -- A void, whether its sale has come yet or not; with its sale it takes effect.
@@ -54,7 +54,7 @@ create table stall_session (
     primary key (terminal, device, session)
 );
 
--- Projection of inventory's allotment events: cumulative totals, the highest version stands.
+-- Projection of inventory's allotment events: cumulative totals, the highest version counts.
 create table terminal_allotment (
     terminal       text not null,
     pool           text not null,

@@ -1,10 +1,10 @@
 -- migrate:up
 
--- The head row of a group-buy: its terms, which never change, then where it stands. Joins lock it FOR SHARE, the cutoff
+-- The head row of a group-buy: its terms, which never change, then its state. Joins lock it FOR SHARE, the cutoff
 -- and all that follows FOR UPDATE: so the clock that the cutoff reads under its lock is later than that of every join.
 create table campaign (
     campaign_id   uuid primary key,
-    body_hash     bytea not null,       -- of what was asked for: the same again gets the same answer
+    body_hash     bytea not null,       -- of the request: the same request again gets the same answer
     market_day    text not null,
     community     text not null,
     pool          text not null,
@@ -23,7 +23,7 @@ create table campaign (
     version       integer not null
 );
 
--- What the standing joins pledge. Locked after the head row: it serialises the joins of a campaign while they are
+-- The pledges of the active joins. Locked after the head row: it serialises the joins of a campaign while they are
 -- counted against the caps, and so numbers them in the order of their commits.
 create table campaign_tally (
     campaign_id uuid primary key references campaign,
@@ -34,7 +34,7 @@ create table campaign_tally (
 
 -- A pledge, with the terms of the order that it may become; the columns up to `join_id` are those of `orders`.
 create table campaign_join (
-    order_id     uuid not null unique,  -- of that order, made with the join and told only once it exists
+    order_id     uuid not null unique,  -- of that order, created with the join and shown only once it exists
     channel      text not null,
     market_day   text not null,
     community    text not null,
@@ -64,7 +64,7 @@ create table campaign_join (
 -- The joins of a campaign in log order: lists, the verdict, the parts in which they are settled.
 create unique index campaign_join_log on campaign_join (campaign_id, n);
 
--- The person of a standing join, until it becomes an order's recipient or goes back.
+-- The recipient of an active join, until it becomes an order's or the join is refunded.
 create table campaign_person (
     order_id    uuid primary key,
     name        text not null,
@@ -76,10 +76,10 @@ create table campaign_person (
     caller      text not null,          -- the phone's digits
     member      integer not null
 );
--- Whether somebody has joined already, so that one person counts once.
+-- Finds earlier joins of a caller, so that one person counts once.
 create index campaign_person_caller on campaign_person (campaign_id, caller);
 
--- The verdict with all that it was made of, as their canonical texts: replaying the one gives the other, byte for byte.
+-- The verdict and its inputs, as canonical texts: a replay of the inputs gives the verdict, byte for byte.
 create table campaign_verdict (
     campaign_id uuid primary key references campaign,
     inputs      bytea not null,
@@ -87,7 +87,7 @@ create table campaign_verdict (
     at          timestamptz not null
 );
 
--- Another content under the id of a campaign or join: kept, without effect. No person in it.
+-- Another content under the id of a campaign or join: stored without effect. No personal data.
 create table campaign_conflict (
     id        uuid not null,
     body_hash bytea not null,

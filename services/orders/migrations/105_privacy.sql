@@ -1,6 +1,6 @@
 -- migrate:up
 
--- What a buyer wrote beside a step, such as why it is cancelled. Never told to anybody; goes when the person is erased.
+-- A buyer's note on a step, such as the reason of a cancellation. Never published; deleted when the person is erased.
 create table order_note (
     order_id uuid not null,
     n        integer not null,

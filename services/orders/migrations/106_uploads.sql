@@ -1,17 +1,17 @@
 -- migrate:up
 
--- Our own time stands for the device's where that is no time.
+-- The time of receipt replaces a device time that is not a time.
 alter table stall_sale add clock_invalid boolean not null default false;
 alter table stall_void add clock_invalid boolean not null default false;
 alter table stall_session
     add close_clock_invalid boolean not null default false,
-    add adjusted_fen bigint not null default 0;  -- came after the session was closed and complete; not in taken_fen
+    add adjusted_fen bigint not null default 0;  -- of uploads after the session was closed and complete; not in taken_fen
 
 -- The active device of a terminal: the first that syncs, until an operator resets it.
 create table terminal_device (
     terminal text primary key,
     device   text,                          -- null after a reset, until the next new device syncs
-    retired  text[] not null default '{}'   -- may still upload what they hold, and are lent nothing
+    retired  text[] not null default '{}'   -- may still upload what they hold, and get no allotment
 );
 
 -- Wrong codes at a pickup, by real time. A row outlives the request that failed.

@@ -1,6 +1,6 @@
 -- migrate:up
 
--- Whose person was erased, when, by which role and why. Erased once more after an older backup was restored.
+-- Erasures: of which order, when, by which role and why. Erased again after an older backup was restored.
 create table erased (
     order_id  uuid primary key references orders,
     erased_at timestamptz not null default clock_timestamp(),

@@ -1,7 +1,8 @@
 """The statements that write: each takes any number of rows, as one JSON array, in one round trip.
 
-PostgreSQL reads the array as rows of the table, so a column is named only where its change is meant. Measured against
-one array parameter for each column: as fast for groups of 200 orders, faster for single ones (docs/experiments).
+PostgreSQL reads the array as rows of the table, so a column is named only where its change is meant. Measured on one
+machine against one array for each column: 35 ms against 31 ms for a group of 200 orders, 2.4 ms against 2.8 ms for a
+single one, and a sixth less CPU in the service; `jsonb` instead of `json` takes 40 ms.
 """
 
 from __future__ import annotations
