@@ -48,7 +48,7 @@ def publish(stack: TestStack, prefix: str, events: Iterable[Event]) -> None:
 
 
 class Answers:
-    """Return the answers to reserve commands on the topic: by event id, as a log may have one twice."""
+    """The answers to reserve commands on the topic: by event id, as a log may have one twice."""
 
     def __init__(self, stack: TestStack, topic: str) -> None:
         self.consumer = Consumer(stack.client() | {"group.id": f"see-{uuid4()}", "auto.offset.reset": "earliest"})
@@ -80,6 +80,7 @@ async def test_a_killed_worker_answers_every_command_once(stack: TestStack, topi
             publish(stack, topics, asks[300:])
             processes.append(await _start(env))
             await eventually(lambda: _all(answers, asks), 60)
+            await eventually(lambda: _stocked(client), 40)  # the worker may be faster than the API
             (row,) = (await client.get("/v1/stock", params={"pool": POOL})).json()["stock"]
         assert (row["allocated"], row["available"]) == (200, 0)
         assert Counter(subject for _, subject in answers.seen.values()) == Counter(str(a.reservation) for a in asks)
