@@ -1,1 +1,1 @@
-"""How Halfday is run: the command line and the local stack."""
+"""Operation of Halfday: the command line, the embedded stack, scenarios and the audit."""

@@ -1,16 +1,16 @@
-"""Check every Python file of the project: a line per finding, and exit code 1 when a rule is broken.
+"""Check the project's files: a line per finding, and exit code 1 when a rule is broken.
 
+Rules of `rules.py` hold for Python files, those of `prose.py` for Python and Markdown.
 Sizes over 300 lines a module or 40 a function are printed as warnings and pass.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
+from tests.lints import prose
+from tests.lints.prose import ROOT
 from tests.lints.rules import check, size_warnings
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> int:
@@ -20,6 +20,7 @@ def main() -> int:
     for line in (line for path, text in texts.items() for line in size_warnings(path, text)):
         print(f"warning: {line}")
     found = [line for path, text in texts.items() for line in check(path, text)]
+    found += prose.findings(prose.files())
     print("\n".join(found) if found else f"project rules hold in {len(files)} files")
     return 1 if found else 0
 
