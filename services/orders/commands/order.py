@@ -48,8 +48,8 @@ async def change_order(context: Context, id: UUID, request: Request) -> Order:
 async def collect_order(context: Context, id: UUID, code: str) -> Order:
     """Hand a pickup over against its code and return the order.
 
-    A wrong code is counted, also though the request fails, and is a 409 `wrong-code`. After five of them every code is
-    a 409 `needs-desk`, also the right one, until an hour after the first; an operator uses `change_order`.
+    A wrong code is a 409 `wrong-code`, and is counted although the request fails. After five of them every code is a
+    409 `needs-desk`, also the right one, until an hour after the first; an operator uses `change_order`.
     """
     async with context.unit() as uow:
         changes = Changes(uow)
