@@ -228,4 +228,4 @@ async def test_no_promise_says_why(world: World):
     await world.call("operator", "POST", "/waves/noon:cut")
     assert await reason(0) == "every wave is past its cutoff"
     assert await reason(100) == "no market day serves simaochong at that time"
-    assert await reason(1, community="nowhere") == "no market day serves nowhere then"
+    assert await reason(1, community="nowhere") == "no market day serves nowhere at that time"
