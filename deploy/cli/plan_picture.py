@@ -101,8 +101,8 @@ def _routes(problem: RoutingProblem, plan: Plan, frame: _Frame) -> Iterator[str]
             stops += [(colour, route.courier, k + 1, stop) for stop in trip.stops]
     for colour, who, trip_n, stop in stops:
         x, y = frame.spot(places[stop.order])
-        told = escape(f"{stop.order}: courier {who}, trip {trip_n}, {clock(stop.eta_s)}")
-        yield f'<circle cx="{x}" cy="{y}" r="3.5" fill="{colour}"><title>{told}</title></circle>'
+        tooltip = escape(f"{stop.order}: courier {who}, trip {trip_n}, {clock(stop.eta_s)}")
+        yield f'<circle cx="{x}" cy="{y}" r="3.5" fill="{colour}"><title>{tooltip}</title></circle>'
         yield from frame.label(x, y, clock(stop.eta_s)[-5:])
 
 
@@ -111,9 +111,9 @@ def _lost(problem: RoutingProblem, plan: Plan, frame: _Frame) -> Iterator[str]:
     for gone in plan.unserved:
         if gone.order in places:
             x, y = frame.spot(places[gone.order])
-            told = escape(f"{gone.order}: {gone.reason}")
+            tooltip = escape(f"{gone.order}: {gone.reason}")
             cross = f"M{x - 4} {y - 4}l8 8m-8 0l8 -8"
-            yield f'<path stroke="{_RED}" stroke-width="2.5" d="{cross}"><title>{told}</title></path>'
+            yield f'<path stroke="{_RED}" stroke-width="2.5" d="{cross}"><title>{tooltip}</title></path>'
 
 
 def _station(problem: RoutingProblem, frame: _Frame) -> Iterator[str]:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the broker's log folder with its users, once, then becomes the broker.
+# Creates the broker's log folder with its users, once, then executes the broker.
 set -eu
 bin=${KAFKA_BIN:-/opt/kafka/bin}
 config=${KAFKA_CONFIG:-/etc/halfday/server.properties}
@@ -7,6 +7,6 @@ set --
 for user in admin observer orders inventory dispatch; do
     set -- "$@" --add-scram "SCRAM-SHA-512=[name=$user,password=$(printenv "HALFDAY_PASSWORD_$user")]"
 done
-# What it prints holds what a password is checked against, and a container's output is kept.
+# Its output has password verifiers, and a container's output is kept.
 "$bin/kafka-storage.sh" format --ignore-formatted --cluster-id "$HALFDAY_CLUSTER" --config "$config" "$@" >/dev/null
 exec "$bin/kafka-server-start.sh" "$config"

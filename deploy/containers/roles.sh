@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run once by the PostgreSQL image, when it makes the cluster: each service's role and the database of its name.
+# Run once by the PostgreSQL image, when it creates the cluster: makes each service's role and the database of its name.
 set -eu
 for role in orders inventory dispatch; do
     HALFDAY_ROLE_PASSWORD=$(printenv "HALFDAY_PASSWORD_$role")

@@ -79,9 +79,9 @@ class Published:
 class Evidence:
     """The log and the tables that the audit judges, and the facts that follow from both."""
 
-    def __init__(self, log: Log, books: Tables) -> None:
+    def __init__(self, log: Log, tables: Tables) -> None:
         self.log = log
-        self.tables = books
+        self.tables = tables
 
     def rows(self, service: str, table: str) -> list[Row]:
         """Return the rows of a service's table."""

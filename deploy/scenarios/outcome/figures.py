@@ -103,9 +103,9 @@ class Figures:
         return asdict(self)
 
 
-def figures(day: Day, seen: Observed, tally: Tally) -> Figures:
+def figures(day: Day, observed: Observed, tally: Tally) -> Figures:
     """Return the figures from the observer's records and the actors' own counts."""
-    sold, refused = seen.sold(day.market_day), seen.refused(day.market_day) + tally.sent_away
+    sold, refused = observed.sold(day.market_day), observed.refused(day.market_day) + tally.sent_away
     goods = [
         GoodFigures(good.id, good.name_zh, good.unit, good.scarce, sold[good.id], refused[good.id])
         for good in day.scenario.goods
@@ -121,24 +121,24 @@ def figures(day: Day, seen: Observed, tally: Tally) -> Figures:
             wave.in_time,
             wave.returned,
         )
-        for id, wave in sorted(seen.waves.items(), key=lambda found: found[1].slot_until)
+        for id, wave in sorted(observed.waves.items(), key=lambda found: found[1].slot_until)
         if wave.market_day == day.market_day
     ]
-    absorbed = {**tally.absorbed, "records seen twice": seen.twice}
-    events = {topic: count for topic, count in sorted(seen.events.items()) if count}
-    ends = dict(seen.ends(day.market_day).most_common())
+    absorbed = {**tally.absorbed, "records seen twice": observed.twice}
+    events = {topic: count for topic, count in sorted(observed.events.items()) if count}
+    ends = dict(observed.ends(day.market_day).most_common())
     return Figures(
         day.market_day,
         day.seed,
         ends,
         goods,
         waves,
-        _shares(seen.waits(day.market_day)),
+        _shares(observed.waits(day.market_day)),
         events,
-        seen.parked,
+        observed.parked,
         absorbed,
-        [_group_buy(buy, seen) for buy in day.group_buys],
-        [_burst(day, burst.id, seen) for burst in day.scenario.bursts],
+        [_group_buy(buy, observed) for buy in day.group_buys],
+        [_burst(day, burst.id, observed) for burst in day.scenario.bursts],
         round(tally.played_s, 1),
         {what: round(seconds, 1) for what, seconds in _longest_first(tally.waited_s) if seconds >= 0.05},
     )
@@ -148,10 +148,10 @@ def _longest_first(waited_s: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(waited_s.items(), key=lambda waited: -waited[1])
 
 
-def _group_buy(buy: GroupBuy, seen: Observed) -> GroupBuyFigures:
+def _group_buy(buy: GroupBuy, observed: Observed) -> GroupBuyFigures:
     id = str(buy.id)
-    found = seen.group_buys.get(id, ObservedGroupBuy("", buy.line.item, "not opened"))
-    orders = [order for order in seen.orders.values() if order.campaign == id]
+    found = observed.group_buys.get(id, ObservedGroupBuy("", buy.line.item, "not opened"))
+    orders = [order for order in observed.orders.values() if order.campaign == id]
     return GroupBuyFigures(
         buy.terms.id,
         found.item,
@@ -165,9 +165,9 @@ def _group_buy(buy: GroupBuy, seen: Observed) -> GroupBuyFigures:
     )
 
 
-def _burst(day: Day, burst: str, seen: Observed) -> BurstFigures:
+def _burst(day: Day, burst: str, observed: Observed) -> BurstFigures:
     ids = (str(order.id) for order in day.orders if order.burst == burst)
-    orders = [seen.orders[id] for id in ids if id in seen.orders]
+    orders = [observed.orders[id] for id in ids if id in observed.orders]
     placed = [order.placed for order in orders]
     taken_s = (max(placed) - min(placed)).total_seconds() if placed else 0.0
     rejected = sum(order.state == "rejected" for order in orders)
