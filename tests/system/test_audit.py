@@ -216,15 +216,15 @@ def _a_dead_letter(day: SmallDay) -> None:
     audit = halfday(day, "audit")
     assert audit.returncode == 0, audit.stdout
     assert audit.stdout.splitlines()[-1] == "The audit passed; dead letters: 1"
-    (parked,) = json.loads(halfday(day, "dead-letters", "list", "--json").stdout)["parked"]
-    assert (parked["consumer"], parked["scope"]) == ("inventory.inventory.command.v1", str(release.reservation))
-    assert parked["id"] in halfday(day, "dead-letters", "list").stdout
-    assert "reservation: missing" in halfday(day, "dead-letters", "show", parked["id"]).stdout
-    again = halfday(day, "dead-letters", "redrive", parked["scope"])
-    assert (again.returncode, "0 handled; then" in again.stdout) == (1, True)
-    assert halfday(day, "dead-letters", "discard", parked["id"], "--why", "made by a test").returncode == 0
+    (record,) = json.loads(halfday(day, "dead-letters", "list", "--json").stdout)["parked"]
+    assert (record["consumer"], record["scope"]) == ("inventory.inventory.command.v1", str(release.reservation))
+    assert record["id"] in halfday(day, "dead-letters", "list").stdout
+    assert "reservation: missing" in halfday(day, "dead-letters", "show", record["id"]).stdout
+    again = halfday(day, "dead-letters", "redrive", record["scope"])
+    assert (again.returncode, "0 processed; then" in again.stdout) == (1, True)
+    assert halfday(day, "dead-letters", "discard", record["id"], "--why", "made by a test").returncode == 0
     assert halfday(day, "dead-letters").stdout == "no dead letters\n"
-    assert halfday(day, "dead-letters", "discard", parked["id"], "--why", "again").returncode == 1
+    assert halfday(day, "dead-letters", "discard", record["id"], "--why", "again").returncode == 1
     audit = halfday(day, "audit", "--json")
     found = json.loads(audit.stdout)
     assert (audit.returncode, found["ok"], found["parked"], found["findings"]) == (0, True, 0, [])
