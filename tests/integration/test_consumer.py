@@ -14,7 +14,7 @@ from services.kit.consumer import subscription as kit_consumer
 from services.kit.consumer.subscription import Processor, Subscription
 from services.kit.errors import Transient
 from tests.integration.probe import service
-from tests.integration.probe.service import IN, Add, Echo, Noise
+from tests.integration.probe.service import IN, MODELS, Add, Echo, Noise, ProbeBook
 from tests.integration.probe.world import World, broken, record
 from tests.stack import eventually
 
@@ -48,8 +48,8 @@ class Flaky(Processor):
 
 def flaky(world: World) -> Flaky:
     plain = world.processor()
-    return Flaky("probe", plain.subscription, pool=world.pool, clock=world.clock, open_repository=plain._open_book,
-                 models=plain._models)  # fmt: skip
+    return Flaky("probe", plain.subscription, pool=world.pool, clock=world.clock, open_repository=ProbeBook,
+                 models=MODELS)  # fmt: skip
 
 
 async def test_a_refused_batch_over_several_partitions_comes_back_whole(world: World):
@@ -105,8 +105,8 @@ async def test_poison_of_every_kind_is_parked_while_the_partition_flows(world: W
 async def test_a_null_is_parked_where_nothing_is_ever_erased(world: World):
     only_add = Subscription(IN, {Add: service.on_add})
     plain = world.processor()
-    processor = Processor("probe", only_add, pool=world.pool, clock=world.clock, open_repository=plain._open_book,
-                          models=plain._models)  # fmt: skip
+    processor = Processor("probe", only_add, pool=world.pool, clock=world.clock, open_repository=ProbeBook,
+                          models=MODELS)  # fmt: skip
     await processor.handle([record(Add(account="a", n=1), 0)._replace(value=None)])
     assert "null" in await world.pool.fetchval("select error from parked")
     await plain.handle([record(Add(account="b", n=1), 1)._replace(value=None)])

@@ -232,7 +232,9 @@ async def test_docs_come_from_own_files(http: httpx2.AsyncClient) -> None:
     assert {"/v1/orders", "/v1/parked", "/v1/parked:redrive"} <= set(api["paths"])
     answers = api["paths"]["/v1/orders"]["post"]["responses"]
     assert set(answers) == {"201", "4XX", "5XX"}
-    assert "code" in answers["4XX"]["content"]["application/problem+json"]["schema"]["properties"]
+    schema = answers["4XX"]["content"]["application/problem+json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/Problem"}
+    assert "code" in api["components"]["schemas"]["Problem"]["properties"]
 
 
 async def test_live_ready_and_metrics(http: httpx2.AsyncClient) -> None:
