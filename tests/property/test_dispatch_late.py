@@ -60,7 +60,7 @@ def test_seeded_an_insertion_that_looks_at_no_rule_does_not_leave(monkeypatch: p
         self.days[0].insert(self.columns.add(order), self.days[0].gaps[-1], True)
         return Offer(order.id, "van-1", 1, True, 0, 0, 0)
 
-    monkeypatch.setattr(Engine, "take_up", careless)
+    monkeypatch.setattr(Engine, "insert", careless)
     problem = town([order("early"), order("late", load_g=10**6)])
     plan = greedy.solve(replace(problem, orders=problem.orders[:1]))
     with pytest.raises(RuntimeError, match="carries more than"):
