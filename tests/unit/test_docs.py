@@ -33,6 +33,20 @@ def test_named_tests_exist(page: Path) -> None:
     assert missing == []
 
 
+def test_named_test_functions_exist() -> None:
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    known = {path.stem for path in files}
+    known |= {name for path in files for name in re.findall(r"def (test_\w+)", path.read_text("utf-8"))}
+    missing = []
+    for page in PAGES:
+        text = re.sub(r"`[^`]*` → ", "", page.read_text("utf-8"))
+        for code in re.findall(r"`([^`\n]*test_[^`\n]*)`", text):
+            for name, cut in re.findall(r"\b(test_\w+)(\.\.\.)?", code):
+                if not (any(one.startswith(name) for one in known) if cut else name in known):
+                    missing.append(f"{page.relative_to(ROOT)}: {name}")
+    assert missing == []
+
+
 def test_the_glossary_names_modules_that_exist() -> None:
     text = (ROOT / "docs" / "glossary.md").read_text("utf-8")
     missing = []
