@@ -14,13 +14,13 @@ from deploy.cli.warm_solver import WarmSolver
 from services.dispatch.planning import checker
 from services.dispatch.planning.construct import greedy, insertion
 from services.dispatch.planning.construct.insertion import Engine, Offer
-from services.dispatch.planning.plan import Plan
-from services.dispatch.planning.problem import RoutingProblem
+from services.dispatch.planning.plan import Plan, Rest
+from services.dispatch.planning.problem import Break, RoutingProblem
 from services.dispatch.planning.process.solver import PLAN
-from services.dispatch.planning.replanning import moves
+from services.dispatch.planning.replanning import moves, replan
 from services.dispatch.planning.schedule import assemble
 from tests.stack import eventually
-from tests.unit.planning_given import courier, order, problem, town
+from tests.unit.planning_given import HOUR, courier, order, problem, town
 
 GIVEN = problem([order(f"o{n}", 28.24 + n / 500) for n in range(8)], [courier("a"), courier("b")])
 GOOD = greedy.solve(GIVEN)
@@ -149,3 +149,19 @@ def test_halfday_plan_tells_late_orders_at_once_who_brings_them(tmp_path: Path):
     unknown = subprocess.run([*command, "--late", "nobody"], capture_output=True, text=True, check=False)
     assert unknown.returncode != 0
     assert "nobody" in unknown.stderr
+
+
+def test_a_trip_that_takes_longer_puts_off_every_break_behind_it():
+    """The second break, of no length, has its planned time after the delayed return; it still follows the first."""
+    rests = (Break(9 * HOUR, 16 * HOUR, 1), Break(9 * HOUR, 16 * HOUR, 0))
+    town = problem([order()], [courier(breaks=rests)])
+    plan = greedy.solve(town)
+    ((trip,),) = ([*route.trips] for route in plan.routes)
+    back = trip.end_s
+    behind = (Rest(back, back + 1), Rest(back + 1, back + 1))
+    delayed = replace(plan, routes=(replace(plan.routes[0], breaks=behind),))
+    stop = trip.stops[0]
+    future = replan.future(town, delayed, replan.Progress(back + 1, {stop.order: stop.eta_s + 1}))
+    assert [route.breaks for route in future.begun] == [()]
+    after = replan.merged(town, future.begun, future.warm)
+    assert not [fault for fault in checker.faults(town, after, {stop.order}) if "another break" in fault]

@@ -97,8 +97,10 @@ def _begun(columns: Columns, route: Route, progress: Progress) -> Route:
     breaks = [rest for rest in route.breaks if rest.start_s <= progress.now_s]
     if trips and len(trips) == len(route.trips):
         free = _homeward(columns, Route(route.courier, tuple(trips))).trips[-1].end_s
-    while trips and breaks and trips[-1].start_s <= breaks[-1].start_s < free:
-        breaks.pop()  # the trip before it takes longer, so it has not begun
+    if trips:  # a trip that takes longer puts off the break behind it, and with it those that follow
+        last = trips[-1].start_s
+        delayed = (n for n, rest in enumerate(breaks) if last <= rest.start_s < free)
+        breaks = breaks[: next(delayed, len(breaks))]
     return Route(route.courier, tuple(trips), tuple(breaks))
 
 
