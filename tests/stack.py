@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from contracts.topics import TOPICS
 from deploy.local.kafka.broker import Kafka
@@ -27,6 +28,12 @@ from services.kit.settings import Settings
 T = TypeVar("T")
 SERVICES = ("orders", "inventory", "dispatch")
 SHARED_MACHINE = 5
+NOT_YET = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+"""Errors of a broker that has not applied a new topic yet."""
 KAFKA_VARIABLE, POSTGRES_VARIABLE = "HALFDAY_TEST_KAFKA", "HALFDAY_TEST_POSTGRES"
 
 
@@ -117,6 +124,17 @@ class TestStack:
         made = admin.create_topics([NewTopic(name, partitions, 1, config=config)], operation_timeout=20)
         for future in made.values():
             future.result(30)
+        latest = {TopicPartition(name, n): OffsetSpec.latest() for n in range(partitions)}
+        while True:  # only the leader answers, and it may lead later than the metadata say
+            try:
+                for offset in admin.list_offsets(latest, request_timeout=20).values():
+                    offset.result(30)
+            except KafkaException as error:
+                if error.args[0].code() not in NOT_YET:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     async def database(self, service: str, *, folder: Path | None = None) -> str:
         """Return the URL of a fresh migrated database, as the role of that service. A service that exists only in tests
