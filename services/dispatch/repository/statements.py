@@ -3,8 +3,8 @@ table costs one round trip however many rows change.
 
 A column is added in three steps:
 
-1. a migration appends the column, with a default for the rows that are already there;
-2. the dataclass that `rows` maps to the table gets a field of the same name, with the same default;
+1. a migration appends the column, which may be null: older processes write rows without it while a deploy rolls;
+2. the dataclass that `rows` maps to the table gets a field of the same name, with the default None;
 3. if the column changes after the row was inserted, it goes into the `on conflict` clause here.
 
 No other place lists columns. `tests/unit/test_dispatch_rows.py` compares the clauses with the dataclasses.
