@@ -9,7 +9,7 @@ import pytest
 
 from contracts.tools import baseline, checks, recut
 from contracts.tools.checks import Finding, published
-from contracts.tools.schemas import EXAMPLES, SCHEMAS
+from contracts.tools.schemas import EXAMPLES, ROOT, SCHEMAS
 from deploy.cli import contracts as command
 from deploy.local.errors import StackError
 
@@ -27,6 +27,10 @@ class Project:
         for module in (baseline, checks, recut, command):
             for name, path in (("ROOT", root), ("SCHEMAS", self.schemas), ("EXAMPLES", self.examples)):
                 patch.setattr(module, name, path, raising=False)
+        for document in ROOT.parent.glob("services/*/openapi.json"):
+            copy = root.parent / document.relative_to(ROOT.parent)
+            copy.parent.mkdir(parents=True)
+            shutil.copy(document, copy)
         patch.setattr(recut, "RECORDS", self.examples / "records")
         patch.setattr(baseline, "FILE", self.baseline)
         self.stable({})

@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from math import inf
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="prefixes of instance names")
     parser.add_argument("--threads", type=int, default=2, help="processes; the peer gets the best of as many seeds")
     parser.add_argument("--json", action="store_true", help="one JSON object for each run instead of the table")
+    parser.add_argument("--rounds", type=int, help="rounds of our search instead of seconds, for equal results")
     parser.add_argument("--alone", action="store_true", help="without the peer")
     return parser.parse_args()
 
@@ -75,7 +77,8 @@ def _runs(given: argparse.Namespace, chosen: list[Instance]) -> Iterator[object]
     from tests.bench.routing import solvers
     from tests.bench.routing.score import Run
 
-    pair = [("ours", solvers.ours), ("peer", solvers.peer)][: 1 if given.alone else 2]
+    ours = partial(solvers.ours, rounds=given.rounds)
+    pair = [("ours", ours), ("peer", solvers.peer)][: 1 if given.alone else 2]
     solvers.ours(chosen[0], 0.2, 0, 1)  # loads the modules, outside of every budget
     for seconds in given.seconds:
         for instance in chosen:

@@ -22,8 +22,10 @@ from tests.bench.routing.literature import faults, read
 from tests.unit.planning_given import town
 
 FOLDER = Path(__file__).parent / "instances"
-MOST_GAP = {"windows-100": 1.5, "trips-100": 4.0}
-"""Percent above our own best long run; some 0.5 on a free core, up to 2.7 when other tests use most of it."""
+ROUNDS = 60_000
+"""About two seconds of a free core; a busy machine takes longer and finds the same."""
+MOST_GAP = {"windows-100": 1.0, "trips-100": 1.5}
+"""Percent above our own best long run; with these rounds 0.6 and 0.9."""
 MOST_LATE = 0.9
 """Of what insertion alone costs; some 0.5 with these rounds."""
 LATE_ROUNDS = 1_000
@@ -45,7 +47,9 @@ def test_every_family_is_solved_feasibly_and_near_a_long_run():
         "--alone",
         "--json",
         "--seconds",
-        "2",
+        "600",
+        "--rounds",
+        str(ROUNDS),
         "--seeds",
         "1",
         "--threads",
@@ -59,7 +63,6 @@ def test_every_family_is_solved_feasibly_and_near_a_long_run():
         assert list(faults(instance, line["routes"])) == []
         assert line["cost"] == instance.cost(line["routes"])
         assert line["gap_pct"] < MOST_GAP[name]
-        assert line["wall_s"] < 2 + 10  # 2.02 where the machine has nothing else to do; this is for a hang
 
 
 @pytest.mark.parametrize("couriers", [4, 1])
