@@ -1,14 +1,16 @@
-"""The parts of one running process that every layer may use: settings, clock, connection pool, relay wake-up."""
+"""The parts of one running process that every layer may use: settings, ports, connection pool, relay wake-up."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from services.kit.clock import Clock
 from services.kit.database import Pool
 from services.kit.settings import Settings
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork, begin
 
 
@@ -20,11 +22,21 @@ class Context:
     """
 
     settings: Settings
-    clock: Clock
+    ports: Ports
     pool: Pool
     wake: Callable[[], None]
     service: str
 
+    @property
+    def clock(self) -> Clock:
+        """Business and wall-clock time."""
+        return self.ports.clock
+
+    @property
+    def store(self) -> Any:
+        """The service's tables, for single reads without a transaction (`uow.store` is the one with a transaction)."""
+        return self.ports.store(self.pool)
+
     def unit(self, consumer: str | None = None) -> AbstractAsyncContextManager[UnitOfWork]:
         """Open one transaction in the name of `consumer`, by default `SERVICE.api`; see `unit_of_work.begin`."""
-        return begin(self.pool, self.clock, consumer=consumer or f"{self.service}.api", wake=self.wake)
+        return begin(self.pool, self.ports, consumer=consumer or f"{self.service}.api", wake=self.wake)

@@ -29,6 +29,7 @@ from services.kit.relay.publisher import Publisher
 from services.kit.relay.relay import Relay
 from services.kit.transaction import outbox
 from services.kit.transaction.message import Record
+from services.kit.transaction.ports import Ports
 from services.orders.api.schemas.order import NewOrder
 from services.orders.app import SERVICE as ORDERS
 from services.orders.commands.place_orders import PlaceOrders
@@ -109,7 +110,9 @@ async def _driven_service(
         pool = await database.connect_pool(settings)
     await outbox.prepare_archive(pool)  # type: ignore[arg-type]
     try:
-        yield DrivenService(Context(settings, Clock(), pool, lambda: None, service.name), service, tally, stack)
+        yield DrivenService(
+            Context(settings, Ports(Clock(), service.store), pool, lambda: None, service.name), service, tally, stack
+        )
     finally:
         pool.terminate()
 

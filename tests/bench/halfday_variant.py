@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from services.inventory.app import SERVICE as INVENTORY
 from services.inventory.domain import lot as lots
 from services.inventory.domain.lot import Lot
 from services.inventory.repository.load_set import LoadSet
 from services.inventory.repository.stock import StockRepository
 from services.kit.clock import Clock
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import begin
 from services.orders.domain.catalog import KINDS
 from services.orders.repository import catalog as catalog_rows
@@ -101,7 +103,7 @@ async def put_catalogue(pool: Any) -> None:
 async def put_stock(pool: Any, hot: int) -> None:
     """Put goods as their inspection leaves them."""
     found, now = market.stock(hot), datetime.now(UTC)
-    async with begin(pool, Clock(), consumer="inventory.api") as uow:
+    async with begin(pool, Ports(Clock(), INVENTORY.store), consumer="inventory.api") as uow:
         repository = StockRepository(uow)
         await repository.load_rows(LoadSet(pools={pool for pool, _, _ in found}))
         for name, item, quantity in found:

@@ -24,6 +24,7 @@ from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
 from services.kit.transaction import outbox
 from services.kit.transaction.message import Message
+from services.kit.transaction.ports import Ports
 
 
 class Handler(Processor):
@@ -50,7 +51,13 @@ async def consume(count: int) -> dict[str, float]:
     unused: Any = None
     subscription = Subscription("orders.order.v1", {OrderPlaced: on_placed})
     handler = Handler(
-        os.environ["GROUP"], subscription, pool=unused, clock=Clock(), open_repository=unused, models=MODELS, wake=None
+        os.environ["GROUP"],
+        subscription,
+        pool=unused,
+        ports=Ports(Clock()),
+        open_repository=unused,
+        models=MODELS,
+        wake=None,
     )
     broker = make_broker(settings)
     subscribe(broker, handler, settings)

@@ -28,6 +28,7 @@ from services.kit.context import Context
 from services.kit.process.api import create_api
 from services.kit.settings import Settings
 from services.kit.transaction.message import ERASED, Record
+from services.kit.transaction.ports import Ports
 
 MORNING = datetime(2026, 10, 24, 0, tzinfo=UTC)
 ROLES = ("operator", "terminal", "courier", "leader", "buyer")
@@ -217,7 +218,9 @@ async def fresh_world(
     monkeypatch.setenv("HALFDAY_QUOTE_KEY", "a key of the test")
     of_dispatch.cache_clear()
     settings, clock = Settings(database_url=await database("dispatch"), tokens=TOKENS), ManualClock(hours(0))
-    world = World(Context(settings, clock, await make_pool(settings), lambda: None, SERVICE.name), clock)
+    world = World(
+        Context(settings, Ports(clock, SERVICE.store), await make_pool(settings), lambda: None, SERVICE.name), clock
+    )
     yield world
     await world.http.aclose()
     of_dispatch.cache_clear()

@@ -25,6 +25,7 @@ from services.kit.context import Context
 from services.kit.database import connect_pool
 from services.kit.process.api import create_api
 from services.kit.transaction.message import Record
+from services.kit.transaction.ports import Ports
 from tests.stack import TestStack
 from tests.unit.inventory_world import NOON, POOL
 
@@ -149,7 +150,7 @@ async def open_inventory(stack: TestStack) -> AsyncIterator[Inventory]:
     settings = stack.settings("inventory", url, "", tokens=tokens)
     pool = await connect_pool(settings)
     clock = ManualClock(NOON)
-    context = Context(settings, clock, pool, lambda: None, SERVICE.name)
+    context = Context(settings, Ports(clock, SERVICE.store), pool, lambda: None, SERVICE.name)
     app = create_api(SERVICE, context)
     try:
         transport = httpx2.ASGITransport(app=app)

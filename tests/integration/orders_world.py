@@ -20,6 +20,7 @@ from services.kit.context import Context
 from services.kit.database import connect_pool
 from services.kit.process.api import create_api
 from services.kit.transaction.message import Record
+from services.kit.transaction.ports import Ports
 from services.orders.api.routes import ROUTERS
 from services.orders.app import SERVICE
 from tests.integration.documented import check_documented
@@ -163,7 +164,7 @@ async def open_orders(stack: TestStack, **settings: Any) -> AsyncIterator[Orders
     chosen = stack.settings("orders", url, "", tokens=tokens, **settings)
     pool = await connect_pool(chosen)
     clock = ManualClock(NOW)
-    context = Context(chosen, clock, pool, lambda: None, SERVICE.name)
+    context = Context(chosen, Ports(clock, SERVICE.store), pool, lambda: None, SERVICE.name)
     app = create_api(SERVICE, context)
     transport = httpx2.ASGITransport(app=app)
     try:

@@ -13,6 +13,7 @@ from services.kit.consumer import processor as kit_handling
 from services.kit.consumer import subscription as kit_consumer
 from services.kit.consumer.subscription import Processor, Subscription
 from services.kit.errors import Transient
+from services.kit.transaction.ports import Ports
 from tests.integration.probe import service
 from tests.integration.probe.service import IN, MODELS, Add, Echo, Noise, ProbeBook
 from tests.integration.probe.world import World, broken, record
@@ -48,7 +49,7 @@ class Flaky(Processor):
 
 def flaky(world: World) -> Flaky:
     plain = world.processor()
-    return Flaky("probe", plain.subscription, pool=world.pool, clock=world.clock, open_repository=ProbeBook,
+    return Flaky("probe", plain.subscription, pool=world.pool, ports=Ports(world.clock), open_repository=ProbeBook,
                  models=MODELS)  # fmt: skip
 
 
@@ -105,7 +106,7 @@ async def test_poison_of_every_kind_is_parked_while_the_partition_flows(world: W
 async def test_a_null_is_parked_where_nothing_is_ever_erased(world: World):
     only_add = Subscription(IN, {Add: service.on_add})
     plain = world.processor()
-    processor = Processor("probe", only_add, pool=world.pool, clock=world.clock, open_repository=ProbeBook,
+    processor = Processor("probe", only_add, pool=world.pool, ports=Ports(world.clock), open_repository=ProbeBook,
                           models=MODELS)  # fmt: skip
     await processor.handle([record(Add(account="a", n=1), 0)._replace(value=None)])
     assert "null" in await world.pool.fetchval("select error from parked")

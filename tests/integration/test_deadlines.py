@@ -7,6 +7,7 @@ import pytest
 
 from services.kit.clock import ManualClock
 from services.kit.consumer.sweeper import Sweeper
+from services.kit.transaction.ports import Ports
 from tests.integration.probe import service
 from tests.integration.probe.service import ProbeBook, on_due
 from tests.integration.probe.world import World, lock_accounts
@@ -24,7 +25,7 @@ def clock(world: World) -> ManualClock:
 
 
 def sweeper(world: World, **more) -> Sweeper:
-    given = {"pool": world.pool, "clock": world.clock, "open_repository": ProbeBook, "wake": world.wake.set}
+    given = {"pool": world.pool, "ports": Ports(world.clock), "open_repository": ProbeBook, "wake": world.wake.set}
     return Sweeper("probe", on_due, **(given | more))
 
 

@@ -21,6 +21,7 @@ from services.kit.process import readiness
 from services.kit.process.api import create_api
 from services.kit.process.service import Service
 from services.kit.settings import Settings
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import CORRELATION, TRACEPARENT
 from tests.integration.probe.service import MIGRATIONS, MODELS, ProbeBook, on_due, subscription
 
@@ -89,7 +90,7 @@ SERVICE = Service(
 def make_context(settings: Settings, pool: Any = None) -> Context:
     """A context of the probe service; without a pool, whatever needs a database fails."""
     tokens = {role: hashlib.sha256(role.encode()).hexdigest() for role in ROLES}
-    return Context(settings.model_copy(update={"tokens": tokens}), Clock(), pool, lambda: None, SERVICE.name)
+    return Context(settings.model_copy(update={"tokens": tokens}), Ports(Clock()), pool, lambda: None, SERVICE.name)
 
 
 def make_client(context: Context) -> httpx2.AsyncClient:

@@ -11,6 +11,7 @@ from services.kit.errors import CommitUnknown, InjectedFault
 from services.kit.faults import armed
 from services.kit.process import housekeeping
 from services.kit.transaction import inbox, unit_of_work
+from services.kit.transaction.ports import Ports
 from tests.integration.probe.service import MODELS, Add, Noise, ProbeBook
 from tests.integration.probe.world import World, broken, record
 from tests.stack import eventually
@@ -129,7 +130,7 @@ class NoInbox(Processor):
 
 @pytest.mark.seeded
 async def test_seeded_a_missing_inbox_is_seen_to_double_effects(world: World):
-    broken_one = NoInbox("probe", world.processor().subscription, pool=world.pool, clock=world.clock,
+    broken_one = NoInbox("probe", world.processor().subscription, pool=world.pool, ports=Ports(world.clock),
                          open_repository=ProbeBook, models=MODELS)  # fmt: skip
     records = [record(Add(account="a", n=n), n) for n in range(1, 4)]
     await broken_one.handle(records)

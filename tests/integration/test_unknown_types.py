@@ -9,6 +9,7 @@ from contracts.envelope import Event
 from services.kit.consumer.subscription import Processor, Subscription
 from services.kit.telemetry.metrics import UNKNOWN
 from services.kit.transaction.message import Message
+from services.kit.transaction.ports import Ports
 from tests.integration.probe import service
 from tests.integration.probe.service import IN, MODELS, Add, ProbeBook
 from tests.integration.probe.world import World, header, record
@@ -38,7 +39,7 @@ def newer(world: World, *, reads_it: bool = True) -> Processor:
     """The consumer after the upgrade."""
     handlers = {Add: service.on_add} | ({Loan: on_loan} if reads_it else {})
     return Processor(
-        "probe", Subscription(IN, handlers), pool=world.pool, clock=world.clock, open_repository=ProbeBook,
+        "probe", Subscription(IN, handlers), pool=world.pool, ports=Ports(world.clock), open_repository=ProbeBook,
         models=MODELS | {Loan.TYPE: Loan},
     )  # fmt: skip
 

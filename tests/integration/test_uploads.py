@@ -15,6 +15,7 @@ from services.kit.http.problems import Problem
 from services.kit.process import gauges
 from services.kit.settings import Settings
 from services.kit.telemetry.metrics import GAUGES_FAILED, MISSING, OVERDUE
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork, begin
 from services.kit.uploads import sessions
 from services.kit.uploads.ingestion import AHEAD, GAPS, OPEN_SESSIONS, Accepted, accept
@@ -42,7 +43,7 @@ def upload(seq: int, grams: Any = 500, session: str = "s-1", **more: Any) -> Upl
 
 
 async def send(pool: Any, uploads: list[Upload], owner: str = "terminal/t-1", now: datetime = AT) -> Accepted:
-    async with begin(pool, ManualClock(now), consumer="edge.api") as uow:
+    async with begin(pool, Ports(ManualClock(now)), consumer="edge.api") as uow:
         return await accept(uow, owner, uploads)
 
 
@@ -118,7 +119,7 @@ async def test_what_was_rolled_back_comes_again_as_fresh(pool: Any) -> None:
     async with pool.acquire() as conn:
         transaction = conn.transaction()
         await transaction.start()
-        done = await accept(UnitOfWork(conn, ManualClock(AT), "edge.api"), "terminal/t-1", [upload(1)])
+        done = await accept(UnitOfWork(conn, Ports(ManualClock(AT)), "edge.api"), "terminal/t-1", [upload(1)])
         assert seqs(done.fresh) == [1]
         await transaction.rollback()
     assert seqs((await send(pool, [upload(1)])).fresh) == [1]
@@ -127,7 +128,7 @@ async def test_what_was_rolled_back_comes_again_as_fresh(pool: Any) -> None:
 async def test_a_constant_number_of_statements(pool: Any) -> None:
     async def statements(uploads: list[Upload]) -> int:
         count: list[object] = []
-        async with begin(pool, ManualClock(AT), consumer="edge.api") as uow:
+        async with begin(pool, Ports(ManualClock(AT)), consumer="edge.api") as uow:
             with uow.conn.query_logger(count.append):  # type: ignore[union-attr]
                 await accept(uow, "terminal/t-1", uploads)
         return len(count)

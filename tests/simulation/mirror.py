@@ -19,6 +19,7 @@ from services.kit.http.problems import Problem
 from services.kit.transaction import deadlines, outbox
 from services.kit.transaction.deadlines import Deadline
 from services.kit.transaction.outbox import Row
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import begin
 from services.orders.domain.campaign.join import Join
 from services.orders.domain.order.order import Order
@@ -48,7 +49,9 @@ class RealProcess:
 
     def __init__(self, process: Process, pool: Any) -> None:
         self.service, self.memo = process.service, dict[str, Any]()
-        self.context = Context(SETTINGS, process.world.clock, pool, lambda: None, process.service.name)
+        self.context = Context(
+            SETTINGS, Ports(process.world.clock, process.service.store), pool, lambda: None, process.service.name
+        )
         self.processors = self.service.processors(self.context)
 
     def part(self, n: int) -> Any:
@@ -151,7 +154,7 @@ class Mirror:
 
     async def _dispatch(self) -> None:
         db = self.run.dbs["dispatch"]
-        async with begin(self.pools["dispatch"], self.run.world.clock, consumer="test") as uow:
+        async with begin(self.pools["dispatch"], Ports(self.run.world.clock), consumer="test") as uow:
             repository = WaveRepository(uow)
             await repository.lock_waves(list(db.tables["wave"]))
             await repository.lock_jobs(list(db.tables["job"]))

@@ -15,10 +15,12 @@ from services.kit.process.service import Service
 from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
 from services.kit.transaction.message import Record
+from services.kit.transaction.ports import Ports
 from tests.simulation.log import Log
 from tests.simulation.memory import Reader
 from tests.simulation.scheduler import Killed, Scheduler, Task, Then, pause
 from tests.simulation.shims import Event
+from tests.simulation.stores import STORES
 
 SETTINGS = Settings(database_url="postgresql://in-memory")
 
@@ -58,6 +60,15 @@ class World:
             raise Killed
         return False
 
+    def ports(self, service: Service) -> Ports:
+        """Return the ports of a process of the service: time and chance of this run, tables in memory."""
+        return Ports(
+            self.clock,
+            STORES.get(service.name, service.store),
+            random=self.rng,
+            crash_point=self.point,
+        )
+
     def delay(self) -> float:
         """Return seconds until something is noticed."""
         rng = self.rng
@@ -86,7 +97,8 @@ class Process:
         world = self.world
         wake = Event(world.scheduler)
         notify = wake.set if self.role == "worker" else self._notify
-        self.context = Context(SETTINGS, world.clock, self.pool, notify, self.service.name)  # type: ignore[arg-type]
+        ports = world.ports(self.service)
+        self.context = Context(SETTINGS, ports, self.pool, notify, self.service.name)  # type: ignore[arg-type]
         self.wake = wake
         if self.role != "worker":
             return

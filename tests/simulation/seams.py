@@ -17,7 +17,6 @@ from services.kit import ids
 from services.kit.consumer import processor, subscription, sweeper
 from services.kit.http import group_commit, grouped_command
 from services.kit.relay import relay
-from services.kit.transaction import unit_of_work
 from services.orders.commands import place_orders
 from services.orders.repository import campaign
 from tests.simulation import campaign_tables, dispatch_tables, inventory_tables, kit_tables, orders_tables
@@ -37,7 +36,7 @@ TABLES: tuple[Seam, ...] = (
 )
 
 
-POINTS = (subscription, sweeper, processor, grouped_command, campaign, relay, unit_of_work)
+POINTS = (subscription, sweeper, processor, grouped_command, campaign, relay)
 """Modules with named crash points."""
 
 

@@ -19,6 +19,7 @@ from services.kit.consumer.subscription import Processor, Subscription
 from services.kit.kafka import Sparse
 from services.kit.relay import publisher
 from services.kit.transaction.message import Message, Record
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import CORRELATION, Origin, UnitOfWork
 from tests.integration.probe.service import OUT, Echo
 
@@ -26,7 +27,7 @@ NOW = datetime(2026, 5, 1, 6, tzinfo=UTC)
 
 
 def uow(consumer: str = "probe.in", cause: UUID | None = None) -> UnitOfWork:
-    unit = UnitOfWork(None, ManualClock(NOW), consumer)  # type: ignore[arg-type]
+    unit = UnitOfWork(None, Ports(ManualClock(NOW)), consumer)  # type: ignore[arg-type]
     if cause:
         envelope = Envelope(cause, "t", "s", "a", NOW, correlation="c1", traceparent="00-1-2-03")
         unit.cause = Message(envelope, None, Record("t", 0, 0, b"a", b"", {}))
@@ -84,7 +85,7 @@ def test_the_origin_of_an_event_can_be_given_as_a_value():
 
 def test_the_time_of_a_transaction_stands_still_unless_it_is_read_anew():
     clock = ManualClock(NOW)
-    unit = UnitOfWork(None, clock, "probe")  # type: ignore[arg-type]
+    unit = UnitOfWork(None, Ports(clock), "probe")  # type: ignore[arg-type]
     assert unit.now == NOW
     clock.set(NOW.replace(hour=7))
     assert unit.now == NOW
@@ -176,7 +177,7 @@ def test_the_memory_of_partitions_stays_small():
     ("topic", "scope"), [("orders.order.v1", "market.orders.order-lent.v1"), ("orders.catalog.v1", "offer/1")]
 )
 def test_an_unknown_type_waits_under_its_type_or_where_its_key_replaces_it(topic: str, scope: str):
-    given: Any = {"pool": None, "clock": None, "open_repository": None, "models": {}}
+    given: Any = {"pool": None, "ports": None, "open_repository": None, "models": {}}
     processor = Processor("inventory", Subscription(topic, {}), **given)
     headers = {"ce_id": str(uuid4()), "ce_type": "market.orders.order-lent.v1", "ce_subject": "offer/1"}
     record = Record(topic, 0, 0, b"offer/1", b"{}", headers | {"ce_time": "2026-05-01T06:00:00Z"})

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, Protocol
 
 import structlog
 
-from services.kit.clock import Clock
 from services.kit.consumer import dead_letters
 from services.kit.consumer.delivery import Delivery, reason
 from services.kit.database import Pool, is_transient
@@ -21,6 +20,7 @@ from services.kit.faults import point
 from services.kit.telemetry import tracing
 from services.kit.telemetry.metrics import BATCH_SECONDS, HANDLED, LAST_BATCH
 from services.kit.transaction.message import Message, Record
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork, begin
 
 BUDGET_S = 20.0
@@ -59,13 +59,13 @@ class BatchProcessor(ABC):
         consumer: str,
         *,
         pool: Pool,
-        clock: Clock,
+        ports: Ports,
         open_repository: Callable[[UnitOfWork], Repository],
         wake: Callable[[], None] | None,
     ) -> None:
         self.consumer = consumer
         self.pool = pool
-        self.clock = clock
+        self.ports = ports
         self._open_repository = open_repository
         self._wake = wake
 
@@ -125,7 +125,7 @@ class BatchProcessor(ABC):
 
     async def _attempt(self, deliveries: Sequence[Delivery]) -> None:
         with BATCH_SECONDS.labels(self.consumer).time(), tracing.get().batch(self.consumer) as spans:
-            async with begin(self.pool, self.clock, consumer=self.consumer, wake=self._wake) as uow:
+            async with begin(self.pool, self.ports, consumer=self.consumer, wake=self._wake) as uow:
                 uow.spans = spans
                 fresh = await self._take(uow, deliveries)
                 handled = await self._deal(uow, fresh) if fresh else 0
@@ -174,7 +174,7 @@ class BatchProcessor(ABC):
             heads: list[dead_letters.Head] = []
             try:
                 with tracing.get().batch(self.consumer) as spans:
-                    async with begin(self.pool, self.clock, consumer=self.consumer, wake=self._wake) as uow:
+                    async with begin(self.pool, self.ports, consumer=self.consumer, wake=self._wake) as uow:
                         uow.spans = spans
                         heads = await self._heads(uow, scope, size)
                         await self._again(uow, heads)
@@ -185,7 +185,7 @@ class BatchProcessor(ABC):
                     size = 1  # to find the one that fails
                     continue
                 text = reason(error, heads[0].record.topic)
-                async with begin(self.pool, self.clock, consumer=self.consumer) as uow:
+                async with begin(self.pool, self.ports, consumer=self.consumer) as uow:
                     await dead_letters.failed_again(uow.conn, heads[0].id, text)
                 return Redriven(done, text)
             if not heads:

@@ -13,7 +13,6 @@ from faststream.kafka import KafkaBroker
 from faststream.middlewares import AckPolicy
 
 from contracts.envelope import Envelope, Event, Unreadable, read_envelope
-from services.kit.clock import Clock
 from services.kit.compat import return_batches_at_once
 from services.kit.consumer.delivery import SCOPE_LIMIT, Delivery, Handler, clean, is_compacted, reason, unreadable
 from services.kit.consumer.processor import BatchProcessor, Repository
@@ -25,6 +24,7 @@ from services.kit.settings import Settings
 from services.kit.telemetry.metrics import DUPLICATES, UNKNOWN
 from services.kit.transaction import inbox
 from services.kit.transaction.message import ERASED, DeadlineReached, Erased, Message, Record
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
 
 MAX_RECORDS = 500
@@ -56,13 +56,13 @@ class Processor(BatchProcessor):
         subscription: Subscription,
         *,
         pool: Pool,
-        clock: Clock,
+        ports: Ports,
         open_repository: Callable[[UnitOfWork], Repository],
         models: Models,
         wake: Callable[[], None] | None = None,
     ) -> None:
         consumer = f"{service}.{subscription.topic}"
-        super().__init__(consumer, pool=pool, clock=clock, open_repository=open_repository, wake=wake)
+        super().__init__(consumer, pool=pool, ports=ports, open_repository=open_repository, wake=wake)
         self.subscription = subscription
         self._service = service
         self._models = {type: model for type, model in models.items() if subscription.topic == model.TOPIC}

@@ -11,7 +11,6 @@ import orjson
 import structlog
 
 from contracts.envelope import Envelope, read_envelope
-from services.kit.clock import Clock
 from services.kit.consumer.delivery import Delivery, Handler
 from services.kit.consumer.processor import BatchProcessor, Repository
 from services.kit.database import Pool, is_transient
@@ -21,6 +20,7 @@ from services.kit.ids import Namespace
 from services.kit.telemetry.metrics import FIRED
 from services.kit.transaction import deadlines
 from services.kit.transaction.message import DEADLINE_REACHED, DeadlineReached, Message, Record
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
 
 POLL_S = 0.1
@@ -43,11 +43,11 @@ class Sweeper(BatchProcessor):
         handler: Handler,
         *,
         pool: Pool,
-        clock: Clock,
+        ports: Ports,
         open_repository: Callable[[UnitOfWork], Repository],
         wake: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(f"{service}.deadlines", pool=pool, clock=clock, open_repository=open_repository, wake=wake)
+        super().__init__(f"{service}.deadlines", pool=pool, ports=ports, open_repository=open_repository, wake=wake)
         self._handler = handler
 
     async def run(self) -> None:
@@ -66,7 +66,7 @@ class Sweeper(BatchProcessor):
 
     async def sweep(self) -> int:
         """Process the deadlines that are due on their own clock, at most 500 of each clock; return the number found."""
-        found = await deadlines.overdue(self.pool, self.clock.now(), self.clock.real(), BATCH)
+        found = await deadlines.overdue(self.pool, self.ports.clock.now(), self.ports.clock.real(), BATCH)
         due = sorted(found, key=lambda deadline: deadline.due_at)
         await self.settle([self.read(self._record(deadline)) for deadline in due])
         return len(found)

@@ -10,12 +10,13 @@ from services.kit.context import Context
 from services.kit.process.api import create_api
 from services.kit.process.service import Service
 from services.kit.settings import Settings
+from services.kit.transaction.ports import Ports
 
 
 def document(service: Service) -> dict[str, Any]:
     """Return the document that the service serves as `/openapi.json`."""
     settings = Settings(database_url="postgresql://nowhere")
-    context = Context(settings, Clock(), None, lambda: None, service.name)  # type: ignore[arg-type]
+    context = Context(settings, Ports(Clock()), None, lambda: None, service.name)  # type: ignore[arg-type]
     return create_api(service, context).openapi()
 
 

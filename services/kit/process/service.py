@@ -22,6 +22,7 @@ from services.kit.http.fast_path import FastPath
 from services.kit.http.health import CheckResult
 from services.kit.settings import Settings
 from services.kit.startup_retry import wait_for
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.kit.uploads.kept import OnUpload
 
@@ -31,6 +32,7 @@ class Service:
     """A service as data.
 
     - `models`: all event types of the contracts, by name;
+    - `store`: opens the service's tables over a connection or pool; repositories use it as `uow.store`;
     - `use_cases`: makes the object that routes and fast paths share in one process (`dependencies.use_cases`), such as
       a catalogue cache and a group commit; the context itself where there is none;
     - `background`: endless tasks of the worker, such as a planner's loop;
@@ -44,6 +46,7 @@ class Service:
     subscriptions: tuple[Subscription, ...]
     open_repository: Callable[[UnitOfWork], Repository]
     models: Models
+    store: Callable[[Any], Any] = lambda _conn: None
     on_due: Handler | None = None
     use_cases: Callable[[Context], Any] = lambda context: context
     routes: tuple[APIRouter, ...] = ()
@@ -60,7 +63,7 @@ class Service:
                 self.name,
                 subscription,
                 pool=context.pool,
-                clock=context.clock,
+                ports=context.ports,
                 open_repository=self.open_repository,
                 models=self.models,
                 wake=context.wake,
@@ -76,7 +79,7 @@ class Service:
             self.name,
             self.on_due,
             pool=context.pool,
-            clock=context.clock,
+            ports=context.ports,
             open_repository=self.open_repository,
             wake=context.wake,
         )
@@ -97,4 +100,4 @@ async def boot(service: Service, settings: Settings) -> Context:
     await database.migrate(settings, [database.KIT_MIGRATIONS, service.migrations])
     feed = feed_of(settings)
     clock = Clock(await wait_for("the business clock", feed.read) if feed else None)
-    return Context(settings, clock, pool, lambda: None, service.name)
+    return Context(settings, Ports(clock, service.store), pool, lambda: None, service.name)

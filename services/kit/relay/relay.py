@@ -23,6 +23,7 @@ from services.kit.telemetry import tracing
 from services.kit.telemetry.metrics import RELAY_LAG, RELAY_RESTARTS, RELAYED
 from services.kit.transaction import outbox
 from services.kit.transaction.message import Record
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
 
 LOCK = 72_001
@@ -141,7 +142,7 @@ class Relay:
         delivery = Delivery(record, row.event_id, row.subject, frozenset(), fault="Kafka refuses it as too large")
         async with conn.transaction():
             await outbox.hold(conn, row.id)
-            uow = UnitOfWork(conn, Clock(), self._consumer)
+            uow = UnitOfWork(conn, Ports(Clock()), self._consumer)
             await dead_letters.store(uow, [(delivery, row.subject)])
             await uow.flush()
         self._singles = 0

@@ -14,14 +14,13 @@ import asyncpg
 
 from contracts.envelope import Envelope, Event, Headers
 from contracts.readers import NO_READER, READERS
-from services.kit.clock import Clock
 from services.kit.database import Connection, Pool
 from services.kit.errors import CommitUnknown
-from services.kit.faults import point
-from services.kit.ids import Namespace, new_id
+from services.kit.ids import Namespace
 from services.kit.telemetry import tracing
 from services.kit.transaction import deadlines, outbox
 from services.kit.transaction.message import ERASED, Message
+from services.kit.transaction.ports import Ports
 
 CAUSED = Namespace("caused")
 # The id of the current request, and its W3C trace parent; the HTTP edge sets them for the events of its commands.
@@ -44,12 +43,15 @@ class Origin(NamedTuple):
 class UnitOfWork:
     """Collects the events and deadlines of one transaction and writes them last, before COMMIT.
 
-    Made by `begin`. Writers lock the head rows of what they change first, through the repository.
+    Made by `begin`. Writers lock the head rows of what they change first, through the repository. `store` is the
+    service's tables in this transaction.
     """
 
-    def __init__(self, conn: Connection, clock: Clock, consumer: str) -> None:
+    def __init__(self, conn: Connection, ports: Ports, consumer: str) -> None:
         self.conn = conn
-        self.clock = clock
+        self.ports = ports
+        self.clock = ports.clock
+        self.store = ports.store(conn)
         self.consumer = consumer
         self.cause: Message[Any] | None = None
         self.spans = tracing.NO_BATCH
@@ -122,7 +124,7 @@ class UnitOfWork:
 
     def _id(self, type: str, subject: str, part: str) -> UUID:
         if self.cause is None:
-            return new_id()
+            return self.ports.new_id()
         return CAUSED.id("\n".join((self.consumer, str(self.cause.id), type, subject, part)))
 
     def _headers(self, id: UUID, type: str, key: str, subject: str, origin: Origin) -> Headers:
@@ -146,7 +148,7 @@ class UnitOfWork:
 
 @asynccontextmanager
 async def begin(
-    pool: Pool, clock: Clock, *, consumer: str, wake: Callable[[], None] | None = None
+    pool: Pool, ports: Ports, *, consumer: str, wake: Callable[[], None] | None = None
 ) -> AsyncIterator[UnitOfWork]:
     """Open one transaction: commits on a clean exit, rolls back on an error, and calls `wake` after a commit with
     events. Raises `CommitUnknown` when the connection is lost at COMMIT.
@@ -154,11 +156,11 @@ async def begin(
     async with pool.acquire() as conn:
         transaction = conn.transaction()
         await transaction.start()
-        uow = UnitOfWork(conn, clock, consumer)  # type: ignore[arg-type]
+        uow = UnitOfWork(conn, ports, consumer)  # type: ignore[arg-type]
         try:
             yield uow
             await uow.flush()
-            point("effect.before_commit")
+            ports.crash_point("effect.before_commit")
         except BaseException:
             await _roll_back(transaction)
             raise

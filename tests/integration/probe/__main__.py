@@ -14,6 +14,7 @@ from services.kit.kafka import make_broker
 from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
 from services.kit.transaction import outbox
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import begin
 from tests.integration.probe.service import MODELS, ProbeBook, on_due, subscription
 
@@ -26,11 +27,11 @@ async def main(parts: set[str]) -> None:
     broker = make_broker(settings)
     tasks = []
     if "relay" in parts:
-        async with begin(pool, clock, consumer="probe.relay") as uow:
+        async with begin(pool, Ports(clock), consumer="probe.relay") as uow:
             await outbox.prepare_archive(uow.conn)
         tasks.append(asyncio.create_task(Relay("probe", settings, wake).run()))
     if "consumer" in parts:
-        shared = {"pool": pool, "clock": clock, "open_repository": ProbeBook, "wake": wake.set}
+        shared = {"pool": pool, "ports": Ports(clock), "open_repository": ProbeBook, "wake": wake.set}
         subscribe(broker, Processor("probe", subscription(), models=MODELS, **shared), settings)  # type: ignore[arg-type]
         await broker.start()
         tasks.append(asyncio.create_task(Sweeper("probe", on_due, **shared).run()))  # type: ignore[arg-type]

@@ -24,6 +24,7 @@ from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
 from services.kit.transaction import outbox
 from services.kit.transaction.message import Record
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork, begin
 from tests.integration.probe.service import IN, MIGRATIONS, MODELS, OUT, Add, ProbeBook, subscription
 from tests.stack import TestStack
@@ -44,7 +45,7 @@ class World:
 
     def unit(self, consumer: str = "probe.api") -> Any:
         """A unit of work of the probe."""
-        return begin(self.pool, self.clock, consumer=consumer, wake=self.wake.set)
+        return begin(self.pool, Ports(self.clock), consumer=consumer, wake=self.wake.set)
 
     async def add(self, *events: Add) -> None:
         """Writes the events as one transaction under the locks of their accounts."""
@@ -58,7 +59,7 @@ class World:
         by_key = more.pop("by_key", True)
         given = {
             "pool": self.pool,
-            "clock": self.clock,
+            "ports": Ports(self.clock),
             "open_repository": ProbeBook,
             "models": MODELS,
             "wake": self.wake.set,
