@@ -22,6 +22,7 @@ from tests.faults import actors, history, market
 from tests.faults.chaos import CRASH_POINTS, PROCESSES, Chaos, program
 from tests.faults.checker import check
 from tests.faults.client import Client
+from tests.faults.diagnosis import diagnose
 from tests.faults.evidence import Evidence, Finding
 from tests.faults.load import BUYERS, HOLD_S, Buyers
 from tests.faults.observer import Observer
@@ -138,7 +139,7 @@ async def kill_processes(run: Run, seconds: float) -> None:
 
 async def settle(run: Run) -> tuple[Evidence, list[Finding], float]:
     """Return the evidence as soon as it has no findings, or as it is 45 s after the last fault, with the findings and
-    the seconds since.
+    the seconds since. Findings at that time come with a diagnosis of the stack on stdout.
 
     Checks run in another thread, and only once the orders report that they have ended: until then the actors need the
     CPU.
@@ -149,6 +150,8 @@ async def settle(run: Run) -> tuple[Evidence, list[Finding], float]:
         if after > ENDED_WITHIN_S or await all_orders_ended(run.client):
             evidence = await run.evidence()
             findings = await asyncio.to_thread(check, evidence)
+            if findings and after > ENDED_WITHIN_S:
+                print(await diagnose(run.data))
             if after > ENDED_WITHIN_S or not findings:
                 return evidence, findings, after
         await asyncio.sleep(0.5)
