@@ -11,7 +11,8 @@ from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, ProducerClosed
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerClosed
 from asyncpg.protocol import protocol
 
 CLOSE_S = 3.0
@@ -40,6 +41,30 @@ def return_batches_at_once(subscriber: Any, limit: int) -> None:
         return tuple(chain.from_iterable(found.values()))
 
     subscriber.get_msg = get_msg
+
+
+def report_closed_connections() -> None:
+    """Let aiokafka see a write to a connection that the broker has closed as a lost connection.
+
+    asyncio's transport ignores such a write; uvloop's raises RuntimeError. aiokafka expects KafkaError or OSError: any
+    other error ends the task that keeps its metadata, or the one that fetches, and then the consumer receives nothing
+    more, without an error, while its process seems healthy. Happens at the end of a broker under load. Remove it when
+    https://github.com/aio-libs/aiokafka/issues/1038 is solved.
+    """
+    AIOKafkaConnection.send = _send
+
+
+_aiokafka_send = AIOKafkaConnection.send
+
+
+def _send(connection: AIOKafkaConnection, request: Any, expect_response: bool = True) -> Any:
+    try:
+        return _aiokafka_send(connection, request, expect_response)
+    except KafkaError:
+        raise
+    except RuntimeError as closed:
+        connection.close(reason=CloseReason.CONNECTION_BROKEN, exc=closed)
+        raise KafkaConnectionError(f"Connection at {connection.host}:{connection.port} broken: {closed}") from closed
 
 
 async def abandon(producer: AIOKafkaProducer) -> None:

@@ -10,7 +10,10 @@ from aiokafka import AIOKafkaProducer
 from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLScram512
 
+from services.kit.compat import report_closed_connections
 from services.kit.settings import Settings
+
+report_closed_connections()
 
 REQUEST_TIMEOUT_MS = 15_000
 UNREACHABLE = (

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import subprocess
 import sys
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+import uvloop
 from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.producer.sender import Sender
+from aiokafka.protocol.admin import ApiVersionRequest
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.structs import BrokerMetadata
 from asyncpg.protocol import protocol
 from faststream.kafka import KafkaBroker
 from faststream.middlewares import AckPolicy
@@ -57,3 +66,50 @@ async def test_a_producer_still_waits_for_its_batches_without_a_limit() -> None:
     await compat.abandon(producer)  # never started: it needs the same parts, and there is no task to cancel
     assert callable(producer._message_accumulator.fail_all)
     producer._closed = True
+
+
+async def _connection_lost_by_uvloop() -> AIOKafkaConnection:
+    """Return a connection in the moment after uvloop has closed its transport and before its reader knows."""
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.transport.abort()
+    await writer.wait_closed()
+    server.close()
+    connection = AIOKafkaConnection("127.0.0.1", 1)
+    connection._reader, connection._writer = asyncio.StreamReader(), writer
+    connection._read_task = asyncio.create_task(asyncio.Event().wait())
+    connection._versions = {MetadataRequest.API_KEY: (0, 5)}
+    return connection
+
+
+def test_uvloop_still_refuses_a_write_that_aiokafka_does_not_expect() -> None:
+    async def write() -> None:
+        connection = await _connection_lost_by_uvloop()
+        with pytest.raises(RuntimeError, match="the handler is closed") as raised:
+            compat._aiokafka_send(connection, ApiVersionRequest())
+        assert not isinstance(raised.value, KafkaError)
+        compat.report_closed_connections()
+        with pytest.raises(KafkaConnectionError):
+            connection.send(ApiVersionRequest())
+        assert not connection.connected()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(write())
+
+
+def test_the_task_that_keeps_metadata_survives_a_connection_that_uvloop_has_closed() -> None:
+    """Without that task a consumer waits for ever: it never learns which broker coordinates its group."""
+
+    compat.report_closed_connections()
+
+    async def update() -> None:
+        client = AIOKafkaClient(bootstrap_servers="127.0.0.1:1")
+        client.cluster._brokers = {1: BrokerMetadata(1, "127.0.0.1", 1, None)}
+        client._conns[1, ConnectionGroup.DEFAULT] = await _connection_lost_by_uvloop()
+        keeping = asyncio.create_task(client._md_synchronizer())
+        assert await asyncio.wait_for(client.force_metadata_update(), 5) is False
+        assert not keeping.done()
+        keeping.cancel()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(update())
