@@ -12,10 +12,10 @@ class Finding:
     check: str
     subject: str
     what: str
-    where: str
+    where: str = ""
 
     def __str__(self) -> str:
-        return f"{self.check}: {self.subject}: {self.what} ({self.where})"
+        return f"{self.check}: {self.subject}: {self.what}" + (f" ({self.where})" if self.where else "")
 
     def as_json(self) -> dict[str, str]:
         """Plain data for `--json`."""

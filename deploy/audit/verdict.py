@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.topics import DISPATCH, INVENTORY, ORDERS
-from deploy.audit.checks import CHECKS, ENDED, Check
-from deploy.audit.checks.records import repeats, replaced
+from deploy.audit.checks import CHECKS, ENDED
+from deploy.audit.checks.records import replaced
 from deploy.audit.evidence import catalogue
 from deploy.audit.evidence.evidence import Evidence
 from deploy.audit.finding import Finding
@@ -37,7 +37,7 @@ def judge(evidence: Evidence, *, require_terminal: bool = False) -> Verdict:
     findings: list[Finding] = []
     lines = [_size(evidence)]
     for check in (*CHECKS, ENDED) if require_terminal else CHECKS:
-        found = _run(check, evidence)
+        found = list(check.findings(evidence))
         lines.append(f"{'FAILED' if found else 'ok':>7}  {check.claim}")
         findings += found
     blocked = [f"  blocked  wave {row['id']}: {row['blocked']}" for row in evidence.rows(DISPATCH, "wave")]
@@ -48,17 +48,10 @@ def judge(evidence: Evidence, *, require_terminal: bool = False) -> Verdict:
     return Verdict(not findings, dead_letters, [*lines, *_summary(findings, dead_letters, waits)], findings)
 
 
-def _run(check: Check, evidence: Evidence) -> list[Finding]:
-    found = [finding for part in check.parts for finding in part(evidence)]
-    if check.between:
-        found = [finding for finding in found if finding.subject not in evidence.accounted]
-    return found
-
-
 def _size(evidence: Evidence) -> str:
-    topics = len({record.topic for record in evidence.log.records})
+    topics, repeats = len({record.topic for record in evidence.log.records}), len(evidence.topics.repeats)
     return (
-        f"Read {len(evidence.log.records)} records in {topics} topics ({repeats(evidence)} of them repeats), "
+        f"Read {len(evidence.log.records)} records in {topics} topics ({repeats} of them repeats), "
         f"{len(evidence.rows(ORDERS, 'orders'))} orders, {len(evidence.rows(ORDERS, 'stall_sale'))} stall sales, "
         f"{len(evidence.rows(INVENTORY, 'movement'))} movements of stock."
     )
@@ -74,7 +67,7 @@ def _dead_letters(evidence: Evidence) -> list[str]:
 
 def _replaced(evidence: Evidence) -> list[str]:
     return [
-        f"  replaced  {record.subject}: {record.headers.get('ce_type')} can't be read by its contract, and a "
+        f"  replaced  {record.subject}: {record.type} can't be read by its contract, and a "
         f"later record of its key can ({record.where})"
         for record in replaced(evidence)
     ]

@@ -7,44 +7,10 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-
-class Outcome(StrEnum):
-    """An operation's outcome as its client knows it."""
-
-    OK = "ok"
-    FAIL = "fail"
-    UNKNOWN = "info"
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation of a client: `subject` is the order, terminal or courier, `data` the request. All its attempts are
-    the same.
-    """
-
-    id: str
-    kind: str
-    subject: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class HistoryEntry:
-    """An operation with its outcome: unknown when any attempt is unknown and none succeeded.
-
-    `answer` holds the facts of the successful answer, `unknowns` the number of attempts without an answer.
-    """
-
-    operation: Operation
-    outcome: Outcome = Outcome.UNKNOWN
-    answer: Mapping[str, Any] = field(default_factory=dict)
-    tries: int = 0
-    unknowns: int = 0
+from deploy.audit.invariants.facts import HistoryEntry, Operation, Outcome
 
 
 def digest(content: Any) -> str:

@@ -6,28 +6,14 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from contracts.topics import TOPICS
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedRecord:
-    """One record. `type` is the short name (`order-placed`), `seq` 0 if absent, `digest` that of the value."""
-
-    topic: str
-    partition: int
-    offset: int
-    id: str
-    type: str
-    subject: str
-    seq: int
-    data: Mapping[str, Any]
-    digest: str
+from deploy.audit.invariants.events import is_dead_letter
+from deploy.audit.invariants.facts import Fact
 
 
 class Observer:
@@ -49,9 +35,9 @@ class Observer:
         )
         self._next = {(t.name, p): 0 for t in TOPICS if not t.private for p in range(t.partitions)}
         self._consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in self._next])
-        self.log: list[ObservedRecord] = []
+        self.log: list[Fact] = []
 
-    def catch_up(self, timeout: float = 30) -> list[ObservedRecord]:
+    def catch_up(self, timeout: float = 30) -> list[Fact]:
         """Read to the current ends of the topics within `timeout` seconds; return all records read so far."""
         deadline = time.monotonic() + timeout
         ends = self._ends()
@@ -87,21 +73,24 @@ class Observer:
             f"{topic}/{partition} continues at offset {offset}, expected {self._next[topic, partition]}"
         )
         self._next[topic, partition] = offset + 1
+        data = _content(value)
         self._store(
-            ObservedRecord(
-                topic,
-                partition,
-                offset,
-                headers.get("ce_id", ""),
-                headers.get("ce_type", "").rpartition(".v")[0].rpartition(".")[2],
-                headers.get("ce_subject", ""),
-                int(headers.get("ce_seq", 0)),
-                _content(value),
-                hashlib.sha256(value).hexdigest()[:24],
+            Fact(
+                id=headers.get("ce_id", ""),
+                type=headers.get("ce_type", "").rpartition(".v")[0].rpartition(".")[2],
+                topic=topic,
+                subject=headers.get("ce_subject", ""),
+                data=data,
+                where=f"{topic}/{partition}@{offset}",
+                seq=int(headers.get("ce_seq", 0)),
+                cause=headers.get("ce_causationid", ""),
+                time=headers.get("ce_time", ""),
+                content=hashlib.sha256(value).digest(),
+                readable=bool(data) and not is_dead_letter(topic),
             )
         )
 
-    def _store(self, record: ObservedRecord) -> None:
+    def _store(self, record: Fact) -> None:
         self.log.append(record)
 
 

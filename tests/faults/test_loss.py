@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from deploy import audit
+from deploy.audit.finding import Finding
 from deploy.local.data.options import Options
 from deploy.local.stack import Stack
 from tests.faults import actors, history, market
@@ -23,7 +24,7 @@ from tests.faults.chaos import CRASH_POINTS, PROCESSES, Chaos, program
 from tests.faults.checker import check
 from tests.faults.client import Client
 from tests.faults.diagnosis import diagnose
-from tests.faults.evidence import Evidence, Finding
+from tests.faults.evidence import Evidence
 from tests.faults.load import BUYERS, HOLD_S, Buyers
 from tests.faults.observer import Observer
 from tests.faults.views import all_orders_ended, read_views
@@ -175,7 +176,7 @@ async def run_market(stack: Stack, seed: int, seconds: float) -> None:
         await run.close()
         evidence, findings, took = await settle(run)
         report(run, evidence, took)
-        assert not findings, "\n".join(f"{one.check}: {one.subject}: {one.what}" for one in findings[:30])
+        assert not findings, "\n".join(map(str, findings[:30]))
         assert not run.client.broken, run.client.broken[:5]
         assert took <= ENDED_WITHIN_S
         assert_conclusive(run, evidence)
@@ -201,7 +202,7 @@ def assert_conclusive(run: Run, evidence: Evidence) -> None:
     assert set(run.chaos.killed) == set(PROCESSES), "inconclusive: not every process was killed"
     assert evidence.duplicates + run.chaos.duplicates > 0, "inconclusive: no message was delivered twice"
     assert run.history.unknowns > 0, "inconclusive: every outcome was known"
-    assert any(evidence.of("stock-refused")), "inconclusive: no reservation was refused"
+    assert any(evidence.topics.of("stock-refused")), "inconclusive: no reservation was refused"
 
 
 @pytest.mark.timeout(600)

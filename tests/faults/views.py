@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from deploy.audit.invariants.facts import Views
 from tests.faults.chaos import SERVICES
 from tests.faults.client import Client
-from tests.faults.evidence import Views
 
 ACTIVE_STATES = ("placed", "held", "reserved", "scheduled", "ready", "loaded", "cancelling", "failing")
 

@@ -12,8 +12,8 @@ from hypothesis.stateful import invariant
 from contracts.envelope import Event
 from contracts.events.inventory import AllotmentGranted, AllotmentReturned, ClaimsExceeded, ReserveStock
 from contracts.events.orders import SaleRecorded
-from deploy.audit.evidence.evidence import Fact
-from deploy.audit.evidence.stock_log import TOPIC, Context, Pool, replay
+from deploy.audit.invariants.facts import Fact
+from deploy.audit.invariants.stock_log import TOPIC, Context, Pool, replay
 from services.inventory.domain.allotment import allotment_event
 from services.inventory.repository.stock import StockRepository
 from services.kit.transaction.message import DeadlineReached
@@ -32,7 +32,8 @@ class Publishing(FakeUnit):
     def emit(self, event: Event, *, part: str = "") -> UUID:
         id, cause, data = uuid4(), str(self.cause.id) if self.cause else "", json.loads(event.model_dump_json())
         name = event.TYPE.split(".")[2]
-        self.facts.append(Fact(str(id), name, event.TOPIC, event.subject, self.now.isoformat(), cause, data, ""))
+        time = self.now.isoformat()
+        self.facts.append(Fact(str(id), name, event.TOPIC, event.subject, data, "", time=time, cause=cause))
         self.published.append(event)
         return id
 

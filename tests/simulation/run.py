@@ -16,16 +16,15 @@ from services.kit.relay.relay import POLL_S
 from services.kit.transaction.message import Erased, Record
 from services.orders.app import SERVICE as ORDERS
 from services.orders.domain.order.order import TERMINAL
-from tests.simulation import check_campaigns, check_orders, seams
+from tests.simulation import seams
 from tests.simulation.buyers import Buyers
 from tests.simulation.campaign_actors import CampaignActors
-from tests.simulation.check_events import EventChecks
-from tests.simulation.check_stock import StockChecks
 from tests.simulation.client import Client
 from tests.simulation.dispatch_actors import Courier, Dispatcher, PlanningLoop
 from tests.simulation.facts import facts_of
 from tests.simulation.invariant import InvariantBroken, check_invariant
 from tests.simulation.inventory_actors import InventoryOperator
+from tests.simulation.judge import Judge
 from tests.simulation.log import Log
 from tests.simulation.market import OVER, Market, hour
 from tests.simulation.memory import Database, DatabaseFaults, Reader, Transaction
@@ -74,7 +73,7 @@ class Run:
         self.log = Log(self._appended)
         self.world = World(self.scheduler, clock, self.log, Faults(), self.trace.note)
         self.dbs = {s.name: Database(s.name, self.database_faults, self._committed) for s in SERVICES}
-        self.events, self.stock = EventChecks(), StockChecks()
+        self.judge = Judge(self.dbs, clock)
         self.interested: dict[str, set[UUID]] = defaultdict(set)
         self._readers = _readers()
         self.planning_loop = PlanningLoop(self.world)
@@ -98,7 +97,9 @@ class Run:
 
     def _outcome(self, invariant: str, observed: str) -> Outcome:
         readable = self.trace.readable(observed)
-        return Outcome(self.seed, invariant, readable, self.trace, len(self.events.ids), self.scheduler.steps)
+        return Outcome(
+            self.seed, invariant, readable, self.trace, len(self.judge.committed_events), self.scheduler.steps
+        )
 
     def _begin(self) -> None:
         for service in SERVICES:
@@ -165,14 +166,8 @@ class Run:
         facts = list(facts_of(transaction))
         for fact in facts:
             self.trace.published(name, fact)
-            self.events.committed(fact)
-        check_orders.no_dead_letters(transaction)
-        if name == "orders":
-            check_orders.committed(transaction, self.dbs)
-            check_campaigns.committed(transaction, self.world.clock)
-        elif name == "inventory":
-            self.stock.committed(transaction.db, transaction, facts)
-        else:
+        self.judge.committed(transaction, facts)
+        if name == "dispatch":
             self.planning_loop.wake_up()
         if facts:  # the relay polls even without a wake-up
             self.scheduler.after(POLL_S, lambda: self.world.processes[f"{name}.worker"].wake.set())
@@ -191,7 +186,7 @@ class Run:
                 part.wake_up()
 
     def _appended(self, record: Record) -> None:
-        self.events.appended(record)
+        self.judge.appended(record)
         for consumer, types in self._readers[record.topic]:
             if record.headers["ce_type"] in types:
                 self.interested[consumer].add(UUID(record.headers["ce_id"]))
@@ -199,13 +194,7 @@ class Run:
     def _end(self) -> None:
         late = [stall.terminal for stall in self.stalls if stall.through < stall.seq]
         check_invariant(not late, "every upload arrives", f"{late}")
-        self.events.at_end()
-        tables = self.dbs["orders"].tables
-        voided = {id for id in tables["stall_void"] if id in tables["stall_sale"]}
-        voided = {id for id in voided if tables["stall_void"][id].terminal == tables["stall_sale"][id].terminal}
-        self.stock.at_end(self.dbs["inventory"], tables["stall_sale"], voided)  # type: ignore[arg-type]
-        check_orders.at_end(self.dbs, self.buyers.accepted, self.interested)
-        check_campaigns.at_end(self.dbs, self.campaign_actors.accepted)
+        self.judge.at_end(self.buyers.accepted, self.campaign_actors.accepted, self.interested)
 
 
 def _readers() -> dict[str, list[tuple[str, set[str]]]]:

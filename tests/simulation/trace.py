@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.values import job_of, reservation_of
-from tests.simulation.facts import Fact
+from deploy.audit.invariants.facts import Fact
 from tests.simulation.scheduler import Scheduler
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -27,7 +27,7 @@ class Trace:
 
     def published(self, service: str, fact: Fact) -> None:
         """Note a committed event or command."""
-        self.note(service, "    publishes %s of %s (%d) %s", fact.kind, fact.subject, fact.seq, fact.id)
+        self.note(service, "    publishes %s of %s (%d) %s", fact.type, fact.subject, fact.seq, fact.id)
 
     def name(self, id: UUID, name: str) -> None:
         """Set the readable name of an id."""

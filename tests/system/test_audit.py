@@ -64,7 +64,7 @@ def test_the_books_of_a_day_hold(day: SmallDay, evidence: Evidence) -> None:
     verdict = judge(evidence)
     assert verdict.ok, verdict.lines
     assert verdict.lines[-1] == "The audit passed."
-    assert {fact.type for fact in evidence.facts["inventory.stock.v1"]} >= {
+    assert {fact.type for fact in evidence.topics["inventory.stock.v1"]} >= {
         "stock-reserved", "stock-refused", "stock-committed", "reservation-released", "allotment-granted",
         "allotment-returned", "stock-moved",
     }  # fmt: skip

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from deploy.audit.evidence.evidence import Evidence
 from deploy.audit.evidence.log import Log, Place, Record
-from deploy.audit.evidence.tables import TABLES, Row
+from deploy.audit.evidence.tables import TABLES
+from deploy.audit.invariants.facts import Row
 from deploy.audit.republish import lost
 
 OPEN, COMPACTED, PRIVATE = ("orders.order.v1", 0), ("orders.catalog.v1", 0), ("orders.recipient.v1", 3)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from deploy.audit.evidence.evidence import Fact
-from deploy.audit.evidence.stock_log import TOPIC, Context, Pool, replay
+from deploy.audit.invariants.facts import Fact
+from deploy.audit.invariants.stock_log import TOPIC, Context, Pool, replay
 
 POOL, ITEM, TILL = "sat@square", "oil-tofu", "till"
 NOON = "2026-05-16T04:00:00+00:00"
@@ -17,7 +18,8 @@ _numbers = count(1)
 def fact(type: str, subject: str, **data: Any) -> Fact:
     """A record of the stock topic, made by a cause of its own."""
     id = f"fact-{next(_numbers)}"
-    return Fact(id, type, TOPIC, subject, NOON, f"cause of {id}", {"pool": POOL, "item": ITEM, **data}, id)
+    content = {"pool": POOL, "item": ITEM, **data}
+    return Fact(id, type, TOPIC, subject, content, id, time=NOON, cause=f"cause of {id}")
 
 
 def moved(source: str, target: str, quantity: int, cause: str) -> Fact:
@@ -81,6 +83,6 @@ def test_a_claim_that_is_confirmed_again_counts_once() -> None:
 def test_a_correction_of_lots_moves_no_claim() -> None:
     *_, before = fold(*(told for told, _ in GOLDEN[:5]))
     pair = [moved("sold", "on_hand", 12, "sale/1"), moved("on_hand", "sold", 12, "sale/1")]
-    together = [Fact(f.id, f.type, f.topic, f.subject, f.time, "count", f.data, f.where) for f in pair]
+    together = [replace(fact, cause="count") for fact in pair]
     *_, after = fold(*(told for told, _ in GOLDEN[:5]), *together)
     assert after.figures(ITEM) == before.figures(ITEM)

@@ -8,8 +8,8 @@ from hashlib import sha256
 from contracts.topics import BY_NAME, SERVICES
 from deploy.audit.evidence.evidence import Evidence
 from deploy.audit.evidence.log import Record
-from deploy.audit.evidence.tables import Row
 from deploy.audit.finding import Finding
+from deploy.audit.invariants.facts import Row
 
 
 def waiting(evidence: Evidence) -> Iterator[Finding]:

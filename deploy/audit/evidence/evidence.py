@@ -1,13 +1,10 @@
-"""Log and tables together, prepared for the checks."""
+"""Log and tables together, as facts for the invariants and in full for the checks of the transport."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,107 +12,45 @@ from pydantic import ValidationError
 from contracts.registry import MODELS
 from contracts.topics import SERVICES
 from deploy.audit.evidence.log import Log, Record
-from deploy.audit.evidence.tables import Row, Tables
+from deploy.audit.invariants.facts import Fact, Facts, Row, Tables, Topics
 
 # Fields that name a subject about which services may disagree while a record about it is a dead letter.
 _NAMES = ("order", "reservation", "job", "sale", "lot", "terminal")
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """An event by its short name, such as `order-placed`, with its fields; `cause` is the id of the record that caused
-    it.
-    """
-
-    id: str
-    type: str
-    topic: str
-    subject: str
-    time: str
-    cause: str
-    data: Mapping[str, Any]
-    where: str
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A record in the log, or still in an outbox."""
-
-    topic: str
-    headers: Mapping[str, str]
-    value: bytes | None
-    where: str
-
-    @property
-    def id(self) -> str:
-        """The event's id; the place of a record that has none."""
-        return self.headers.get("ce_id") or self.where
-
-    @property
-    def subject(self) -> str:
-        """The id of the thing that the event is about."""
-        return self.headers.get("ce_subject", "")
-
-    @property
-    def seq(self) -> int:
-        """The event's sequence number for its subject on its topic; 0 without one."""
-        text = self.headers.get("ce_seq", "")
-        return int(text) if text.isdecimal() else 0
-
-    def read(self) -> Fact | None:
-        """Return the event as the contracts read it; None if they cannot, as for a dead letter."""
-        model = MODELS.get(self.headers.get("ce_type", ""))
-        if model is None or self.value is None or self.topic != model.TOPIC:
-            return None
-        try:
-            model.model_validate_json(self.value)
-        except ValidationError:
-            return None
-        time, cause = self.headers.get("ce_time", ""), self.headers.get("ce_causationid", "")
-        name, data = model.TYPE.split(".")[2], json.loads(self.value)
-        return Fact(self.id, name, self.topic, self.subject, time, cause, data, self.where)
-
-
 class Evidence:
     """The log and the tables that the audit judges, and the facts that follow from both."""
 
-    def __init__(self, log: Log, tables: Tables) -> None:
+    def __init__(self, log: Log, tables: Mapping[tuple[str, str], Sequence[Row]]) -> None:
         self.log = log
-        self.tables = tables
+        self.tables = Tables(tables)
 
-    def rows(self, service: str, table: str) -> list[Row]:
+    def rows(self, service: str, table: str) -> Sequence[Row]:
         """Return the rows of a service's table."""
         return self.tables[service, table]
 
-    def grouped(self, service: str, table: str, column: str) -> Mapping[str, list[Row]]:
-        """Return the rows of a table by the value of a column; an empty list for a value without rows."""
-        found: dict[str, list[Row]] = defaultdict(list)
-        for row in self.rows(service, table):
-            found[row[column]].append(row)
-        return found
+    @cached_property
+    def topics(self) -> Topics:
+        """The log in its order, and the records that are still in an outbox."""
+        return Topics(self._records(), self._given_up())
 
     @cached_property
-    def published(self) -> list[Published]:
-        """Each event once: in log order, then those still in an outbox, in its order."""
-        logged = (Published(r.topic, r.headers, r.value, r.where) for r in self.log.records)
-        waiting = (
-            Published(row["topic"], json.loads(row["headers"]), row["payload"], f"{service}.outbox {row['id']}")
-            for service in SERVICES
-            for row in self.rows(service, "outbox")
-        )
-        found: dict[tuple[str, str], Published] = {}
-        for event in chain(logged, waiting):
-            found.setdefault((event.topic, event.id), event)
-        return list(found.values())
+    def facts(self) -> Facts:
+        """The facts for the invariants."""
+        return Facts(topics=self.topics, tables=self.tables)
 
-    @cached_property
-    def facts(self) -> Mapping[str, list[Fact]]:
-        """Published events by topic, as far as the contracts can read them."""
-        found: dict[str, list[Fact]] = defaultdict(list)
-        for event in self.published:
-            if (fact := event.read()) is not None:
-                found[fact.topic].append(fact)
-        return found
+    def _records(self) -> Iterator[Fact]:
+        for record in self.log.records:
+            yield read(record.topic, record.headers, record.value, record.where, record)
+        for service in SERVICES:
+            for row in self.rows(service, "outbox"):
+                yield read(row["topic"], json.loads(row["headers"]), row["payload"], f"{service}.outbox {row['id']}")
+
+    def _given_up(self) -> Iterator[tuple[str, str, int]]:
+        for _, row in self.dead_letters:
+            if row["consumer"].endswith(".relay"):  # the broker refused it, and an operator may have discarded it
+                refused = read(row["topic"], json.loads(row["headers"]), None, "")
+                yield refused.topic, refused.subject, refused.seq
 
     @cached_property
     def by_place(self) -> Mapping[tuple[str, int, int], Record]:
@@ -136,6 +71,38 @@ class Evidence:
             found |= {row["scope"], json.loads(row["headers"]).get("ce_subject", "")}
             found |= {str(data[name]) for name in _NAMES if name in data}
         return frozenset(found - {""})
+
+
+def read(
+    topic: str, headers: Mapping[str, str], value: bytes | None, where: str, content: Record | None = None
+) -> Fact:
+    """Return a record as the contracts read it; not `readable` if they cannot, as for a dead letter.
+
+    A record without an event id is named by its place.
+    """
+    full = headers.get("ce_type", "")
+    model, seq = MODELS.get(full), headers.get("ce_seq", "")
+    data: Mapping[str, Any] = {}
+    readable = model is not None and value is not None and topic == model.TOPIC
+    if readable:
+        try:
+            model.model_validate_json(value or b"")  # type: ignore[union-attr]
+            data = json.loads(value or b"")
+        except ValidationError:
+            readable = False
+    return Fact(
+        id=headers.get("ce_id") or where,
+        type=full.split(".")[2] if readable else full,
+        topic=topic,
+        subject=headers.get("ce_subject", ""),
+        data=data,
+        where=where,
+        seq=int(seq) if seq.isdecimal() else 0,
+        time=headers.get("ce_time", ""),
+        cause=headers.get("ce_causationid", ""),
+        content=content,
+        readable=readable,
+    )
 
 
 def _data(value: bytes | None) -> dict[str, Any] | None:

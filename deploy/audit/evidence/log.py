@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -23,11 +23,14 @@ _TIMEOUT = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of the log. Header bytes that are not UTF-8 have their damaged places marked."""
+    """One record of the log. Header bytes that are not UTF-8 have their damaged places marked.
+
+    Records with the same topic, key, value and headers are equal: they are copies of one.
+    """
 
     topic: str
-    partition: int
-    offset: int
+    partition: int = field(compare=False)
+    offset: int = field(compare=False)
     key: str
     value: bytes | None
     headers: Mapping[str, str]

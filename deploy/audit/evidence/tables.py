@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import asyncpg
 
 from contracts.topics import DISPATCH, INVENTORY, ORDERS, SERVICES
+from deploy.audit.invariants.facts import Row
 from deploy.local.errors import StackError
 
-Row: TypeAlias = Mapping[str, Any]
-Tables: TypeAlias = Mapping[tuple[str, str], list[Row]]
-"""(service, table) to its rows. Ids are text; a column named by a keyword has a plain name."""
-
-# Of the archive and the outbox only what has to be compared: a digest stands for the bytes.
+# Ids are text; a column named by a keyword has a plain name. Of the archive and the outbox only what has to be
+# compared: a digest stands for the bytes.
 _KIT = {
     "outbox": "select id, topic, key, subject, seq, event_id::text, headers::text, payload, held, "
     "extract(epoch from clock_timestamp() - created_at)::float as age_s from outbox order by id",
@@ -36,8 +34,9 @@ _ORDERS = {
     "recipient": "select order_id::text, name, phone, address from recipient",
     "erased": "select order_id::text from erased order by order_id",
     "campaign": "select campaign_id::text, pool, state, unsettled, settled from campaign order by campaign_id",
-    "campaign_join": "select join_id::text, campaign_id::text, payment, total_fen, state, refunded_fen "
-    "from campaign_join order by campaign_id, n",
+    "campaign_join": "select join_id::text, campaign_id::text, payment, total_fen, state, refunded_fen, "
+    "lines::text, granted::text from campaign_join order by campaign_id, n",
+    "campaign_tally": "select campaign_id::text, joined, standing, pledged::text from campaign_tally",
     "campaign_person": "select order_id::text, name, phone, address from campaign_person",
     "stall_sale": "select sale::text, terminal, pool, device, session, seq, total_fen from stall_sale",
     "stall_sale_line": "select sale::text, item, quantity from stall_sale_line order by sale, line",
@@ -72,7 +71,7 @@ async def read_tables(service: str, conn: Any) -> dict[tuple[str, str], list[Row
     return {(service, table): await conn.fetch(query) for table, query in TABLES[service].items()}
 
 
-async def read_databases(urls: Mapping[str, str]) -> Tables:
+async def read_databases(urls: Mapping[str, str]) -> dict[tuple[str, str], list[Row]]:
     """Read all tables of all services. Raises `StackError` when a database does not answer."""
     found = await asyncio.gather(*(_read(service, urls[service]) for service in SERVICES))
     return {name: rows for tables in found for name, rows in tables.items()}

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.faults.evidence import Finding
+from deploy.audit.finding import Finding
 from tests.faults.matrix.injection import Injection
 from tests.faults.matrix.workload import ENDED_WITHIN_S, WorkloadResult
 
@@ -26,17 +26,19 @@ INVARIANTS = {
 """I9, tenants, is left out: an installation has one operator."""
 
 _BREAKS = {
-    "lost order": "I1", "views differ": "I1", "other content": "I1", "answers differ": "I1", "broken answer": "I1",
-    "altered repeat accepted": "I1", "lost delivery": "I1", "lost handover": "I1",
-    "oversold": "I2", "not sold out": "I2", "movements differ": "I2", "reservations left": "I2",
+    "lost order": "I1", "lost join": "I1", "views differ": "I1", "other content": "I1", "answers differ": "I1",
+    "broken answer": "I1", "altered repeat accepted": "I1", "lost delivery": "I1", "lost handover": "I1",
+    "promise": "I2", "oversold": "I2", "not sold out": "I2", "movements differ": "I2", "reservation": "I2",
+    "reservations left": "I2", "campaign": "I2",
     "ended twice": "I3", "orders and jobs differ": "I3",
     "duplicate refund": "I4", "missing refund": "I4", "kept order refunded": "I4", "lost payment": "I4",
     "refund of nothing": "I4",
-    "not ended": "I5", "caught up late": "I5", "fault failed": "I5",
-    "two contents of one event": "I6", "out of order": "I6", "sequence gap": "I6",
+    "end": "I5", "not ended": "I5", "caught up late": "I5", "fault failed": "I5",
+    "content": "I6", "seq": "I6",
     "duplicate sale": "I7", "duplicate void": "I7", "lost sale": "I7", "lost void": "I7",
+    "duplicate sale-recorded": "I7", "duplicate sale-voided": "I7",
     "refused order exists": "I8", "unknown order": "I8", "unknown sale": "I8",
-    "dead letter": "I10", "not dead-lettered": "I10",
+    "answer": "I10", "dead letter": "I10", "not dead-lettered": "I10",
 }  # fmt: skip
 
 
@@ -91,7 +93,7 @@ def make_row(
     if outcome.ended_s > ENDED_WITHIN_S:
         found.append(Finding("not ended", fault, f"not everything had ended after {ENDED_WITHIN_S:.0f} s"))
     for finding in found:
-        broken[invariant(finding)].append(f"{finding.check}: {finding.subject}: {finding.what}")
+        broken[invariant(finding)].append(str(finding))
     return Row(
         fault,
         what,

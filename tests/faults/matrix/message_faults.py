@@ -7,13 +7,12 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from contracts.events.inventory import StockReserved
 from contracts.events.orders import OrderCollected
-from contracts.values import reservation_of
 from tests.faults.chaos import SERVICES
 from tests.faults.client import Request
 from tests.faults.matrix.injection import Injection
@@ -156,9 +155,6 @@ async def _open(injection: Injection) -> str:
     }
     opened = await injection.workload.client.send(Request("operator", "orders", "POST", "/v1/campaigns", body))
     assert opened.ok, opened
-    # The checks know only the reservations of orders, which are taken out of this one.
-    pool = injection.environment.market.pool("north")
-    injection.environment.ignored_subjects.add(str(reservation_of(UUID(body["campaign_id"]), pool, 1)))
     return str(body["campaign_id"])
 
 

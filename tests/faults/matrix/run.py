@@ -14,8 +14,8 @@ from pathlib import Path
 from random import Random
 
 from deploy import audit
+from deploy.audit.finding import Finding
 from tests.faults.client import Client
-from tests.faults.evidence import Finding
 from tests.faults.history import History
 from tests.faults.market import new_market, open_market
 from tests.faults.matrix.catalogue import Fault

@@ -24,17 +24,18 @@ from uuid import UUID
 import httpx2
 from confluent_kafka import KafkaException
 
+from deploy.audit.invariants.facts import Fact
+from deploy.audit.invariants.orders import STATES, TERMINAL
 from deploy.local.data.options import Options
 from deploy.local.stack import Stack
 from tests.faults import actors
 from tests.faults.chaos import PROCESSES, Chaos
-from tests.faults.check_orders import ENDS, STATES
 from tests.faults.client import Client
 from tests.faults.history import History
 from tests.faults.load import Buyers
 from tests.faults.market import SITES, Market, new_market, open_market
 from tests.faults.matrix import memory
-from tests.faults.observer import ObservedRecord, Observer
+from tests.faults.observer import Observer
 
 BATCH, SENDERS, HOLD_S = 20, 24, 6
 COLLECTED = 0.05
@@ -56,7 +57,7 @@ class SequenceChecker(Observer):
         self.records, self.twice = 0, 0
         self.wrong: list[str] = []
 
-    def _store(self, record: ObservedRecord) -> None:
+    def _store(self, record: Fact) -> None:
         self.records += 1
         if not record.seq:
             return
@@ -176,7 +177,7 @@ class Soak:
 
     def unfinished(self) -> list[str]:
         """Return the accepted orders that have not ended, by the log."""
-        return [order for order in self.accepted if self.sequences.states.get(order) not in ENDS]
+        return [order for order in self.accepted if self.sequences.states.get(order) not in TERMINAL]
 
 
 async def play(stack: Stack, seconds: float, rate: float, kill_every: float) -> Soak:

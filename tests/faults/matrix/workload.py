@@ -10,10 +10,11 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from deploy.audit.finding import Finding
 from tests.faults import actors, history
 from tests.faults.checker import check
 from tests.faults.client import Client
-from tests.faults.evidence import Evidence, Finding
+from tests.faults.evidence import Evidence
 from tests.faults.load import Buyers, Order
 from tests.faults.market import receive_lots
 from tests.faults.matrix.environment import Environment

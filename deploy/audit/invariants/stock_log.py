@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
-from deploy.audit.evidence.evidence import Evidence, Fact
+from deploy.audit.invariants.facts import Fact, Topics
 
 TOPIC = "inventory.stock.v1"
 Key = tuple[str, str]
@@ -105,11 +105,11 @@ class Context:
     origins: Mapping[str, str]
 
 
-def context(evidence: Evidence) -> Context:
+def context(topics: Topics) -> Context:
     """Read the context from the stall and command topics."""
     return Context(
-        {f.data["sale"]: f.subject for f in evidence.facts.get("orders.stall.v1", ()) if "sale" in f.data},
-        {f.subject: f.data["source"] for f in evidence.facts.get("inventory.command.v1", ()) if f.data.get("source")},
+        {fact.data["sale"]: fact.subject for fact in topics.of("sale-recorded", "sale-voided")},
+        {fact.subject: fact.data["source"] for fact in topics.of("reserve-stock") if fact.data.get("source")},
     )
 
 
@@ -136,6 +136,11 @@ def _one_step(fact: Fact) -> tuple[str, ...]:
     if fact.type == "stock-moved":
         return fact.cause, fact.subject, fact.data["cause"]
     return (fact.id,)
+
+
+def items_of(fact: Fact) -> set[str]:
+    """Return the items that a fact of the stock topic is about."""
+    return {line["item"] for line in fact.data.get("lines", ())} or {fact.data.get("item", "")}
 
 
 def _moved(pool: Pool, facts: list[Fact], others: Context) -> None:
@@ -180,8 +185,7 @@ def _lost(table: TerminalStock, quantity: int, fact: Fact) -> None:
 
 def _apply(pool: Pool, fact: Fact, others: Context) -> None:
     data, subject = fact.data, fact.subject
-    items = {line["item"] for line in data.get("lines", ())} or {data.get("item", "")}
-    before = {item: pool.figures(item)["shortfall"] for item in items}
+    before = {item: pool.figures(item)["shortfall"] for item in items_of(fact)}
     match fact.type:
         case "stock-reserved" if subject not in pool.claims:  # else the command was repeated, and confirmed again
             _reserved(pool, fact, others.origins.get(subject, ""))
