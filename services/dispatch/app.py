@@ -8,13 +8,14 @@ from contracts.registry import MODELS
 from services.dispatch import background, handlers
 from services.dispatch.api.routes import ROUTERS
 from services.dispatch.commands import courier_reports
-from services.dispatch.repository import WaveRepository, gauges
+from services.dispatch.repository import PostgresWaves, WaveRepository, gauges
 from services.kit.process.service import Service
 
 SERVICE = Service(
     name="dispatch",
     migrations=Path(__file__).parent / "migrations",
     subscriptions=handlers.SUBSCRIPTIONS,
+    store=PostgresWaves,
     open_repository=WaveRepository,
     models=MODELS,
     on_due=handlers.on_due,

@@ -10,6 +10,7 @@ from contracts.events.catalog import CatalogEvent, CourierPut, ItemPut, StationP
 from contracts.events.dispatch import JobPlanned, JobRefused, WavePlanned
 from services.dispatch.commands import planning
 from services.dispatch.planning.problem import Place
+from services.dispatch.planning.process import planner
 from services.dispatch.repository import gauges
 from services.dispatch.repository import planning as reads
 from tests.integration.dispatch_world import CATALOGUE, PLACES, Order, World, market_day, wave
@@ -177,7 +178,7 @@ async def test_what_fails_unforeseen_blocks_the_wave_with_a_word(world: World, m
 
     await cut(world, Order())
     with monkeypatch.context() as seeded:
-        seeded.setattr(planning.planner, "search", broken)
+        seeded.setattr(planner, "search", broken)
         await world.run_planning()
     assert "ZeroDivisionError" in (await noon(world))["blocked"]
     world.clock.advance(timedelta(seconds=2))
@@ -188,8 +189,7 @@ async def test_what_fails_unforeseen_blocks_the_wave_with_a_word(world: World, m
 async def test_seeded_stations_taken_as_they_come(world: World, monkeypatch: pytest.MonkeyPatch):
     """The bug as it was: whatever the station says goes to the planner. The wave then can't say which entry it is."""
 
-    def taken_as_it_comes(_id: str, body: str) -> Place:
-        entry = json.loads(body)
+    def taken_as_it_comes(_id: str, entry: dict[str, Any]) -> Place:
         return Place(entry["lat"], entry["lon"])
 
     await cut(world, Order())

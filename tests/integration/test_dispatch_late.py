@@ -13,6 +13,7 @@ from services.dispatch.commands import job as job_commands
 from services.dispatch.commands import plan as plan_commands
 from services.dispatch.commands import planning
 from services.dispatch.domain import wave as domain
+from services.dispatch.planning.process import planner
 from services.dispatch.repository import planning as reads
 from tests.integration.dispatch_world import CATALOGUE, Order, World, hours, market_day, wave
 from tests.integration.dispatch_world import fresh_world as fresh_world
@@ -93,13 +94,13 @@ async def test_a_wave_is_never_overfull_however_many_come_late_at_once(world: Wo
 async def test_who_comes_while_the_wave_is_being_planned_is_in_its_first_plan_or_in_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    before, between, solve = Order(n=1), Order(n=2), planning.planner.search
+    before, between, solve = Order(n=1), Order(n=2), planner.search
 
     async def slow(*terms: Any) -> Any:
         await ask(world, between)
         return await solve(*terms)
 
-    monkeypatch.setattr(planning.planner, "search", slow)
+    monkeypatch.setattr(planner, "search", slow)
     await world.feed(*CATALOGUE, market_day(NOON))
     await ask(world, Order())
     await world.call("operator", "POST", "/waves/noon:cut")
@@ -143,7 +144,7 @@ async def test_a_slot_that_has_begun_takes_nobody(world: World):
 async def test_a_cancel_crosses_the_answer_and_repeats_change_nothing(world: World):
     stays, goes = Order(n=2), Order(n=3)
     await asked_after_the_cutoff(world, stays, goes)
-    found = await reads.read_current_plan(world.pool, "noon")
+    found = await reads.read_current_plan(world.context.store, "noon")
     assert found is not None
     plan = await planning.insert_late_jobs(found, world.clock.now())
     await world.feed(goes.cancel, stays.recipient)
@@ -158,7 +159,7 @@ async def test_a_cancel_crosses_the_answer_and_repeats_change_nothing(world: Wor
 async def test_a_plan_changed_by_hand_meanwhile_is_not_overwritten(world: World):
     late = Order(n=2)
     early = await asked_after_the_cutoff(world, late)
-    found = await reads.read_current_plan(world.pool, "noon")
+    found = await reads.read_current_plan(world.context.store, "noon")
     assert found is not None
     plan = await planning.insert_late_jobs(found, world.clock.now())
     move = {"jobs": [str(early[0].job)], "courier": "van-1", "trip": 1, "new_trip": True}
@@ -190,8 +191,11 @@ async def test_seeded_room_that_is_not_looked_at_is_seen(world: World, monkeypat
         made = real(wave, version)
         return made and replace(made, capacity=99)
 
+    async def all_of_them(_store: Any, _wave: domain.Wave, jobs: list[Any]) -> tuple[list[Any], list[Any]]:
+        return jobs, []
+
     monkeypatch.setattr(plan_commands, "planned", roomy)
-    monkeypatch.setattr(reads, "_FREE_CAPACITY", "select 99 from wave where id = $1")
+    monkeypatch.setattr(reads, "_within_capacity", all_of_them)
     with pytest.raises(AssertionError):
         await test_a_wave_is_never_overfull_however_many_come_late_at_once(world)
 

@@ -17,7 +17,7 @@ from contracts.events.dispatch import (
 )
 from services.dispatch.commands import planning
 from services.dispatch.planning.process import planner
-from services.dispatch.repository.planning import claim_wave
+from services.dispatch.repository.planning import read_problem
 from tests.integration.dispatch_world import CATALOGUE, Order, World, hours, market_day, upload, wave
 from tests.integration.dispatch_world import fresh_world as fresh_world
 
@@ -110,12 +110,12 @@ async def test_an_orphan_solve_is_taken_up_again_and_a_late_one_is_dropped(world
     order = Order()
     await world.feed(*CATALOGUE, market_day(), order.recipient, order.schedule())
     await world.call("operator", "POST", "/waves/noon:cut")
-    orphan = await claim_wave(world.pool, world.clock.real(), planning.LEASE)
+    orphan = await world.context.store.claim_wave(world.clock.real(), planning.LEASE)
     assert orphan is not None
     assert not await planning.plan_next_wave(world.context)
     world.clock.advance(planning.LEASE + timedelta(seconds=1))
     assert await planning.plan_next_wave(world.context)
-    read = await planning.read_problem(world.pool, orphan)
+    read = await read_problem(world.context.store, orphan)
     await planning.apply_choice(world.context, orphan, planner.Choice(await planner.plan(read.problem, 5), ""))
     assert (read.excluded, len(await world.published(WavePlanned))) == ((), 1)
 

@@ -13,9 +13,10 @@ from services.dispatch.api.schemas.courier import SyncBody
 from services.dispatch.commands.job import reassign
 from services.dispatch.commands.planning import answer_next_wave, plan_next_wave
 from services.dispatch.commands.wave import cut_by_operator, finish_ended_waves, release_by_operator
+from services.dispatch.domain.job.job import HANDED_OUT, Job
 from services.dispatch.planning.plan import Plan, Route, Stop, Trip, Unserved
-from services.dispatch.planning.process.planner import Choice
-from services.dispatch.repository import queries
+from services.dispatch.planning.problem import RoutingProblem
+from services.dispatch.planning.process.planner import Choice, Planner
 from services.kit.http.problems import Problem
 from tests.simulation.buyers import Buyers
 from tests.simulation.market import COURIERS, WAVES, Market, as_sent, hour
@@ -23,13 +24,13 @@ from tests.simulation.processes import Process, World, only_transient
 from tests.simulation.scheduler import pause
 
 
-class Planner:
+class SimPlanner(Planner):
     """Stand-in behind the planner's port: takes its time, and leaves out a job now and then."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
-    async def search(self, problem: Any, budget_s: float) -> Choice:
+    async def search(self, problem: RoutingProblem, budget_s: float) -> Choice:
         orders, courier_ids = [order.id for order in problem.orders], [courier.id for courier in problem.couriers]
         chance = random.Random(" ".join(orders))  # the same problem has the same plan, on either database
         left = {order for order in orders if chance.random() < 0.08 or not courier_ids}
@@ -45,18 +46,17 @@ class Planner:
         unserved = tuple(Unserved(order, "no room") for order in orders if order in left)
         return Choice(Plan(tuple(routes), unserved, 0, "sim"), "the only one")
 
-
-def insert_late(problem: Any, plan: Plan, late: Collection[str], now_s: int) -> tuple[Plan, tuple[()]]:
-    """Stand-in for the insertion engine: late orders form the last route; now and then one does not fit."""
-    known = {order.id for order in problem.orders} - set(late)
-    chance = random.Random(" ".join(late))
-    taken = [order for order in late if problem.couriers and chance.random() < 0.7]
-    left = tuple(Unserved(order, "no room") for order in late if order not in taken)
-    routes = [replace(route, trips=tuple(_kept(trip, known) for trip in route.trips)) for route in plan.routes]
-    if taken:
-        stops = tuple(Stop(order, now_s + 60 * i) for i, order in enumerate(taken))
-        routes.append(Route(problem.couriers[0].id, (Trip(now_s, now_s + 3600, stops),)))
-    return Plan(tuple(routes), left, 0, "late"), ()
+    async def insert_late(self, problem: RoutingProblem, plan: Plan, late: Collection[str], now_s: int) -> Plan:
+        """Late orders form the last route; now and then one does not fit."""
+        known = {order.id for order in problem.orders} - set(late)
+        chance = random.Random(" ".join(late))
+        taken = [order for order in late if problem.couriers and chance.random() < 0.7]
+        left = tuple(Unserved(order, "no room") for order in late if order not in taken)
+        routes = [replace(route, trips=tuple(_kept(trip, known) for trip in route.trips)) for route in plan.routes]
+        if taken:
+            stops = tuple(Stop(order, now_s + 60 * i) for i, order in enumerate(taken))
+            routes.append(Route(problem.couriers[0].id, (Trip(now_s, now_s + 3600, stops),)))
+        return Plan(tuple(routes), left, 0, "late")
 
 
 def _kept(trip: Trip, known: Collection[str]) -> Trip:
@@ -67,7 +67,7 @@ class PlanningLoop:
     """The worker's planning loop, one step whenever there may be work."""
 
     def __init__(self, world: World) -> None:
-        self.world, self._waiting = world, False
+        self.world, self.planner, self._waiting = world, SimPlanner(world), False
 
     def wake_up(self, after: float = 0.0) -> None:
         if not self._waiting:
@@ -81,8 +81,9 @@ class PlanningLoop:
             return self.wake_up(5)
 
         async def work(process: Process) -> bool:
-            context = process.context
-            return await plan_next_wave(context) or await answer_next_wave(context) or await finish_ended_waves(context)
+            context, planner = process.context, self.planner
+            found = await plan_next_wave(context, planner) or await answer_next_wave(context, planner)
+            return found or await finish_ended_waves(context)
 
         if self.world.rng.random() < self.world.faults.second_owner:
             process.run(work(process), "another worker's planning loop", only_transient)
@@ -126,13 +127,12 @@ class Dispatcher:
         rng, client = self.rng, self.market.client
         one, other = rng.sample(COURIERS, 2)
 
-        def on_answer(stops: Any) -> None:
-            out = [stop for stop in stops if stop["state"] in {"assigned", "loaded"}]
-            for stop in out[: rng.randint(0, 2)]:
-                again = _reassigned(stop["job"], other, stop["epoch"])
-                client.send("dispatch", f"give {stop['job']} to {other}", again)
+        def on_answer(route: list[tuple[Job, Any]]) -> None:
+            out = [job for job, _ in route if job.state in HANDED_OUT]
+            for job in out[: rng.randint(0, 2)]:
+                client.send("dispatch", f"give {job.id} to {other}", _reassigned(job.id, other, job.epoch))
 
-        client.send("dispatch", f"look at {one}'s route", lambda p: queries.route(p.context.pool, one), on_answer)
+        client.send("dispatch", f"look at {one}'s route", lambda p: p.context.store.read_route(one), on_answer)
 
 
 def _reassigned(job: UUID, courier: str, epoch: int) -> Any:
@@ -160,20 +160,19 @@ class Courier:
 
     def look(self) -> None:
         """Read the route and report on its new jobs."""
-        read = lambda p: queries.route(p.context.pool, self.courier)  # noqa: E731
+        read = lambda p: p.context.store.read_route(self.courier)  # noqa: E731
         self.market.client.send("dispatch", f"route of {self.courier}", read, self._report_new_jobs)
 
-    def _report_new_jobs(self, stops: list[dict[str, Any]]) -> None:
-        for stop in stops:
-            key = (stop["job"], stop["epoch"])
-            if stop["state"] in {"assigned", "loaded"} and key not in self._handled:
-                self._handled.add(key)
-                self._report_job(stop)
+    def _report_new_jobs(self, route: list[tuple[Job, Any]]) -> None:
+        for job, _ in route:
+            if job.state in HANDED_OUT and (job.id, job.epoch) not in self._handled:
+                self._handled.add((job.id, job.epoch))
+                self._report_job(job)
 
-    def _report_job(self, stop: dict[str, Any]) -> None:
+    def _report_job(self, job: Job) -> None:
         rng = self.rng
-        about = {"job": stop["job"], "epoch": stop["epoch"]}
-        order = self._buyers.accepted.get(stop["order"])
+        about = {"job": job.id, "epoch": job.epoch}
+        order = self._buyers.accepted.get(job.order)
         code = order.terms.code if order else None
         if rng.random() < 0.8:
             self._record("load", about)

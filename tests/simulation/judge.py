@@ -23,7 +23,7 @@ from services.orders.domain.campaign.verdict import replay
 from services.orders.domain.order.order import Order
 from tests.simulation.facts import CommittedStock, committed_orders, dead_letters, history_of, tables_of
 from tests.simulation.invariant import InvariantBroken, check_invariant
-from tests.simulation.memory import Database, Transaction
+from tests.simulation.memory import GONE, Database, Transaction
 
 AT_A_COMMIT: Mapping[str, tuple[Invariant, ...]] = {
     ORDERS: (orders.have_stock, money.given_back),
@@ -60,6 +60,8 @@ class Judge:
             self._joined_in_time(transaction)
         if name == INVENTORY and (tables := self._stock.tables(transaction)):
             _check(Facts(tables=tables), AT_A_COMMIT[name])
+        blocked = {wave: why for wave, why in transaction.writes.get("blocked", {}).items() if why is not GONE}
+        check_invariant(not blocked, "every wave can be planned", f"{blocked}")
 
     def _joined_in_time(self, transaction: Transaction) -> None:
         for join, _ in transaction.writes["campaign_join"].values():

@@ -145,6 +145,20 @@ class Transaction(Reader):
             self.db.waiters[name].append(task)
             await wait_until_woken()
         self.waits_for = None
+        self._hold(name, shared=shared)
+
+    async def lock_all(self, table: str, keys: Collection[Key]) -> None:
+        """Lock rows in the given order."""
+        for key in keys:
+            await self.lock(table, key)
+
+    def try_lock(self, table: str, key: Key) -> bool:
+        """Lock a row unless another transaction holds its lock."""
+        if free := self._free((table, key), False):
+            self._hold((table, key), shared=False)
+        return free
+
+    def _hold(self, name: Lock, *, shared: bool) -> None:
         held = self.db.holders.setdefault(name, {})
         if self not in held:
             self.locks.append(name)
@@ -152,11 +166,6 @@ class Transaction(Reader):
             held[self] = shared
         elif not shared:
             held[self] = False
-
-    async def lock_all(self, table: str, keys: Collection[Key]) -> None:
-        """Lock rows in the given order."""
-        for key in keys:
-            await self.lock(table, key)
 
     def _free(self, name: Lock, shared: bool) -> bool:
         held = self.db.holders.get(name)
@@ -182,7 +191,7 @@ class Transaction(Reader):
         if database_faults.drops and rng.random() < database_faults.drops:
             self.release()
             self._lost()
-        self._apply()
+        self.apply()
         await self.statement()
         if database_faults.unknown and rng.random() < database_faults.unknown:
             self._lost()
@@ -190,7 +199,8 @@ class Transaction(Reader):
     def _lost(self) -> NoReturn:
         raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
 
-    def _apply(self) -> None:
+    def apply(self) -> None:
+        """Commit without faults."""
         self.ended = True
         for table, rows in self.writes.items():
             committed = self.db.tables[table]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from services.dispatch.repository import WaveRepository
+from services.dispatch.repository import PostgresWaves, WaveRepository
 from services.inventory.repository import rows
 from services.kit.context import Context
 from services.kit.http.group_commit import GroupCommit
@@ -154,7 +154,7 @@ class Mirror:
 
     async def _dispatch(self) -> None:
         db = self.run.dbs["dispatch"]
-        async with begin(self.pools["dispatch"], Ports(self.run.world.clock), consumer="test") as uow:
+        async with begin(self.pools["dispatch"], Ports(self.run.world.clock, PostgresWaves), consumer="test") as uow:
             repository = WaveRepository(uow)
             await repository.lock_waves(list(db.tables["wave"]))
             await repository.lock_jobs(list(db.tables["job"]))
@@ -199,8 +199,6 @@ def _plain(result: Any, error: BaseException | None) -> Any:
             return result
         case dict() if "allotment" in result:
             return result
-        case [{"epoch": _}, *_]:
-            return [{name: stop[name] for name in ("job", "order", "state", "epoch")} for stop in result]
         case _:
             return getattr(result, "body", b"")
 

@@ -11,16 +11,13 @@ from typing import Any
 
 import structlog
 
-from services.dispatch.commands import planning
-from services.dispatch.planning.replanning import keep_plan
 from services.kit import ids
 from services.kit.consumer import processor, subscription, sweeper
 from services.kit.http import group_commit, grouped_command
 from services.kit.relay import relay
 from services.orders.commands import place_orders
 from services.orders.repository import campaign
-from tests.simulation import campaign_tables, dispatch_tables, inventory_tables, kit_tables, orders_tables
-from tests.simulation.dispatch_actors import Planner, insert_late
+from tests.simulation import campaign_tables, inventory_tables, kit_tables, orders_tables
 from tests.simulation.log import Publisher, RelayConnection
 from tests.simulation.memory import Database
 from tests.simulation.processes import World
@@ -32,7 +29,6 @@ TABLES: tuple[Seam, ...] = (
     *orders_tables.SEAMS,
     *campaign_tables.SEAMS,
     *inventory_tables.SEAMS,
-    *dispatch_tables.SEAMS,
 )
 
 
@@ -52,7 +48,7 @@ def world_seams(world: World, dbs: dict[str, Database], new_ids: Ids, codes_rng:
         return Publisher(world.log, world.scheduler, lambda: world.faults.publish_failure)
 
     return (
-        *((module, "asyncio", asyncio) for module in (processor, relay, group_commit, planning)),
+        *((module, "asyncio", asyncio) for module in (processor, relay, group_commit)),
         *((module, "random", world.rng) for module in (processor, relay)),
         *((module, "time", time) for module in (processor, relay)),
         *((module, "point", world.point) for module in POINTS),
@@ -61,8 +57,6 @@ def world_seams(world: World, dbs: dict[str, Database], new_ids: Ids, codes_rng:
         (campaign, "PART", 3),  # so that settling has a middle
         (relay, "connect", connect),
         (relay, "Publisher", publisher),
-        (planning, "planner", Planner(world)),
-        (keep_plan, "insert_late", insert_late),
     )
 
 

@@ -5,7 +5,7 @@ time and the seed.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -94,9 +94,6 @@ class Asyncio:
 
     async def sleep(self, seconds: float) -> None:
         await pause(seconds)
-
-    async def to_thread(self, work: Callable[..., Any], *terms: Any) -> Any:
-        return work(*terms)
 
     async def wait_for(self, waiting: Awaitable[Any], _timeout: float) -> Any:
         return await waiting  # only wake-ups are awaited this way, and the simulation loses none

@@ -17,7 +17,7 @@ from services.dispatch.api.schemas.courier import (
 )
 from services.dispatch.commands import courier_reports
 from services.dispatch.commands.shift import record_shift
-from services.dispatch.repository import queries
+from services.dispatch.repository.store import WaveStore
 from services.kit.http.dependencies import IdempotencyKey, Running
 from services.kit.http.responses import REVALIDATE, etag
 from services.kit.ids import id_of_request
@@ -40,7 +40,8 @@ async def create_shift(
 @router.get("/{courier}/route", response_model=CourierRoute)
 async def read_route(context: Running, _role: Courier, request: Request, courier: Slug) -> Response:
     """Return the courier's jobs in the order of their times, with an ETag for polling."""
-    stops = [RouteStop.of(row) for row in await queries.route(context.pool, courier)]
+    store: WaveStore = context.store
+    stops = [RouteStop.of(job, recipient) for job, recipient in await store.read_route(courier)]
     return etag(request, CourierRoute(courier=courier, stops=stops), cache=REVALIDATE)
 
 

@@ -60,7 +60,7 @@ async def read_problem(context: Running, _role: Operator, wave: Slug) -> Routing
     Orders of erased recipients are not part of it. 404 for an unknown wave, 409 `blocked` where its station is
     unusable.
     """
-    found = await read_whole_problem(context.pool, wave)
+    found = await read_whole_problem(context.store, wave)
     if found is None:
         raise not_found(f"wave {wave}")
     if found.problem is None:

@@ -53,7 +53,7 @@ async def draft_moves(context: Context, wave_id: str, version: int, moves: Seque
     Raises a 404 problem if the wave does not exist, 409 `blocked` if its station is unusable, and 422 for a move that
     is impossible or breaks a rule.
     """
-    current = await read_current_plan(context.pool, wave_id)
+    current = await read_current_plan(context.store, wave_id)
     if current is None:
         raise not_found(f"wave {wave_id}")
     if current.obstacle:

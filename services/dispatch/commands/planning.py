@@ -6,7 +6,6 @@ the plan was made for. All state is in the database, so a step that died is repe
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,19 +15,11 @@ import structlog
 from services.dispatch.commands.plan import answer_late_jobs, apply_plan
 from services.dispatch.domain.wave import Wave, WaveState
 from services.dispatch.planning.plan import Plan, Unserved
-from services.dispatch.planning.process import planner
-from services.dispatch.planning.process.planner import START_S, Choice
-from services.dispatch.planning.replanning import keep_plan
+from services.dispatch.planning.process import planner as process
+from services.dispatch.planning.process.planner import START_S, Choice, Planner
 from services.dispatch.repository import WaveRepository, transaction
-from services.dispatch.repository.planning import (
-    CurrentPlan,
-    WaveProblem,
-    block_wave,
-    claim_wave,
-    read_current_plan,
-    read_problem,
-    wave_with_late_jobs,
-)
+from services.dispatch.repository.planning import CurrentPlan, WaveProblem, read_current_plan, read_problem
+from services.dispatch.repository.store import WaveStore
 from services.dispatch.travel_times import TIMEOUT_S, with_travel_times
 from services.kit.context import Context
 from services.kit.database import is_transient
@@ -41,20 +32,21 @@ RETRY_BLOCKED = timedelta(seconds=2)
 _log = structlog.get_logger("halfday.planning")
 
 
-async def plan_next_wave(context: Context) -> bool:
+async def plan_next_wave(context: Context, planner: Planner = process) -> bool:
     """Plan one cut wave that no other worker has claimed; return false if there is none.
 
     A wave that cannot be planned is blocked with the reason. Raises transient errors only.
     """
-    wave = await claim_wave(context.pool, context.clock.real(), LEASE)
+    store: WaveStore = context.store
+    wave = await store.claim_wave(context.clock.real(), LEASE)
     if wave is None:
         return False
     try:
-        read = await read_problem(context.pool, wave, late=True)
+        read = await read_problem(store, wave, late=True)
         if read.obstacle and read.excluded:
             await _block(context, wave, read.obstacle)
         else:
-            await apply_choice(context, wave, await _search(read))
+            await apply_choice(context, wave, await _search(read, planner))
     except Exception as error:  # any other error blocks this wave alone, so that the next one is planned
         if is_transient(error):
             raise
@@ -63,21 +55,22 @@ async def plan_next_wave(context: Context) -> bool:
     return True
 
 
-async def answer_next_wave(context: Context) -> bool:
+async def answer_next_wave(context: Context, planner: Planner = process) -> bool:
     """Answer the late jobs that wait for the plan of one wave: insert them, or turn them away. Return false if
     there are none, or the wave has changed meanwhile."""
-    wave_id = await wave_with_late_jobs(context.pool)
-    current = await read_current_plan(context.pool, wave_id) if wave_id else None
+    store: WaveStore = context.store
+    wave_id = await store.wave_with_late_jobs()
+    current = await read_current_plan(store, wave_id) if wave_id else None
     if current is None:
         return False
-    plan = await insert_late_jobs(current, context.clock.now())
+    plan = await insert_late_jobs(current, context.clock.now(), planner)
     answered = await change_wave(context, current.wave, plan, answer_late_jobs)
     late = len(current.late) + len(current.excluded)
     _log.info("late jobs", wave=wave_id, answered=answered, late=late, stops=plan.stops)
     return answered
 
 
-async def insert_late_jobs(current: CurrentPlan, now: datetime) -> Plan:
+async def insert_late_jobs(current: CurrentPlan, now: datetime, planner: Planner = process) -> Plan:
     """Return the wave's plan with its late jobs inserted; those that do not fit are unserved, with the reason."""
     wave, plan = current.wave, current.plan
     if wave.state is not WaveState.PLANNED or plan is None:
@@ -88,7 +81,7 @@ async def insert_late_jobs(current: CurrentPlan, now: datetime) -> Plan:
         return _without(current, f"the slot of wave {wave.id} has begun")
     try:
         problem = await with_travel_times(current.problem)
-        made, _ = await asyncio.to_thread(keep_plan.insert_late, problem, plan, current.late, int(now.timestamp()))
+        made = await planner.insert_late(problem, plan, current.late, int(now.timestamp()))
     except Exception as error:  # the late jobs are answered with any error, so that other waves get their turn
         _log.error("inserting late jobs failed", wave=wave.id, exc_info=error)
         return _without(current, f"the plan of wave {wave.id} cannot be changed")
@@ -112,7 +105,7 @@ async def change_wave(
         return change(repository, wave.id, wave.version, plan)
 
 
-async def _search(read: WaveProblem) -> Choice:
+async def _search(read: WaveProblem, planner: Planner) -> Choice:
     choice = Choice(Plan((), (), 0, "none"), "no order to plan")
     if read.problem and read.problem.orders:
         seconds = min(MOST_S, LEAST_S + JOB_S * len(read.problem.orders))
@@ -122,7 +115,8 @@ async def _search(read: WaveProblem) -> Choice:
 
 async def _block(context: Context, wave: Wave, reason: str) -> None:
     _log.warning("a wave is blocked", wave=wave.id, reason=reason)
-    await block_wave(context.pool, wave, reason, context.clock.real() + RETRY_BLOCKED)
+    store: WaveStore = context.store
+    await store.block_wave(wave, reason, context.clock.real() + RETRY_BLOCKED)
 
 
 def _without(current: CurrentPlan, reason: str) -> Plan:

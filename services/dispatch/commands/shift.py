@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contracts.events.catalog import CourierPut, MarketDayPut
 from services.dispatch.commands.checks import require_entries
-from services.dispatch.repository import shift as shifts
-from services.dispatch.repository.shift import Shift
+from services.dispatch.domain.courier import Shift
+from services.dispatch.repository import transaction
 from services.kit.context import Context
 from services.kit.http.problems import conflict
 
@@ -17,7 +17,7 @@ async def record_shift(context: Context, shift: Shift) -> None:
     shift with different content.
     """
     days = [(MarketDayPut, shift.market_day)] if shift.market_day else []
-    await require_entries(context.pool, (CourierPut, shift.courier), *days, wave=shift.wave)
-    async with context.unit() as uow:
-        if not await shifts.record(uow.conn, shift):
+    await require_entries(context, (CourierPut, shift.courier), *days, wave=shift.wave)
+    async with transaction(context) as repository:
+        if await repository.store.record_shift(shift) != shift:
             raise conflict(f"shift {shift.id} already exists with different content")

@@ -11,8 +11,8 @@ from services.dispatch.domain.job.job import JobState
 from services.dispatch.domain.job.state_machine import Assigned, decide
 from services.dispatch.domain.wave import Wave, WaveState, cut, done, opened, released, revised
 from services.dispatch.planning.plan import Plan
-from services.dispatch.repository import WaveRepository, queries, transaction
-from services.dispatch.repository.planning import ended_waves
+from services.dispatch.repository import WaveRepository, transaction
+from services.dispatch.repository.store import WaveStore
 from services.kit.context import Context
 from services.kit.errors import Unprocessable
 from services.kit.http.problems import conflict, not_found
@@ -75,7 +75,10 @@ def finish_wave(repository: WaveRepository, wave: Wave) -> None:
 async def cut_by_operator(context: Context, wave_id: str) -> None:
     """Cut a wave before its cutoff. Repeatable. Raises a 404 problem if the wave does not exist."""
     async with transaction(context) as repository:
-        cut_wave(repository, await _lock_wave(repository, wave_id))
+        await repository.lock_waves([wave_id])
+        if wave_id not in repository.waves:
+            raise not_found(f"wave {wave_id}")
+        cut_wave(repository, repository.waves[wave_id])
 
 
 async def release_by_operator(context: Context, wave_id: str) -> None:
@@ -85,19 +88,23 @@ async def release_by_operator(context: Context, wave_id: str) -> None:
     planned.
     """
     async with transaction(context) as repository:
-        wave = await _lock_wave(repository, wave_id)
+        await repository.lock_waves([wave_id])
+        stored = await repository.store.read_wave(wave_id)
+        if stored is None:
+            raise not_found(f"wave {wave_id}")
+        wave, plan, blocked = stored
         if wave.state in {WaveState.OPEN, WaveState.CUT}:
-            blocked = (await queries.wave(context.pool, wave_id) or {}).get("blocked")
             reason = f"it cannot be planned: {blocked}" if blocked else "it has no plan yet"
             raise conflict(f"wave {wave_id} is {wave.state}: {reason}", "not-planned")
-        if wave.state is WaveState.PLANNED and (plan := await queries.plan(repository.uow.conn, wave_id)):
+        if wave.state is WaveState.PLANNED and plan:
             await repository.lock_jobs_of_waves([wave_id])
-            release_wave(repository, wave, plan[1])
+            release_wave(repository, wave, plan)
 
 
 async def finish_ended_waves(context: Context) -> bool:
     """End the released waves in which all jobs have ended; return true if there were any."""
-    ended = await ended_waves(context.pool)
+    store: WaveStore = context.store
+    ended = await store.ended_waves()
     if ended:
         async with transaction(context) as repository:
             await repository.lock_waves(ended)
@@ -105,10 +112,3 @@ async def finish_ended_waves(context: Context) -> bool:
             for wave in list(repository.waves.values()):
                 finish_wave(repository, wave)
     return bool(ended)
-
-
-async def _lock_wave(repository: WaveRepository, wave_id: str) -> Wave:
-    await repository.lock_waves([wave_id])
-    if wave_id not in repository.waves:
-        raise not_found(f"wave {wave_id}")
-    return repository.waves[wave_id]

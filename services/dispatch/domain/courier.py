@@ -1,4 +1,4 @@
-"""Courier reports, and the records that are made of them."""
+"""Couriers' shifts and reports, and the records that are made of reports."""
 
 from __future__ import annotations
 
@@ -27,6 +27,18 @@ class ReportVerdict(StrEnum):
     APPLIED = "applied"
     STALE = "stale"
     REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """The time a courier works: for one wave, or for all waves of a market day."""
+
+    id: UUID
+    courier: str
+    wave: str | None
+    market_day: str | None
+    from_at: datetime
+    until_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from services.dispatch.domain.catalog import Catalog
 from services.dispatch.domain.wave import Wave
 from services.dispatch.planning.plan import Plan
 from services.dispatch.repository import rows
-from services.kit.database import Connection, Pool
+from services.kit.database import Pool
 
 Row = dict[str, Any]
 _WAVES = """
@@ -25,12 +25,6 @@ from wave w
 left join lateral (select jsonb_object_agg(state, n) as jobs from (
   select state, count(*) as n from job where wave = w.id group by state) s) j on true
 left join lateral (select version, body from plan where wave = w.id order by version desc limit 1) p on true
-"""
-_ROUTE = """
-select job.*, r.name, r.phone, r.address, r.lat, r.lon
-from job join wave on wave.id = job.wave left join recipient r on r."order" = job."order"
-where courier = $1 and (job.state in ('assigned', 'loaded') or wave.state = 'released')
-order by eta, trip, stop, job.id
 """
 _JOBS = """
 select * from job
@@ -71,14 +65,9 @@ async def waves(pool: Pool, market_day: str | None, state: str | None, after: st
     return [_wave(record) for record in found]
 
 
-async def plan(reader: Pool | Connection, wave: str) -> tuple[int, Plan] | None:
-    """Return the current plan of a wave and its version; None if it has none."""
-    return next(iter(await plans(reader, wave, 1)), None)
-
-
-async def plans(reader: Pool | Connection, wave: str, limit: int) -> list[tuple[int, Plan]]:
+async def plans(pool: Pool, wave: str, limit: int) -> list[tuple[int, Plan]]:
     """Return the latest plans of a wave with their versions, the newest first."""
-    found = await reader.fetch(
+    found = await pool.fetch(
         "select version, body from plan where wave = $1 order by version desc limit $2", wave, limit
     )
     return [(row["version"], rows.plan_of(row["body"])) for row in found]
@@ -135,16 +124,6 @@ async def job(pool: Pool, id: UUID) -> Row | None:
     )
     parts = {"job": id, "tries": list(map(dict, tries)), "evidence": list(map(dict, evidence))}
     return _row(record, "lines") | parts
-
-
-async def route(pool: Pool, courier: str) -> list[Row]:
-    """Return a courier's open jobs, and all its jobs of released waves, with their recipients."""
-    return [_row(record, "lines") | {"job": record["id"]} for record in await pool.fetch(_ROUTE, courier)]
-
-
-async def has_entry(pool: Pool, key: str) -> bool:
-    """Return true if this catalogue entry has arrived."""
-    return bool(await pool.fetchval("select exists (select from catalog where key = $1)", key))
 
 
 async def promise_basis(pool: Pool, market_day: str | None, at: datetime) -> tuple[Catalog, list[Wave], Counter[str]]:

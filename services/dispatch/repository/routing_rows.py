@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
-import asyncpg
-import orjson
 from pydantic import ValidationError
 
+from services.dispatch.domain.wave import Wave
 from services.dispatch.planning.plan import Unserved
 from services.dispatch.planning.problem import LAST, MOST, Courier, Order, Place, Window
+from services.dispatch.repository.store import CrewMember, WaveJob
 
+SHIFT_MARGIN = timedelta(hours=2)
+"""The working time of a station's couriers when no shift is recorded: this long before the slot until this long after
+it."""
 NO_ADDRESS = "the delivery address is unknown or erased"
 
 
@@ -19,13 +24,12 @@ class Unusable(ValueError):
     """A catalogue entry that no plan can be made with. The text names the entry, the fault and the correction."""
 
 
-def station_of(id: str, body: str | None) -> Place:
-    """Return the position of a station from its catalogue body, which is JSON. Raises `Unusable`."""
-    if body is None:
+def station_of(id: str, entry: Mapping[str, Any] | None) -> Place:
+    """Return the position of a station from its catalogue entry. Raises `Unusable`."""
+    if entry is None:
         raise Unusable(f"station {id} is not in dispatch's catalogue: put /v1/catalog/stations/{id}")
-    entry = orjson.loads(body)
     try:
-        return Place(entry.get("lat"), entry.get("lon"))
+        return Place(entry.get("lat"), entry.get("lon"))  # type: ignore[arg-type]
     except ValidationError:
         where = f"lat {entry.get('lat')}, lon {entry.get('lon')}"
         raise Unusable(
@@ -34,28 +38,29 @@ def station_of(id: str, body: str | None) -> Place:
         ) from None
 
 
-def courier_of(row: asyncpg.Record) -> Courier:
-    """Return the courier of a row. Capacities are capped at the largest that a problem can express; one that is not a
+def courier_of(member: CrewMember, wave: Wave) -> Courier:
+    """Return the courier of a wave. Capacities are capped at the largest that a problem can express; one that is not a
     number counts as 0."""
-    loads = (_amount(row["capacity_g"]), _amount(row["cold_ml"]))
-    return Courier(row["id"], *loads, _second(row["from_at"]), _second(row["until_at"]))
+    loads = (_amount(member.capacity_g), _amount(member.cold_ml))
+    begin, end = member.from_at or wave.slot_from - SHIFT_MARGIN, member.until_at or wave.slot_until + SHIFT_MARGIN
+    return Courier(member.id, *loads, _second(begin), _second(end))
 
 
-def order_of(row: asyncpg.Record) -> Order | Unserved:
-    """Return the order of a job's row, or the reason why it cannot be part of a problem."""
-    id = str(row["id"])
-    if row["lat"] is None or row["lon"] is None or row["erased"]:
+def order_of(job: WaveJob) -> Order | Unserved:
+    """Return the order of a job, or the reason why it cannot be part of a problem."""
+    id = str(job.id)
+    if job.lat is None or job.lon is None or job.erased:
         return Unserved(id, NO_ADDRESS)
     try:
-        place = Place(row["lat"], row["lon"])
+        place = Place(job.lat, job.lon)
     except ValidationError:
         return Unserved(id, "its address has a position that is not on the globe: order again with a corrected address")
-    if max(row["load_g"], row["cold_ml"]) > MOST:
-        return Unserved(id, overload(row["load_g"], row["cold_ml"]))
-    if row["slot_from"] > row["slot_until"]:
+    if max(job.load_g, job.cold_ml) > MOST:
+        return Unserved(id, overload(job.load_g, job.cold_ml))
+    if job.slot_from > job.slot_until:
         return Unserved(id, "its slot ends before it begins: correct the wave in the market day")
-    slot = Window(_second(row["slot_from"]), _second(row["slot_until"]))
-    return Order(id, place, max(0, row["load_g"]), max(0, row["cold_ml"]), (slot,))
+    slot = Window(_second(job.slot_from), _second(job.slot_until))
+    return Order(id, place, max(0, job.load_g), max(0, job.cold_ml), (slot,))
 
 
 def overload(load_g: int, cold_ml: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -25,6 +24,7 @@ from services.dispatch.planning.plan import Plan
 SLOT_COLUMNS = tuple(field.name for field in dataclasses.fields(Slot))
 JOB_COLUMNS = tuple(field.name for field in dataclasses.fields(Job) if field.name != "slot")
 WAVE_COLUMNS = tuple(field.name for field in dataclasses.fields(Wave))
+RECIPIENT_COLUMNS = tuple(field.name for field in dataclasses.fields(Recipient))
 _PLAN = TypeAdapter(Plan)
 
 
@@ -37,16 +37,6 @@ class CatalogRow:
     body: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class PlanRow:
-    """A row of `plan`."""
-
-    wave: str
-    version: int
-    body: Plan
-    made_at: datetime
-
-
 def catalog_of(found: Iterable[asyncpg.Record]) -> Catalog:
     """Return the entries in rows of `catalog`.
 
@@ -54,6 +44,11 @@ def catalog_of(found: Iterable[asyncpg.Record]) -> Catalog:
     """
     entries = [entry for row in found if (entry := _entry_of(row))]
     return Catalog({entry.key: entry for entry in entries})
+
+
+def catalog_row(entry: CatalogEvent) -> CatalogRow:
+    """Return the row of a catalogue entry."""
+    return CatalogRow(entry.key, entry.TYPE, entry.model_dump(mode="json"))
 
 
 def _entry_of(row: asyncpg.Record) -> CatalogEvent | None:
@@ -65,7 +60,7 @@ def _entry_of(row: asyncpg.Record) -> CatalogEvent | None:
 
 
 def job_of(row: asyncpg.Record) -> Job:
-    """Return the job in a whole row of `job`."""
+    """Return the job in a row with all columns of `job`."""
     fields = {name: row[name] for name in JOB_COLUMNS} | {
         "state": JobState(row["state"]),
         "lines": tuple(GoodsLine.model_validate(line) for line in orjson.loads(row["lines"])),
@@ -95,8 +90,8 @@ def plan_of(body: str) -> Plan:
 
 
 def recipient_of(row: asyncpg.Record) -> Recipient:
-    """Return the recipient in a whole row of `recipient`."""
-    return Recipient(**dict(row))
+    """Return the recipient in a row with all columns of `recipient`."""
+    return Recipient(**{name: row[name] for name in RECIPIENT_COLUMNS})
 
 
 def to_json(values: Sequence[Any]) -> str:

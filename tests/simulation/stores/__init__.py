@@ -5,5 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-STORES: dict[str, Callable[[Any], Any]] = {}
+from tests.simulation.stores.dispatch import MemoryWaves
+
+STORES: dict[str, Callable[[Any], Any]] = {"dispatch": MemoryWaves}
 """By service, the store over a connection or pool of the memory database."""

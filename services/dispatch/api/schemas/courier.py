@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field, model_validator
 
 from contracts.events.orders import GoodsLine
 from contracts.values import Slug, Token
-from services.dispatch.domain.job.job import HANDED_OUT
-from services.dispatch.repository.shift import Shift
+from services.dispatch.domain.courier import Shift
+from services.dispatch.domain.job.job import HANDED_OUT, Job
+from services.dispatch.domain.recipient import Recipient
 from services.kit.http.body import Body
 from services.kit.http.bounded import Instant
 from services.kit.ids import Id
@@ -125,9 +127,11 @@ class RouteStop(BaseModel):
     recipient: Person | None
 
     @classmethod
-    def of(cls, row: dict[str, Any]) -> Self:
-        """Return the stop of a row of `queries.route`."""
-        return cls(**row, recipient=Person(**row) if row["state"] in HANDED_OUT else None)
+    def of(cls, job: Job, recipient: Recipient) -> Self:
+        """Return the stop of a job that is in a wave."""
+        assert job.slot
+        person = Person(**asdict(recipient)) if job.state in HANDED_OUT else None
+        return cls(**asdict(job), **asdict(job.slot), job=job.id, recipient=person)
 
 
 class CourierRoute(BaseModel):

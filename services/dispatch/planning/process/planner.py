@@ -11,9 +11,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -22,6 +23,7 @@ from services.dispatch.planning.construct import greedy
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import RoutingProblem
 from services.dispatch.planning.process.solver import JOB, PLAN, SolveJob
+from services.dispatch.planning.replanning import keep_plan
 from services.dispatch.planning.schedule import assemble
 
 SOLVER = (sys.executable, "-m", "services.dispatch.planning.process.solver")
@@ -39,6 +41,16 @@ class Choice:
 
     plan: Plan
     why: str
+
+
+class Planner(Protocol):
+    """The port of the planning loop; this module implements it."""
+
+    async def search(self, problem: RoutingProblem, budget_s: float) -> Choice:
+        """Choose the plan of a wave within `budget_s` seconds from the start of the search."""
+
+    async def insert_late(self, problem: RoutingProblem, plan: Plan, late: Collection[str], now_s: int) -> Plan:
+        """Return the plan with the orders `late` inserted where they fit; see `keep_plan.insert_late`."""
 
 
 async def plan(
@@ -60,6 +72,12 @@ async def plan(
 async def search(problem: RoutingProblem, budget_s: float) -> Choice:
     """Choose the plan of a wave: one search of `budget_s` seconds beside the greedy plan."""
     return await choose(SolveJob(problem, budget_s, time.monotonic(), start_s=START_S))
+
+
+async def insert_late(problem: RoutingProblem, plan: Plan, late: Collection[str], now_s: int) -> Plan:
+    """Insert late orders into a wave's plan, in a thread; see `keep_plan.insert_late`."""
+    made, _ = await asyncio.to_thread(keep_plan.insert_late, problem, plan, late, now_s)
+    return made
 
 
 async def choose(job: SolveJob, solver: Sequence[str] = SOLVER) -> Choice:
