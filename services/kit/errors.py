@@ -7,6 +7,7 @@
 | overload: nothing was begun | `Overloaded` | - | 429 |
 | permanent: no retry can help | `Unprocessable`, `TooLarge`, `UnusableId` | dead-lettered at once | 413, 422 |
 | configuration: an operator has to act | `UnusableSettings`, `MigrationFailed` | the process ends | - |
+| a part has stalled | `Stalled` | the process ends and is started again | - |
 | programmer error | any other, in tests `InjectedFault` | tried three times, then dead-lettered | 500 |
 
 503 and 429 carry `Retry-After`; the request may be repeated with the same key. A 500 and a process that ends are logged
@@ -68,6 +69,10 @@ class UnusableSettings(ValueError):
 
 class MigrationFailed(RuntimeError):
     """A migration did not apply; the text is the migration tool's output."""
+
+
+class Stalled(RuntimeError):
+    """A part of the process does no work though there is some; the text names it. Only a new process helps."""
 
 
 class InjectedFault(RuntimeError):

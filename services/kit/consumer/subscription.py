@@ -48,7 +48,10 @@ class Subscription:
 
 
 class Processor(BatchProcessor):
-    """Processes a service's batches of one topic; works without a broker, so tests can pass records directly."""
+    """Processes a service's batches of one topic; works without a broker, so tests can pass records directly.
+
+    `begun` and `ended` count the batches of the subscription; they differ while one is in work.
+    """
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Processor(BatchProcessor):
         consumer = f"{service}.{subscription.topic}"
         super().__init__(consumer, pool=pool, ports=ports, open_repository=open_repository, wake=wake)
         self.subscription = subscription
+        self.begun = self.ended = 0
         self._service = service
         self._models = {type: model for type, model in models.items() if subscription.topic == model.TOPIC}
         self._passed_over = {type for type, model in self._models.items() if model not in subscription.handlers}
@@ -163,6 +167,7 @@ def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> 
 
     @subscriber
     async def on_batch(records: Sequence[Any]) -> None:
+        processor.begun += 1
         try:
             await processor.handle([_record(topic, record) for record in records])
         except Transient as away:
@@ -172,6 +177,8 @@ def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> 
         except Exception:
             await asyncio.sleep(random.uniform(0.5, 1.0))
             raise
+        finally:
+            processor.ended += 1
 
     return subscriber
 

@@ -1,10 +1,10 @@
-"""Gauges that the worker measures every few seconds for `/metrics`: outbox age, lag, dead letters, late deadlines."""
+"""Gauges that the worker measures every few seconds for `/metrics`: outbox age, dead letters, late deadlines."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 import structlog
 
@@ -16,7 +16,6 @@ from services.kit.telemetry.metrics import (
     DEAD_LETTER_AGE,
     DEAD_LETTERS,
     GAUGES_FAILED,
-    LAG,
     MISSING,
     OUTBOX_AGE,
     OVERDUE,
@@ -25,22 +24,18 @@ from services.kit.transaction import deadlines, outbox
 from services.kit.uploads import sessions
 
 EVERY_S = 5.0
-KAFKA_S = 3.0
 Measure: TypeAlias = "Callable[[Pool], Awaitable[None]]"
 _log = structlog.get_logger("halfday.gauges")
 
 
-async def watch(context: Context, own: Sequence[Measure], subscribers: Mapping[str, Any]) -> None:
-    """Measure until cancelled; `own` are the service's gauges, `subscribers` are FastStream's, by consumer.
+async def watch(context: Context, own: Sequence[Measure]) -> None:
+    """Measure until cancelled; `own` are the service's gauges.
 
     Each value is measured on its own: one that can't be measured keeps its last value and counts in `SIGNALS_FAILED`,
     the others go on.
     """
     while True:
         await measure(context, own)
-        for consumer, subscriber in subscribers.items():
-            if subscriber.consumer is not None:
-                await _try(f"lag of {consumer}", _set_lag(consumer, subscriber.consumer))
         await asyncio.sleep(EVERY_S)
 
 
@@ -82,14 +77,3 @@ async def _missing(pool: Pool) -> None:
     MISSING.clear()
     for owner, missing in found.items():
         MISSING.labels(owner).set(missing)
-
-
-async def _set_lag(consumer: str, reader: Any) -> None:
-    LAG.labels(consumer).set(await _lag(reader))
-
-
-async def _lag(consumer: Any) -> int:
-    """Return the number of records that were not consumed yet, over the partitions that this process has."""
-    async with asyncio.timeout(KAFKA_S):
-        ends = await consumer.end_offsets(consumer.assignment())
-        return sum([max(0, end - await consumer.position(partition)) for partition, end in ends.items()])

@@ -79,6 +79,15 @@ class Kafka:
             await client.close()
 
 
+async def ask_kafka(settings: Settings, topics: Sequence[str]) -> None:
+    """Return when the broker answers over a new connection; raise `NotReady` otherwise."""
+    kafka = Kafka(settings, topics)
+    try:
+        await kafka.require()
+    finally:
+        await kafka.close()
+
+
 def topics_of(service: Service) -> list[str]:
     """Return every topic that the service reads or writes, without prefix."""
     written = [topic.name for topic in TOPICS if service.name in topic.writers]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -21,6 +22,7 @@ from services.kit.http import health
 from services.kit.kafka import make_broker
 from services.kit.process import gauges, housekeeping, readiness
 from services.kit.process.api import create_api
+from services.kit.process.consumer_watch import ConsumerWatch
 from services.kit.process.service import Service, boot
 from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
@@ -30,6 +32,8 @@ from services.kit.telemetry.logs import watch_loop
 from services.kit.transaction.outbox import Waker
 
 FLUSH_SECONDS = 2.0
+SUBSCRIBE_SECONDS = 60.0
+"""A consumer that has no partitions by then waits for an answer that does not come: the process starts again."""
 _log = structlog.get_logger("halfday.process")
 
 
@@ -78,7 +82,8 @@ class Runtime:
         await self._ending.aclose()
 
     async def _work(self, context: Context, wake: asyncio.Event) -> None:
-        kafka = readiness.Kafka(self._settings, readiness.topics_of(self._service))
+        topics = readiness.topics_of(self._service)
+        kafka = readiness.Kafka(self._settings, topics)
         self._ending.push_async_callback(kafka.close)
         self._health.checks |= readiness.worker_checks(self._service, context, kafka)
         self._health.waiting_for = "Kafka and its topics"
@@ -92,11 +97,14 @@ class Runtime:
         for task in self._service.background:
             self._start(task.__name__, _forever(task, context))
         broker = make_broker(self._settings)
-        processors = self._service.processors(context)
-        subscribers = {one.consumer: subscribe(broker, one, self._settings) for one in processors}
+        consumers = [(one, subscribe(broker, one, self._settings)) for one in self._service.processors(context)]
         self._ending.push_async_callback(broker.stop)
-        await broker.start()
-        self._start("gauges", gauges.watch(context, self._service.gauges, subscribers))
+        async with asyncio.timeout(SUBSCRIBE_SECONDS):
+            await broker.start()
+        watch = ConsumerWatch(consumers, partial(readiness.ask_kafka, self._settings, topics))
+        self._health.checks["consumers"] = watch.check
+        self._start("consumers", watch.run())
+        self._start("gauges", gauges.watch(context, self._service.gauges))
 
     async def _answer(self, context: Context) -> None:
         self._health.checks |= readiness.api_checks(self._service, context)
