@@ -13,17 +13,19 @@ from services.orders.commands.changes import Changes
 from services.orders.commands.stall import apply_kept_upload
 from services.orders.commands.use_cases import UseCases
 from services.orders.handlers import SUBSCRIPTIONS, on_deadline
+from services.orders.repository.postgres import PostgresStore
 
 SERVICE = Service(
     name="orders",
     migrations=Path(__file__).parent / "migrations",
     subscriptions=SUBSCRIPTIONS,
     open_repository=Changes,
+    store=PostgresStore,
     models=MODELS,
     on_due=on_deadline,
     use_cases=UseCases,
     routes=ROUTERS,
     fast_paths=(FAST_PATH,),
     on_upload=apply_kept_upload,
-    checks={"catalogue": CatalogCheck()},
+    checks={"catalogue": CatalogCheck(PostgresStore)},
 )

@@ -16,7 +16,7 @@ from services.kit.clock import Clock
 from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import begin
 from services.orders.domain.catalog import KINDS
-from services.orders.repository import catalog as catalog_rows
+from services.orders.repository.postgres import PostgresStore
 from tests.bench import market
 from tests.bench.shops import WAITING, Shop, tokens
 from tests.bench.world import Child, World, free_port
@@ -97,7 +97,8 @@ async def put_catalogue(pool: Any) -> None:
     async with pool.acquire() as conn, conn.transaction():
         for path, body in market.catalogue():
             kind, id = path.split("/")
-            await catalog_rows.upsert(conn, kind, KINDS[kind].model_validate({**body, "id": id}), datetime.now(UTC))
+            entity = KINDS[kind].model_validate({**body, "id": id})
+            await PostgresStore(conn).upsert_entry(kind, entity, datetime.now(UTC))
 
 
 async def put_stock(pool: Any, hot: int) -> None:

@@ -19,6 +19,7 @@ from services.kit.clock import ManualClock
 from services.kit.context import Context
 from services.kit.database import connect_pool
 from services.kit.process.api import create_api
+from services.kit.process.service import Service
 from services.kit.transaction.message import Record
 from services.kit.transaction.ports import Ports
 from services.orders.api.routes import ROUTERS
@@ -83,12 +84,15 @@ def an_order(**more: Any) -> dict[str, Any]:
 
 @dataclass
 class Orders:
-    """The service under test. `post`, `get`, `put` answer like a client; `hear` is a record from another service."""
+    """The service under test. `post`, `get`, `put` answer like a client; `hear` is a record from another service;
+    `service` reads it, and fires its deadlines.
+    """
 
     context: Context
     clock: ManualClock
     client: httpx2.AsyncClient
     offsets: dict[str, int] = field(default_factory=dict)
+    service: Service = SERVICE
 
     async def call(self, method: str, path: str, role: str = "operator", **more: Any) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {role}-token", **more.pop("headers", {})}
@@ -118,7 +122,7 @@ class Orders:
     async def hear(self, *events: Event, id: UUID | None = None) -> None:
         """Records of one topic, handled as one batch."""
         topic = events[0].TOPIC
-        (processor,) = (p for p in SERVICE.processors(self.context) if p.subscription.topic == topic)
+        (processor,) = (p for p in self.service.processors(self.context) if p.subscription.topic == topic)
         await processor.handle([self.record(event, id or uuid4()) for event in events])
 
     def record(self, event: Event, id: UUID) -> Record:
@@ -130,7 +134,7 @@ class Orders:
 
     async def sweep(self) -> None:
         """Fires what is due."""
-        sweeper = SERVICE.sweeper(self.context)
+        sweeper = self.service.sweeper(self.context)
         assert sweeper
         await sweeper.sweep()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +16,8 @@ from contracts.events import campaign as c
 from contracts.events import inventory as i
 from contracts.events.orders import OrderPlaced, RecipientPut
 from services.kit.faults import armed
+from services.orders.commands.changes import Changes
 from services.orders.domain.campaign.verdict import replay
-from services.orders.repository import campaign as campaigns
 from tests.integration.campaign_world import CLOSES, POOL, Campaigns, open_one
 from tests.integration.orders_world import NOW, Orders, an_order, open_orders
 from tests.stack import TestStack
@@ -235,10 +237,8 @@ async def settled(orders: Orders, campaign: Campaigns) -> None:
     assert (await campaign.shown())["settled"]
 
 
-async def test_settling_goes_in_parts_and_resumes_after_a_crash_half_way(
-    orders: Orders, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(campaigns, "PART", 3)
+async def test_settling_goes_in_parts_and_resumes_after_a_crash_half_way(orders: Orders):
+    orders.service = replace(orders.service, open_repository=partial(Changes, part=3))
     campaign = await open_one(orders)
     joins = [await campaign.join(n, 1, payment="prepaid") for n in range(8)]
     await campaign.cut()

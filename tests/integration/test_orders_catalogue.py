@@ -15,7 +15,7 @@ from services.kit.process import readiness
 from services.orders.api.schemas.catalog import BODIES
 from services.orders.app import SERVICE
 from services.orders.domain.catalog import KINDS
-from services.orders.repository import catalog as rows
+from services.orders.repository import postgres_catalog
 from tests.integration.campaign_world import a_campaign, a_join, open_one
 from tests.integration.orders_world import CATALOG, Orders, an_order, open_orders
 from tests.stack import TestStack
@@ -236,7 +236,7 @@ async def test_a_reader_that_dies_of_one_row_is_caught(fresh: Orders, monkeypatc
     def dies(kind: str, id: str, text: str) -> Any:
         return KINDS[kind].model_validate({"id": id, **orjson.loads(text)})
 
-    monkeypatch.setattr(rows, "_read", dies)
+    monkeypatch.setattr(postgres_catalog, "_entry_of", dies)
     await spoil(fresh, "stations/guandu", LAT_NULL)
     assert (await fresh.post("/v1/orders", an_order())).status_code == 500
 

@@ -22,11 +22,11 @@ from services.orders.domain.campaign.campaign import Tally
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.domain.order import state_machine, transitions
 from services.orders.domain.order.order import Cancel, Order, OrderDecision
-from services.orders.repository import campaign as campaigns
-from tests.simulation import campaign_tables, kit_tables
-from tests.simulation.memory import Reader, Transaction
+from tests.simulation import kit_tables
+from tests.simulation.memory import Reader
 from tests.simulation.processes import Consumer
 from tests.simulation.seams import Seam
+from tests.simulation.stores.orders import MemoryOrders
 
 
 def no_inbox() -> list[Seam]:
@@ -103,10 +103,12 @@ def expiry_ignoring_commit() -> list[Seam]:
 def joins_settled_twice() -> list[Seam]:
     """A part of a group-buy is settled, but its joins are not marked."""
 
-    async def save_joins(conn: Transaction, joins: Collection[Join]) -> None:
-        await campaign_tables.save_joins(conn, [join for join in joins if join.state is not JoinState.REFUNDED])
+    good = MemoryOrders.save_joins
 
-    return [(campaigns, "save_joins", save_joins)]
+    async def save_joins(self: MemoryOrders, joins: Collection[Join]) -> None:
+        await good(self, [join for join in joins if join.state is not JoinState.REFUNDED])
+
+    return [(MemoryOrders, "save_joins", save_joins)]
 
 
 def clock_before_the_lock() -> list[Seam]:
@@ -124,11 +126,7 @@ def clock_before_the_lock() -> list[Seam]:
 
 def cap_without_a_lock() -> list[Seam]:
     """Pledges are read before concurrent ones are committed."""
-
-    async def unlocked(conn: Transaction, ids: Collection[UUID]) -> dict[UUID, Tally]:
-        return await campaign_tables.tallies(conn, ids)
-
-    return [(campaigns, "lock_tallies", unlocked)]
+    return [(MemoryOrders, "lock_tallies", MemoryOrders.read_tallies)]
 
 
 def cap_not_counted() -> list[Seam]:

@@ -10,8 +10,6 @@ from services.orders.api.schemas.campaign import NewCampaign, NewJoin
 from services.orders.commands.campaign import open_campaign, withdraw_join
 from services.orders.commands.join_campaign import JoinCampaigns
 from services.orders.domain.campaign.join import Join, JoinState
-from services.orders.repository import campaign as campaigns
-from services.orders.repository import order as orders
 from services.orders.repository.catalog import CatalogCache
 from tests.simulation.buyers import Buyers
 from tests.simulation.invariant import check_invariant
@@ -116,9 +114,9 @@ class CampaignActors:
         """Read the state of all joins; a buyer then follows each new order like any other."""
 
         async def work(process: Process) -> Any:
-            joins = await campaigns.find_joins(process.context.pool, sorted(self.accepted))  # type: ignore[arg-type]
+            joins = await process.context.store.find_joins(sorted(self.accepted))
             made = [join.terms.order for join, _ in joins.values() if join.state is JoinState.ORDERED]
-            return await orders.find(process.context.pool, made)  # type: ignore[arg-type]
+            return await process.context.store.find_orders(made)
 
         def on_answer(found: dict[UUID, Any]) -> None:
             for n, id in enumerate(sorted(found.keys() - self._followed), 1):

@@ -17,7 +17,6 @@ from services.orders.api.schemas.stall import SyncIn, synced_view
 from services.orders.commands.order import change_order
 from services.orders.commands.place_orders import PlaceOrders
 from services.orders.commands.stall import sync_terminal
-from services.orders.repository import catalog
 from services.orders.repository.catalog import CatalogCache
 from tests.simulation.invariant import InvariantBroken, check_invariant
 from tests.simulation.processes import Process, Work, World
@@ -70,7 +69,7 @@ class Client:
 
         async def work(process: Process) -> None:
             async with process.context.unit() as uow:
-                changed, _ = await catalog.upsert(uow.conn, kind, entity, uow.now)
+                changed, _ = await uow.store.upsert_entry(kind, entity, uow.now)
                 if changed:
                     uow.emit(entity)
 

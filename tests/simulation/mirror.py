@@ -23,8 +23,7 @@ from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import begin
 from services.orders.domain.campaign.join import Join
 from services.orders.domain.order.order import Order
-from services.orders.repository import campaign as campaigns
-from services.orders.repository.order import find
+from services.orders.repository.postgres import PostgresStore
 from tests.simulation import seams
 from tests.simulation.invariant import check_invariant
 from tests.simulation.memory import GONE, Database, Transaction
@@ -49,9 +48,8 @@ class RealProcess:
 
     def __init__(self, process: Process, pool: Any) -> None:
         self.service, self.memo = process.service, dict[str, Any]()
-        self.context = Context(
-            SETTINGS, Ports(process.world.clock, process.service.store), pool, lambda: None, process.service.name
-        )
+        ports = replace(process.world.ports(process.service), store=process.service.store)
+        self.context = Context(SETTINGS, ports, pool, lambda: None, process.service.name)
         self.processors = self.service.processors(self.context)
 
     def part(self, n: int) -> Any:
@@ -131,12 +129,11 @@ class Mirror:
                 self.runner.run(self._deadlines(service.name))
 
     async def _orders(self) -> None:
-        db = self.run.dbs["orders"]
-        found = await find(self.pools["orders"], list(db.tables["orders"]))
-        same(found, db.tables["orders"])
-        same(await campaigns.find(self.pools["orders"], list(db.tables["campaign"])), db.tables["campaign"])
-        joins = await campaigns.find_joins(self.pools["orders"], list(db.tables["campaign_join"]))
-        same(joins, db.tables["campaign_join"])
+        tables: Any = self.run.dbs["orders"].tables
+        store = PostgresStore(self.pools["orders"])
+        same(await store.find_orders(tables["orders"]), tables["orders"])
+        same(await store.find_campaigns(tables["campaign"]), tables["campaign"])
+        same(await store.find_joins(tables["campaign_join"]), tables["campaign_join"])
 
     async def _inventory(self) -> None:
         db, pool = self.run.dbs["inventory"], self.pools["inventory"]

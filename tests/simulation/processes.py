@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from services.kit.clock import Clock
@@ -44,8 +45,17 @@ class Faults:
 class World:
     """Shared state of all processes: time, the log, a database per service, and the faults."""
 
-    def __init__(self, scheduler: Scheduler, clock: Clock, log: Log, faults: Faults, note: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        clock: Clock,
+        log: Log,
+        faults: Faults,
+        note: Callable[..., None],
+        codes_rng: Random,
+    ) -> None:
         self.scheduler, self.clock, self.log, self.faults, self.note = scheduler, clock, log, faults, note
+        self.codes_rng = codes_rng
         self.processes: dict[str, Process] = {}
         self.mirror: Any = None
 
@@ -66,6 +76,7 @@ class World:
             self.clock,
             STORES.get(service.name, service.store),
             random=self.rng,
+            token_bytes=self.codes_rng.randbytes,
             crash_point=self.point,
         )
 

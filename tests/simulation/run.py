@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,8 @@ from services.dispatch.app import SERVICE as DISPATCH
 from services.inventory.app import SERVICE as INVENTORY
 from services.kit.relay.relay import POLL_S
 from services.kit.transaction.message import Erased, Record
-from services.orders.app import SERVICE as ORDERS
+from services.orders import app as orders
+from services.orders.commands.changes import Changes
 from services.orders.domain.order.order import TERMINAL
 from tests.simulation import seams
 from tests.simulation.buyers import Buyers
@@ -35,6 +37,7 @@ from tests.simulation.stalls import open_stalls
 from tests.simulation.trace import Trace
 
 ANCHOR = datetime(2030, 1, 1, tzinfo=UTC)
+ORDERS = replace(orders.SERVICE, open_repository=partial(Changes, part=3))  # so that settling a campaign has a middle
 SERVICES = (ORDERS, INVENTORY, DISPATCH)
 MOST_STEPS = 400_000
 ROUNDS = 40
@@ -71,7 +74,7 @@ class Run:
         self.database_faults = DatabaseFaults(self.scheduler)
         clock = SimClock(self.scheduler, ANCHOR, hour(5.9), self.rng.choice((20.0, 60.0, 240.0)))
         self.log = Log(self._appended)
-        self.world = World(self.scheduler, clock, self.log, Faults(), self.trace.note)
+        self.world = World(self.scheduler, clock, self.log, Faults(), self.trace.note, self.codes_rng)
         self.dbs = {s.name: Database(s.name, self.database_faults, self._committed) for s in SERVICES}
         self.judge = Judge(self.dbs, clock)
         self.interested: dict[str, set[UUID]] = defaultdict(set)
@@ -81,9 +84,7 @@ class Run:
     def play(self) -> Outcome:
         """Play the day, let time pass until nothing is in progress, and check the end state."""
         try:
-            with seams.installed(
-                (*seams.TABLES, *seams.world_seams(self.world, self.dbs, self.ids, self.codes_rng), *self.bugs)
-            ):
+            with seams.installed((*seams.TABLES, *seams.world_seams(self.world, self.dbs, self.ids), *self.bugs)):
                 self._begin()
                 self.scheduler.run(MOST_STEPS)
                 self._end()

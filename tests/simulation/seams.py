@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import structlog
@@ -15,9 +13,7 @@ from services.kit import ids
 from services.kit.consumer import processor, subscription, sweeper
 from services.kit.http import group_commit, grouped_command
 from services.kit.relay import relay
-from services.orders.commands import place_orders
-from services.orders.repository import campaign
-from tests.simulation import campaign_tables, inventory_tables, kit_tables, orders_tables
+from tests.simulation import inventory_tables, kit_tables
 from tests.simulation.log import Publisher, RelayConnection
 from tests.simulation.memory import Database
 from tests.simulation.processes import World
@@ -26,18 +22,16 @@ from tests.simulation.shims import Asyncio, Ids, Time
 Seam = tuple[Any, str, Any]
 TABLES: tuple[Seam, ...] = (
     *kit_tables.SEAMS,
-    *orders_tables.SEAMS,
-    *campaign_tables.SEAMS,
     *inventory_tables.SEAMS,
 )
 
 
-POINTS = (subscription, sweeper, processor, grouped_command, campaign, relay)
+POINTS = (subscription, sweeper, processor, grouped_command, relay)
 """Modules with named crash points."""
 
 
-def world_seams(world: World, dbs: dict[str, Database], new_ids: Ids, codes_rng: random.Random) -> tuple[Seam, ...]:
-    """Return the replacements of time, randomness, ids and connections; `codes_rng` generates the orders' codes."""
+def world_seams(world: World, dbs: dict[str, Database], new_ids: Ids) -> tuple[Seam, ...]:
+    """Return the replacements of time, randomness, ids and connections."""
     asyncio = Asyncio(world.scheduler)
     time = Time(world.scheduler)
 
@@ -53,8 +47,6 @@ def world_seams(world: World, dbs: dict[str, Database], new_ids: Ids, codes_rng:
         *((module, "time", time) for module in (processor, relay)),
         *((module, "point", world.point) for module in POINTS),
         (ids, "uuid_utils", new_ids),
-        (place_orders, "secrets", SimpleNamespace(randbelow=codes_rng.randrange, token_bytes=codes_rng.randbytes)),
-        (campaign, "PART", 3),  # so that settling has a middle
         (relay, "connect", connect),
         (relay, "Publisher", publisher),
     )

@@ -18,8 +18,8 @@ from services.orders.api.schemas import campaign_views as views
 from services.orders.commands.campaign import open_campaign, withdraw_join
 from services.orders.commands.join_campaign import JoinCampaigns
 from services.orders.domain.campaign.campaign import Campaign, Tally
-from services.orders.repository import campaign as campaigns
 from services.orders.repository import queries
+from services.orders.repository.store import CampaignStore
 
 RELAY_LIMIT = 1024 * 1024
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
@@ -100,7 +100,7 @@ async def joins(
 @router.get("/{campaign}/joins/{join}", response_model=views.JoinView)
 async def one_join(campaign: Id, join: Id, app: Orders, _role: Anyone) -> Response:
     """Return a join in its current state; once it is an order, with the order's id."""
-    found, _ = (await campaigns.find_joins(app.context.pool, [join])).get(join, (None, b""))
+    found, _ = (await app.context.store.find_joins([join])).get(join, (None, b""))
     if found is None or found.campaign != campaign:
         raise problems.not_found(f"join {join} of campaign {campaign}")
     return responses.json(views.join_view(found))
@@ -123,7 +123,8 @@ def _number(item: Any) -> int | None:
 
 
 async def _find(app: Orders, id: UUID) -> tuple[Campaign, Tally]:
-    found = await campaigns.find(app.context.pool, [id])
+    store: CampaignStore = app.context.store
+    found = await store.find_campaigns([id])
     if id not in found:
         raise problems.not_found(f"campaign {id}")
-    return found[id][0], (await campaigns.tallies(app.context.pool, [id]))[id]
+    return found[id][0], (await store.read_tallies([id]))[id]

@@ -14,7 +14,7 @@ from services.kit.http.dependencies import Limit
 from services.orders.api.roles import Anyone, Operator, Orders
 from services.orders.api.schemas import catalog as s
 from services.orders.commands.catalog import put_entry
-from services.orders.repository import catalog
+from services.orders.repository import queries
 
 Kind = Literal[
     "items", "prices", "villages", "households", "communities", "pairings",
@@ -61,7 +61,7 @@ async def put_unknown(kind: Kind, id: Slug, _role: Operator) -> Response:
 @router.get("/{kind}/{id}", response_model=s.any_view())
 async def one(request: Request, kind: Kind, id: Slug, app: Orders, _role: Anyone) -> Response:
     """Return one entry as it is stored: the fields of its kind, its id and its version."""
-    found = await catalog.get(app.context.pool, kind, id)
+    found = await queries.catalog_entry(app.context.pool, kind, id)
     if found is None:
         raise problems.not_found(f"{kind}/{id}")
     body, version = found
@@ -71,4 +71,4 @@ async def one(request: Request, kind: Kind, id: Slug, app: Orders, _role: Anyone
 @router.get("/{kind}", response_model=s.page_view())
 async def listing(kind: Kind, app: Orders, _role: Anyone, limit: Limit = 100, cursor: Cursor = "") -> Response:
     """List the entries of a kind in order of id."""
-    return responses.page(await catalog.page(app.context.pool, kind, cursor, limit), limit, "id")
+    return responses.page(await queries.catalog_entries(app.context.pool, kind, cursor, limit), limit, "id")

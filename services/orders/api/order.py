@@ -29,8 +29,8 @@ from services.orders.api.schemas import order as s
 from services.orders.api.schemas import order_views as views
 from services.orders.commands.order import change_order, collect_order, erase_person
 from services.orders.domain.order.order import Cancel, Collect, Order, OrderState, Paid, Ready, Refund
-from services.orders.repository import order as orders
 from services.orders.repository import queries
+from services.orders.repository.store import OrderStore
 
 router = APIRouter(tags=["orders"])
 
@@ -155,7 +155,8 @@ def _changed(order: Order, role: str) -> Response:
 
 
 async def _find(app: Orders, order: UUID) -> Order:
-    found = await orders.find(app.context.pool, [order])
+    store: OrderStore = app.context.store
+    found = await store.find_orders([order])
     if order not in found:
         raise problems.not_found(f"order {order}")
     return found[order][0]

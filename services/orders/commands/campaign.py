@@ -16,8 +16,8 @@ from services.orders.domain.campaign import opening
 from services.orders.domain.campaign.campaign import Campaign, CampaignState, opened
 from services.orders.domain.campaign.join import Join, JoinState, withdraw
 from services.orders.domain.order.policy import Refusal
-from services.orders.repository import campaign as campaigns
 from services.orders.repository.catalog import CatalogCache
+from services.orders.repository.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ async def open_campaign(context: Context, catalog: CatalogCache, command: OpenCa
         campaign = await _find_or_open(uow, catalog, command)
         if campaign is None:
             conflict = (command.id, command.digest, command.content)
-            await campaigns.record_conflicts(uow.conn, [conflict], uow.now)
+            await uow.store.record_campaign_conflicts([conflict], uow.now)
     if campaign is None:
         used = f"campaign {command.id} was opened with another content: send the same content, or a new id"
         raise problems.conflict(used)
@@ -48,15 +48,16 @@ async def open_campaign(context: Context, catalog: CatalogCache, command: OpenCa
 
 async def _find_or_open(uow: UnitOfWork, catalog: CatalogCache, command: OpenCampaign) -> Campaign | None:
     """Return the campaign, opened now or before; None where its id was used for another content."""
-    stored = await campaigns.find(uow.conn, [command.id])
+    store: Store = uow.store
+    stored = await store.find_campaigns([command.id])
     if not stored:
-        campaign = opening.open_campaign(command.id, command.opening, await catalog.current(uow.conn), uow.now)
+        campaign = opening.open_campaign(command.id, command.opening, await catalog.current(store), uow.now)
         if isinstance(campaign, Refusal):
             raise problem_of(campaign)
-        if await campaigns.insert_campaign(uow.conn, campaign, command.digest):
+        if await store.insert_campaign(campaign, command.digest):
             publish_campaign(uow, opened(campaign), {})
             return campaign
-        stored = await campaigns.find(uow.conn, [command.id])
+        stored = await store.find_campaigns([command.id])
     campaign, digest = stored[command.id]
     return Campaign(campaign.terms) if digest == command.digest else None
 
@@ -67,10 +68,11 @@ async def withdraw_join(context: Context, campaign: UUID, id: UUID) -> Join:
     Raises a 404 for an unknown join, and a 409 `campaign-closed` after the cutoff by the clock under the lock.
     """
     async with context.unit() as uow:
-        locked = await campaigns.lock_open(uow.conn, [campaign], uow.clock.now())
+        store: Store = uow.store
+        locked = await store.lock_open_campaigns([campaign], uow.clock.now())
         now = uow.read_clock()
-        tallies = await campaigns.lock_tallies(uow.conn, locked)
-        join, _ = (await campaigns.find_joins(uow.conn, [id])).get(id, (None, b""))
+        tallies = await store.lock_tallies(locked)
+        join, _ = (await store.find_joins([id])).get(id, (None, b""))
         if join is None or join.campaign != campaign:
             raise problems.not_found(f"join {id} of campaign {campaign}")
         if join.state is JoinState.WITHDRAWN:
@@ -80,7 +82,7 @@ async def withdraw_join(context: Context, campaign: UUID, id: UUID) -> Join:
             closed = f"campaign {campaign} is closed: once it has formed, cancel the order of the join"
             raise problems.conflict(closed, "campaign-closed")
         withdrawn, event = withdraw(join)
-        await campaigns.save_tallies(uow.conn, {campaign: tallies[campaign].without(join.terms)})
-        await campaigns.save_joins(uow.conn, [withdrawn])
+        await store.save_tallies({campaign: tallies[campaign].without(join.terms)})
+        await store.save_joins([withdrawn])
         uow.emit(event)
         return withdrawn

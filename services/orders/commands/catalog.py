@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from contracts.events.catalog import CatalogEvent, MarketDayPut, SitePut, StationPut
 from services.kit.context import Context
 from services.kit.database import Pool
 from services.kit.http.health import CheckResult
 from services.kit.http.problems import InputError, Problem
-from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.domain.catalog_rules import Wrong, contradictions, references, too_far
-from services.orders.repository import catalog
+from services.orders.repository.catalog import CatalogCache
+from services.orders.repository.store import CatalogStore
 
 
 async def put_entry(context: Context, kind: str, entity: CatalogEvent) -> int:
@@ -21,35 +21,36 @@ async def put_entry(context: Context, kind: str, entity: CatalogEvent) -> int:
     day, a site too far from its station.
     """
     async with context.unit() as uow:
-        await _check(uow, entity)
-        changed, version = await catalog.upsert(uow.conn, kind, entity, uow.now)
+        store: CatalogStore = uow.store
+        await _check(store, entity)
+        changed, version = await store.upsert_entry(kind, entity, uow.now)
         if changed:
             uow.emit(entity)
     return version
 
 
-async def _check(uow: UnitOfWork, entity: CatalogEvent) -> None:
+async def _check(store: CatalogStore, entity: CatalogEvent) -> None:
     _refuse(contradictions(entity))
     named = list(references(entity))
-    missing = await catalog.missing(uow.conn, {(kind, id) for _, kind, id in named})
+    missing = await store.missing_entries({(kind, id) for _, kind, id in named})
     _refuse((at, f"{kind}/{id} does not exist: put it first") for at, kind, id in named if (kind, id) in missing)
     if isinstance(entity, MarketDayPut):
-        taken = await catalog.waves_of_others(uow.conn, entity.id, [wave.id for wave in entity.waves])
+        taken = await store.waves_of_others(entity.id, [wave.id for wave in entity.waves])
         _refuse(
             (f"/waves/{n}/id", f"wave {wave.id} belongs to market day {taken[wave.id]}: give this one another id")
             for n, wave in enumerate(entity.waves)
             if wave.id in taken
         )
-    _refuse(("/lat", why) for why in await _distances(uow, entity) if why)
+    _refuse(("/lat", why) for why in await _distances(store, entity) if why)
 
 
-async def _distances(uow: UnitOfWork, entity: CatalogEvent) -> list[str | None]:
+async def _distances(store: CatalogStore, entity: CatalogEvent) -> list[str | None]:
     match entity:
         case SitePut():
-            station = await catalog.find(uow.conn, "stations", entity.station)
+            station = await store.find_entry("stations", entity.station)
             return [too_far(entity, station)] if isinstance(station, StationPut) else []
         case StationPut():
-            return [too_far(site, entity) for site in await catalog.sites_of(uow.conn, entity.id)]
+            return [too_far(site, entity) for site in await store.sites_of(entity.id)]
         case _:
             return []
 
@@ -66,15 +67,16 @@ class CatalogCheck:
     depend on them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, open_store: Callable[[Pool], CatalogStore]) -> None:
+        self._open_store = open_store
         self._pool: Pool | None = None
-        self._cache = catalog.CatalogCache()
+        self._cache = CatalogCache()
 
     async def __call__(self, pool: Pool) -> CheckResult:
         """Check the catalogue in the database of `pool`."""
         if pool is not self._pool:
-            self._pool, self._cache = pool, catalog.CatalogCache()
-        unreadable = sorted((await self._cache.current(pool)).unreadable.items())
+            self._pool, self._cache = pool, CatalogCache()
+        unreadable = sorted((await self._cache.current(self._open_store(pool))).unreadable.items())
         found = [f"{path} can't be read ({entry.why}): put it again" for path, entry in unreadable]
         more = [f"and {len(found) - 10} more"] if len(found) > 10 else []
         return CheckResult(True, "; ".join(found[:10] + more) or "all entries can be read", degraded=bool(found))

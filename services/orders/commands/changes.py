@@ -13,22 +13,23 @@ from services.orders.commands.publish import publish, publish_campaign
 from services.orders.domain.campaign.campaign import CampaignDecision
 from services.orders.domain.order.order import OrderDecision
 from services.orders.domain.order.state_machine import decide
-from services.orders.repository import catalog, stall
-from services.orders.repository.campaign import CampaignRepository
+from services.orders.repository.campaign import PART, CampaignRepository
 from services.orders.repository.order import OrderRepository
+from services.orders.repository.store import Store
 
 
 class Changes:
     """The orders and campaigns that one transaction locks and changes, and the two projections that arrive on the same
     topic as stock answers: allotments and sold-out items.
 
-    `load` first, then handlers or a request change them synchronously, then `save`.
+    `load` first, then handlers or a request change them synchronously, then `save`. `part` is the most joins to settle.
     """
 
-    def __init__(self, uow: UnitOfWork) -> None:
+    def __init__(self, uow: UnitOfWork, part: int = PART) -> None:
         self.uow = uow
-        self.orders = OrderRepository(uow.conn)
-        self.campaigns = CampaignRepository(uow.conn)
+        self._store: Store = uow.store
+        self.orders = OrderRepository(self._store)
+        self.campaigns = CampaignRepository(self._store, uow.ports.crash_point, part)
         self.allotments: dict[tuple[str, str, str], AllotmentEvent] = {}
         self.sold_out: dict[tuple[str, str], bool] = {}
 
@@ -62,10 +63,10 @@ class Changes:
 
     async def save(self) -> None:
         """Write every change, one statement for each table that has any."""
-        conn, now = self.uow.conn, self.uow.now
+        now = self.uow.now
         await self.orders.save(now)
-        await stall.save_allotments(conn, self.allotments)
-        await catalog.save_sold_out(conn, self.sold_out)
+        await self._store.save_allotments(self.allotments)
+        await self._store.save_sold_out(self.sold_out)
         await self.campaigns.save(now)
 
 

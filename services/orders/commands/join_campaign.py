@@ -15,7 +15,7 @@ from services.kit.context import Context
 from services.kit.http import problems
 from services.kit.http.grouped_command import GroupedCommand, Outcome, Submission
 from services.kit.http.problems import Problem
-from services.kit.ids import new_id
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.commands.place_orders import GROUP, new_codes
 from services.orders.commands.refusal import problem_of
@@ -25,9 +25,8 @@ from services.orders.domain.campaign.opening import Pledging, pledge
 from services.orders.domain.catalog import Catalog
 from services.orders.domain.order.policy import Refusal, Wanted
 from services.orders.domain.order.recipient import Recipient
-from services.orders.repository import campaign as campaigns
-from services.orders.repository.campaign import Caller
 from services.orders.repository.catalog import CatalogCache
+from services.orders.repository.store import Caller, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,7 @@ class CapCounter:
     campaigns: Mapping[UUID, Campaign]
     tallies: dict[UUID, Tally]
     members: dict[Caller, int]
+    ports: Ports
 
     def count(self, command: JoinCampaign, now: datetime) -> Join | Problem:
         """Count the join against the caps and return it, or the problem of one that is refused."""
@@ -64,7 +64,7 @@ class CapCounter:
             return problems.not_found(f"campaign {command.campaign}")
         tally = self.tallies.get(campaign.id, Tally())
         caller = (campaign.id, command.caller)
-        join = pledge(_requested(command), campaign, tally, self.members.get(caller), self.catalog, now)
+        join = pledge(_requested(command, self.ports), campaign, tally, self.members.get(caller), self.catalog, now)
         if isinstance(join, Refusal):
             return problem_of(join)
         self.tallies[campaign.id] = tally.with_join(join.terms)
@@ -81,10 +81,11 @@ class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
 
     async def run(self, uow: UnitOfWork, submissions: Mapping[UUID, Submission[JoinCampaign]]) -> Outcome[Join]:
         """Read the joins that are stored already, count the others under the locks and insert them."""
+        store: Store = uow.store
         counter = await self._lock(uow, {submission.command.campaign for submission in submissions.values()})
-        stored = await campaigns.find_joins(uow.conn, submissions)
+        stored = await store.find_joins(submissions)
         commands = [submission.command for id, submission in submissions.items() if id not in stored]
-        counter.members = await campaigns.members(uow.conn, [(one.campaign, one.caller) for one in commands])
+        counter.members = await store.find_members([(one.campaign, one.caller) for one in commands])
         counted = {command.id: counter.count(command, uow.now) for command in commands}
         joins = [join for join in counted.values() if isinstance(join, Join)]
         await self._insert(uow, joins, submissions, counter.tallies)
@@ -93,18 +94,20 @@ class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
 
     async def record_conflicts(self, uow: UnitOfWork, conflicts: Sequence[JoinCampaign]) -> None:
         """Store each other content under a taken join id once, without its recipient."""
-        await campaigns.record_conflicts(uow.conn, [(one.id, one.digest, one.content) for one in conflicts], uow.now)
+        found = [(one.id, one.digest, one.content) for one in conflicts]
+        await uow.store.record_campaign_conflicts(found, uow.now)
 
     async def _lock(self, uow: UnitOfWork, ids: set[UUID]) -> CapCounter:
         """Lock the head rows shared, then read the clock, then lock the tallies: a join that has the head row before
         the cutoff is in time.
         """
-        catalog = await self._catalog.current(uow.conn)
-        locked = await campaigns.lock_open(uow.conn, ids, uow.clock.now())
+        store: Store = uow.store
+        catalog = await self._catalog.current(store)
+        locked = await store.lock_open_campaigns(ids, uow.clock.now())
         uow.read_clock()
-        tallies = await campaigns.lock_tallies(uow.conn, locked)
-        closed = {id: found for id, (found, _) in (await campaigns.find(uow.conn, ids - locked.keys())).items()}
-        return CapCounter(catalog, locked | closed, tallies, {})
+        tallies = await store.lock_tallies(locked)
+        closed = {id: found for id, (found, _) in (await store.find_campaigns(ids - locked.keys())).items()}
+        return CapCounter(catalog, locked | closed, tallies, {}, uow.ports)
 
     async def _insert(
         self,
@@ -116,18 +119,19 @@ class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
         commands = {join.id: submissions[join.id].command for join in joins}
         digests = {id: command.digest for id, command in commands.items()}
         people = {id: (command.caller, command.recipient) for id, command in commands.items()}
-        await campaigns.insert_joins(uow.conn, joins, digests, people)
-        await campaigns.save_tallies(uow.conn, {join.campaign: tallies[join.campaign] for join in joins})
+        store: Store = uow.store
+        await store.insert_joins(joins, digests, people)
+        await store.save_tallies({join.campaign: tallies[join.campaign] for join in joins})
         for join in joins:
             uow.emit(accepted(join), origin=submissions[join.id].origin)
 
 
-def _requested(command: JoinCampaign) -> Pledging:
+def _requested(command: JoinCampaign, ports: Ports) -> Pledging:
     """Return the domain's request, with a new id and code for the order that the join may become."""
     return Pledging(
         join=command.id,
-        order=new_id(),
-        code=new_codes(1)[0],
+        order=ports.new_id(),
+        code=new_codes(1, ports)[0],
         caller=command.caller,
         lines=command.lines,
         fulfilment=command.fulfilment,

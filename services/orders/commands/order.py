@@ -22,8 +22,7 @@ from services.orders.domain.order.order import (
     Ready,
     Refund,
 )
-from services.orders.repository import order as orders
-from services.orders.repository import queries
+from services.orders.repository.store import OrderStore
 
 MOST_WRONG_CODES = 5
 """The limit of wrong codes for an order within an hour of real time."""
@@ -54,8 +53,9 @@ async def collect_order(context: Context, id: UUID, code: str) -> Order:
     async with context.unit() as uow:
         changes = Changes(uow)
         await changes.orders.load([id])
+        store: OrderStore = uow.store
         now = uow.clock.real()
-        if await orders.count_wrong_codes(uow.conn, id, now) >= MOST_WRONG_CODES:
+        if await store.count_wrong_codes(id, now) >= MOST_WRONG_CODES:
             raise problems.conflict(
                 f"{MOST_WRONG_CODES} wrong codes were given for order {id} within an hour: let an operator hand it "
                 "over, or try again an hour after the first of them",
@@ -63,7 +63,7 @@ async def collect_order(context: Context, id: UUID, code: str) -> Order:
             )
         decision = _found(id, changes.change_order(id, Collect(code)))
         is_wrong = decision.refused == WRONG_CODE
-        if is_wrong and await orders.add_wrong_code(uow.conn, id, now) == MOST_WRONG_CODES:
+        if is_wrong and await store.add_wrong_code(id, now) == MOST_WRONG_CODES:
             CODES_LOCKED.inc()
         await changes.save()
     if decision.refused:
@@ -78,18 +78,19 @@ async def erase_person(context: Context, id: UUID, role: str, why: str) -> dict[
     order, and a 409 `not-ended` before its end.
     """
     async with context.unit() as uow:
-        found = await orders.lock_orders(uow.conn, [id])
+        store: OrderStore = uow.store
+        found = await store.lock_orders([id])
         if not found:
             raise problems.not_found(f"order {id}")
         (order,) = found
         if order.state not in TERMINAL:
             detail = f"order {id} is {order.state}: cancel it or wait for its end, then erase its person"
             raise problems.conflict(detail, "not-ended")
-        await orders.erase_person(uow.conn, id, role, why)
+        erased = await store.erase_person(id, role, why)
         if order.terms.is_delivery and order.terms.code:  # an order without a code was erased before
             await erasure.forget(uow.conn, RecipientPut.TOPIC, [str(id)])
             uow.erase(RecipientPut.TOPIC, str(id))
-        return await queries.erasure(uow.conn, id)
+        return erased
 
 
 def _found(id: UUID, decision: OrderDecision | None) -> OrderDecision:

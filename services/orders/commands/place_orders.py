@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +9,15 @@ from uuid import UUID
 
 from services.kit.context import Context
 from services.kit.http.grouped_command import GroupedCommand, Outcome, Submission
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.commands.publish import publish_new_order
 from services.orders.commands.refusal import problem_of
 from services.orders.domain.order.order import Order
 from services.orders.domain.order.policy import Draft, Refusal, price_order
 from services.orders.domain.order.recipient import Recipient
-from services.orders.repository import order as orders
 from services.orders.repository.catalog import CatalogCache
+from services.orders.repository.store import Store
 
 GROUP = 200
 
@@ -44,8 +44,9 @@ class PlaceOrders(GroupedCommand[PlaceOrder, Order]):
 
     async def run(self, uow: UnitOfWork, submissions: Mapping[UUID, Submission[PlaceOrder]]) -> Outcome[Order]:
         """Insert the orders that can be taken; of those with a taken id, read the stored order."""
-        catalog = await self._catalog.current(uow.conn)
-        codes = new_codes(len(submissions))
+        store: Store = uow.store
+        catalog = await self._catalog.current(store)
+        codes = new_codes(len(submissions), uow.ports)
         priced = {
             id: price_order(id, code, submission.command.draft, catalog, uow.now, self._hold_ttl_s)
             for (id, submission), code in zip(submissions.items(), codes, strict=True)
@@ -55,29 +56,31 @@ class PlaceOrders(GroupedCommand[PlaceOrder, Order]):
         stored = {order.id: (order, submissions[order.id].command.digest) for order in inserted}
         others = [id for id in submissions if id not in stored]
         if others:
-            stored |= await orders.find(uow.conn, others)
+            stored |= await store.find_orders(others)
         refused = {id: problem_of(found) for id, found in priced.items() if isinstance(found, Refusal)}
         return Outcome(stored, refused)
 
     async def record_conflicts(self, uow: UnitOfWork, conflicts: Sequence[PlaceOrder]) -> None:
         """Store each other content under a taken order id once, without its recipient."""
-        await orders.record_conflicts(uow.conn, [(one.id, one.digest, one.content) for one in conflicts], uow.now)
+        found = [(one.id, one.digest, one.content) for one in conflicts]
+        await uow.store.record_order_conflicts(found, uow.now)
 
     async def _insert(
         self, uow: UnitOfWork, valid: Sequence[Order], submissions: Mapping[UUID, Submission[PlaceOrder]]
     ) -> list[Order]:
         digests = {id: submission.command.digest for id, submission in submissions.items()}
-        new = await orders.insert_orders(uow.conn, valid, digests)
+        store: Store = uow.store
+        new = await store.insert_orders(valid, digests)
         inserted = [order for order in valid if order.id in new]
         recipients = {order.id: submissions[order.id].command.recipient for order in inserted}
         causes = {order.id: submissions[order.id].origin.correlation or "" for order in inserted}
-        await orders.insert_details(uow.conn, inserted, recipients, causes, uow.now)
+        await store.insert_details(inserted, recipients, causes, uow.now)
         for order in inserted:
             publish_new_order(uow, order, recipients[order.id], submissions[order.id].origin)
         return inserted
 
 
-def new_codes(count: int) -> list[str]:
+def new_codes(count: int, ports: Ports) -> list[str]:
     """Return random codes of six digits, drawn in one call: asking the system for each costs more than the rest."""
-    drawn = secrets.token_bytes(8 * count)
+    drawn = ports.token_bytes(8 * count)
     return [f"{int.from_bytes(drawn[at : at + 8]) % 1_000_000:06}" for at in range(0, len(drawn), 8)]

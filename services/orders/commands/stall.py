@@ -22,8 +22,8 @@ from services.orders.domain.catalog import Catalog
 from services.orders.domain.order.policy import unreadable_entry
 from services.orders.domain.order.pricing import price_at
 from services.orders.domain.stall import Sale, StallUpload, Void, conflicted, fold
-from services.orders.repository import queries, stall
 from services.orders.repository.catalog import CatalogCache
+from services.orders.repository.store import StallStore, Store
 
 Effects = dict[Key, tuple[str, str]]
 _CONFLICT = ("conflict", "this sale id has another content, or belongs to another terminal")
@@ -69,13 +69,14 @@ async def sync_terminal(context: Context, catalog: CatalogCache, command: SyncTe
     entries can't be read.
     """
     async with context.unit() as uow:
-        return await _sync(uow, await catalog.current(uow.conn), command)
+        return await _sync(uow, await catalog.current(uow.store), command)
 
 
 async def _sync(uow: UnitOfWork, catalog: Catalog, command: SyncTerminal) -> Synced:
+    store: Store = uow.store
     id, device = command.terminal, command.device
-    pool = await _lock_pool(uow, catalog, command)
-    active = await _is_active(uow, id, device)
+    pool = await _lock_pool(store, catalog, command)
+    active = await _is_active(store, id, device)
     owner = f"terminal/{id}"
     uploads = _read(uow, owner, command)
     facts = [read_fact(upload, id, pool, catalog) for upload in uploads]
@@ -99,17 +100,17 @@ async def _sync(uow: UnitOfWork, catalog: Catalog, command: SyncTerminal) -> Syn
         uploads=accepted.device_answers(effects),
         sessions={session: progress for (owner, session), progress in accepted.sessions.items() if owner == device},
         prices=_stall_prices(uow, catalog),
-        sold_out=await queries.sold_out_items(uow.conn, pool),
-        allotment=await queries.allotments(uow.conn, id, pool) if active else [],
+        sold_out=await store.sold_out_items(pool),
+        allotment=await store.read_allotments(id, pool) if active else [],
     )
 
 
-async def _lock_pool(uow: UnitOfWork, catalog: Catalog, command: SyncTerminal) -> str:
+async def _lock_pool(store: StallStore, catalog: Catalog, command: SyncTerminal) -> str:
     """Lock the terminal and return the stock pool of its site on the market day."""
     for path in (f"terminals/{command.terminal}", f"market-days/{command.market_day}"):
         if path in catalog.unreadable:
             raise problem_of(unreadable_entry("", path))
-    terminal = await stall.lock_terminal(uow.conn, command.terminal)
+    terminal = await store.lock_terminal(command.terminal)
     if terminal is None:
         raise problems.not_found(f"terminal {command.terminal}")
     if command.market_day not in catalog.market_days:
@@ -117,8 +118,8 @@ async def _lock_pool(uow: UnitOfWork, catalog: Catalog, command: SyncTerminal) -
     return pool_of(command.market_day, terminal["site"])
 
 
-async def _is_active(uow: UnitOfWork, id: str, device: str) -> bool:
-    active, retired = await stall.bind_device(uow.conn, id, device)
+async def _is_active(store: StallStore, id: str, device: str) -> bool:
+    active, retired = await store.bind_device(id, device)
     if active == device or retired:
         return active == device
     raise problems.conflict(
@@ -139,9 +140,10 @@ def _read(uow: UnitOfWork, owner: str, command: SyncTerminal) -> list[Upload]:
 async def _apply(uow: UnitOfWork, id: str, fresh: Sequence[StallUpload], received: Mapping[Session, int]) -> Effects:
     """Apply new facts and publish their events. Return the facts that are conflicts."""
     sales = {one.body.sale for one in fresh if isinstance(one.body, Sale | Void)}
-    before = await stall.load_stall(uow.conn, id, sales)
+    store: StallStore = uow.store
+    before = await store.load_stall(id, sales)
     after, events = fold(before, fresh, received)
-    await stall.save_stall(uow.conn, id, before, after, uow.now)
+    await store.save_stall(id, before, after, uow.now)
     for event in events:
         uow.emit(event)
     return {(e.device, e.session, e.seq_no): _CONFLICT for e in events if isinstance(e, SaleConflicted)}
@@ -168,10 +170,11 @@ def _stall_prices(uow: UnitOfWork, catalog: Catalog) -> list[StallPrice]:
 
 async def apply_kept_upload(uow: UnitOfWork, owner: str, upload: Upload, about: Mapping[str, str]) -> str:
     """Apply an upload that was kept. Return why it still has no effect, else the empty text."""
+    store: Store = uow.store
     id = owner.partition("/")[2]
-    if await stall.lock_terminal(uow.conn, id) is None:
+    if await store.lock_terminal(id) is None:
         return f"terminal {id} is not in the catalogue"
-    fact = read_fact(upload, id, about["pool"], await CatalogCache().current(uow.conn))
+    fact = read_fact(upload, id, about["pool"], await CatalogCache().current(store))
     if isinstance(fact, str):
         return fact
     progress = await sessions.progress(uow.conn, owner)
@@ -184,6 +187,7 @@ async def reset_device(context: Context, id: str, device: str | None) -> list[st
     next new one that syncs, becomes active. Return all retired devices. Raises a 404 for an unknown terminal.
     """
     async with context.unit() as uow:
-        if await stall.lock_terminal(uow.conn, id) is None:
+        store: StallStore = uow.store
+        if await store.lock_terminal(id) is None:
             raise problems.not_found(f"terminal {id}")
-        return await stall.reset_device(uow.conn, id, device)
+        return await store.reset_device(id, device)

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from services.orders.domain.campaign.join import Join
 from services.orders.repository import rows
 from services.orders.repository.statements import Connection
@@ -51,13 +53,6 @@ async def answered_orders(conn: Connection, orders: Collection[UUID]) -> set[UUI
     return set(orders) - {row["order_id"] for row in found}
 
 
-async def erasure(conn: Connection, order: UUID) -> dict[str, Any]:
-    """Read when, by which role and why the recipient of an order was erased."""
-    row = await conn.fetchrow("select order_id, erased_at, erased_by, why from erased where order_id = $1", order)
-    assert row is not None  # written in the same transaction
-    return dict(row)
-
-
 async def erasures(conn: Connection, after: UUID, limit: int) -> Found:
     """Read up to `limit` erasures of orders with ids beyond `after`, in order of id."""
     found = await conn.fetch(
@@ -90,26 +85,20 @@ async def verdict(conn: Connection, campaign: UUID) -> tuple[bytes, bytes] | Non
     return (row["inputs"], row["verdict"]) if row else None
 
 
-async def allotments(conn: Connection, terminal: str, pool: str) -> Found:
-    """Read by item: the granted and returned totals with their version, and the quantity that the terminal has sold.
+async def catalog_entry(conn: Connection, kind: str, id: str) -> tuple[dict[str, Any], int] | None:
+    """Return an entity's body with its id, and its version."""
+    row = await conn.fetchrow("select body, version from catalog where kind = $1 and id = $2", kind, id)
+    return (_with_id(id, row["body"]), row["version"]) if row else None
 
-    `left = granted_total - returned_total - sold_total`; the terminal itself subtracts sales that it has not uploaded.
-    """
+
+async def catalog_entries(conn: Connection, kind: str, after: str, limit: int) -> Found:
+    """Return up to `limit` entities of a kind with ids beyond `after`, in order of id."""
     found = await conn.fetch(
-        "with sold as (select l.item, sum(l.quantity) as quantity from stall_sale_line l "
-        "where l.terminal = $1 and l.pool = $2 and not exists (select from stall_void v where v.sale = l.sale) "
-        "group by l.item) "
-        "select item, coalesce(granted_total, 0) as granted_total, coalesce(returned_total, 0) as returned_total, "
-        "coalesce(version, 0) as version, lease_until, coalesce(sold.quantity, 0)::bigint as sold_total "
-        "from (select * from terminal_allotment where terminal = $1 and pool = $2) a full join sold using (item) "
-        "order by item",
-        terminal,
-        pool,
+        "select id, body from catalog where kind = $1 and id > $2 order by id limit $3", kind, after, limit
     )
-    return [dict(row) for row in found]
+    return [_with_id(row["id"], row["body"]) for row in found]
 
 
-async def sold_out_items(conn: Connection, pool: str) -> list[str]:
-    """Read the items that are sold out in a pool."""
-    found = await conn.fetch("select item from item_sold_out where pool = $1 and sold_out order by item", pool)
-    return [row["item"] for row in found]
+def _with_id(id: str, text: str) -> dict[str, Any]:
+    body = orjson.loads(text)
+    return {"id": id, **(body if isinstance(body, dict) else {})}  # an unreadable entry is shown as it is stored

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.simulation.stores.dispatch import MemoryWaves
+from tests.simulation.stores.orders import MemoryOrders
 
-STORES: dict[str, Callable[[Any], Any]] = {"dispatch": MemoryWaves}
+STORES: dict[str, Callable[[Any], Any]] = {"dispatch": MemoryWaves, "orders": MemoryOrders}
 """By service, the store over a connection or pool of the memory database."""
