@@ -20,7 +20,7 @@ pytestmark = pytest.mark.stack
 
 async def test_a_consumer_that_no_longer_receives_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumer_watch, "EVERY_S", 0.2)
-    monkeypatch.setattr(consumer_watch, "STALLED_S", 2.0)
+    monkeypatch.setattr(consumer_watch, "LIMIT", 10)
     processor, broker = world.processor(), make_broker(world.settings)
     subscriber = subscribe(broker, processor, world.settings)
     watch = consumer_watch.ConsumerWatch([(processor, subscriber)], partial(readiness.ask_kafka, world.settings, [IN]))

@@ -35,7 +35,7 @@ class Setting:
     """A consumer, the broker's answer, and the watch over both, with short times."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, lag: int | None) -> None:
-        for name, seconds in (("EVERY_S", 0.01), ("KAFKA_S", 0.01), ("STALLED_S", 0.1)):
+        for name, seconds in (("EVERY_S", 0.01), ("KAFKA_S", 0.01), ("LIMIT", 8)):
             monkeypatch.setattr(consumer_watch, name, seconds)
         self.processor: Any = SimpleNamespace(consumer="dispatch.command", begun=0, ended=0)
         self.reader, self.away = Reader(lag), False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -15,8 +14,10 @@ from services.kit.http.health import CheckResult
 from services.kit.telemetry.metrics import GAUGES_FAILED, LAG
 
 EVERY_S, KAFKA_S = 5.0, 3.0
-STALLED_S = 20.0
-"""A consumer recovers from the restart of a broker within seconds; a process that starts again takes about five."""
+LIMIT = 5
+"""Measurements in a row, over 20 s, after which a consumer is given up: it recovers from a broker's restart within
+seconds, and a process starts again in about five. Counted, so that a suspended process gets its time after that.
+"""
 _log = structlog.get_logger("halfday.consumers")
 
 
@@ -34,19 +35,19 @@ class ConsumerWatch:
         self._consumers = consumers
         self._kafka_answers = kafka_answers
         self._seen: dict[str, int] = {}
-        self._stalled_since: dict[str, float] = {}
+        self._stalled: dict[str, int] = {}
 
     async def run(self) -> None:
         """Measure every 5 s until cancelled. Raises `Stalled` when a consumer has been stalled for 20 s."""
         while True:
             await self.measure()
-            if any(seconds >= STALLED_S for seconds in self._stalled().values()):
+            if any(count >= LIMIT for count in self._stalled.values()):
                 raise Stalled(self._describe())
             await asyncio.sleep(EVERY_S)
 
     async def check(self) -> CheckResult:
         """Return the check for `/ready`: not ok while a consumer has been stalled for longer than one interval."""
-        return CheckResult(all(seconds < EVERY_S for seconds in self._stalled().values()), self._describe())
+        return CheckResult(all(count == 1 for count in self._stalled.values()), self._describe())
 
     async def measure(self) -> None:
         """Set the lag of each consumer, and note those that are stalled."""
@@ -56,20 +57,17 @@ class ConsumerWatch:
             worked = begun != self._seen.get(name) or begun != processor.ended
             self._seen[name] = begun
             if lag == 0 or worked:
-                self._stalled_since.pop(name, None)
+                self._stalled.pop(name, None)
             else:
-                self._stalled_since.setdefault(name, time.monotonic())
-        if self._stalled_since:
+                self._stalled[name] = self._stalled.get(name, 0) + 1
+        if self._stalled:
             try:
                 await self._kafka_answers()
             except NotReady:  # then there is nothing to receive
-                self._stalled_since.clear()
-
-    def _stalled(self) -> dict[str, float]:
-        return {name: time.monotonic() - since for name, since in self._stalled_since.items()}
+                self._stalled.clear()
 
     def _describe(self) -> str:
-        stalled = [f"{name} for {seconds:.0f} s" for name, seconds in self._stalled().items()]
+        stalled = [f"{name} for {(count - 1) * EVERY_S:.0f} s" for name, count in self._stalled.items()]
         return f"receive nothing while Kafka answers: {', '.join(stalled)}" if stalled else "receive"
 
     async def _lag(self, processor: Processor, subscriber: Any) -> int | None:
