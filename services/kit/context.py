@@ -10,7 +10,7 @@ from typing import Any
 from services.kit.clock import Clock
 from services.kit.database import Pool
 from services.kit.settings import Settings
-from services.kit.transaction.ports import Ports
+from services.kit.transaction.ports import Ports, T
 from services.kit.transaction.unit_of_work import UnitOfWork, begin
 
 
@@ -36,6 +36,10 @@ class Context:
     def store(self) -> Any:
         """The service's tables, for single reads without a transaction (`uow.store` is the one with a transaction)."""
         return self.ports.store(self.pool)
+
+    def table(self, kind: type[T]) -> T:
+        """Open a table of the kit for single reads without a transaction."""
+        return self.ports.table(kind, self.pool)
 
     def unit(self, consumer: str | None = None) -> AbstractAsyncContextManager[UnitOfWork]:
         """Open one transaction in the name of `consumer`, by default `SERVICE.api`; see `unit_of_work.begin`."""

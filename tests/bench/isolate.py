@@ -14,9 +14,9 @@ import uvloop
 
 from contracts.events.orders import OrderPlaced
 from contracts.registry import MODELS
-from services.kit.clock import Clock
 from services.kit.consumer.delivery import Delivery
-from services.kit.consumer.subscription import Processor, Subscription, subscribe
+from services.kit.consumer.processor import BatchProcessor
+from services.kit.consumer.subscription import Subscription, TopicSource, subscribe
 from services.kit.database import connect
 from services.kit.kafka import make_broker
 from services.kit.process.main import collect_less
@@ -24,10 +24,9 @@ from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
 from services.kit.transaction import outbox
 from services.kit.transaction.message import Message
-from services.kit.transaction.ports import Ports
 
 
-class Handler(Processor):
+class Handler(BatchProcessor[TopicSource]):
     """The consumer's way from the log to the handler, without a database behind it."""
 
     seen, total, began = 0, 0, 0.0
@@ -50,15 +49,8 @@ async def consume(count: int) -> dict[str, float]:
     settings = Settings.load()
     unused: Any = None
     subscription = Subscription("orders.order.v1", {OrderPlaced: on_placed})
-    handler = Handler(
-        os.environ["GROUP"],
-        subscription,
-        pool=unused,
-        ports=Ports(Clock()),
-        open_repository=unused,
-        models=MODELS,
-        wake=None,
-    )
+    source = TopicSource(os.environ["GROUP"], subscription, MODELS)
+    handler = Handler(source, unused, unused, unused)
     broker = make_broker(settings)
     subscribe(broker, handler, settings)
     await broker.start()

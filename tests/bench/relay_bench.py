@@ -111,11 +111,11 @@ class HalfdayOutbox(Outbox):
     async def fill(self, rows: Sequence[tuple[str, UUID, bytes]]) -> None:
         made = [self._row(row) for row in rows]
         async with self.db.acquire() as conn, conn.transaction():
-            await outbox.write(conn, made)
+            await outbox.OutboxTable(conn).write(made)
 
     async def add(self, row: tuple[str, UUID, bytes]) -> None:
         async with self.db.acquire() as conn, conn.transaction():
-            await outbox.write(conn, [self._row(row)])
+            await outbox.OutboxTable(conn).write([self._row(row)])
         self.waker()
 
     async def left(self) -> bool:

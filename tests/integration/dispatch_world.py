@@ -107,7 +107,7 @@ class World:
         self.context, self.pool, self.clock = context, context.pool, clock
         self.statements: list[int] = []
         self._offsets = count()
-        self._processors = {p.subscription.topic: p for p in SERVICE.processors(context)}
+        self._processors = {p.source.subscription.topic: p for p in SERVICE.processors(context)}
         app = create_api(SERVICE, context)
         self.http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://dispatch")
 

@@ -73,7 +73,7 @@ class Inventory:
 
     async def hear(self, *events: Event, ids: list[UUID] | None = None) -> None:
         """Records of one topic, processed as one batch."""
-        (processor,) = (p for p in SERVICE.processors(self.context) if p.subscription.topic == events[0].TOPIC)
+        (processor,) = (p for p in SERVICE.processors(self.context) if p.source.subscription.topic == events[0].TOPIC)
         ids = ids or [uuid4() for _ in events]
         await processor.handle([self.record(event, id) for event, id in zip(events, ids, strict=True)])
 

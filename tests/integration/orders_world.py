@@ -122,7 +122,7 @@ class Orders:
     async def hear(self, *events: Event, id: UUID | None = None) -> None:
         """Records of one topic, handled as one batch."""
         topic = events[0].TOPIC
-        (processor,) = (p for p in self.service.processors(self.context) if p.subscription.topic == topic)
+        (processor,) = (p for p in self.service.processors(self.context) if p.source.subscription.topic == topic)
         await processor.handle([self.record(event, id or uuid4()) for event in events])
 
     def record(self, event: Event, id: UUID) -> Record:

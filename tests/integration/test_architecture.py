@@ -23,7 +23,8 @@ from faststream.kafka import KafkaBroker
 
 from contracts.registry import decode
 from services.inventory.app import SERVICE as INVENTORY
-from services.kit.consumer.subscription import Processor, subscribe
+from services.kit.consumer.processor import BatchProcessor
+from services.kit.consumer.subscription import TopicSource, subscribe
 from services.kit.context import Context
 from services.kit.kafka import make_broker
 from services.kit.process import housekeeping
@@ -127,7 +128,7 @@ async def publish(context: Context, settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def reading(processor: Processor, settings: Settings) -> AsyncIterator[KafkaBroker]:
+async def reading(processor: BatchProcessor[TopicSource], settings: Settings) -> AsyncIterator[KafkaBroker]:
     """A broker client that feeds the processor once it is started."""
     broker = make_broker(settings)
     subscribe(broker, processor, settings)
@@ -144,7 +145,7 @@ async def follow(orders: Orders, inventory: Inventory, prefix: str) -> dict[str,
         order = await orders.place()
     with traced() as relay:
         await publish(orders.context, ours)
-    (commands,) = (p for p in INVENTORY.processors(inventory.context) if p.subscription.topic == "inventory.command.v1")
+    commands = INVENTORY.consumers(inventory.context)["inventory.inventory.command.v1"]
 
     async def reserved_by_inventory() -> bool:
         return bool(await inventory.context.pool.fetchval("select count(*) from outbox"))
@@ -154,7 +155,7 @@ async def follow(orders: Orders, inventory: Inventory, prefix: str) -> dict[str,
             await broker.start()
             await eventually(reserved_by_inventory, 30, "inventory has reserved")
     await publish(inventory.context, theirs)
-    (answers,) = (p for p in ORDERS.processors(orders.context) if p.subscription.topic == "inventory.stock.v1")
+    answers = ORDERS.consumers(orders.context)["orders.inventory.stock.v1"]
 
     async def reserved() -> bool:
         query = "select state = 'reserved' from orders where order_id = $1"

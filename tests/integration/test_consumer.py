@@ -11,11 +11,11 @@ from faststream.middlewares import AckPolicy
 
 from services.kit.consumer import processor as kit_handling
 from services.kit.consumer import subscription as kit_consumer
-from services.kit.consumer.subscription import Processor, Subscription
+from services.kit.consumer.processor import BatchProcessor
+from services.kit.consumer.subscription import Subscription
 from services.kit.errors import Transient
-from services.kit.transaction.ports import Ports
 from tests.integration.probe import service
-from tests.integration.probe.service import IN, MODELS, Add, Echo, Noise, ProbeBook
+from tests.integration.probe.service import IN, Add, Echo, Noise
 from tests.integration.probe.world import World, broken, record
 from tests.stack import eventually
 
@@ -34,7 +34,7 @@ async def produce(world: World, per_partition: dict[int, list]) -> None:
         await asyncio.to_thread(world.produce, IN, records, partition)
 
 
-class Flaky(Processor):
+class Flaky(BatchProcessor):
     """Refuses its first batches after they were read, as if the database were away."""
 
     refusals = 2
@@ -48,9 +48,7 @@ class Flaky(Processor):
 
 
 def flaky(world: World) -> Flaky:
-    plain = world.processor()
-    return Flaky("probe", plain.subscription, pool=world.pool, ports=Ports(world.clock), open_repository=ProbeBook,
-                 models=MODELS)  # fmt: skip
+    return world.processor(kind=Flaky)  # type: ignore[return-value]
 
 
 async def test_a_refused_batch_over_several_partitions_comes_back_whole(world: World):
@@ -106,15 +104,14 @@ async def test_poison_of_every_kind_is_parked_while_the_partition_flows(world: W
 async def test_a_null_is_parked_where_nothing_is_ever_erased(world: World):
     only_add = Subscription(IN, {Add: service.on_add})
     plain = world.processor()
-    processor = Processor("probe", only_add, pool=world.pool, ports=Ports(world.clock), open_repository=ProbeBook,
-                          models=MODELS)  # fmt: skip
+    processor = world.processor(only_add)
     await processor.handle([record(Add(account="a", n=1), 0)._replace(value=None)])
     assert "null" in await world.pool.fetchval("select error from parked")
     await plain.handle([record(Add(account="b", n=1), 1)._replace(value=None)])
     assert await world.effects("erased") == {"b": [0]}
 
 
-async def passes_over(world: World, processor: Processor) -> None:
+async def passes_over(world: World, processor: BatchProcessor) -> None:
     """A record of a type without a reader never blocks its scope, whatever its content, even as the first one."""
     unreadable = record(Noise(account="a"), 0)._replace(value=b"{not json")
     await processor.handle([unreadable, record(Add(account="a", n=1), 1), record(Noise(account="a"), 2)])
@@ -136,7 +133,7 @@ async def test_a_type_of_another_topic_is_parked(world: World):
 @pytest.mark.seeded
 async def test_seeded_types_that_are_read_though_nobody_handles_them_are_seen(world: World):
     curious = world.processor()
-    curious._passed_over = set()
+    curious.source._passed_over = set()
     with pytest.raises(AssertionError):
         await passes_over(world, curious)
 

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from services.kit.consumer import dead_letters
-from services.kit.consumer import processor as handling
+from services.kit.consumer import redrive as redriving
+from services.kit.consumer.redrive import redrive
 from services.kit.faults import armed
 from tests.integration.probe import service
 from tests.integration.probe.service import Add
@@ -41,12 +42,12 @@ async def test_the_scope_queues_while_its_neighbours_in_the_pool_flow(world: Wor
 async def test_redrive_runs_in_order_and_unblocks_and_a_second_one_does_nothing(world: World):
     processor = world.processor()
     await processor.handle([add("a", n, n, "unprocessable" if n == 1 else "") for n in range(1, 6)])
-    again = await processor.redrive("a")
+    again = await redrive(processor, "a")
     assert (again.done, again.error) == (0, "Unprocessable: told to be unprocessable")
     assert await world.pool.fetchval("select attempts from parked order by id") == 2
     service.BROKEN.discard("unprocessable")
-    assert (await processor.redrive("a")).done == 5
-    assert (await processor.redrive("a")).done == 0
+    assert (await redrive(processor, "a")).done == 5
+    assert (await redrive(processor, "a")).done == 0
     assert await world.effects() == {"a": [1, 2, 3, 4, 5]}
     assert await world.count("parked") == await world.count("parked_scope") == 0
     await processor.handle([add("a", 6, 6)])
@@ -54,12 +55,12 @@ async def test_redrive_runs_in_order_and_unblocks_and_a_second_one_does_nothing(
 
 
 async def test_a_redrive_of_a_long_queue_ends_in_time_and_says_that_there_is_more(world: World, monkeypatch):
-    monkeypatch.setattr(handling, "REDRIVE_S", 0)
-    monkeypatch.setattr(handling, "REDRIVE_BATCH", 1)
+    monkeypatch.setattr(redriving, "LIMIT_S", 0)
+    monkeypatch.setattr(redriving, "BATCH", 1)
     processor = world.processor()
     await processor.handle([add("a", n, n, "unprocessable" if n == 1 else "") for n in range(1, 4)])
     service.BROKEN.discard("unprocessable")
-    found = [await processor.redrive("a") for _ in range(4)]
+    found = [await redrive(processor, "a") for _ in range(4)]
     assert [(one.done, one.more) for one in found] == [(1, True), (1, True), (1, True), (0, False)]
     assert await world.effects() == {"a": [1, 2, 3]}
     assert await world.count("parked_scope") == 0
@@ -70,12 +71,12 @@ async def test_a_redrive_takes_a_long_queue_in_few_transactions_up_to_what_fails
     await processor.handle([add("a", n, n, {1: "unprocessable", 150: "error"}.get(n, "")) for n in range(1, 201)])
     service.BROKEN.discard("unprocessable")
     before = await world.pool.fetchval("select pg_current_xact_id()::text::bigint")
-    again = await processor.redrive("a")
+    again = await redrive(processor, "a")
     taken = await world.pool.fetchval("select pg_current_xact_id()::text::bigint") - before
     assert (again.done, again.error) == (149, "RuntimeError: told to fail")
     assert taken < 80, "a batch of 100, then one by one up to the culprit"
     service.BROKEN.discard("error")
-    assert (await processor.redrive("a")).done == 51
+    assert (await redrive(processor, "a")).done == 51
     assert await world.effects() == {"a": list(range(1, 201))}
 
 
@@ -88,8 +89,8 @@ async def test_what_arrives_during_a_redrive_goes_behind_it(world: World):
         for n in range(31, 61):
             await world.processor().handle([add("a", n, n)])
 
-    await asyncio.gather(processor.redrive("a"), processor.redrive("a"), arrive())
-    await processor.redrive("a")
+    await asyncio.gather(redrive(processor, "a"), redrive(processor, "a"), arrive())
+    await redrive(processor, "a")
     assert broken(await world.effects(), {"a": 60}) == []
     assert await world.count("parked_scope") == 0
 
@@ -152,7 +153,7 @@ async def test_discarding_lets_the_rest_flow_and_keeps_the_reason(world: World):
         assert await dead_letters.discard(uow.conn, first, "a test order") is True
         assert await dead_letters.discard(uow.conn, first, "a test order") is True, "the answer may have got lost"
         assert await dead_letters.discard(uow.conn, first, "twice") is False
-    assert (await processor.redrive("a")).done == 1
+    assert (await redrive(processor, "a")).done == 1
     assert await world.effects() == {"a": [2]}
     async with world.unit() as uow:
         kept = (await dead_letters.listing(uow.conn, id=first))[0]

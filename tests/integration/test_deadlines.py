@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.kit.clock import ManualClock
+from services.kit.consumer.redrive import redrive
 from services.kit.consumer.sweeper import Sweeper
-from services.kit.transaction.ports import Ports
 from tests.integration.probe import service
 from tests.integration.probe.service import ProbeBook, on_due
 from tests.integration.probe.world import World, lock_accounts
@@ -24,9 +24,8 @@ def clock(world: World) -> ManualClock:
     return world.clock
 
 
-def sweeper(world: World, **more) -> Sweeper:
-    given = {"pool": world.pool, "ports": Ports(world.clock), "open_repository": ProbeBook, "wake": world.wake.set}
-    return Sweeper("probe", on_due, **(given | more))
+def sweeper(world: World, open_repository=ProbeBook) -> Sweeper:
+    return Sweeper("probe", on_due, open_repository, world.context)
 
 
 async def set_due(world: World, kind: str, subject: str, at: datetime, **more) -> None:
@@ -104,7 +103,7 @@ async def test_an_unprocessable_one_is_parked_and_redriven(world: World, clock: 
     assert await world.effects("pay") == {"b": [0]}
     assert await world.pool.fetchval("select (scope, attempts)::text from parked") == "(a,1)"
     service.BROKEN.discard("bad")
-    assert (await sweeper(world).redrive("a")).done == 1
+    assert (await redrive(sweeper(world).processor, "a")).done == 1
     assert await world.effects("bad") == {"a": [3]}
 
 

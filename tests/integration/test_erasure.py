@@ -46,7 +46,7 @@ async def send(orders: Orders) -> None:
     """Moves the whole outbox to the archive, as the relay does once Kafka has it."""
     ids = await orders.context.pool.fetch("select id from outbox order by id")
     await outbox.prepare_archive(orders.context.pool)  # type: ignore[arg-type]
-    await outbox.archive(orders.context.pool, [(row["id"], 0, row["id"]) for row in ids])  # type: ignore[arg-type]
+    await outbox.OutboxTable(orders.context.pool).archive([(row["id"], 0, row["id"]) for row in ids])  # type: ignore[arg-type]
 
 
 async def tables_with(orders: Orders, text: str) -> set[str]:

@@ -6,13 +6,12 @@ from uuid import uuid4
 
 import pytest
 
-from services.kit.consumer.subscription import Processor
+from services.kit.consumer.dedup import Inbox
 from services.kit.errors import CommitUnknown, InjectedFault
 from services.kit.faults import armed
 from services.kit.process import housekeeping
 from services.kit.transaction import inbox, unit_of_work
-from services.kit.transaction.ports import Ports
-from tests.integration.probe.service import MODELS, Add, Noise, ProbeBook
+from tests.integration.probe.service import Add, Noise
 from tests.integration.probe.world import World, broken, record
 from tests.stack import eventually
 
@@ -46,7 +45,7 @@ async def test_inbox_and_effect_stand_or_fall_together(world: World):
         await world.processor().handle([record(Add(account="a", n=1), 0)])
     assert await world.effects() == {"a": [1]}
     with armed("effect.after_commit_before_ack:raise"), pytest.raises(InjectedFault):
-        await world.processor()._attempt([world.processor().read(record(Add(account="a", n=2), 1))])
+        await world.processor()._attempt([world.processor().source.read(record(Add(account="a", n=2), 1))])
     assert await world.effects() == {"a": [1, 2]}
 
 
@@ -61,7 +60,7 @@ async def test_events_made_while_handling_have_the_same_id_at_every_try(world: W
 
 async def test_only_what_no_log_can_bring_back_is_forgotten(world: World):
     async with world.pool.acquire() as conn:
-        await inbox.claim(conn, "probe", [uuid4() for _ in range(7)])
+        await inbox.InboxTable(conn).claim("probe", [uuid4() for _ in range(7)])
         await conn.execute("update inbox set handled_at = now() - $1::interval", timedelta(days=74))
         assert await inbox.prune(conn) == 0
         await conn.execute("update inbox set handled_at = now() - $1::interval", timedelta(days=76))
@@ -121,17 +120,16 @@ async def _gone(world: World, pid: int) -> bool:
     return not await world.pool.fetchval("select count(*) from pg_stat_activity where pid = $1", pid)
 
 
-class NoInbox(Processor):
+class NoInbox(Inbox):
     """Broken on purpose: takes everything for new."""
 
-    async def _take(self, _uow, deliveries):
+    async def before_locks(self, _uow, deliveries):
         return list(deliveries)
 
 
 @pytest.mark.seeded
 async def test_seeded_a_missing_inbox_is_seen_to_double_effects(world: World):
-    broken_one = NoInbox("probe", world.processor().subscription, pool=world.pool, ports=Ports(world.clock),
-                         open_repository=ProbeBook, models=MODELS)  # fmt: skip
+    broken_one = world.processor(dedup=NoInbox())
     records = [record(Add(account="a", n=n), n) for n in range(1, 4)]
     await broken_one.handle(records)
     await broken_one.handle(records[1:])

@@ -60,7 +60,7 @@ async def test_a_too_large_event_is_refused_where_it_is_made(world: World):
 
 async def test_two_events_of_one_cause_need_a_part(world: World):
     async with world.unit() as uow:
-        delivery = world.processor().read(record(Add(account="a", n=1), 0))
+        delivery = world.processor().source.read(record(Add(account="a", n=1), 0))
         assert delivery
         uow.cause = delivery.message
         first = uow.emit(Echo(account="a", n=1), part="1")

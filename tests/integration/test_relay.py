@@ -89,11 +89,11 @@ async def test_what_is_read_ahead_of_a_page_on_its_way_leaves_no_earlier_row_of_
             async with world.unit() as quick:
                 for n in (1, 2, 3):
                     quick.emit(Add(account="early", n=n), part=str(n))
-            on_its_way = await outbox.page(conn, 3)
+            on_its_way = await outbox.OutboxTable(conn).page(3)
             assert [row.key for row in on_its_way] == ["early"] * 3
         async with world.unit() as next_one:
             next_one.emit(Add(account="late", n=2))
-        ahead = await outbox.page(conn, 3, on_its_way)
+        ahead = await outbox.OutboxTable(conn).page(3, on_its_way)
     # A reader that went on after the last id would find the second only.
     assert [Add.model_validate_json(row.payload or b"").n for row in ahead if row.key == "late"] == [1, 2]
 
@@ -205,7 +205,7 @@ class CursorRelay(Relay):
     last = 0
 
     async def _step(self, conn, publisher) -> None:
-        rows = [row for row in await outbox.page(conn, 10_000) if row.id > self.last]
+        rows = [row for row in await outbox.OutboxTable(conn).page(10_000) if row.id > self.last]
         if not rows:
             await asyncio.sleep(0.005)  # pause: polls, as the broken design would
             return

@@ -6,10 +6,11 @@ from uuid import uuid4
 import pytest
 
 from contracts.envelope import Event
-from services.kit.consumer.subscription import Processor, Subscription
+from services.kit.consumer.processor import BatchProcessor
+from services.kit.consumer.redrive import redrive
+from services.kit.consumer.subscription import Subscription, TopicSource
 from services.kit.telemetry.metrics import UNKNOWN
 from services.kit.transaction.message import Message
-from services.kit.transaction.ports import Ports
 from tests.integration.probe import service
 from tests.integration.probe.service import IN, MODELS, Add, ProbeBook
 from tests.integration.probe.world import World, header, record
@@ -35,13 +36,10 @@ def on_loan(book: ProbeBook, message: Message[Loan]) -> None:
     book.effects.append((message.data.account, message.data.n, "loan", message.id))
 
 
-def newer(world: World, *, reads_it: bool = True) -> Processor:
+def newer(world: World, *, reads_it: bool = True) -> BatchProcessor:
     """The consumer after the upgrade."""
     handlers = {Add: service.on_add} | ({Loan: on_loan} if reads_it else {})
-    return Processor(
-        "probe", Subscription(IN, handlers), pool=world.pool, ports=Ports(world.clock), open_repository=ProbeBook,
-        models=MODELS | {Loan.TYPE: Loan},
-    )  # fmt: skip
+    return world.processor(Subscription(IN, handlers), models=MODELS | {Loan.TYPE: Loan})
 
 
 def counted(outcome: str) -> float:
@@ -66,11 +64,11 @@ async def test_its_subject_flows_on_and_a_redrive_after_the_upgrade_handles_it(w
     assert {row["scope"] for row in rows} == {TYPE}
     assert "no type 'market.probe.loan.v1' is known on this topic; upgrade this service" in rows[0]["error"]
 
-    still = await old.redrive(TYPE)
+    still = await redrive(old, TYPE)
     assert (still.done, "is known on this topic" in (still.error or "")) == (0, True)
     await newer(world).handle([loan("a", 3, 7, ce_readers="probe"), add("a", 4, 8)])
     assert await world.effects("loan") == {"a": [3]}, "what the new version knows waits behind nothing"
-    assert (await newer(world).redrive(TYPE)).done == 3
+    assert (await redrive(newer(world), TYPE)).done == 3
     assert {name: sorted(ns) for name, ns in (await world.effects("loan")).items()} == {"a": [1, 2, 3], "b": [1]}
     assert await world.effects() == {"a": [1, 2, 3, 4], "b": [1]}
     assert await world.count("parked") == await world.count("parked_scope") == 0
@@ -90,7 +88,7 @@ async def test_what_its_sender_says_is_not_for_us_is_passed_over(world: World):
 
 async def test_a_new_version_without_use_for_it_clears_it_away(world: World):
     await world.processor().handle([loan("a", 1, 0)])
-    assert (await newer(world, reads_it=False).redrive(TYPE)).done == 1
+    assert (await redrive(newer(world, reads_it=False), TYPE)).done == 1
     assert await world.count("parked") == await world.count("parked_scope") == 0
 
 
@@ -125,11 +123,11 @@ async def _done(world: World) -> bool:
 
 @pytest.mark.seeded
 async def test_seeded_an_unknown_type_that_blocks_its_subject_is_seen(world: World, monkeypatch):
-    def blocking(self: Processor, envelope, record):
+    def blocking(self: TopicSource, envelope, record):
         found = unknown(self, envelope, record)
         return found and found._replace(scope=envelope.subject, behind=frozenset({envelope.subject}))
 
-    unknown = Processor._unknown
-    monkeypatch.setattr(Processor, "_unknown", blocking)
+    unknown = TopicSource._unknown
+    monkeypatch.setattr(TopicSource, "_unknown", blocking)
     with pytest.raises(AssertionError):
         await test_its_subject_flows_on_and_a_redrive_after_the_upgrade_handles_it(world)

@@ -68,7 +68,7 @@ async def test_numbers_prove_completeness_and_gaps_close(pool: Any) -> None:
     third = await send(pool, [upload(n) for n in (8, 7, 6, 5)])
     assert (seqs(third.fresh), words(third)[-1], state(third)) == ([6, 7, 8], "repeated", (9, ()))
     async with pool.acquire() as conn:
-        assert (await sessions.progress(conn, "terminal/t-1"))[S][:3] == (9, 9, ())
+        assert (await sessions.SessionTable(conn).progress("terminal/t-1"))[S][:3] == (9, 9, ())
 
 
 async def test_altered_content_is_kept_once_and_has_no_effect(pool: Any) -> None:
@@ -106,7 +106,7 @@ async def test_a_day_offline_arrives_shuffled_split_repeated_and_from_two_tabs(p
             fresh += seqs(done.fresh)
     assert sorted(fresh) == list(range(1, 301))
     async with pool.acquire() as conn:
-        assert (await sessions.progress(conn, "terminal/t-1"))[S][:3] == (300, 300, ())
+        assert (await sessions.SessionTable(conn).progress("terminal/t-1"))[S][:3] == (300, 300, ())
     assert await pool.fetchval("select count(*) from sequenced where body->>'item' = '小白菜'") == 300
 
 

@@ -12,9 +12,8 @@ from services.inventory.domain import reservation
 from services.inventory.domain.reservation import Reservation, ReservationState
 from services.inventory.domain.reservation import ReservationDecision as Reserving
 from services.inventory.domain.stock import Stock
-from services.kit.consumer.subscription import Processor
-from services.kit.transaction import outbox
-from services.kit.transaction.outbox import Row
+from services.kit.consumer.dedup import Inbox
+from services.kit.transaction.outbox import OutboxTable, Row
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.commands import join_campaign
 from services.orders.commands.join_campaign import CapCounter, JoinCampaigns
@@ -22,22 +21,22 @@ from services.orders.domain.campaign.campaign import Tally
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.domain.order import state_machine, transitions
 from services.orders.domain.order.order import Cancel, Order, OrderDecision
-from tests.simulation import kit_tables
-from tests.simulation.memory import Reader
+from tests.simulation import processes
 from tests.simulation.processes import Consumer
 from tests.simulation.seams import Seam
+from tests.simulation.stores.kit import TABLES, MemoryOutbox
 from tests.simulation.stores.orders import MemoryOrders
 
 
 def no_inbox() -> list[Seam]:
     """Every delivery counts as the first. It is recorded all the same, so that nothing seems missing."""
-    good = Processor._take
+    good = Inbox.before_locks
 
-    async def take(self: Processor, uow: UnitOfWork, deliveries: Sequence[Any]) -> list[Any]:
+    async def take(self: Inbox, uow: UnitOfWork, deliveries: Sequence[Any]) -> list[Any]:
         await good(self, uow, deliveries)
         return list(deliveries)
 
-    return [(Processor, "_take", take)]
+    return [(Inbox, "before_locks", take)]
 
 
 def cursor_outbox() -> list[Seam]:
@@ -45,18 +44,20 @@ def cursor_outbox() -> list[Seam]:
     behind: dict[str, int] = {}
     pages: dict[str, list[int]] = {}
 
-    async def page(conn: Reader, limit: int) -> list[Row]:
-        last = behind.get(conn.db.name, 0)
-        rows = [row for row in await kit_tables.page(conn, 10**6) if row.id > last][:limit]
-        pages[conn.db.name] = [row.id for row in rows]
-        return rows
+    class Cursor(MemoryOutbox):
+        async def page(self, limit: int, _but: Sequence[Row] = ()) -> list[Row]:
+            name = self.conn.db.name
+            rows = [row for row in await super().page(10**6) if row.id > behind.get(name, 0)][:limit]
+            pages[name] = [row.id for row in rows]
+            return rows
 
-    async def archive(conn: Reader, acked: Sequence[tuple[int, int, int]]) -> None:
-        await kit_tables.archive(conn, acked)
-        if {id for id, _, _ in acked} >= set(pages[conn.db.name]):
-            behind[conn.db.name] = pages[conn.db.name][-1]
+        async def archive(self, acked: Sequence[tuple[int, int, int]]) -> None:
+            await super().archive(acked)
+            name = self.conn.db.name
+            if {id for id, _, _ in acked} >= set(pages[name]):
+                behind[name] = pages[name][-1]
 
-    return [(outbox, "page", page), (outbox, "archive", archive)]
+    return [(processes, "TABLES", {**TABLES, OutboxTable: Cursor})]
 
 
 def ack_before_commit() -> list[Seam]:

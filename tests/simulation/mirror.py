@@ -97,13 +97,13 @@ class Mirror:
 
     def _random_state(self) -> tuple[Any, ...]:
         run = self.run
-        return run.rng.getstate(), run.codes_rng.getstate(), run.ids.count
+        return run.rng.getstate(), run.codes_rng.getstate(), run.world.ids.count
 
     def _rewind(self, state: tuple[Any, ...]) -> None:
         run = self.run
         run.rng.setstate(state[0])
         run.codes_rng.setstate(state[1])
-        run.ids.count = state[2]
+        run.world.ids.count = state[2]
 
     def _run_on_postgres(self, process: Process, work: Work) -> tuple[Any, BaseException | None]:
         key = (process.name, process.lives)
@@ -114,7 +114,7 @@ class Mirror:
     def _compare(self, service: str) -> None:
         pool = self.pools[service]
         with seams.installed(self._real):
-            read_back = self.runner.run(outbox.page(pool, 10**6))
+            read_back = self.runner.run(outbox.OutboxTable(pool).page(10**6))
         self.runner.run(pool.execute("delete from outbox"))
         same([_content(row) for row in read_back], [_content(row) for row in self._published])
         self.compared += len(read_back)
@@ -162,7 +162,7 @@ class Mirror:
 
     async def _deadlines(self, service: str) -> None:
         db: Database = self.run.dbs[service]
-        found = await deadlines.overdue(self.pools[service], FAR, FAR, 10**6)
+        found = await deadlines.DeadlineTable(self.pools[service]).overdue(FAR, FAR, 10**6)
         same(_sorted(map(_unnumbered, found)), _sorted(map(_unnumbered, db.tables["deadline"].values())))
 
 

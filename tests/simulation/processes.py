@@ -8,7 +8,8 @@ from random import Random
 from typing import Any
 
 from services.kit.clock import Clock
-from services.kit.consumer.subscription import Processor
+from services.kit.consumer.processor import BatchProcessor
+from services.kit.consumer.subscription import TopicSource
 from services.kit.context import Context
 from services.kit.database import is_transient
 from services.kit.errors import Transient
@@ -17,11 +18,12 @@ from services.kit.relay.relay import Relay
 from services.kit.settings import Settings
 from services.kit.transaction.message import Record
 from services.kit.transaction.ports import Ports
-from tests.simulation.log import Log
+from tests.simulation.log import Log, Publisher, RelayConnection
 from tests.simulation.memory import Reader
 from tests.simulation.scheduler import Killed, Scheduler, Task, Then, pause
-from tests.simulation.shims import Event
+from tests.simulation.shims import Event, Ids, Tasks
 from tests.simulation.stores import STORES
+from tests.simulation.stores.kit import TABLES
 
 SETTINGS = Settings(database_url="postgresql://in-memory")
 
@@ -55,7 +57,7 @@ class World:
         codes_rng: Random,
     ) -> None:
         self.scheduler, self.clock, self.log, self.faults, self.note = scheduler, clock, log, faults, note
-        self.codes_rng = codes_rng
+        self.codes_rng, self.ids, self.tasks = codes_rng, Ids(codes_rng), Tasks(scheduler)
         self.processes: dict[str, Process] = {}
         self.mirror: Any = None
 
@@ -75,8 +77,12 @@ class World:
         return Ports(
             self.clock,
             STORES.get(service.name, service.store),
+            TABLES,
+            monotonic=lambda: self.scheduler.now,
+            tasks=self.tasks,
             random=self.rng,
             token_bytes=self.codes_rng.randbytes,
+            new_id=self.ids.new_id,
             crash_point=self.point,
         )
 
@@ -113,13 +119,28 @@ class Process:
         self.wake = wake
         if self.role != "worker":
             return
-        self.run(Relay(self.service.name, SETTINGS, wake).run(), "relay")  # type: ignore[arg-type]
+        relay = Relay(
+            self.service.name,
+            SETTINGS,
+            wake,  # type: ignore[arg-type]
+            ports,
+            open_connection=self._open_connection,
+            open_publisher=self._open_publisher,
+        )
+        self.run(relay.run(), "relay")
         self.memo["processors"] = self.service.processors(self.context)
         self.parts = [Consumer(self, n, found) for n, found in enumerate(self.memo["processors"])]
         if self.service.sweeper(self.context):
             self.parts.append(SweeperLoop(self))
         for part in self.parts:
             part.wake_up()
+
+    async def _open_connection(self, _settings: Any) -> Any:
+        return RelayConnection(self.pool.db)
+
+    def _open_publisher(self, _settings: Any) -> Any:
+        world = self.world
+        return Publisher(world.log, world.scheduler, lambda: world.faults.publish_failure)
 
     def _notify(self) -> None:
         worker = self.world.processes[f"{self.service.name}.worker"]
@@ -154,7 +175,7 @@ class Process:
         task.process = self
         self._tasks[task] = lost
 
-    def part(self, n: int) -> Processor:
+    def part(self, n: int) -> BatchProcessor[TopicSource]:
         """Return the processor of the service's n-th subscription."""
         return self.memo["processors"][n]  # type: ignore[no-any-return]
 
@@ -202,9 +223,9 @@ class Consumer:
 
     ack_first = False  # set by a seeded bug
 
-    def __init__(self, process: Process, n: int, processor: Processor) -> None:
+    def __init__(self, process: Process, n: int, processor: BatchProcessor[TopicSource]) -> None:
         self.process, self.n, self.processor, self.life = process, n, processor, process.lives
-        self.topic = processor.subscription.topic
+        self.topic = processor.source.subscription.topic
         self.log = process.world.log
         self.committed = self.log.committed[processor.consumer]
         self.position = dict(self.committed)

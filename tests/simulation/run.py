@@ -32,7 +32,6 @@ from tests.simulation.market import OVER, Market, hour
 from tests.simulation.memory import Database, DatabaseFaults, Reader, Transaction
 from tests.simulation.processes import Faults, Process, SweeperLoop, World
 from tests.simulation.scheduler import Scheduler, SimClock, Stuck
-from tests.simulation.shims import Ids
 from tests.simulation.stalls import open_stalls
 from tests.simulation.trace import Trace
 
@@ -69,7 +68,6 @@ class Run:
         self.scheduler = Scheduler(random.Random(seed))
         self.rng = self.scheduler.rng
         self.codes_rng = random.Random(seed + 1)
-        self.ids = Ids(self.codes_rng)
         self.trace = Trace(self.scheduler)
         self.database_faults = DatabaseFaults(self.scheduler)
         clock = SimClock(self.scheduler, ANCHOR, hour(5.9), self.rng.choice((20.0, 60.0, 240.0)))
@@ -84,7 +82,7 @@ class Run:
     def play(self) -> Outcome:
         """Play the day, let time pass until nothing is in progress, and check the end state."""
         try:
-            with seams.installed((*seams.TABLES, *seams.world_seams(self.world, self.dbs, self.ids), *self.bugs)):
+            with seams.installed((*seams.TABLES, *seams.world_seams(self.world), *self.bugs)):
                 self._begin()
                 self.scheduler.run(MOST_STEPS)
                 self._end()

@@ -1,16 +1,11 @@
-"""Replacements for the few names of asyncio, random and uuid that our code uses, driven by virtual
-time and the seed.
-"""
+"""The ports of time, tasks and ids, driven by virtual time and the seed."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Coroutine
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
-
-import uuid_utils
 
 from tests.simulation.scheduler import Scheduler, Task, Then, pause, wait_until_woken
 
@@ -71,23 +66,8 @@ class Future:
         return self._result
 
 
-class Time:
-    """Stand-in for the module `time`; every clock in it is the virtual one."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-
-    def monotonic(self) -> float:
-        return self._scheduler.now
-
-    time = perf_counter = monotonic
-
-    def time_ns(self) -> int:
-        return int(self._scheduler.now * 10**9)
-
-
-class Asyncio:
-    """Stand-in for the module `asyncio` in a module of ours. A task that it creates dies with its process."""
+class Tasks:
+    """The port `Tasks` in virtual time. A task that it starts dies with its process."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -95,42 +75,40 @@ class Asyncio:
     async def sleep(self, seconds: float) -> None:
         await pause(seconds)
 
-    async def wait_for(self, waiting: Awaitable[Any], _timeout: float) -> Any:
-        return await waiting  # only wake-ups are awaited this way, and the simulation loses none
+    def spawn(self, work: Coroutine[Any, Any, Any], then: Then | None = None, **_: Any) -> Any:
+        parent = self._scheduler.current
+        task = self._scheduler.spawn(work, "child task", then)
+        if parent and (process := getattr(parent, "process", None)):
+            process.adopt(task)
+        return task
 
-    async def gather(self, *coroutines: Coroutine[Any, Any, Any], return_exceptions: bool) -> list[Any]:
+    def future(self) -> Any:
+        return Future(self._scheduler)
+
+    async def both(self, one: Awaitable[Any], other: Awaitable[Any]) -> list[Any]:
         found: list[Any] = []
-        for future in [self._begun(coroutine) for coroutine in coroutines]:
+        for future in [self._begun(one), self._begun(other)]:
             try:
                 found.append(await future)
             except Exception as error:
                 found.append(error)
         return found
 
-    def _begun(self, coroutine: Coroutine[Any, Any, Any]) -> Future:
+    def _begun(self, work: Any) -> Future:
         future = Future(self._scheduler)
-        self.create_task(coroutine, then=lambda result, error: future.end(result, error))
+        self.spawn(work, lambda result, error: future.end(result, error))
         return future
 
-    def create_task(self, coroutine: Coroutine[Any, Any, Any], then: Then | None = None, **_: Any) -> Task:
-        parent = self._scheduler.current
-        task = self._scheduler.spawn(coroutine, "child task", then)
-        if parent and (process := getattr(parent, "process", None)):
-            process.adopt(task)
-        return task
-
-    def get_running_loop(self) -> Any:
-        return SimpleNamespace(create_future=lambda: Future(self._scheduler))
+    async def wait(self, event: Any, _seconds: float) -> None:
+        await event.wait()  # only wake-ups are awaited this way, and the simulation loses none
 
 
 class Ids:
-    """Stand-in for `uuid_utils`: increasing UUIDv7-like ids, derived from the seed."""
+    """Increasing UUIDv7-like ids, derived from the seed."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng, self.count = rng, 0
 
-    uuid5 = staticmethod(uuid_utils.uuid5)
-
-    def uuid7(self) -> UUID:
+    def new_id(self) -> UUID:
         self.count += 1
         return UUID(int=(self.count << 80) | (7 << 76) | (2 << 62) | self._rng.getrandbits(60))

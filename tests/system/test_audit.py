@@ -176,10 +176,10 @@ async def send(day: SmallDay, event: Event, payload: bytes, archived_at: int | N
     row = outbox.Outgoing(event.TOPIC, event.key, event.subject, envelope.id, envelope.headers(), payload)
     conn = await asyncpg.connect(day.endpoints["postgres"]["orders"])
     async with conn.transaction():
-        await outbox.write(conn, [row])
+        await outbox.OutboxTable(conn).write([row])
         if archived_at is not None:
             id = await conn.fetchval("select id from outbox where event_id = $1", envelope.id)
-            await outbox.archive(conn, [(id, 0, archived_at)])
+            await outbox.OutboxTable(conn).archive([(id, 0, archived_at)])
     await conn.close()
 
 

@@ -15,7 +15,7 @@ from contracts.events.orders import OrderCollected, OrderExpired
 from services.kit.clock import ManualClock
 from services.kit.consumer.delivery import Delivery, clean, unreadable
 from services.kit.consumer.processor import _sort
-from services.kit.consumer.subscription import Processor, Subscription
+from services.kit.consumer.subscription import Subscription, TopicSource
 from services.kit.kafka import Sparse
 from services.kit.relay import publisher
 from services.kit.transaction.message import Message, Record
@@ -177,10 +177,8 @@ def test_the_memory_of_partitions_stays_small():
     ("topic", "scope"), [("orders.order.v1", "market.orders.order-lent.v1"), ("orders.catalog.v1", "offer/1")]
 )
 def test_an_unknown_type_waits_under_its_type_or_where_its_key_replaces_it(topic: str, scope: str):
-    given: Any = {"pool": None, "ports": None, "open_repository": None, "models": {}}
-    processor = Processor("inventory", Subscription(topic, {}), **given)
     headers = {"ce_id": str(uuid4()), "ce_type": "market.orders.order-lent.v1", "ce_subject": "offer/1"}
     record = Record(topic, 0, 0, b"offer/1", b"{}", headers | {"ce_time": "2026-05-01T06:00:00Z"})
-    found = processor.read(record)
+    found = TopicSource("inventory", Subscription(topic, {}), {}).read(record)
     assert found
     assert (found.scope, found.behind) == (scope, {scope})

@@ -12,7 +12,6 @@ import orjson
 from contracts.topics import TOPICS
 from services.kit.consumer.delivery import Delivery, is_private
 from services.kit.database import Connection, Reader
-from services.kit.faults import point
 from services.kit.telemetry.metrics import DEAD_LETTERED
 from services.kit.transaction import outbox
 from services.kit.transaction.message import Record
@@ -50,53 +49,110 @@ class Head:
     record: Record
 
 
-async def blocked(conn: Connection, consumer: str, scopes: Iterable[str]) -> set[str]:
-    """Return the blocked ones of the scopes, locked until the transaction ends, so that no redrive runs meanwhile."""
-    rows = await conn.fetch(
-        "select scope from parked_scope where consumer = $1 and scope = any($2::text[]) order by scope for update",
-        consumer,
-        list(scopes),
-    )
-    return {row["scope"] for row in rows}
+class DeadLetterTable:
+    """The dead letters and the scopes that they block."""
+
+    def __init__(self, conn: Reader) -> None:
+        self.conn = conn
+
+    async def blocked(self, consumer: str, scopes: Iterable[str]) -> set[str]:
+        """Return the blocked ones of the scopes, locked until the transaction ends: no redrive runs meanwhile."""
+        rows = await self.conn.fetch(
+            "select scope from parked_scope where consumer = $1 and scope = any($2::text[]) order by scope for update",
+            consumer,
+            list(scopes),
+        )
+        return {row["scope"] for row in rows}
+
+    async def store(self, consumer: str, deliveries: Sequence[tuple[Delivery, str]]) -> set[str]:
+        """Store each delivery under the scope given with it, in order; return the scopes that it blocked."""
+        new = await self.conn.fetch(
+            "insert into parked_scope (consumer, scope) select $1, s from unnest($2::text[]) as s "
+            "on conflict do nothing returning scope",
+            consumer,
+            sorted({scope for _, scope in deliveries}),
+        )
+        await self._insert(consumer, deliveries)
+        return {row["scope"] for row in new}
+
+    async def _insert(self, consumer: str, deliveries: Sequence[tuple[Delivery, str]]) -> None:
+        records = [delivery.record for delivery, _ in deliveries]
+        await self.conn.execute(
+            'insert into parked (consumer, scope, event_id, topic, partition, "offset", key, headers, payload, error, '
+            "attempts) select $1, s, i, t, p, o, k, h::jsonb, v, e, a from unnest($2::text[], $3::uuid[], $4::text[], "
+            "$5::int[], $6::bigint[], $7::bytea[], $8::text[], $9::bytea[], $10::text[], $11::int[]) "
+            "with ordinality as r(s, i, t, p, o, k, h, v, e, a, n) order by n",
+            consumer,
+            [scope for _, scope in deliveries],
+            [delivery.id for delivery, _ in deliveries],
+            [record.topic for record in records],
+            [record.partition for record in records],
+            [record.offset for record in records],
+            [record.key for record in records],
+            [orjson.dumps(record.headers).decode() for record in records],
+            [record.value for record in records],
+            [delivery.fault or QUEUED for delivery, _ in deliveries],
+            [delivery.attempts for delivery, _ in deliveries],
+        )
+
+    async def first(self, consumer: str, scope: str, limit: int = 1) -> list[Head]:
+        """Return the first records of the scope's queue, in order."""
+        rows = await self.conn.fetch(
+            'select id, topic, partition, "offset", key, payload, headers from parked '
+            "where consumer = $1 and scope = $2 and discarded_at is null order by id limit $3",
+            consumer,
+            scope,
+            limit,
+        )
+        return [
+            Head(id, Record(topic, partition, offset, key, payload, orjson.loads(headers)))
+            for id, topic, partition, offset, key, payload, headers in rows
+        ]
+
+    async def remove(self, ids: Sequence[int]) -> None:
+        """Delete dead letters that were processed after all."""
+        await self.conn.execute("delete from parked where id = any($1::bigint[])", ids)
+
+    async def unblock(self, consumer: str, scope: str) -> None:
+        """Unblock the scope, unless it still has dead letters. Call it under `lock`."""
+        await self.conn.execute(
+            "delete from parked_scope where consumer = $1 and scope = $2 and not exists (select from parked p "
+            "where p.consumer = $1 and p.scope = $2 and p.discarded_at is null)",
+            consumer,
+            scope,
+        )
+
+    async def failed_again(self, id: int, error: str) -> None:
+        """Record a redrive that failed again."""
+        await self.conn.execute("update parked set attempts = attempts + 1, error = $2 where id = $1", id, error)
+
+    async def replaced(self, consumer: str, scopes: Sequence[str]) -> None:
+        """Discard all dead letters of the scopes, because a later record of the key has the whole state; unblock them.
+
+        Call it while the scopes are locked, by `blocked` or because this transaction blocked them.
+        """
+        await self.conn.execute(
+            "update parked set discarded_at = now(), why = $3, payload = case when topic = any($4::text[]) then null "
+            "else payload end where consumer = $1 and scope = any($2::text[]) and discarded_at is null",
+            consumer,
+            scopes,
+            REPLACED,
+            [topic.name for topic in TOPICS if topic.private],
+        )
+        await self.conn.execute(
+            "delete from parked_scope where consumer = $1 and scope = any($2::text[])", consumer, scopes
+        )
 
 
 async def store(uow: UnitOfWork, deliveries: Sequence[tuple[Delivery, str]]) -> None:
     """Store each delivery under the scope given with it, in order, and report the first of a newly blocked scope."""
-    new = await uow.conn.fetch(
-        "insert into parked_scope (consumer, scope) select $1, s from unnest($2::text[]) as s "
-        "on conflict do nothing returning scope",
-        uow.consumer,
-        sorted({scope for _, scope in deliveries}),
-    )
-    await _insert(uow, deliveries)
-    unreported = {row["scope"] for row in new}
+    unreported = await uow.table(DeadLetterTable).store(uow.consumer, deliveries)
     for delivery, scope in deliveries:
         DEAD_LETTERED.labels(uow.consumer).inc()
         if scope in unreported:
             unreported.remove(scope)
             uow.report(notice(uow.consumer, delivery, scope))
-    point("park.before_commit")
-
-
-async def _insert(uow: UnitOfWork, deliveries: Sequence[tuple[Delivery, str]]) -> None:
-    records = [delivery.record for delivery, _ in deliveries]
-    await uow.conn.execute(
-        'insert into parked (consumer, scope, event_id, topic, partition, "offset", key, headers, payload, error, '
-        "attempts) select $1, s, i, t, p, o, k, h::jsonb, v, e, a from unnest($2::text[], $3::uuid[], $4::text[], "
-        "$5::int[], $6::bigint[], $7::bytea[], $8::text[], $9::bytea[], $10::text[], $11::int[]) "
-        "with ordinality as r(s, i, t, p, o, k, h, v, e, a, n) order by n",
-        uow.consumer,
-        [scope for _, scope in deliveries],
-        [delivery.id for delivery, _ in deliveries],
-        [record.topic for record in records],
-        [record.partition for record in records],
-        [record.offset for record in records],
-        [record.key for record in records],
-        [orjson.dumps(record.headers).decode() for record in records],
-        [record.value for record in records],
-        [delivery.fault or QUEUED for delivery, _ in deliveries],
-        [delivery.attempts for delivery, _ in deliveries],
-    )
+    uow.ports.crash_point("park.before_commit")
 
 
 def notice(consumer: str, delivery: Delivery, scope: str) -> Outgoing:
@@ -127,37 +183,7 @@ def notice(consumer: str, delivery: Delivery, scope: str) -> Outgoing:
 
 async def lock(conn: Connection, consumer: str, scope: str) -> bool:
     """Lock the scope against arrivals; return False when it is not blocked."""
-    return bool(await blocked(conn, consumer, [scope]))
-
-
-async def first(conn: Connection, consumer: str, scope: str, limit: int = 1) -> list[Head]:
-    """Return the first records of the scope's queue, in order."""
-    rows = await conn.fetch(
-        'select id, topic, partition, "offset", key, payload, headers from parked '
-        "where consumer = $1 and scope = $2 and discarded_at is null order by id limit $3",
-        consumer,
-        scope,
-        limit,
-    )
-    return [
-        Head(id, Record(topic, partition, offset, key, payload, orjson.loads(headers)))
-        for id, topic, partition, offset, key, payload, headers in rows
-    ]
-
-
-async def remove(conn: Connection, ids: Sequence[int]) -> None:
-    """Delete dead letters that were processed after all."""
-    await conn.execute("delete from parked where id = any($1::bigint[])", ids)
-
-
-async def unblock(conn: Connection, consumer: str, scope: str) -> None:
-    """Unblock the scope, unless it still has dead letters. Call it under `lock`."""
-    await conn.execute(
-        "delete from parked_scope where consumer = $1 and scope = $2 and not exists (select from parked p "
-        "where p.consumer = $1 and p.scope = $2 and p.discarded_at is null)",
-        consumer,
-        scope,
-    )
+    return bool(await DeadLetterTable(conn).blocked(consumer, [scope]))
 
 
 async def clear(conn: Connection, consumer: str, scope: str) -> None:
@@ -165,12 +191,7 @@ async def clear(conn: Connection, consumer: str, scope: str) -> None:
     await conn.execute(
         "delete from parked where consumer = $1 and scope = $2 and discarded_at is null", consumer, scope
     )
-    await unblock(conn, consumer, scope)
-
-
-async def failed_again(conn: Connection, id: int, error: str) -> None:
-    """Record a redrive that failed again."""
-    await conn.execute("update parked set attempts = attempts + 1, error = $2 where id = $1", id, error)
+    await DeadLetterTable(conn).unblock(consumer, scope)
 
 
 async def discard(conn: Connection, id: int, why: str) -> bool:
@@ -192,24 +213,8 @@ async def discard(conn: Connection, id: int, why: str) -> bool:
         is_private(row["topic"]),
     )
     await outbox.drop(conn, row["event_id"])  # a row that the relay holds is there too
-    await unblock(conn, row["consumer"], row["scope"])
+    await DeadLetterTable(conn).unblock(row["consumer"], row["scope"])
     return done == "UPDATE 1"
-
-
-async def replaced(conn: Connection, consumer: str, scopes: Sequence[str]) -> None:
-    """Discard all dead letters of the scopes, because a later record of the key has the whole state; unblock them.
-
-    Call it while the scopes are locked, by `blocked` or because this transaction blocked them.
-    """
-    await conn.execute(
-        "update parked set discarded_at = now(), why = $3, payload = case when topic = any($4::text[]) then null "
-        "else payload end where consumer = $1 and scope = any($2::text[]) and discarded_at is null",
-        consumer,
-        scopes,
-        REPLACED,
-        [topic.name for topic in TOPICS if topic.private],
-    )
-    await conn.execute("delete from parked_scope where consumer = $1 and scope = any($2::text[])", consumer, scopes)
 
 
 async def waiting(conn: Reader) -> tuple[int, float]:

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
 
 from services.kit.consumer import dead_letters
+from services.kit.consumer.dead_letters import DeadLetterTable
+from services.kit.consumer.dedup import Dedup
 from services.kit.consumer.delivery import Delivery, reason
-from services.kit.database import Pool, is_transient
+from services.kit.context import Context
+from services.kit.database import is_transient
 from services.kit.errors import Transient, Unprocessable
-from services.kit.faults import point
 from services.kit.telemetry import tracing
 from services.kit.telemetry.metrics import BATCH_SECONDS, HANDLED, LAST_BATCH
 from services.kit.transaction.message import Message, Record
-from services.kit.transaction.ports import Ports
-from services.kit.transaction.unit_of_work import UnitOfWork, begin
+from services.kit.transaction.unit_of_work import UnitOfWork
 
 BUDGET_S = 20.0
 TRIES = 3
-REDRIVE_BATCH, REDRIVE_S = 100, 3.0
-"""Limits of a redrive: it is one request of an operator, and a scope may have thousands of records."""
 _log = structlog.get_logger("halfday.processor")
+
+
+class Source(Protocol):
+    """The records of one consumer; `consumer` names it in inbox, dead letters and event ids."""
+
+    consumer: str
+
+    def read(self, record: Record) -> Delivery | None:
+        """Return the record as a delivery: ready to run, or with its fault; None for one that this consumer ignores."""
+
+
+S = TypeVar("S", bound=Source)
 
 
 class Repository(Protocol):
@@ -42,44 +48,35 @@ class Repository(Protocol):
         """Write every change, set-based."""
 
 
-@dataclass(frozen=True, slots=True)
-class Redriven:
-    """The result of a redrive: how many it processed, the error that stopped it, and whether time ran out (`more`)."""
+class BatchProcessor(Generic[S]):
+    """Processes batches of one source. A batch is one transaction:
 
-    done: int
-    error: str | None = None
-    more: bool = False
+    1. `dedup.before_locks` drops what was processed before;
+    2. deliveries behind a dead letter of their scope are set aside;
+    3. the repository locks and reads the aggregates of the others;
+    4. `dedup.after_locks` drops what another process has processed meanwhile;
+    5. the handlers run, one after the other, and the repository saves;
+    6. faults, and what waits behind them, are dead-lettered.
 
-
-class BatchProcessor(ABC):
-    """Processes the deliveries of one consumer. `consumer` names it in inbox, dead letters and event ids."""
+    Works without a broker, so tests can pass records directly. `begun` and `ended` count the batches that a broker
+    gave; they differ while one is in work.
+    """
 
     def __init__(
-        self,
-        consumer: str,
-        *,
-        pool: Pool,
-        ports: Ports,
-        open_repository: Callable[[UnitOfWork], Repository],
-        wake: Callable[[], None] | None,
+        self, source: S, dedup: Dedup, open_repository: Callable[[UnitOfWork], Repository], context: Context
     ) -> None:
-        self.consumer = consumer
-        self.pool = pool
-        self.ports = ports
-        self._open_repository = open_repository
-        self._wake = wake
+        self.source, self.dedup, self.open_repository, self.context = source, dedup, open_repository, context
+        self.consumer = source.consumer
+        self.begun = self.ended = 0
 
-    @abstractmethod
-    def read(self, record: Record) -> Delivery | None:
-        """Return the record as a delivery, or None for one that this consumer ignores. Never raises."""
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Commit the effect of every record or dead-letter it, before returning.
 
-    async def _take(self, _uow: UnitOfWork, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Drop deliveries that were already processed; runs before the aggregates are locked."""
-        return list(deliveries)
-
-    async def _confirm(self, _uow: UnitOfWork, deliveries: Sequence[Delivery]) -> set[Any]:
-        """Return the ids of deliveries that are still to be processed; runs after the aggregates are locked."""
-        return {delivery.id for delivery in deliveries}
+        Records of a partition take effect in the order of their offsets. Raises `Transient` when a dependency stays
+        away for about 20 s; then the same batch may be given again.
+        """
+        ordered = sorted(records, key=lambda record: (record.partition, record.offset))
+        await self.settle([found for record in ordered if (found := self.source.read(record))])
 
     async def settle(self, deliveries: Sequence[Delivery], until: float | None = None) -> None:
         """Commit each delivery's effect or dead-letter it, in order, before returning.
@@ -89,10 +86,11 @@ class BatchProcessor(ABC):
         """
         if not deliveries:
             return
-        until = until or time.monotonic() + BUDGET_S
+        now, tasks = self.context.ports.monotonic, self.context.ports.tasks
+        until = until or now() + BUDGET_S
         failures = 0
         while True:
-            if failures and time.monotonic() > until:
+            if failures and now() > until:
                 raise Transient(f"{self.consumer} could not process its batch within {BUDGET_S:.0f} s")
             try:
                 await self._attempt(deliveries)
@@ -106,7 +104,7 @@ class BatchProcessor(ABC):
                 else:
                     deliveries = [self._count(deliveries[0], error)]
                 failures += 1
-                await asyncio.sleep(min(5.0, 0.05 * 2**failures) * random.uniform(0.5, 1))
+                await tasks.sleep(min(5.0, 0.05 * 2**failures) * self.context.ports.random.uniform(0.5, 1))
 
     async def _halve(self, deliveries: Sequence[Delivery], until: float) -> None:
         middle = len(deliveries) // 2
@@ -125,92 +123,45 @@ class BatchProcessor(ABC):
 
     async def _attempt(self, deliveries: Sequence[Delivery]) -> None:
         with BATCH_SECONDS.labels(self.consumer).time(), tracing.get().batch(self.consumer) as spans:
-            async with begin(self.pool, self.ports, consumer=self.consumer, wake=self._wake) as uow:
+            async with self.context.unit(self.consumer) as uow:
                 uow.spans = spans
-                fresh = await self._take(uow, deliveries)
-                handled = await self._deal(uow, fresh) if fresh else 0
-        point("effect.after_commit_before_ack")
+                fresh = await self.dedup.before_locks(uow, deliveries)
+                handled = await self._process(uow, fresh) if fresh else 0
+        self.context.ports.crash_point("effect.after_commit_before_ack")
         HANDLED.labels(self.consumer).inc(handled)
         LAST_BATCH.labels(self.consumer).set_to_current_time()
 
-    async def _deal(self, uow: UnitOfWork, fresh: Sequence[Delivery]) -> int:
+    async def _process(self, uow: UnitOfWork, fresh: Sequence[Delivery]) -> int:
+        """Run the handlers of the deliveries that can run, dead-letter the others; return how many ran."""
         scopes = {scope for delivery in fresh for scope in delivery.behind}
-        runs, rejects, obsolete = _sort(fresh, await dead_letters.blocked(uow.conn, self.consumer, sorted(scopes)))
-        repository = self._open_repository(uow)
+        table = uow.table(DeadLetterTable)
+        runs, rejects, obsolete = _sort(fresh, await table.blocked(self.consumer, sorted(scopes)))
+        repository = self.open_repository(uow)
         if runs:
             await repository.load([delivery.message for delivery in runs if delivery.message])
-        confirmed = await self._confirm(uow, fresh)
+        confirmed = await self.dedup.after_locks(uow, fresh)
         runs = [delivery for delivery in runs if delivery.id in confirmed]
         rejects = [(delivery, scope) for delivery, scope in rejects if delivery.id in confirmed]
         if runs:
-            await self._run(uow, repository, runs)
+            await run_handlers(uow, repository, runs)
         if obsolete.scopes:
             shown = [(delivery, scope) for delivery, scope in obsolete.rejects if delivery.id in confirmed]
             if shown:
                 await dead_letters.store(uow, shown)
-            await dead_letters.replaced(uow.conn, self.consumer, sorted(obsolete.scopes))
+            await table.replaced(self.consumer, sorted(obsolete.scopes))
         if rejects:
             await dead_letters.store(uow, rejects)
         return len(runs)
 
-    async def _run(self, uow: UnitOfWork, repository: Repository, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            if delivery.handler and delivery.message:
-                uow.handle(delivery.message)
-                delivery.handler(repository, delivery.message)
-        uow.handle(None)
-        await repository.save()
 
-    async def redrive(self, scope: str) -> Redriven:
-        """Process the scope's dead letters in order, in batches; unblock the scope when all are done.
-
-        Stops at the first that fails again, and after about 3 s. Without dead letters it does nothing. Transient errors
-        are raised.
-        """
-        done, size, until = 0, REDRIVE_BATCH, time.monotonic() + REDRIVE_S
-        while True:
-            if done and time.monotonic() > until:
-                return Redriven(done, more=True)
-            heads: list[dead_letters.Head] = []
-            try:
-                with tracing.get().batch(self.consumer) as spans:
-                    async with begin(self.pool, self.ports, consumer=self.consumer, wake=self._wake) as uow:
-                        uow.spans = spans
-                        heads = await self._heads(uow, scope, size)
-                        await self._again(uow, heads)
-            except Exception as error:
-                if is_transient(error) or not heads:
-                    raise
-                if len(heads) > 1:
-                    size = 1  # to find the one that fails
-                    continue
-                text = reason(error, heads[0].record.topic)
-                async with begin(self.pool, self.ports, consumer=self.consumer) as uow:
-                    await dead_letters.failed_again(uow.conn, heads[0].id, text)
-                return Redriven(done, text)
-            if not heads:
-                return Redriven(done)
-            done += len(heads)
-
-    async def _heads(self, uow: UnitOfWork, scope: str, limit: int) -> list[dead_letters.Head]:
-        """Return the first of the scope's queue under the scope's lock; an empty queue is unblocked."""
-        if not await dead_letters.lock(uow.conn, self.consumer, scope):
-            return []
-        heads = await dead_letters.first(uow.conn, self.consumer, scope, limit)
-        if not heads:
-            await dead_letters.unblock(uow.conn, self.consumer, scope)
-        return heads
-
-    async def _again(self, uow: UnitOfWork, heads: Sequence[dead_letters.Head]) -> None:
-        deliveries = [found for head in heads if (found := self.read(head.record))]
-        if faults := [found.fault for found in deliveries if found.message is None]:
-            raise Unprocessable(faults[0])
-        if deliveries:
-            repository = self._open_repository(uow)
-            await repository.load([delivery.message for delivery in deliveries if delivery.message])
-            await self._run(uow, repository, deliveries)
-        if heads:
-            await dead_letters.remove(uow.conn, [head.id for head in heads])
+async def run_handlers(uow: UnitOfWork, repository: Repository, deliveries: Sequence[Delivery]) -> None:
+    """Run the handler of each delivery on the loaded aggregates, in order, and save."""
+    for delivery in deliveries:
+        if delivery.handler and delivery.message:
+            uow.handle(delivery.message)
+            delivery.handler(repository, delivery.message)
+    uow.handle(None)
+    await repository.save()
 
 
 class _Obsolete(NamedTuple):

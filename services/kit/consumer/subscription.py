@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,17 +15,12 @@ from faststream.middlewares import AckPolicy
 from contracts.envelope import Envelope, Event, Unreadable, read_envelope
 from services.kit.compat import return_batches_at_once
 from services.kit.consumer.delivery import SCOPE_LIMIT, Delivery, Handler, clean, is_compacted, reason, unreadable
-from services.kit.consumer.processor import BatchProcessor, Repository
-from services.kit.database import Pool
+from services.kit.consumer.processor import BatchProcessor
 from services.kit.errors import Transient
-from services.kit.faults import point
 from services.kit.ids import quick
 from services.kit.settings import Settings
-from services.kit.telemetry.metrics import DUPLICATES, UNKNOWN
-from services.kit.transaction import inbox
+from services.kit.telemetry.metrics import UNKNOWN
 from services.kit.transaction.message import ERASED, DeadlineReached, Erased, Message, Record
-from services.kit.transaction.ports import Ports
-from services.kit.transaction.unit_of_work import UnitOfWork
 
 MAX_RECORDS = 500
 Models = Mapping[str, type[Event]]
@@ -47,39 +42,15 @@ class Subscription:
     blocking_by_key: bool = True
 
 
-class Processor(BatchProcessor):
-    """Processes a service's batches of one topic; works without a broker, so tests can pass records directly.
+class TopicSource:
+    """The records of a subscription of a service, of which those with a handler become deliveries."""
 
-    `begun` and `ended` count the batches of the subscription; they differ while one is in work.
-    """
-
-    def __init__(
-        self,
-        service: str,
-        subscription: Subscription,
-        *,
-        pool: Pool,
-        ports: Ports,
-        open_repository: Callable[[UnitOfWork], Repository],
-        models: Models,
-        wake: Callable[[], None] | None = None,
-    ) -> None:
-        consumer = f"{service}.{subscription.topic}"
-        super().__init__(consumer, pool=pool, ports=ports, open_repository=open_repository, wake=wake)
+    def __init__(self, service: str, subscription: Subscription, models: Models) -> None:
+        self.consumer = f"{service}.{subscription.topic}"
         self.subscription = subscription
-        self.begun = self.ended = 0
         self._service = service
         self._models = {type: model for type, model in models.items() if subscription.topic == model.TOPIC}
         self._passed_over = {type for type, model in self._models.items() if model not in subscription.handlers}
-
-    async def handle(self, records: Sequence[Record]) -> None:
-        """Commit the effect of every record or dead-letter it, before returning.
-
-        Records of a partition take effect in the order of their offsets. Raises `Transient` when a dependency stays
-        away for about 20 s; then the same batch may be given again.
-        """
-        ordered = sorted(records, key=lambda record: (record.partition, record.offset))
-        await self.settle([found for record in ordered if (found := self.read(record))])
 
     def read(self, record: Record) -> Delivery | None:
         """Return the record as a delivery: ready to run, or with its fault; None for a type without a handler here."""
@@ -132,23 +103,14 @@ class Processor(BatchProcessor):
             raise ValueError("the value is null, but this topic has no tombstones")
         return Erased(clean(record.key or b""))
 
-    async def _take(self, _uow: UnitOfWork, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        fresh = await inbox.claim(_uow.conn, self.consumer, (delivery.id for delivery in deliveries))
-        point("inbox.after_insert")
-        taken: list[Delivery] = []
-        for delivery in deliveries:
-            if delivery.id in fresh:
-                fresh.remove(delivery.id)  # a batch may hold the same event twice: only the first counts
-                taken.append(delivery)
-        DUPLICATES.labels(self.consumer).inc(len(deliveries) - len(taken))
-        return taken
 
+def subscribe(broker: KafkaBroker, processor: BatchProcessor[TopicSource], settings: Settings) -> Any:
+    """Pass the batches of the topic to the processor. Return the subscriber (one group, one topic); its consumer knows
+    the positions.
 
-def subscribe(broker: KafkaBroker, processor: Processor, settings: Settings) -> Any:
-    """Subscribe the processor: offsets are committed only after `handle` returned, and after an error the whole batch
-    is redelivered. Return the subscriber (one group, one topic); its consumer knows the positions.
+    Offsets are committed only after `handle` returned, and after an error the whole batch is redelivered.
     """
-    topic = processor.subscription.topic
+    topic = processor.source.subscription.topic
     subscriber = broker.subscriber(
         settings.prefix + topic,
         batch=True,

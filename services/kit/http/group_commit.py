@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from services.kit.database import is_transient
 from services.kit.errors import Overloaded
+from services.kit.transaction.ports import AsyncioTasks, Tasks
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,14 +40,16 @@ class GroupCommit(Generic[T, R]):
         limit: int = 200,
         waiting: int = 5000,
         concurrency: int = 1,
+        tasks: Tasks | None = None,
     ) -> None:
         self._run, self._name, self._limit, self._waiting = run, name, limit, waiting
+        self._tasks = tasks or AsyncioTasks()
         self._queue: deque[_Waiter[T, R]] = deque()
         self._suspects: deque[list[_Waiter[T, R]]] = deque()
         self._suspected = 0
         self._failed: dict[Hashable, None] = {}
         self._free = list(range(concurrency))
-        self._workers: dict[int, asyncio.Task[None]] = {}  # the loop itself would forget them
+        self._workers: dict[int, Awaitable[None]] = {}  # the loop itself would forget them
         # A group belongs to no request, so it must not inherit the ids of the one that happened to start it.
         self._context = contextvars.copy_context()
 
@@ -55,7 +58,7 @@ class GroupCommit(Generic[T, R]):
         waiting = len(self._queue) + self._suspected
         if waiting >= self._waiting:
             raise Overloaded(f"{waiting} requests wait already")
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[R] = self._tasks.future()
         if self._name(item) in self._failed:
             self._suspect([[(item, future)]])
         else:
@@ -65,7 +68,7 @@ class GroupCommit(Generic[T, R]):
         return await future
 
     def _start(self, worker: int, work: Callable[[int], Coroutine[Any, Any, None]]) -> None:
-        self._workers[worker] = asyncio.create_task(work(worker), context=self._context.copy())
+        self._workers[worker] = self._tasks.spawn(work(worker), context=self._context.copy())
 
     def _suspect(self, groups: list[list[_Waiter[T, R]]]) -> None:
         self._suspects.extend(groups)

@@ -9,7 +9,6 @@ from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from services.kit.context import Context
-from services.kit.faults import point
 from services.kit.http import problems
 from services.kit.http.group_commit import GroupCommit
 from services.kit.http.problems import Problem
@@ -62,7 +61,11 @@ class GroupedCommand(ABC, Generic[C, R]):
     def __init__(self, context: Context, limit: int, concurrency: int = 1) -> None:
         self._context = context
         self._group = GroupCommit[Submission[C], R | Problem](
-            self._commit, lambda submission: submission.command.id, limit, concurrency=concurrency
+            self._commit,
+            lambda submission: submission.command.id,
+            limit,
+            concurrency=concurrency,
+            tasks=context.ports.tasks,
         )
 
     async def submit(self, command: C) -> R:
@@ -86,8 +89,8 @@ class GroupedCommand(ABC, Generic[C, R]):
     async def _commit(self, group: list[Submission[C]]) -> list[R | Problem]:
         async with self._context.unit() as uow:
             answers = await self._execute(uow, group)
-            point("accept.before_commit")
-        point("accept.after_commit")
+            self._context.ports.crash_point("accept.before_commit")
+        self._context.ports.crash_point("accept.after_commit")
         return answers
 
     async def _execute(self, uow: UnitOfWork, group: list[Submission[C]]) -> list[R | Problem]:

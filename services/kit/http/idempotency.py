@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-import asyncpg
 import orjson
 from pydantic import BaseModel
 
-from services.kit.database import Connection
+from services.kit.database import Connection, Reader
 
 # A request may be repeated for 14 days; one day is the margin.
 KEEP_DAYS = 15
@@ -52,7 +51,61 @@ def _plain(value: object) -> str:
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) and value.tzinfo else str(value)
 
 
-async def replay_or_claim(conn: Connection, scope: str, keys: Sequence[str], hashes: Sequence[bytes]) -> list[Replay]:
+class KeyTable:
+    """Idempotency keys with their answers."""
+
+    def __init__(self, conn: Reader) -> None:
+        self.conn = conn
+
+    async def claim(self, scope: str, hashes: Mapping[str, bytes]) -> set[str]:
+        """Insert the keys of the scope with their hashes; return those that were new."""
+        # In key order, so that two transactions with the same keys can't deadlock.
+        rows = await self.conn.fetch(
+            "insert into idempotency (scope, key, body_hash) "
+            "select $1, k, h from unnest($2::text[], $3::bytea[]) as r(k, h) order by k "
+            "on conflict do nothing returning key",
+            scope,
+            list(hashes),
+            list(hashes.values()),
+        )
+        return {row["key"] for row in rows}
+
+    async def known(self, scope: str, keys: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return hash, status and response (`body_hash`, `status`, `response`) by key."""
+        if not keys:
+            return {}
+        rows = await self.conn.fetch(
+            "select key, body_hash, status, response from idempotency where scope = $1 and key = any($2::text[])",
+            scope,
+            keys,
+        )
+        return {row["key"]: dict(row) for row in rows}
+
+    async def keep(self, scope: str, conflicts: Sequence[tuple[str, bytes]]) -> None:
+        """Count each other content (key, hash) under a taken key."""
+        await self.conn.execute(
+            "insert into idempotency_conflict as old (scope, key, body_hash) "
+            "select distinct $1, k, h from unnest($2::text[], $3::bytea[]) as r(k, h) order by k, h "
+            "on conflict (scope, key, body_hash) do update set seen = old.seen + 1, last_at = now()",
+            scope,
+            [key for key, _ in conflicts],
+            [content for _, content in conflicts],
+        )
+
+    async def remember(self, scope: str, answers: Mapping[str, tuple[int, bytes]]) -> None:
+        """Store the status and body that were answered under each key, in the transaction that claimed it."""
+        if answers:
+            await self.conn.execute(
+                "update idempotency i set status = s, response = r "
+                "from unnest($2::text[], $3::smallint[], $4::bytea[]) as a(k, s, r) where i.scope = $1 and i.key = k",
+                scope,
+                list(answers),
+                [status for status, _ in answers.values()],
+                [response for _, response in answers.values()],
+            )
+
+
+async def replay_or_claim(table: KeyTable, scope: str, keys: Sequence[str], hashes: Sequence[bytes]) -> list[Replay]:
     """Return one verdict per key, in order; NEW keys are claimed until the transaction ends. Two statements, three with
     conflicts, which are recorded.
 
@@ -61,72 +114,24 @@ async def replay_or_claim(conn: Connection, scope: str, keys: Sequence[str], has
     first: dict[str, int] = {}
     for index, key in enumerate(keys):
         first.setdefault(key, index)
-    claimed = await _claim(conn, scope, {key: hashes[index] for key, index in first.items()})
-    known = await _known(conn, scope, [key for key in first if key not in claimed])
+    claimed = await table.claim(scope, {key: hashes[index] for key, index in first.items()})
+    known = await table.known(scope, [key for key in first if key not in claimed])
     verdicts = [
         _judge(hashes[index], first[key], index, hashes[first[key]], known.get(key)) for index, key in enumerate(keys)
     ]
     conflicts = [(k, h) for k, h, v in zip(keys, hashes, verdicts, strict=True) if v.seen is Seen.CONFLICT]
     if conflicts:
-        await _keep(conn, scope, conflicts)
+        await table.keep(scope, conflicts)
     return verdicts
 
 
-def _judge(mine: bytes, first: int, index: int, firsts: bytes, known: asyncpg.Record | None) -> Replay:
+def _judge(mine: bytes, first: int, index: int, firsts: bytes, known: Mapping[str, Any] | None) -> Replay:
     if known is not None:
         same = mine == known["body_hash"]
         return Replay(Seen.REPEAT, known["status"], known["response"]) if same else Replay(Seen.CONFLICT)
     if first == index:
         return Replay(Seen.NEW)
     return Replay(Seen.TWIN, twin_of=first) if mine == firsts else Replay(Seen.CONFLICT)
-
-
-async def _claim(conn: Connection, scope: str, hashes: Mapping[str, bytes]) -> set[str]:
-    # In key order, so that two transactions with the same keys can't deadlock.
-    rows = await conn.fetch(
-        "insert into idempotency (scope, key, body_hash) "
-        "select $1, k, h from unnest($2::text[], $3::bytea[]) as r(k, h) order by k "
-        "on conflict do nothing returning key",
-        scope,
-        list(hashes),
-        list(hashes.values()),
-    )
-    return {row["key"] for row in rows}
-
-
-async def _known(conn: Connection, scope: str, keys: Sequence[str]) -> dict[str, asyncpg.Record]:
-    if not keys:
-        return {}
-    rows = await conn.fetch(
-        "select key, body_hash, status, response from idempotency where scope = $1 and key = any($2::text[])",
-        scope,
-        keys,
-    )
-    return {row["key"]: row for row in rows}
-
-
-async def _keep(conn: Connection, scope: str, conflicts: Sequence[tuple[str, bytes]]) -> None:
-    await conn.execute(
-        "insert into idempotency_conflict as old (scope, key, body_hash) "
-        "select distinct $1, k, h from unnest($2::text[], $3::bytea[]) as r(k, h) order by k, h "
-        "on conflict (scope, key, body_hash) do update set seen = old.seen + 1, last_at = now()",
-        scope,
-        [key for key, _ in conflicts],
-        [content for _, content in conflicts],
-    )
-
-
-async def remember(conn: Connection, scope: str, answers: Mapping[str, tuple[int, bytes]]) -> None:
-    """Store the status and body that were answered under each key, in the transaction that claimed it."""
-    if answers:
-        await conn.execute(
-            "update idempotency i set status = s, response = r "
-            "from unnest($2::text[], $3::smallint[], $4::bytea[]) as a(k, s, r) where i.scope = $1 and i.key = k",
-            scope,
-            list(answers),
-            [status for status, _ in answers.values()],
-            [response for _, response in answers.values()],
-        )
 
 
 async def prune(conn: Connection, limit: int = 5_000) -> int:

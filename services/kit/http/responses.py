@@ -80,11 +80,11 @@ async def once(
     Raises a 409 problem `id-reused` for another content under the same id, which is recorded.
     """
     async with context.unit() as uow:
-        hashed = idempotency.content_hash(content)
-        verdict = (await idempotency.replay_or_claim(uow.conn, scope, [str(id)], [hashed]))[0]
+        hashed, table = idempotency.content_hash(content), uow.table(idempotency.KeyTable)
+        verdict = (await idempotency.replay_or_claim(table, scope, [str(id)], [hashed]))[0]
         if verdict.seen is idempotency.Seen.NEW:
             answer = encode(await work(uow))
-            await idempotency.remember(uow.conn, scope, {str(id): (status, answer)})
+            await table.remember(scope, {str(id): (status, answer)})
             return Response(answer, status, media_type="application/json")
     if verdict.seen is idempotency.Seen.REPEAT:
         return Response(verdict.response, verdict.status or status, media_type="application/json")

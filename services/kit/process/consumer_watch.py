@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from services.kit.consumer.subscription import Processor
+from services.kit.consumer.processor import BatchProcessor
 from services.kit.errors import NotReady, Stalled
 from services.kit.http.health import CheckResult
 from services.kit.telemetry.metrics import GAUGES_FAILED, LAG
@@ -30,7 +30,7 @@ class ConsumerWatch:
     """
 
     def __init__(
-        self, consumers: Sequence[tuple[Processor, Any]], kafka_answers: Callable[[], Awaitable[None]]
+        self, consumers: Sequence[tuple[BatchProcessor[Any], Any]], kafka_answers: Callable[[], Awaitable[None]]
     ) -> None:
         self._consumers = consumers
         self._kafka_answers = kafka_answers
@@ -70,7 +70,7 @@ class ConsumerWatch:
         stalled = [f"{name} for {(count - 1) * EVERY_S:.0f} s" for name, count in self._stalled.items()]
         return f"receive nothing while Kafka answers: {', '.join(stalled)}" if stalled else "receive"
 
-    async def _lag(self, processor: Processor, subscriber: Any) -> int | None:
+    async def _lag(self, processor: BatchProcessor[Any], subscriber: Any) -> int | None:
         """Return the number of records that were not received yet, over the partitions that this process has, and set
         the gauge; None, and the gauge stays, if that can't be measured.
         """

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from services.kit.consumer import dead_letters
 from services.kit.consumer.dead_letters import DeadLetter
+from services.kit.consumer.redrive import redrive as redrive_scope
 from services.kit.context import Context
 from services.kit.http import problems
 from services.kit.http.body import Body
@@ -104,7 +105,7 @@ async def _redrive(service: Service, context: Context, consumer: str, scope: str
     processor = service.consumers(context).get(consumer)
     if processor is None:
         return RedriveResult(consumer=consumer, done=0, error="this version has no such consumer")
-    redriven = await processor.redrive(scope)
+    redriven = await redrive_scope(processor, scope)
     return RedriveResult(consumer=consumer, done=redriven.done, error=redriven.error, more=redriven.more)
 
 

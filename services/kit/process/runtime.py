@@ -89,7 +89,7 @@ class Runtime:
         self._health.waiting_for = "Kafka and its topics"
         await wait_for("Kafka", kafka.require)
         await wait_for("the archive's partitions", lambda: housekeeping.prepare(context))
-        self._start("relay", Relay(self._service.name, self._settings, wake).run())
+        self._start("relay", Relay(self._service.name, self._settings, wake, context.ports).run())
         self._ending.push_async_callback(_flush, context.pool)
         self._start("housekeeping", housekeeping.run(context))
         if sweeper := self._service.sweeper(context):

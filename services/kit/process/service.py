@@ -12,9 +12,10 @@ from fastapi import APIRouter
 from services.kit import database
 from services.kit.clock import Clock
 from services.kit.clock_feed import feed_of
+from services.kit.consumer.dedup import Inbox
 from services.kit.consumer.delivery import Handler
 from services.kit.consumer.processor import BatchProcessor, Repository
-from services.kit.consumer.subscription import Models, Processor, Subscription
+from services.kit.consumer.subscription import Models, Subscription, TopicSource
 from services.kit.consumer.sweeper import Sweeper
 from services.kit.context import Context
 from services.kit.database import Pool
@@ -56,38 +57,19 @@ class Service:
     checks: Mapping[str, Callable[[Pool], Awaitable[CheckResult]]] = field(default_factory=dict)
     on_upload: OnUpload | None = None
 
-    def processors(self, context: Context) -> list[Processor]:
+    def processors(self, context: Context) -> list[BatchProcessor[TopicSource]]:
         """Return one processor for each topic that the service reads."""
-        return [
-            Processor(
-                self.name,
-                subscription,
-                pool=context.pool,
-                ports=context.ports,
-                open_repository=self.open_repository,
-                models=self.models,
-                wake=context.wake,
-            )
-            for subscription in self.subscriptions
-        ]
+        sources = [TopicSource(self.name, subscription, self.models) for subscription in self.subscriptions]
+        return [BatchProcessor(source, Inbox(), self.open_repository, context) for source in sources]
 
     def sweeper(self, context: Context) -> Sweeper | None:
         """Return the sweeper that fires the service's deadlines; None when it has none."""
-        if self.on_due is None:
-            return None
-        return Sweeper(
-            self.name,
-            self.on_due,
-            pool=context.pool,
-            ports=context.ports,
-            open_repository=self.open_repository,
-            wake=context.wake,
-        )
+        return Sweeper(self.name, self.on_due, self.open_repository, context) if self.on_due else None
 
-    def consumers(self, context: Context) -> dict[str, BatchProcessor]:
+    def consumers(self, context: Context) -> dict[str, BatchProcessor[Any]]:
         """Return everything that can have dead-lettered a record, by the name of its consumer."""
         sweeper = self.sweeper(context)
-        found: list[BatchProcessor] = [*self.processors(context), *([sweeper] if sweeper else [])]
+        found: list[BatchProcessor[Any]] = [*self.processors(context), *([sweeper.processor] if sweeper else [])]
         return {processor.consumer: processor for processor in found}
 
 

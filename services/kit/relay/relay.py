@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
-import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 import structlog
@@ -16,13 +13,13 @@ from services.kit.consumer import dead_letters
 from services.kit.consumer.delivery import Delivery
 from services.kit.database import Connection, connect
 from services.kit.errors import PublishFailed
-from services.kit.faults import point
 from services.kit.relay.publisher import Acked, Publisher
 from services.kit.settings import Settings
 from services.kit.telemetry import tracing
 from services.kit.telemetry.metrics import RELAY_LAG, RELAY_RESTARTS, RELAYED
 from services.kit.transaction import outbox
 from services.kit.transaction.message import Record
+from services.kit.transaction.outbox import OutboxTable
 from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
 
@@ -41,9 +38,20 @@ class Relay:
     its first row with a new producer, so readers see first occurrences in order.
     """
 
-    def __init__(self, service: str, settings: Settings, wake: asyncio.Event) -> None:
+    def __init__(
+        self,
+        service: str,
+        settings: Settings,
+        wake: asyncio.Event,
+        ports: Ports | None = None,
+        *,
+        open_connection: Callable[[Settings], Awaitable[Connection]] = connect,
+        open_publisher: Callable[[Settings], Publisher] = Publisher,
+    ) -> None:
         self._consumer = f"{service}.relay"
         self._settings = settings
+        self._ports = ports or Ports(Clock())
+        self._open_connection, self._open_publisher = open_connection, open_publisher
         self._wake = wake
         self._singles = 0  # rows that are still to be sent one by one, to find the one that is too large
 
@@ -55,10 +63,10 @@ class Relay:
             except (PublishFailed, OSError, TimeoutError, *_DATABASE) as error:
                 RELAY_RESTARTS.inc()
                 _log.warning("relay restarts", reason=" ".join(str(error).split()) or type(error).__name__)
-                await asyncio.sleep(random.uniform(0.2, 0.6))
+                await self._ports.tasks.sleep(self._ports.random.uniform(0.2, 0.6))
 
     async def _own_outbox(self) -> None:
-        conn = await connect(self._settings)
+        conn = await self._open_connection(self._settings)
         try:
             # A frozen relay loses its connection and so its lock: a running one is never idle for long.
             await conn.execute("set idle_session_timeout = '60s'")
@@ -69,10 +77,10 @@ class Relay:
             # read and sort a whole backlog for each page instead of walking the index.
             await conn.execute("set enable_sort = off")
             # Polled, for a statement that waits would run into its timeout.
-            while not await conn.fetchval("select pg_try_advisory_lock($1, $2)", LOCK, outbox.SHARD):  # noqa: ASYNC110
-                await asyncio.sleep(0.25)
+            while not await conn.fetchval("select pg_try_advisory_lock($1, $2)", LOCK, outbox.SHARD):
+                await self._ports.tasks.sleep(0.25)
             await conn.add_listener(outbox.CHANNEL, lambda *_: self._wake.set())
-            async with Publisher(self._settings) as publisher:
+            async with self._open_publisher(self._settings) as publisher:
                 while True:
                     await self._step(conn, publisher)
         finally:
@@ -82,14 +90,16 @@ class Relay:
     async def _step(self, conn: Connection, publisher: Publisher) -> None:
         """Publish the rows that wait, then wait for a wake-up."""
         self._wake.clear()
-        rows = await outbox.page(conn, 1 if self._singles else PAGE)
+        rows = await self._outbox(conn).page(1 if self._singles else PAGE)
         if rows:
             await self._publish(conn, publisher, rows)
         if self._singles:
             return
         # Every commit from here on, and since the page was read, wakes us.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), POLL_S)
+        await self._ports.tasks.wait(self._wake, POLL_S)
+
+    def _outbox(self, conn: Connection) -> OutboxTable:
+        return self._ports.table(OutboxTable, conn)
 
     async def _publish(self, conn: Connection, publisher: Publisher, rows: Sequence[outbox.Row]) -> None:
         """Publish a page, and of a backlog the pages after it too: while Kafka has one, the page before it is archived
@@ -98,7 +108,7 @@ class Relay:
         acked: list[Acked] = []
         while rows:
             both = self._send(publisher, rows), self._behind(conn, acked, rows)
-            sent, ahead = await asyncio.gather(*both, return_exceptions=True)
+            sent, ahead = await self._ports.tasks.both(*both)
             if isinstance(ahead, BaseException):
                 raise ahead
             if isinstance(sent, PublishFailed):
@@ -114,18 +124,18 @@ class Relay:
     async def _behind(self, conn: Connection, acked: Sequence[Acked], rows: Sequence[outbox.Row]) -> list[outbox.Row]:
         """Archive the page before `rows` and return the one after them, if there may be more."""
         await self._archive(conn, acked)
-        return await outbox.page(conn, PAGE, rows) if len(rows) == PAGE else []
+        return await self._outbox(conn).page(PAGE, rows) if len(rows) == PAGE else []
 
     async def _archive(self, conn: Connection, acked: Sequence[Acked]) -> None:
         if acked:
-            point("relay.before_mark")
-            await outbox.archive(conn, acked)
+            self._ports.crash_point("relay.before_mark")
+            await self._outbox(conn).archive(acked)
 
     async def _send(self, publisher: Publisher, rows: Sequence[outbox.Row]) -> list[Acked]:
-        point("relay.after_claim")
-        read_at = time.monotonic()
+        self._ports.crash_point("relay.after_claim")
+        read_at = self._ports.monotonic()
         acked = await publisher.send(rows)
-        point("relay.after_send")
+        self._ports.crash_point("relay.after_send")
         RELAYED.inc(len(acked))
         RELAY_LAG.set(rows[0].waited_s)
         sent = ((row.topic, row.event_id, row.headers.get("traceparent"), row.waited_s) for row in rows)
@@ -142,7 +152,7 @@ class Relay:
         delivery = Delivery(record, row.event_id, row.subject, frozenset(), fault="Kafka refuses it as too large")
         async with conn.transaction():
             await outbox.hold(conn, row.id)
-            uow = UnitOfWork(conn, Ports(Clock()), self._consumer)
+            uow = UnitOfWork(conn, self._ports, self._consumer)
             await dead_letters.store(uow, [(delivery, row.subject)])
             await uow.flush()
         self._singles = 0

@@ -42,35 +42,6 @@ class Outgoing(NamedTuple):
     payload: bytes | None
 
 
-async def write(conn: Connection, rows: Sequence[Outgoing]) -> None:
-    """Write rows in order and number them per topic and subject, in two statements for any number of rows.
-
-    Call it last in a transaction. Raises `TooLarge` before writing anything.
-    """
-    if not rows:
-        return
-    for row in rows:
-        # Headers are short: the subject is part of an index key.
-        if len(row.payload or b"") > LIMIT // 2:
-            _check_size(row)
-    counts = Counter((row.topic, row.subject) for row in rows)
-    lasts = await numbering.advance(conn, counts)
-    numbers = {pair: iter(range(lasts[pair] - count + 1, lasts[pair] + 1)) for pair, count in counts.items()}
-    seqs = [next(numbers[row.topic, row.subject]) for row in rows]
-    await conn.execute(
-        "insert into outbox (topic, key, subject, seq, event_id, headers, payload) "
-        "select t, k, s, q, e, h::jsonb, p from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], "
-        "$5::uuid[], $6::text[], $7::bytea[]) with ordinality as r(t, k, s, q, e, h, p, n) order by n",
-        [row.topic for row in rows],
-        [row.key for row in rows],
-        [row.subject for row in rows],
-        seqs,
-        [row.event_id for row in rows],
-        [orjson.dumps(row.headers | {"ce_seq": str(seq)}).decode() for row, seq in zip(rows, seqs, strict=True)],
-        [row.payload for row in rows],
-    )
-
-
 def _check_size(row: Outgoing) -> None:
     size = len(row.key) + len(row.payload or b"") + sum(len(k) + len(v) + 4 for k, v in row.headers.items())
     if size > LIMIT:
@@ -90,24 +61,69 @@ class Row(NamedTuple):
     waited_s: float
 
 
-async def page(conn: Connection, limit: int, but: Sequence[Row] = ()) -> list[Row]:
-    """Return the first rows of the outbox, in order; without held rows and those behind one, and without `but`.
+class OutboxTable:
+    """The rows that wait for the relay, and the archive."""
 
-    Rows that are being sent are left out by their ids: rows before the last of them may have been committed since.
-    """
-    rows = await conn.fetch(
-        "select id, topic, key, subject, event_id, headers, payload, "
-        "extract(epoch from clock_timestamp() - created_at)::float as waited_s from outbox o "
-        "where lane = $3 and not held and id <> all($2::bigint[]) and not exists (select from outbox h "
-        "where h.held and h.topic = o.topic and h.subject = o.subject) order by id limit $1",
-        limit,
-        [row.id for row in but],
-        SHARD,
-    )
-    return [
-        Row(id, topic, key, subject, event_id, orjson.loads(headers), payload, waited_s)
-        for id, topic, key, subject, event_id, headers, payload, waited_s in rows
-    ]
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+
+    async def write(self, rows: Sequence[Outgoing]) -> None:
+        """Write rows in order and number them per topic and subject, in two statements for any number of rows.
+
+        Call it last in a transaction. Raises `TooLarge` before writing anything.
+        """
+        if not rows:
+            return
+        for row in rows:
+            # Headers are short: the subject is part of an index key.
+            if len(row.payload or b"") > LIMIT // 2:
+                _check_size(row)
+        counts = Counter((row.topic, row.subject) for row in rows)
+        lasts = await numbering.advance(self.conn, counts)
+        numbers = {pair: iter(range(lasts[pair] - count + 1, lasts[pair] + 1)) for pair, count in counts.items()}
+        seqs = [next(numbers[row.topic, row.subject]) for row in rows]
+        await self.conn.execute(
+            "insert into outbox (topic, key, subject, seq, event_id, headers, payload) "
+            "select t, k, s, q, e, h::jsonb, p from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], "
+            "$5::uuid[], $6::text[], $7::bytea[]) with ordinality as r(t, k, s, q, e, h, p, n) order by n",
+            [row.topic for row in rows],
+            [row.key for row in rows],
+            [row.subject for row in rows],
+            seqs,
+            [row.event_id for row in rows],
+            [orjson.dumps(row.headers | {"ce_seq": str(seq)}).decode() for row, seq in zip(rows, seqs, strict=True)],
+            [row.payload for row in rows],
+        )
+
+    async def page(self, limit: int, but: Sequence[Row] = ()) -> list[Row]:
+        """Return the first rows of the outbox, in order; without held rows and those behind one, and without `but`.
+
+        Rows that are being sent are left out by their ids: rows before the last of them may have been committed since.
+        """
+        rows = await self.conn.fetch(
+            "select id, topic, key, subject, event_id, headers, payload, "
+            "extract(epoch from clock_timestamp() - created_at)::float as waited_s from outbox o "
+            "where lane = $3 and not held and id <> all($2::bigint[]) and not exists (select from outbox h "
+            "where h.held and h.topic = o.topic and h.subject = o.subject) order by id limit $1",
+            limit,
+            [row.id for row in but],
+            SHARD,
+        )
+        return [
+            Row(id, topic, key, subject, event_id, orjson.loads(headers), payload, waited_s)
+            for id, topic, key, subject, event_id, headers, payload, waited_s in rows
+        ]
+
+    async def archive(self, acked: Sequence[tuple[int, int, int]]) -> None:
+        """Move the rows with these (id, partition, offset) to the archive in one statement."""
+        await self.conn.execute(
+            "with gone as (delete from outbox o using unnest($1::bigint[], $2::int[], $3::bigint[]) "
+            "as a(id, partition, position) where o.id = a.id returning o.*, a.partition, a.position) "
+            "insert into outbox_sent (id, lane, topic, key, subject, seq, event_id, headers, payload, created_at, "
+            'partition, "offset") select id, lane, topic, key, subject, seq, event_id, headers, payload, created_at, '
+            "partition, position from gone",
+            *map(list, zip(*acked, strict=True)),
+        )
 
 
 async def oldest(conn: Reader) -> float:
@@ -156,18 +172,6 @@ async def prepare_archive(conn: Connection, today: date | None = None) -> None:
 
 def _partition(day: date) -> str:
     return f"outbox_sent_{day:%Y%m%d}"
-
-
-async def archive(conn: Connection, acked: Sequence[tuple[int, int, int]]) -> None:
-    """Move the rows with these (id, partition, offset) to the archive in one statement."""
-    await conn.execute(
-        "with gone as (delete from outbox o using unnest($1::bigint[], $2::int[], $3::bigint[]) "
-        "as a(id, partition, position) where o.id = a.id returning o.*, a.partition, a.position) "
-        "insert into outbox_sent (id, lane, topic, key, subject, seq, event_id, headers, payload, created_at, "
-        'partition, "offset") select id, lane, topic, key, subject, seq, event_id, headers, payload, created_at, '
-        "partition, position from gone",
-        *map(list, zip(*acked, strict=True)),
-    )
 
 
 async def republish(conn: Connection, topic: str, partition: int, offset: int) -> int:

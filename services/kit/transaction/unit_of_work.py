@@ -20,7 +20,7 @@ from services.kit.ids import Namespace
 from services.kit.telemetry import tracing
 from services.kit.transaction import deadlines, outbox
 from services.kit.transaction.message import ERASED, Message
-from services.kit.transaction.ports import Ports
+from services.kit.transaction.ports import Ports, T
 
 CAUSED = Namespace("caused")
 # The id of the current request, and its W3C trace parent; the HTTP edge sets them for the events of its commands.
@@ -104,8 +104,12 @@ class UnitOfWork:
     async def flush(self) -> None:
         """Write deadlines, then the outbox. `begin` calls it; raises `TooLarge` before writing events."""
         if self._deadlines:
-            await deadlines.save(self.conn, self._deadlines)
-        await outbox.write(self.conn, list(self._rows.values()))
+            await self.table(deadlines.DeadlineTable).save(self._deadlines)
+        await self.table(outbox.OutboxTable).write(list(self._rows.values()))
+
+    def table(self, kind: type[T]) -> T:
+        """Open a table of the kit in this transaction."""
+        return self.ports.table(kind, self.conn)
 
     @property
     def has_events(self) -> bool:

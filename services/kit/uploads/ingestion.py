@@ -17,8 +17,7 @@ from services.kit.http.problems import Problem
 from services.kit.telemetry.metrics import UPLOADS_FLAGGED
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.kit.uploads import kept
-from services.kit.uploads import sessions as sessions_table
-from services.kit.uploads.sessions import Known, Progress
+from services.kit.uploads.sessions import Known, Progress, SessionTable
 from services.kit.uploads.upload import Answer, Key, Session, Upload, UploadAnswer
 
 AHEAD = 100_000
@@ -125,23 +124,23 @@ async def accept(
     A constant number of statements. Locks the sessions first, in order, so two calls never see half of each other.
     Raises a 409 problem, with nothing stored, where the owner would have too many open sessions or gaps.
     """
-    conn, named = uow.conn, sorted({(upload.device, upload.session) for upload in uploads})
+    table, named = uow.table(SessionTable), sorted({(upload.device, upload.session) for upload in uploads})
     if named:
-        await sessions_table.lock(conn, owner, named, uow.now)
-    sessions = await sessions_table.progress(conn, owner)
+        await table.lock(owner, named, uow.now)
+    sessions = await table.progress(owner)
     if not named:
         return Accepted((), (), {}, (), frozenset(), sessions)
-    known = await sessions_table.known(conn, owner, uploads)
+    known = await table.known(owner, uploads)
     answers = judge(known, {session: state.last for session, state in sessions.items()}, uploads)
     new = _new(known, uploads, answers)
     moved = {session: advance(sessions[session], seqs, uow.now) for session, seqs in _by_session(new).items()}
     after = {**sessions, **moved}
     _limit(owner, sessions, after, uow.now)
     broken, late = _chain(known, new)
-    await sessions_table.insert(conn, owner, new, broken)
+    await table.insert(owner, new, broken)
     conflicts = [upload for upload, answer in zip(uploads, answers, strict=True) if answer is Answer.CONFLICT]
-    news = await sessions_table.insert_conflicts(conn, owner, conflicts)
-    await sessions_table.move(conn, owner, moved, late)
+    news = await table.insert_conflicts(owner, conflicts)
+    await table.move(owner, moved, late)
     await kept.store(uow, owner, [upload for upload in new if upload.fault], about or {})
     stored = known | {upload.key: Known.of(upload) for upload in new}
     _count(new, news, broken, late)

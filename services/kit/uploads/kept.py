@@ -14,12 +14,13 @@ from typing import Any, TypeAlias
 import orjson
 
 from services.kit.consumer import dead_letters
+from services.kit.consumer.dead_letters import DeadLetterTable
 from services.kit.context import Context
 from services.kit.database import Connection
 from services.kit.ids import Namespace
 from services.kit.telemetry.metrics import DEAD_LETTERED
 from services.kit.transaction.unit_of_work import UnitOfWork
-from services.kit.uploads import sessions
+from services.kit.uploads.sessions import SessionTable
 from services.kit.uploads.upload import Key, Upload, UploadIn, read
 
 OnUpload: TypeAlias = "Callable[[UnitOfWork, str, Upload, Mapping[str, str]], Awaitable[str]]"
@@ -43,6 +44,36 @@ where given is not null and exists (
 """
 
 
+class KeptTable:
+    """Kept uploads among the dead letters."""
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+
+    async def insert(self, consumer: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Store (scope, id, number, headers, content, fault) of new uploads, and block the scope of each."""
+        await self.conn.execute(
+            "with scopes as (insert into parked_scope (consumer, scope) select $1, unnest($2::text[]) "
+            "on conflict do nothing) "
+            'insert into parked (consumer, scope, event_id, topic, partition, "offset", headers, payload, error, '
+            "attempts) select $1, s, i, '', 0, n, h::jsonb, p, e, 1 from unnest($2::text[], $3::uuid[], $4::bigint[], "
+            "$5::text[], $6::bytea[], $7::text[]) as r(s, i, n, h, p, e)",
+            consumer,
+            *map(list, zip(*rows, strict=True)),
+        )
+
+    async def waiting(self, consumer: str, scope: str) -> tuple[int, dict[str, str], bytes] | None:
+        """Return id, headers and text of the upload that is kept under the scope, locked; None where there is none."""
+        if not await dead_letters.lock(self.conn, consumer, scope):
+            return None
+        row = await self.conn.fetchrow(
+            "select id, headers, payload from parked where consumer = $1 and scope = $2 and discarded_at is null",
+            consumer,
+            scope,
+        )
+        return (row["id"], orjson.loads(row["headers"]), row["payload"]) if row else None
+
+
 def consumer_of(service: str) -> str:
     """Return the consumer under which a service's kept uploads are listed."""
     return f"{service}.uploads"
@@ -58,7 +89,7 @@ async def store(uow: UnitOfWork, owner: str, uploads: Sequence[Upload], about: M
     if uploads:
         consumer = consumer_of(uow.consumer.partition(".")[0])
         DEAD_LETTERED.labels(consumer).inc(len(uploads))
-        await _insert(uow.conn, consumer, [_row(owner, upload, about, uow.now) for upload in uploads])
+        await uow.table(KeptTable).insert(consumer, [_row(owner, upload, about, uow.now) for upload in uploads])
 
 
 def _row(owner: str, upload: Upload, about: Mapping[str, str], now: datetime) -> tuple[Any, ...]:
@@ -67,37 +98,25 @@ def _row(owner: str, upload: Upload, about: Mapping[str, str], now: datetime) ->
     return scope, _IDS.id(scope), upload.seq, orjson.dumps(headers).decode(), upload.given.encode(), upload.fault
 
 
-async def _insert(conn: Connection, consumer: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    await conn.execute(
-        "with scopes as (insert into parked_scope (consumer, scope) select $1, unnest($2::text[]) "
-        "on conflict do nothing) "
-        'insert into parked (consumer, scope, event_id, topic, partition, "offset", headers, payload, error, attempts) '
-        "select $1, s, i, '', 0, n, h::jsonb, p, e, 1 from unnest($2::text[], $3::uuid[], $4::bigint[], $5::text[], "
-        "$6::bytea[], $7::text[]) as r(s, i, n, h, p, e)",
-        consumer,
-        *map(list, zip(*rows, strict=True)),
-    )
-
-
 async def redrive(context: Context, apply: OnUpload | None, scope: str) -> tuple[int, str | None]:
     """Try a kept upload again; return how many took effect (0 or 1), and the reason for none. Harmless to repeat."""
     consumer = consumer_of(context.service)
     if apply is None:
         return 0, f"{context.service} takes no uploads"
     async with context.unit() as uow:
-        waiting = await _waiting(uow.conn, consumer, scope)
+        waiting = await uow.table(KeptTable).waiting(consumer, scope)
         if waiting is None:
             return 0, None
-        id, about, given = waiting
+        letters, (id, about, given) = uow.table(DeadLetterTable), waiting
         owner, received = about["owner"], datetime.fromisoformat(about["received_at"])
         upload = read(UploadIn.model_validate(json.loads(given)), owner, received)
         fault = upload.fault or await apply(uow, owner, upload, about)
-        await sessions.settle(uow.conn, owner, upload, fault)
+        await uow.table(SessionTable).settle(owner, upload, fault)
         if fault:
-            await dead_letters.failed_again(uow.conn, id, fault)
+            await letters.failed_again(id, fault)
             return 0, fault
-        await dead_letters.remove(uow.conn, [id])
-        await dead_letters.unblock(uow.conn, consumer, scope)
+        await letters.remove([id])
+        await letters.unblock(consumer, scope)
     return 1, None
 
 
@@ -105,15 +124,3 @@ async def forget(conn: Connection, service: str, names: Collection[str]) -> None
     """Blank and discard kept uploads with one of the names (ids) in their text, and conflicts that can't be parsed."""
     await conn.execute(_FORGET, list(names), consumer_of(service))
     await conn.execute(_FORGET_CONFLICTS, list(names))
-
-
-async def _waiting(conn: Connection, consumer: str, scope: str) -> tuple[int, dict[str, str], bytes] | None:
-    """Return id, headers and text of the upload that is kept under the scope, locked; None where there is none."""
-    if not await dead_letters.lock(conn, consumer, scope):
-        return None
-    row = await conn.fetchrow(
-        "select id, headers, payload from parked where consumer = $1 and scope = $2 and discarded_at is null",
-        consumer,
-        scope,
-    )
-    return (row["id"], orjson.loads(row["headers"]), row["payload"]) if row else None

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from services.kit.database import Connection, Reader
+from services.kit.database import Reader
 from services.kit.uploads.upload import Key, Session, Upload
 
 Flag = str
@@ -60,85 +60,6 @@ class Known(NamedTuple):
         return cls(upload.digest, upload.link, upload.prev_hash, False, upload.fault or None)
 
 
-async def lock(conn: Connection, owner: str, sessions: Sequence[Session], now: datetime) -> None:
-    """Lock the head rows of the sessions, in the order given, and create missing ones."""
-    # The update changes nothing; it locks existing and new rows in one statement.
-    await conn.execute(
-        "insert into sequenced_session as old (owner, device, session, touched_at) "
-        "select $1, d, s, $4 from unnest($2::text[], $3::text[]) as r(d, s) "
-        "on conflict (owner, device, session) do update set received_through = old.received_through",
-        owner,
-        [device for device, _ in sessions],
-        [session for _, session in sessions],
-        now,
-    )
-
-
-async def progress(conn: Reader, owner: str) -> dict[Session, Progress]:
-    """Return every session that the owner ever uploaded."""
-    rows = await conn.fetch(
-        "select device, session, received_through, last_seq, gaps, touched_at from sequenced_session where owner = $1 "
-        "order by device, session",
-        owner,
-    )
-    return {
-        (row["device"], row["session"]): Progress(
-            row["received_through"],
-            row["last_seq"],
-            tuple(zip(row["gaps"][::2], row["gaps"][1::2], strict=True)),
-            row["touched_at"],
-        )
-        for row in rows
-    }
-
-
-async def known(conn: Connection, owner: str, uploads: Sequence[Upload]) -> dict[Key, Known]:
-    """Return the uploads that are stored under these numbers and under their neighbours."""
-    keys = sorted({(u.device, u.session, seq) for u in uploads for seq in (u.seq - 1, u.seq, u.seq + 1)})
-    rows = await conn.fetch(
-        "select device, session, seq, digest, link, prev_hash, chain_broken, kept from sequenced "
-        "join unnest($2::text[], $3::text[], $4::bigint[]) as r(device, session, seq) using (device, session, seq) "
-        "where owner = $1",
-        owner,
-        *([key[n] for key in keys] for n in range(3)),
-    )
-    return {tuple(row)[:3]: Known(*tuple(row)[3:]) for row in rows}
-
-
-async def insert(conn: Connection, owner: str, uploads: Sequence[Upload], broken: Collection[Key]) -> None:
-    """Store new uploads."""
-    if uploads:
-        columns = _COLUMNS | {"chain_broken": "boolean", "kept": "text"}
-        rows = [(*_row(upload), upload.key in broken, upload.fault or None) for upload in uploads]
-        await _insert(conn, "sequenced", owner, columns, rows)
-
-
-async def insert_conflicts(conn: Connection, owner: str, uploads: Sequence[Upload]) -> list[Upload]:
-    """Store other contents of numbers that are taken, each once; return those that were new."""
-    if not uploads:
-        return []
-    first = {(upload.key, upload.digest): upload for upload in reversed(uploads)}
-    found = [first[key] for key in sorted(first)]
-    columns = _COLUMNS | {"given": "text"}
-    rows = [(*_row(upload), upload.given if upload.fault else None) for upload in found]
-    tail = "on conflict do nothing returning device, session, seq, digest"
-    new = {
-        (tuple(row)[:3], row["digest"]) for row in await _insert(conn, "sequenced_conflict", owner, columns, rows, tail)
-    }
-    return [upload for upload in found if (upload.key, upload.digest) in new]
-
-
-async def _insert(
-    conn: Connection, table: str, owner: str, columns: Mapping[str, str], rows: Sequence[Any], tail: str = ""
-) -> list[Any]:
-    names, arrays = ", ".join(columns), ", ".join(f"${n}::{type}[]" for n, type in enumerate(columns.values(), 2))
-    return await conn.fetch(
-        f"insert into {table} (owner, {names}) select $1, r.* from unnest({arrays}) as r({names}) {tail}",  # noqa: S608
-        owner,
-        *map(list, zip(*rows, strict=True)),
-    )
-
-
 def _row(upload: Upload) -> tuple[Any, ...]:
     body = None if upload.fault else orjson.dumps(upload.body).decode()
     return (
@@ -154,41 +75,119 @@ def _row(upload: Upload) -> tuple[Any, ...]:
     )
 
 
-async def move(conn: Connection, owner: str, sessions: Mapping[Session, Progress], broken: Sequence[Key]) -> None:
-    """Write the progress of the sessions, and mark stored uploads that turned out to break their chain."""
-    if sessions:
-        await conn.execute(
-            "update sequenced_session q set received_through = t, last_seq = l, gaps = g::bigint[], missing = m, "
-            "touched_at = $8 from unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[]) "
-            "as r(d, s, t, l, g, m) where q.owner = $1 and q.device = d and q.session = s",
+class SessionTable:
+    """An owner's sessions and uploads."""
+
+    def __init__(self, conn: Reader) -> None:
+        self.conn = conn
+
+    async def lock(self, owner: str, sessions: Sequence[Session], now: datetime) -> None:
+        """Lock the head rows of the sessions, in the order given, and create missing ones."""
+        # The update changes nothing; it locks existing and new rows in one statement.
+        await self.conn.execute(
+            "insert into sequenced_session as old (owner, device, session, touched_at) "
+            "select $1, d, s, $4 from unnest($2::text[], $3::text[]) as r(d, s) "
+            "on conflict (owner, device, session) do update set received_through = old.received_through",
             owner,
             [device for device, _ in sessions],
             [session for _, session in sessions],
-            [state.through for state in sessions.values()],
-            [state.last for state in sessions.values()],
-            [f"{{{','.join(str(n) for gap in state.gaps for n in gap)}}}" for state in sessions.values()],
-            [sum(end - first + 1 for first, end in state.gaps) for state in sessions.values()],
-            max(state.touched_at for state in sessions.values()),
+            now,
         )
-    if broken:
-        await conn.execute(
-            "update sequenced set chain_broken = true from unnest($2::text[], $3::text[], $4::bigint[]) as r(d, s, n) "
-            "where owner = $1 and device = d and session = s and seq = r.n",
+
+    async def progress(self, owner: str) -> dict[Session, Progress]:
+        """Return every session that the owner ever uploaded."""
+        rows = await self.conn.fetch(
+            "select device, session, received_through, last_seq, gaps, touched_at from sequenced_session "
+            "where owner = $1 order by device, session",
             owner,
-            *([key[n] for key in broken] for n in range(3)),
+        )
+        return {
+            (row["device"], row["session"]): Progress(
+                row["received_through"],
+                row["last_seq"],
+                tuple(zip(row["gaps"][::2], row["gaps"][1::2], strict=True)),
+                row["touched_at"],
+            )
+            for row in rows
+        }
+
+    async def known(self, owner: str, uploads: Sequence[Upload]) -> dict[Key, Known]:
+        """Return the uploads that are stored under these numbers and under their neighbours."""
+        keys = sorted({(u.device, u.session, seq) for u in uploads for seq in (u.seq - 1, u.seq, u.seq + 1)})
+        rows = await self.conn.fetch(
+            "select device, session, seq, digest, link, prev_hash, chain_broken, kept from sequenced "
+            "join unnest($2::text[], $3::text[], $4::bigint[]) as r(device, session, seq) using (device, session, seq) "
+            "where owner = $1",
+            owner,
+            *([key[n] for key in keys] for n in range(3)),
+        )
+        return {tuple(row)[:3]: Known(*tuple(row)[3:]) for row in rows}
+
+    async def insert(self, owner: str, uploads: Sequence[Upload], broken: Collection[Key]) -> None:
+        """Store new uploads."""
+        if uploads:
+            columns = _COLUMNS | {"chain_broken": "boolean", "kept": "text"}
+            rows = [(*_row(upload), upload.key in broken, upload.fault or None) for upload in uploads]
+            await self._insert("sequenced", owner, columns, rows)
+
+    async def insert_conflicts(self, owner: str, uploads: Sequence[Upload]) -> list[Upload]:
+        """Store other contents of numbers that are taken, each once; return those that were new."""
+        if not uploads:
+            return []
+        first = {(upload.key, upload.digest): upload for upload in reversed(uploads)}
+        found = [first[key] for key in sorted(first)]
+        columns = _COLUMNS | {"given": "text"}
+        rows = [(*_row(upload), upload.given if upload.fault else None) for upload in found]
+        tail = "on conflict do nothing returning device, session, seq, digest"
+        inserted = await self._insert("sequenced_conflict", owner, columns, rows, tail)
+        new = {(tuple(row)[:3], row["digest"]) for row in inserted}
+        return [upload for upload in found if (upload.key, upload.digest) in new]
+
+    async def _insert(
+        self, table: str, owner: str, columns: Mapping[str, str], rows: Sequence[Any], tail: str = ""
+    ) -> list[Any]:
+        names, arrays = ", ".join(columns), ", ".join(f"${n}::{type}[]" for n, type in enumerate(columns.values(), 2))
+        return await self.conn.fetch(
+            f"insert into {table} (owner, {names}) select $1, r.* from unnest({arrays}) as r({names}) {tail}",  # noqa: S608
+            owner,
+            *map(list, zip(*rows, strict=True)),
         )
 
+    async def move(self, owner: str, sessions: Mapping[Session, Progress], broken: Sequence[Key]) -> None:
+        """Write the progress of the sessions, and mark stored uploads that turned out to break their chain."""
+        if sessions:
+            await self.conn.execute(
+                "update sequenced_session q set received_through = t, last_seq = l, gaps = g::bigint[], missing = m, "
+                "touched_at = $8 from unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], "
+                "$7::bigint[]) as r(d, s, t, l, g, m) where q.owner = $1 and q.device = d and q.session = s",
+                owner,
+                [device for device, _ in sessions],
+                [session for _, session in sessions],
+                [state.through for state in sessions.values()],
+                [state.last for state in sessions.values()],
+                [f"{{{','.join(str(n) for gap in state.gaps for n in gap)}}}" for state in sessions.values()],
+                [sum(end - first + 1 for first, end in state.gaps) for state in sessions.values()],
+                max(state.touched_at for state in sessions.values()),
+            )
+        if broken:
+            await self.conn.execute(
+                "update sequenced set chain_broken = true "
+                "from unnest($2::text[], $3::text[], $4::bigint[]) as r(d, s, n) "
+                "where owner = $1 and device = d and session = s and seq = r.n",
+                owner,
+                *([key[n] for key in broken] for n in range(3)),
+            )
 
-async def settle(conn: Connection, owner: str, upload: Upload, fault: str) -> None:
-    """Record the result of a redrive of a kept upload: it took effect, or the reason why it did not."""
-    await conn.execute(
-        "update sequenced set kept = $5, body = coalesce($6::jsonb, body) "
-        "where owner = $1 and device = $2 and session = $3 and seq = $4",
-        owner,
-        *upload.key,
-        fault or None,
-        None if fault else orjson.dumps(upload.body).decode(),
-    )
+    async def settle(self, owner: str, upload: Upload, fault: str) -> None:
+        """Record the result of a redrive of a kept upload: it took effect, or the reason why it did not."""
+        await self.conn.execute(
+            "update sequenced set kept = $5, body = coalesce($6::jsonb, body) "
+            "where owner = $1 and device = $2 and session = $3 and seq = $4",
+            owner,
+            *upload.key,
+            fault or None,
+            None if fault else orjson.dumps(upload.body).decode(),
+        )
 
 
 async def missing(conn: Reader) -> dict[str, int]:

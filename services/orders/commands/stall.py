@@ -12,9 +12,9 @@ from contracts.values import Channel, pool_of
 from services.kit.context import Context
 from services.kit.http import problems
 from services.kit.transaction.unit_of_work import UnitOfWork
-from services.kit.uploads import ingestion, sessions
+from services.kit.uploads import ingestion
 from services.kit.uploads.ingestion import Accepted
-from services.kit.uploads.sessions import Progress
+from services.kit.uploads.sessions import Progress, SessionTable
 from services.kit.uploads.upload import Key, Session, Upload, UploadAnswer, UploadIn, read
 from services.orders.commands.refusal import problem_of
 from services.orders.commands.stall_facts import origin_of, read_fact
@@ -177,7 +177,7 @@ async def apply_kept_upload(uow: UnitOfWork, owner: str, upload: Upload, about: 
     fact = read_fact(upload, id, about["pool"], await CatalogCache().current(store))
     if isinstance(fact, str):
         return fact
-    progress = await sessions.progress(uow.conn, owner)
+    progress = await uow.table(SessionTable).progress(owner)
     await _apply(uow, id, [fact], {session: state.through for session, state in progress.items()})
     return ""
 

@@ -7,8 +7,11 @@ import signal
 import sys
 
 from services.kit.clock import Clock
-from services.kit.consumer.subscription import Processor, subscribe
+from services.kit.consumer.dedup import Inbox
+from services.kit.consumer.processor import BatchProcessor
+from services.kit.consumer.subscription import TopicSource, subscribe
 from services.kit.consumer.sweeper import Sweeper
+from services.kit.context import Context
 from services.kit.database import connect_pool
 from services.kit.kafka import make_broker
 from services.kit.relay.relay import Relay
@@ -23,18 +26,19 @@ async def main(parts: set[str]) -> None:
     """Serve until SIGTERM, then finish the work in progress."""
     settings, wake, stopped = Settings.load(), asyncio.Event(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    pool, clock = await connect_pool(settings), Clock()
+    pool = await connect_pool(settings)
     broker = make_broker(settings)
     tasks = []
     if "relay" in parts:
-        async with begin(pool, Ports(clock), consumer="probe.relay") as uow:
+        async with begin(pool, Ports(Clock()), consumer="probe.relay") as uow:
             await outbox.prepare_archive(uow.conn)
         tasks.append(asyncio.create_task(Relay("probe", settings, wake).run()))
     if "consumer" in parts:
-        shared = {"pool": pool, "ports": Ports(clock), "open_repository": ProbeBook, "wake": wake.set}
-        subscribe(broker, Processor("probe", subscription(), models=MODELS, **shared), settings)  # type: ignore[arg-type]
+        context = Context(settings, Ports(Clock()), pool, wake.set, "probe")
+        source = TopicSource("probe", subscription(), MODELS)
+        subscribe(broker, BatchProcessor(source, Inbox(), ProbeBook, context), settings)  # type: ignore[arg-type]
         await broker.start()
-        tasks.append(asyncio.create_task(Sweeper("probe", on_due, **shared).run()))  # type: ignore[arg-type]
+        tasks.append(asyncio.create_task(Sweeper("probe", on_due, ProbeBook, context).run()))  # type: ignore[arg-type]
     print("ready", flush=True)
     waiting = asyncio.create_task(stopped.wait())
     await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)

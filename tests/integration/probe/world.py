@@ -17,7 +17,10 @@ import asyncpg
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from services.kit.clock import Clock
-from services.kit.consumer.subscription import Processor, subscribe
+from services.kit.consumer.dedup import Dedup, Inbox
+from services.kit.consumer.processor import BatchProcessor
+from services.kit.consumer.subscription import Models, Subscription, TopicSource, subscribe
+from services.kit.context import Context
 from services.kit.database import connect_pool
 from services.kit.kafka import make_broker
 from services.kit.relay.relay import Relay
@@ -25,7 +28,7 @@ from services.kit.settings import Settings
 from services.kit.transaction import outbox
 from services.kit.transaction.message import Record
 from services.kit.transaction.ports import Ports
-from services.kit.transaction.unit_of_work import UnitOfWork, begin
+from services.kit.transaction.unit_of_work import UnitOfWork
 from tests.integration.probe.service import IN, MIGRATIONS, MODELS, OUT, Add, ProbeBook, subscription
 from tests.stack import TestStack
 
@@ -43,9 +46,14 @@ class World:
     errors: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     _open: list[asyncio.subprocess.Process] = field(default_factory=list)
 
+    @property
+    def context(self) -> Context:
+        """The probe as a process with this database."""
+        return Context(self.settings, Ports(self.clock), self.pool, self.wake.set, "probe")
+
     def unit(self, consumer: str = "probe.api") -> Any:
         """A unit of work of the probe."""
-        return begin(self.pool, Ports(self.clock), consumer=consumer, wake=self.wake.set)
+        return self.context.unit(consumer)
 
     async def add(self, *events: Add) -> None:
         """Writes the events as one transaction under the locks of their accounts."""
@@ -54,17 +62,19 @@ class World:
             for event in events:
                 uow.emit(event)
 
-    def processor(self, **more: Any) -> Processor:
+    def processor(
+        self,
+        handled: Subscription | None = None,
+        *,
+        by_key: bool = True,
+        models: Models = MODELS,
+        dedup: Dedup | None = None,
+        open_repository: Any = ProbeBook,
+        kind: type[BatchProcessor[TopicSource]] = BatchProcessor,
+    ) -> BatchProcessor[TopicSource]:
         """The probe's processor on this database."""
-        by_key = more.pop("by_key", True)
-        given = {
-            "pool": self.pool,
-            "ports": Ports(self.clock),
-            "open_repository": ProbeBook,
-            "models": MODELS,
-            "wake": self.wake.set,
-        }
-        return Processor("probe", subscription(by_key=by_key), **{**given, **more})
+        source = TopicSource("probe", handled or subscription(by_key=by_key), models)
+        return kind(source, dedup or Inbox(), open_repository, self.context)
 
     @asynccontextmanager
     async def relay(self, kind: type[Relay] = Relay) -> AsyncIterator[Relay]:
@@ -81,7 +91,9 @@ class World:
                 await task
 
     @asynccontextmanager
-    async def consumer(self, processor: Processor | None = None) -> AsyncIterator[Processor]:
+    async def consumer(
+        self, processor: BatchProcessor[TopicSource] | None = None
+    ) -> AsyncIterator[BatchProcessor[TopicSource]]:
         """A consumer in this process."""
         processor = processor or self.processor()
         broker = make_broker(self.settings)
