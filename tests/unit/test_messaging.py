@@ -2,6 +2,7 @@
 
 import logging
 import tracemalloc
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from contracts.envelope import Envelope
 from contracts.events.orders import OrderCollected, OrderExpired
+from services.inventory.app import SERVICE as INVENTORY
 from services.kit.clock import ManualClock
 from services.kit.consumer.delivery import Delivery, clean, unreadable
 from services.kit.consumer.processor import _sort
@@ -182,3 +184,10 @@ def test_an_unknown_type_waits_under_its_type_or_where_its_key_replaces_it(topic
     found = TopicSource("inventory", Subscription(topic, {}), {}).read(record)
     assert found
     assert (found.scope, found.behind) == (scope, {scope})
+
+
+def test_a_service_without_a_handler_for_one_of_its_commands_is_refused():
+    *most, command = INVENTORY.subscriptions[0].handlers
+    without = Subscription("inventory.command.v1", {kind: lambda *_: None for kind in most})
+    with pytest.raises(ValueError, match=command.TYPE):
+        replace(INVENTORY, subscriptions=(without, *INVENTORY.subscriptions[1:]))

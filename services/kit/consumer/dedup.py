@@ -14,7 +14,7 @@ from services.kit.transaction.unit_of_work import UnitOfWork
 
 
 class Dedup(Protocol):
-    """Tells new deliveries from repeated ones, before or after the aggregates are locked."""
+    """Separates new deliveries from repeated ones, before or after the aggregates are locked."""
 
     async def before_locks(self, uow: UnitOfWork, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Return the deliveries that may be new, in order."""

@@ -57,6 +57,13 @@ class Service:
     checks: Mapping[str, Callable[[Pool], Awaitable[CheckResult]]] = field(default_factory=dict)
     on_upload: OnUpload | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where a command to this service has no handler."""
+        handled = {kind for subscription in self.subscriptions for kind in subscription.handlers}
+        own = [model for model in self.models.values() if f"{self.name}.command.v1" == model.TOPIC]
+        if missing := [model.TYPE for model in own if model not in handled]:
+            raise ValueError(f"{self.name} handles no {', '.join(missing)}: add a handler to its subscriptions")
+
     def processors(self, context: Context) -> list[BatchProcessor[TopicSource]]:
         """Return one processor for each topic that the service reads."""
         sources = [TopicSource(self.name, subscription, self.models) for subscription in self.subscriptions]
