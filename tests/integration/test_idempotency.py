@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from pydantic import BaseModel
 
-from services.kit.http.idempotency import Replay, Seen, content_hash, prune, remember, replay_or_claim
+from services.kit.http.idempotency import KeyTable, Replay, Seen, content_hash, prune, replay_or_claim
 from services.kit.settings import Settings
 
 pytestmark = pytest.mark.stack
@@ -28,9 +28,9 @@ async def pool(database: Callable[[str], Awaitable[str]], make_pool: MakePool) -
 async def ask(pool: Any, keys: list[str], hashes: list[bytes], answer: bool = True) -> list[Replay]:
     """One call in a transaction of its own; what is new is answered with 201 and its key."""
     async with pool.acquire() as conn, conn.transaction():
-        verdicts = await replay_or_claim(conn, "orders", keys, hashes)
+        verdicts = await replay_or_claim(KeyTable(conn), "orders", keys, hashes)
         new = [key for key, verdict in zip(keys, verdicts, strict=True) if verdict.seen is Seen.NEW]
-        await remember(conn, "orders", {key: (201, key.encode()) for key in new} if answer else {})
+        await KeyTable(conn).remember("orders", {key: (201, key.encode()) for key in new} if answer else {})
         return verdicts
 
 
@@ -59,7 +59,7 @@ async def test_duplicates_inside_one_call_are_folded(pool: Any) -> None:
 async def test_scopes_are_apart(pool: Any) -> None:
     await ask(pool, ["a"], [ONE])
     async with pool.acquire() as conn, conn.transaction():
-        assert await replay_or_claim(conn, "lots", ["a"], [TWO]) == [NEW]
+        assert await replay_or_claim(KeyTable(conn), "lots", ["a"], [TWO]) == [NEW]
 
 
 async def test_an_answer_may_be_left_to_the_thing_itself(pool: Any) -> None:
@@ -71,7 +71,7 @@ async def test_a_claim_that_was_rolled_back_never_was(pool: Any) -> None:
     async with pool.acquire() as conn:
         transaction = conn.transaction()
         await transaction.start()
-        assert await replay_or_claim(conn, "orders", ["a"], [ONE]) == [NEW]
+        assert await replay_or_claim(KeyTable(conn), "orders", ["a"], [ONE]) == [NEW]
         await transaction.rollback()
     assert await ask(pool, ["a"], [TWO]) == [NEW]
 
