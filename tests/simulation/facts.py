@@ -6,6 +6,7 @@ All access to the tables in memory is here. Ids are text, as in SQL.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -14,15 +15,15 @@ import orjson
 from contracts.topics import DISPATCH, INVENTORY, ORDERS
 from deploy.audit.invariants.facts import Fact, History, HistoryEntry, Operation, Outcome, Row, Tables
 from services.inventory.domain.reservation import Reservation
-from services.orders.domain.campaign.join import Join
+from services.inventory.repository.rows import Movement
 from services.orders.domain.order.order import Order
 from services.orders.repository import rows
 from tests.simulation.memory import GONE, Database, Transaction
 
 _STOCK = ("pool", "item", "on_hand", "held", "allocated", "allotted", "unconfirmed", "shortfall", "available", "closed")
-_LOT = ("pool", "item", "received", "released", "rejected", "on_hand")
+_LOT = ("id", "pool", "item", "received", "released", "rejected", "on_hand")
 _ALLOTMENT = ("terminal", "pool", "item", "granted", "returned", "allotted", "unconfirmed", "version")
-_MOVE = ("pool", "item", "source", "target", "quantity", "cause", "inferred")
+_MOVE = ("pool", "item", "source", "target", "quantity", "cause", "lot", "inferred")
 
 
 def facts_of(transaction: Transaction) -> Iterator[Fact]:
@@ -98,7 +99,7 @@ class CommittedStock:
             if key in of_pool:
                 of_pool[key]["quantity"] += move.quantity
             else:
-                of_pool[key] = _movement(entry, None)
+                of_pool[key] = _movement(entry)
         moved = [row for pool in pools for row in self._moved.get(pool, {}).values()]
         return Tables(_stock_tables(db, pools) | {(INVENTORY, "movement"): moved}) if pools else Tables()
 
@@ -112,122 +113,90 @@ def dead_letters(transaction: Transaction) -> Tables:
 
 def _orders_tables(db: Database) -> dict[tuple[str, str], list[Row]]:
     tables: Any = db.tables
-    orders: list[Order] = [order for order, _ in tables["orders"].values()]
-    joins: list[Join] = [join for join, _ in tables["campaign_join"].values()]
     sales = tables["stall_sale"].values()
+    allotted = ("terminal", "pool", "item", "granted_total", "returned_total", "version")
     found = {
-        "orders": [_order(order) for order in orders],
-        "order_line": [_text(line, "order_id") for order in orders for line in rows.line_rows(order.terms)],
-        "campaign": [
-            {"campaign_id": str(id), "pool": one.terms.pool, "state": one.state}
-            | {"unsettled": one.left, "settled": one.settled}
-            for id, (one, _) in tables["campaign"].items()
-        ],
-        "campaign_join": [_join(join) for join in joins],
-        "campaign_tally": [
-            {"campaign_id": str(id), "joined": one.joined, "standing": one.standing}
-            | {"pledged": orjson.dumps(one.pledged or {}).decode()}
-            for id, one in tables["campaign_tally"].items()
-        ],
-        "stall_sale": [{"sale": str(one.body.sale), "terminal": one.terminal} for one in sales],
+        "orders": [_order(order) for order, _ in tables["orders"].values()],
+        "order_line": [_row(line) for one, _ in tables["orders"].values() for line in rows.line_rows(one.terms)],
+        "campaign": [_row(rows.campaign_row(campaign)) for campaign, _ in tables["campaign"].values()],
+        "campaign_join": [_row(rows.join_row(join, digest)) for join, digest in tables["campaign_join"].values()],
+        "campaign_tally": [_row(rows.tally_row(id, tally)) for id, tally in tables["campaign_tally"].items()],
+        "stall_sale": [_row({"sale": one.body.sale}) for one in sales],
         "stall_sale_line": [
-            {"sale": str(one.body.sale), "item": line.item, "quantity": line.quantity}
+            _row({"sale": one.body.sale, "item": line.item, "quantity": line.quantity})
             for one in sales
             for line in one.body.lines
         ],
-        "terminal_allotment": [
-            {name: getattr(one, name) for name in ("terminal", "pool", "item")}
-            | {name: getattr(one, name) for name in ("granted_total", "returned_total", "version")}
-            for one in tables["terminal_allotment"].values()
-        ],
+        "terminal_allotment": [_row(_named(one, *allotted)) for one in tables["terminal_allotment"].values()],
     }
     for name in ("order_history", "payment", "refund"):
-        found[name] = [_text(tables[name][key], "order_id") for key in sorted(tables[name])]
+        found[name] = [_row(tables[name][key]) for key in sorted(tables[name])]
     return {(ORDERS, name): list(rows) for name, rows in found.items()}
 
 
 def _inventory_tables(db: Database) -> dict[tuple[str, str], list[Row]]:
     tables: Any = db.tables
-    reasons = tables["reason"]
-    moved = [
-        _movement(entry, reasons[entry.move.cause].code if entry.move.cause in reasons else None, str(entry.id))
+    moved: list[Row] = [
+        _movement(entry) | {"reason": one.code if (one := tables["reason"].get(entry.move.cause)) else None}
         for _, entry in sorted(tables["movement_n"].items())
     ]
-    sales = [{"id": str(one.id), "terminal": one.terminal, "voided": one.voided} for one in tables["sale"].values()]
-    return _stock_tables(db, None) | {(INVENTORY, "movement"): moved, (INVENTORY, "sale"): sales}
+    return _stock_tables(db) | {
+        (INVENTORY, "movement"): moved,
+        (INVENTORY, "sale"): [_row(asdict(sale)) for sale in tables["sale"].values()],
+    }
 
 
-def _stock_tables(db: Database, pools: set[str] | None) -> dict[tuple[str, str], list[Row]]:
+def _stock_tables(db: Database, pools: set[str] | None = None) -> dict[tuple[str, str], list[Row]]:
     """Return the rows of some pools, or of all."""
-    tables: Any = db.tables
 
     def of(table: str) -> list[Any]:
-        return [row for row in tables[table].values() if pools is None or row.pool in pools]
+        found: Any = db.tables[table].values()
+        found = [row for row, _ in found] if table == "reservation" else found
+        return [row for row in found if pools is None or row.pool in pools]
 
-    reservations: list[Reservation] = [
-        row for row, _ in tables["reservation"].values() if pools is None or row.pool in pools
-    ]
-    found = {
-        "stock": [_named(row, _STOCK) for row in of("stock")],
-        "lot": [_named(row, _LOT) | {"id": str(row.id)} for row in of("lot")],
-        "allotment": [_named(row, _ALLOTMENT) for row in of("allotment")],
-        "reservation": [_reservation(row) for row in reservations],
-        "reservation_line": [
+    return {
+        (INVENTORY, "stock"): [_named(row, *_STOCK) for row in of("stock")],
+        (INVENTORY, "lot"): [_row(_named(row, *_LOT)) for row in of("lot")],
+        (INVENTORY, "allotment"): [_named(row, *_ALLOTMENT) for row in of("allotment")],
+        (INVENTORY, "reservation"): [_reservation(row) for row in of("reservation")],
+        (INVENTORY, "reservation_line"): [
             {"reservation": str(row.id), "item": line.item, "quantity": line.quantity}
-            for row in reservations
+            for row in of("reservation")
             for line in row.lines
         ],
     }
-    return {(INVENTORY, name): list(rows) for name, rows in found.items()}
 
 
 def _dispatch_tables(db: Database) -> dict[tuple[str, str], list[Row]]:
-    jobs: Any = db.tables["job"].values()
-    found: list[Row] = [
-        {"id": str(job.id), "order_id": str(job.order), "reservation": str(job.reservation), "state": job.state}
-        | {"lines": _json(job.lines), "wave": job.slot and job.slot.wave}
-        for job in jobs
-    ]
+    found: list[Row] = []
+    for job in db.tables["job"].values():
+        row = _named(job, "id", "reservation", "state") | {"order_id": job.order, "wave": job.slot and job.slot.wave}
+        found.append(_row(row | {"lines": [line.model_dump() for line in job.lines]}))
     return {(DISPATCH, "job"): found}
 
 
-def _named(row: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in names}
-
-
-def _text(row: Mapping[str, Any], *ids: str) -> Row:
-    return {**row, **{name: str(row[name]) for name in ids}}
-
-
-def _json(lines: Iterable[Any]) -> str:
-    return orjson.dumps(
-        [{name: getattr(line, name) for name in ("line", "item", "quantity")} for line in lines]
-    ).decode()
-
-
 def _order(order: Order) -> Row:
-    terms = order.terms
-    row = _named(order, ("state", "attempt", "wave", "paid_fen", "refunded_fen", "version"))
-    row |= _named(terms, ("pool", "fulfilment", "payment", "total_fen"))
-    row |= {"order_id": str(order.id), "reservation": str(order.reservation), "job": str(order.job)}
-    return row | {"join_id": str(terms.join) if terms.join else None}
-
-
-def _join(join: Join) -> Row:
-    row = {
-        "join_id": str(join.id),
-        "campaign_id": str(join.campaign),
-        "state": join.state,
-        "lines": _json(join.terms.lines),
-    }
-    row |= {"payment": join.terms.payment, "total_fen": join.terms.total_fen, "refunded_fen": join.refunded_fen}
-    return row | {"granted": orjson.dumps(join.granted).decode() if join.granted is not None else None}
+    return _row(rows.terms_row(order.terms) | rows.state_row(order))
 
 
 def _reservation(row: Reservation) -> Row:
     return {"id": str(row.id), "pool": row.pool, "order_id": str(row.order), "state": row.state}
 
 
-def _movement(entry: Any, reason: str | None, id: str = "") -> dict[str, Any]:
-    lot = str(entry.move.lot) if entry.move.lot else None
-    return _named(entry.move, _MOVE) | {"id": id, "lot": lot, "reason": reason}
+def _movement(entry: Movement) -> dict[str, Any]:
+    return _row({"id": entry.id, **_named(entry.move, *_MOVE)})
+
+
+def _named(row: Any, *names: str) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
+
+
+def _row(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as the audit's statements select it: ids and JSON as text."""
+    return {name: _column(value) for name, value in columns.items()}
+
+
+def _column(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return str(value)
+    return orjson.dumps(value).decode() if isinstance(value, dict | list | tuple) else value

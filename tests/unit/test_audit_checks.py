@@ -11,7 +11,6 @@ import pytest
 
 from contracts.envelope import Event
 from contracts.events.catalog import StationPut
-from contracts.events.dispatch import CancelDelivery, JobCancelled
 from contracts.events.orders import OrderReserved
 from deploy.audit.checks import archive, inbox, records
 from deploy.audit.evidence.evidence import Evidence
@@ -69,16 +68,6 @@ def test_a_repeat_after_later_records_keeps_its_first_place() -> None:
     assert not judged(events.numbered, found)
     assert not judged(events.one_content, found)
     assert len(found.topics.repeats) == 1
-
-
-@pytest.mark.parametrize(
-    ("seqs", "said"),
-    [((1, 3), ["lacks number 2 of 3"]), ((2, 1), ["has number 1 after 2"]), ((1, 1), ["has number 1 twice"])],
-)
-def test_numbers_that_are_wrong(seqs: tuple[int, ...], said: list[str]) -> None:
-    found = judged(events.numbered, evidence(*(record(n, seq, n) for n, seq in enumerate(seqs))))
-    assert len(found) == 1
-    assert found[0].startswith(said[0])
 
 
 def test_a_number_that_was_given_up_is_no_hole() -> None:
@@ -238,20 +227,3 @@ def test_a_stored_entry_that_cannot_be_read_is_named() -> None:
         "  unreadable  dispatch.catalog site/s: name_zh: Field required",
     ]
     assert lines[-2:] == ["The audit passed.", "Catalogue entries that can't be read: 5"]
-
-
-def of_dispatch(n: int, *, told: bool) -> Record:
-    """Return the command that cancels the n-th order's delivery, or the event that answers it."""
-    order, job = uuid5(NAMESPACE_OID, f"order {n}"), uuid5(NAMESPACE_OID, f"job {n}")
-    about: Any = {"order": order, "pool": "2026-11-07@north", "reservation": job}
-    event: Event = JobCancelled(job=job, **about) if told else CancelDelivery(**about)
-    headers = {"ce_id": f"{n} {told}", "ce_type": event.TYPE, "ce_subject": event.subject, "ce_seq": "1"}
-    headers |= {"ce_causationid": f"{n} False"} if told else {}
-    return Record(event.TOPIC, 0, n, event.key, event.model_dump_json().encode(), headers)
-
-
-def test_many_commands_are_answered_by_their_cause() -> None:
-    asked, told = ([of_dispatch(n, told=told) for n in range(200 - told)] for told in (False, True))
-    found = evidence(*asked, *told)
-    assert judged(events.answered, found) == ["cancel-delivery was never answered"]
-    assert judged(events.answered_once, found) == []
