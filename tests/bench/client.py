@@ -1,10 +1,14 @@
-"""The load generator: an HTTP client with very low CPU cost, so that the server is measured."""
+"""The load generator: an HTTP client with very low CPU cost, so that the server is measured.
+
+It is not behind the port of the actors (`deploy.scenarios.actors.client`): requests are bytes made before the
+measurement and answers are not parsed, so that no header is written and no JSON read meanwhile.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -31,13 +35,16 @@ def quantile(values: Sequence[float], part: float) -> float:
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
 
 
-def request(path: str, body: bytes, token: str = "buyer-token") -> bytes:
-    """Return a POST request as bytes, ready to be written to a connection."""
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+def request(path: str, body: bytes) -> bytes:
+    """Return a buyer's POST request as bytes, ready to be written to a connection."""
+    return encode(path, body, {"Authorization": "Bearer buyer-token"})
+
+
+def encode(path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+    """Return a POST request as bytes."""
+    lines = [f"POST {path} HTTP/1.1", "Host: shop", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "\r\n"]).encode() + body
 
 
 class Connection(asyncio.Protocol):
@@ -45,7 +52,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._buffer = b""
-        self._answer: asyncio.Future[int] | None = None
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -60,18 +67,20 @@ class Connection(asyncio.Protocol):
         at = head.index(b"content-length:") + 15
         length = int(head[at:].split(b"\r\n", 1)[0])
         if len(self._buffer) >= end + 4 + length:
-            status = int(self._buffer[9:12])
+            found = int(self._buffer[9:12]), self._buffer[end + 4 :]
             self._buffer = b""
             answer, self._answer = self._answer, None
-            answer.set_result(status)
+            answer.set_result(found)
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._answer:
             self._answer.set_exception(error or ConnectionError("the server closed the connection before its answer"))
 
-    async def send(self, request: bytes) -> int:
-        """Send a request; return the status of its answer."""
+    async def send(self, request: bytes) -> tuple[int, bytes]:
+        """Send a request; return status and content of its answer. Raises OSError on a dead connection."""
         assert self._transport
+        if self._transport.is_closing():
+            raise ConnectionError("the server closed the connection before the request")
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
@@ -102,7 +111,7 @@ async def burst(port: int, requests: Iterable[bytes], connections: int) -> Load:
 async def _send_all(connection: Connection, remaining: Iterator[bytes], load: Load) -> None:
     for one in remaining:
         sent = time.perf_counter()
-        status = await connection.send(one)
+        status, _ = await connection.send(one)
         load.record((time.perf_counter() - sent) * 1000, status)
 
 
@@ -118,7 +127,7 @@ async def paced(port: int, requests: Sequence[bytes], rate: float, connections: 
 
     async def one(n: int) -> None:
         connection = await free.get()
-        status = await connection.send(requests[n])
+        status, _ = await connection.send(requests[n])
         load.record((time.perf_counter() - began - n / rate) * 1000, status)
         free.put_nowait(connection)
 

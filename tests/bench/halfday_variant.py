@@ -95,8 +95,7 @@ def service_environment(world: World, service: str, url: str, prefix: str, insta
 
 async def put_catalogue(pool: Any) -> None:
     async with pool.acquire() as conn, conn.transaction():
-        for path, body in market.catalogue():
-            kind, id = path.split("/")
+        for kind, id, body in market.catalogue():
             entity = KINDS[kind].model_validate({**body, "id": id})
             await PostgresStore(conn).upsert_entry(kind, entity, datetime.now(UTC))
 

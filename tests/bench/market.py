@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any
 from uuid import UUID
 
 import orjson
 import uuid_utils
 
 from contracts.values import pool_of
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.requests import goods
+from tests.small_market import Entry, SmallMarket
 
 DAY = "sat"
 SITES = tuple(f"site-{n}" for n in range(1, 7))
@@ -20,6 +22,7 @@ GOODS = tuple(f"item-{n:02}" for n in range(60))
 HOT = tuple(f"hot-{n}" for n in range(40))
 """Goods with too little stock for a measurement, one for each run."""
 PLENTY, PRICE_FEN = 10**9, 250
+PERSON = {"name": "李姐", "phone": "13900000000"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +45,9 @@ def _sample_orders(count: int, rng: Random, item: str | None) -> Iterator[Sample
         id = UUID(int=uuid_utils.uuid7().int)
         site = SITES[0] if item else rng.choice(SITES)
         lines = {item: 1} if item else {good: rng.randint(1, 3) for good in rng.sample(GOODS, 3)}
-        yield SampleOrder(id, pool_of(DAY, site), lines, orjson.dumps(_body(id, site, lines)))
-
-
-def _body(id: UUID, site: str, lines: dict[str, int]) -> dict[str, Any]:
-    return {
-        "order_id": id,
-        "channel": "app",
-        "market_day": DAY,
-        "community": site,
-        "recipient": {"name": "李姐", "phone": "13900000000"},
-        "lines": [{"item": item, "quantity": quantity} for item, quantity in lines.items()],
-        "fulfilment": {"kind": "pickup", "point": site},
-        "payment": "on_account",
-    }
+        some = [goods(item, quantity) for item, quantity in lines.items()]
+        body = requests.order(id, "app", DAY, site, some, requests.pickup(site), "on_account", PERSON)
+        yield SampleOrder(id, pool_of(DAY, site), lines, orjson.dumps(body))
 
 
 def stock(hot: int) -> list[tuple[str, str, int]]:
@@ -64,24 +56,19 @@ def stock(hot: int) -> list[tuple[str, str, int]]:
     return everything + [(pool_of(DAY, SITES[0]), item, hot) for item in HOT if hot]
 
 
-def catalogue() -> list[tuple[str, dict[str, Any]]]:
-    """Return (path, body) of every catalogue entry, in an order in which they can be put."""
+def catalogue() -> Iterator[Entry]:
+    """Return every catalogue entry, in an order in which they can be put."""
     now = datetime.now(UTC)
-    place = {"name_zh": "镇", "lat": 28.2, "lon": 112.9}
-    since = (now - timedelta(days=1)).isoformat()
-    found: list[tuple[str, dict[str, Any]]] = [("stations/depot", place)]
-    for site in SITES:
-        found += [(f"communities/{site}", place), (f"sites/{site}", {**place, "station": "depot"})]
-        found += [(f"points/{site}", {"community": site, "name_zh": "点"})]
-    for item in (*GOODS, *HOT):
-        found += [(f"items/{item}", {"name_zh": item, "unit": "piece", "unit_g": 10})]
-        price = {"item": item, "channel": "app", "price_fen": PRICE_FEN, "effective_from": since}
-        found += [(f"prices/{item}-app", price)]
-    day = {
-        "date": (now + timedelta(days=1)).date().isoformat(),
-        "opens_at": (now - timedelta(hours=1)).isoformat(),
-        "closes_at": (now + timedelta(hours=10)).isoformat(),
-        "sites": [{"site": site, "communities": [site]} for site in SITES],
-        "waves": [],
-    }
-    return [*found, (f"market-days/{DAY}", day)]
+    market = SmallMarket(
+        day=DAY,
+        date=(now + timedelta(days=1)).date(),
+        opens_at=now - timedelta(hours=1),
+        closes_at=now + timedelta(hours=10),
+        prices_since=now - timedelta(days=1),
+        price_fen=PRICE_FEN,
+        sites={site: site for site in SITES},
+        points={site: site for site in SITES},
+        items={item: {"unit": "piece", "unit_g": 10} for item in (*GOODS, *HOT)},
+        channels=("app",),
+    )
+    return market.entries()

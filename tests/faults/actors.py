@@ -4,199 +4,120 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 from uuid import UUID
 
-from tests.faults.client import Answer, Client, Request, Verdict, judge_all
-from tests.faults.history import Operation, Outcome
-from tests.faults.load import Buyers
-from tests.faults.market import LENT, PERSISTENT_S, Market, give_back, receive_lots
+from deploy.scenarios.actors import couriers, requests, stalls
+from deploy.scenarios.actors.client import Client, call
+from deploy.scenarios.actors.couriers import Stop
+from deploy.scenarios.actors.devices import Device, check_applied
+from deploy.scenarios.actors.requests import goods, read
+from tests.faults.client import HistoryClient
+from tests.faults.load import Buyers, new_id
+from tests.faults.market import LENT, Market, receive_lots
 
-Upload = dict[str, Any]
-DONE = {"applied", "repeated"}
-MAX_UPLOADS = 100
 RESTOCK_EVERY_S, RESTOCK = 8.0, {"eggs": 60}
 """Seconds between restocks of each site, and the quantities."""
 
 
-@dataclass
-class Device:
-    """The records of one device in one session, numbered without gaps."""
+class StallTerminal(stalls.StallTerminal):
+    """A stall's terminal: sells the stock lent to it at random, online or offline."""
 
-    name: str
-    market: Market
-    session: str = "s1"
-    recorded: list[Upload] = field(default_factory=list)
-    sent: int = 0
+    def __init__(self, client: HistoryClient, market: Market, rng: Random, id: str, site: str, session: str) -> None:
+        device = Device(f"terminal/{id}", f"device-{id}", session)
+        super().__init__(client.persistent, device, id, market.day, market.pool(site), dict(LENT))
+        self._market, self._rng = market, rng
 
-    def record(self, kind: str, body: Mapping[str, Any]) -> None:
-        """Append a record."""
-        self.recorded.append(
-            {
-                "session": self.session,
-                "seq": len(self.recorded) + 1,
-                "recorded_at": self.market.now.isoformat(),
-                "kind": kind,
-                "body": dict(body),
-            }
-        )
-
-    def choose_uploads(self, rng: Random) -> list[Upload]:
-        """Choose uploads: all new ones, or some of them, mixed with some sent before, in any order."""
-        fresh = self.recorded[self.sent : self.sent + MAX_UPLOADS]
-        old = rng.sample(self.recorded[: self.sent], min(self.sent, rng.choice([0, 2, 10])))
-        self.sent += len(fresh)
-        return rng.sample(fresh + old, len(fresh) + len(old))
-
-
-@dataclass
-class StallTerminal:
-    """A stall's terminal: sells the stock lent to it, online or offline."""
-
-    client: Client
-    market: Market
-    rng: Random
-    terminal: str
-    site: str
-    device: Device = field(init=False)
-    remaining: dict[str, int] = field(default_factory=lambda: dict(LENT))
-    _sales: list[tuple[str, str, int]] = field(default_factory=list)
-    _count: int = 0
-
-    def __post_init__(self) -> None:
-        self.device = Device(f"device-{self.terminal}", self.market)
+    async def sell_until_closing(self, buyers: Buyers, pause_s: float = 0.0) -> None:
+        """Sell and upload until the market closes; then close the session and upload the rest."""
+        self.open(self._market.now, 1000)
+        while not buyers.closing:
+            for _ in range(self._rng.choice([0, 0, 1, 2])):
+                self._act()
+            await self._upload()
+            await asyncio.sleep(pause_s)
+        self.close(self._market.now)
+        while self.device.sent < len(self.device.recorded):
+            await self._upload()
 
     async def run(self, buyers: Buyers) -> None:
-        """Sell and upload until the market closes; then close the session and return the remaining stock."""
-        self.device.record("open", {"float_fen": 1000})
-        while not buyers.closing:
-            for _ in range(self.rng.choice([0, 0, 1, 2])):
-                self._sell()
-            await self._sync()
-        self.device.record("close", {"last_seq": len(self.device.recorded) + 1, "cash_fen": 0})
-        while self.device.sent < len(self.device.recorded):
-            await self._sync()
-        for item, remaining in self.remaining.items():
-            answer = await self.client.send(
-                give_back(self.market, self.terminal, self.site, item, remaining), retry_s=PERSISTENT_S
-            )
-            assert answer.ok, answer
+        """Sell until the market closes, then return the remaining stock."""
+        await self.sell_until_closing(buyers)
+        for item, left in self.left.items():
+            await self.give_back(self._market.id(self.terminal, item, "back"), goods(item, left))
 
-    def _sell(self) -> None:
-        if self._sales and self.rng.random() < 0.1:
-            sale, item, quantity = self._sales.pop(self.rng.randrange(len(self._sales)))
-            self.remaining[item] += quantity
-            self.device.record("void", {"sale": sale})
+    def _act(self) -> None:
+        rng, now = self._rng, self._market.now
+        if self.sales and rng.random() < 0.1:
+            self.void(now, rng.choice(list(self.sales)))
             return
-        item, quantity = self.rng.choice(list(self.remaining)), self.rng.randint(1, 3)
-        if self.remaining[item] < quantity:
-            return
-        self.remaining[item] -= quantity
-        sale = str(UUID(int=self.rng.getrandbits(128), version=4))
-        self._sales.append((sale, item, quantity))
-        line = {"item": item, "quantity": quantity, "amount_fen": quantity * 250}
-        self.device.record("sale", {"sale": sale, "lines": [line]})
+        item, quantity = rng.choice(list(self.left)), rng.randint(1, 3)
+        lines = [{**goods(item, quantity), "amount_fen": quantity * 250}]
+        if self.has(lines):
+            self.sell(now, UUID(new_id(rng)), lines)
 
-    async def _sync(self) -> None:
-        self._count += 1
-        uploads = self.device.choose_uploads(self.rng)
-        lines = [
-            {"seq": u["seq"], "kind": u["kind"], "lines": [[one["item"], one["quantity"]]
-             for one in u["body"].get("lines", ())]}
-            for u in uploads
-        ]  # fmt: skip
-        data = {"device": self.device.name, "session": self.device.session, "uploads": lines}
-        operation = Operation(f"stall-{self.terminal}-{self._count}", "stall", self.terminal, data)
-        body = {"device": self.device.name, "market_day": self.market.day, "uploads": uploads}
-        request = Request("terminal", "orders", "POST", f"/v1/terminals/{self.terminal}/sync", body)
-        answer = await self.client.send(request, [operation], retry_s=PERSISTENT_S)
-        assert answer.ok, answer
-        wrong = [one for one in answer.body["uploads"] if one["answer"] not in DONE]
-        assert not wrong, wrong
+    async def _upload(self) -> None:
+        check_applied(self.terminal, await self.sync(self.device.unsent_and_old(self._rng)))
 
 
-@dataclass
-class Courier:
+class Courier(couriers.Courier):
     """A courier: loads the jobs of the route and delivers them, or returns them."""
 
-    client: Client
-    market: Market
-    rng: Random
-    courier: str
-    device: Device = field(init=False)
-    _known_jobs: set[str] = field(default_factory=set)
-    _count: int = 0
-
-    def __post_init__(self) -> None:
-        self.device = Device(f"phone-{self.courier}", self.market)
+    def __init__(self, client: HistoryClient, market: Market, rng: Random, id: str, session: str) -> None:
+        super().__init__(client.persistent, Device(f"courier/{id}", f"phone-{id}", session), id)
+        self._reader, self._market, self._rng = client, market, rng
+        self._known_jobs: set[str] = set()
 
     async def run(self, buyers: Buyers) -> None:
         """Work until cancelled."""
         while True:
-            page = await self.client.get("courier", "dispatch", f"/v1/couriers/{self.courier}/route")
+            page = await self._reader.get(requests.read_route(self.courier))
             stops = [stop for stop in (page or {"stops": []})["stops"] if stop["job"] not in self._known_jobs]
             for stop in stops:
-                await self._stop(buyers, stop)
-            await self._sync()
+                await self._visit(buyers, stop)
+            # A phone sends in order, because a later report implies the earlier ones.
+            await self.sync(sorted(self.device.unsent_and_old(self._rng), key=lambda upload: upload["seq"]))
             if buyers.closing and not stops:
                 await asyncio.sleep(0.2)
 
-    async def _stop(self, buyers: Buyers, stop: Mapping[str, Any]) -> None:
-        known = buyers.accepted.get(stop["order"])
-        code = known.code if known else (await self._order(stop["order"]))["code"]
+    async def _visit(self, buyers: Buyers, stop: Stop) -> None:
+        code, now, rng = await _code(self._reader, buyers, stop["order"]), self._market.now, self._rng
         self._known_jobs.add(stop["job"])
-        job = {"job": stop["job"], "epoch": stop["epoch"]}
-        if self.rng.random() < 0.95:  # otherwise the report is lost; the later ones imply it
-            self.device.record("load", job)
-        if self.rng.random() < 0.1:
-            self.device.record("fail", {**job, "reason": "not-home"})
-        if self.rng.random() < 0.05:
-            self.device.record("return", {**job, "reason": "refused"})
+        if rng.random() < 0.95:  # otherwise the report is lost; the later ones imply it
+            self.load(now, stop)
+        if rng.random() < 0.1:
+            self.fail(now, stop, "not-home")
+        if rng.random() < 0.05:
+            self.bring_back(now, stop, "refused")
         else:
-            self.device.record("deliver", {**job, "code": code})
-
-    async def _order(self, order: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = await self.client.get("buyer", "orders", f"/v1/orders/{order}")
-        return found
-
-    async def _sync(self) -> None:
-        self._count += 1
-        # A phone sends in order, because a later report implies the earlier ones.
-        uploads = sorted(self.device.choose_uploads(self.rng), key=lambda upload: upload["seq"])
-        data = {"uploads": [[u["seq"], u["kind"], u["body"]["job"]] for u in uploads]}
-        operation = Operation(f"courier-{self.courier}-{self._count}", "courier", self.courier, data)
-        body = {"device": self.device.name, "uploads": uploads}
-        request = Request("courier", "dispatch", "POST", f"/v1/couriers/{self.courier}/sync", body)
-        answer = await self.client.send(request, [operation], judge_sync, retry_s=PERSISTENT_S)
-        assert answer.ok, answer
+            self.deliver(now, stop, code)
 
 
-def judge_sync(operations: Sequence[Operation], answer: Answer) -> list[Verdict]:
-    """Judge a sync, which succeeded when every report in it did."""
-    if answer.ok and (wrong := [one for one in answer.body["uploads"] if one["answer"] not in DONE]):
-        return [(Outcome.FAIL, {"why": str(wrong[0])})]
-    return judge_all(operations, answer)
+async def _code(client: Client, buyers: Buyers, order: str) -> str:
+    """Return an order's code. Its buyer does not know it where the answer was lost."""
+    known = buyers.accepted.get(order)
+    return known.code if known else str((await call(client, requests.read_order(order)))["code"])
 
 
-async def restock(client: Client, market: Market, buyers: Buyers) -> None:
+async def restock(client: HistoryClient, market: Market, buyers: Buyers) -> None:
     """Receive more lots now and then, until the market closes."""
     count, last = 0, time.monotonic()
     while not buyers.closing:
         if time.monotonic() - last > RESTOCK_EVERY_S:
             count, last = count + 1, time.monotonic()
-            await receive_lots(client, market, RESTOCK, f"cart-{count}")
+            await receive_lots(client.persistent, market, RESTOCK, f"cart-{count}")
         await asyncio.sleep(0.1)
 
 
-async def run_pickup_point(client: Client, buyers: Buyers, number: int, of: int) -> None:
+async def run_pickup_point(client: HistoryClient, buyers: Buyers, number: int, of: int) -> None:
     """A pickup point's leader: marks reserved orders ready and hands them over, until cancelled."""
     while True:
         found: list[str] = []
         for state in ("ready", "reserved"):
-            page = await client.get("operator", "orders", "/v1/orders", state=state, limit=500)
+            page = await client.get(read("operator", "orders", "/v1/orders", state=state, limit=500))
             found += [row["order_id"] for row in (page or {"items": []})["items"] if row["fulfilment"] == "pickup"]
         mine = [order for order in found if UUID(order).int % of == number]
         for n in range(0, len(mine), 4):
@@ -205,31 +126,77 @@ async def run_pickup_point(client: Client, buyers: Buyers, number: int, of: int)
             await asyncio.sleep(0.3)
 
 
-async def _hand_over(client: Client, buyers: Buyers, order: str) -> None:
-    known = buyers.accepted.get(order)
-    code = known.code if known else (await client.get("buyer", "orders", f"/v1/orders/{order}"))["code"]
-    path = f"/v1/orders/{order}"
-    await client.send(
-        Request("leader", "orders", "POST", f"{path}:ready"), [Operation(f"ready-{order}", "ready", order)]
-    )
-    request = Request("buyer", "orders", "POST", f"{path}:collect", {"code": code})
-    await client.send(request, [Operation(f"collect-{order}", "collect", order)])
+async def _hand_over(client: HistoryClient, buyers: Buyers, order: str) -> None:
+    code = await _code(client, buyers, order)
+    await client.send(requests.ready(order))
+    await client.send(requests.collect(order, code))
 
 
-async def run_dispatcher(client: Client, buyers: Buyers, every_s: float) -> None:
+async def run_dispatcher(client: HistoryClient, buyers: Buyers, every_s: float) -> None:
     """The dispatcher: cuts the next wave that has jobs now and then, and releases planned waves; until cancelled."""
     last = time.monotonic()
     while True:
-        page = await client.get("operator", "dispatch", "/v1/waves", limit=100)
+        page = await client.get(read("operator", "dispatch", "/v1/waves", limit=100))
         waves = (page or {"waves": []})["waves"]
         for wave in waves:
             if wave["state"] == "planned":
-                await client.send(Request("operator", "dispatch", "POST", f"/v1/waves/{wave['wave']}:release"))
+                await client.send(requests.release(wave["wave"]))
         # The planning loop plans one wave at a time; jobs that arrive meanwhile are planned with the next wave.
         busy = any(wave["state"] == "cut" for wave in waves)
         due = not busy and time.monotonic() - last > (2 if buyers.closing else every_s)
         waiting = next((wave for wave in waves if wave["state"] == "open" and any(wave["jobs"].values())), None)
         if due and waiting:
             last = time.monotonic()
-            await client.send(Request("operator", "dispatch", "POST", f"/v1/waves/{waiting['wave']}:cut"))
+            await client.send(requests.cut(waiting["wave"]))
         await asyncio.sleep(0.3)
+
+
+@dataclass
+class Crew:
+    """All actors of a run, each with a task of its own; their devices have the same `session`."""
+
+    client: HistoryClient
+    buyers: Buyers
+    session: str
+    _tasks: dict[str, list[asyncio.Task[Any]]] = field(default_factory=dict)
+
+    def begin(
+        self, buyers: int, points: int, wave_every_s: float, sell: Callable[[StallTerminal], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Start so many buyers and pickup points, and all other actors; `sell` is the work of a terminal."""
+        client, load, market, rng = self.client, self.buyers, self.buyers.market, self.buyers.rng
+        terminals = [
+            StallTerminal(client, market, Random(rng.random()), id, site, self.session)
+            for id, site in market.terminals.items()
+        ]
+        riders = [Courier(client, market, Random(rng.random()), id, self.session) for id in market.couriers]
+        self.start("buyers", *(load.buyer() for _ in range(buyers)))
+        self.start("stalls", *map(sell, terminals))
+        self.start("couriers", *(courier.run(load) for courier in riders))
+        self.start("points", *(run_pickup_point(client, load, n, points) for n in range(points)))
+        self.start("dispatcher", run_dispatcher(client, load, wave_every_s))
+
+    def start(self, who: str, *what: Coroutine[Any, Any, None]) -> None:
+        """Start further tasks."""
+        self._tasks[who] = [asyncio.create_task(one, name=who) for one in what]
+
+    def check(self) -> None:
+        """Raise the error that ended an actor."""
+        for task in self._all:
+            if task.done():
+                task.result()
+
+    async def close(self) -> None:
+        """Stop new business; return when every buyer has the last answer and every stall has closed."""
+        self.buyers.closing = True
+        await asyncio.gather(*self._tasks["buyers"], *self._tasks["stalls"], *self._tasks.get("restock", ()))
+
+    async def stop(self) -> None:
+        """Cancel the actors that work without end."""
+        for task in self._all:
+            task.cancel()
+        await asyncio.gather(*self._all, return_exceptions=True)
+
+    @property
+    def _all(self) -> list[asyncio.Task[Any]]:
+        return [task for tasks in self._tasks.values() for task in tasks]

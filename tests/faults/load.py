@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 from uuid import UUID
 
-from tests.faults.client import Answer, Client, Request, Verdict, judge_all
-from tests.faults.history import Operation
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import Answer
+from deploy.scenarios.actors.requests import Body, goods
+from tests.faults.client import RETRY_S, HistoryClient
 from tests.faults.market import SCARCE, SCARCE_ITEMS, SITES, Market
 
 BUYERS = 56
@@ -21,28 +23,35 @@ PER_SECOND = 12.0
 HOLD_S = 6
 
 
+def new_id(rng: Random) -> str:
+    """Return a client's own id."""
+    return str(UUID(int=rng.getrandbits(128), version=4))
+
+
 @dataclass(slots=True)
 class Order:
     """An order as its buyer remembers it; `code` and `total_fen` are set once it was accepted."""
 
-    id: str
-    body: dict[str, Any]
+    body: Body
     code: str = ""
     total_fen: int = 0
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """The order's content as recorded in the history."""
-        return {
-            "lines": [[line["item"], line["quantity"]] for line in self.body["lines"]],
-            "payment": self.body["payment"],
-            "fulfilment": self.body["fulfilment"]["kind"],
-        }
+    def id(self) -> str:
+        """The client's own id."""
+        return str(self.body["order_id"])
 
     @property
     def is_kept(self) -> bool:
         """True for scarce goods: the buyer never cancels, so that all of them are sold."""
         return any(line["item"] in SCARCE_ITEMS for line in self.body["lines"])
+
+
+def pickup_order(market: Market, rng: Random, item: str, *, site: str, channel: str = "app", payment: str) -> Order:
+    """Return an order of one unit, to be collected at the site's point."""
+    where = requests.pickup(f"{site}-point")
+    lines = [goods(item, 1)]
+    return Order(requests.order(new_id(rng), channel, market.day, f"{site}-side", lines, where, payment))
 
 
 @dataclass
@@ -51,7 +60,7 @@ class Buyers:
     `accepted`: accepted orders by id.
     """
 
-    client: Client
+    client: HistoryClient
     market: Market
     rng: Random
     closing: bool = False
@@ -68,7 +77,7 @@ class Buyers:
         while not self.closing:
             if self._schedule and self._schedule[0][0] <= time.monotonic():
                 _, _, what, order = heapq.heappop(self._schedule)
-                await (self.pay(order) if what == "pay" else self.cancel(order))
+                await (self.pay(order) if what == "pay" else self.client.send(requests.cancel(order.id)))
             elif self._made < (time.monotonic() - self._began) * PER_SECOND or not self._recent:
                 await self._place_new()
             elif self.paused:
@@ -82,17 +91,14 @@ class Buyers:
             return
         order = self._new_order()
         # Some never retry after a lost answer: the outcome stays unknown, and all views must agree.
-        answer = await self.place(order, retry_s=0 if self.rng.random() < 0.2 else 60)
+        answer = await self.place(order, retry_s=0 if self.rng.random() < 0.2 else RETRY_S)
         if answer.ok and self.rng.random() < 0.1:
-            await self.client.get("buyer", "orders", f"/v1/orders/{order.id}", wait=2)
+            await self.client.order(order.id)
 
-    async def place(self, order: Order, *, retry_s: float = 60, kind: str = "place") -> Answer:
+    async def place(self, order: Order, retry_s: float = RETRY_S) -> Answer:
         """Send an order, for the first time or again."""
-        operation = self._operation(kind, order.id, order.facts)
-        answer = await self.client.send(
-            Request("buyer", "orders", "POST", "/v1/orders", order.body), [operation], retry_s=retry_s
-        )
-        if answer.ok and kind == "place":
+        answer = await self.client.send(requests.place(order.body), retry_s)
+        if answer.ok:
             self._record_accepted(order, answer.body)
         return answer
 
@@ -100,38 +106,27 @@ class Buyers:
         """Send the orders of a group chat in one request; an invalid one among them must not affect the others."""
         bodies = [order.body for order in orders]
         if self.rng.random() < 0.3:
-            bodies.append({**bodies[0], "order_id": str(UUID(int=self.rng.getrandbits(128), version=4)), "lines": []})
-        operations = [self._operation("place", body["order_id"], self._facts(body)) for body in bodies]
-        found = await self.client.send(
-            Request("buyer", "orders", "POST", "/v1/orders:batch", bodies), operations, _judge_batch
-        )
+            bodies.append({**bodies[0], "order_id": new_id(self.rng), "lines": []})
+        found = await self.client.send(requests.place_batch(bodies))
         for order, one in zip(orders, found.body["answers"] if found.ok else [], strict=False):
             if one["status"] == 201:
                 self._record_accepted(order, one["order"])
 
     async def pay(self, order: Order) -> None:
         """Pay the total, under one payment id however often it is sent."""
-        money = {"payment_id": f"pay-{order.id}", "amount_fen": order.total_fen}
-        operation = self._operation("pay", order.id, {"payment": money["payment_id"]})
-        await self.client.send(Request("buyer", "orders", "POST", f"/v1/orders/{order.id}:pay", money), [operation])
-
-    async def cancel(self, order: Order) -> None:
-        """Cancel the order; the answer is 409 once it is on its way."""
-        operation = self._operation("cancel", order.id)
-        await self.client.send(Request("buyer", "orders", "POST", f"/v1/orders/{order.id}:cancel"), [operation])
+        await self.client.send(requests.pay(order.id, f"pay-{order.id}", order.total_fen))
 
     async def _repeat(self) -> None:
         order = self.rng.choice(self._recent)
         chance = self.rng.random()
         if chance < 0.02:
-            lines = [{"item": "tea", "quantity": 77}]
-            await self.place(Order(order.id, {**order.body, "lines": lines}), kind="altered")
+            await self.client.send(requests.place({**order.body, "lines": [goods("tea", 77)]}))
         elif chance < 0.1 and order.total_fen and order.body["payment"] != "pending":
             await self.pay(order)
         elif chance < 0.6:
             await self.place(order)
         else:
-            await self.client.get("buyer", "orders", f"/v1/orders/{order.id}", wait=2)
+            await self.client.order(order.id)
 
     def _record_accepted(self, order: Order, answer: Mapping[str, Any]) -> None:
         if order.id in self.accepted:
@@ -152,49 +147,19 @@ class Buyers:
 
     def _new_order(self) -> Order:
         self._made += 1
-        id, site = str(UUID(int=self.rng.getrandbits(128), version=4)), self.rng.choice(SITES)
-        rare = self.rng.random() < 0.2
-        body = {
-            "order_id": id,
-            "channel": self.rng.choice(["app", "group", "live", "stall"]),
-            "market_day": self.market.day,
-            "community": f"{site}-side",
-            "recipient": {"name": "某人", "phone": "13800000000"},
-            "lines": [{"item": SCARCE, "quantity": 1}] if rare else self._lines(),
-            "fulfilment": self._fulfilment(site, delivery=not rare and self.rng.random() < 0.5),
-            "payment": self.rng.choice(["on_account", "prepaid", *(() if rare else ("pending",))]),
-        }
-        return Order(id, body)
+        rng = self.rng
+        id, site, rare = new_id(rng), rng.choice(SITES), rng.random() < 0.2
+        channel = rng.choice(["app", "group", "live", "stall"])
+        lines = [goods(SCARCE, 1)] if rare else self._lines()
+        where = self._fulfilment(site, delivery=not rare and rng.random() < 0.5)
+        payment = rng.choice(["on_account", "prepaid", *(() if rare else ("pending",))])
+        return Order(requests.order(id, channel, self.market.day, f"{site}-side", lines, where, payment))
 
-    def _lines(self) -> list[dict[str, Any]]:
+    def _lines(self) -> list[Body]:
         items = self.rng.sample(["apples", "tea", "eggs"], self.rng.randint(1, 3))
-        return [{"item": item, "quantity": self.rng.randint(1, 3)} for item in items]
+        return [goods(item, self.rng.randint(1, 3)) for item in items]
 
-    def _fulfilment(self, site: str, *, delivery: bool) -> dict[str, Any]:
+    def _fulfilment(self, site: str, *, delivery: bool) -> Body:
         if not delivery:
-            return {"kind": "pickup", "point": f"{site}-point"}
-        lat, lon = 28.2 + self.rng.uniform(-0.02, 0.02), 112.9 + self.rng.uniform(-0.02, 0.02)
-        return {"kind": "delivery", "address": {"text": "一栋", "lat": lat, "lon": lon}}
-
-    @staticmethod
-    def _facts(body: dict[str, Any]) -> dict[str, Any]:
-        return Order(body["order_id"], body).facts
-
-    def _operation(self, kind: str, subject: str, data: Mapping[str, Any] | None = None) -> Operation:
-        self._count += 1
-        return Operation(f"{kind}-{self._count}", kind, subject, data or {})
-
-
-def _judge_batch(operations: Sequence[Operation], answer: Answer) -> list[Verdict]:
-    """Judge each order of a batch by its own answer."""
-    if not answer.ok:
-        return judge_all(operations, answer)
-    return [
-        verdict
-        for operation, own in zip(operations, answer.body["answers"], strict=True)
-        for verdict in judge_all([operation], _single_answer(own))
-    ]
-
-
-def _single_answer(own: Mapping[str, Any]) -> Answer:
-    return Answer(0 if own["status"] >= 500 else own["status"], own.get("order") or own.get("problem"))
+            return requests.pickup(f"{site}-point")
+        return requests.delivery("一栋", 28.2 + self.rng.uniform(-0.02, 0.02), 112.9 + self.rng.uniform(-0.02, 0.02))

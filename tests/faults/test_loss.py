@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
@@ -22,7 +21,7 @@ from deploy.local.stack import Stack
 from tests.faults import actors, history, market
 from tests.faults.chaos import CRASH_POINTS, PROCESSES, Chaos, program
 from tests.faults.checker import check
-from tests.faults.client import Client
+from tests.faults.client import HistoryClient, http_client
 from tests.faults.diagnosis import diagnose
 from tests.faults.evidence import Evidence
 from tests.faults.load import BUYERS, HOLD_S, Buyers
@@ -40,55 +39,25 @@ class Run:
     """One run with all its participants. `min_in_flight` is the lowest number of requests observed in flight."""
 
     data: Path
-    client: Client
+    client: HistoryClient
     buyers: Buyers
     chaos: Chaos
     observer: Observer
     history: history.History
     rng: Random
+    crew: actors.Crew
     min_in_flight: int = BUYERS
-    _tasks: dict[str, list[asyncio.Task[Any]]] = field(default_factory=dict)
 
     def begin(self, wave_every_s: float) -> None:
         """Start all actors."""
-        buyers, client, day, rng = self.buyers, self.client, self.buyers.market, self.rng
-        terminals = [
-            actors.StallTerminal(client, day, Random(rng.random()), id, site) for id, site in day.terminals.items()
-        ]
-        couriers = [actors.Courier(client, day, Random(rng.random()), id) for id in day.couriers]
-        self._start("buyers", *(buyers.buyer() for _ in range(BUYERS)))
-        self._start("tills", *(terminal.run(buyers) for terminal in terminals))
-        self._start("cart", actors.restock(client, day, buyers))
-        self._start("riders", *(courier.run(buyers) for courier in couriers))
-        self._start("points", *(actors.run_pickup_point(client, buyers, n, POINTS) for n in range(POINTS)))
-        self._start("dispatcher", actors.run_dispatcher(client, buyers, wave_every_s))
-        self._start("watch", self._watch(), self.chaos.count_duplicates())
-
-    def _start(self, who: str, *what: Coroutine[Any, Any, None]) -> None:
-        self._tasks[who] = [asyncio.create_task(one, name=who) for one in what]
+        self.crew.begin(BUYERS, POINTS, wave_every_s, lambda terminal: terminal.run(self.buyers))
+        self.crew.start("restock", actors.restock(self.client, self.buyers.market, self.buyers))
+        self.crew.start("watch", self._watch(), self.chaos.count_duplicates())
 
     async def _watch(self) -> None:
         while not self.buyers.closing:
             self.min_in_flight = min(self.min_in_flight, self.client.in_flight)
             await asyncio.sleep(0.02)
-
-    def check_actors(self) -> None:
-        """Raise the error that ended an actor."""
-        for task in [task for tasks in self._tasks.values() for task in tasks]:
-            if task.done():
-                task.result()
-
-    async def close(self) -> None:
-        """Stop new business; return when every buyer has the last answer and every stall has closed."""
-        self.buyers.closing = True
-        await asyncio.gather(*self._tasks["buyers"], *self._tasks["tills"], *self._tasks["cart"])
-
-    async def stop(self) -> None:
-        """Cancel the actors that work without end."""
-        everybody = [task for tasks in self._tasks.values() for task in tasks]
-        for task in everybody:
-            task.cancel()
-        await asyncio.gather(*everybody, return_exceptions=True)
 
     async def evidence(self) -> Evidence:
         """Collect the evidence of this moment."""
@@ -111,15 +80,17 @@ def running_stack(data: Path) -> Iterator[Stack]:
 async def open_run(stack: Stack, seed: int) -> AsyncIterator[Run]:
     """An open market and all its actors."""
     written = history.History(stack.data / "history.jsonl")
-    client, rng, day = Client(stack.endpoints(), written), Random(seed), market.new_market()
-    observer = Observer(stack.endpoints()["kafka"])
-    run = Run(stack.data, client, Buyers(client, day, rng), Chaos(stack.data), observer, written, rng)
+    http, rng, day = http_client(stack.endpoints()), Random(seed), market.new_market()
+    client, observer = HistoryClient(http, written), Observer(stack.endpoints()["kafka"])
+    buyers = Buyers(client, day, rng)
+    crew = actors.Crew(client, buyers, "s1")
+    run = Run(stack.data, client, buyers, Chaos(stack.data), observer, written, rng, crew)
     try:
-        await market.open_market(client, day)
+        await market.open_market(client.persistent, day)
         yield run
     finally:
-        await run.stop()
-        await client.close()
+        await run.crew.stop()
+        await http.close()
         observer.close()
         written.close()
 
@@ -129,11 +100,11 @@ async def kill_processes(run: Run, seconds: float) -> None:
     began = time.monotonic()
     for name in CRASH_POINTS:
         await run.chaos.crash(name)
-        run.check_actors()
+        run.crew.check()
     while len(run.chaos.killed) < KILLS or time.monotonic() - began < seconds:
         for name in run.rng.sample(PROCESSES, len(PROCESSES)):
             await run.chaos.kill(name)
-            run.check_actors()
+            run.crew.check()
             if len(run.chaos.killed) >= KILLS and time.monotonic() - began > seconds:
                 return
 
@@ -147,7 +118,7 @@ async def settle(run: Run) -> tuple[Evidence, list[Finding], float]:
     """
     while True:
         after = time.monotonic() - run.chaos.last_fault
-        run.check_actors()
+        run.crew.check()
         if after > ENDED_WITHIN_S or await all_orders_ended(run.client):
             evidence = await run.evidence()
             findings = await asyncio.to_thread(check, evidence)
@@ -173,7 +144,7 @@ async def run_market(stack: Stack, seed: int, seconds: float) -> None:
     async with open_run(stack, seed) as run:
         run.begin(wave_every_s=max(8.0, seconds / 40))
         await kill_processes(run, seconds)
-        await run.close()
+        await run.crew.close()
         evidence, findings, took = await settle(run)
         report(run, evidence, took)
         assert not findings, "\n".join(map(str, findings[:30]))

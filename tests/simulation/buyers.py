@@ -2,121 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from services.kit.http.problems import Problem
-from services.orders.api.schemas.order import NewOrder
-from services.orders.domain.order import order as o
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import Request
+from deploy.scenarios.actors.requests import Body
 from tests.simulation.invariant import check_invariant
-from tests.simulation.market import CLOSES, DAY, ITEMS, OVER, POOLS, Market, goods
+from tests.simulation.market import CLOSES, DAY, ITEMS, OVER, POOLS, Market, fulfilment, goods
+
+View = Mapping[str, Any]
 
 
 class Buyers:
-    """All buyers. `accepted`: every order with a 201 that reached its buyer."""
+    """All buyers. `accepted`: every order with a 201 that reached its buyer, as it was answered."""
 
     def __init__(self, market: Market, count: int) -> None:
         self.market, self.rng = market, market.rng
-        self.accepted: dict[UUID, o.Order] = {}
-        self._pickups: dict[UUID, str] = {}
+        self.accepted: dict[UUID, Any] = {}
+        self._pickups: list[UUID] = []
         for n in range(1, count + 1):
             market.at(self.rng.uniform(6.2, CLOSES - 0.4), self._order, f"o{n}")
 
-    def _order(self, name: str) -> None:
+    async def _order(self, name: str) -> None:
         market, rng = self.market, self.rng
         id, community = market.id(name), rng.choice(sorted(POOLS))
         market.trace.name_order(id, name, POOLS[community])
         items = rng.sample(sorted(ITEMS), rng.choice((1, 1, 2)))
-        delivery = {"kind": "delivery", "address": {"text": "door", "lat": 30.1, "lon": 120.1}}
-        body = {
-            "channel": "app",
-            "market_day": DAY,
-            "community": community,
-            "recipient": {"name": "n", "phone": "13800000000"},
-            "lines": [goods(item, rng.randint(1, 4)) for item in items],
-            "fulfilment": delivery if market.chance(0.6) else {"kind": "pickup", "point": f"p{community}"},
-            "payment": rng.choice(("on_account", "on_account", "prepaid", "pending", "pending")),
-        }
-        self._place(id, name, body)
+        lines = [goods(item, rng.randint(1, 4)) for item in items]
+        where = fulfilment(community, delivery=market.chance(0.6))
+        payment = rng.choice(("on_account", "on_account", "prepaid", "pending", "pending"))
+        body = requests.order(id, "app", DAY, community, lines, where, payment)
         if market.chance(0.2):
-            market.at(market.now + rng.expovariate(2), self._place, id, name, body)
+            market.after(rng.expovariate(2), self._place, id, body)
         if market.chance(0.1):
-            other = {**body, "lines": [goods(items[0], 9)]}
-            market.at(market.now + rng.expovariate(2), self._place, id, name, other)
+            market.after(rng.expovariate(2), self._place, id, {**body, "lines": [goods(items[0], 9)]})
+        await self._place(id, body)
 
-    def _place(self, id: UUID, name: str, body: dict[str, Any]) -> None:
-        request = NewOrder.model_validate(body)
+    async def _place(self, id: UUID, body: Body) -> None:
+        answer = await self.market.send(requests.place(body))
+        if not answer.ok:
+            # different content arrived first under this id, or the market day is over
+            check_invariant(answer.status in {409, 422}, "an order is accepted or refused", f"{id}: {answer}")
+            return
+        known = self.accepted.get(id, answer.body)
+        check_invariant(known == answer.body, "the same request has the same answer", f"{known}, {answer.body}")
+        accepted, requested = ([(one["item"], requests.amount_of(one)) for one in lines]
+                               for lines in (answer.body["lines"], body["lines"]))  # fmt: skip
+        check_invariant(
+            accepted == requested, "different content is a conflict", f"{id}: {requested} was answered {accepted}"
+        )
+        if id not in self.accepted:
+            self.follow_order(id, answer.body)
 
-        def on_answer(answer: o.Order | Problem) -> None:
-            if isinstance(answer, Problem):
-                # different content arrived first under this id, or the market day is over
-                check_invariant(answer.status in {409, 422}, "an order is accepted or refused", f"{name}: {answer}")
-            elif id not in self.accepted:
-                self.follow_order(id, name, answer)
-            else:
-                known = self.accepted[id].terms
-                check_invariant(
-                    known == answer.terms, "the same request has the same answer", f"{known}, {answer.terms}"
-                )
-            if isinstance(answer, o.Order):
-                accepted_lines = [(line.item, line.quantity) for line in answer.terms.lines]
-                requested_lines = [(line.item, line.quantity or line.weight_g) for line in request.lines]
-                check_invariant(
-                    accepted_lines == requested_lines,
-                    "different content is a conflict",
-                    f"{name}: {requested_lines} was answered {accepted_lines}",
-                )
-
-        self.market.client.place(id, request, f"order {name}", on_answer)
-
-    def follow_order(self, id: UUID, name: str, order: o.Order) -> None:
+    def follow_order(self, id: UUID, order: View) -> None:
         """Plan the buyer's next steps after an accepted order."""
         market, rng = self.market, self.rng
         self.accepted[id] = order
-        total = order.terms.total_fen
-        if order.terms.payment == "pending":
-            self._pay(id, name, total)
+        total = order["total_fen"]
+        if order["payment"] == "pending":
+            self._pay(id, total)
         elif market.chance(0.05):
-            self._at(rng.uniform(0, 3), id, o.Paid("late", total), f"pay {name} once more")
+            self._send_after(rng.uniform(0, 3), requests.pay(id, "late", total))
         if market.chance(0.25):
             hours = rng.expovariate(20) if market.chance(0.4) else rng.uniform(0, 9)
-            self._at(hours, id, o.Cancel("changed my mind"), f"cancel {name}")
-        if not order.terms.is_delivery:
-            self._pickups[id] = name
-            market.at(market.now + rng.uniform(0.2, 6), self._ready, id, name, order.terms.code)
+            self._send_after(hours, requests.cancel(id, "changed-mind"))
+        if order["fulfilment"] == "pickup":
+            self._pickups.append(id)
+            market.after(rng.uniform(0.2, 6), self._hand_over, id, order["code"])
 
-    def _pay(self, id: UUID, name: str, total: int) -> None:
+    def _pay(self, id: UUID, total: int) -> None:
         market, rng = self.market, self.rng
         kind = rng.random()
         if kind < 0.1:
             return
         hours = rng.uniform(0, 0.2) if kind < 0.5 else rng.uniform(0.2, 0.35) if kind < 0.8 else rng.uniform(0.3, 12)
-        self._at(hours, id, o.Paid("m1", total), f"pay {name}")
+        self._send_after(hours, requests.pay(id, "m1", total))
         if market.chance(0.2):
-            self._at(hours + rng.expovariate(10), id, o.Paid("m1", total), f"pay {name} again")
+            self._send_after(hours + rng.expovariate(10), requests.pay(id, "m1", total))
         if market.chance(0.15):
-            self._at(rng.uniform(0, 2), id, o.Paid("m2", total), f"pay {name} twice")
+            self._send_after(rng.uniform(0, 2), requests.pay(id, "m2", total))
 
-    def _at(self, hours: float, id: UUID, message: Any, what: str) -> None:
-        market = self.market
-        market.at(market.now + hours, market.client.send_command, id, message, what)
+    def _send_after(self, hours: float, request: Request) -> None:
+        self.market.after(hours, self.market.send, request)
 
-    def _ready(self, id: UUID, name: str, code: str) -> None:
+    async def _hand_over(self, id: UUID, code: str) -> None:
         market, rng = self.market, self.rng
-
-        def on_answer(answer: Any) -> None:
-            if isinstance(answer, Problem):
-                if market.now < OVER:
-                    market.at(market.now + 0.7, self._ready, id, name, code)
+        while not (await market.send(requests.ready(id))).ok:
+            if market.now >= OVER:
                 return
-            if market.chance(0.2):
-                self._at(rng.uniform(0, 1), id, o.Collect("no code"), f"collect {name} with a wrong code")
-            if market.chance(0.75):
-                self._at(rng.uniform(0, 3), id, o.Collect(code), f"collect {name}")
-
-        market.client.send_command(id, o.Ready(), f"ready {name}", on_answer)
+            await market.pause(0.7)
+        if market.chance(0.2):
+            self._send_after(rng.uniform(0, 1), requests.collect(id, "no code"))
+        if market.chance(0.75):
+            self._send_after(rng.uniform(0, 3), requests.collect(id, code))
 
     def finish(self) -> None:
         """Mark the remaining pickup orders ready, at points that are closed by now."""
-        for id, name in self._pickups.items():
-            self.market.client.send_command(id, o.Ready(), f"ready {name}")
+        for id in self._pickups:
+            self._send_after(0, requests.ready(id))

@@ -5,21 +5,18 @@ from __future__ import annotations
 import random
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
-from services.dispatch.api import courier as couriers
-from services.dispatch.api.schemas.courier import SyncBody
-from services.dispatch.commands.job import reassign
+from deploy.scenarios.actors import couriers, requests
+from deploy.scenarios.actors.client import call
+from deploy.scenarios.actors.devices import Device, Upload
 from services.dispatch.commands.planning import answer_next_wave, plan_next_wave
-from services.dispatch.commands.wave import cut_by_operator, finish_ended_waves, release_by_operator
-from services.dispatch.domain.job.job import HANDED_OUT, Job
+from services.dispatch.commands.wave import finish_ended_waves
 from services.dispatch.planning.plan import Plan, Route, Stop, Trip, Unserved
 from services.dispatch.planning.problem import RoutingProblem
 from services.dispatch.planning.process.planner import Choice, Planner
-from services.kit.http.problems import Problem
 from tests.simulation.buyers import Buyers
-from tests.simulation.market import COURIERS, WAVES, Market, as_sent, hour
+from tests.simulation.market import COURIERS, WAVES, Market, hour
 from tests.simulation.processes import Process, World, only_transient
 from tests.simulation.scheduler import pause
 
@@ -106,114 +103,72 @@ class Dispatcher:
         self.market, self.rng = market, market.rng
         for wave, (cutoff, _, until) in WAVES.items():
             if market.chance(0.3):
-                market.at(cutoff - self.rng.uniform(0, 2), self._send, wave, f"cut {wave}", cut_by_operator)
-            market.at(cutoff + self.rng.uniform(0, 0.6), self.release, wave)
+                market.at(cutoff - self.rng.uniform(0, 2), market.send, requests.cut(wave))
+            market.at(cutoff + self.rng.uniform(0, 0.6), self._release, wave)
             if market.chance(0.4):
                 market.at(self.rng.uniform(cutoff + 0.3, until), self._reassign)
 
-    def _send(self, wave: str, what: str, route: Any, on_answer: Any = None) -> None:
-        self.market.client.send("dispatch", what, lambda p: route(p.context, wave), on_answer)
-
-    def release(self, wave: str) -> None:
+    async def _release(self, wave: str) -> None:
         """Release the wave, repeatedly until it is planned."""
+        while not (await self.market.send(requests.release(wave))).ok:
+            await self.market.pause(self.rng.uniform(0.05, 0.3))
 
-        def on_answer(answer: Any) -> None:
-            if isinstance(answer, Problem):
-                self.market.at(self.market.now + self.rng.uniform(0.05, 0.3), self.release, wave)
-
-        self._send(wave, f"release {wave}", release_by_operator, on_answer)
-
-    def _reassign(self) -> None:
-        rng, client = self.rng, self.market.client
-        one, other = rng.sample(COURIERS, 2)
-
-        def on_answer(route: list[tuple[Job, Any]]) -> None:
-            out = [job for job, _ in route if job.state in HANDED_OUT]
-            for job in out[: rng.randint(0, 2)]:
-                client.send("dispatch", f"give {job.id} to {other}", _reassigned(job.id, other, job.epoch))
-
-        client.send("dispatch", f"look at {one}'s route", lambda p: p.context.store.read_route(one), on_answer)
+    async def _reassign(self) -> None:
+        one, other = self.rng.sample(COURIERS, 2)
+        stops = (await call(self.market.client, requests.read_route(one)))["stops"]
+        out = [stop for stop in stops if stop["state"] in {"assigned", "loaded"}]
+        for stop in out[: self.rng.randint(0, 2)]:
+            self.market.after(0, self.market.send, requests.reassign(stop["job"], other, stop["epoch"]))
 
 
-def _reassigned(job: UUID, courier: str, epoch: int) -> Any:
-    async def work(process: Process) -> Any:
-        try:
-            return await reassign(process.context, job, courier, epoch)
-        except Problem as refused:
-            return refused
-
-    return work
-
-
-class Courier:
+class Courier(couriers.Courier):
     """One device with one session; reports on every job of its route when it first appears in an epoch."""
 
     def __init__(self, market: Market, courier: str, buyers: Buyers) -> None:
-        self.market, self.rng, self.courier, self._buyers = market, market.rng, courier, buyers
-        self._handled: set[tuple[UUID, int]] = set()
-        self._queue: list[dict[str, Any]] = []
-        self._seq = 0
+        super().__init__(market.client, Device(f"courier/{courier}", f"dev-{courier}", "a"), courier)
+        self.market, self.rng, self._buyers = market, market.rng, buyers
+        self._handled: set[tuple[str, int]] = set()
         rng = self.rng
         for n in range(9):
             market.at(10 + n + rng.uniform(0, 0.9), self.look)
-            market.at(10 + n + rng.uniform(0, 0.9), self._sync)
+            market.at(10 + n + rng.uniform(0, 0.9), self._upload_some)
 
-    def look(self) -> None:
+    async def look(self) -> None:
         """Read the route and report on its new jobs."""
-        read = lambda p: p.context.store.read_route(self.courier)  # noqa: E731
-        self.market.client.send("dispatch", f"route of {self.courier}", read, self._report_new_jobs)
+        for stop in await self.route():
+            key = (stop["job"], stop["epoch"])
+            if stop["state"] in {"assigned", "loaded"} and key not in self._handled:
+                self._handled.add(key)
+                self._visit(stop)
 
-    def _report_new_jobs(self, route: list[tuple[Job, Any]]) -> None:
-        for job, _ in route:
-            if job.state in HANDED_OUT and (job.id, job.epoch) not in self._handled:
-                self._handled.add((job.id, job.epoch))
-                self._report_job(job)
-
-    def _report_job(self, job: Job) -> None:
-        rng = self.rng
-        about = {"job": job.id, "epoch": job.epoch}
-        order = self._buyers.accepted.get(job.order)
-        code = order.terms.code if order else None
+    def _visit(self, stop: couriers.Stop) -> None:
+        rng, now = self.rng, self.market.clock.now()
+        order = self._buyers.accepted.get(UUID(stop["order"]))
         if rng.random() < 0.8:
-            self._record("load", about)
+            self.load(now, stop)
         if rng.random() < 0.2:
-            self._record("fail", about | {"reason": "not-home"})
+            self.fail(now, stop, "not-home")
         if rng.random() < 0.15:
-            self._record("deliver", about | {"code": "no code"})
-        if code and rng.random() < 0.85:
-            self._record("deliver", about | {"code": code})
+            self.deliver(now, stop, "no code")
+        if order and rng.random() < 0.85:
+            self.deliver(now, stop, order["code"])
         else:
-            self._record("return", about | {"reason": "refused"})
+            self.bring_back(now, stop, "refused")
 
-    def _record(self, kind: str, body: dict[str, Any]) -> None:
-        self._seq += 1
-        recorded = self.market.clock.now()
-        upload = {"session": "a", "seq": self._seq, "recorded_at": recorded, "kind": kind, "body": body}
-        self._queue.append(upload)
-
-    def _sync(self) -> None:
-        rng, queue = self.rng, list(self._queue)
+    async def _upload_some(self) -> None:
+        rng, queue = self.rng, self.device.unconfirmed
         if rng.random() < 0.5:
             rng.shuffle(queue)
             queue = queue[: rng.randint(0, len(queue))]
-        self._send(queue)
+        await self._upload(queue)
 
-    def _send(self, uploads: list[dict[str, Any]]) -> None:
-        if not uploads:
-            return
-        body = SyncBody.model_validate(as_sent({"device": f"dev-{self.courier}", "uploads": uploads}))
-
-        def on_answer(answer: Any) -> None:
-            through = answer.sessions[0].received_through
+    async def _upload(self, uploads: list[Upload]) -> None:
+        if uploads:
+            answer = await self.sync(uploads)
             if self.rng.random() < 0.8:
-                self._queue = [one for one in self._queue if one["seq"] > through]
-
-        what = f"sync {self.courier} ({len(uploads)})"
-        self.market.client.send(
-            "dispatch", what, lambda p: couriers.sync(p.context, "courier", self.courier, body), on_answer
-        )
+                self.device.confirm(answer["sessions"][0]["received_through"])
 
     def finish(self) -> None:
         """Continue until no job is in progress."""
-        self.look()
-        self._send(list(self._queue))
+        self.market.after(0, self.look)
+        self.market.after(0, self._upload, self.device.unconfirmed)

@@ -14,8 +14,10 @@ import orjson
 
 from contracts.topics import DISPATCH, INVENTORY, ORDERS
 from deploy.audit.invariants.facts import Fact, History, HistoryEntry, Operation, Outcome, Row, Tables
+from deploy.scenarios.actors.requests import amount_of
 from services.inventory.domain.reservation import Reservation
 from services.inventory.repository.rows import Movement
+from services.orders.api.schemas.order_views import order_view
 from services.orders.domain.order.order import Order
 from services.orders.repository import rows
 from tests.simulation.memory import GONE, Database, Transaction
@@ -45,15 +47,16 @@ def facts_of(transaction: Transaction) -> Iterator[Fact]:
             )
 
 
-def history_of(accepted: Mapping[UUID, Order], joins: Iterable[UUID], db: Database) -> History:
-    """Return the orders and joins that clients know to be accepted; other orders in the table have no known outcome."""
+def history_of(accepted: Mapping[UUID, Mapping[str, Any]], joins: Iterable[UUID], db: Database) -> History:
+    """Return the orders and joins that clients know to be accepted, the orders as they were answered; other orders in
+    the table have no known outcome.
+    """
     found = History()
     for id, (order, _) in db.tables["orders"].items():
-        known = id in accepted
-        terms = accepted[id].terms if known else order.terms
-        lines = [[line.item, line.quantity] for line in terms.lines]
-        data = {"lines": lines, "payment": terms.payment, "fulfilment": terms.fulfilment}
-        outcome = Outcome.OK if known else Outcome.UNKNOWN
+        outcome = Outcome.OK if id in accepted else Outcome.UNKNOWN
+        shown = accepted.get(id) or order_view(order, trusted=True)
+        lines = [[line["item"], amount_of(line)] for line in shown["lines"]]
+        data = {"lines": lines, "payment": shown["payment"], "fulfilment": shown["fulfilment"]}
         found.append(HistoryEntry(Operation(str(id), "place", str(id), data), outcome, {"hash": ""}))
     lost = accepted.keys() - db.tables["orders"].keys()
     found += [HistoryEntry(Operation(str(id), "place", str(id)), Outcome.OK, {"hash": ""}) for id in lost]

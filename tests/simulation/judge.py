@@ -20,7 +20,6 @@ from deploy.audit.invariants.invariant import Invariant
 from services.kit.transaction.message import Record
 from services.orders.domain.campaign.campaign import CampaignState
 from services.orders.domain.campaign.verdict import replay
-from services.orders.domain.order.order import Order
 from tests.simulation.facts import CommittedStock, committed_orders, dead_letters, history_of, tables_of
 from tests.simulation.invariant import InvariantBroken, check_invariant
 from tests.simulation.memory import GONE, Database, Transaction
@@ -83,7 +82,9 @@ class Judge:
             replace(fact, where=f"{record.topic}/{record.partition}@{record.offset}", content=record.value)
         )
 
-    def at_end(self, accepted: Mapping[UUID, Order], joins: Iterable[UUID], handled: Mapping[str, set[UUID]]) -> None:
+    def at_end(
+        self, accepted: Mapping[UUID, Mapping[str, Any]], joins: Iterable[UUID], handled: Mapping[str, set[UUID]]
+    ) -> None:
         """Check the end state, with nothing in progress. `handled`: by consumer the events that it should have read."""
         sent = {fact.id for fact in self._log}
         lost = [

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
-
-from contracts.events import catalog as c
-from contracts.values import Channel, Unit, pool_of
+from contracts.values import Unit, pool_of
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import Answer, Request
 from services.orders.domain.catalog import LOCAL
-from tests.simulation.client import Client
+from tests.simulation.client import InProcess
 from tests.simulation.processes import World
+from tests.simulation.scheduler import pause
 from tests.simulation.trace import Trace
+from tests.small_market import SmallMarket, wave
 
 DATE = date(2026, 5, 1)
 MIDNIGHT = datetime(2026, 5, 1, tzinfo=LOCAL)
@@ -26,6 +27,7 @@ POOLS = {community: pool_of(DAY, site) for site, community in SITES.items()}
 TERMINALS = {"t1": "s1", "t2": "s1", "t3": "s2"}
 COURIERS = ("k1", "k2")
 ITEMS = {"egg": Unit.PIECE, "tofu": Unit.PIECE, "leaf": Unit.GRAM}
+DOOR = requests.delivery("door", 28.2, 112.9)
 
 
 def hour(hours: float) -> datetime:
@@ -34,16 +36,34 @@ def hour(hours: float) -> datetime:
 
 
 class Market:
-    """The interface of the actors: clock, chance and ids of a run."""
+    """The interface of the actors: client, clock, chance and ids of a run."""
 
-    def __init__(self, world: World, client: Client, trace: Trace) -> None:
+    def __init__(self, world: World, client: InProcess, trace: Trace) -> None:
         self.world, self.client, self.trace, self.rng = world, client, trace, world.rng
         self.clock: Any = world.clock
-        self.ids = 0
 
-    def at(self, hours: float, act: Callable[..., Any], *args: Any) -> None:
+    def at(self, hours: float, act: Callable[..., Coroutine[Any, Any, Any] | None], *args: Any) -> None:
         """Let an actor act at an hour of the day, or now if that has passed."""
-        self.world.scheduler.at(self.clock.second_of(hour(hours)), act, *args)
+        self.world.scheduler.at(self._second(hours), self._begin, act, args)
+
+    def after(self, hours: float, act: Callable[..., Coroutine[Any, Any, Any] | None], *args: Any) -> None:
+        """Let an actor act some hours from now."""
+        self.at(self.now + hours, act, *args)
+
+    def _begin(self, act: Callable[..., Coroutine[Any, Any, Any] | None], args: tuple[Any, ...]) -> None:
+        if (begun := act(*args)) is not None:
+            self.world.scheduler.spawn(begun, "actor", _raise)
+
+    async def pause(self, hours: float) -> None:
+        """Return some hours later."""
+        await pause(max(0.0, self._second(self.now + hours) - self.world.scheduler.now))
+
+    def _second(self, hours: float) -> float:
+        return self.clock.second_of(hour(hours))  # type: ignore[no-any-return]
+
+    async def send(self, request: Request) -> Answer:
+        """Return the answer to a request."""
+        return await self.client.send(request)
 
     @property
     def now(self) -> float:
@@ -61,46 +81,41 @@ class Market:
 
     def open(self, capacity: int) -> None:
         """Put the catalogue; its events reach the other services in any order."""
-        put = self.client.put
-        put("villages", c.VillagePut(id="v1", name_zh="村", lat=30.2, lon=120.2))
-        put("households", c.HouseholdPut(id="h1", village="v1"))
-        put("stations", c.StationPut(id="st1", name_zh="站", lat=30.0, lon=120.0))
-        for site, community in SITES.items():
-            put("communities", c.CommunityPut(id=community, name_zh="里", lat=30.1, lon=120.1))
-            put("sites", c.SitePut(id=site, name_zh="场", lat=30.0, lon=120.0, station="st1"))
-            put("points", c.PointPut(id=f"p{community}", community=community, name_zh="点", closes_at="20:00"))
-        for id, unit in ITEMS.items():
-            put("items", c.ItemPut(id=id, name_zh=id, unit=unit, unit_g=500, unit_ml=100, cold=id == "tofu"))
-            for channel in (Channel.APP, Channel.GROUP, Channel.STALL):
-                price = {"item": id, "channel": channel, "price_fen": 300, "effective_from": hour(0)}
-                put("prices", c.PricePut(id=f"{id}-{channel}", **price))
-        for id, site in TERMINALS.items():
-            put("terminals", c.TerminalPut(id=id, site=site))
-        for id in COURIERS:
-            put("couriers", c.CourierPut(id=id, station="st1", capacity_g=10**6, cold_ml=10**6))
-        put("market-days", self._day(capacity))
-
-    def _day(self, capacity: int) -> c.MarketDayPut:
-        waves = [
-            c.WaveTerms(
-                id=id,
-                station="st1",
-                cutoff=hour(cutoff),
-                slot_from=hour(begin),
-                slot_until=hour(end),
-                capacity=capacity,
-            )
-            for id, (cutoff, begin, end) in WAVES.items()
-        ]
-        sites = [c.SiteDay(site=site, communities=[community]) for site, community in SITES.items()]
-        return c.MarketDayPut(id=DAY, date=DATE, opens_at=hour(OPENS), closes_at=hour(CLOSES), sites=sites, waves=waves)
+        market = SmallMarket(
+            day=DAY,
+            date=DATE,
+            opens_at=hour(OPENS),
+            closes_at=hour(CLOSES),
+            prices_since=hour(0),
+            price_fen=300,
+            sites=SITES,
+            points={f"p{community}": community for community in POOLS},
+            items={
+                id: {"unit": unit.value, "unit_g": 500, "unit_ml": 100, "cold": id == "tofu"}
+                for id, unit in ITEMS.items()
+            },
+            channels=("app", "group", "stall"),
+            points_close="20:00",
+            terminals=TERMINALS,
+            couriers=COURIERS,
+            waves=[
+                wave(id, hour(cutoff), (hour(begin), hour(end)), capacity) for id, (cutoff, begin, end) in WAVES.items()
+            ],
+        )
+        for entry in market.entries():
+            self.at(self.now, self.send, requests.put_entry(*entry))
 
 
-def goods(item: str, amount: int) -> dict[str, Any]:
+def goods(item: str, amount: int) -> requests.Body:
     """Return an item and amount as clients write them."""
-    return {"item": item, "weight_g" if ITEMS[item] is Unit.GRAM else "quantity": amount}
+    return requests.goods(item, amount, weighed=ITEMS[item] is Unit.GRAM)
 
 
-def as_sent(body: dict[str, Any]) -> Any:
-    """Return a request body as JSON delivers it: ids and times as text."""
-    return orjson.loads(orjson.dumps(body))
+def fulfilment(community: str, *, delivery: bool) -> requests.Body:
+    """Return a delivery to the door, or a pickup at the community's point."""
+    return DOOR if delivery else requests.pickup(f"p{community}")
+
+
+def _raise(_result: Any, error: BaseException | None) -> None:
+    if error:
+        raise error

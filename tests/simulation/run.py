@@ -21,7 +21,7 @@ from services.orders.domain.order.order import TERMINAL
 from tests.simulation import seams
 from tests.simulation.buyers import Buyers
 from tests.simulation.campaign_actors import CampaignActors
-from tests.simulation.client import Client
+from tests.simulation.client import InProcess
 from tests.simulation.dispatch_actors import Courier, Dispatcher, PlanningLoop
 from tests.simulation.facts import facts_of
 from tests.simulation.invariant import InvariantBroken, check_invariant
@@ -105,7 +105,7 @@ class Run:
             for role in ("api", "worker"):
                 Process(self.world, service, role, Reader(self.dbs[service.name]))
         rng, world = self.rng, self.world
-        market = Market(world, Client(world), self.trace)
+        market = Market(world, InProcess(world), self.trace)
         market.open(rng.choice((3, 6, 20)))
         self.buyers = Buyers(market, rng.randint(4, 20))
         self.campaign_actors = CampaignActors(market, self.buyers, self.database_faults, rng.choice(GROUP_BUYS))

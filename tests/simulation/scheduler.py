@@ -107,7 +107,8 @@ class Scheduler:
         heapq.heappush(self._heap, (max(when, self.now), self._count, call, args))
 
     def after(self, delay: float, call: Callable[..., None], *args: Any) -> None:
-        self.at(self.now + delay, call, *args)
+        self._count += 1
+        heapq.heappush(self._heap, (self.now + delay if delay > 0 else self.now, self._count, call, args))
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str, then: Then | None = None) -> Task:
         """Start the coroutine; it runs to its first pause once the caller has returned."""

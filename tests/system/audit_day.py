@@ -11,6 +11,11 @@ import httpx2
 from deploy.audit.evidence.evidence import Evidence
 from deploy.local.processes.child import wait_until
 from deploy.local.stack import Stack
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import Request
+from deploy.scenarios.actors.devices import Device
+from deploy.scenarios.actors.requests import goods
+from tests.small_market import HOUSEHOLD, SmallMarket, wave
 
 DAY, POOL, TILL, RIDER, WAVE = "sat", "sat@square", "till-1", "rider-1", "sat-1"
 PHONE = "13807314711"
@@ -28,33 +33,28 @@ class Person(NamedTuple):
 SHE, HE = Person("欧阳锦绣", PHONE, "梅溪湖路88号2栋"), Person("诸葛长乐", "13907312006", "枫林三路7号5栋")
 
 
-def after(hours: float) -> str:
-    """An instant so many hours from the beginning, as text."""
-    return (NOW + timedelta(hours=hours)).isoformat()
+def after(hours: float) -> datetime:
+    """An instant so many hours from the beginning."""
+    return NOW + timedelta(hours=hours)
 
 
-def catalogue() -> list[tuple[str, dict[str, Any]]]:
-    """Everything that is put, in an order in which it may be."""
-    place = {"name_zh": "镇", "lat": 28.2, "lon": 112.9}
-    wave = {"station": "depot", "slot_from": after(12), "slot_until": after(15), "cutoff": after(11), "capacity": 50}
-    day = {"date": f"{NOW + timedelta(days=1):%Y-%m-%d}", "opens_at": after(-1), "closes_at": after(10)}
-    sites = [{"site": "square", "communities": ["qifeng"]}]
-    return [
-        ("stations/depot", place),
-        ("villages/hill", place),
-        ("communities/qifeng", place),
-        ("sites/square", {**place, "station": "depot"}),
-        ("households/h1", {"village": "hill", "label": "139-0000-1234"}),
-        ("points/gate", {"community": "qifeng", "name_zh": "东门"}),
-        (f"terminals/{TILL}", {"site": "square"}),
-        (f"couriers/{RIDER}", {"station": "depot", "capacity_g": 100_000}),
-        *((f"items/{item}", {"name_zh": item, "unit": "piece", "unit_g": 10}) for item in ("apples", "truffles")),
-        *(
-            (f"prices/{item}-{by}", {"item": item, "channel": by, "price_fen": 250, "effective_from": after(-24)})
-            for item, by in (("apples", "app"), ("truffles", "app"), ("truffles", "group"))
-        ),
-        (f"market-days/{DAY}", {**day, "sites": sites, "waves": [{**wave, "id": WAVE}]}),
-    ]
+def catalogue() -> SmallMarket:
+    """Everything that is put."""
+    return SmallMarket(
+        day=DAY,
+        date=after(24).date(),
+        opens_at=after(-1),
+        closes_at=after(10),
+        prices_since=after(-24),
+        price_fen=250,
+        sites={"square": "qifeng"},
+        points={"gate": "qifeng"},
+        items={item: {"unit": "piece", "unit_g": 10} for item in ("apples", "truffles")},
+        channels=("app", "group"),
+        terminals={TILL: "square"},
+        couriers=[RIDER],
+        waves=[wave(WAVE, after(11), (after(12), after(15)), 50)],
+    )
 
 
 class SmallDay:
@@ -70,43 +70,34 @@ class SmallDay:
         self.evidence: Evidence  # what the audit read of it, set by the fixture
         self._http = httpx2.Client(timeout=20, trust_env=False)
 
-    def ask(self, service: str, method: str, path: str, body: Any = None, key: str | None = None) -> Any:
+    def ask(self, request: Request) -> Any:
         """The answer's JSON; asked again while the service says that it does not know something yet."""
         headers = {"Authorization": f"Bearer {self.endpoints['tokens']['operator']}"}
-        headers |= {"Idempotency-Key": key} if key else {}
+        headers |= {"Idempotency-Key": request.key} if request.key else {}
         found: list[httpx2.Response] = []
 
         def answered() -> bool:
-            url = f"{self.endpoints['http'][service]}/v1/{path}"
-            found.append(self._http.request(method, url, json=body, headers=headers))
+            url = self.endpoints["http"][request.service] + request.path
+            found.append(self._http.request(request.method, url, json=request.body, headers=headers))
             return found[-1].status_code != 503
 
         assert wait_until(answered, 20), found[-1].text
-        assert found[-1].is_success, f"{method} {path}: {found[-1].text}"
+        assert found[-1].is_success, f"{request.title}: {found[-1].text}"
         return found[-1].json() if found[-1].content else None
 
     def order(
         self, name: str, *, item: str = "apples", quantity: int = 2, pickup: bool = False, pay: str, who: Person = SHE
     ) -> None:
         """Places an order and remembers it under a name."""
-        id = str(uuid4())
-        door = {"kind": "delivery", "address": {"text": who.door, "lat": 28.2, "lon": 112.9}}
-        body = {
-            "order_id": id,
-            "channel": "app",
-            "market_day": DAY,
-            "community": "qifeng",
-            "recipient": {"name": who.name, "phone": who.phone},
-            "lines": [{"item": item, "quantity": quantity}],
-            "fulfilment": {"kind": "pickup", "point": "gate"} if pickup else door,
-            "payment": pay,
-        }
-        self.ask("orders", "POST", "orders", body)
-        self.orders[name] = id
+        self.orders[name] = id = str(uuid4())
+        where = requests.pickup("gate") if pickup else requests.delivery(who.door, 28.2, 112.9)
+        recipient = {"name": who.name, "phone": who.phone}
+        lines = [goods(item, quantity)]
+        self.ask(requests.place(requests.order(id, "app", DAY, "qifeng", lines, where, pay, recipient)))
 
     def state(self, name: str) -> Any:
         """Return the state of an order."""
-        return self.ask("orders", "GET", f"orders/{self.orders[name]}")["state"]
+        return self.ask(requests.read_order(self.orders[name]))["state"]
 
     def become(self, name: str, *states: str) -> None:
         """Waits until the order is in one of the states."""
@@ -114,8 +105,9 @@ class SmallDay:
 
     def play(self) -> None:
         """The whole day. On return every order but `open` has ended."""
-        for path, body in catalogue():
-            self.ask("orders", "PUT", f"catalog/{path}", body)
+        for kind, id, body in catalogue().entries():
+            label = {"label": "139-0000-1234"} if kind == "households" else {}
+            self.ask(requests.put_entry(kind, id, body | label))
         self._morning()
         self._group_buy()
         self.order("delivered", quantity=3, pay="prepaid", who=HE)
@@ -127,7 +119,7 @@ class SmallDay:
         self._stall()
         self._pickup()
         self.become("cancelled", "scheduled")
-        self.ask("orders", "POST", f"orders/{self.orders['cancelled']}:cancel", {"reason": "changed my mind"})
+        self.ask(requests.cancel(self.orders["cancelled"], "changed my mind"))
         self._deliver()
         for name in ("delivered", "returned", "cancelled", "rejected", "collected"):
             self.become(name, name)
@@ -136,77 +128,62 @@ class SmallDay:
 
     def _morning(self) -> None:
         for item, quantity in (("apples", 100), ("truffles", 8)):
-            goods = {"pool": POOL, "item": item, "quantity": quantity}
-            lot = {"lot_id": self.lots[item], "household": "h1", "harvested_at": after(-5)}
-            self.ask("inventory", "POST", "lots", goods | lot)
+            self.ask(requests.receive_lot(self.lots[item], POOL, goods(item, quantity), HOUSEHOLD, after(-5)))
         for item, passed in (("apples", 90), ("truffles", 5)):
-            result = {"result": "pass", "quantity": passed, "reason": "damaged"}
-            self.ask("inventory", "POST", f"lots/{self.lots[item]}:inspect", result, key=str(uuid4()))
-        loan = {"terminal": TILL, "pool": POOL, "item": "apples", "quantity": 20, "lease_until": after(8)}
-        self.ask("inventory", "POST", "allotments", loan, key=str(uuid4()))
+            self.ask(requests.inspect_lot(self.lots[item], quantity=passed))
+        self.ask(requests.lend(uuid4(), POOL, TILL, goods("apples", 20), after(8)))
 
     def _group_buy(self) -> None:
         """Seven truffles are pledged, five are there: two joins are served, one in part, one was taken back."""
-        soon = datetime.now(UTC) + timedelta(seconds=10)
-        terms = {"market_day": DAY, "community": "qifeng", "closes_at": soon.isoformat()}
-        goods = [{"item": "truffles", "quantity": 9}]
-        rule = {"threshold": {"of": "people", "at_least": 2}, "shortfall": "first-come"}
-        self.ask("orders", "POST", "campaigns", {"campaign_id": self.campaign, **terms, "goods": goods, **rule})
-        joins = []
+        soon, threshold = datetime.now(UTC) + timedelta(seconds=10), {"of": "people", "at_least": 2}
+        cap = [goods("truffles", 9)]
+        self.ask(requests.open_campaign(self.campaign, DAY, "qifeng", soon, cap, threshold))
+        joins = [uuid4() for _ in range(4)]
         for n, (quantity, pay) in enumerate(((2, "prepaid"), (1, "on_account"), (2, "prepaid"), (3, "prepaid"))):
-            body = {
-                "recipient": {"name": "司徒静怡", "phone": f"1390000000{n}"},
-                "lines": [{"item": "truffles", "quantity": quantity}],
-                "fulfilment": {"kind": "pickup", "point": "gate"},
-                "payment": pay,
-            }
-            joins.append(self.ask("orders", "POST", f"campaigns/{self.campaign}/joins", body, key=str(uuid4())))
-        self.ask("orders", "POST", f"campaigns/{self.campaign}/joins/{joins[1]['join_id']}:cancel")
+            who = {"name": "司徒静怡", "phone": f"1390000000{n}"}
+            pledge = requests.pledge([goods("truffles", quantity)], requests.pickup("gate"), pay, who)
+            self.ask(requests.join(self.campaign, joins[n], pledge))
+        self.ask(requests.withdraw(self.campaign, joins[1]))
 
     def _joins(self, state: str, count: int) -> bool:
-        found = self.ask("orders", "GET", f"campaigns/{self.campaign}/joins")["items"]
+        found = self.ask(requests.read_joins(self.campaign))["items"]
         return [join["state"] for join in found].count(state) == count
 
     def _stall(self) -> None:
-        lines = [{"item": "apples", "quantity": 4, "amount_fen": 1000}]
-        deeds = [("open", {}), *(("sale", {"sale": sale, "lines": lines}) for sale in self.sales.values())]
-        deeds += [("void", {"sale": self.sales["voided"]}), ("close", {"last_seq": 5})]
-        uploads = [
-            {"session": "s", "seq": n, "recorded_at": after(0), "kind": kind, "body": body}
-            for n, (kind, body) in enumerate(deeds, 1)
-        ]
+        device, lines = Device(f"terminal/{TILL}", "d", "s"), [{**goods("apples", 4), "amount_fen": 1000}]
+        device.record("open", NOW, {})
+        for sale in self.sales.values():
+            device.record("sale", NOW, {"sale": sale, "lines": lines})
+        device.record("void", NOW, {"sale": self.sales["voided"]})
+        device.record("close", NOW, {"last_seq": 5})
         for _ in range(2):
-            self.ask("orders", "POST", f"terminals/{TILL}/sync", {"device": "d", "market_day": DAY, "uploads": uploads})
-        back = {"terminal": TILL, "pool": POOL, "item": "apples", "quantity": 15}
-        self.ask("inventory", "POST", "allotments:return", back, key=str(uuid4()))
-        waste = {"pool": POOL, "item": "apples", "quantity": 1, "lot": self.lots["apples"]}
-        self.ask("inventory", "POST", "waste", waste, key=str(uuid4()))
+            self.ask(requests.sync_terminal(TILL, "d", DAY, device.recorded))
+        self.ask(requests.give_back(uuid4(), POOL, TILL, goods("apples", 15)))
+        self.ask(requests.waste(uuid4(), POOL, goods("apples", 1) | {"lot": self.lots["apples"]}, "other"))
 
     def _pickup(self) -> None:
         self.become("collected", "held")
-        path = f"orders/{self.orders['collected']}"
-        self.ask("orders", "POST", f"{path}:pay", {"payment_id": "p-1", "amount_fen": 500})
+        id = self.orders["collected"]
+        self.ask(requests.pay(id, "p-1", 500))
         self.become("collected", "reserved")
-        self.ask("orders", "POST", f"{path}:ready")
-        code = self.ask("orders", "GET", path)["code"]
-        self.ask("orders", "POST", f"{path}:collect", {"code": code})
+        self.ask(requests.ready(id))
+        self.ask(requests.collect(id, self.ask(requests.read_order(id))["code"]))
 
     def _deliver(self) -> None:
         for name in ("delivered", "returned"):
             self.become(name, "scheduled")
-        shift = {"wave": WAVE, "from": after(11), "until": after(20)}
-        self.ask("dispatch", "POST", f"couriers/{RIDER}/shifts", shift, key=str(uuid4()))
-        self.ask("dispatch", "POST", f"waves/{WAVE}:cut")
-        assert wait_until(lambda: self.ask("dispatch", "GET", f"waves/{WAVE}")["state"] == "planned", 30)
-        self.ask("dispatch", "POST", f"waves/{WAVE}:release")
-        uploads = []
-        for stop in self.ask("dispatch", "GET", f"couriers/{RIDER}/route")["stops"]:
-            order = self.ask("orders", "GET", f"orders/{stop['order']}")
-            last = ("deliver", {"code": order["code"], "note": f"to {HE.name} himself"})
+        shift = {"wave": WAVE, "from": after(11).isoformat(), "until": after(20).isoformat()}
+        self.ask(Request("courier", "dispatch", "POST", f"/v1/couriers/{RIDER}/shifts", shift, str(uuid4())))
+        self.ask(requests.cut(WAVE))
+        assert wait_until(lambda: self.ask(requests.read_wave(WAVE))["state"] == "planned", 30)
+        self.ask(requests.release(WAVE))
+        phone = Device(f"courier/{RIDER}", "phone", "s")
+        for stop in self.ask(requests.read_route(RIDER))["stops"]:
+            job = {"job": stop["job"], "epoch": stop["epoch"]}
+            phone.record("load", NOW, job)
             if stop["order"] == self.orders["returned"]:
-                last = ("return", {"reason": "nobody at home"})
-            for kind, more in (("load", {}), last):
-                body = {"job": stop["job"], "epoch": stop["epoch"], **more}
-                known = {"session": "s", "seq": len(uploads) + 1, "recorded_at": after(0)}
-                uploads.append({**known, "kind": kind, "body": body})
-        self.ask("dispatch", "POST", f"couriers/{RIDER}/sync", {"device": "phone", "uploads": uploads})
+                phone.record("return", NOW, job | {"reason": "nobody at home"})
+            else:
+                code = self.ask(requests.read_order(stop["order"]))["code"]
+                phone.record("deliver", NOW, job | {"code": code, "note": f"to {HE.name} himself"})
+        self.ask(requests.sync_courier(RIDER, "phone", phone.recorded))

@@ -8,9 +8,11 @@ from random import Random
 import httpx2
 import pytest
 
-from deploy.scenarios.drivers.api import Api, Refused
+from deploy.scenarios.actors.client import HttpClient, Refused, Request, call
+from deploy.scenarios.actors.devices import Device, in_pieces
+from deploy.scenarios.actors.requests import put_entry, read_order
+from deploy.scenarios.drivers.api import Api
 from deploy.scenarios.drivers.pace import FRESH, Pace
-from deploy.scenarios.drivers.uploads import Recorder, in_pieces
 from deploy.scenarios.generator import make_day
 from deploy.scenarios.load import load
 from services.kit.clock import ManualClock
@@ -21,8 +23,9 @@ NOON = datetime(2026, 10, 24, 12, tzinfo=UTC)
 
 
 def _api(answer: Callable[[httpx2.Request], httpx2.Response]) -> Api:
-    transport = httpx2.MockTransport(answer)
-    return Api({"orders": "http://orders.test"}, {"buyer": "b-token", "operator": "o-token"}, transport)
+    tokens, transport = {"buyer": "b-token", "operator": "o-token"}, httpx2.MockTransport(answer)
+    http = HttpClient({"orders": "http://orders.test"}, tokens, connections=1, timeout_s=1, transport=transport)
+    return Api(http, tokens)
 
 
 async def test_a_request_is_sent_again_unchanged_until_it_is_answered():
@@ -34,8 +37,8 @@ async def test_a_request_is_sent_again_unchanged_until_it_is_answered():
             raise httpx2.ConnectError("refused")
         return httpx2.Response(503 if len(seen) == 2 else 201, json={"n": len(seen)})
 
-    async with _api(answer) as api:
-        assert await api.post("buyer", "orders", "/v1/orders", {"a": 1}, key="k") == {"n": 3}
+    api = _api(answer)
+    assert await call(api, Request("buyer", "orders", "POST", "/v1/orders", {"a": 1}, "k")) == {"n": 3}
     assert seen == [("Bearer b-token", b'{"a":1}', "k")] * 3
     assert api.counts == {"requests": 1, "repeats": 2}
 
@@ -49,16 +52,15 @@ async def test_a_refusal_is_raised_at_once_with_its_reason():
         fault = {"pointer": "#/lines/0/item", "message": "not known"}
         return httpx2.Response(422, json={"code": "unprocessable", "detail": "d", "errors": [fault]})
 
-    async with _api(answer) as api:
-        with pytest.raises(Refused, match="#/lines/0/item: not known") as refusal:
-            await api.put("operator", "orders", "/v1/catalog/items/x", {})
+    with pytest.raises(Refused, match="#/lines/0/item: not known") as refusal:
+        await call(_api(answer), put_entry("items", "x", {}))
     assert (refusal.value.status, refusal.value.code, calls) == (422, "unprocessable", 1)
 
 
 async def test_a_refusal_without_a_problem_document_is_still_told():
-    async with _api(lambda _request: httpx2.Response(404, text="nothing here")) as api:
-        with pytest.raises(Refused, match="nothing here"):
-            await api.get("buyer", "orders", "/v1/orders/1")
+    api = _api(lambda _request: httpx2.Response(404, text="nothing here"))
+    with pytest.raises(Refused, match="nothing here"):
+        await call(api, read_order("1"))
 
 
 async def test_a_minute_that_has_passed_is_not_waited_for():
@@ -94,18 +96,18 @@ async def test_people_are_woken_in_the_order_of_their_minutes_and_what_they_send
 
 
 def test_a_device_numbers_what_it_records_and_keeps_it_until_it_is_sent():
-    memory = Recorder("terminal/t1", "till-1", "s1")
+    memory = Device("terminal/t1", "till-1", "s1")
     for n in range(3):
         memory.record("sale", NOON + timedelta(minutes=n), {"n": n})
     assert [upload["seq"] for upload in memory.unsent()] == [1, 2, 3]
     assert memory.unsent() == []
     memory.record("void", NOON, {"n": 0})
     assert [upload["seq"] for upload in memory.unsent()] == [4]
-    assert {upload["session"] for upload in memory.kept} == {"s1"}
+    assert {upload["session"] for upload in memory.recorded} == {"s1"}
 
 
 def test_a_device_chains_its_uploads_as_the_services_check_it():
-    memory = Recorder("terminal/t1", "till-1", "s1")
+    memory = Device("terminal/t1", "till-1", "s1")
     for n in range(3):
         memory.record("sale", NOON, {"n": n, "蜂": ["\n"]})
     taken = [read(UploadIn.model_validate(one), "terminal/t1", NOON, "till-1") for one in memory.unsent()]
@@ -115,7 +117,7 @@ def test_a_device_chains_its_uploads_as_the_services_check_it():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_backlog_arrives_whole_and_partly_twice(seed: int):
-    memory = Recorder("terminal/t1", "till-1", "s1")
+    memory = Device("terminal/t1", "till-1", "s1")
     for n in range(20):
         memory.record("sale", NOON, {"n": n})
     pieces = in_pieces(Random(seed), memory.unsent(), 7)

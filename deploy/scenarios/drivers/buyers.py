@@ -6,8 +6,9 @@ import asyncio
 from itertools import groupby
 from typing import Any
 
-from deploy.scenarios.drivers.api import BrokenPromise, Refused
-from deploy.scenarios.drivers.catalogue import amount, point_of
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import BrokenPromise, Refused, call
+from deploy.scenarios.drivers.catalogue import goods_of, point_of
 from deploy.scenarios.drivers.world import ENDED, World
 from deploy.scenarios.schedule import Fate, Order
 
@@ -36,7 +37,7 @@ async def _alone(world: World, order: Order) -> None:
     await world.pace.until(order.at)
     body, first = await _place(world, order)
     if order.twice:
-        again = await world.api.post("buyer", "orders", "/v1/orders", body)
+        again = await call(world.api, requests.place(body))
         if again != first:
             raise BrokenPromise(f"order {order.id} sent twice got two answers")
         world.tally.absorbed["orders sent twice"] += 1
@@ -50,7 +51,7 @@ async def _place(world: World, order: Order) -> tuple[dict[str, Any], dict[str, 
     while True:
         body = await _body(world, order)
         try:
-            return body, await world.api.post("buyer", "orders", "/v1/orders", body)
+            return body, await call(world.api, requests.place(body))
         except Refused as refusal:
             if refusal.code != "quote-expired":
                 raise
@@ -62,7 +63,7 @@ async def _list(world: World, at: float, orders: list[Order]) -> None:
     bodies = [await _body(world, order) for order in orders]
     first: list[Any] = []
     for part in (bodies, bodies[: len(bodies) // 3]):
-        answers = (await world.api.post("buyer", "orders", "/v1/orders:batch", part))["answers"]
+        answers = (await call(world.api, requests.place_batch(part)))["answers"]
         refused = [answer for answer in answers if answer["status"] != 201]
         first = first or answers
         if refused or answers != first[: len(part)]:
@@ -74,28 +75,25 @@ async def _list(world: World, at: float, orders: list[Order]) -> None:
 
 
 async def _body(world: World, order: Order) -> dict[str, Any]:
-    good = world.day.scenario.good
-    return {
-        "order_id": str(order.id),
-        "channel": order.channel,
-        "market_day": world.day.market_day,
-        "community": order.community,
-        "recipient": {"name": order.name, "phone": order.phone},
-        "lines": [{"item": line.item, **amount(good(line.item), line.quantity)} for line in order.lines],
-        "fulfilment": await _fulfilment(world, order),
-        "payment": order.payment,
-    }
+    return requests.order(
+        order.id,
+        order.channel,
+        world.day.market_day,
+        order.community,
+        [goods_of(world.day.scenario.good(line.item), line.quantity) for line in order.lines],
+        await _fulfilment(world, order),
+        order.payment,
+        {"name": order.name, "phone": order.phone},
+    )
 
 
 async def _fulfilment(world: World, order: Order) -> dict[str, Any]:
     if order.address is None:
-        return {"kind": "pickup", "point": point_of(order.community)}
-    door = {"text": order.address.text, "lat": order.address.lat, "lon": order.address.lon}
-    if not order.asks_quote:
-        return {"kind": "delivery", "address": door}
-    where = {"community": order.community, "market_day": world.day.market_day}
-    quote = await world.api.get("buyer", "dispatch", "/v1/promises", **where)
-    return {"kind": "delivery", "address": door, "quote": quote}
+        return requests.pickup(point_of(order.community))
+    quote = None
+    if order.asks_quote:
+        quote = await call(world.api, requests.promise(order.community, world.day.market_day))
+    return requests.delivery(order.address.text, order.address.lat, order.address.lon, quote)
 
 
 async def _after(world: World, order: Order) -> None:
@@ -115,7 +113,7 @@ async def _after(world: World, order: Order) -> None:
 
 async def _cancel(world: World, order: Order) -> None:
     try:
-        await world.api.post("buyer", "orders", f"/v1/orders/{order.id}:cancel")
+        await call(world.api, requests.cancel(order.id))
     except Refused as refusal:
         if refusal.status != 409:  # loaded or ended: the response says so
             raise
@@ -123,8 +121,7 @@ async def _cancel(world: World, order: Order) -> None:
 
 async def _pay(world: World, order: Order) -> None:
     found = await world.order(order.id)
-    money = {"payment_id": f"pay-{order.id}", "amount_fen": found["total_fen"]}
-    await world.api.post("buyer", "orders", f"/v1/orders/{order.id}:pay", money)
+    await call(world.api, requests.pay(order.id, f"pay-{order.id}", found["total_fen"]))
     world.tally.did(PAYMENTS)
 
 

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import call
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.model import Good, Place
 
@@ -24,7 +26,7 @@ async def write(world: World) -> None:
 
 
 async def _put(world: World, kind: str, id: str, body: dict[str, Any]) -> None:
-    await world.api.put("operator", "orders", f"/v1/catalog/{kind}/{id}", body)
+    await call(world.api, requests.put_entry(kind, id, body))
     world.tally.did(STAGE)
 
 
@@ -83,9 +85,9 @@ def point_of(community: str) -> str:
     return f"{community}-point"
 
 
-def amount(good: Good, quantity: int) -> dict[str, int]:
+def goods_of(good: Good, quantity: int) -> dict[str, Any]:
     """Return a quantity of a good in the form of requests."""
-    return {"weight_g" if good.unit == "gram" else "quantity": quantity}
+    return requests.goods(good.id, quantity, weighed=good.unit == "gram")
 
 
 def _market_day(world: World) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
-from deploy.scenarios.drivers import operator
-from deploy.scenarios.drivers.api import Refused
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import Refused, call
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.model import Wave
 
@@ -33,7 +35,7 @@ async def _slotted(world: World, wave: Wave) -> None:
     await world.settled(order for order in world.day.orders if order.way == "delivery" and order.at < wave.cut)
     with world.pace.holding(f"deliveries without a slot before wave {wave.id} is cut", _due(wave)):
         for state in ("placed", "held", "reserved"):
-            while any([_waits(order) async for order in operator.orders(world, state)]):  # noqa: ASYNC110 asked over HTTP
+            while any([_waits(order) async for order in world.orders(state)]):  # noqa: ASYNC110 asked over HTTP
                 await asyncio.sleep(LOOK_EVERY_S)
 
 
@@ -41,20 +43,19 @@ def _due(wave: Wave) -> float:
     return wave.slot[0] - RELEASED_BEFORE
 
 
-def _waits(order: operator.Row) -> bool:
+def _waits(order: Mapping[str, Any]) -> bool:
     return bool(order["fulfilment"] == "delivery" and (order["state"] != "held" or order["paid_fen"]))
 
 
 async def _wave(world: World, wave: Wave, id: str) -> None:
     try:
-        await world.api.post("operator", "dispatch", f"/v1/waves/{id}:cut", key=f"{id}-cut")
+        await call(world.api, requests.cut(id))
     except Refused as refusal:
         if refusal.status != 409:  # its cutoff was first
             raise
     with world.pace.holding(f"the plan of wave {id}", _due(wave)):
-        page = f"/v1/waves/{id}"
-        while (await world.api.get("operator", "dispatch", page))["state"] not in PLANNED:  # noqa: ASYNC110
+        while (await call(world.api, requests.read_wave(id)))["state"] not in PLANNED:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_EVERY_S)
-    await world.api.post("operator", "dispatch", f"/v1/waves/{id}:release", key=f"{id}-release")
+    await call(world.api, requests.release(id))
     world.released[id].set()
     world.tally.did(STAGE)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import BrokenPromise, Request, call
 from deploy.scenarios.drivers import points
-from deploy.scenarios.drivers.api import BrokenPromise
-from deploy.scenarios.drivers.catalogue import amount, point_of
+from deploy.scenarios.drivers.catalogue import goods_of, point_of
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.schedule import GroupBuy, Pledge
 
@@ -30,7 +31,7 @@ async def run(world: World) -> None:
 
 async def _live(world: World, buy: GroupBuy) -> None:
     await world.pace.until(buy.terms.opens)
-    await world.api.post("leader", "orders", "/v1/campaigns", _terms(world, buy))
+    await call(world.api, _opening(world, buy))
     async with asyncio.TaskGroup() as group:
         group.create_task(_list(world, buy, [pledge for pledge in buy.pledges if pledge.in_list]))
         for pledge in buy.pledges:
@@ -44,51 +45,41 @@ async def _live(world: World, buy: GroupBuy) -> None:
             group.create_task(_fetch(world, order, pledge.fetches_at))
 
 
-def _terms(world: World, buy: GroupBuy) -> dict[str, Any]:
+def _opening(world: World, buy: GroupBuy) -> Request:
     terms, scenario = buy.terms, world.day.scenario
     # Enough for its threshold too, which some group-buys miss on purpose.
     wanted = terms.threshold.at_least if terms.threshold.of == "people" else 0
-    cap = amount(scenario.good(terms.item), buy.line.quantity * max(len(buy.pledges), wanted))
-    return {
-        "campaign_id": str(buy.id),
-        "market_day": world.day.market_day,
-        "community": terms.community,
-        "closes_at": world.pace.at(terms.closes).isoformat(),
-        "goods": [{"item": terms.item, **cap}],
-        "threshold": terms.threshold.model_dump(),
-        "shortfall": terms.shortfall,
-    }
+    cap = goods_of(scenario.good(terms.item), buy.line.quantity * max(len(buy.pledges), wanted))
+    closes, threshold = world.pace.at(terms.closes), terms.threshold.model_dump()
+    return requests.open_campaign(
+        buy.id, world.day.market_day, terms.community, closes, [cap], threshold, terms.shortfall
+    )
 
 
 def _pledge(world: World, buy: GroupBuy, pledge: Pledge) -> dict[str, Any]:
-    good = world.day.scenario.good(buy.line.item)
-    return {
-        "recipient": {"name": pledge.name, "phone": pledge.phone},
-        "lines": [{"item": good.id, **amount(good, buy.line.quantity)}],
-        "fulfilment": {"kind": "pickup", "point": point_of(buy.terms.community)},
-        "payment": pledge.payment,
-    }
+    lines = [goods_of(world.day.scenario.good(buy.line.item), buy.line.quantity)]
+    where, who = requests.pickup(point_of(buy.terms.community)), {"name": pledge.name, "phone": pledge.phone}
+    return requests.pledge(lines, where, pledge.payment, who)
 
 
 async def _join(world: World, buy: GroupBuy, pledge: Pledge) -> None:
     """A single join, which may be withdrawn later."""
     await world.pace.until(pledge.at)
-    joins = f"/v1/campaigns/{buy.id}/joins"
-    await world.api.post("buyer", "orders", joins, {"join_id": str(pledge.id), **_pledge(world, buy, pledge)})
+    await call(world.api, requests.join(buy.id, pledge.id, _pledge(world, buy, pledge)))
     world.tally.did(PLEDGES)
     if pledge.withdraws_at is not None:
         await world.pace.until(pledge.withdraws_at)
-        await world.api.post("buyer", "orders", f"{joins}/{pledge.id}:cancel")
+        await call(world.api, requests.withdraw(buy.id, pledge.id))
 
 
 async def _list(world: World, buy: GroupBuy, pledges: Sequence[Pledge]) -> None:
     """The chat's numbered list, sent when half of it is there, and as a whole when it is complete."""
-    entries = [{"entry": n, **_pledge(world, buy, pledge)} for n, pledge in enumerate(pledges, 1)]
+    entries = [_pledge(world, buy, pledge) for pledge in pledges]
     times, half = sorted(pledge.at for pledge in pledges), len(entries) // 2
     for at, sent in ((times[half - 1], entries[:half]), (times[-1], entries)):
         await world.pace.until(at)
-        body = {"chat": f"{buy.terms.community}-chat", "entries": sent}
-        answers = (await world.api.post("leader", "orders", f"/v1/campaigns/{buy.id}/relay", body))["answers"]
+        chat = requests.send_list(buy.id, f"{buy.terms.community}-chat", sent)
+        answers = (await call(world.api, chat))["answers"]
         if refused := [answer for answer in answers if answer["status"] != 201]:
             raise BrokenPromise(f"a list of group-buy {buy.terms.id} was not accepted completely: {refused[0]}")
     world.tally.did(PLEDGES, len(entries))
@@ -97,11 +88,10 @@ async def _list(world: World, buy: GroupBuy, pledges: Sequence[Pledge]) -> None:
 
 async def _settled(world: World, buy: GroupBuy) -> list[UUID]:
     """Return the group-buy's orders, in the order of their joins."""
-    page = f"/v1/campaigns/{buy.id}"
     await world.pace.until(buy.terms.closes)
-    while not (await world.api.get("leader", "orders", page))["settled"]:
+    while not (await call(world.api, requests.read_campaign(buy.id)))["settled"]:
         await world.pace.pause(LOOK_EVERY)
-    joins = (await world.api.get("leader", "orders", f"{page}/joins", limit=500))["items"]
+    joins = (await call(world.api, requests.read_joins(buy.id)))["items"]
     return [UUID(join["order_id"]) for join in joins if join["order_id"]]
 
 

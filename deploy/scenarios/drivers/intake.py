@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from uuid import NAMESPACE_OID, uuid5
 
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import call
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.schedule import Lot, Stall
 
@@ -23,29 +25,16 @@ async def bring(world: World) -> None:
 
 async def _lot(world: World, lot: Lot) -> None:
     await world.pace.until(lot.at)
-    received = {
-        "lot_id": str(lot.id),
-        "pool": world.day.pool(lot.site),
-        "item": lot.item,
-        "household": lot.household,
-        "quantity": lot.received,
-        "harvested_at": world.pace.at(lot.at - PICKED_BEFORE_MIN).isoformat(),
-    }
-    await world.api.post("operator", "inventory", "/v1/lots", received)
-    verdict = {"result": "pass", "quantity": lot.passed}
-    await world.api.post("operator", "inventory", f"/v1/lots/{lot.id}:inspect", verdict, key=f"{lot.id}-inspected")
+    pool, picked = world.day.pool(lot.site), world.pace.at(lot.at - PICKED_BEFORE_MIN)
+    received = requests.goods(lot.item, lot.received)
+    await call(world.api, requests.receive_lot(lot.id, pool, received, lot.household, picked))
+    await call(world.api, requests.inspect_lot(lot.id, quantity=lot.passed))
     world.tally.did(LOTS)
 
 
 async def _lend(world: World, stall: Stall, item: str) -> None:
     pool = world.day.pool(stall.site)
-    loan = {
-        "allotment_id": str(uuid5(NAMESPACE_OID, f"{pool}/{stall.terminal}/{item}/loan/{world.day.seed}")),
-        "terminal": stall.terminal,
-        "pool": pool,
-        "item": item,
-        "quantity": stall.lent[item],
-        "lease_until": world.pace.at(world.day.scenario.leases_until).isoformat(),
-    }
-    await world.api.post("operator", "inventory", "/v1/allotments", loan)
+    id = uuid5(NAMESPACE_OID, f"{pool}/{stall.terminal}/{item}/loan/{world.day.seed}")
+    lent = requests.goods(item, stall.lent[item])
+    await call(world.api, requests.lend(id, pool, stall.terminal, lent, world.pace.at(world.day.scenario.leases_until)))
     world.tally.did(LOANS)

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from uuid import UUID
 
-from deploy.scenarios.drivers.api import Refused
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import Refused, Request, call
 from deploy.scenarios.drivers.world import ENDED, World
 from deploy.scenarios.schedule import Fate, Order
 
@@ -44,37 +45,26 @@ async def set_out(world: World, orders: Iterable[UUID]) -> None:
     world.tally.stages[READY].total += len(waiting)
     while waiting:
         due = [order for order in waiting if world.is_settled(order)]
-        done = await asyncio.gather(*(_is_ready(world, order) for order in due))
+        done = await asyncio.gather(*(_is_over(world, order, requests.ready(order)) for order in due))
         over = {order for order, done in zip(due, done, strict=True) if done}
         world.tally.did(READY, len(over))
         waiting -= over
         await world.pace.pause(ROUND)
 
 
-async def _is_ready(world: World, order: UUID) -> bool:
-    """Mark an order as ready. Return True if the leader is done with it: it is ready, or has ended otherwise."""
-    try:
-        await world.api.post("leader", "orders", f"/v1/orders/{order}:ready")
-    except Refused as refusal:
-        if refusal.status != 409:
-            raise
-        return (await world.order(order))["state"] in ENDED
-    return True
-
-
 async def fetch(world: World, order: UUID, at: float) -> None:
     """A buyer comes at that minute with the code, and again until the order is handed over or has ended otherwise."""
     world.tally.stages[FETCHED].total += 1
     await world.pace.until(at)
-    while not await _handed_over(world, order):
+    while not await _is_over(world, order, requests.collect(order, world.codes[order])):
         await world.pace.pause(AGAIN)
     world.tally.did(FETCHED)
 
 
-async def _handed_over(world: World, order: UUID) -> bool:
-    """Return True if the buyer need not come again: has the order, or will never get it."""
+async def _is_over(world: World, order: UUID, request: Request) -> bool:
+    """Send a request about an order. Return True if it need not come again: it was granted, or the order has ended."""
     try:
-        await world.api.post("buyer", "orders", f"/v1/orders/{order}:collect", {"code": world.codes[order]})
+        await call(world.api, request)
     except Refused as refusal:
         if refusal.status != 409:
             raise

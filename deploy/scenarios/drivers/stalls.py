@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Iterator
 from random import Random
 from typing import Any
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import NAMESPACE_OID, uuid5
 
-from deploy.scenarios.drivers.api import BrokenPromise
-from deploy.scenarios.drivers.catalogue import amount
-from deploy.scenarios.drivers.uploads import Recorder, Upload, in_pieces, unwanted
+from deploy.scenarios.actors.client import BrokenPromise
+from deploy.scenarios.actors.devices import Device, Upload, check_applied, in_pieces
+from deploy.scenarios.actors.requests import goods
+from deploy.scenarios.actors.stalls import StallTerminal
+from deploy.scenarios.drivers.catalogue import goods_of
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.schedule import Line, Sale, Stall
 
@@ -26,37 +28,36 @@ async def run(world: World) -> None:
     world.tally.plan(CUSTOMERS, sum(len(stall.sales) for stall in world.day.stalls))
     world.tally.plan(CLOSED, len(world.day.stalls))
     await world.stocked.wait()
-    await asyncio.gather(*(_Till(world, stall).work() for stall in world.day.stalls))
+    await asyncio.gather(*(_StallDay(world, stall).work() for stall in world.day.stalls))
 
 
 def _shuffled(chance: Random, pieces: list[list[Upload]]) -> list[list[Upload]]:
     return chance.sample(pieces, len(pieces))
 
 
-class _Till:
-    """One terminal. `left` is the quantity that it may still sell: granted - returned - its own sales."""
+class _StallDay:
+    """One terminal on its day."""
 
     def __init__(self, world: World, stall: Stall) -> None:
         self._world = world
         self._stall = stall
-        self._device = f"till-{stall.terminal}"
-        self._memory = Recorder(f"terminal/{stall.terminal}", self._device, f"{world.day.market_day}-s{world.day.seed}")
-        self._left: dict[str, int] = {}
-        self._sold: set[UUID] = set()
+        market_day, terminal = world.day.market_day, stall.terminal
+        device = Device(f"terminal/{terminal}", f"till-{terminal}", f"{market_day}-s{world.day.seed}")
+        self._till = StallTerminal(world.api, device, terminal, market_day, world.day.pool(stall.site))
         self._syncs = 0
-        self._cash_fen = FLOAT_FEN
 
     async def work(self) -> None:
         scenario, pace = self._world.day.scenario, self._world.pace
         await pace.until(scenario.opens)
-        self._memory.record("open", pace.at(scenario.opens), {"float_fen": FLOAT_FEN})
+        self._till.open(pace.at(scenario.opens), FLOAT_FEN)
         await self._learn_loan()
         for at, deed, sale in self._deeds():
             await pace.until(at)
             if deed == "sync":
                 await self._upload(at)
             elif deed == "void":
-                self._void(at, sale)
+                if sale.id in self._till.sales:
+                    self._till.void(pace.at(at), sale.id)
             else:
                 self._sell(at, sale)
         await self._close()
@@ -71,41 +72,25 @@ class _Till:
         return iter(sorted(deeds, key=lambda deed: (deed[0], deed[1])))
 
     def _sell(self, at: float, sale: Sale) -> None:
-        short = [line.item for line in sale.lines if self._left[line.item] < line.quantity]
-        if short:
-            self._world.tally.sent_away[short[0]] += 1
+        lines = [self._line(line) for line in sale.lines]
+        if self._till.has(lines):
+            self._till.sell(self._world.pace.at(at), sale.id, lines)
         else:
-            self._move(sale.lines, -1)
-            self._sold.add(sale.id)
-            lines = [self._line(line) for line in sale.lines]
-            self._memory.record("sale", self._world.pace.at(at), {"sale": str(sale.id), "lines": lines})
+            short = next(line["item"] for line in lines if not self._till.has([line]))
+            self._world.tally.sent_away[short] += 1
         self._world.tally.did(CUSTOMERS)
 
-    def _void(self, at: float, sale: Sale) -> None:
-        if sale.id in self._sold:
-            self._move(sale.lines, +1)
-            self._memory.record("void", self._world.pace.at(at), {"sale": str(sale.id)})
-
-    def _move(self, lines: tuple[Line, ...], sign: int) -> None:
-        """Put goods on the table (+1) or take them off (-1); the money goes the other way."""
-        for line in lines:
-            self._left[line.item] += sign * line.quantity
-            self._cash_fen -= sign * self._cost(line)
-
-    def _line(self, line: Line) -> dict[str, str | int]:
+    def _line(self, line: Line) -> dict[str, Any]:
         good = self._world.day.scenario.good(line.item)
-        return {"item": line.item, **amount(good, line.quantity), "amount_fen": self._cost(line)}
-
-    def _cost(self, line: Line) -> int:
-        return self._world.day.scenario.good(line.item).cost("stall", line.quantity)
+        return {**goods_of(good, line.quantity), "amount_fen": good.cost("stall", line.quantity)}
 
     async def _learn_loan(self) -> None:
         """Wait until the whole allotment is visible, which takes a moment; nothing is sold before."""
-        uploads = self._memory.unsent()
+        uploads = self._till.device.unsent()
         while True:
             answer = await self._sync(uploads)
-            self._left = {a["item"]: a["granted_total"] - a["returned_total"] for a in answer["allotment"]}
-            if all(self._left.get(item, 0) >= quantity for item, quantity in self._stall.lent.items()):
+            self._till.learn(answer["allotment"])
+            if self._till.has([goods(item, quantity) for item, quantity in self._stall.lent.items()]):
                 return
             await self._world.pace.pause(6)
 
@@ -113,11 +98,11 @@ class _Till:
         away = self._stall.offline
         if away and away[0] <= at < away[1]:
             return
-        fresh = self._memory.unsent()
+        fresh = self._till.device.unsent()
         self._syncs += 1
         if away and at >= away[1] and len(fresh) > 2 * PIECE:
             seen: set[int] = set()
-            chance = self._world.chance(self._device)
+            chance = self._world.chance(self._till.device.name)
             for piece in _shuffled(chance, in_pieces(chance, fresh, PIECE)):
                 await self._sync(piece)
                 self._world.tally.absorbed["stall uploads"] += sum(upload["seq"] in seen for upload in piece)
@@ -129,32 +114,20 @@ class _Till:
                 self._world.tally.absorbed["stall uploads"] += len(fresh)
 
     async def _sync(self, uploads: list[Upload]) -> dict[str, Any]:
-        body = {"device": self._device, "market_day": self._world.day.market_day, "uploads": uploads}
-        path = f"/v1/terminals/{self._stall.terminal}/sync"
-        answer: dict[str, Any] = await self._world.api.post("terminal", "orders", path, body)
-        if wrong := unwanted(answer["uploads"]):
-            raise BrokenPromise(f"{self._stall.terminal}: an upload was not applied: {wrong[0]}")
-        return answer
+        return check_applied(self._till.terminal, await self._till.sync(uploads))
 
     async def _close(self) -> None:
-        world, scenario = self._world, self._world.day.scenario
+        world, scenario, till = self._world, self._world.day.scenario, self._till
         await world.pace.until(scenario.terminals_close)
-        cash = {"last_seq": len(self._memory.kept) + 1, "cash_fen": self._cash_fen}
-        self._memory.record("close", world.pace.at(scenario.terminals_close), cash)
-        answer = await self._sync(self._memory.unsent())
+        till.close(world.pace.at(scenario.terminals_close))
+        answer = await self._sync(till.device.unsent())
         if any(answer["gaps"].values()):
-            raise BrokenPromise(f"{self._stall.terminal} closed with gaps: {answer['gaps']}")
+            raise BrokenPromise(f"{till.terminal} closed with gaps: {answer['gaps']}")
         await world.pace.pause(COUNT_AFTER)
-        await asyncio.gather(*(self._give_back(item, left) for item, left in self._left.items() if left))
+        await asyncio.gather(*(self._give_back(item, left) for item, left in till.left.items() if left))
         world.tally.did(CLOSED)
 
     async def _give_back(self, item: str, left: int) -> None:
-        pool = self._world.day.pool(self._stall.site)
-        body = {
-            "return_id": str(uuid5(NAMESPACE_OID, f"{pool}/{self._stall.terminal}/{item}/back/{self._world.day.seed}")),
-            "terminal": self._stall.terminal,
-            "pool": pool,
-            "item": item,
-            "quantity": left,
-        }
-        await self._world.api.post("operator", "inventory", "/v1/allotments:return", body)
+        till = self._till
+        id = uuid5(NAMESPACE_OID, f"{till.pool}/{till.terminal}/{item}/back/{self._world.day.seed}")
+        await till.give_back(id, goods(item, left))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 from uuid import UUID
 
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import call, rows
 from deploy.scenarios.drivers.api import Api
 from deploy.scenarios.drivers.pace import Pace
 from deploy.scenarios.drivers.tally import Tally
@@ -82,5 +84,10 @@ class World:
 
     async def order(self, order: UUID) -> dict[str, Any]:
         """Return an order as its buyer sees it."""
-        found: dict[str, Any] = await self.api.get("buyer", "orders", f"/v1/orders/{order}")
+        found: dict[str, Any] = await call(self.api, requests.read_order(order))
         return found
+
+    def orders(self, state: str | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Return the operator's list of the day's orders, or of those in a state."""
+        query = {"market_day": self.day.market_day} | ({"state": state} if state else {})
+        return rows(self.api, "orders", "/v1/orders", **query)

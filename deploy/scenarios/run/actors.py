@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter
 
-from deploy.scenarios.drivers import buyers, couriers, dispatcher, group_buys, intake, operator, points, stalls
+from deploy.scenarios.drivers import buyers, couriers, dispatcher, group_buys, intake, points, stalls
 from deploy.scenarios.drivers.world import ENDED, World
 from deploy.scenarios.outcome.observed import Observed
 from deploy.scenarios.run.backlog import Backlog
@@ -54,4 +54,4 @@ def _open(world: World, observed: Observed, orders: int, backlog: Backlog) -> li
 
 async def order_states(world: World) -> Counter[str]:
     """Return the orders of the day by state, from the operator's list."""
-    return Counter([order["state"] async for order in operator.orders(world)])
+    return Counter([order["state"] async for order in world.orders()])

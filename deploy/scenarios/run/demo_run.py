@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx2
 from confluent_kafka import KafkaException
 from rich.console import Console
 
 from deploy import audit
 from deploy.local.kafka.jars import Progress
+from deploy.scenarios.actors.client import BrokenPromise, HttpClient, Refused
 from deploy.scenarios.drivers import catalogue
-from deploy.scenarios.drivers.api import Api, BrokenPromise, Busy, Refused
+from deploy.scenarios.drivers.api import AT_ONCE, TIMEOUT_S, Api, Busy
 from deploy.scenarios.drivers.pace import Pace
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.generator import make_day
@@ -95,7 +95,10 @@ async def _play(
     pace = Pace(stack.clock, day)
     backlog = Backlog(consumers, stack.endpoints["postgres"], pace)
     clock = DayClock(stack.clock, stack.feed, day, pace, backlog, most)
-    async with Api(stack.endpoints["http"], stack.endpoints["tokens"], holding=pace.holding) as api:
+    tokens = stack.endpoints["tokens"]
+    connections = AT_ONCE * len(tokens)
+    async with HttpClient(stack.endpoints["http"], tokens, connections=connections, timeout_s=TIMEOUT_S) as http:
+        api = Api(http, tokens, pace.holding)
         world = World(day, api, pace)
         try:
             async with View(console, world, observer.observed):
@@ -104,7 +107,7 @@ async def _play(
                     await run_actors(world)
                     still = await wait_until_idle(world, observer.observed, sum(plan.ends.values()), backlog)
                     by_service = await order_states(world)
-        except* (Refused, BrokenPromise, Busy, DayStuck, httpx2.TransportError, KafkaException) as group:
+        except* (Refused, BrokenPromise, Busy, DayStuck, KafkaException) as group:
             raise DayFailed(_first(group)) from group
         observer.check()
         world.tally.absorbed["requests repeated after no answer"] += api.counts["repeats"]

@@ -6,11 +6,10 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterator
-from typing import Any
-from uuid import UUID
 
-from tests.faults.client import Request
-from tests.faults.load import Order
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import call
+from tests.faults.load import Order, pickup_order
 from tests.faults.market import BURST, SITES, receive_lots
 from tests.faults.matrix import processes, storage_faults
 from tests.faults.matrix.injection import Injection
@@ -26,9 +25,7 @@ async def scarce(injection: Injection) -> None:
     injection.environment.scarce.add(BURST)
     faults = [asyncio.create_task(inject(injection)) for inject in (processes.killed, storage_faults.backends_killed)]
     injection.workload.buyers.paused = True  # the burst is the load
-    injection.actions["accepted"] = await _send_burst(
-        injection, [Order(body["order_id"], body) for body in _bodies(injection)]
-    )
+    injection.actions["accepted"] = await _send_burst(injection, list(_orders(injection)))
     injection.workload.buyers.paused = False
     await asyncio.gather(*faults)
     if injection.actions["accepted"] != REQUESTS:
@@ -36,16 +33,11 @@ async def scarce(injection: Injection) -> None:
 
 
 async def _offer(injection: Injection) -> None:
-    since = injection.environment.market.now.isoformat()
-    price = {"item": BURST, "channel": "live", "price_fen": 250, "effective_from": since}
-    for path, body in (
-        (f"items/{BURST}", {"name_zh": "荔枝", "unit": "piece", "unit_g": 10}),
-        (f"prices/{BURST}-live", price),
-    ):
-        assert (
-            await injection.workload.client.send(Request("operator", "orders", "PUT", f"/v1/catalog/{path}", body))
-        ).ok
-    await receive_lots(injection.workload.client, injection.environment.market, {BURST: UNITS // len(SITES)}, "burst")
+    client, market = injection.workload.client, injection.environment.market
+    price = {"item": BURST, "channel": "live", "price_fen": 250, "effective_from": market.now.isoformat()}
+    await call(client, requests.put_entry("items", BURST, {"name_zh": "荔枝", "unit": "piece", "unit_g": 10}))
+    await call(client, requests.put_entry("prices", f"{BURST}-live", price))
+    await receive_lots(client.persistent, market, {BURST: UNITS // len(SITES)}, "burst")
 
 
 async def _send_burst(injection: Injection, orders: list[Order]) -> int:
@@ -74,16 +66,7 @@ async def _send_burst(injection: Injection, orders: list[Order]) -> int:
     return len(result["accepted"])
 
 
-def _bodies(injection: Injection) -> Iterator[dict[str, Any]]:
+def _orders(injection: Injection) -> Iterator[Order]:
+    market, rng = injection.environment.market, injection.rng
     for n in range(REQUESTS):
-        site = SITES[n % len(SITES)]
-        yield {
-            "order_id": str(UUID(int=injection.rng.getrandbits(128), version=4)),
-            "channel": "live",
-            "market_day": injection.environment.market.day,
-            "community": f"{site}-side",
-            "recipient": {"name": "某人", "phone": "13800000000"},
-            "lines": [{"item": BURST, "quantity": 1}],
-            "fulfilment": {"kind": "pickup", "point": f"{site}-point"},
-            "payment": "on_account",
-        }
+        yield pickup_order(market, rng, BURST, site=SITES[n % len(SITES)], channel="live", payment="on_account")

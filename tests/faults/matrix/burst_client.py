@@ -20,47 +20,41 @@ import orjson
 import uvloop
 
 from deploy.local import endpoints
-from tests.faults.client import ANSWER_S, Client, Request
-from tests.faults.history import History, Operation
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import HttpClient, Request
+from tests.bench.client import Connection, connect, encode
+from tests.faults.client import ANSWER_S, HistoryClient
+from tests.faults.history import History
 from tests.faults.load import Order
 
 AT_ONCE = 200
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class MinimalHttpClient(Client):
+class MinimalHttpClient(HttpClient):
     """Implements just enough HTTP for answers with a Content-Length, to use little CPU."""
 
-    def __init__(self, found: dict[str, Any], history: History) -> None:
-        super().__init__(found, history)
-        self._ports = {service: urlsplit(url).port for service, url in found["http"].items()}
+    def __init__(self, found: dict[str, Any]) -> None:
+        super().__init__({}, found["tokens"], connections=0, timeout_s=ANSWER_S)
+        self._ports = {service: urlsplit(url).port or 0 for service, url in found["http"].items()}
         self._free: list[Connection] = []
 
-    async def _exchange(self, request: Request, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    async def exchange(self, request: Request, headers: Mapping[str, str]) -> tuple[int, bytes]:
         async with asyncio.timeout(ANSWER_S):
-            reader, writer = self._free.pop() if self._free else await self._open(request.service)
+            port = self._ports[request.service]
+            connection = self._free.pop() if self._free else (await connect(port, 1))[0]
             body = orjson.dumps(request.body)
-            lines = [f"{request.method} {request.path} HTTP/1.1", "Host: orders", f"Content-Length: {len(body)}"]
-            lines += [f"{name}: {value}" for name, value in headers.items()]
-            writer.write("\r\n".join([*lines, "Content-Type: application/json", "\r\n"]).encode() + body)
             try:
-                head = (await reader.readuntil(b"\r\n\r\n")).lower()
-                length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-                content = await reader.readexactly(length)
+                answer = await connection.send(encode(request.path, body, headers))
             except BaseException:
-                writer.close()
+                connection.close()
                 raise
-            self._free.append((reader, writer))
-            return int(head[9:12]), content
-
-    async def _open(self, service: str) -> Connection:
-        return await asyncio.open_connection("127.0.0.1", self._ports[service])
+            self._free.append(connection)
+            return answer
 
 
-async def _buyer(client: Client, orders: Iterator[Order], accepted: dict[str, tuple[str, int]]) -> None:
+async def _buyer(client: HistoryClient, orders: Iterator[Order], accepted: dict[str, tuple[str, int]]) -> None:
     for order in orders:
-        operation = Operation(f"burst-{order.id}", "place", order.id, order.facts)
-        answer = await client.send(Request("buyer", "orders", "POST", "/v1/orders", order.body), [operation])
+        answer = await client.send(requests.place(order.body))
         if answer.ok:
             accepted[order.id] = answer.body["code"], answer.body["total_fen"]
 
@@ -68,9 +62,9 @@ async def _buyer(client: Client, orders: Iterator[Order], accepted: dict[str, tu
 async def main(data: Path, orders: Path, history_file: Path) -> dict[str, Any]:
     """Send all orders; return the printed object."""
     history = History(history_file)
-    client = MinimalHttpClient(endpoints.read(data), history)
+    client = HistoryClient(MinimalHttpClient(endpoints.read(data)), history)
     bodies = map(json.loads, orders.read_text().splitlines())
-    requests, accepted = (Order(body["order_id"], body) for body in bodies), dict[str, tuple[str, int]]()
+    requests, accepted = map(Order, bodies), dict[str, tuple[str, int]]()
     began = time.monotonic()
     await asyncio.gather(*(_buyer(client, requests, accepted) for _ in range(AT_ONCE)))
     history.close()

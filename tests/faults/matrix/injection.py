@@ -42,7 +42,7 @@ class Injection:
     @property
     def is_active(self) -> bool:
         """True until the duration is over. Raises the error that ended an actor."""
-        self.workload.check_actors()
+        self.workload.crew.check()
         return time.monotonic() - self._began < self.seconds
 
     async def wait_until_over(self) -> None:

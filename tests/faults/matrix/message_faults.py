@@ -7,14 +7,16 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from contracts.events.inventory import StockReserved
 from contracts.events.orders import OrderCollected
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import Request, call
+from deploy.scenarios.actors.requests import goods, read
 from tests.faults.chaos import SERVICES
-from tests.faults.client import Request
 from tests.faults.matrix.injection import Injection
 from tests.stack import eventually
 
@@ -101,7 +103,7 @@ async def _discard(injection: Injection, sent: list[Position]) -> None:
 
     async def all_dead_lettered() -> bool:
         for service in SERVICES:
-            page = await client.get("operator", service, "/v1/parked", limit=500)
+            page = await client.get(read("operator", service, "/v1/parked", limit=500))
             for row in (page or {"parked": []})["parked"]:
                 dead_letters[row["topic"], row["partition"], row["offset"]] = service, row
         return set(sent) <= dead_letters.keys()
@@ -114,7 +116,7 @@ async def _discard(injection: Injection, sent: list[Position]) -> None:
         request = Request(
             "operator", service, "POST", f"/v1/parked/{row['id']}:discard", {"why": "poison record of a fault test"}
         )
-        assert (await client.send(request)).ok
+        await call(client, request)
         injection.actions["dead-lettered and discarded"] += 1
 
 
@@ -131,43 +133,29 @@ async def killed_while_settling(injection: Injection) -> None:
     await eventually(lambda: not injection.environment.lives(name)[-1], 180, "every armed life has ended")
     injection.actions["campaign.half_way"] += sum(map(bool, injection.environment.lives(name)[before:]))
     await eventually(lambda: _settled(injection, campaign), 60, "the group-buy is settled")
-    page = await injection.workload.client.get("operator", "orders", f"/v1/campaigns/{campaign}/joins", limit=500)
+    page = await injection.workload.client.get(requests.read_joins(campaign))
     for row in page["items"]:
         injection.workload.record_join(row["order_id"], join_bodies[row["join_id"]])
         injection.actions["joins that became orders"] += 1
     await injection.wait_until_over()
 
 
-async def _settled(injection: Injection, campaign: str) -> bool:
-    shown = await injection.workload.client.get("operator", "orders", f"/v1/campaigns/{campaign}")
+async def _settled(injection: Injection, campaign: UUID) -> bool:
+    shown = await injection.workload.client.get(requests.read_campaign(campaign))
     return bool(shown and shown["state"] == "formed" and shown["settled"])
 
 
-async def _open(injection: Injection) -> str:
+async def _open(injection: Injection) -> UUID:
     """Open a group-buy that closes soon and forms; return its id."""
-    body: dict[str, Any] = {
-        "campaign_id": str(uuid4()),
-        "market_day": injection.environment.market.day,
-        "community": "north-side",
-        "closes_at": (datetime.now(UTC) + timedelta(seconds=8)).isoformat(),
-        "goods": [{"item": "tea", "quantity": 100}],
-        "threshold": {"of": "people", "at_least": 2},
-    }
-    opened = await injection.workload.client.send(Request("operator", "orders", "POST", "/v1/campaigns", body))
-    assert opened.ok, opened
-    return str(body["campaign_id"])
+    id, day, closes = uuid4(), injection.environment.market.day, datetime.now(UTC) + timedelta(seconds=8)
+    terms = [goods("tea", 100)], {"of": "people", "at_least": 2}
+    await call(injection.workload.client, requests.open_campaign(id, day, "north-side", closes, *terms))
+    return id
 
 
-async def _join(injection: Injection, campaign: str, number: int) -> tuple[str, dict[str, Any]]:
-    join: dict[str, Any] = {
-        "join_id": str(uuid4()),
-        "recipient": {"name": "某人", "phone": f"139{number:08}"},
-        "lines": [{"item": "tea", "quantity": 2}],
-        "fulfilment": {"kind": "pickup", "point": "north-point"},
-        "payment": "on_account",
-    }
-    answer = await injection.workload.client.send(
-        Request("buyer", "orders", "POST", f"/v1/campaigns/{campaign}/joins", join)
-    )
-    assert answer.ok, answer
-    return join["join_id"], join
+async def _join(injection: Injection, campaign: UUID, number: int) -> tuple[str, dict[str, Any]]:
+    """Join the group-buy; return the id and content of the join."""
+    who, where = {"name": "某人", "phone": f"139{number:08}"}, requests.pickup("north-point")
+    id, join = str(uuid4()), requests.pledge([goods("tea", 2)], where, "on_account", who)
+    await call(injection.workload.client, requests.join(campaign, id, join))
+    return id, join

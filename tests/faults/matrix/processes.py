@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 import psutil
 
+from deploy.scenarios.actors.client import Request
+from deploy.scenarios.actors.requests import read
 from tests.faults.chaos import SERVICES
-from tests.faults.client import Request
 from tests.faults.matrix import next_version
 from tests.faults.matrix.injection import Injection
 from tests.stack import eventually
@@ -95,7 +96,7 @@ async def _upgrade(injection: Injection, service: str) -> None:
 
 
 async def _dead_letter_count(injection: Injection) -> int:
-    page = await injection.workload.client.get("operator", "inventory", "/v1/parked", limit=500)
+    page = await injection.workload.client.get(read("operator", "inventory", "/v1/parked", limit=500))
     return len(page["parked"]) if page else 0
 
 
@@ -144,5 +145,5 @@ async def crash_points(injection: Injection, plan: Mapping[str, Mapping[str, int
 
 
 def _runs_unarmed(injection: Injection, name: str) -> bool:
-    injection.workload.check_actors()
+    injection.workload.crew.check()
     return not injection.environment.lives(name)[-1]

@@ -15,7 +15,7 @@ from random import Random
 
 from deploy import audit
 from deploy.audit.finding import Finding
-from tests.faults.client import Client
+from tests.faults.client import HistoryClient, http_client
 from tests.faults.history import History
 from tests.faults.market import new_market, open_market
 from tests.faults.matrix.catalogue import Fault
@@ -70,9 +70,8 @@ async def _play(
     """Run all faults of a stack, one after another."""
     rows = []
     opening = History(environment.data / "history-0.jsonl")
-    client = Client(environment.client_endpoints, opening)
-    await open_market(client, environment.market)
-    await client.close()
+    async with http_client(environment.client_endpoints) as http:
+        await open_market(HistoryClient(http, opening).persistent, environment.market)
     opening.close()
     counting = asyncio.create_task(environment.chaos.count_duplicates())
     try:

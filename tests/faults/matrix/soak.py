@@ -19,20 +19,20 @@ from pathlib import Path
 from random import Random
 from typing import Any
 from unittest.mock import patch
-from uuid import UUID
 
-import httpx2
 from confluent_kafka import KafkaException
 
 from deploy.audit.invariants.facts import Fact
 from deploy.audit.invariants.orders import STATES, TERMINAL
 from deploy.local.data.options import Options
 from deploy.local.stack import Stack
+from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.client import HttpClient
 from tests.faults import actors
 from tests.faults.chaos import PROCESSES, Chaos
-from tests.faults.client import Client
+from tests.faults.client import HistoryClient, http_client
 from tests.faults.history import History
-from tests.faults.load import Buyers
+from tests.faults.load import Buyers, pickup_order
 from tests.faults.market import SITES, Market, new_market, open_market
 from tests.faults.matrix import memory
 from tests.faults.observer import Observer
@@ -77,11 +77,10 @@ class Soak:
     """One run. `accepted`: ids of orders answered 201; `max_lateness_s`: the longest delay of a batch."""
 
     market: Market
-    client: Client
+    client: HistoryClient
     chaos: Chaos
     sequences: SequenceChecker
-    http: httpx2.AsyncClient
-    token: str
+    http: HttpClient
     rng: Random
     accepted: set[str] = field(default_factory=set)
     answers: Counter[int] = field(default_factory=Counter)
@@ -125,33 +124,20 @@ class Soak:
     async def _send(self, orders: list[dict[str, Any]]) -> None:
         """Send the same list until every order in it has its answer."""
         while orders:
-            try:
-                answer = await self.http.post("/v1/orders:batch", json=orders, headers={"Authorization": self.token})
-            except httpx2.TransportError:
-                self.answers[0] += 1
+            answer = await self.http.send(requests.place_batch(orders))
+            self.answers[answer.status] += 1
+            if not answer.ok:
                 await asyncio.sleep(0.3)  # pause: before the next try
                 continue
-            self.answers[answer.status_code] += 1
-            if answer.status_code != 200:
-                await asyncio.sleep(0.3)  # pause: before the next try
-                continue
-            lines = zip(orders, answer.json()["answers"], strict=True)
+            lines = zip(orders, answer.body["answers"], strict=True)
             done = {order["order_id"]: one["status"] for order, one in lines}
             self.accepted |= {id for id, status in done.items() if status == 201}
             orders = [order for order in orders if done[order["order_id"]] >= 500]
 
     def _order(self) -> dict[str, Any]:
-        site = self.rng.choice(SITES)
-        return {
-            "order_id": str(UUID(int=self.rng.getrandbits(128), version=4)),
-            "channel": "app",
-            "market_day": self.market.day,
-            "community": f"{site}-side",
-            "recipient": {"name": "某人", "phone": "13800000000"},
-            "lines": [{"item": self.rng.choice(["apples", "tea"]), "quantity": 1}],
-            "fulfilment": {"kind": "pickup", "point": f"{site}-point"},
-            "payment": "on_account" if self.rng.random() < COLLECTED else "pending",
-        }
+        site, item = self.rng.choice(SITES), self.rng.choice(["apples", "tea"])
+        payment = "on_account" if self.rng.random() < COLLECTED else "pending"
+        return pickup_order(self.market, self.rng, item, site=site, payment=payment).body
 
     async def _kill(self, every: float) -> None:
         while True:
@@ -184,18 +170,15 @@ async def play(stack: Stack, seconds: float, rate: float, kill_every: float) -> 
     """Run a soak on a fresh stack."""
     found, market = stack.endpoints(), new_market()
     written = History(stack.data / "history.jsonl")
-    client, sequences = Client(found, written), SequenceChecker(found["kafka"])
-    limits = httpx2.Limits(max_connections=SENDERS)
-    http = httpx2.AsyncClient(base_url=found["http"]["orders"], timeout=20, limits=limits, trust_env=False)
-    token = f"Bearer {found['tokens']['buyer']}"
+    http, sequences = http_client(found), SequenceChecker(found["kafka"])
+    client = HistoryClient(http, written)
     try:
-        await open_market(client, market)
-        soak = Soak(market, client, Chaos(stack.data), sequences, http, token, Random(1))
+        await open_market(client.persistent, market)
+        soak = Soak(market, client, Chaos(stack.data), sequences, http, Random(1))
         await soak.run(seconds, rate, kill_every)
         return soak
     finally:
-        await http.aclose()
-        await client.close()
+        await http.close()
         sequences.close()
         written.close()
 

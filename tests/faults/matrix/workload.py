@@ -4,42 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
-from uuid import UUID
 
 from deploy.audit.finding import Finding
 from tests.faults import actors, history
 from tests.faults.checker import check
-from tests.faults.client import Client
+from tests.faults.client import HistoryClient, http_client
 from tests.faults.evidence import Evidence
-from tests.faults.load import Buyers, Order
+from tests.faults.load import Buyers, pickup_order
 from tests.faults.market import receive_lots
 from tests.faults.matrix.environment import Environment
+from tests.faults.operations import order_facts
 from tests.faults.views import all_orders_ended, read_views
 
 BUYERS, POINTS, WAVE_EVERY_S = 12, 1, 8.0
 EGGS = 150
 ENDED_WITHIN_S = 60.0
 PROBES = 6
-
-
-class WorkloadTerminal(actors.StallTerminal):
-    """A terminal for one workload; the next one continues with its device and remaining stock, in a new session."""
-
-    async def run(self, buyers: Buyers) -> None:
-        """Sell and upload until the workload ends; then close the session."""
-        self.device.record("open", {"float_fen": 1000})
-        while not buyers.closing:
-            for _ in range(self.rng.choice([0, 0, 1, 2])):
-                self._sell()
-            await self._sync()
-            await asyncio.sleep(0.1)
-        self.device.record("close", {"last_seq": len(self.device.recorded) + 1, "cash_fen": 0})
-        while self.device.sent < len(self.device.recorded):
-            await self._sync()
 
 
 @dataclass(frozen=True)
@@ -69,7 +53,8 @@ class Workload:
         self.environment, self._name = environment, f"workload{environment.workloads}"
         self._path = environment.data / f"history-{environment.workloads}.jsonl"
         self.history = history.History(self._path)
-        self.client = Client(environment.client_endpoints, self.history)
+        self._http = http_client(environment.client_endpoints)
+        self.client = HistoryClient(self._http, self.history)
         self.rng = Random(seed)
         self.buyers = Buyers(self.client, environment.market, self.rng)
         self._records, self._twice, self._absorbed = (
@@ -77,41 +62,22 @@ class Workload:
             environment.twice,
             environment.chaos.duplicates,
         )
-        self._tasks: dict[str, list[asyncio.Task[Any]]] = {}
+        self.crew = actors.Crew(self.client, self.buyers, self._name)
 
     async def begin(self) -> None:
         """Receive new eggs and start all actors."""
-        client, buyers, market = self.client, self.buyers, self.environment.market
-        await receive_lots(client, market, {"eggs": EGGS}, self._name)
-        terminals = [self._terminal(id, site) for id, site in market.terminals.items()]
-        couriers = [actors.Courier(client, market, Random(self.rng.random()), id) for id in market.couriers]
-        for courier in couriers:
-            courier.device = actors.Device(f"phone-{courier.courier}", market, self._name)
-        self._start("buyers", *(buyers.buyer() for _ in range(BUYERS)))
-        self._start("terminals", *(terminal.run(buyers) for terminal in terminals))
-        self._start("riders", *(courier.run(buyers) for courier in couriers))
-        self._start("points", *(actors.run_pickup_point(client, buyers, n, POINTS) for n in range(POINTS)))
-        self._start("dispatcher", actors.run_dispatcher(client, buyers, WAVE_EVERY_S))
+        await receive_lots(self.client.persistent, self.environment.market, {"eggs": EGGS}, self._name)
+        self.crew.begin(BUYERS, POINTS, WAVE_EVERY_S, self._sell)
 
-    def _terminal(self, id: str, site: str) -> WorkloadTerminal:
-        remaining, market = self.environment.remaining[id], self.environment.market
-        terminal = WorkloadTerminal(self.client, market, Random(self.rng.random()), id, site, remaining=remaining)
-        terminal.device = actors.Device(f"device-{id}", market, self._name)
-        return terminal
-
-    def _start(self, who: str, *coroutines: Coroutine[Any, Any, None]) -> None:
-        self._tasks[who] = [asyncio.create_task(one, name=who) for one in coroutines]
-
-    def check_actors(self) -> None:
-        """Raise the error that ended an actor."""
-        for task in [task for tasks in self._tasks.values() for task in tasks]:
-            if task.done():
-                task.result()
+    async def _sell(self, terminal: actors.StallTerminal) -> None:
+        """Let a terminal go on with its remaining stock, in a new session."""
+        terminal.left = self.environment.remaining[terminal.terminal]
+        await terminal.sell_until_closing(self.buyers, 0.1)
 
     def record_join(self, order: str, join: Mapping[str, Any]) -> None:
         """Record that a join of a group-buy became an order, which counts as accepted."""
         body = {"order_id": order, **join}
-        operation = history.Operation(f"join-{order}", "place", order, Order(order, body).facts)
+        operation = history.Operation(f"join-{order}", "place", order, order_facts(body))
         self.history.invoke(operation, 1, body)
         self.history.ok(operation, 1, {"hash": ""})
 
@@ -120,10 +86,10 @@ class Workload:
         over = time.monotonic()
         self.buyers.closing = True
         caught_up_s = await self._probe() - over
-        await asyncio.gather(*self._tasks["buyers"], *self._tasks["terminals"])
+        await self.crew.close()
         while True:
             after = time.monotonic() - over
-            self.check_actors()
+            self.crew.check()
             if after > ENDED_WITHIN_S or await all_orders_ended(self.client):
                 evidence = await self._evidence()
                 findings = await asyncio.to_thread(check, evidence)
@@ -144,28 +110,18 @@ class Workload:
 
     async def _probe(self) -> float:
         """Place orders behind everything that waits; return the time at which all had their stock."""
-        orders = [self._probe_order() for _ in range(PROBES)]
+        market, sites = self.environment.market, list(self.environment.market.terminals.values())
+        orders = [
+            pickup_order(market, self.rng, "tea", site=self.rng.choice(sites), payment="on_account")
+            for _ in range(PROBES)
+        ]
         await asyncio.gather(*(self.buyers.place(order) for order in orders))
         for order in orders:
             state = "placed"
             while state == "placed":
-                shown = await self.client.get("buyer", "orders", f"/v1/orders/{order.id}", wait=2)
+                shown = await self.client.order(order.id)
                 state = shown["state"] if shown else "placed"
         return time.monotonic()
-
-    def _probe_order(self) -> Order:
-        site = self.rng.choice(list(self.environment.market.terminals.values()))
-        body = {
-            "order_id": str(UUID(int=self.rng.getrandbits(128), version=4)),
-            "channel": "app",
-            "market_day": self.environment.market.day,
-            "community": f"{site}-side",
-            "recipient": {"name": "某人", "phone": "13800000000"},
-            "lines": [{"item": "tea", "quantity": 1}],
-            "fulfilment": {"kind": "pickup", "point": f"{site}-point"},
-            "payment": "on_account",
-        }
-        return Order(body["order_id"], body)  # type: ignore[arg-type]
 
     async def _evidence(self) -> Evidence:
         log = await asyncio.to_thread(self.environment.observer.catch_up)
@@ -180,10 +136,7 @@ class Workload:
 
     async def stop(self) -> None:
         """Cancel the actors that work without end, and pass the history on to the environment."""
-        everybody = [task for tasks in self._tasks.values() for task in tasks]
-        for task in everybody:
-            task.cancel()
-        await asyncio.gather(*everybody, return_exceptions=True)
-        await self.client.close()
+        await self.crew.stop()
+        await self._http.close()
         self.history.close()
         self.environment.entries += history.read(self._path)
