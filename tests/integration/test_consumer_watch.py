@@ -1,4 +1,4 @@
-"""The watch over consumers on the real broker."""
+"""Consumers and the end of a broker: the watch over them, and how much a starting broker reads for them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 
 import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource
 
 from services.kit.consumer.subscription import subscribe
 from services.kit.errors import Stalled
@@ -39,3 +40,15 @@ async def test_a_consumer_that_no_longer_receives_is_found(world: World, monkeyp
             assert not (await watch.check()).ok
     finally:
         await broker.stop()
+
+
+async def test_a_starting_broker_has_little_to_read_before_consumers_can_join(world: World) -> None:
+    """Check the log of their offsets, which is compacted except for its last segment."""
+    assert world.stack.kafka, "the embedded broker only"
+    async with world.consumer():
+        admin = AdminClient(world.stack.client())
+        asked = [ConfigResource(ConfigResource.Type.TOPIC, "__consumer_offsets")]
+        (answer,) = admin.describe_configs(asked).values()
+        found = await asyncio.to_thread(answer.result, 30)
+    assert found["cleanup.policy"].value == "compact"
+    assert int(found["segment.bytes"].value) <= 1 << 20
