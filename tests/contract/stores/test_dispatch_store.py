@@ -21,7 +21,7 @@ from services.dispatch.domain.job.job import Job, JobState, Slot
 from services.dispatch.domain.recipient import Recipient
 from services.dispatch.domain.wave import Wave, WaveState, plan_key
 from services.dispatch.planning.plan import Plan, Route, Stop, Trip, Unserved
-from services.dispatch.repository.store import Changes, CrewMember, PlanRow, StoredWave, WaveStore
+from services.dispatch.repository.store import Changes, CrewMember, PlanRow, StoredWave, WaveJob, WaveStore
 from tests.contract.stores.databases import StoreDatabase
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
@@ -299,16 +299,14 @@ async def test_a_released_wave_has_ended_when_its_jobs_have(database: StoreDatab
 
 
 async def test_the_jobs_of_a_problem_have_their_state_and_late_ones_the_slot_of_the_wave(database: StoreDatabase):
-    jobs = [waiting(4, plan_key("w1"), load_g=9), job(2, JobState.LOADED), job(1), job(3, JobState.CANCELLED)]
+    earlier = Slot("w1", NOON - HOUR, NOON)  # the wave's terms have changed since
+    jobs = [waiting(4, plan_key("w1")), job(2, JobState.LOADED, slot=earlier), job(1), job(3, JobState.CANCELLED)]
     await save(database, waves=[WAVE], jobs=jobs)
     await save(database, recipients=[Recipient(uid(101), erased=True)])
     store: WaveStore = database.reader
-    times = (WAVE.slot_from, WAVE.slot_until)
-    erased, loaded = (
-        (uid(1), 60, 1, *times, None, None, True, False),
-        (uid(2), 120, 2, *times, 32.0, 120.0, False, False),
-    )
-    late = (uid(4), 9, 4, *times, 34.0, 120.0, False, True)
+    erased = WaveJob(uid(1), 60, 1, NOON, NOON + HOUR, None, None, erased=True, late=False)
+    loaded = WaveJob(uid(2), 120, 2, NOON - HOUR, NOON, 32.0, 120.0, erased=False, late=False)
+    late = WaveJob(uid(4), 240, 4, NOON, NOON + HOUR, 34.0, 120.0, erased=False, late=True)
     both = [JobState.PLANNED, JobState.LOADED]
     assert await store.read_wave_jobs(WAVE, both, late=True) == [erased, loaded, late]
     assert await store.read_wave_jobs(WAVE, both[1:], late=False) == [loaded]

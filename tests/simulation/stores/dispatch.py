@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,14 +22,17 @@ from tests.simulation.memory import Transaction
 
 
 class MemoryWaves(WaveStore):
-    """All tables of dispatch over one transaction, or over a reader for calls that are a transaction of their own."""
+    """All tables of dispatch over one transaction, or over a reader for calls that are a transaction of their own.
+
+    Couriers' notes are not erased: a store does not read them.
+    """
 
     def __init__(self, conn: Transaction) -> None:
         self._conn = conn
 
     async def lock_catalog(self, *, exclusive: bool) -> None:
         await self._conn.statement()
-        await self._conn.lock("catalog_lock", 0, shared=not exclusive)
+        await self._conn.lock("catalog_lock", 0, shared=False)
 
     async def lock_orders(self, orders: Collection[UUID]) -> list[Recipient]:
         conn = self._conn
@@ -107,10 +109,6 @@ class MemoryWaves(WaveStore):
             conn.insert("attempt", (attempt.job, attempt.n), attempt)
         for one in changes.evidence:
             conn.insert("evidence", (one.courier, one.device, one.session, one.seq), one)
-        erased = {job.id for job in self._jobs() if job.order in changes.erased} if changes.erased else ()
-        for key, one in list(conn.rows("evidence").items()) if erased else ():
-            if one.job in erased:
-                conn.put("evidence", key, replace(one, note=""))
 
     async def record_shift(self, shift: Shift) -> Shift:
         conn = self._conn
