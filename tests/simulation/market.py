@@ -52,7 +52,7 @@ class Market:
 
     def _begin(self, act: Callable[..., Coroutine[Any, Any, Any] | None], args: tuple[Any, ...]) -> None:
         if (begun := act(*args)) is not None:
-            self.world.scheduler.spawn(begun, "actor", _raise)
+            self.world.scheduler.begin(begun, "actor", _raise)
 
     async def pause(self, hours: float) -> None:
         """Return some hours later."""

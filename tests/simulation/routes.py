@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -22,9 +23,9 @@ from services.dispatch.commands.wave import cut_by_operator, release_by_operator
 from services.inventory.app import SERVICE as INVENTORY
 from services.kit.http import responses
 from services.kit.process.service import Service
-from services.orders.api.schemas.catalog import BODIES
 from services.orders.api.schemas.order_views import order_view
 from services.orders.app import SERVICE as ORDERS
+from services.orders.domain.catalog import KINDS
 from tests.simulation.processes import Process, Work
 
 ROLE, API_PROCESSES = "operator", 2
@@ -36,7 +37,7 @@ Call = Callable[[Process, Request, Mapping[str, str]], Awaitable[Any]]
 async def _put_entry(process: Process, request: Request, path: Mapping[str, str]) -> None:
     """Put an entry without looking at its references: entries arrive in any order."""
     kind = path["kind"]
-    entity = BODIES[kind].model_validate(request.body).entity(kind, path["id"])
+    entity = KINDS[kind].model_validate({**request.body, "id": path["id"]})
     async with process.context.unit() as uow:
         changed, _ = await uow.store.upsert_entry(kind, entity, uow.now)
         if changed:
@@ -48,9 +49,15 @@ async def _read_order(process: Process, _: Request, path: Mapping[str, str]) -> 
     return order_view((await process.context.store.find_orders([id]))[id][0], trusted=True)
 
 
+async def _read_route(process: Process, _: Request, path: Mapping[str, str]) -> Any:
+    jobs = [job for job, _ in await process.context.store.read_route(path["courier"])]
+    return {"stops": [{"job": job.id, "order": job.order, "state": job.state, "epoch": job.epoch} for job in jobs]}
+
+
 WITHOUT_PAGES: Mapping[tuple[str, str], Call] = {
     ("PUT", "/v1/catalog/{kind}/{id}"): _put_entry,
     ("GET", "/v1/orders/{order}"): _read_order,
+    ("GET", "/v1/couriers/{courier}/route"): _read_route,
     ("POST", "/v1/waves/{wave}:cut"): lambda p, _, path: cut_by_operator(p.context, path["wave"]),
     ("POST", "/v1/waves/{wave}:release"): lambda p, _, path: release_by_operator(p.context, path["wave"]),
     ("POST", "/v1/jobs/{job}:reassign"): lambda p, request, path: reassign(
@@ -60,12 +67,21 @@ WITHOUT_PAGES: Mapping[tuple[str, str], Call] = {
 """Routes that also read what only pages show, which is not simulated: here their use cases run alone."""
 
 
-def _routes(service: Service) -> list[tuple[str, re.Pattern[str], Call, int]]:
-    found = [(method, compile_path(path)[0], call, 200) for (method, path), call in WITHOUT_PAGES.items()]
+def _routes(service: Service) -> dict[tuple[str, str], list[tuple[re.Pattern[str], Call, int]]]:
+    """Return the routes by method and first part of the path, in the order in which they are tried."""
+    found = defaultdict(list)
+    for (method, path), call in WITHOUT_PAGES.items():
+        found[method, _part(path)].append((compile_path(path)[0], call, 200))
     for route in (route for router in service.routes for route in router.routes):
         assert isinstance(route, APIRoute)
-        found += [(one, route.path_regex, _call(route.endpoint), route.status_code or 200) for one in route.methods]
+        for method in route.methods:
+            call = _call(route.endpoint)
+            found[method, _part(route.path)].append((route.path_regex, call, route.status_code or 200))
     return found
+
+
+def _part(path: str) -> str:
+    return path.split("/", 3)[2].partition(":")[0]
 
 
 def _call(endpoint: Callable[..., Awaitable[Any]]) -> Call:
@@ -100,8 +116,8 @@ ROUTES = {service.name: _routes(service) for service in (ORDERS, INVENTORY, DISP
 
 def bind(request: Request, api: int) -> Work:
     """Return the work of a request in the `api`-th process of its service's API; it returns the `Answer`."""
-    matches = ((route, route[1].match(request.path)) for route in ROUTES[request.service] if route[0] == request.method)
-    (_, _, call, status), match = next((route, match) for route, match in matches if match)
+    known = ROUTES[request.service][request.method, _part(request.path)]
+    match, call, status = next((match, *rest) for pattern, *rest in known if (match := pattern.match(request.path)))
 
     async def work(process: Process) -> Answer:
         if (name := f"use cases {api}") not in process.memo:

@@ -48,6 +48,10 @@ class Task:
     def wake(self) -> None:
         self._scheduler.after(0, self._resume, self._ticket)
 
+    def resume(self) -> None:
+        """Continue it at once."""
+        self._resume(self._ticket)
+
     def _resume(self, ticket: int, error: BaseException | None = None) -> None:
         if self.done or ticket != self._ticket:
             return
@@ -115,6 +119,10 @@ class Scheduler:
         task = Task(self, coroutine, name, then)
         task.wake()
         return task
+
+    def begin(self, coroutine: Coroutine[Any, Any, Any], name: str, then: Then) -> None:
+        """Run the coroutine to its first pause."""
+        Task(self, coroutine, name, then).resume()
 
     def run(self, limit: int) -> None:
         """Run until no event is left. Raises `Stuck` after `limit` steps."""
