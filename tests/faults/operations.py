@@ -19,7 +19,10 @@ _SYNC = re.compile(r"/v1/(?P<kind>terminals|couriers)/(?P<owner>[^/]+)/sync")
 
 
 class Operations:
-    """Makes the operations of requests, numbered. An order with another content than its first is `altered`."""
+    """Makes the operations of requests. Their ids name the subject, so that two processes can write one history.
+
+    An order with another content than its first is `altered`.
+    """
 
     def __init__(self) -> None:
         self._count = 0
@@ -48,7 +51,7 @@ class Operations:
 
     def _new(self, kind: str, subject: str, data: Mapping[str, Any]) -> Operation:
         self._count += 1
-        return Operation(f"{kind}-{self._count}", kind, subject, data)
+        return Operation(f"{kind}-{subject}-{self._count}", kind, subject, data)
 
 
 def order_facts(body: Mapping[str, Any]) -> dict[str, Any]:
