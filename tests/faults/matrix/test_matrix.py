@@ -33,7 +33,7 @@ def test_every_crash_point_of_the_services_has_its_fault(root: Path):
         line.split('point("')[1].split('"')[0]
         for file in (root / "services").rglob("*.py")
         for line in file.read_text().splitlines()
-        if ' point("' in line
+        if 'point("' in line
     }
     assert named == set(POINTS)
 
