@@ -9,6 +9,7 @@ import pytest
 
 from services.kit.settings import Settings
 from tests.contract.stores.databases import MemoryDatabase, PostgresDatabase, StoreDatabase
+from tests.simulation.stores.kit import TABLES
 from tests.stack import TestStack
 
 MakePool = Callable[[Settings], Awaitable["asyncpg.Pool[asyncpg.Record]"]]
@@ -28,6 +29,15 @@ def open_database(backend: TestStack | None, make_pool: MakePool) -> Callable[[s
         return await _postgres(backend, make_pool, service) if backend else MemoryDatabase(service)
 
     return opened
+
+
+@pytest.fixture
+async def kit_database(backend: TestStack | None, make_pool: MakePool) -> StoreDatabase:
+    """An empty database; its store is a function that opens a table of the kit by its class."""
+    if backend:
+        pool = await make_pool(Settings(database_url=await backend.database("dispatch")))
+        return PostgresDatabase("dispatch", pool, lambda conn: lambda kind: kind(conn))
+    return MemoryDatabase("dispatch", lambda conn: lambda kind: TABLES[kind](conn))
 
 
 @pytest.fixture

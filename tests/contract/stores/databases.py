@@ -41,10 +41,10 @@ class StoreDatabase(Protocol):
 class MemoryDatabase(StoreDatabase):
     """The tables in memory of the simulation, without its faults and its virtual time."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, open_store: Callable[[Any], Any] | None = None) -> None:
         scheduler = Scheduler(random.Random(0))
         scheduler.current = _PollingTask()  # type: ignore[assignment]
-        self._open = STORES[service]
+        self._open = open_store or STORES[service]
         self._database = Database(service, DatabaseFaults(scheduler), lambda _: None)
 
     @asynccontextmanager
@@ -77,8 +77,8 @@ class _PollingTask:
 class PostgresDatabase(StoreDatabase):
     """A migrated PostgreSQL database."""
 
-    def __init__(self, service: str, pool: Pool) -> None:
-        self._open, self._pool = SERVICES[service].store, pool
+    def __init__(self, service: str, pool: Pool, open_store: Callable[[Any], Any] | None = None) -> None:
+        self._open, self._pool = open_store or SERVICES[service].store, pool
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:
