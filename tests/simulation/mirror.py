@@ -13,7 +13,7 @@ from typing import Any
 
 from deploy.scenarios.actors.client import Answer
 from services.dispatch.repository import PostgresWaves, WaveRepository
-from services.inventory.repository import rows
+from services.inventory.repository.postgres import PostgresStock
 from services.kit.context import Context
 from services.kit.http.group_commit import GroupCommit
 from services.kit.http.problems import Problem
@@ -135,18 +135,18 @@ class Mirror:
         same(await store.find_joins(tables["campaign_join"]), tables["campaign_join"])
 
     async def _inventory(self) -> None:
-        db, pool = self.run.dbs["inventory"], self.pools["inventory"]
-        same(_sorted(await rows.stock(pool, list(db.tables["stock"]))), _sorted(db.tables["stock"].values()))
-        same(_sorted(await rows.lots(pool, [], list(db.tables["lot"]))), _sorted(db.tables["lot"].values()))
+        db, store = self.run.dbs["inventory"], PostgresStock(self.pools["inventory"])
+        same(_sorted(await store.read_stock(list(db.tables["stock"]))), _sorted(db.tables["stock"].values()))
+        same(_sorted(await store.read_lots([], list(db.tables["lot"]))), _sorted(db.tables["lot"].values()))
         ids = list(db.tables["reservation"])
         same(
-            _sorted(await rows.reservations(pool, ids)),
+            _sorted(await store.read_reservations(ids)),
             _sorted(r for r, _ in db.tables["reservation"].values()),
         )
         lent = {(terminal, where) for terminal, where, _ in db.tables["allotment"]}  # type: ignore[misc]
-        same(_sorted(await rows.allotments(pool, lent)), _sorted(db.tables["allotment"].values()))
+        same(_sorted(await store.read_allotments(lent)), _sorted(db.tables["allotment"].values()))
         moves = {cause: [one.move for one in movements] for cause, movements in db.tables["movement"].items()}
-        same(await rows.history(pool, list(moves)), moves)  # type: ignore[arg-type]
+        same(await store.read_history(list(moves)), moves)  # type: ignore[arg-type]
 
     async def _dispatch(self) -> None:
         db = self.run.dbs["dispatch"]

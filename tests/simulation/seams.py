@@ -12,11 +12,10 @@ import structlog
 import uuid_utils
 
 from services.kit import ids
-from tests.simulation import inventory_tables
 from tests.simulation.processes import World
 
 Seam = tuple[Any, str, Any]
-TABLES: tuple[Seam, ...] = inventory_tables.SEAMS
+TABLES: tuple[Seam, ...] = ()
 
 
 def world_seams(world: World) -> tuple[Seam, ...]:

@@ -20,7 +20,9 @@ from services.inventory.domain.shortfall import Claimant
 from services.inventory.domain.stock import Move
 from services.inventory.repository.load_set import expiry_of, lapse_of
 from services.inventory.repository.stock import StockRepository
+from services.kit.clock import ManualClock
 from services.kit.transaction.message import DeadlineReached, Message, Record
+from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
 
 POOL = "2026-05-16@simaochong"
@@ -107,6 +109,8 @@ class FakeUnit:
     """The part of a unit of work that handlers use: the time, the cause, and a collector of events."""
 
     consumer = "inventory.test"
+    ports = Ports(ManualClock(NOON))
+    store = None
 
     def __init__(self) -> None:
         self.now = NOON

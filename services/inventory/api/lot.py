@@ -11,7 +11,7 @@ from services.inventory.api.roles import Anyone, Operator, repository_of
 from services.inventory.api.schemas.lot import Inspection, LotIn, LotTrace, LotView, MovementView
 from services.inventory.commands import lot as commands
 from services.inventory.repository import queries
-from services.kit.database import Connection
+from services.inventory.repository.store import StockStore
 from services.kit.http import problems
 from services.kit.http.dependencies import Cursor, IdempotencyKey, Limit, Running
 from services.kit.http.responses import next_cursor, once
@@ -29,7 +29,7 @@ async def receive(context: Running, role: Operator, body: LotIn, key: Idempotenc
 
     async def work(uow: UnitOfWork) -> LotView:
         await commands.receive(repository_of(uow, role), command)
-        return await _view(uow.conn, command.id)
+        return await _view(uow.store, command.id)
 
     return await once(context, "lot", command.id, body.content(), work)
 
@@ -41,28 +41,28 @@ async def inspect(context: Running, role: Operator, id: LotId, body: Inspection)
     """
     async with context.unit() as uow:
         await commands.inspect(repository_of(uow, role), body.command(id))
-        return await _view(uow.conn, id)
+        return await _view(uow.store, id)
 
 
 @router.get("/{id}")
 async def show(context: Running, _role: Anyone, id: LotId) -> LotView:
     """Return one lot."""
     async with context.unit() as uow:
-        return await _view(uow.conn, id)
+        return await _view(uow.store, id)
 
 
 @router.get("/{id}/trace")
 async def trace(context: Running, _role: Operator, id: LotId, limit: Limit = 100, cursor: Cursor = 0) -> LotTrace:
     """Return the lot and a page of its movements, oldest first."""
     async with context.unit() as uow:
-        lot = await _view(uow.conn, id)
+        lot = await _view(uow.store, id)
         moves = await queries.trace(uow.conn, id, cursor, limit)
     movements = [MovementView.model_validate(move) for move in moves]
     return LotTrace(lot=lot, movements=movements, next=next_cursor(moves, limit, "n"))
 
 
-async def _view(conn: Connection, id: Id) -> LotView:
-    found = await queries.lot(conn, id)
+async def _view(store: StockStore, id: Id) -> LotView:
+    found = await store.read_lot_view(id)
     if found is None:
         raise problems.not_found(f"lot {id}")
     return LotView.model_validate(found)

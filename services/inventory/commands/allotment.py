@@ -61,8 +61,8 @@ class RenewLease:
 async def lend(repository: StockRepository, command: LendStock) -> Allotment:
     """Lend stock to a terminal on a lease. Raises a 409 problem where the pool can't promise that much."""
     goods = command.goods
-    await check_goods(repository.uow.conn, goods)
-    await check_terminal(repository.uow.conn, command.terminal, goods.pool)
+    await check_goods(repository.store, goods)
+    await check_terminal(repository.store, command.terminal, goods.pool)
     await repository.load_rows(_allotments_of(goods.pool, goods.item, command.terminal))
     lent = _lend(repository, command.terminal, goods, command.lease_until, f"allotment/{command.id}")
     await repository.save()
@@ -72,8 +72,8 @@ async def lend(repository: StockRepository, command: LendStock) -> Allotment:
 async def give_back(repository: StockRepository, command: ReturnStock) -> Allotment:
     """Take back a counted quantity: a fact, never refused. The part above the lent quantity is found goods."""
     goods = command.goods
-    await check_goods(repository.uow.conn, goods)
-    await check_terminal(repository.uow.conn, command.terminal, goods.pool)
+    await check_goods(repository.store, goods)
+    await check_terminal(repository.store, command.terminal, goods.pool)
     await repository.load_rows(_allotments_of(goods.pool, goods.item, command.terminal))
     back = _give_back(repository, command.terminal, goods, f"return/{command.id}", counted=True)
     await repository.save()
@@ -83,8 +83,8 @@ async def give_back(repository: StockRepository, command: ReturnStock) -> Allotm
 async def move(repository: StockRepository, command: MoveStock) -> tuple[Allotment, Allotment]:
     """Move lent stock, as a return and a grant in one transaction; return the allotments of both terminals."""
     goods, cause = command.goods, f"move/{command.id}"
-    await check_goods(repository.uow.conn, goods)
-    await check_terminal(repository.uow.conn, command.to_terminal, goods.pool)
+    await check_goods(repository.store, goods)
+    await check_terminal(repository.store, command.to_terminal, goods.pool)
     await repository.load_rows(_allotments_of(goods.pool, goods.item, command.from_terminal, command.to_terminal))
     left = _give_back(repository, command.from_terminal, goods, cause, counted=False)
     lent = _lend(repository, command.to_terminal, goods, command.lease_until, cause)

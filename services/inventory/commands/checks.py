@@ -10,8 +10,7 @@ from pydantic import ValidationError
 
 from contracts.registry import MODELS
 from contracts.values import iso
-from services.inventory.repository import queries
-from services.kit.database import Connection
+from services.inventory.repository.store import StockStore
 from services.kit.http import problems
 
 NOT_KNOWN = "not-known-yet"
@@ -29,36 +28,36 @@ class Goods:
     weighed: bool = False
 
 
-async def check_goods(conn: Connection, goods: Goods) -> None:
+async def check_goods(store: StockStore, goods: Goods) -> None:
     """Raises a 503 problem while the item or the pool's market day is unknown, and a 422 problem where grams are given
     of an item that is not weighed.
     """
-    await check_pool(conn, goods.pool)
-    item = await entity(conn, "item", goods.item)
+    await check_pool(store, goods.pool)
+    item = await entity(store, "item", goods.item)
     if goods.weighed and item["unit"] != "gram":
         raise problems.unprocessable("/weight_g", f"{goods.item} is not sold by weight: give quantity instead")
 
 
-async def check_pool(conn: Connection, pool: str) -> None:
+async def check_pool(store: StockStore, pool: str) -> None:
     """Raises a 503 problem while no market day with this site is known."""
     market_day, _, site = pool.partition("@")
-    found = await entity(conn, "market-day", market_day)
+    found = await entity(store, "market-day", market_day)
     if site not in {day["site"] for day in found["sites"]}:
         raise _unknown(f"site {site} of market day {market_day}")
 
 
-async def check_terminal(conn: Connection, terminal: str, pool: str) -> None:
+async def check_terminal(store: StockStore, terminal: str, pool: str) -> None:
     """Raises a 503 problem while the terminal is unknown, and a 422 problem where it is not at the site of the pool:
     its sales would count for another pool.
     """
-    site = (await entity(conn, "terminal", terminal))["site"]
+    site = (await entity(store, "terminal", terminal))["site"]
     if site != pool.partition("@")[2]:
         raise problems.unprocessable("/terminal", f"terminal {terminal} is at {site}, not at the site of {pool}")
 
 
-async def entity(conn: Connection, kind: str, id: str) -> dict[str, Any]:
+async def entity(store: StockStore, kind: str, id: str) -> dict[str, Any]:
     """Return a catalogue entity. Raises a 503 problem while its event has not arrived, or can't be read."""
-    found = await queries.catalog(conn, kind, id)
+    found = await store.read_catalog_entry(kind, id)
     if found is None:
         raise _unknown(f"{kind} {id}")
     try:

@@ -10,7 +10,6 @@ from contracts.events.inventory import LotReceived, LotRejected, LotReleased, Re
 from services.inventory.commands.checks import Goods, check_goods, check_not_ahead, entity
 from services.inventory.domain import lot as rules
 from services.inventory.domain.lot import Lot, LotState
-from services.inventory.repository import queries
 from services.inventory.repository.load_set import LoadSet
 from services.inventory.repository.stock import StockRepository
 from services.kit.http import problems
@@ -44,8 +43,8 @@ async def receive(repository: StockRepository, command: ReceiveLot) -> Lot:
     """Record a lot; its goods can't be sold before their inspection."""
     uow, goods = repository.uow, command.goods
     check_not_ahead(command.harvested_at, uow.now, "/harvested_at")
-    await check_goods(uow.conn, goods)
-    await entity(uow.conn, "household", command.household)
+    await check_goods(repository.store, goods)
+    await entity(repository.store, "household", command.household)
     await repository.load_rows(LoadSet(pools={goods.pool}))
     lot = Lot(
         id=command.id,
@@ -78,7 +77,7 @@ async def inspect(repository: StockRepository, command: InspectLot) -> Lot:
 
     Raises a 404 problem for an unknown lot, 422 where more passed than was received, 409 for another result.
     """
-    found = await queries.lot(repository.uow.conn, command.id)
+    found = await repository.store.read_lot_view(command.id)
     if found is None:
         raise problems.not_found(f"lot {command.id}")
     pool, item = found["pool"], found["item"]

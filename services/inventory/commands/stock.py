@@ -10,7 +10,6 @@ from contracts.events.inventory import Place, Reason, SoldOut, StockRecounted
 from services.inventory.commands.checks import Goods, check_goods, check_not_ahead, check_pool, entity
 from services.inventory.domain import count as counting
 from services.inventory.domain.lot import Lot, take, take_named
-from services.inventory.repository import rows
 from services.inventory.repository.load_set import LoadSet
 from services.inventory.repository.stock import StockRepository
 from services.kit.http import problems
@@ -47,15 +46,15 @@ async def count(repository: StockRepository, command: CountStock) -> int:
     """Compare a count with the recorded quantity at count time and apply the difference; return the recorded one."""
     uow, pool, item = repository.uow, command.pool, command.item
     check_not_ahead(command.counted_at, uow.now, "/counted_at")
-    await check_pool(uow.conn, pool)
-    await entity(uow.conn, "item", item)
+    await check_pool(repository.store, pool)
+    await entity(repository.store, "item", item)
     await repository.load_rows(
         LoadSet(pools={pool}, goods={(pool, item)}, lots={command.lot} if command.lot else set())
     )
     counted_at = min(command.counted_at or uow.now, uow.now)
     lot = _lot(repository, command.lot, pool, item)
     on_hand = lot.on_hand if lot else repository.stock(pool, item).on_hand
-    expected = on_hand - await rows.moved_since(uow.conn, pool, item, command.lot, counted_at)
+    expected = on_hand - await repository.store.read_change_since(pool, item, command.lot, counted_at)
     await repository.load_claimants({(pool, item): max(0, expected - command.counted)})
     await _apply_count(repository, command, lot, command.counted - expected)
     uow.emit(
@@ -76,7 +75,7 @@ async def _apply_count(repository: StockRepository, command: CountStock, lot: Lo
     pool, item, cause = command.pool, command.item, f"count/{command.id}"
     if command.reason or command.note:
         repository.explain(cause, pool, item, command.reason or Reason.OTHER, command.note)
-    inferred = await rows.inferred(repository.uow.conn, pool, item, command.lot)
+    inferred = await repository.store.read_inferred(pool, item, command.lot)
     lots = repository.lots_of(pool, item)
     if lot:
         repository.apply(counting.count_lot(lot, difference, cause, inferred, lots))
@@ -86,16 +85,16 @@ async def _apply_count(repository: StockRepository, command: CountStock, lot: Lo
 
 async def waste(repository: StockRepository, command: WasteStock) -> None:
     """Record goods that are gone for good: a fact, never refused."""
-    goods, cause, conn = command.goods, f"waste/{command.id}", repository.uow.conn
+    goods, cause = command.goods, f"waste/{command.id}"
     pool, item = goods.pool, goods.item
-    await check_goods(conn, goods)
+    await check_goods(repository.store, goods)
     wanted = LoadSet(pools={pool}, lots={command.lot} if command.lot else set())
     wanted.outgoing[pool, item] = goods.quantity
     await repository.load_rows(wanted)
     lot, lots = _lot(repository, command.lot, pool, item), repository.lots_of(pool, item)
     repository.explain(cause, pool, item, command.reason, command.note)
     if lot:
-        inferred = await rows.inferred(conn, pool, item, lot.id)
+        inferred = await repository.store.read_inferred(pool, item, lot.id)
         repository.apply(take_named(lot, goods.quantity, Place.WASTE, cause, inferred, lots))
     else:
         repository.apply(take(pool, item, goods.quantity, Place.WASTE, cause, lots))
@@ -105,8 +104,8 @@ async def waste(repository: StockRepository, command: WasteStock) -> None:
 async def close_item(repository: StockRepository, pool: str, item: str, *, closed: bool) -> None:
     """Close an item on every channel, or reopen it: no promise claims a closed item. Again: changes nothing."""
     uow = repository.uow
-    await check_pool(uow.conn, pool)
-    await entity(uow.conn, "item", item)
+    await check_pool(repository.store, pool)
+    await entity(repository.store, "item", item)
     await repository.load_rows(LoadSet(pools={pool}, stock={(pool, item)}))
     if repository.set_closed(pool, item, closed=closed):
         uow.emit(SoldOut(pool=pool, item=item, reopened=not closed))

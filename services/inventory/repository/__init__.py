@@ -1,1 +1,1 @@
-"""Everything of inventory that knows SQL: `stock` for the changes of a transaction, `queries` for the API's reads."""
+"""The tables of inventory: `stock` changes them in a transaction through `store`, `queries` are the API's reads."""

@@ -1,19 +1,12 @@
-"""Read models of the API: lots, stock and catalogue entries as committed, read without locks."""
+"""Read models of the API: traces of lots and stock as committed, read without locks."""
 
 from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from services.kit.database import Connection
 
-_LOT = """
-select id as lot_id, pool, item, household, state, received as quantity, released, rejected, on_hand, harvested_at,
-  sell_by, received_at, (select code from reason where cause = 'inspection/' || lot.id) as reason
-from lot where id = $1
-"""
 _TRACE = """
 select n, m.id as movement_id, source as from_place, target as to_place, quantity, inferred, m.cause, m.actor, m.at,
   r.code as reason, r.note, source = 'on_hand' and target in ('courier', 'buyer', 'sold')
@@ -36,19 +29,6 @@ select r.pool, r.item, code, sum(case when source = 'on_hand' then quantity else
 from reason r join unnest($1::text[], $2::text[]) k(pool, item) using (pool, item) join movement m on m.cause = r.cause
 where 'on_hand' in (source, target) group by r.pool, r.item, code order by code
 """
-
-
-async def catalog(conn: Connection, kind: str, id: str) -> dict[str, Any] | None:
-    """Return the last published content of a catalogue entity; None while its event has not arrived."""
-    body = await conn.fetchval("select body from catalog where kind = $1 and id = $2", kind, id)
-    found = orjson.loads(body) if body is not None else None
-    return found if found is None or isinstance(found, dict) else {}  # no object: its contract then refuses it
-
-
-async def lot(conn: Connection, id: UUID) -> dict[str, Any] | None:
-    """Return one lot."""
-    row = await conn.fetchrow(_LOT, id)
-    return None if row is None else dict(row)
 
 
 async def trace(conn: Connection, lot: UUID, after: int, limit: int) -> list[dict[str, Any]]:

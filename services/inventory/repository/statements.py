@@ -4,12 +4,6 @@ one round trip however many rows change. PostgreSQL reads the array as rows of t
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
-
-from services.inventory.repository.rows import to_json
-from services.kit.database import Connection
-
 STOCK = """
 insert into stock select * from json_populate_recordset(null::stock, $1::text::json)
 on conflict (pool, item) do update set
@@ -56,9 +50,3 @@ insert into catalog select * from json_populate_recordset(null::catalog, $1::tex
 on conflict (kind, id) do update set body = excluded.body
 """
 """Sorted, so that two transactions that write the same entries can't wait for each other."""
-
-
-async def write(conn: Connection, statement: str, rows: Collection[Any]) -> None:
-    """Execute a statement for these rows; no rows, no round trip."""
-    if rows:
-        await conn.execute(statement, to_json(rows))

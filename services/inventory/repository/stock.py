@@ -16,9 +16,8 @@ from services.inventory.domain.reservation import Reservation
 from services.inventory.domain.sale import Sale
 from services.inventory.domain.shortfall import Claimant, cover
 from services.inventory.domain.stock import Move, Stock
-from services.inventory.repository import rows, statements
 from services.inventory.repository.load_set import LAPSE, Key, LoadSet, lapse_of
-from services.kit.ids import new_id
+from services.inventory.repository.store import CatalogEntry, Explanation, Movement, StockChanges, StockStore
 from services.kit.transaction.identity_map import IdentityMap
 from services.kit.transaction.message import Message
 from services.kit.transaction.unit_of_work import CAUSED, UnitOfWork
@@ -35,6 +34,7 @@ class StockRepository:
 
     def __init__(self, uow: UnitOfWork, actor: str | None = None) -> None:
         self.uow = uow
+        self.store: StockStore = uow.store
         self.actor = actor or uow.consumer
         self.stocks: IdentityMap[Key, Stock] = IdentityMap(lambda row: (row.pool, row.item))
         self.lots: IdentityMap[UUID, Lot] = IdentityMap(lambda row: row.id)
@@ -43,12 +43,12 @@ class StockRepository:
             lambda row: (row.terminal, row.pool, row.item)
         )
         self.sales: IdentityMap[UUID, Sale] = IdentityMap(lambda row: row.id)
-        self.catalog: IdentityMap[tuple[str, str], rows.CatalogEntry] = IdentityMap(lambda row: (row.kind, row.id))
+        self.catalog: IdentityMap[tuple[str, str], CatalogEntry] = IdentityMap(lambda row: (row.kind, row.id))
         self._history: dict[str, list[Move]] = defaultdict(list)
         self._claimants: dict[Key, list[Claimant]] = {}
-        self._movements: list[rows.Movement] = []
+        self._movements: list[Movement] = []
         self._ordinals: Counter[UUID] = Counter()
-        self._explanations: dict[str, rows.Explanation] = {}
+        self._explanations: dict[str, Explanation] = {}
 
     async def load(self, messages: Sequence[Message[Any]]) -> None:
         """Locks the pools of the messages and reads all rows that their handlers look up."""
@@ -56,25 +56,24 @@ class StockRepository:
 
     async def load_rows(self, wanted: LoadSet) -> None:
         """Locks the pools, sorted, then reads the rows of the load set, in one statement a table."""
-        conn = self.uow.conn
         if not wanted.pools:
             return
-        await rows.lock_pools(conn, wanted.pools)
+        await self.store.lock_pools(wanted.pools)
         if wanted.reservations:
-            self.reservations.load(await rows.reservations(conn, wanted.reservations))
+            self.reservations.load(await self.store.read_reservations(wanted.reservations))
         if wanted.terminals:
-            self.allotments.load(await rows.allotments(conn, wanted.terminals))
+            self.allotments.load(await self.store.read_allotments(wanted.terminals))
         if wanted.sales:
-            self.sales.load(await rows.sales(conn, wanted.sales))
+            self.sales.load(await self.store.read_sales(wanted.sales))
         self._extend(wanted)
         if wanted.causes:
-            self._history.update(await rows.history(conn, wanted.causes))
+            self._history.update(await self.store.read_history(wanted.causes))
         moves = [move for history in self._history.values() for move in history]
         wanted.goods |= wanted.outgoing.keys() | {(move.pool, move.item) for move in moves}
         wanted.lots |= {move.lot for move in moves if move.lot}
-        self.stocks.load(await rows.stock(conn, wanted.stock | wanted.goods))
+        self.stocks.load(await self.store.read_stock(wanted.stock | wanted.goods))
         if wanted.goods or wanted.lots:
-            self.lots.load(await rows.lots(conn, wanted.goods, wanted.lots))
+            self.lots.load(await self.store.read_lots(wanted.goods, wanted.lots))
         await self.load_claimants(wanted.outgoing)
 
     def _extend(self, wanted: LoadSet) -> None:
@@ -96,7 +95,7 @@ class StockRepository:
         """
         risky = {k: self.stock(*k).shortfall + 2 * q for k, q in outgoing.items() if q > self.stock(*k).available}
         if risky:
-            self._claimants = await rows.claimants(self.uow.conn, risky)
+            self._claimants = await self.store.read_claimants(risky)
 
     def stock(self, pool: str, item: str) -> Stock:
         """Return the stock of an item; all zero where there never was any."""
@@ -133,12 +132,12 @@ class StockRepository:
 
     def explain(self, cause: str, pool: str, item: str, code: Reason, note: str) -> None:
         """Record the reason of a cause. Its movements after this call are published with the code."""
-        self._explanations[cause] = rows.Explanation(cause, pool, item, code, note, self.actor, self.uow.now)
+        self._explanations[cause] = Explanation(cause, pool, item, code, note, self.actor, self.uow.now)
 
     def put_catalog(self, event: CatalogEvent) -> None:
         """Replace a catalogue entity by its published content."""
         kind, _, id = event.key.partition("/")
-        self.catalog.put(rows.CatalogEntry(kind, id, event.model_dump(mode="json")))
+        self.catalog.put(CatalogEntry(kind, id, event.model_dump(mode="json")))
 
     def apply(self, moves: Iterable[Move]) -> None:
         """Apply movements to stock and lots, record each, and publish the physical ones.
@@ -159,7 +158,7 @@ class StockRepository:
         lot = self.lots.get(move.lot) if move.lot else None
         if lot:
             self.lots.put(lot.moved(move))
-        movement = rows.Movement(self._next_id(), move, self.actor, self.uow.now)
+        movement = Movement(self._next_id(), move, self.actor, self.uow.now)
         self._movements.append(movement)
         self._history[move.cause].append(move)
         if isinstance(move.source, Place) and isinstance(move.target, Place):
@@ -186,7 +185,7 @@ class StockRepository:
         """
         cause = self.uow.cause
         if cause is None:
-            return new_id()
+            return self.uow.ports.new_id()
         self._ordinals[cause.id] += 1
         return CAUSED.id(f"{self.uow.consumer}\n{cause.id}\nmovement\n{self._ordinals[cause.id]}")
 
@@ -209,18 +208,15 @@ class StockRepository:
 
     async def save(self) -> None:
         """Writes every change, one statement a table."""
-        conn, reservations = self.uow.conn, self.reservations.changed
-        lines = [
-            rows.ReservationLine(r.id, r.pool, line.line, line.item, line.quantity)
-            for r in reservations
-            for line in r.lines
-        ]
-        await statements.write(conn, statements.STOCK, self.stocks.changed)
-        await statements.write(conn, statements.LOTS, self.lots.changed)
-        await statements.write(conn, statements.RESERVATIONS, reservations)
-        await statements.write(conn, statements.RESERVATION_LINES, lines)
-        await statements.write(conn, statements.ALLOTMENTS, self.allotments.changed)
-        await statements.write(conn, statements.SALES, self.sales.changed)
-        await statements.write(conn, statements.MOVEMENTS, self._movements)
-        await statements.write(conn, statements.EXPLANATIONS, self._explanations.values())
-        await statements.write(conn, statements.CATALOG, self.catalog.changed)
+        await self.store.save(
+            StockChanges(
+                stock=self.stocks.changed,
+                lots=self.lots.changed,
+                reservations=self.reservations.changed,
+                allotments=self.allotments.changed,
+                sales=self.sales.changed,
+                movements=self._movements,
+                explanations=self._explanations.values(),
+                catalog=self.catalog.changed,
+            )
+        )
