@@ -126,7 +126,7 @@ async def killed_while_settling(injection: Injection) -> None:
     """
     name, joins = "orders.worker", 20
     campaign = await _open(injection)
-    join_bodies = dict([await _join(injection, campaign, n) for n in range(joins)])
+    join_bodies = dict(await asyncio.gather(*(_join(injection, campaign, n) for n in range(joins))))
     before = len(injection.environment.lives(name))
     injection.arm(name, ["campaign.half_way:kill"] * KILLS)
     await injection.kill(name)
