@@ -58,7 +58,7 @@ class InProcess:
             return False, None, None
         outcome = Future(world.scheduler)
         process.run(
-            process.do(work),
+            work(process),
             what,
             lambda result, error: outcome.set_result((True, result, error)),
             lambda: outcome.set_result((False, None, None)),

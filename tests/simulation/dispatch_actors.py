@@ -29,7 +29,7 @@ class SimPlanner(Planner):
 
     async def search(self, problem: RoutingProblem, budget_s: float) -> Choice:
         orders, courier_ids = [order.id for order in problem.orders], [courier.id for courier in problem.couriers]
-        chance = random.Random(" ".join(orders))  # the same problem has the same plan, on either database
+        chance = random.Random(" ".join(orders))  # the same problem has the same plan
         left = {order for order in orders if chance.random() < 0.08 or not courier_ids}
         served = [order for order in orders if order not in left]
         start = int(hour(11).timestamp())
@@ -38,8 +38,7 @@ class SimPlanner(Planner):
             stops = tuple(Stop(order, start + 60 * i) for i, order in enumerate(served[n :: len(courier_ids)]))
             if stops:
                 routes.append(Route(courier, (Trip(start, start + 3600, stops),)))
-        if not self.world.mirror:
-            await pause(self.world.rng.uniform(0, budget_s))
+        await pause(self.world.rng.uniform(0, budget_s))
         unserved = tuple(Unserved(order, "no room") for order in orders if order in left)
         return Choice(Plan(tuple(routes), unserved, 0, "sim"), "the only one")
 
@@ -85,7 +84,7 @@ class PlanningLoop:
         if self.world.rng.random() < self.world.faults.second_owner:
             process.run(work(process), "another worker's planning loop", only_transient)
         process.run(
-            process.do(work),
+            work(process),
             "planning loop",
             lambda more, error: self.wake_up(1) if more or error else None,
             self._lost,

@@ -59,7 +59,6 @@ class World:
         self.scheduler, self.clock, self.log, self.faults, self.note = scheduler, clock, log, faults, note
         self.codes_rng, self.ids, self.tasks = codes_rng, Ids(codes_rng), Tasks(scheduler)
         self.processes: dict[str, Process] = {}
-        self.mirror: Any = None
 
     @property
     def rng(self) -> Any:
@@ -146,11 +145,6 @@ class Process:
         worker = self.world.processes[f"{self.service.name}.worker"]
         self.world.scheduler.after(0.01, worker.wake.set)
 
-    async def do(self, work: Work) -> Any:
-        """Run work in this process; in a mirrored run on the real database too."""
-        mirror = self.world.mirror
-        return await (mirror.do(self, work) if mirror else work(self))
-
     def run(
         self,
         coroutine: Coroutine[Any, Any, Any],
@@ -174,10 +168,6 @@ class Process:
     def adopt(self, task: Task, lost: Callable[[], None] | None = None) -> None:
         task.process = self
         self._tasks[task] = lost
-
-    def part(self, n: int) -> BatchProcessor[TopicSource]:
-        """Return the processor of the service's n-th subscription."""
-        return self.memo["processors"][n]  # type: ignore[no-any-return]
 
     @property
     def idle_until(self) -> float:
@@ -277,7 +267,7 @@ class Consumer:
         if world.rng.random() < world.faults.second_owner:
             world.note(self.process.name, "second owner at %s", self.topic)
             self.process.run(self.processor.handle(batch), "second owner", only_transient)
-        await self.process.do(lambda process: process.part(self.n).handle(batch))
+        await self.processor.handle(batch)
         await pause(world.delay())
         self._commit(places)
 
@@ -314,7 +304,7 @@ class SweeperLoop:
         if process.frozen > process.world.scheduler.now:
             self.wake_up()
             return
-        sweep = process.do(lambda process: process.service.sweeper(process.context).sweep())  # type: ignore[union-attr]
+        sweep = process.service.sweeper(process.context).sweep()  # type: ignore[union-attr]
         process.run(sweep, "sweeper", self._done)
         if process.world.rng.random() < process.world.faults.second_owner:
             process.run(process.service.sweeper(process.context).sweep(), "second sweeper", only_transient)  # type: ignore[union-attr]

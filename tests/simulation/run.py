@@ -82,7 +82,7 @@ class Run:
     def play(self) -> Outcome:
         """Play the day, let time pass until nothing is in progress, and check the end state."""
         try:
-            with seams.installed((*seams.TABLES, *seams.world_seams(self.world), *self.bugs)):
+            with seams.installed(self.bugs):
                 self._begin()
                 self.scheduler.run(MOST_STEPS)
                 self._end()

@@ -1,26 +1,15 @@
-"""The names of the services that the simulation replaces, and their installation."""
+"""Installs seeded bugs: parts of the product that are replaced by faulty ones. Nothing else is replaced by name."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import structlog
-import uuid_utils
-
-from services.kit import ids
-from tests.simulation.processes import World
 
 Seam = tuple[Any, str, Any]
-TABLES: tuple[Seam, ...] = ()
-
-
-def world_seams(world: World) -> tuple[Seam, ...]:
-    """Return the replacement of ids."""
-    return ((ids, "uuid_utils", SimpleNamespace(uuid7=world.ids.new_id, uuid5=uuid_utils.uuid5)),)
 
 
 @contextmanager
