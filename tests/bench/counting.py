@@ -94,7 +94,7 @@ class DrivenService:
 
     async def consume(self, topic: str) -> None:
         """Process all records of the topic, in batches as large as a consumer's."""
-        (processor,) = (one for one in self.service.processors(self.context) if one.subscription.topic == topic)
+        (processor,) = (one for one in self.service.processors(self.context) if one.source.subscription.topic == topic)
         records = await asyncio.to_thread(_records, self.stack, self.context.settings.prefix, topic)
         for at in range(0, len(records), MAX_RECORDS):
             await processor.handle(records[at : at + MAX_RECORDS])

@@ -44,7 +44,7 @@ SUPPORT = frozenset(
     f"services/kit/{name}.py"
     for name in (
         *("clock", "compat", "context", "database", "errors", "faults", "ids", "settings"),
-        *("http/body", "http/bounded", "telemetry/metrics", "telemetry/tracing"),
+        *("http/body", "http/bounded", "telemetry/metrics", "telemetry/tracing", "transaction/ports"),
     )
 )
 """Modules that every part uses, as it uses contracts/: the page names them once and leaves them out of the lists."""
@@ -72,7 +72,7 @@ class Trace:
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> None:
         module = self.name(frame.f_code.co_filename) if event == "call" else None
-        if module is None:
+        if module is None or frame.f_code.co_name == "filter":  # of a log record: only where the broker is slow
             return
         self.modules[module] = None
         caller = frame.f_back

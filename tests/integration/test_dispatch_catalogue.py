@@ -24,7 +24,7 @@ def unreadable(world: World) -> Record:
 
 
 async def handle(world: World, *records: Record) -> None:
-    (processor,) = (p for p in SERVICE.processors(world.context) if p.subscription.topic == StationPut.TOPIC)
+    (processor,) = (p for p in SERVICE.processors(world.context) if p.source.subscription.topic == StationPut.TOPIC)
     await processor.handle([record._replace(offset=n) for n, record in enumerate(records)])
 
 
@@ -39,8 +39,8 @@ async def test_it_is_parked_for_its_own_entry_and_the_next_record_of_its_key_end
     await handle(world, unreadable(world), *others, world.record(market_day()))
     assert await parked(world) == [(STATION.key, "lat: float_type", None)]
     order = Order()
-    (schedule,) = (p for p in SERVICE.processors(world.context) if p.subscription.topic == "dispatch.command.v1")
-    (person,) = (p for p in SERVICE.processors(world.context) if p.subscription.topic == "orders.recipient.v1")
+    (schedule,) = (p for p in SERVICE.processors(world.context) if p.source.subscription.topic == "dispatch.command.v1")
+    (person,) = (p for p in SERVICE.processors(world.context) if p.source.subscription.topic == "orders.recipient.v1")
     await person.handle([world.record(order.recipient)])
     await schedule.handle([world.record(order.schedule())])
     assert (await world.job(order))["state"] == "incomplete"

@@ -172,7 +172,7 @@ async def test_dispatch_forgets_what_couriers_wrote_also_when_it_comes_late(worl
 
 async def test_a_recipient_that_dispatch_could_not_read_is_forgotten_too(world: World):
     order = Order(n=8)
-    (processor,) = (one for one in SERVICE.processors(world.context) if one.subscription.topic == TOPIC)
+    (processor,) = (one for one in SERVICE.processors(world.context) if one.source.subscription.topic == TOPIC)
     text = '{"name": "诸葛长乐", "phone": 13907312006}'
     await processor.handle([world.record(order.recipient)._replace(value=text.encode())])
     assert await world.pool.fetchval("select payload from parked") == text.encode()
