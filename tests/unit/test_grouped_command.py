@@ -11,9 +11,11 @@ from uuid import UUID
 
 import pytest
 
+from services.kit.clock import Clock
 from services.kit.http import problems
 from services.kit.http.grouped_command import GroupedCommand, Outcome, Submission
 from services.kit.http.problems import Problem
+from services.kit.transaction.ports import Ports
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 
@@ -32,6 +34,8 @@ class Add:
 
 class NoDatabase:
     """A context with transactions of nothing."""
+
+    ports = Ports(Clock())
 
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[None]:

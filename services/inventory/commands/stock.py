@@ -76,6 +76,7 @@ async def _apply_count(repository: StockRepository, command: CountStock, lot: Lo
     if command.reason or command.note:
         repository.explain(cause, pool, item, command.reason or Reason.OTHER, command.note)
     inferred = await repository.store.read_inferred(pool, item, command.lot)
+    await repository.load_reasons(inferred)
     lots = repository.lots_of(pool, item)
     if lot:
         repository.apply(counting.count_lot(lot, difference, cause, inferred, lots))
@@ -95,6 +96,7 @@ async def waste(repository: StockRepository, command: WasteStock) -> None:
     repository.explain(cause, pool, item, command.reason, command.note)
     if lot:
         inferred = await repository.store.read_inferred(pool, item, lot.id)
+        await repository.load_reasons(inferred)
         repository.apply(take_named(lot, goods.quantity, Place.WASTE, cause, inferred, lots))
     else:
         repository.apply(take(pool, item, goods.quantity, Place.WASTE, cause, lots))

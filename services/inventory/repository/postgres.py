@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 
+from contracts.events.inventory import Reason
 from services.inventory.domain.allotment import Allotment
 from services.inventory.domain.lot import Lot
 from services.inventory.domain.reservation import Reservation
@@ -108,6 +109,10 @@ class PostgresStock(StockStore):
 
     async def read_inferred(self, pool: str, item: str, lot: UUID | None) -> list[Move]:
         return [rows.move_of(row) for row in await self._conn.fetch(_INFERRED, pool, item, lot)]
+
+    async def read_reasons(self, causes: Collection[str]) -> dict[str, Reason]:
+        found = await self._conn.fetch("select cause, code from reason where cause = any($1::text[])", list(causes))
+        return {row["cause"]: Reason(row["code"]) for row in found}
 
     async def read_change_since(self, pool: str, item: str, lot: UUID | None, since: datetime) -> int:
         change: int = await self._conn.fetchval(_CHANGE_SINCE, pool, item, lot, since)

@@ -49,6 +49,7 @@ class StockRepository:
         self._movements: list[Movement] = []
         self._ordinals: Counter[UUID] = Counter()
         self._explanations: dict[str, Explanation] = {}
+        self._reasons: dict[str, Reason] = {}
 
     async def load(self, messages: Sequence[Message[Any]]) -> None:
         """Locks the pools of the messages and reads all rows that their handlers look up."""
@@ -133,6 +134,12 @@ class StockRepository:
     def explain(self, cause: str, pool: str, item: str, code: Reason, note: str) -> None:
         """Record the reason of a cause. Its movements after this call are published with the code."""
         self._explanations[cause] = Explanation(cause, pool, item, code, note, self.actor, self.uow.now)
+        self._reasons[cause] = code
+
+    async def load_reasons(self, moves: Iterable[Move]) -> None:
+        """Read the reasons of movements that may be taken back, so that the opposite ones are published with them."""
+        if causes := {move.cause for move in moves}:
+            self._reasons = await self.store.read_reasons(causes) | self._reasons
 
     def put_catalog(self, event: CatalogEvent) -> None:
         """Replace a catalogue entity by its published content."""
@@ -162,7 +169,6 @@ class StockRepository:
         self._movements.append(movement)
         self._history[move.cause].append(move)
         if isinstance(move.source, Place) and isinstance(move.target, Place):
-            explanation = self._explanations.get(move.cause)
             handed_out = move.source is Place.ON_HAND and move.target in _HANDED_OUT
             moved = StockMoved(
                 pool=move.pool,
@@ -174,7 +180,7 @@ class StockRepository:
                 to_place=move.target,
                 quantity=move.quantity,
                 cause=move.cause,
-                reason=explanation.code if explanation else None,
+                reason=self._reasons.get(move.cause),
                 expired=handed_out and lot is not None and lot.expired(self.uow.now),
             )
             self.uow.emit(moved, part=str(movement.id))

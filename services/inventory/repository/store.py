@@ -99,6 +99,9 @@ class StockStore(Protocol):
     async def read_inferred(self, pool: str, item: str, lot: UUID | None) -> list[Move]:
         """Return the inferred movements of a lot, or of the item's unattributed lot (None), oldest first."""
 
+    async def read_reasons(self, causes: Collection[str]) -> dict[str, Reason]:
+        """Return the recorded reason of each cause that has one."""
+
     async def read_change_since(self, pool: str, item: str, lot: UUID | None, since: datetime) -> int:
         """Return the change of on hand of the item, or of one lot of it, after an instant."""
 

@@ -359,3 +359,10 @@ def random_changes(rng: random.Random, step: int) -> StockChanges:
         explanations=[explanation(f"inspection/{uid(step)}")],
         catalog=[CatalogEntry("item", item, {"step": step}) for item in some(ITEMS)],
     )
+
+
+async def test_the_reasons_of_causes_are_read_back(database: StoreDatabase):
+    async with database.transaction() as store:
+        await store.save(StockChanges(explanations=[explanation("waste/1")]))
+        assert await store.read_reasons(["waste/1", "waste/2"]) == {"waste/1": Reason.SPOILED}
+        assert await store.read_reasons([]) == {}

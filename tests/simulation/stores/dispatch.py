@@ -32,7 +32,7 @@ class MemoryWaves(WaveStore):
 
     async def lock_catalog(self, *, exclusive: bool) -> None:
         await self._conn.statement()
-        await self._conn.lock("catalog_lock", 0, shared=False)
+        await self._conn.lock("catalog_lock", 0, shared=not exclusive)
 
     async def lock_orders(self, orders: Collection[UUID]) -> list[Recipient]:
         conn = self._conn

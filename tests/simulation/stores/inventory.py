@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from contracts.events.inventory import Place
+from contracts.events.inventory import Place, Reason
 from services.inventory.domain.allotment import Allotment
 from services.inventory.domain.lot import Lot
 from services.inventory.domain.reservation import Reservation, ReservationState
@@ -81,6 +81,10 @@ class MemoryStock(StockStore):
         await self._conn.statement()
         moves = [movement.move for _, movement in sorted(self._conn.rows("movement_n").items())]  # type: ignore[type-var]
         return [move for move in moves if (move.pool, move.item, move.lot) == (pool, item, lot) and move.inferred]
+
+    async def read_reasons(self, causes: Collection[str]) -> dict[str, Reason]:
+        await self._conn.statement()
+        return {cause: found.code for cause in causes if (found := self._conn.get("reason", cause))}
 
     async def read_change_since(self, pool: str, item: str, lot: UUID | None, since: datetime) -> int:
         await self._conn.statement()
