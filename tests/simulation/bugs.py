@@ -23,12 +23,12 @@ from services.orders.domain.order import state_machine, transitions
 from services.orders.domain.order.order import Cancel, Order, OrderDecision
 from tests.simulation import processes
 from tests.simulation.processes import Consumer
-from tests.simulation.seams import Seam
+from tests.simulation.replacements import Replacement
 from tests.simulation.stores.kit import TABLES, MemoryOutbox
 from tests.simulation.stores.orders import MemoryOrders
 
 
-def no_inbox() -> list[Seam]:
+def no_inbox() -> list[Replacement]:
     """Every delivery counts as the first. It is recorded all the same, so that nothing seems missing."""
     good = Inbox.before_locks
 
@@ -39,7 +39,7 @@ def no_inbox() -> list[Seam]:
     return [(Inbox, "before_locks", take)]
 
 
-def cursor_outbox() -> list[Seam]:
+def cursor_outbox() -> list[Replacement]:
     """The relay continues after the last id that it published, as if ids were committed in order."""
     behind: dict[str, int] = {}
     pages: dict[str, list[int]] = {}
@@ -60,17 +60,17 @@ def cursor_outbox() -> list[Seam]:
     return [(processes, "TABLES", {**TABLES, OutboxTable: Cursor})]
 
 
-def ack_before_commit() -> list[Seam]:
+def ack_before_commit() -> list[Replacement]:
     """Positions are committed when a batch is handed over, not when it is processed."""
     return [(Consumer, "ack_first", True)]
 
 
-def no_shortfall_rule() -> list[Seam]:
+def no_shortfall_rule() -> list[Replacement]:
     """Claims beyond the stock are not reported."""
     return [(Stock, "shortfall", property(lambda _: 0))]
 
 
-def cancel_out_of_order() -> list[Seam]:
+def cancel_out_of_order() -> list[Replacement]:
     """A cancelled order releases its stock while its delivery is still active."""
 
     def both(order: Order, message: Any, now: Any) -> OrderDecision:
@@ -89,7 +89,7 @@ def cancel_out_of_order() -> list[Seam]:
     return [(state_machine, "TRANSITIONS", table)]
 
 
-def expiry_ignoring_commit() -> list[Seam]:
+def expiry_ignoring_commit() -> list[Replacement]:
     """A hold that was made firm meanwhile expires all the same."""
     good = reservation.expire
 
@@ -101,7 +101,7 @@ def expiry_ignoring_commit() -> list[Seam]:
     return [(reservation, "expire", expire), (UnitOfWork, "clear_deadline", lambda *_: None)]
 
 
-def joins_settled_twice() -> list[Seam]:
+def joins_settled_twice() -> list[Replacement]:
     """A part of a group-buy is settled, but its joins are not marked."""
 
     good = MemoryOrders.save_joins
@@ -112,7 +112,7 @@ def joins_settled_twice() -> list[Seam]:
     return [(MemoryOrders, "save_joins", save_joins)]
 
 
-def clock_before_the_lock() -> list[Seam]:
+def clock_before_the_lock() -> list[Replacement]:
     """The clock that decides if a join is in time is read before its campaign's row is locked."""
     good = JoinCampaigns._lock
 
@@ -125,12 +125,12 @@ def clock_before_the_lock() -> list[Seam]:
     return [(JoinCampaigns, "_lock", lock)]
 
 
-def cap_without_a_lock() -> list[Seam]:
+def cap_without_a_lock() -> list[Replacement]:
     """Pledges are read before concurrent ones are committed."""
     return [(MemoryOrders, "lock_tallies", MemoryOrders.read_tallies)]
 
 
-def cap_not_counted() -> list[Seam]:
+def cap_not_counted() -> list[Replacement]:
     """Each join is checked against the whole cap, as if it were the first."""
     good = join_campaign.pledge
 
@@ -140,7 +140,7 @@ def cap_not_counted() -> list[Seam]:
     return [(join_campaign, "pledge", pledge)]
 
 
-BUGS: dict[str, Callable[[], list[Seam]]] = {
+BUGS: dict[str, Callable[[], list[Replacement]]] = {
     "no inbox": no_inbox,
     "cursor outbox": cursor_outbox,
     "ack before commit": ack_before_commit,

@@ -8,10 +8,10 @@ from deploy.scenarios.actors.client import Answer, Request
 from services.kit.database import is_transient
 from services.kit.http.problems import Problem
 from tests.simulation.invariant import InvariantBroken
+from tests.simulation.ports import Future
 from tests.simulation.processes import Work, World
 from tests.simulation.routes import API_PROCESSES, bind
 from tests.simulation.scheduler import pause
-from tests.simulation.shims import Future
 
 MOST_TRIES = 300
 

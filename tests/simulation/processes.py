@@ -20,8 +20,8 @@ from services.kit.transaction.message import Record
 from services.kit.transaction.ports import Ports
 from tests.simulation.log import Log, Publisher, RelayConnection
 from tests.simulation.memory import Reader
+from tests.simulation.ports import Event, Ids, Tasks
 from tests.simulation.scheduler import Killed, Scheduler, Task, Then, pause
-from tests.simulation.shims import Event, Ids, Tasks
 from tests.simulation.stores import STORES
 from tests.simulation.stores.kit import TABLES
 

@@ -18,7 +18,6 @@ from services.kit.transaction.message import Erased, Record
 from services.orders import app as orders
 from services.orders.commands.changes import Changes
 from services.orders.domain.order.order import TERMINAL
-from tests.simulation import seams
 from tests.simulation.buyers import Buyers
 from tests.simulation.campaign_actors import CampaignActors
 from tests.simulation.client import InProcess
@@ -31,6 +30,7 @@ from tests.simulation.log import Log
 from tests.simulation.market import OVER, Market, hour
 from tests.simulation.memory import Database, DatabaseFaults, Reader, Transaction
 from tests.simulation.processes import Faults, Process, SweeperLoop, World
+from tests.simulation.replacements import Replacement, installed
 from tests.simulation.scheduler import Scheduler, SimClock, Stuck
 from tests.simulation.stalls import open_stalls
 from tests.simulation.trace import Trace
@@ -63,7 +63,7 @@ class Outcome:
 class Run:
     """The world of one seed, with its checks."""
 
-    def __init__(self, seed: int, *, quiet: bool = False, bugs: Iterable[seams.Seam] = ()) -> None:
+    def __init__(self, seed: int, *, quiet: bool = False, bugs: Iterable[Replacement] = ()) -> None:
         self.seed, self.quiet, self.bugs = seed, quiet, tuple(bugs)
         self.scheduler = Scheduler(random.Random(seed))
         self.rng = self.scheduler.rng
@@ -82,7 +82,7 @@ class Run:
     def play(self) -> Outcome:
         """Play the day, let time pass until nothing is in progress, and check the end state."""
         try:
-            with seams.installed(self.bugs):
+            with installed(self.bugs):
                 self._begin()
                 self.scheduler.run(MOST_STEPS)
                 self._end()
@@ -206,6 +206,6 @@ def _readers() -> dict[str, list[tuple[str, set[str]]]]:
     return found
 
 
-def play(seed: int, *, quiet: bool = False, bugs: Iterable[seams.Seam] = ()) -> Outcome:
+def play(seed: int, *, quiet: bool = False, bugs: Iterable[Replacement] = ()) -> Outcome:
     """Play one seed; `quiet`: without faults; `bugs`: replacements of parts of the product by faulty ones."""
     return Run(seed, quiet=quiet, bugs=bugs).play()

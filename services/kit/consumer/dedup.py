@@ -27,7 +27,7 @@ class Inbox:
     """Processes an event once: its id is inserted into the inbox before the aggregates are locked."""
 
     async def before_locks(self, uow: UnitOfWork, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Return the deliveries that are in the inbox neither yet nor twice in this batch."""
+        """Return each delivery that is not in the inbox yet, once."""
         fresh = await uow.table(InboxTable).claim(uow.consumer, (delivery.id for delivery in deliveries))
         uow.ports.crash_point("inbox.after_insert")
         taken: list[Delivery] = []

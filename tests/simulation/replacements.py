@@ -9,17 +9,17 @@ from typing import Any
 
 import structlog
 
-Seam = tuple[Any, str, Any]
+Replacement = tuple[Any, str, Any]
 
 
 @contextmanager
-def installed(seams: Iterable[Seam]) -> Iterator[None]:
+def installed(replacements: Iterable[Replacement]) -> Iterator[None]:
     """Install the replacements for the duration of the block, and silence the log."""
-    originals: list[Seam] = []
+    originals: list[Replacement] = []
     logging_before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        for owner, name, stand_in in seams:
+        for owner, name, stand_in in replacements:
             originals.append((owner, name, getattr(owner, name)))
             setattr(owner, name, stand_in)
         yield
