@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-Body = dict[str, Any]
-Entry = tuple[str, str, Body]
-"""Kind, id and body of a catalogue entry."""
+from deploy.scenarios.actors.operators import Entry
+from deploy.scenarios.actors.requests import Body
+
 PLACE: Mapping[str, Any] = {"name_zh": "镇", "lat": 28.2, "lon": 112.9}
 CHANNELS = ("app", "group", "live", "stall")
 STATION, HOUSEHOLD = "depot", "h1"

@@ -13,8 +13,9 @@ import uuid_utils
 
 from contracts.values import pool_of
 from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.operators import Entry
 from deploy.scenarios.actors.requests import goods
-from tests.small_market import Entry, SmallMarket
+from tests.small_market import SmallMarket
 
 DAY = "sat"
 SITES = tuple(f"site-{n}" for n in range(1, 7))

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 from uuid import UUID
 
 from deploy.scenarios.actors import couriers, requests, stalls
-from deploy.scenarios.actors.client import Client, call
-from deploy.scenarios.actors.couriers import Stop
+from deploy.scenarios.actors.client import Client, Refused, call
+from deploy.scenarios.actors.couriers import Stop, Visit
 from deploy.scenarios.actors.devices import Device, check_applied
+from deploy.scenarios.actors.dispatchers import Dispatcher
+from deploy.scenarios.actors.points import PickupPoint
 from deploy.scenarios.actors.requests import goods, read
 from tests.faults.client import HistoryClient
 from tests.faults.load import Buyers, new_id
@@ -84,16 +87,11 @@ class Courier(couriers.Courier):
                 await asyncio.sleep(0.2)
 
     async def _visit(self, buyers: Buyers, stop: Stop) -> None:
-        code, now, rng = await _code(self._reader, buyers, stop["order"]), self._market.now, self._rng
+        code, rng = await _code(self._reader, buyers, stop["order"]), self._rng
         self._known_jobs.add(stop["job"])
-        if rng.random() < 0.95:  # otherwise the report is lost; the later ones imply it
-            self.load(now, stop)
-        if rng.random() < 0.1:
-            self.fail(now, stop, "not-home")
-        if rng.random() < 0.05:
-            self.bring_back(now, stop, "refused")
-        else:
-            self.deliver(now, stop, code)
+        # A lost report of the loading is implied by the later ones.
+        visit = Visit(rng.random() < 0.95, rng.random() < 0.1, code=None if rng.random() < 0.05 else code)
+        self.visit(self._market.now, stop, visit)
 
 
 async def _code(client: Client, buyers: Buyers, order: str) -> str:
@@ -127,27 +125,28 @@ async def run_pickup_point(client: HistoryClient, buyers: Buyers, number: int, o
 
 
 async def _hand_over(client: HistoryClient, buyers: Buyers, order: str) -> None:
-    code = await _code(client, buyers, order)
-    await client.send(requests.ready(order))
-    await client.send(requests.collect(order, code))
+    code, point = await _code(client, buyers, order), PickupPoint(client)
+    with suppress(Refused):  # the history has it, and the next round finds the order again
+        await point.set_out(order)
+        await point.hand_over(order, code)
 
 
 async def run_dispatcher(client: HistoryClient, buyers: Buyers, every_s: float) -> None:
     """The dispatcher: cuts the next wave that has jobs now and then, and releases planned waves; until cancelled."""
-    last = time.monotonic()
+    dispatcher, last = Dispatcher(client), time.monotonic()
     while True:
-        page = await client.get(read("operator", "dispatch", "/v1/waves", limit=100))
-        waves = (page or {"waves": []})["waves"]
-        for wave in waves:
-            if wave["state"] == "planned":
-                await client.send(requests.release(wave["wave"]))
-        # The planning loop plans one wave at a time; jobs that arrive meanwhile are planned with the next wave.
-        busy = any(wave["state"] == "cut" for wave in waves)
-        due = not busy and time.monotonic() - last > (2 if buyers.closing else every_s)
-        waiting = next((wave for wave in waves if wave["state"] == "open" and any(wave["jobs"].values())), None)
-        if due and waiting:
-            last = time.monotonic()
-            await client.send(requests.cut(waiting["wave"]))
+        with suppress(Refused):  # the next round tries again
+            waves = await dispatcher.waves()
+            for wave in waves:
+                if wave["state"] == "planned":
+                    await dispatcher.release(wave["wave"])
+            # The planning loop plans one wave at a time; jobs that arrive meanwhile are planned with the next wave.
+            busy = any(wave["state"] == "cut" for wave in waves)
+            due = not busy and time.monotonic() - last > (2 if buyers.closing else every_s)
+            waiting = next((wave for wave in waves if wave["state"] == "open" and any(wave["jobs"].values())), None)
+            if due and waiting:
+                last = time.monotonic()
+                await dispatcher.cut(waiting["wave"])
         await asyncio.sleep(0.3)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from deploy.audit.invariants.facts import Outcome
-from deploy.scenarios.actors import requests
 from deploy.scenarios.actors.client import BUSY, Answer, Client, HttpClient, Request
 from tests.faults.history import History
 from tests.faults.operations import Operations
@@ -40,16 +39,16 @@ class HistoryClient:
     @property
     def persistent(self) -> Client:
         """This client for actors that report facts and never give up."""
-        return _Patient(self, PERSISTENT_S)
+        return self.patient(PERSISTENT_S)
+
+    def patient(self, retry_s: float) -> Client:
+        """Return this client with another time for repeats."""
+        return _Patient(self, retry_s)
 
     async def get(self, request: Request) -> Any:
         """Return a page's JSON; None if it does not exist or does not arrive in time."""
         answer = await self.send(request)
         return answer.body if answer.ok else None
-
-    async def order(self, order: str) -> Any:
-        """Return an order as its buyer sees it, waiting for it to leave `placed`; None as for `get`."""
-        return await self.get(requests.read_order(order, wait=2))
 
     async def send(self, request: Request, retry_s: float = RETRY_S) -> Answer:
         """Return the last answer to the request."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from contracts.values import pool_of
 from deploy.scenarios.actors import requests
-from deploy.scenarios.actors.client import Client, Request, call
+from deploy.scenarios.actors.client import Client, call
+from deploy.scenarios.actors.operators import Operator
 from deploy.scenarios.actors.requests import goods
 from tests.small_market import HOUSEHOLD, SmallMarket, wave
 
@@ -84,32 +84,23 @@ def new_market() -> Market:
 
 async def open_market(client: Client, market: Market) -> None:
     """Put the catalogue, receive the first lots and lend stock to the stalls; every service knows them on return."""
-    for _, entries in groupby(market.catalogue.entries(), key=lambda entry: entry[0]):
-        await _send_all(client, [requests.put_entry(*entry) for entry in entries])
+    await Operator(client).write_catalogue(market.catalogue.entries())
     await receive_lots(client, market, STOCK, "first")
-    terminals, until = market.terminals.items(), market.after(9)
-    await _send_all(
-        client,
-        [
-            requests.lend(market.id(id, item, "loan"), market.pool(site), id, goods(item, LENT[item]), until)
-            for id, site in terminals
-            for item in LENT
-        ],
-    )
+    until = market.after(9)
+    loans = [
+        requests.lend(market.id(id, item, "loan"), market.pool(site), id, goods(item, LENT[item]), until)
+        for id, site in market.terminals.items()
+        for item in LENT
+    ]
+    await asyncio.gather(*(call(client, loan) for loan in loans))
 
 
 async def receive_lots(client: Client, market: Market, stock: Mapping[str, int], name: str) -> None:
-    """Receive a lot of each item at each site and pass its inspection."""
-    lots = {market.id(site, item, name): (market.pool(site), item) for site in SITES for item in stock}
-    await _send_all(
-        client,
-        [
-            requests.receive_lot(id, pool, goods(item, stock[item]), HOUSEHOLD, market.now)
-            for id, (pool, item) in lots.items()
-        ],
-    )
-    await _send_all(client, [requests.inspect_lot(id) for id in lots])
-
-
-async def _send_all(client: Client, some: Iterable[Request]) -> None:
-    await asyncio.gather(*(call(client, request) for request in some))
+    """Receive a lot of each item at each site; all of it passes its inspection."""
+    operator = Operator(client)
+    lots = [
+        operator.take_in(market.id(site, item, name), market.pool(site), goods(item, quantity), HOUSEHOLD, market.now)
+        for site in SITES
+        for item, quantity in stock.items()
+    ]
+    await asyncio.gather(*lots)

@@ -7,23 +7,28 @@ from typing import Any
 from uuid import UUID
 
 from deploy.scenarios.actors import requests
-from deploy.scenarios.actors.client import Request
-from deploy.scenarios.actors.requests import Body
+from deploy.scenarios.actors.buyers import Buyer
+from deploy.scenarios.actors.client import Refused
+from deploy.scenarios.actors.points import PickupPoint
 from tests.simulation.invariant import check_invariant
 from tests.simulation.market import CLOSES, DAY, ITEMS, OVER, POOLS, Market, fulfilment, goods
 
-View = Mapping[str, Any]
-
 
 class Buyers:
-    """All buyers. `accepted`: every order with a 201 that reached its buyer, as it was answered."""
+    """All buyers. `following`: those whose acceptance reached them, by order."""
 
     def __init__(self, market: Market, count: int) -> None:
         self.market, self.rng = market, market.rng
-        self.accepted: dict[UUID, Any] = {}
+        self.following: dict[UUID, Buyer] = {}
+        self._point = PickupPoint(market.client)
         self._pickups: list[UUID] = []
         for n in range(1, count + 1):
             market.at(self.rng.uniform(6.2, CLOSES - 0.4), self._order, f"o{n}")
+
+    @property
+    def accepted(self) -> Mapping[UUID, Mapping[str, Any]]:
+        """Every order with a 201 that reached its buyer, as it was answered."""
+        return {id: buyer.order for id, buyer in self.following.items() if buyer.order}
 
     async def _order(self, name: str) -> None:
         market, rng = self.market, self.rng
@@ -34,71 +39,65 @@ class Buyers:
         where = fulfilment(community, delivery=market.chance(0.6))
         payment = rng.choice(("on_account", "on_account", "prepaid", "pending", "pending"))
         body = requests.order(id, "app", DAY, community, lines, where, payment)
+        buyer = Buyer(market.client, body)
         if market.chance(0.2):
-            market.after(rng.expovariate(2), self._place, id, body)
+            market.after(rng.expovariate(2), self._place, id, buyer)
         if market.chance(0.1):
-            market.after(rng.expovariate(2), self._place, id, {**body, "lines": [goods(items[0], 9)]})
-        await self._place(id, body)
+            other = Buyer(market.client, {**body, "lines": [goods(items[0], 9)]})
+            market.after(rng.expovariate(2), self._place, id, other)
+        await self._place(id, buyer)
 
-    async def _place(self, id: UUID, body: Body) -> None:
-        answer = await self.market.send(requests.place(body))
-        if not answer.ok:
+    async def _place(self, id: UUID, buyer: Buyer) -> None:
+        try:
+            await buyer.place()
+        except Refused as refusal:
             # different content arrived first under this id, or the market day is over
-            check_invariant(answer.status in {409, 422}, "an order is accepted or refused", f"{id}: {answer}")
+            check_invariant(refusal.status in {409, 422}, "an order is accepted or refused", f"{id}: {refusal}")
             return
-        known = self.accepted.get(id, answer.body)
-        check_invariant(known == answer.body, "the same request has the same answer", f"{known}, {answer.body}")
-        accepted, requested = ([(one["item"], requests.amount_of(one)) for one in lines]
-                               for lines in (answer.body["lines"], body["lines"]))  # fmt: skip
-        check_invariant(
-            accepted == requested, "different content is a conflict", f"{id}: {requested} was answered {accepted}"
-        )
-        if id not in self.accepted:
-            self.follow_order(id, answer.body)
+        if id not in self.following:
+            self.follow(id, buyer)
+        check_invariant(self.following[id] is buyer, "different content is a conflict", f"{id}: {buyer.body}")
 
-    def follow_order(self, id: UUID, order: View) -> None:
+    def follow(self, id: UUID, buyer: Buyer) -> None:
         """Plan the buyer's next steps after an accepted order."""
         market, rng = self.market, self.rng
-        self.accepted[id] = order
-        total = order["total_fen"]
+        self.following[id] = buyer
+        order: Any = buyer.order
         if order["payment"] == "pending":
-            self._pay(id, total)
+            self._pay(buyer)
         elif market.chance(0.05):
-            self._send_after(rng.uniform(0, 3), requests.pay(id, "late", total))
+            market.after(rng.uniform(0, 3), buyer.pay, "late")
         if market.chance(0.25):
             hours = rng.expovariate(20) if market.chance(0.4) else rng.uniform(0, 9)
-            self._send_after(hours, requests.cancel(id, "changed-mind"))
+            market.after(hours, buyer.cancel, "changed-mind")
         if order["fulfilment"] == "pickup":
             self._pickups.append(id)
-            market.after(rng.uniform(0.2, 6), self._hand_over, id, order["code"])
+            market.after(rng.uniform(0.2, 6), self._hand_over, id, buyer.code)
 
-    def _pay(self, id: UUID, total: int) -> None:
+    def _pay(self, buyer: Buyer) -> None:
         market, rng = self.market, self.rng
         kind = rng.random()
         if kind < 0.1:
             return
         hours = rng.uniform(0, 0.2) if kind < 0.5 else rng.uniform(0.2, 0.35) if kind < 0.8 else rng.uniform(0.3, 12)
-        self._send_after(hours, requests.pay(id, "m1", total))
+        market.after(hours, buyer.pay, "m1")
         if market.chance(0.2):
-            self._send_after(hours + rng.expovariate(10), requests.pay(id, "m1", total))
+            market.after(hours + rng.expovariate(10), buyer.pay, "m1")
         if market.chance(0.15):
-            self._send_after(rng.uniform(0, 2), requests.pay(id, "m2", total))
-
-    def _send_after(self, hours: float, request: Request) -> None:
-        self.market.after(hours, self.market.send, request)
+            market.after(rng.uniform(0, 2), buyer.pay, "m2")
 
     async def _hand_over(self, id: UUID, code: str) -> None:
-        market, rng = self.market, self.rng
-        while not (await market.send(requests.ready(id))).ok:
+        market, rng, point = self.market, self.rng, self._point
+        while not await point.set_out(id):
             if market.now >= OVER:
                 return
             await market.pause(0.7)
         if market.chance(0.2):
-            self._send_after(rng.uniform(0, 1), requests.collect(id, "no code"))
+            market.after(rng.uniform(0, 1), point.hand_over, id, "no code")
         if market.chance(0.75):
-            self._send_after(rng.uniform(0, 3), requests.collect(id, code))
+            market.after(rng.uniform(0, 3), point.hand_over, id, code)
 
     def finish(self) -> None:
         """Mark the remaining pickup orders ready, at points that are closed by now."""
         for id in self._pickups:
-            self._send_after(0, requests.ready(id))
+            self.market.after(0, self._point.set_out, id)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 from uuid import UUID
 
 from deploy.scenarios.actors import requests
-from deploy.scenarios.actors.client import call
-from deploy.scenarios.actors.requests import Body
+from deploy.scenarios.actors.buyers import Buyer
+from deploy.scenarios.actors.client import Refused, call
+from deploy.scenarios.actors.group_buys import Leader, Member
 from tests.simulation.buyers import Buyers
 from tests.simulation.invariant import check_invariant
 from tests.simulation.market import DAY, ITEMS, POOLS, Market, fulfilment, goods, hour
@@ -21,12 +22,12 @@ THRESHOLDS = {"people": 2, "weight": 1000, "amount": 900}
 
 
 class CampaignActors:
-    """All leaders and members. `accepted`: every join with a 201 that reached its buyer, by id, as it was answered."""
+    """All leaders and members. `accepted`: every join with a 201 that reached its buyer, by id."""
 
     def __init__(self, market: Market, buyers: Buyers, database_faults: DatabaseFaults, count: int) -> None:
         self.market, self.rng, self._buyers, self._database_faults = market, market.rng, buyers, database_faults
-        self.accepted: dict[UUID, Any] = {}
-        self._pledged: dict[UUID, UUID] = {}
+        self.accepted: dict[UUID, Member] = {}
+        self._pledged: dict[UUID, Member] = {}
         for n in range(1, count + 1):
             market.at(self.rng.uniform(6.3, 12), self._open, f"g{n}")
 
@@ -40,11 +41,10 @@ class CampaignActors:
             rng.choice(("first-come", "at-least-one-each")),
             [goods(item, rng.choice((10, 40))) for item in items],
         )
-        request = requests.open_campaign(id, DAY, community, hour(closes), sold, threshold, rule)
+        opening = partial(Leader(market.client, id, DAY, community).open, hour(closes), sold, threshold, rule)
         if market.chance(0.2):
-            market.after(0, market.send, request)
-        if not (await market.send(request)).ok:  # its cutoff has already passed
-            return
+            market.after(0, opening)
+        await opening()  # refused where its cutoff has already passed
         rush = closes - rng.uniform(0, RUSH)
         if market.chance(market.world.faults.slow_database):
             market.at(rush, self._database_faults.slow_until, market.clock.second_of(hour(closes)) + 1)
@@ -60,33 +60,33 @@ class CampaignActors:
         who = {"name": "n", "phone": f"1380000000{rng.randint(0, 9)}"}
         where = fulfilment(community, delivery=market.chance(0.5))
         pledge = requests.pledge(lines, where, rng.choice(("on_account", "prepaid", "prepaid")), who)
+        member = Member(market.client, campaign, id, pledge)
         if market.chance(0.2):
-            market.after(rng.expovariate(2), self._send_join, campaign, id, pledge)
+            market.after(rng.expovariate(2), self._send_join, id, member)
         if market.chance(0.2):
-            market.after(rng.expovariate(2), market.send, requests.withdraw(campaign, id))
-        await self._send_join(campaign, id, pledge)
+            market.after(rng.expovariate(2), member.withdraw)
+        await self._send_join(id, member)
 
-    async def _send_join(self, campaign: UUID, id: UUID, pledge: Body) -> None:
-        answer = await self.market.send(requests.join(campaign, id, pledge))
-        if not answer.ok:  # closed, its cap is reached, or its pickup point is not in the catalogue yet
-            check_invariant(answer.status in {409, 422}, "a join is accepted or refused", f"{id}: {answer}")
+    async def _send_join(self, id: UUID, member: Member) -> None:
+        try:
+            await member.join()
+        except Refused as refusal:  # closed, its cap is reached, or its pickup point is not in the catalogue yet
+            check_invariant(refusal.status in {409, 422}, "a join is accepted or refused", f"{id}: {refusal}")
             return
         if id not in self.accepted:
-            self._pledged[id] = campaign
-        known = self.accepted.setdefault(id, answer.body)
-        check_invariant(known == answer.body, "the same request has the same answer", f"{known}, {answer.body}")
+            self.accepted[id] = self._pledged[id] = member
 
     async def _look(self, campaign: UUID) -> None:
         """Read the joins of a group-buy that have not ended; a buyer then follows each new order like any other."""
         client = self.market.client
-        for id in [id for id, of in self._pledged.items() if of == campaign]:
-            join = await call(client, requests.read_join(campaign, id))
+        for id, member in [(id, member) for id, member in self._pledged.items() if member.campaign == campaign]:
+            join = await member.read()
             if join["state"] != "pledged" and self._pledged.pop(id, None) and join["order_id"]:
                 order = UUID(join["order_id"])
                 self.market.trace.name(order, f"{self.market.trace.readable(str(id))}.order")
-                self._buyers.follow_order(order, await call(client, requests.read_order(order)))
+                self._buyers.follow(order, Buyer.of(client, await call(client, requests.read_order(order))))
 
     def finish(self) -> None:
         """Read the joins once more."""
-        for campaign in dict.fromkeys(self._pledged.values()):
+        for campaign in dict.fromkeys(member.campaign for member in self._pledged.values()):
             self.market.after(0, self._look, campaign)

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from uuid import UUID
 
-from deploy.scenarios.actors import couriers, requests
-from deploy.scenarios.actors.client import call
+from deploy.scenarios.actors import couriers, dispatchers, requests
+from deploy.scenarios.actors.client import Refused, call
 from deploy.scenarios.actors.devices import Device, Upload
 from services.dispatch.commands.planning import answer_next_wave, plan_next_wave
 from services.dispatch.commands.wave import finish_ended_waves
@@ -95,29 +95,36 @@ class PlanningLoop:
         self.wake_up(18)  # by then its lease on the wave has expired
 
 
-class Dispatcher:
+class Dispatcher(dispatchers.Dispatcher):
     """Cuts some waves early, releases every planned one, and reassigns some jobs."""
 
     def __init__(self, market: Market) -> None:
+        super().__init__(market.client)
         self.market, self.rng = market, market.rng
         for wave, (cutoff, _, until) in WAVES.items():
             if market.chance(0.3):
-                market.at(cutoff - self.rng.uniform(0, 2), market.send, requests.cut(wave))
-            market.at(cutoff + self.rng.uniform(0, 0.6), self._release, wave)
+                market.at(cutoff - self.rng.uniform(0, 2), self.cut, wave)
+            market.at(cutoff + self.rng.uniform(0, 0.6), self._release_when_planned, wave)
             if market.chance(0.4):
-                market.at(self.rng.uniform(cutoff + 0.3, until), self._reassign)
+                market.at(self.rng.uniform(cutoff + 0.3, until), self._reassign_some)
 
-    async def _release(self, wave: str) -> None:
-        """Release the wave, repeatedly until it is planned."""
-        while not (await self.market.send(requests.release(wave))).ok:
+    async def _release_when_planned(self, wave: str) -> None:
+        while not await self._try_release(wave):
             await self.market.pause(self.rng.uniform(0.05, 0.3))
 
-    async def _reassign(self) -> None:
+    async def _try_release(self, wave: str) -> bool:
+        """Return False where the wave is not planned, or not in the catalogue yet."""
+        try:
+            return await self.release(wave)
+        except Refused:
+            return False
+
+    async def _reassign_some(self) -> None:
         one, other = self.rng.sample(COURIERS, 2)
-        stops = (await call(self.market.client, requests.read_route(one)))["stops"]
+        stops = (await call(self.client, requests.read_route(one)))["stops"]
         out = [stop for stop in stops if stop["state"] in {"assigned", "loaded"}]
         for stop in out[: self.rng.randint(0, 2)]:
-            self.market.after(0, self.market.send, requests.reassign(stop["job"], other, stop["epoch"]))
+            self.market.after(0, self.reassign, stop, other)
 
 
 class Courier(couriers.Courier):
@@ -141,18 +148,10 @@ class Courier(couriers.Courier):
                 self._visit(stop)
 
     def _visit(self, stop: couriers.Stop) -> None:
-        rng, now = self.rng, self.market.clock.now()
-        order = self._buyers.accepted.get(UUID(stop["order"]))
-        if rng.random() < 0.8:
-            self.load(now, stop)
-        if rng.random() < 0.2:
-            self.fail(now, stop, "not-home")
-        if rng.random() < 0.15:
-            self.deliver(now, stop, "no code")
-        if order and rng.random() < 0.85:
-            self.deliver(now, stop, order["code"])
-        else:
-            self.bring_back(now, stop, "refused")
+        rng, buyer = self.rng, self._buyers.following.get(UUID(stop["order"]))
+        loaded, missed, wrong_code = rng.random() < 0.8, rng.random() < 0.2, rng.random() < 0.15
+        code = buyer.code if buyer and rng.random() < 0.85 else None
+        self.visit(self.market.clock.now(), stop, couriers.Visit(loaded, missed, wrong_code, code))
 
     async def _upload_some(self) -> None:
         rng, queue = self.rng, self.device.unconfirmed

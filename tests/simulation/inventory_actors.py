@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.operators import Operator
 from tests.simulation.market import DAY, ITEMS, POOLS, TERMINALS, Market, goods, hour
 from tests.small_market import HOUSEHOLD
 
 
-class InventoryOperator:
+class InventoryOperator(Operator):
     """All requests to inventory."""
 
     def __init__(self, market: Market) -> None:
+        super().__init__(market.client)
         self.market, self.rng = market, market.rng
         rng, pools = self.rng, sorted(POOLS.values())
         for pool in pools:
@@ -29,12 +31,11 @@ class InventoryOperator:
             market.at(rng.uniform(8, 15), self._move, rng.choice(sorted(ITEMS)))
 
     async def _receive(self, pool: str, item: str, amount: int) -> None:
-        rng, id, send = self.rng, self.market.id(f"lot-{pool}-{item}"), self.market.send
+        rng, id = self.rng, self.market.id(f"lot-{pool}-{item}")
         sell_by = hour(rng.uniform(18, 30)) if rng.random() < 0.7 else None
-        passed = rng.choice((amount, amount, amount, max(1, amount - 2)))
-        result = ("pass", passed) if rng.random() < 0.95 else ("fail", None)
-        await send(requests.receive_lot(id, pool, goods(item, amount), HOUSEHOLD, hour(rng.uniform(3, 6)), sell_by))
-        await send(requests.inspect_lot(id, *result))
+        passed = rng.choice((amount, amount, amount, max(1, amount - 2))) if rng.random() < 0.95 else 0
+        harvested = hour(rng.uniform(3, 6))
+        await self.take_in(id, pool, goods(item, amount), HOUSEHOLD, harvested, sell_by, passed)
 
     async def _lend(self, terminal: str, item: str) -> None:
         rng, market, pool = self.rng, self.market, f"{DAY}@{TERMINALS[terminal]}"

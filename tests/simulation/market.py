@@ -9,9 +9,10 @@ from uuid import UUID
 
 from contracts.values import Unit, pool_of
 from deploy.scenarios.actors import requests
-from deploy.scenarios.actors.client import Answer, Request
+from deploy.scenarios.actors.client import Answer, BrokenPromise, Refused, Request
 from services.orders.domain.catalog import LOCAL
 from tests.simulation.client import InProcess
+from tests.simulation.invariant import InvariantBroken
 from tests.simulation.processes import World
 from tests.simulation.scheduler import pause
 from tests.simulation.trace import Trace
@@ -43,7 +44,7 @@ class Market:
         self.clock: Any = world.clock
 
     def at(self, hours: float, act: Callable[..., Coroutine[Any, Any, Any] | None], *args: Any) -> None:
-        """Let an actor act at an hour of the day, or now if that has passed."""
+        """Let an actor act at an hour of the day, or now if that has passed. A refusal may end what it does."""
         self.world.scheduler.at(self._second(hours), self._begin, act, args)
 
     def after(self, hours: float, act: Callable[..., Coroutine[Any, Any, Any] | None], *args: Any) -> None:
@@ -52,7 +53,7 @@ class Market:
 
     def _begin(self, act: Callable[..., Coroutine[Any, Any, Any] | None], args: tuple[Any, ...]) -> None:
         if (begun := act(*args)) is not None:
-            self.world.scheduler.begin(begun, "actor", _raise)
+            self.world.scheduler.begin(begun, "actor", _check_end)
 
     async def pause(self, hours: float) -> None:
         """Return some hours later."""
@@ -116,6 +117,8 @@ def fulfilment(community: str, *, delivery: bool) -> requests.Body:
     return DOOR if delivery else requests.pickup(f"p{community}")
 
 
-def _raise(_result: Any, error: BaseException | None) -> None:
-    if error:
+def _check_end(_result: Any, error: BaseException | None) -> None:
+    if isinstance(error, BrokenPromise):
+        raise InvariantBroken("an answer keeps its promises", str(error)) from error
+    if error and not isinstance(error, Refused):
         raise error

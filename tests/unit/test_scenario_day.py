@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import date
-from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
@@ -219,8 +218,7 @@ def test_what_the_operator_puts_is_what_the_catalogue_takes(name: str):
     world: Any = SimpleNamespace(
         day=day, pace=SimpleNamespace(at=day.at), wave=lambda wave, station: f"{station}-{wave}"
     )
-    groups = [*map(list, catalogue._groups(world)), list(catalogue._points(world))]
-    entries = [*chain(*groups), ("market-days", day.market_day, catalogue._market_day(world))]
+    entries = list(catalogue._entries(world))
     entities = {(kind, id): BODIES[kind].model_validate(body).entity(kind, id) for kind, id, body in entries}
     assert [wrong for entity in entities.values() for wrong in contradictions(entity)] == []
     named = {(kind, id) for entity in entities.values() for _, kind, id in references(entity)}

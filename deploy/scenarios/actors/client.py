@@ -79,6 +79,14 @@ async def call(client: Client, request: Request) -> Any:
     return answer.body
 
 
+async def granted(client: Client, request: Request) -> bool:
+    """Send a request; return False if the present state of its object does not allow it (409). Raises `Refused`."""
+    answer = await client.send(request)
+    if not answer.ok and answer.status != 409:
+        raise Refused(request, answer)
+    return answer.ok
+
+
 async def rows(
     client: Client, service: str, path: str, name: str = "items", **query: str
 ) -> AsyncIterator[dict[str, Any]]:

@@ -15,6 +15,18 @@ Stop = dict[str, Any]
 """A stop of a route, as the service shows it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Everything that a courier records about one stop, in this order: the goods are loaded, the receiver is not at
+    home, says a wrong code, gets the goods with the right `code`; without one the goods go back.
+    """
+
+    loaded: bool = True
+    missed: bool = False
+    wrong_code: bool = False
+    code: str | None = None
+
+
 @dataclass
 class Courier:
     """One courier with a phone."""
@@ -27,6 +39,19 @@ class Courier:
         """Return the stops of the released waves, in the order of their times."""
         stops: list[Stop] = (await call(self.client, requests.read_route(self.courier)))["stops"]
         return stops
+
+    def visit(self, at: datetime, stop: Stop, visit: Visit) -> None:
+        """Record a stop from its loading to its end."""
+        if visit.loaded:
+            self.load(at, stop)
+        if visit.missed:
+            self.fail(at, stop, "not-home")
+        if visit.wrong_code:
+            self.deliver(at, stop, "no code")
+        if visit.code is None:
+            self.bring_back(at, stop, "refused")
+        else:
+            self.deliver(at, stop, visit.code)
 
     def load(self, at: datetime, stop: Stop) -> None:
         """Take the goods on board."""

@@ -194,6 +194,11 @@ def read_route(courier: str) -> Request:
 # --- dispatchers
 
 
+def read_waves() -> Request:
+    """Read the first waves of the list."""
+    return read("operator", "dispatch", "/v1/waves", limit=100)
+
+
 def read_wave(wave: str) -> Request:
     """Read a wave."""
     return read("operator", "dispatch", f"/v1/waves/{wave}")

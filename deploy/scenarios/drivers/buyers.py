@@ -7,9 +7,10 @@ from itertools import groupby
 from typing import Any
 
 from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.buyers import ENDED, Buyer, place_list
 from deploy.scenarios.actors.client import BrokenPromise, Refused, call
 from deploy.scenarios.drivers.catalogue import goods_of, point_of
-from deploy.scenarios.drivers.world import ENDED, World
+from deploy.scenarios.drivers.world import World
 from deploy.scenarios.schedule import Fate, Order
 
 ORDERS, PAYMENTS, CANCELS = "orders", "payments", "cancels"
@@ -35,43 +36,40 @@ async def live(world: World) -> None:
 
 async def _alone(world: World, order: Order) -> None:
     await world.pace.until(order.at)
-    body, first = await _place(world, order)
+    buyer = await _place(world, order)
     if order.twice:
-        again = await call(world.api, requests.place(body))
-        if again != first:
-            raise BrokenPromise(f"order {order.id} sent twice got two answers")
+        await buyer.place()
         world.tally.absorbed["orders sent twice"] += 1
-    world.codes[order.id] = first["code"]
+    world.codes[order.id] = buyer.code
     world.tally.did(ORDERS)
-    await _after(world, order)
+    await _after(world, order, buyer)
 
 
-async def _place(world: World, order: Order) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the sent body and the response. An expired promise is requested again."""
+async def _place(world: World, order: Order) -> Buyer:
+    """Return the buyer with the accepted order. An expired promise is requested again."""
     while True:
-        body = await _body(world, order)
+        buyer = Buyer(world.api, await _body(world, order))
         try:
-            return body, await call(world.api, requests.place(body))
+            await buyer.place()
         except Refused as refusal:
             if refusal.code != "quote-expired":
                 raise
+        else:
+            return buyer
 
 
 async def _list(world: World, at: float, orders: list[Order]) -> None:
     """Send a chat's list in one batch. A part of it is sent twice, as after a lost response."""
     await world.pace.until(at)
-    bodies = [await _body(world, order) for order in orders]
-    first: list[Any] = []
-    for part in (bodies, bodies[: len(bodies) // 3]):
-        answers = (await call(world.api, requests.place_batch(part)))["answers"]
-        refused = [answer for answer in answers if answer["status"] != 201]
-        first = first or answers
-        if refused or answers != first[: len(part)]:
-            raise BrokenPromise(f"a leader's list was not accepted completely and once: {refused[:1]}")
-    world.codes |= {order.id: answer["order"]["code"] for order, answer in zip(orders, first, strict=True)}
-    world.tally.absorbed["orders sent twice"] += len(bodies) // 3
+    buyers = [Buyer(world.api, await _body(world, order)) for order in orders]
+    sent_again = buyers[: len(buyers) // 3]
+    for part in (buyers, sent_again):
+        if refused := await place_list(world.api, part):
+            raise BrokenPromise(f"a leader's list was not accepted completely: {refused[0]}")
+    world.codes |= {order.id: buyer.code for order, buyer in zip(orders, buyers, strict=True)}
+    world.tally.absorbed["orders sent twice"] += len(sent_again)
     world.tally.did(ORDERS, len(orders))
-    await asyncio.gather(*(_after(world, order) for order in orders))
+    await asyncio.gather(*(_after(world, order, buyer) for order, buyer in zip(orders, buyers, strict=True)))
 
 
 async def _body(world: World, order: Order) -> dict[str, Any]:
@@ -96,39 +94,26 @@ async def _fulfilment(world: World, order: Order) -> dict[str, Any]:
     return requests.delivery(order.address.text, order.address.lat, order.address.lon, quote)
 
 
-async def _after(world: World, order: Order) -> None:
+async def _after(world: World, order: Order, buyer: Buyer) -> None:
     """The buyer's actions after the order is placed."""
     if order.cancels_at is not None:
         await world.pace.until(order.cancels_at)
-        await _cancel(world, order)
-        await _look(world, order, ENDED)
+        await buyer.cancel()  # it may be loaded or ended: the order says so
+        await _look(world, buyer, ENDED)
         world.tally.did(CANCELS)
     elif order.pays_at is not None:
         await world.pace.until(order.pays_at)
         if order.fate in {Fate.PAYS_LATE, Fate.PAYS_TOO_LATE}:
-            await _look(world, order, ENDED)
-        await _pay(world, order)
+            await _look(world, buyer, ENDED)
+        await buyer.pay()
+        world.tally.did(PAYMENTS)
     world.settle(order)
 
 
-async def _cancel(world: World, order: Order) -> None:
-    try:
-        await call(world.api, requests.cancel(order.id))
-    except Refused as refusal:
-        if refusal.status != 409:  # loaded or ended: the response says so
-            raise
-
-
-async def _pay(world: World, order: Order) -> None:
-    found = await world.order(order.id)
-    await call(world.api, requests.pay(order.id, f"pay-{order.id}", found["total_fen"]))
-    world.tally.did(PAYMENTS)
-
-
-async def _look(world: World, order: Order, until: frozenset[str]) -> None:
+async def _look(world: World, buyer: Buyer, until: frozenset[str]) -> None:
     """Read the order now and then, less often the longer it takes."""
     wait = LOOK_FIRST
     await world.pace.pause(wait)
-    while (await world.order(order.id))["state"] not in until:
+    while (await buyer.read())["state"] not in until:
         wait = min(wait * 1.5, LOOK_MOST)
         await world.pace.pause(wait)

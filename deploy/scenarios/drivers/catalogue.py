@@ -2,51 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 from deploy.scenarios.actors import requests
-from deploy.scenarios.actors.client import call
+from deploy.scenarios.actors.operators import Entry, Operator
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.model import Good, Place
 
 STAGE = "catalogue"
-Entry = tuple[str, str, dict[str, Any]]
 
 
 async def write(world: World) -> None:
     """Write all entries, references first; return when orders has all of them."""
-    groups = [list(group) for group in _groups(world)]
-    world.tally.plan(STAGE, sum(len(group) for group in groups) + len(world.day.scenario.communities) + 1)
-    for group in groups:
-        await asyncio.gather(*(_put(world, *entry) for entry in group))
-    await asyncio.gather(*(_put(world, *point) for point in _points(world)))
-    await _put(world, "market-days", world.day.market_day, _market_day(world))
+    entries = list(_entries(world))
+    world.tally.plan(STAGE, len(entries))
+    await Operator(world.api).write_catalogue(entries, lambda: world.tally.did(STAGE))
 
 
-async def _put(world: World, kind: str, id: str, body: dict[str, Any]) -> None:
-    await call(world.api, requests.put_entry(kind, id, body))
-    world.tally.did(STAGE)
-
-
-def _groups(world: World) -> Iterator[Iterator[Entry]]:
-    """Yield groups of entries; each refers only to entries of earlier groups."""
+def _entries(world: World) -> Iterator[Entry]:
+    """Yield the entries, kind by kind; each refers only to entries of earlier kinds."""
     day, scenario = world.day, world.day.scenario
     since = world.pace.at(0).isoformat()
-    yield (("stations", place.id, _place(place)) for place in scenario.stations)
-    yield (("villages", place.id, _place(place)) for place in scenario.villages)
-    yield (("communities", place.id, _place(place)) for place in scenario.communities)
-    yield (("sites", site.id, {**_place(site), "station": site.station}) for site in scenario.sites)
-    yield (
+    yield from (("stations", place.id, _place(place)) for place in scenario.stations)
+    yield from (("villages", place.id, _place(place)) for place in scenario.villages)
+    yield from (("communities", place.id, _place(place)) for place in scenario.communities)
+    yield from (("sites", site.id, {**_place(site), "station": site.station}) for site in scenario.sites)
+    yield from (
         ("items", good.id, {
             "name_zh": good.name_zh, "name_en": good.name_en, "unit": good.unit,
             "unit_g": good.load_g, "unit_ml": good.load_ml, "cold": good.cold,
         }) for good in scenario.goods
     )  # fmt: skip
-    yield (("households", home.id, {"village": home.village}) for home in day.households)
-    yield _pairings(world, since)
-    yield (
+    yield from (("households", home.id, {"village": home.village}) for home in day.households)
+    yield from _pairings(world, since)
+    yield from (
         (
             "prices",
             f"{good.id}-{channel}-{day.market_day}",
@@ -55,11 +45,13 @@ def _groups(world: World) -> Iterator[Iterator[Entry]]:
         for good in scenario.goods
         for channel, fen in good.price.items()
     )
-    yield (("terminals", stall.terminal, {"site": stall.site, "stall": stall.terminal}) for stall in day.stalls)
-    yield (
+    yield from (("terminals", stall.terminal, {"site": stall.site, "stall": stall.terminal}) for stall in day.stalls)
+    yield from (
         ("couriers", c.id, {"station": c.station, "capacity_g": c.capacity_g, "cold_ml": c.cold_ml})
         for c in day.couriers
     )
+    yield from _points(world)
+    yield "market-days", day.market_day, _market_day(world)
 
 
 def _place(place: Place) -> dict[str, Any]:

@@ -6,15 +6,14 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.scenarios.actors import requests
-from deploy.scenarios.actors.client import Refused, call
+from deploy.scenarios.actors.client import BrokenPromise
+from deploy.scenarios.actors.dispatchers import Dispatcher
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.model import Wave
 
 STAGE = "waves"
 # Real seconds between two reads of the order list, or of a wave that is being planned: the day waits for both.
 LOOK_EVERY_S = 0.1
-PLANNED = {"planned", "released", "done"}
 # Business minutes before its slot at which a wave is to be released: a plan that takes longer delays the day.
 RELEASED_BEFORE = 25.0
 
@@ -48,14 +47,12 @@ def _waits(order: Mapping[str, Any]) -> bool:
 
 
 async def _wave(world: World, wave: Wave, id: str) -> None:
-    try:
-        await call(world.api, requests.cut(id))
-    except Refused as refusal:
-        if refusal.status != 409:  # its cutoff was first
-            raise
+    dispatcher = Dispatcher(world.api)
+    await dispatcher.cut(id)
     with world.pace.holding(f"the plan of wave {id}", _due(wave)):
-        while (await call(world.api, requests.read_wave(id)))["state"] not in PLANNED:  # noqa: ASYNC110
+        while not await dispatcher.is_planned(id):  # noqa: ASYNC110 asked over HTTP
             await asyncio.sleep(LOOK_EVERY_S)
-    await call(world.api, requests.release(id))
+    if not await dispatcher.release(id):
+        raise BrokenPromise(f"wave {id} is planned and was not released")
     world.released[id].set()
     world.tally.did(STAGE)

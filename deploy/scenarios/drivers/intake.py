@@ -7,6 +7,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from deploy.scenarios.actors import requests
 from deploy.scenarios.actors.client import call
+from deploy.scenarios.actors.operators import Operator
 from deploy.scenarios.drivers.world import World
 from deploy.scenarios.schedule import Lot, Stall
 
@@ -27,8 +28,7 @@ async def _lot(world: World, lot: Lot) -> None:
     await world.pace.until(lot.at)
     pool, picked = world.day.pool(lot.site), world.pace.at(lot.at - PICKED_BEFORE_MIN)
     received = requests.goods(lot.item, lot.received)
-    await call(world.api, requests.receive_lot(lot.id, pool, received, lot.household, picked))
-    await call(world.api, requests.inspect_lot(lot.id, quantity=lot.passed))
+    await Operator(world.api).take_in(lot.id, pool, received, lot.household, picked, passed=lot.passed)
     world.tally.did(LOTS)
 
 

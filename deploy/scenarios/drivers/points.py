@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from uuid import UUID
 
-from deploy.scenarios.actors import requests
-from deploy.scenarios.actors.client import Refused, Request, call
-from deploy.scenarios.drivers.world import ENDED, World
+from deploy.scenarios.actors.points import PickupPoint
+from deploy.scenarios.drivers.world import World
 from deploy.scenarios.schedule import Fate, Order
 
 READY, FETCHED = "set out", "fetched"
@@ -41,11 +40,11 @@ async def _buyer(world: World, order: Order) -> None:
 
 async def set_out(world: World, orders: Iterable[UUID]) -> None:
     """A leader's rounds, until each of these orders is ready or has ended otherwise."""
-    waiting = set(orders)
+    waiting, point = set(orders), PickupPoint(world.api)
     world.tally.stages[READY].total += len(waiting)
     while waiting:
         due = [order for order in waiting if world.is_settled(order)]
-        done = await asyncio.gather(*(_is_over(world, order, requests.ready(order)) for order in due))
+        done = await asyncio.gather(*(point.set_out(order) for order in due))
         over = {order for order, done in zip(due, done, strict=True) if done}
         world.tally.did(READY, len(over))
         waiting -= over
@@ -56,17 +55,6 @@ async def fetch(world: World, order: UUID, at: float) -> None:
     """A buyer comes at that minute with the code, and again until the order is handed over or has ended otherwise."""
     world.tally.stages[FETCHED].total += 1
     await world.pace.until(at)
-    while not await _is_over(world, order, requests.collect(order, world.codes[order])):
+    while not await PickupPoint(world.api).hand_over(order, world.codes[order]):
         await world.pace.pause(AGAIN)
     world.tally.did(FETCHED)
-
-
-async def _is_over(world: World, order: UUID, request: Request) -> bool:
-    """Send a request about an order. Return True if it need not come again: it was granted, or the order has ended."""
-    try:
-        await call(world.api, request)
-    except Refused as refusal:
-        if refusal.status != 409:
-            raise
-        return (await world.order(order))["state"] in ENDED
-    return True

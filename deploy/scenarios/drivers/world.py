@@ -10,14 +10,11 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from deploy.scenarios.actors import requests
-from deploy.scenarios.actors.client import call, rows
+from deploy.scenarios.actors.client import rows
 from deploy.scenarios.drivers.api import Api
 from deploy.scenarios.drivers.pace import Pace
 from deploy.scenarios.drivers.tally import Tally
 from deploy.scenarios.schedule import Day, Fate, Order
-
-ENDED = frozenset({"rejected", "expired", "cancelled", "failed", "delivered", "collected", "returned"})
 
 
 @dataclass(slots=True)
@@ -81,11 +78,6 @@ class World:
         """Return when all of these orders are settled."""
         for order in orders:
             await self._settled[order.id].wait()
-
-    async def order(self, order: UUID) -> dict[str, Any]:
-        """Return an order as its buyer sees it."""
-        found: dict[str, Any] = await call(self.api, requests.read_order(order))
-        return found
 
     def orders(self, state: str | None = None) -> AsyncIterator[dict[str, Any]]:
         """Return the operator's list of the day's orders, or of those in a state."""

@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections import Counter
 
+from deploy.scenarios.actors.buyers import ENDED
 from deploy.scenarios.drivers import buyers, couriers, dispatcher, group_buys, intake, points, stalls
-from deploy.scenarios.drivers.world import ENDED, World
+from deploy.scenarios.drivers.world import World
 from deploy.scenarios.outcome.observed import Observed
 from deploy.scenarios.run.backlog import Backlog
 from deploy.scenarios.run.day_clock import STUCK_S

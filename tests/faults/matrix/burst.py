@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 
 from deploy.scenarios.actors import requests
+from deploy.scenarios.actors.buyers import Buyer
 from deploy.scenarios.actors.client import call
-from tests.faults.load import Order, pickup_order
+from tests.faults.load import pickup_order
 from tests.faults.market import BURST, SITES, receive_lots
 from tests.faults.matrix import processes, storage_faults
 from tests.faults.matrix.injection import Injection
@@ -25,7 +26,7 @@ async def scarce(injection: Injection) -> None:
     injection.environment.scarce.add(BURST)
     faults = [asyncio.create_task(inject(injection)) for inject in (processes.killed, storage_faults.backends_killed)]
     injection.workload.buyers.paused = True  # the burst is the load
-    injection.actions["accepted"] = await _send_burst(injection, list(_orders(injection)))
+    injection.actions["accepted"] = await _send_burst(injection, list(_buyers(injection)))
     injection.workload.buyers.paused = False
     await asyncio.gather(*faults)
     if injection.actions["accepted"] != REQUESTS:
@@ -40,7 +41,7 @@ async def _offer(injection: Injection) -> None:
     await receive_lots(client.persistent, market, {BURST: UNITS // len(SITES)}, "burst")
 
 
-async def _send_burst(injection: Injection, orders: list[Order]) -> int:
+async def _send_burst(injection: Injection, buyers: list[Buyer]) -> int:
     """Send the orders from another process (`burst_client`) and merge its history; return the
     number of accepted ones.
     """
@@ -49,7 +50,7 @@ async def _send_burst(injection: Injection, orders: list[Order]) -> int:
         data / f"burst-orders-{workload.environment.workloads}.jsonl",
         data / f"burst-history-{workload.environment.workloads}.jsonl",
     )
-    bodies.write_text("".join(f"{json.dumps(order.body)}\n" for order in orders))
+    bodies.write_text("".join(f"{json.dumps(buyer.body)}\n" for buyer in buyers))
     command = ["-m", "tests.faults.matrix.burst_client", str(data), str(bodies), str(history_file)]
     with (data / f"burst-result-{workload.environment.workloads}.json").open("w+") as output:
         process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=output)
@@ -58,15 +59,16 @@ async def _send_burst(injection: Injection, orders: list[Order]) -> int:
         result = json.load(output)
     workload.history.take_over(history_file)
     workload.client.broken += result["broken"]
-    for order in orders:
-        if known := result["accepted"].get(order.id):
-            order.code, order.total_fen = known
-            workload.buyers.accepted[order.id] = order
+    for buyer in buyers:
+        if answer := result["accepted"].get(buyer.id):
+            buyer.accept(answer)
+            workload.buyers.accepted[buyer.id] = buyer
     injection.actions["seconds of burst"] = round(result["seconds"])
     return len(result["accepted"])
 
 
-def _orders(injection: Injection) -> Iterator[Order]:
-    market, rng = injection.environment.market, injection.rng
+def _buyers(injection: Injection) -> Iterator[Buyer]:
+    client, market, rng = injection.workload.client, injection.environment.market, injection.rng
     for n in range(REQUESTS):
-        yield pickup_order(market, rng, BURST, site=SITES[n % len(SITES)], channel="live", payment="on_account")
+        site = SITES[n % len(SITES)]
+        yield Buyer(client, pickup_order(market, rng, BURST, site=site, channel="live", payment="on_account"))

@@ -2,7 +2,7 @@
 
 Usage: `python -m tests.faults.matrix.burst_client DATA ORDERS HISTORY`. Each line of ORDERS is an order as JSON, sent
 to the stack in DATA until it is answered. HISTORY is written as by other clients. Prints one JSON object: the accepted
-orders with code and total, and the seconds until the last answer.
+orders by id, and the seconds until the last answer.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,12 +21,11 @@ import orjson
 import uvloop
 
 from deploy.local import endpoints
-from deploy.scenarios.actors import requests
-from deploy.scenarios.actors.client import HttpClient, Request
+from deploy.scenarios.actors.buyers import Buyer, View
+from deploy.scenarios.actors.client import HttpClient, Refused, Request
 from tests.bench.client import Connection, connect, encode
 from tests.faults.client import ANSWER_S, HistoryClient
 from tests.faults.history import History
-from tests.faults.load import Order
 
 AT_ONCE = 200
 
@@ -52,21 +52,20 @@ class MinimalHttpClient(HttpClient):
             return answer
 
 
-async def _buyer(client: HistoryClient, orders: Iterator[Order], accepted: dict[str, tuple[str, int]]) -> None:
-    for order in orders:
-        answer = await client.send(requests.place(order.body))
-        if answer.ok:
-            accepted[order.id] = answer.body["code"], answer.body["total_fen"]
+async def _place(buyers: Iterator[Buyer], accepted: dict[str, View]) -> None:
+    for buyer in buyers:
+        with suppress(Refused):  # the history has it
+            accepted[buyer.id] = await buyer.place()
 
 
 async def main(data: Path, orders: Path, history_file: Path) -> dict[str, Any]:
     """Send all orders; return the printed object."""
     history = History(history_file)
     client = HistoryClient(MinimalHttpClient(endpoints.read(data)), history)
-    bodies = map(json.loads, orders.read_text().splitlines())
-    requests, accepted = map(Order, bodies), dict[str, tuple[str, int]]()
+    buyers = (Buyer(client, json.loads(line)) for line in orders.read_text().splitlines())
+    accepted: dict[str, View] = {}
     began = time.monotonic()
-    await asyncio.gather(*(_buyer(client, requests, accepted) for _ in range(AT_ONCE)))
+    await asyncio.gather(*(_place(buyers, accepted) for _ in range(AT_ONCE)))
     history.close()
     return {"accepted": accepted, "seconds": round(time.monotonic() - began, 1), "broken": client.broken}
 

@@ -137,7 +137,7 @@ class Soak:
     def _order(self) -> dict[str, Any]:
         site, item = self.rng.choice(SITES), self.rng.choice(["apples", "tea"])
         payment = "on_account" if self.rng.random() < COLLECTED else "pending"
-        return pickup_order(self.market, self.rng, item, site=site, payment=payment).body
+        return pickup_order(self.market, self.rng, item, site=site, payment=payment)
 
     async def _kill(self, every: float) -> None:
         while True:

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from deploy.audit.finding import Finding
+from deploy.scenarios.actors.buyers import Buyer
 from tests.faults import actors, history
 from tests.faults.checker import check
 from tests.faults.client import HistoryClient, http_client
@@ -111,16 +112,15 @@ class Workload:
     async def _probe(self) -> float:
         """Place orders behind everything that waits; return the time at which all had their stock."""
         market, sites = self.environment.market, list(self.environment.market.terminals.values())
-        orders = [
+        bodies = [
             pickup_order(market, self.rng, "tea", site=self.rng.choice(sites), payment="on_account")
             for _ in range(PROBES)
         ]
-        await asyncio.gather(*(self.buyers.place(order) for order in orders))
-        for order in orders:
-            state = "placed"
-            while state == "placed":
-                shown = await self.client.order(order.id)
-                state = shown["state"] if shown else "placed"
+        probes = [Buyer(self.client.persistent, body) for body in bodies]
+        await asyncio.gather(*map(self.buyers.place, probes))
+        for probe in probes:
+            while (await probe.read(wait=2))["state"] == "placed":
+                pass
         return time.monotonic()
 
     async def _evidence(self) -> Evidence:
