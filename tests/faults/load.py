@@ -45,7 +45,7 @@ def pickup_order(market: Market, rng: Random, item: str, *, site: str, channel: 
 @dataclass
 class Buyers:
     """The buyers of a run. `closing` ends them; while `paused` they order, pay and cancel, but repeat nothing.
-    `accepted`: those whose order was accepted, by its id.
+    `accepted`: the buyers of accepted orders, by the id of the order.
     """
 
     client: HistoryClient

@@ -15,7 +15,7 @@ from tests.simulation.market import CLOSES, DAY, ITEMS, OVER, POOLS, Market, ful
 
 
 class Buyers:
-    """All buyers. `following`: those whose acceptance reached them, by order."""
+    """All buyers. `following`: the buyers of accepted orders that know it, by the id of the order."""
 
     def __init__(self, market: Market, count: int) -> None:
         self.market, self.rng = market, market.rng
