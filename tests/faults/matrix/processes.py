@@ -85,7 +85,7 @@ async def new_types(injection: Injection) -> None:
     injection.actions["events of new types"] += len(new_records)
     first = {one.id: one for one in reversed(new_records)}.values()
     # This version of the audit cannot read them.
-    injection.environment.poison_positions |= {f"{one.topic}/{one.partition}@{one.offset}" for one in first}
+    injection.environment.poison_positions |= {one.where for one in first}
 
 
 async def _upgrade(injection: Injection, service: str) -> None:
