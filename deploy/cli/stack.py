@@ -153,7 +153,7 @@ def _print_endpoints(data: Path, as_json: bool, secrets: bool) -> None:
         print(json.dumps(found if secrets else endpoints.without_secrets(found), indent=1), flush=True)
         return
     for service, url in found["http"].items():
-        print(f"{service:<10} {url}/docs")
+        print(f"{service:<10} {url}/v1, documented at {found['operations'][f'{service}.api']}/docs")
     print(f"{'kafka':<10} {found['kafka']['bootstrap']} (user {found['kafka']['security']['username']})")
     for service, url in found["postgres"].items():
         print(f"{'database':<10} {service} at {url.rpartition('@')[2]}")

@@ -35,8 +35,9 @@ def describe(
             },
         },
         "postgres": {service: postgres.url(service) for service in SERVICES},
-        "http": {service: f"http://127.0.0.1:{ports.get(f'{service}.api')}" for service in SERVICES},
+        "http": {service: f"http://127.0.0.1:{ports.get(f'{service}.http')}" for service in SERVICES},
         "tokens": dict(secrets.tokens),
+        "operations": {name: f"http://127.0.0.1:{ports.get(name)}" for name in pids if "." in name},
         "processes": [{"name": name, "pid": pid} for name, pid in pids.items()],
     }
 
@@ -54,7 +55,7 @@ def without_secrets(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return the endpoints without passwords and tokens, for a terminal or a CI log."""
     kafka = {**found["kafka"], "security": {k: v for k, v in found["kafka"]["security"].items() if k != "password"}}
     databases = {service: _without_password(url) for service, url in found["postgres"].items()}
-    shown = ("version", "http", "processes")
+    shown = ("version", "http", "operations", "processes")
     return {**{name: found[name] for name in shown}, "kafka": kafka, "postgres": databases}
 
 

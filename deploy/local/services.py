@@ -76,7 +76,7 @@ def environment(
     name: str, service: str, kafka: Kafka, postgres: Postgres, ports: Ports, secrets: Secrets
 ) -> dict[str, str]:
     """Return the environment of process `name` of `service`: addresses, and only its own secrets."""
-    port = "HALFDAY_HTTP_PORT" if name.endswith(".api") else "HALFDAY_HEALTH_PORT"
+    http = {"HALFDAY_HTTP_PORT": str(ports.get(f"{service}.http"))} if name.endswith(".api") else {}
     own = {"HALFDAY_QUOTE_KEY": secrets.quote_key} if service == "dispatch" else {}
     return {
         "PYTHONUNBUFFERED": "1",
@@ -86,6 +86,7 @@ def environment(
         "HALFDAY_KAFKA_PASSWORD": secrets.kafka[service],
         "HALFDAY_INSTANCE": f"{name}.0" if name.endswith((".api", ".worker")) else name,
         "HALFDAY_TOKENS": json.dumps(secrets.digests()),
-        port: str(ports.get(name)),
+        "HALFDAY_HEALTH_PORT": str(ports.get(name)),
+        **http,
         **own,
     }

@@ -18,8 +18,9 @@ class Settings(BaseSettings):
     Values come from variables, or from files of the same name in `HALFDAY_SECRETS_DIR`. `tokens` maps a role to
     the SHA-256 hex digest of its bearer token. `prefix` is put before every topic and consumer group. `instance`
     is stable over restarts: it is the Kafka client id and static group member. `http_host` is the address to listen on;
-    in a container it is `0.0.0.0`. `clock` is the source of business time: empty for real time, `file:PATH` or
-    `postgres` for a clock that a demo day drives (`clock_feed.py`).
+    in a container it is `0.0.0.0`. `http_port` is that of the API under `/v1`, `health_port` that of the operations
+    pages (`/ready`, `/metrics`, documents), which every process has. `clock` is the source of business time: empty for
+    real time, `file:PATH` or `postgres` for a clock that a demo day drives (`clock_feed.py`).
     """
 
     model_config = SettingsConfigDict(env_prefix="HALFDAY_", extra="ignore", frozen=True)

@@ -35,6 +35,7 @@ class HalfdayVariant(Shop):
 
     async def open(self, hot: int) -> None:
         await self.prepare(hot)
+        self.port = free_port()
         for name in ("orders.api", "orders.worker", "inventory.worker"):
             self.children.append(await self.run(name))
 
@@ -48,7 +49,6 @@ class HalfdayVariant(Shop):
         for name in ("orders.api", "orders.worker", "inventory.worker"):
             self.ports[name] = free_port()
             self.environments[name] = self._environment(name, urls[name.split(".")[0]])
-        self.port = self.ports["orders.api"]
 
     async def run(self, name: str, *, ready: bool = True) -> Child:
         """Start one process; return when it is ready."""
@@ -58,9 +58,9 @@ class HalfdayVariant(Shop):
         )
 
     def _environment(self, name: str, url: str) -> dict[str, str]:
-        port = "HALFDAY_HTTP_PORT" if name.endswith("api") else "HALFDAY_HEALTH_PORT"
         environment = service_environment(self.world, name.split(".")[0], url, self.prefix, f"{self.prefix}{name}.0")
-        return environment | {port: str(self.ports[name])}
+        http = {"HALFDAY_HTTP_PORT": str(self.port)} if name.endswith("api") else {}
+        return environment | http | {"HALFDAY_HEALTH_PORT": str(self.ports[name])}
 
     async def states(self) -> dict[UUID, str]:
         return {row["order_id"]: row["state"] for row in await self.db.fetch("select order_id, state from orders")}

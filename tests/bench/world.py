@@ -39,7 +39,7 @@ def free_port() -> int:
 
 @dataclass
 class Child:
-    """A process of a variant with its port and log."""
+    """A process of a variant with the port on which it reports ready, and its log."""
 
     process: asyncio.subprocess.Process
     port: int

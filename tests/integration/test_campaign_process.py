@@ -38,7 +38,8 @@ class Killed:
     """One orders process after another on one database, the first with a fault in it."""
 
     def __init__(self, stack: TestStack, prefix: str, url: str, folder: Path) -> None:
-        self.stack, self.prefix, self.port, self.folder = stack, prefix, _free_port(), folder
+        self.stack, self.prefix, self.folder = stack, prefix, folder
+        self.port, self.health = _free_port(), _free_port()
         settings = stack.settings("orders", url, prefix)
         tokens = {role: hashlib.sha256(f"{role}-token".encode()).hexdigest() for role in ROLES}
         self.env = os.environ | freeze_at(folder, NOW)
@@ -49,7 +50,7 @@ class Killed:
             "HALFDAY_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
             "HALFDAY_PREFIX": prefix,
             "HALFDAY_HTTP_PORT": str(self.port),
-            "HALFDAY_HEALTH_PORT": str(_free_port()),
+            "HALFDAY_HEALTH_PORT": str(self.health),
             "HALFDAY_TOKENS": json.dumps(tokens),
         }
         self.process: asyncio.subprocess.Process | None = None
@@ -60,7 +61,7 @@ class Killed:
         await eventually(self._ready, 40)
 
     async def _ready(self) -> bool:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}") as client:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.health}") as client:
             try:
                 return (await client.get("/ready")).status_code == 200
             except httpx2.TransportError:

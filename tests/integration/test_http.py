@@ -17,6 +17,7 @@ from services.kit.errors import CommitUnknown, Overloaded
 from services.kit.http.body import Body
 from services.kit.http.dependencies import IdempotencyKey, require
 from services.kit.http.health import Readiness
+from services.kit.http.operations import create_operations, documents
 from services.kit.process import readiness
 from services.kit.process.api import create_api
 from services.kit.process.service import Service
@@ -95,10 +96,23 @@ def make_context(settings: Settings, pool: Any = None) -> Context:
 
 def make_client(context: Context) -> httpx2.AsyncClient:
     """A client of the app, without a socket."""
+    app = create_api(SERVICE, context)
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test")
+
+
+def operations_client(context: Context, peer: str = "127.0.0.1") -> httpx2.AsyncClient:
+    """A client of the operations pages, from this address."""
     state = Readiness()
     state.checks |= readiness.api_checks(SERVICE, context)
-    app = create_api(SERVICE, context, state)
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test")
+    app = create_operations(SERVICE.name, state)
+    app.router.routes.extend(documents(create_api(SERVICE, context)))
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app, client=(peer, 4711)), base_url="http://test")
+
+
+@pytest.fixture
+async def operations() -> AsyncIterator[httpx2.AsyncClient]:
+    async with operations_client(make_context(Settings(database_url="postgresql://nowhere"))) as client:
+        yield client
 
 
 @pytest.fixture
@@ -216,20 +230,20 @@ async def test_one_id_for_the_whole_flow(http: httpx2.AsyncClient) -> None:
     assert "13907312006" not in number.json()["correlation"]
 
 
-async def test_docs_come_from_own_files(http: httpx2.AsyncClient) -> None:
-    page = await http.get("/docs")
+async def test_docs_come_from_own_files(operations: httpx2.AsyncClient) -> None:
+    page = await operations.get("/docs")
     assert page.status_code == 200
     assert "https://" not in page.text
     assert "script-src" not in page.headers["content-security-policy"], "own files only, nothing inline"
     for path in ("/docs/docs.js", "/docs/docs.css"):
-        assert (await http.get(path)).status_code == 200
+        assert (await operations.get(path)).status_code == 200
         assert path in page.text
-    events = await http.get("/asyncapi")
+    events = await operations.get("/asyncapi")
     assert events.status_code == 200
     assert "https://" not in events.text
     for path in ("/asyncapi.yaml", "/schemas/orders.order-placed.v1.json"):
-        assert (await http.get(path)).status_code == 200
-    api = (await http.get("/openapi.json")).json()
+        assert (await operations.get(path)).status_code == 200
+    api = (await operations.get("/openapi.json")).json()
     assert {"/v1/orders", "/v1/parked", "/v1/parked:redrive"} <= set(api["paths"])
     answers = api["paths"]["/v1/orders"]["post"]["responses"]
     assert set(answers) == {"201", "4XX", "5XX"}
@@ -238,11 +252,31 @@ async def test_docs_come_from_own_files(http: httpx2.AsyncClient) -> None:
     assert "code" in api["components"]["schemas"]["Problem"]["properties"]
 
 
-async def test_live_ready_and_metrics(http: httpx2.AsyncClient) -> None:
-    assert (await http.get("/live")).json() == {"live": True, "service": "probe"}
-    ready = await http.get("/ready")
+async def test_live_ready_and_metrics(http: httpx2.AsyncClient, operations: httpx2.AsyncClient) -> None:
+    for client in (http, operations):
+        assert (await client.get("/live")).json() == {"live": True, "service": "probe"}
+    ready = await operations.get("/ready")
     assert ready.status_code == 503
     assert ready.json()["reasons"][0].startswith("database: ")
     await http.get("/v1/fails/busy")
-    metrics = (await http.get("/metrics")).text
+    metrics = (await operations.get("/metrics")).text
     assert 'halfday_http_seconds_count{method="GET",route="/v1/fails/{how}",status="429"}' in metrics
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/ready", "/metrics", "/docs", "/docs/docs.js", "/openapi.json", "/asyncapi", "/asyncapi.yaml", "/schemas/x"],
+)
+async def test_the_port_of_the_api_has_no_operations_page(http: httpx2.AsyncClient, path: str) -> None:
+    assert (await http.get(path)).status_code == 404
+
+
+async def test_a_stranger_reads_no_reasons() -> None:
+    context = make_context(Settings(database_url="postgresql://nowhere"))
+    async with operations_client(context, "192.0.2.7") as stranger, operations_client(context) as operator:
+        told = await stranger.get("/ready")
+        assert told.status_code == 503
+        assert told.json() == {"ready": False, "service": "probe", "reasons": ["database"], "degraded": []}
+        through_a_proxy = await operator.get("/ready", headers={"Forwarded": "for=192.0.2.7"})
+        assert through_a_proxy.json() == told.json()
+        assert (await operator.get("/ready")).json()["checks"]["database"]["detail"]

@@ -9,10 +9,14 @@ from uuid import uuid4
 
 import pytest
 
+from services.dispatch import app as dispatch_app
 from services.dispatch.planning.construct import greedy
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import RoutingProblem
 from services.dispatch.planning.process import planner
+from services.inventory import app as inventory_app
+from services.kit.process import openapi
+from services.orders import app as orders_app
 from tests.integration import boundary
 from tests.integration.campaign_world import a_campaign, a_join, open_one
 from tests.integration.dispatch_world import CATALOGUE, World, hours, market_day, wave
@@ -62,7 +66,7 @@ async def test_orders_survives_every_edge(stack: TestStack):
         }
         catalogue = {f"/v1/catalog/{path}": body for path, body in CATALOG.items()}
         ids = {"order": str(placed), "campaign": str(campaign.id), "join": str(uuid4()), "kind": "items", "id": "honey"}
-        document = (await orders.client.get("/openapi.json")).json()
+        document = openapi.document(orders_app.SERVICE)
         await boundary.try_all(orders.call, boundary.bodies(good), 1, COUNT)
         await boundary.try_all(orders.call, boundary.parameters(document, ids), 2, COUNT)
         await boundary.try_all(orders.call, boundary.bodies(catalogue), 7, COUNT)
@@ -84,7 +88,7 @@ async def test_inventory_survives_every_edge(stack: TestStack):
             "/v1/waste": {**goods, "lot": lot, "reason": "damaged", "note": "bruised"},
             f"/v1/pools/{POOL}/items/honey:sold-out": {},
         }
-        document = (await inventory.client.get("/openapi.json")).json()
+        document = openapi.document(inventory_app.SERVICE)
         await boundary.try_all(inventory.call, boundary.bodies(good), 3, COUNT)
         await boundary.try_all(inventory.call, boundary.parameters(document, {"id": lot}), 4, COUNT)
 
@@ -107,7 +111,7 @@ async def test_dispatch_survives_every_edge(world: World, monkeypatch: pytest.Mo
         f"/v1/jobs/{job}:reassign": {"courier": "van-1", "expected_epoch": 1},
     }
     ids = {"wave": "noon", "job": job, "courier": "van-1", "id": "1"}
-    document = (await world.http.get("/openapi.json")).json()
+    document = openapi.document(dispatch_app.SERVICE)
 
     async def call(method: str, path: str, **more: Any) -> Any:
         headers = {"Authorization": "Bearer operator", **more.pop("headers", {})}

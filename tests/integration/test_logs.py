@@ -53,7 +53,7 @@ def poisoned() -> list[tuple[str, str, Any]]:
 
 async def test_no_log_line_names_a_person(stack: TestStack, topics: str, tmp_path: Path):
     settings = stack.settings("orders", await stack.database("orders"), topics)
-    port, log = free_port(), tmp_path / "log"
+    port, health, log = free_port(), free_port(), tmp_path / "log"
     tokens = {role: hashlib.sha256(f"{role}-token".encode()).hexdigest() for role in ROLES}
     env = os.environ | run_from(tmp_path, NOW)
     env |= {
@@ -61,7 +61,7 @@ async def test_no_log_line_names_a_person(stack: TestStack, topics: str, tmp_pat
         "HALFDAY_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "HALFDAY_PREFIX": topics,
         "HALFDAY_HTTP_PORT": str(port),
-        "HALFDAY_HEALTH_PORT": str(free_port()),
+        "HALFDAY_HEALTH_PORT": str(health),
         "HALFDAY_TOKENS": json.dumps(tokens),
     }
     if settings.kafka_username:
@@ -75,7 +75,7 @@ async def test_no_log_line_names_a_person(stack: TestStack, topics: str, tmp_pat
         )
     try:
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            await eventually(lambda: _ready(client), 60)
+            await eventually(lambda: _ready(health), 60)
             for path, body in CATALOG.items():
                 await _call(client, "PUT", f"/v1/catalog/{path}", "operator", body)
             taken = (await _call(client, "POST", "/v1/orders", "buyer", an_order()))["order_id"]

@@ -36,7 +36,7 @@ def free_port() -> int:
 
 async def test_accepted_told_and_answered(stack: TestStack, topics: str, tmp_path: Path):
     settings = stack.settings("orders", await stack.database("orders"), topics)
-    port = free_port()
+    port, health = free_port(), free_port()
     tokens = {role: hashlib.sha256(f"{role}-token".encode()).hexdigest() for role in ROLES}
     env = os.environ | run_from(tmp_path, NOW)
     env |= {
@@ -44,7 +44,7 @@ async def test_accepted_told_and_answered(stack: TestStack, topics: str, tmp_pat
         "HALFDAY_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "HALFDAY_PREFIX": topics,
         "HALFDAY_HTTP_PORT": str(port),
-        "HALFDAY_HEALTH_PORT": str(free_port()),
+        "HALFDAY_HEALTH_PORT": str(health),
         "HALFDAY_TOKENS": json.dumps(tokens),
     }
     if settings.kafka_username:
@@ -55,7 +55,7 @@ async def test_accepted_told_and_answered(stack: TestStack, topics: str, tmp_pat
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.orders", "all", env=env)
     try:
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            await eventually(lambda: _ready(client), 40)
+            await eventually(lambda: _ready(health), 40)
             id = await _place(client)
             placed = await asyncio.to_thread(_read, stack, topics + "orders.order.v1")
             assert (placed["ce_type"], placed["ce_subject"]) == ("market.orders.order-placed.v1", str(id))
@@ -69,11 +69,12 @@ async def test_accepted_told_and_answered(stack: TestStack, topics: str, tmp_pat
         await process.wait()
 
 
-async def _ready(client: httpx2.AsyncClient) -> bool:
-    try:
-        return (await client.get("/ready")).status_code == 200
-    except httpx2.TransportError:
-        return False
+async def _ready(port: int) -> bool:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        try:
+            return (await client.get("/ready")).status_code == 200
+        except httpx2.TransportError:
+            return False
 
 
 async def _call(client: httpx2.AsyncClient, method: str, path: str, role: str, body: Any = None) -> Any:

@@ -37,10 +37,11 @@ def free_port() -> int:
 
 @dataclass
 class Process:
-    """One process of the probe service, its port and what it said."""
+    """One process of the probe service, the ports of its API and its operations pages, and what it said."""
 
     child: asyncio.subprocess.Process
     port: int
+    operations: int
     lines: list[str] = field(default_factory=list)
 
     async def read(self) -> None:
@@ -50,8 +51,8 @@ class Process:
             self.lines.append(line.decode().rstrip())
 
     async def get(self, path: str) -> httpx2.Response | None:
-        """The answer, or None while nothing listens."""
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}") as client:
+        """The answer of an operations page, or None while nothing listens."""
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.operations}") as client:
             try:
                 return await client.get(path)
             except httpx2.TransportError:
@@ -81,14 +82,14 @@ class Service:
 
     async def start(self, role: str, **more: str) -> Process:
         """A process; it may not be ready yet."""
-        port = free_port()
+        port, operations = free_port(), free_port()
         settings = self.stack.settings("probe", self.url, self.prefix)
         env = os.environ | {
             "HALFDAY_DATABASE_URL": settings.database_url,
             "HALFDAY_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
             "HALFDAY_PREFIX": self.prefix,
-            "HALFDAY_HTTP_PORT": str(port if role == "api" else 0),
-            "HALFDAY_HEALTH_PORT": str(port if role != "api" else 0),
+            "HALFDAY_HTTP_PORT": str(port),
+            "HALFDAY_HEALTH_PORT": str(operations),
             "HALFDAY_TOKENS": json.dumps({"operator": hashlib.sha256(TOKEN.encode()).hexdigest()}),
         }
         if settings.kafka_username and settings.kafka_password:
@@ -100,7 +101,7 @@ class Service:
             sys.executable, "-m", "tests.integration.edge", role,
             env=env | more, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        process = Process(child, port)
+        process = Process(child, port, operations)
         self.started.append(process)
         self.readers.append(asyncio.create_task(process.read()))
         return process
@@ -205,10 +206,9 @@ async def test_from_a_request_to_its_effect_and_a_clean_stop(booted: Service) ->
 
 
 async def test_one_process_can_do_all(booted: Service) -> None:
-    port = free_port()
-    process = await booted.start("all", HALFDAY_HTTP_PORT=str(port))
+    process = await booted.start("all")
     await eventually(process.is_ready, 30)
-    async with client(Process(process.child, port)) as http:
+    async with client(process) as http:
         assert (await http.post("/v1/accounts/a", json={"n": 1})).status_code == 201
 
     async def there() -> bool:

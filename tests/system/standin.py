@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 def command(*_: str) -> list[str]:
@@ -26,5 +27,8 @@ class Answers(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    port = os.environ.get("HALFDAY_HTTP_PORT") or os.environ["HALFDAY_HEALTH_PORT"]
-    HTTPServer(("127.0.0.1", int(port)), Answers).serve_forever()
+    ports = [os.environ["HALFDAY_HEALTH_PORT"], *filter(None, [os.environ.get("HALFDAY_HTTP_PORT")])]
+    servers = [ThreadingHTTPServer(("127.0.0.1", int(port)), Answers) for port in ports]
+    for server in servers[1:]:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    servers[0].serve_forever()

@@ -83,7 +83,7 @@ async def test_the_file_says_where_everything_is(running: Stack) -> None:
     file = running.data / "endpoints.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     found = json.loads(file.read_text())
-    assert list(found) == ["version", "kafka", "postgres", "http", "tokens", "processes"]
+    assert list(found) == ["version", "kafka", "postgres", "http", "tokens", "operations", "processes"]
     assert set(found["tokens"]) == {"operator", "terminal", "courier", "leader", "buyer"}
     assert set(pids(found)) == NAMES | {"orders.worker.1"}
     assert all(psutil.pid_exists(pid) for pid in pids(found).values())

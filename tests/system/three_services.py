@@ -36,9 +36,10 @@ SUPPLIERS: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Three:
-    """`call` asks a service's API; `metrics` is the page of a service's process."""
+    """`call` asks a service's API; `metrics` is the page of a service's process, on its operations port."""
 
     clients: dict[str, httpx2.AsyncClient]
+    operations: dict[str, httpx2.AsyncClient]
 
     async def call(self, service: str, method: str, path: str, role: str = "operator", **more: Any) -> Any:
         headers = {"Authorization": f"Bearer {role}-token", **more.pop("headers", {})}
@@ -47,11 +48,11 @@ class Three:
         return answer.json()
 
     async def metrics(self, service: str) -> str:
-        return (await self.clients[service].get("/metrics")).text
+        return (await self.operations[service].get("/metrics")).text
 
     async def is_ready(self, service: str) -> bool:
         try:
-            return (await self.clients[service].get("/ready")).status_code == 200
+            return (await self.operations[service].get("/ready")).status_code == 200
         except httpx2.TransportError:
             return False
 
@@ -89,13 +90,13 @@ async def three_services(stack: TestStack, prefix: str, logs: Path, **more: str)
     tokens = json.dumps({role: hashlib.sha256(f"{role}-token".encode()).hexdigest() for role in ROLES})
     shared = {"HALFDAY_TOKENS": tokens, "HALFDAY_QUOTE_KEY": "k", **run_from(logs, NOW), **more}
     async with AsyncExitStack() as ending:
-        clients = {}
+        three = Three({}, {})
         for service in SERVICES:
-            port = free_port()
-            await ending.enter_async_context(_process(stack, service, prefix, logs, port, shared))
-            url = f"http://127.0.0.1:{port}"
-            clients[service] = await ending.enter_async_context(httpx2.AsyncClient(base_url=url, trust_env=False))
-        three = Three(clients)
+            ports = free_port(), free_port()
+            await ending.enter_async_context(_process(stack, service, prefix, logs, ports, shared))
+            for clients, port in zip((three.clients, three.operations), ports, strict=True):
+                client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False)
+                clients[service] = await ending.enter_async_context(client)
         for service in SERVICES:
             await eventually(lambda service=service: three.is_ready(service), 60)  # type: ignore[misc]
         yield three
@@ -103,12 +104,12 @@ async def three_services(stack: TestStack, prefix: str, logs: Path, **more: str)
 
 @asynccontextmanager
 async def _process(
-    stack: TestStack, service: str, prefix: str, logs: Path, port: int, more: Mapping[str, str]
+    stack: TestStack, service: str, prefix: str, logs: Path, ports: tuple[int, int], more: Mapping[str, str]
 ) -> AsyncIterator[None]:
     settings = stack.settings(service, await stack.database(service), prefix)
     told = settings.model_dump(
         include={"database_url", "kafka_bootstrap", "kafka_username", "kafka_password", "prefix"}, exclude_none=True
-    ) | {"http_port": port, "health_port": free_port(), "instance": f"{prefix}{service}.worker.0"}
+    ) | {"http_port": ports[0], "health_port": ports[1], "instance": f"{prefix}{service}.worker.0"}
     env = os.environ | {f"HALFDAY_{name.upper()}": str(value) for name, value in told.items()} | dict(more)
     with (logs / f"{service}.log").open("wb") as log:
         child = await asyncio.create_subprocess_exec(

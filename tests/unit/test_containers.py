@@ -24,6 +24,7 @@ from services.kit.settings import Settings
 
 VARIABLE = re.compile(r"\$\{([A-Z_]+)")
 OPTIONAL = {"OTEL_EXPORTER_OTLP_ENDPOINT"}
+OPERATIONS = "8081"
 PROCESSES = {f"{service}-{role}" for service in SERVICES for role in ("api", "worker")}
 
 
@@ -115,7 +116,9 @@ def test_the_broker_and_the_database_are_set_up_as_the_embedded_ones(compose: An
 def test_prometheus_scrapes_every_process(compose: Any) -> None:
     found = YAML(typ="safe").load(compose["configs"]["prometheus.yml"]["content"])
     targets = {target for job in found["scrape_configs"] for one in job["static_configs"] for target in one["targets"]}
-    assert targets == {f"{name}:8080" for name in PROCESSES}
+    assert targets == {f"{name}:{OPERATIONS}" for name in PROCESSES}
+    assert f"127.0.0.1:{OPERATIONS}/ready" in compose["x-service"]["healthcheck"]["test"][-1]
+    assert compose["x-told"]["HALFDAY_HEALTH_PORT"] == OPERATIONS != compose["x-told"]["HALFDAY_HTTP_PORT"]
 
 
 def test_the_passwords_are_made_once_and_are_all_that_is_needed(tmp_path: Path, deploy: Path) -> None:

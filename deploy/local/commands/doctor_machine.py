@@ -24,7 +24,7 @@ from deploy.local.setup.cache import cache_dir
 MEMORY_NEEDED = 2_000_000_000
 DISK_NEEDED = 2_000_000_000
 FILES_NEEDED = 1024
-PORTS_NEEDED = 12  # 5 of the broker and the database, 6 of the services, one spare
+PORTS_NEEDED = 16  # 5 of the broker and the database, 9 of the services, two spare
 _CODE_DAY = 1_760_000_000  # autumn 2025: an earlier clock is wrong, and every order's time would be
 
 

@@ -1,17 +1,13 @@
-"""The HTTP application that every service shares: routers, fast paths, limits, problem documents, documentation."""
+"""The HTTP application that every service shares: routers, fast paths, limits, problem documents."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
-from starlette.responses import FileResponse
-from starlette.staticfiles import StaticFiles
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
-import contracts
 from services.kit.context import Context
 from services.kit.http import health, problems
 from services.kit.http.fast_path import FastPath, FastPathMiddleware
@@ -20,32 +16,22 @@ from services.kit.http.middleware import ErrorMiddleware, RequestMiddleware
 BODY_LIMIT = 256 * 1024
 """Bytes of a request's body; a route sets its own with `max_body_size=`."""
 
-_STATIC = Path(__file__).parent / "static"
-_CONTRACTS = Path(contracts.__file__).parent
-_PAGES = {
-    "/docs": _STATIC / "docs.html",
-    "/docs/docs.js": _STATIC / "docs.js",
-    "/docs/docs.css": _STATIC / "docs.css",
-    "/asyncapi": _CONTRACTS / "asyncapi.html",
-    "/asyncapi.yaml": _CONTRACTS / "asyncapi.yaml",
-}
-
 
 def create_app(
     context: Context,
     routers: Sequence[APIRouter],
-    readiness: health.Readiness,
     *,
     use_cases: Any = None,
     fast_paths: Sequence[FastPath] = (),
 ) -> FastAPI:
-    """Return the service's HTTP application: its routers, `/live /ready /metrics`, `/openapi.json` and `/docs`, and
-    the events of all services as `/asyncapi.yaml` and `/asyncapi`. `use_cases` is what `dependencies.use_cases` gives
-    to the routes, and to the endpoints of `fast_paths`.
+    """Return the service's HTTP application: its routers and `/live`; readiness, metrics and documents have a port of
+    their own (`operations`). `use_cases` is what `dependencies.use_cases` gives to the routes, and to the endpoints of
+    `fast_paths`.
     """
     app = _App(
         title=f"{context.service} API",
         version="1",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -57,19 +43,9 @@ def create_app(
     problems.install(app)
     for router in routers:
         app.include_router(router)
-    app.router.routes.extend(health.routes(context.service, readiness))
-    for path, file in _PAGES.items():
-        app.add_route(path, _page(file), include_in_schema=False)
-    app.mount("/schemas", StaticFiles(directory=_CONTRACTS / "schemas"))  # where the events' document points
+    app.router.routes.append(health.live(context.service))
     app.add_middleware(ErrorMiddleware)
     return app
-
-
-def _page(file: Path) -> Callable[[Request], Awaitable[FileResponse]]:
-    async def page(_request: Request) -> FileResponse:
-        return FileResponse(file)
-
-    return page
 
 
 class _App(FastAPI):

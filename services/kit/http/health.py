@@ -1,10 +1,11 @@
-"""`/live`, `/ready` and `/metrics`, for the API and for the worker, which has no other HTTP."""
+"""`/live`, `/ready` and `/metrics` of every process."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -56,25 +57,47 @@ async def _run(check: Check) -> CheckResult:
         return CheckResult(False, one_line(error))
 
 
-def routes(service: str, readiness: Readiness) -> list[Route]:
-    """Return the three routes. `/live` answers while the event loop runs; `/ready` is 503 with the reasons when not
-    ready, and lists degraded parts, which leave it ready: a load balancer must keep a process that serves the rest.
-    """
+def live(service: str) -> Route:
+    """Return the route `/live`, which answers while the event loop runs."""
 
-    async def live(_request: Request) -> Response:
+    async def endpoint(_request: Request) -> Response:
         return _json({"live": True, "service": service})
 
-    async def ready(_request: Request) -> Response:
+    return Route("/live", endpoint)
+
+
+def routes(service: str, readiness: Readiness) -> list[Route]:
+    """Return `/live`, `/ready` and `/metrics`. `/ready` is 503 with the reasons when not ready, and lists degraded
+    parts, which leave it ready: a load balancer must keep a process that serves the rest. A client on another machine
+    gets the names of the checks only: their texts quote addresses and errors of drivers.
+    """
+
+    async def ready(request: Request) -> Response:
         is_ready, findings = await readiness.report()
-        reasons = [f"{name}: {finding.detail}" for name, finding in findings.items() if not finding.ok]
-        degraded = [f"{name}: {finding.detail}" for name, finding in findings.items() if finding.degraded]
-        body = {"ready": is_ready, "service": service, "reasons": reasons, "degraded": degraded, "checks": findings}
-        return _json(body, 200 if is_ready else 503)
+        tell = _with_detail if _is_local(request) else _as_code
+        reasons = [tell(name, finding) for name, finding in findings.items() if not finding.ok]
+        degraded = [tell(name, finding) for name, finding in findings.items() if finding.degraded]
+        body = {"ready": is_ready, "service": service, "reasons": reasons, "degraded": degraded}
+        return _json(body | ({"checks": findings} if _is_local(request) else {}), 200 if is_ready else 503)
 
     async def metrics(_request: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    return [Route("/live", live), Route("/ready", ready), Route("/metrics", metrics)]
+    return [live(service), Route("/ready", ready), Route("/metrics", metrics)]
+
+
+def _is_local(request: Request) -> bool:
+    """Return whether the client is on this machine; one behind a proxy (RFC 7239) may be anywhere."""
+    client = request.client
+    return client is not None and ip_address(client.host).is_loopback and "forwarded" not in request.headers
+
+
+def _with_detail(name: str, finding: CheckResult) -> str:
+    return f"{name}: {finding.detail}"
+
+
+def _as_code(name: str, _finding: CheckResult) -> str:
+    return name
 
 
 def _json(body: object, status: int = 200) -> Response:

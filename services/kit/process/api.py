@@ -6,16 +6,15 @@ from fastapi import FastAPI
 
 from services.kit.context import Context
 from services.kit.http.app import create_app
-from services.kit.http.health import Readiness
 from services.kit.process import dead_letters_api
 from services.kit.process.service import Service
 from services.kit.uploads import flags_api
 
 
-def create_api(service: Service, context: Context, readiness: Readiness | None = None) -> FastAPI:
-    """Return the application of one process; `readiness` is what its `/ready` reports."""
+def create_api(service: Service, context: Context) -> FastAPI:
+    """Return the application of one process."""
     use_cases = service.use_cases(context)
     routers = [*service.routes, dead_letters_api.router, flags_api.router]
-    app = create_app(context, routers, readiness or Readiness(), use_cases=use_cases, fast_paths=service.fast_paths)
+    app = create_app(context, routers, use_cases=use_cases, fast_paths=service.fast_paths)
     app.state.service = service
     return app

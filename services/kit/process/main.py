@@ -71,7 +71,8 @@ def _parse(service: Service, argv: Sequence[str]) -> str:
         prog=f"python -m services.{service.name}",
         description=f"Runs a process of the {service.name} service until SIGTERM or Ctrl-C.",
         epilog="Settings come from the environment: HALFDAY_DATABASE_URL and HALFDAY_KAFKA_BOOTSTRAP are required, "
-        "HALFDAY_HTTP_PORT by the api, HALFDAY_HEALTH_PORT by the worker; services/kit/settings.py has the others. "
+        "HALFDAY_HTTP_PORT by the api, HALFDAY_HEALTH_PORT by each for its operations pages; services/kit/settings.py "
+        "has the others. "
         "PostgreSQL and Kafka may start later than this. Normally `./halfday up` starts it. "
         f"Example: HALFDAY_DATABASE_URL=postgresql://... python -m services.{service.name} api",
     )

@@ -14,7 +14,7 @@ from services.kit.transaction.ports import Ports
 
 
 def document(service: Service) -> dict[str, Any]:
-    """Return the document that the service serves as `/openapi.json`."""
+    """Return the document that the service serves as `/openapi.json` on its operations port."""
     settings = Settings(database_url="postgresql://nowhere")
     context = Context(settings, Ports(Clock()), None, lambda: None, service.name)  # type: ignore[arg-type]
     return create_api(service, context).openapi()

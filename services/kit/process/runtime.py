@@ -11,14 +11,13 @@ from typing import Any
 
 import structlog
 import uvicorn
-from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from services.kit.clock_feed import feed_of
 from services.kit.consumer.subscription import subscribe
 from services.kit.context import Context
 from services.kit.database import Pool
-from services.kit.http import health
+from services.kit.http import health, operations
 from services.kit.kafka import make_broker
 from services.kit.process import gauges, housekeeping, readiness
 from services.kit.process.api import create_api
@@ -47,6 +46,7 @@ class Runtime:
     def __init__(self, service: Service, role: str, settings: Settings) -> None:
         self._service, self._role, self._settings = service, role, settings
         self._health = health.Readiness()
+        self._operations = operations.create_operations(service.name, self._health)
         self._ending = AsyncExitStack()
         self._essential: list[asyncio.Task[None]] = []
 
@@ -55,10 +55,8 @@ class Runtime:
         works = self._role in {"worker", "all"}
         self._ending.push_async_callback(tracing.start(self._service.name, self._settings.instance).stop)
         self._health.waiting_for = "PostgreSQL and migrations"
-        if works:
-            # First of all, so that /ready can say what the process waits for.
-            app = Starlette(routes=health.routes(self._service.name, self._health))
-            await self._listen(app, self._settings.health_port)
+        # First of all, so that /ready can say what the process waits for.
+        await self._listen(self._operations, self._settings.health_port)
         context = await boot(self._service, self._settings)
         self._ending.push_async_callback(_close, context.pool)
         wake = asyncio.Event()
@@ -108,7 +106,9 @@ class Runtime:
 
     async def _answer(self, context: Context) -> None:
         self._health.checks |= readiness.api_checks(self._service, context)
-        await self._listen(create_api(self._service, context, self._health), self._settings.http_port)
+        api = create_api(self._service, context)
+        self._operations.router.routes.extend(operations.documents(api))
+        await self._listen(api, self._settings.http_port)
 
     def _waker(self) -> Callable[[], None]:
         waker = Waker(self._settings.database_url)
@@ -132,6 +132,7 @@ class Runtime:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # the door names its client in `Forwarded`, which nothing here trusts as an address
             timeout_graceful_shutdown=5,
         )
         server = _Server(config)

@@ -69,7 +69,7 @@ class Environment:
 
     @property
     def ports(self) -> dict[str, int]:
-        """The port of each process."""
+        """The operations port of each process, by its name, and the others of the stack."""
         found: dict[str, int] = json.loads((self.data / "ports.json").read_text())
         return found
 
@@ -147,5 +147,5 @@ def _librdkafka(found: Mapping[str, Any], ports: Mapping[str, int], data: Path) 
 
 
 def _client_endpoints(found: Mapping[str, Any], network: Network) -> dict[str, Any]:
-    http = {service: f"http://127.0.0.1:{network.ports[f'{service}.api']}" for service in SERVICES}
+    http = {service: f"http://127.0.0.1:{network.ports[f'{service}.http']}" for service in SERVICES}
     return {**found, "http": http}

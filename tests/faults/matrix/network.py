@@ -15,7 +15,7 @@ from tests.faults.proxy import Proxy
 
 STORES = ("kafka", "postgres")
 TURN_S = 0.0005
-APIS = ("orders.api", "inventory.api", "dispatch.api")
+APIS = ("orders.http", "inventory.http", "dispatch.http")
 
 
 class Network:
