@@ -194,6 +194,9 @@ def _named(row: Any, *names: str) -> dict[str, Any]:
     return {name: getattr(row, name) for name in names}
 
 
+_JSON = (dict, list, tuple)
+
+
 def _row(columns: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row as the audit's statements select it: ids and JSON as text."""
     return {name: _column(value) for name, value in columns.items()}
@@ -202,4 +205,4 @@ def _row(columns: Mapping[str, Any]) -> dict[str, Any]:
 def _column(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
-    return orjson.dumps(value).decode() if isinstance(value, dict | list | tuple) else value
+    return orjson.dumps(value).decode() if isinstance(value, _JSON) else value

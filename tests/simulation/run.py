@@ -17,7 +17,9 @@ from services.kit.relay.relay import POLL_S
 from services.kit.transaction.message import Erased, Record
 from services.orders import app as orders
 from services.orders.commands.changes import Changes
+from services.orders.commands.use_cases import UseCases
 from services.orders.domain.order.order import TERMINAL
+from services.orders.settings import OrderSettings
 from tests.simulation.buyers import Buyers
 from tests.simulation.campaign_actors import CampaignActors
 from tests.simulation.client import InProcess
@@ -36,7 +38,11 @@ from tests.simulation.stalls import open_stalls
 from tests.simulation.trace import Trace
 
 ANCHOR = datetime(2030, 1, 1, tzinfo=UTC)
-ORDERS = replace(orders.SERVICE, open_repository=partial(Changes, part=3))  # so that settling a campaign has a middle
+ORDERS = replace(
+    orders.SERVICE,
+    open_repository=partial(Changes, part=3),  # so that settling a campaign has a middle
+    use_cases=partial(UseCases, settings=OrderSettings()),
+)
 SERVICES = (ORDERS, INVENTORY, DISPATCH)
 MOST_STEPS = 400_000
 ROUNDS = 40

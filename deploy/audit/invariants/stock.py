@@ -26,9 +26,9 @@ _FLOWS: Mapping[str, Mapping[str, int]] = {
 @invariant(Moment.ALWAYS)
 def movements(tables: Tables) -> Iterator[Finding]:
     """A stock row is the sum of its movements, and its shortfall and available quantity follow from it."""
-    sums: dict[Goods, Counter[str]] = {}
+    sums: dict[Goods, Counter[str]] = defaultdict(Counter)
     for move in tables.rows(INVENTORY, "movement"):
-        found = sums.setdefault((move["pool"], move["item"]), Counter())
+        found = sums[move["pool"], move["item"]]
         found[move["target"]] += move["quantity"]
         found[move["source"]] -= move["quantity"]
     rows = {(row["pool"], row["item"]): row for row in tables.rows(INVENTORY, "stock")}

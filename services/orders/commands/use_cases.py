@@ -11,11 +11,11 @@ from services.orders.settings import OrderSettings
 
 
 class UseCases:
-    """One per process; routes and the fast path reach it by a dependency."""
+    """One per process; routes and the fast path reach it by a dependency. `settings`: by default the environment's."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, settings: OrderSettings | None = None) -> None:
         self.context = context
         self.catalog = CatalogCache()
-        self.place_orders = PlaceOrders(context, self.catalog, OrderSettings().hold_ttl_s)
+        self.place_orders = PlaceOrders(context, self.catalog, (settings or OrderSettings()).hold_ttl_s)
         self.join_campaigns = JoinCampaigns(context, self.catalog)
         self.await_answer = AwaitAnswer(context.pool)

@@ -34,12 +34,11 @@ class MemoryInbox:
         fresh = set()
         for id in sorted(set(ids)):
             key = (consumer, id)
-            if self.conn.get("inbox", key):
-                continue
-            await self.conn.lock("inbox", key)
             if not self.conn.get("inbox", key):
-                self.conn.put("inbox", key, True)
-                fresh.add(id)
+                await self.conn.lock("inbox", key)
+                if not self.conn.get("inbox", key):
+                    self.conn.put("inbox", key, True)
+                    fresh.add(id)
         return fresh
 
 
