@@ -70,6 +70,7 @@ def demo(
 def _run(
     console: Console, plan: Scenario, seed: int, speed: float | None, data: Path | None, keep: bool, as_json: bool
 ) -> int:
+    from deploy.local import endpoints
     from deploy.scenarios.run.demo_run import run_demo
 
     for number in (signal.SIGTERM, signal.SIGHUP):  # exits through the handlers that stop the stack
@@ -79,6 +80,7 @@ def _run(
         _show(console, outcome, time.monotonic() - _BEGAN, as_json)
         if keep:
             console.print(f"The stack is still running: ./halfday status --data {folder}", soft_wrap=True)
+            console.print(f"Front door: {endpoints.read(folder)['door']}", soft_wrap=True)
             console.print(f"Addresses: {folder / 'endpoints.json'}", soft_wrap=True)
             console.print(f"Stop it: ./halfday down --data {folder}", soft_wrap=True)
     return 0 if outcome.ok else 1

@@ -9,8 +9,8 @@ from deploy.local import endpoints
 def env(*, data: Path = Path(".halfday")) -> None:
     """Print the addresses and tokens of a running stack as shell variables, for curl.
 
-    ORDERS, INVENTORY and DISPATCH are the addresses of the services. OPERATOR, BUYER, LEADER, TERMINAL and COURIER are
-    the header of a request in this role. The output contains secrets.
+    DOOR is the front door, ORDERS, INVENTORY and DISPATCH are the services behind it. OPERATOR, BUYER, LEADER, TERMINAL
+    and COURIER are the header of a request in this role. The output contains secrets.
 
     Example: halfday env --data ./market
 
@@ -22,6 +22,7 @@ def env(*, data: Path = Path(".halfday")) -> None:
         Folder of the stack.
     """
     found = endpoints.read(data.absolute())
+    print(f"DOOR={shlex.quote(found['door'])}")
     for service, url in found["http"].items():
         print(f"{service.upper()}={shlex.quote(url)}")
     for role, token in found["tokens"].items():

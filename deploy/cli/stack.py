@@ -1,7 +1,9 @@
 """`halfday up`, `status`, `logs`, `down`: run a stack."""
 
 import json
+import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +16,7 @@ from deploy.local import endpoints, supervisor
 from deploy.local.data.files import make_data_folder
 from deploy.local.data.lock import owner, refuse_running, stop_owner
 from deploy.local.data.options import Options, parse_workers
+from deploy.local.door.lan import check_address, find_address
 from deploy.local.errors import StackError
 from deploy.local.kafka import jars
 from deploy.local.stack import Stack
@@ -28,6 +31,8 @@ def up(
     data: Path = DATA,
     port_base: Annotated[int | None, Parameter(validator=validators.Number(gte=1, lte=65535))] = None,
     workers: str = "",
+    lan: Switch = False,
+    lan_address: str = "",
     detach: Switch = False,
     as_json: AsJson = False,
     secrets: Switch = False,
@@ -37,7 +42,15 @@ def up(
     Ctrl-C or `halfday down` stops them; the data stays in the folder. Data of a
     version with other contracts is refused.
 
+    Programs and browsers use the front door: one address for all services, as
+    /api/orders/v1/..., /api/inventory/v1/... and so on. Other devices reach it
+    only with --lan, over HTTPS. The certificate is of an authority that this
+    data folder makes for itself, so each phone has to trust it once: scan the
+    printed QR code, follow the page, and compare the fingerprint. Phones must be
+    in the same network, and a firewall of this machine must let them in.
+
     Example: halfday up --data ./market --workers orders=2,dispatch=3 --detach
+    Example: halfday up --lan
 
     Parameters
     ----------
@@ -47,6 +60,10 @@ def up(
         First of consecutive ports; by default ports are random and kept for the folder.
     workers
         Worker processes per service, if not one, such as orders=2.
+    lan
+        Let devices on the local network in, over HTTPS.
+    lan_address
+        The address of this machine to use for that, where it has several; implies --lan.
     detach
         Return when the stack is ready; it keeps running.
     as_json
@@ -54,7 +71,8 @@ def up(
     secrets
         With --json: include passwords and tokens.
     """
-    options = Options(port_base, parse_workers(workers))
+    address = check_address(lan_address) if lan_address else find_address() if lan else ""
+    options = Options(port_base, parse_workers(workers), lan=address)
     data = data.absolute()
     make_data_folder(data)
     refuse_running(data)
@@ -152,12 +170,25 @@ def _print_endpoints(data: Path, as_json: bool, secrets: bool) -> None:
     if as_json:
         print(json.dumps(found if secrets else endpoints.without_secrets(found), indent=1), flush=True)
         return
+    print(f"{'door':<10} {found['door']}")
     for service, url in found["http"].items():
         print(f"{service:<10} {url}/v1, documented at {found['operations'][f'{service}.api']}/docs")
     print(f"{'kafka':<10} {found['kafka']['bootstrap']} (user {found['kafka']['security']['username']})")
     for service, url in found["postgres"].items():
         print(f"{'database':<10} {service} at {url.rpartition('@')[2]}")
     print(f"Passwords and tokens: {data / endpoints.FILE}", flush=True)
+    if found["lan"]:
+        _print_lan(found["lan"])
+
+
+def _print_lan(lan: Mapping[str, str]) -> None:
+    print(f"\nDevices on the local network: {lan['url']}")
+    print(f"Once on each phone, to trust this machine, scan or open {lan['trust']} (首次使用，请扫码信任证书)")
+    if sys.stdout.isatty():
+        import segno  # only this needs it
+
+        segno.make(lan["trust"]).terminal(compact=True)
+    print(f"Fingerprint of the certificate (SHA-256, 证书指纹):\n{lan['fingerprint']}", flush=True)
 
 
 def _fetch_jars() -> None:

@@ -1,20 +1,30 @@
-"""`python -m deploy.containers env`, on the host: write deploy/.env once. `... topics`, in a container: create them."""
+"""`python -m deploy.containers env`, on the host: write deploy/.env once. In a container, `... topics` creates them and
+`... door` becomes the front door.
+"""
 
 import base64
 import json
 import os
+import re
 import secrets
 import sys
 import tempfile
 from pathlib import Path
 
-from contracts.topics import ADMIN
+from contracts.topics import ADMIN, SERVICES
 from deploy.local.data.files import write_private
 from deploy.local.data.secrets import Secrets
+from deploy.local.door import process as front
+from deploy.local.door.caddyfile import DoorSettings, Listener
 from deploy.local.errors import StackError
 from deploy.local.kafka.topics import provision
 
 ENV = Path(__file__).parents[1] / ".env"
+DOOR_FORMS = {
+    "HOSTS": r"[a-z0-9.-]+( [a-z0-9.-]+)* ?",
+    "PORT": r"[0-9]{2,5}",
+    "UPSTREAM": r"[a-z0-9.-]*(\{service\})?[a-z0-9.-]*:[0-9]+",
+}
 
 
 def env(file: Path = ENV) -> None:
@@ -47,6 +57,25 @@ def topics() -> None:
     provision(os.environ["HALFDAY_KAFKA_BOOTSTRAP"], ADMIN, os.environ["HALFDAY_KAFKA_PASSWORD"])
 
 
+def door() -> None:
+    """Execute Caddy as the front door, listening on all addresses of the container; never returns.
+
+    HALFDAY_DOOR_HOSTS: the host names for which it answers, separated by spaces. HALFDAY_DOOR_PORT: its port.
+    HALFDAY_DOOR_UPSTREAM: address of a service's API, with {service} for the name of the service. Raises StackError for
+    an unusable one.
+    """
+    told = {name: os.environ[f"HALFDAY_DOOR_{name}"] for name in ("HOSTS", "PORT", "UPSTREAM")}
+    wrong = [name for name, form in DOOR_FORMS.items() if not re.fullmatch(form, told[name])]
+    if wrong:
+        raise StackError(f"HALFDAY_DOOR_{wrong[0]} is {told[wrong[0]]!r}, expected the form {DOOR_FORMS[wrong[0]]}")
+    folder = Path(tempfile.gettempdir()) / "door"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    upstreams = {service: told["UPSTREAM"].format(service=service) for service in SERVICES}
+    listener = Listener("0.0.0.0", int(told["PORT"]), tuple(told["HOSTS"].split()))  # noqa: S104 the container's network
+    command = front.write_checked(DoorSettings(upstreams, (listener,), folder / "storage"), folder)
+    os.execve(command[0], command, front.environment(folder))  # noqa: S606 - replacing this process is the point
+
+
 def main(words: list[str]) -> None:
     """Run the command; a StackError is one line on stderr and exit code 1."""
     try:
@@ -56,8 +85,10 @@ def main(words: list[str]) -> None:
                 print(f"wrote {ENV}; continue with: docker compose -f deploy/compose.yaml up --build --detach")
             case ["topics"]:
                 topics()
+            case ["door"]:
+                door()
             case _:
-                sys.exit("usage: python -m deploy.containers env|topics")
+                sys.exit("usage: python -m deploy.containers env|topics|door")
     except StackError as error:
         sys.exit(str(error))
 

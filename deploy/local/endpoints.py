@@ -10,6 +10,8 @@ from typing import Any
 from contracts.topics import OBSERVER, SERVICES
 from deploy.local.data.ports import Ports
 from deploy.local.data.secrets import Secrets
+from deploy.local.door.caddyfile import DoorSettings
+from deploy.local.door.trust import fingerprint
 from deploy.local.errors import StackError
 from deploy.local.kafka.broker import Kafka
 from deploy.local.postgres.server import Postgres
@@ -20,7 +22,7 @@ _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def describe(
-    kafka: Kafka, postgres: Postgres, ports: Ports, secrets: Secrets, pids: Mapping[str, int]
+    kafka: Kafka, postgres: Postgres, ports: Ports, secrets: Secrets, pids: Mapping[str, int], front: DoorSettings
 ) -> dict[str, Any]:
     """Return the content of the file; `pids` maps process names to pids."""
     return {
@@ -36,9 +38,22 @@ def describe(
         },
         "postgres": {service: postgres.url(service) for service in SERVICES},
         "http": {service: f"http://127.0.0.1:{ports.get(f'{service}.http')}" for service in SERVICES},
+        "door": front.listeners[0].url,
+        "lan": _lan(front),
         "tokens": dict(secrets.tokens),
         "operations": {name: f"http://127.0.0.1:{ports.get(name)}" for name in pids if "." in name},
         "processes": [{"name": name, "pid": pid} for name, pid in pids.items()],
+    }
+
+
+def _lan(front: DoorSettings) -> dict[str, str] | None:
+    """Return the addresses for devices on the local network, and the fingerprint of the certificate that they trust."""
+    if front.trust is None:
+        return None
+    return {
+        "url": front.listeners[1].url,
+        "trust": f"http://{front.trust.bind}:{front.trust.port}/",
+        "fingerprint": fingerprint(front.storage),
     }
 
 
@@ -55,7 +70,7 @@ def without_secrets(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return the endpoints without passwords and tokens, for a terminal or a CI log."""
     kafka = {**found["kafka"], "security": {k: v for k, v in found["kafka"]["security"].items() if k != "password"}}
     databases = {service: _without_password(url) for service, url in found["postgres"].items()}
-    shown = ("version", "http", "operations", "processes")
+    shown = ("version", "door", "lan", "http", "operations", "processes")
     return {**{name: found[name] for name in shown}, "kafka": kafka, "postgres": databases}
 
 

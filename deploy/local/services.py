@@ -72,6 +72,11 @@ def instances(options: Options) -> list[tuple[str, str, str]]:
     return found
 
 
+def upstreams(ports: Ports) -> dict[str, str]:
+    """Return service to `host:port` of its API, for the front door."""
+    return {service: f"127.0.0.1:{ports.get(f'{service}.http')}" for service in SERVICES}
+
+
 def environment(
     name: str, service: str, kafka: Kafka, postgres: Postgres, ports: Ports, secrets: Secrets
 ) -> dict[str, str]:

@@ -17,6 +17,7 @@ from deploy.local.data.lock import DataLock
 from deploy.local.data.options import Options
 from deploy.local.data.ports import Ports
 from deploy.local.data.secrets import Secrets
+from deploy.local.door import process as door
 from deploy.local.errors import StackError
 from deploy.local.kafka.broker import Kafka
 from deploy.local.kafka.topics import provision
@@ -53,7 +54,7 @@ class _Broker:
 
 
 class Stack:
-    """Kafka, PostgreSQL and the service processes of one data folder.
+    """Kafka, PostgreSQL, the service processes and the front door of one data folder.
 
     Only one stack at a time uses a folder: a second one raises StackError. `say` receives progress lines for people,
     from any thread. All processes end with this one, even when it is killed; leftovers of a crash are ended first.
@@ -74,6 +75,7 @@ class Stack:
         self._program = program
         self._interrupted = threading.Event()
         self._writing = threading.Lock()
+        self._doors: list[Restarter] = []
         self._services: list[Restarter] = []
         self._stores: list[Restarter] = []
         self._lock: DataLock | None = None
@@ -92,7 +94,7 @@ class Stack:
         try:
             contract_record.check_and_record(self.data)
             self._launch()
-            for restarter in (*self._stores, *self._services):
+            for restarter in (*self._stores, *self._services, *self._doors):
                 while not self._done(restarter):
                     self._interrupted.wait(0.05)
             self._publish()
@@ -124,14 +126,16 @@ class Stack:
         self._interrupted.set()
 
     def stop(self) -> None:
-        """Stop the services, then Kafka and PostgreSQL; on return no process is left. May be called twice."""
-        for group in (self._services, self._stores):
+        """Stop the front door, the services, then Kafka and PostgreSQL; on return no process is left. May be called
+        twice.
+        """
+        for group in (self._doors, self._services, self._stores):
             stoppers = [threading.Thread(target=restarter.stop) for restarter in group]
             for stopper in stoppers:
                 stopper.start()
             for stopper in stoppers:
                 stopper.join()
-        self._services, self._stores = [], []
+        self._doors, self._services, self._stores = [], [], []
         if self._logs:
             self._logs.stop()
             self._logs = None
@@ -164,10 +168,12 @@ class Stack:
         for name, service, role in services.instances(self._options):
             environment = services.environment(name, service, kafka, postgres, ports, secrets)
             pending.append((name, services.Service(name, self._program(service, role), environment | clock, self.data)))
-        self._describe = lambda pids: endpoints.describe(kafka, postgres, ports, secrets, pids)
+        front = door.settings_of(self.data, ports, services.upstreams(ports), self._options.lan)
+        self._describe = lambda pids: endpoints.describe(kafka, postgres, ports, secrets, pids, front)
         stores: list[tuple[str, Restartable]] = [("kafka", _Broker(kafka, secrets)), ("postgres", postgres)]
         self._stores = [self._restarter(name, process) for name, process in stores]
         self._services = [self._restarter(name, process) for name, process in pending]
+        self._doors = [self._restarter("door", door.Door(self.data, front))]
 
     def _restarter(self, name: str, process: Restartable) -> Restarter:
         return Restarter(name, process, changed=self._publish, say=self.tell)
@@ -183,7 +189,7 @@ class Stack:
     def _publish(self) -> None:
         """Rewrite `endpoints.json`, once every process was started at least once."""
         with self._writing:
-            restarters = [*self._services, *self._stores]
-            if len(restarters) > 2 and all(r.started.done() and not r.started.exception() for r in restarters):
+            restarters = [*self._services, *self._stores, *self._doors]
+            if self._doors and all(r.started.done() and not r.started.exception() for r in restarters):
                 pids = {restarter.name: restarter.process.pid for restarter in restarters}
                 write_private(self.data / endpoints.FILE, json.dumps(self._describe(pids), indent=1))

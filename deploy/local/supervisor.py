@@ -102,6 +102,8 @@ def command(data: Path, options: Options) -> list[str]:
         words += ["--workers", ",".join(f"{name}={count}" for name, count in options.workers.items())]
     if options.driven:
         words.append("--driven")
+    if options.lan:
+        words += ["--lan", options.lan]
     return words
 
 
@@ -112,9 +114,10 @@ def main() -> None:
     parser.add_argument("--port-base", type=int)
     parser.add_argument("--workers", type=parse_workers, default={})
     parser.add_argument("--driven", action="store_true", help="another process drives the business clock of the folder")
+    parser.add_argument("--lan", default="", help="own address on which the front door listens too")
     parser.add_argument("--with-parent", action="store_true", help="stop when the parent process ends")
     given = parser.parse_args()
-    options = Options(given.port_base, given.workers, given.driven)
+    options = Options(given.port_base, given.workers, given.driven, given.lan)
     try:
         if given.with_parent:
             die_with_parent()

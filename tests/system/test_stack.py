@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import signal
+import ssl
 import stat
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +28,7 @@ from deploy.local.stack import Stack
 from tests.system.standin import command
 
 SERVICES = ("orders", "inventory", "dispatch")
-NAMES = {f"{service}.{role}" for service in SERVICES for role in ("api", "worker")} | {"kafka", "postgres"}
+NAMES = {f"{service}.{role}" for service in SERVICES for role in ("api", "worker")} | {"kafka", "postgres", "door"}
 
 pytestmark = pytest.mark.stack
 
@@ -36,7 +38,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack with stand-ins for the services, in a folder with a space in its name."""
     stack = Stack(
         tmp_path_factory.mktemp("half day"),
-        Options(workers={"orders": 2}),
+        Options(workers={"orders": 2}, lan="127.0.0.2"),
         program=command,
     )
     with stack:
@@ -83,7 +85,7 @@ async def test_the_file_says_where_everything_is(running: Stack) -> None:
     file = running.data / "endpoints.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     found = json.loads(file.read_text())
-    assert list(found) == ["version", "kafka", "postgres", "http", "tokens", "operations", "processes"]
+    assert list(found) == ["version", "kafka", "postgres", "http", "door", "lan", "tokens", "operations", "processes"]
     assert set(found["tokens"]) == {"operator", "terminal", "courier", "leader", "buyer"}
     assert set(pids(found)) == NAMES | {"orders.worker.1"}
     assert all(psutil.pid_exists(pid) for pid in pids(found).values())
@@ -92,6 +94,24 @@ async def test_the_file_says_where_everything_is(running: Stack) -> None:
         assert await conn.fetchval("select current_user || '/' || current_database()") == f"{service}/{service}"
         assert await conn.fetchval("select rolsuper from pg_roles where rolname = current_user") is False
         await conn.close()
+
+
+def test_one_door_for_this_machine_and_one_with_tls_for_the_network(running: Stack) -> None:
+    found = running.endpoints()
+    lan = found["lan"]
+    assert lan["url"].startswith("https://127.0.0.2:")
+    with urllib.request.urlopen(lan["trust"] + "halfday-ca.crt", timeout=10) as answer:
+        pem = answer.read().decode()
+    assert hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).digest().hex(":").upper() == lan["fingerprint"]
+    trusting = ssl.create_default_context(cadata=pem)
+    for url in (found["door"], lan["url"]):
+        for service in SERVICES:
+            with urllib.request.urlopen(f"{url}/api/{service}/v1/x", timeout=10, context=trusting) as answer:
+                assert json.load(answer)["HALFDAY_INSTANCE"] == f"{service}.api.0"
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(f"{url}/api/{service}/metrics", timeout=10, context=trusting)
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(lan["url"].replace("https://127.0.0.2", "http://127.0.0.1"), timeout=10)
 
 
 def test_the_observer_sees_every_topic_but_the_private_one(running: Stack) -> None:
@@ -131,7 +151,7 @@ def test_a_second_stack_on_the_folder_is_refused_and_harms_nothing(running: Stac
     assert not any(gone(pid) for pid in before.values())
 
 
-@pytest.mark.parametrize("name", ["inventory.api", "orders.worker.1", "kafka", "postgres"])
+@pytest.mark.parametrize("name", ["inventory.api", "orders.worker.1", "kafka", "postgres", "door"])
 async def test_what_is_killed_comes_back_and_the_file_follows(running: Stack, name: str) -> None:
     before = pids(running.endpoints())
     os.kill(before[name], signal.SIGKILL)
@@ -163,7 +183,7 @@ async def test_a_killed_supervisor_leaves_no_process_and_loses_nothing(tmp_path:
 
     with Stack(tmp_path, program=command) as again:
         found = again.endpoints()
-        for part in ("kafka", "postgres", "http", "tokens"):
+        for part in ("kafka", "postgres", "http", "door", "tokens"):
             assert found[part] == made[part]
         conn = await asyncpg.connect(found["postgres"]["orders"])
         assert await conn.fetchval("select answer from kept") == 42

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import stat
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from ruamel.yaml import YAML
 
@@ -19,11 +25,13 @@ from deploy.containers import __main__ as containers
 from deploy.local.errors import StackError
 from deploy.local.kafka.config import Listeners, properties
 from deploy.local.postgres import server
+from deploy.local.processes.child import wait_until
 from services.dispatch.settings import DispatchSettings
 from services.kit.settings import Settings
 
+VARIABLE_WITH_DEFAULT = re.compile(r"\$\{[A-Z_]+:-\}")
 VARIABLE = re.compile(r"\$\{([A-Z_]+)")
-OPTIONAL = {"OTEL_EXPORTER_OTLP_ENDPOINT"}
+OPTIONAL = {"OTEL_EXPORTER_OTLP_ENDPOINT", "HALFDAY_DOOR_HOSTS"}
 OPERATIONS = "8081"
 PROCESSES = {f"{service}-{role}" for service in SERVICES for role in ("api", "worker")}
 
@@ -76,7 +84,7 @@ def test_profiles_ports_images_and_mounts(compose: Any, deploy: Path) -> None:
     services = compose["services"]
     assert {tuple(one["profiles"]) for one in services.values()} == {("core",), ("obs",), ("ui",)}
     assert {name for name, one in services.items() if one["profiles"] == ["core"]} == {
-        "kafka", "postgres", "topics", *PROCESSES,
+        "kafka", "postgres", "topics", "door", *PROCESSES,
     }  # fmt: skip
     for name, one in services.items():
         assert all(port.startswith("127.0.0.1:") for port in one.get("ports", [])), name
@@ -168,6 +176,82 @@ def test_each_service_gets_its_role_and_database(programs: Path, deploy: Path) -
     assert [re.findall(r"-v role=(\w+)", line)[0] for line in found] == list(SERVICES)
 
 
+def test_services_are_reached_through_the_door_only(compose: Any) -> None:
+    core = {name for name, one in compose["services"].items() if one["profiles"] == ["core"] and "ports" in one}
+    assert core == {"door"}
+    told = compose["services"]["door"]["environment"]
+    assert set(told) == {f"HALFDAY_DOOR_{name}" for name in containers.DOOR_FORMS}
+    api = compose["x-told"]["HALFDAY_HTTP_PORT"]
+    assert told["HALFDAY_DOOR_UPSTREAM"] == f"{{service}}-api:{api}"
+    assert compose["services"]["door"]["ports"] == [f"127.0.0.1:8000:{told['HALFDAY_DOOR_PORT']}"]
+
+
+@pytest.fixture
+def door_of_containers(compose: Any, tmp_path: Path, root: Path) -> Iterator[tuple[str, list[str]]]:
+    """The door as its container starts it, before one API that answers for all; its address and the requests there."""
+    asked: list[str] = []
+
+    class Api(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.path} {self.headers['Forwarded']}")
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    api = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    threading.Thread(target=api.serve_forever, daemon=True).start()
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    told = {
+        name: VARIABLE_WITH_DEFAULT.sub("", value) for name, value in compose["services"]["door"]["environment"].items()
+    }
+    told |= {"HALFDAY_DOOR_PORT": str(port), "HALFDAY_DOOR_UPSTREAM": f"127.0.0.1:{api.server_port}"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", *compose["services"]["door"]["command"]],
+        env={"PATH": "/nonexistent", "PYTHONPATH": str(root), "TMPDIR": str(tmp_path), **told},
+    )
+    try:
+        yield f"http://127.0.0.1:{port}", asked
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+        api.shutdown()
+        api.server_close()
+
+
+def test_the_door_of_containers_serves(door_of_containers: tuple[str, list[str]]) -> None:
+    url, asked = door_of_containers
+    with httpx2.Client(base_url=url, trust_env=False) as client:
+        assert wait_until(lambda: _answers(client), 20)
+        assert "半日达" in client.get("/").text
+        for service in SERVICES:
+            assert client.get(f"/api/{service}/v1/x", headers={"Forwarded": "for=203.0.113.9"}).status_code == 200
+        assert client.get("/", headers={"Host": "evil.example"}).status_code == 421
+    assert [one.split()[0] for one in asked] == ["/v1/x"] * len(SERVICES)
+    assert not [one for one in asked if "203.0.113.9" in one]
+
+
+def _answers(client: httpx2.Client) -> bool:
+    with suppress(httpx2.TransportError):
+        return client.get("/").status_code == 200
+    return False
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HOSTS", "a b\n}"), ("HOSTS", ""), ("PORT", "x"), ("UPSTREAM", "api"), ("UPSTREAM", "{service} {env.X}:80")],
+)
+def test_an_unusable_setting_of_the_door_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    good = {"HOSTS": "localhost", "PORT": "8000", "UPSTREAM": "{service}-api:8080"}
+    for key, one in (good | {name: value}).items():
+        monkeypatch.setenv(f"HALFDAY_DOOR_{key}", one)
+    with pytest.raises(SystemExit, match=f"HALFDAY_DOOR_{name} is"):
+        containers.main(["door"])
+
+
 def test_misuse_is_a_sentence() -> None:
-    with pytest.raises(SystemExit, match=r"usage: .* env\|topics"):
+    with pytest.raises(SystemExit, match=r"usage: .* env\|topics\|door"):
         containers.main([])

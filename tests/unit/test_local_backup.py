@@ -30,7 +30,15 @@ STATE = {
     "postgres/data/PG_VERSION": f"{server.version()}\n".encode(),
     "postgres/data/base/1/1259": bytes(range(256)) * 500,
 }
-OF_A_RUN = ("lock", "endpoints.json", "pids/orders.api", "logs/kafka.log", "kafka/pid", "postgres/data/postmaster.pid")
+OF_A_RUN = (
+    "door/storage/pki/authorities/local/root.key",
+    "lock",
+    "endpoints.json",
+    "pids/orders.api",
+    "logs/kafka.log",
+    "kafka/pid",
+    "postgres/data/postmaster.pid",
+)
 
 
 @pytest.fixture(autouse=True)

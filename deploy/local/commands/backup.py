@@ -19,8 +19,18 @@ from deploy.local.errors import StackError
 from deploy.local.postgres import server as postgres
 from deploy.local.processes import child
 
-# Not part of the state: the lock, pids, addresses of a run, logs.
-_LEFT_OUT = {"lock", "endpoints.json", "pids", "logs", "kafka/pid", "postgres/pid", "postgres/data/postmaster.pid"}
+# Not part of the state: the lock, pids, addresses of a run, logs. Nor the keys of the front door's authority: who has
+# them can pass for any site before the phones that trust it. A restored stack makes new ones, to be trusted once more.
+_LEFT_OUT = {
+    "lock",
+    "endpoints.json",
+    "pids",
+    "logs",
+    "door",
+    "kafka/pid",
+    "postgres/pid",
+    "postgres/data/postmaster.pid",
+}
 _NEEDED = ("secrets.json", "kafka/data/formatted", "postgres/data/PG_VERSION")
 
 

@@ -28,6 +28,8 @@ _CLOSED = {
     "kafka": 0o700,
     "postgres": 0o710,
     "postgres/data": 0o700,
+    "door": 0o700,
+    "door/storage/pki/authorities/local/root.key": 0o600,
     "secrets.json": 0o600,
     "endpoints.json": 0o600,
     "kafka/server.properties": 0o600,

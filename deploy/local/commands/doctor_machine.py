@@ -15,16 +15,18 @@ from pathlib import Path
 import psutil
 
 from deploy.local.data.ports import HIGHEST, LOWEST, is_free
+from deploy.local.door import process as door
 from deploy.local.errors import StackError
 from deploy.local.kafka import jars, java
 from deploy.local.postgres import run_as, server
+from deploy.local.processes import child
 from deploy.local.processes.child import ROOT
 from deploy.local.setup.cache import cache_dir
 
 MEMORY_NEEDED = 2_000_000_000
 DISK_NEEDED = 2_000_000_000
 FILES_NEEDED = 1024
-PORTS_NEEDED = 16  # 5 of the broker and the database, 9 of the services, two spare
+PORTS_NEEDED = 18  # 5 of the broker and the database, 9 of the services, 3 of the front door, one spare
 _CODE_DAY = 1_760_000_000  # autumn 2025: an earlier clock is wrong, and every order's time would be
 
 
@@ -84,6 +86,12 @@ def postgresql() -> str:
         "user": "you are root, so it runs as an unused user id",
     }
     return f"{server.version()} in {server.binaries()}; {who[run_as.for_postgres().split(':')[0]]}"
+
+
+def front_door() -> str:
+    """Report the front door's program."""
+    said = child.run([door.program(), "version"], timeout=20).stdout.split()
+    return f"Caddy {said[0].removeprefix('v')} at {door.program()}"
 
 
 def cache() -> str:
@@ -151,6 +159,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "java": java_runtime,
     "kafka": kafka,
     "postgresql": postgresql,
+    "front door": front_door,
     "cache": cache,
     "cores": cores,
     "memory": memory,

@@ -11,12 +11,14 @@ from deploy.local.errors import StackError
 class Options:
     """`port_base`: first of consecutive ports, else they are random and saved. `workers`: worker processes per service,
     else 1. `driven`: another process drives the business clock of the data folder (`clock.py`); else the saved clock
-    runs by itself, at first in real time.
+    runs by itself, at first in real time. `lan`: own IPv4 address on which the front door listens too, with TLS, for
+    devices on the local network; empty for this machine only.
     """
 
     port_base: int | None = None
     workers: Mapping[str, int] = field(default_factory=dict)
     driven: bool = False
+    lan: str = ""
 
 
 def parse_workers(text: str) -> dict[str, int]:

@@ -13,12 +13,12 @@ from deploy.local.errors import StackError
 LOWEST, HIGHEST = 15_000, 32_000
 
 
-def is_free(port: int) -> bool:
-    """Return whether a server can listen on this port of 127.0.0.1 now."""
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Return whether a server can listen on this port of an own IPv4 address now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True
@@ -37,31 +37,31 @@ class Ports:
         self._given: dict[str, int] = {}
         self._kept: dict[str, int] = json.loads(self._file.read_text()) if self._file.exists() else {}
 
-    def get(self, name: str) -> int:
-        """Return the port of `name`, the same on every call. Raises StackError if a port counted from `base` is in
-        use.
+    def get(self, name: str, host: str = "127.0.0.1") -> int:
+        """Return the port of `name` on an own IPv4 address, the same on every call. Raises StackError if a port counted
+        from `base` is in use.
         """
         if name not in self._given:
-            self._given[name] = self._counted() if self._base is not None else self._picked(name)
+            self._given[name] = self._counted(host) if self._base is not None else self._picked(name, host)
             self._kept[name] = self._given[name]
             write_private(self._file, json.dumps(self._kept, indent=1))
         return self._given[name]
 
-    def _counted(self) -> int:
+    def _counted(self, host: str) -> int:
         port = (self._base or 0) + len(self._given)
         if not 0 < port < 65_536:
             raise StackError(f"invalid port {port}; choose a smaller --port-base")
-        if not is_free(port):
+        if not is_free(port, host):
             raise StackError(f"port {port} is in use; choose another --port-base")
         return port
 
-    def _picked(self, name: str) -> int:
+    def _picked(self, name: str, host: str) -> int:
         taken = set(self._given.values()) | {port for key, port in self._kept.items() if key != name}
         kept = self._kept.get(name)
-        if kept and kept not in self._given.values() and is_free(kept):
+        if kept and kept not in self._given.values() and is_free(kept, host):
             return kept
         for _ in range(1000):
             port = random.randrange(LOWEST, HIGHEST)
-            if port not in taken and is_free(port):
+            if port not in taken and is_free(port, host):
                 return port
         raise StackError(f"no free port between {LOWEST} and {HIGHEST}")

@@ -1,0 +1,1 @@
+"""The front door: one origin before all services, served by Caddy."""
