@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 RETENTION_MS = 60 * 24 * 3600 * 1000
-ORDERS, INVENTORY, DISPATCH = "orders", "inventory", "dispatch"
+ORDERS, INVENTORY, DISPATCH, ACCESS = "orders", "inventory", "dispatch", "access"
 SERVICES = (ORDERS, INVENTORY, DISPATCH)
+"""The services of the market. Access is none of them: it only issues credentials, and owns no fact of the market."""
 OBSERVER = "observer"
 """Reads all public topics: the audit, the demo's observer and people who debug."""
 ADMIN = "admin"
@@ -60,6 +61,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("dispatch.command.v1", (ORDERS,), (DISPATCH,), "order"),
     Topic("dispatch.job.v1", (DISPATCH,), (ORDERS, INVENTORY), "order"),
     Topic("dispatch.wave.v1", (DISPATCH,), (), "wave"),
+    Topic("access.principal.v1", (ACCESS,), (), "entity", partitions=1, compacted=True),
     _dlq(ORDERS),
     _dlq(INVENTORY),
     _dlq(DISPATCH),

@@ -7,6 +7,8 @@ Times are aware datetimes (RFC 3339 with offset). Deterministic ids are UUIDv5 u
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -166,6 +168,51 @@ class LateFact(OpenEnum):
     VOID = "void"
     CLOSE = "close"
     UNKNOWN = "unknown"
+
+
+MAIN_TENANT = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The objects that a principal may act on, by kind of place; None is no bound, an empty set permits nothing."""
+
+    communities: frozenset[str] | None = None
+    points: frozenset[str] | None = None
+    sites: frozenset[str] | None = None
+    stations: frozenset[str] | None = None
+    terminals: frozenset[str] | None = None
+    couriers: frozenset[str] | None = None
+    campaigns: frozenset[str] | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Iterable[str] | None]) -> Self:
+        """Return the bounds of a token or an event; a kind of place that this build does not know is ignored."""
+        known = {one.name for one in fields(cls)}
+        return cls(**{name: frozenset(ids) for name, ids in given.items() if name in known and ids is not None})
+
+    def plain(self) -> dict[str, list[str]]:
+        """Return the bounds as JSON, without those that are None."""
+        found = ((one.name, getattr(self, one.name)) for one in fields(self))
+        return {name: sorted(ids) for name, ids in found if ids is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The caller of a request. `subject` is an opaque id, `kind` such as `staff` or `terminal`, `scopes` the permitted
+    actions, `key` the thumbprint of the device's key (RFC 7638) to which the credential is bound.
+    """
+
+    subject: str
+    kind: str
+    scopes: frozenset[str]
+    bounds: Bounds = field(default_factory=Bounds)
+    tenant: str = MAIN_TENANT
+    key: str | None = None
+
+    def may(self, scope: str) -> bool:
+        """Return True if the action is permitted; on which objects is for the bounds and the owner to say."""
+        return scope in self.scopes
 
 
 def pool_of(market_day: str, site: str) -> str:
