@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from deploy.cli.contracts import openapi_documents
+from services.access.app import SERVICE as ACCESS
 from services.dispatch.app import SERVICE as DISPATCH
 from services.inventory.app import SERVICE as INVENTORY
 from services.kit.http.body import Body
@@ -20,7 +21,7 @@ from services.kit.process.service import Service
 from services.orders.app import SERVICE as ORDERS
 
 Schema = dict[str, Any]
-SERVICES = (ORDERS, INVENTORY, DISPATCH)
+SERVICES = (ORDERS, INVENTORY, DISPATCH, ACCESS)
 FACTS = ("uploads/*/recorded_at", "uploads/*/body")
 """Recorded by a device, its clock included: always accepted, and judged upload by upload."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from services.kit.clock import Clock
@@ -14,10 +15,13 @@ from services.kit.transaction.ports import Ports
 
 
 def document(service: Service) -> dict[str, Any]:
-    """Return the document that the service serves as `/openapi.json` on its operations port."""
+    """Return the document that the service serves as `/openapi.json` on its operations port.
+
+    The use cases of the service are not opened: they may need secrets, and no route is called.
+    """
     settings = Settings(database_url="postgresql://nowhere")
     context = Context(settings, Ports(Clock()), None, lambda: None, service.name)  # type: ignore[arg-type]
-    return create_api(service, context).openapi()
+    return create_api(replace(service, use_cases=lambda _: None), context).openapi()
 
 
 def text(service: Service) -> str:

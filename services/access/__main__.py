@@ -1,0 +1,16 @@
+"""`python -m services.access all`; `api` and `worker` are its parts."""
+
+import sys
+
+from services.access.app import SERVICE
+from services.access.settings import settings
+from services.kit.errors import UnusableSettings
+from services.kit.process.main import main
+
+if __name__ == "__main__":
+    try:
+        settings()
+    except UnusableSettings as wrong:
+        print(f"access can't start:\n{wrong}", file=sys.stderr)
+        raise SystemExit(2) from None
+    raise SystemExit(main(SERVICE, sys.argv))

@@ -1,0 +1,31 @@
+"""The access service: its migrations, routes and background tasks. It reads no topic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from contracts import registry
+from services.access import background
+from services.access.api.routes import ROUTERS
+from services.access.commands.access import open_access
+from services.access.repository.postgres import PostgresAccess
+from services.kit.consumer.processor import Repository
+from services.kit.process.service import Service
+from services.kit.transaction.unit_of_work import UnitOfWork
+
+
+def _none(_uow: UnitOfWork) -> Repository:
+    raise NotImplementedError("access reads no topic and has no deadline, so no batch is processed")
+
+
+SERVICE = Service(
+    name="access",
+    migrations=Path(__file__).parent / "migrations",
+    subscriptions=(),
+    open_repository=_none,
+    store=PostgresAccess,
+    models=registry.MODELS,
+    use_cases=open_access,
+    routes=ROUTERS,
+    background=(background.keys, background.prune),
+)

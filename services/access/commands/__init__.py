@@ -1,0 +1,1 @@
+"""Use cases of access, called by routes and background tasks."""

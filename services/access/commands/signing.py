@@ -1,0 +1,135 @@
+"""Signing keys: made, rotated and retired; and access tokens, signed and verified with them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet
+
+from contracts.events.access import KeyStatus
+from contracts.values import Principal
+from services.access.commands.access import Access
+from services.access.commands.publish import save_signing_keys
+from services.access.domain import signing_key
+from services.access.domain.account import Account
+from services.access.domain.signing_key import TOKEN_LIFE, SigningKey
+from services.access.repository.store import AccessStore
+from services.kit.http import problems
+
+ISSUER = AUDIENCE = "halfday"
+ALGORITHMS = ["ES256"]
+TYPE = "at+jwt"
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An access token, and the scopes in it; `expires_in` is in seconds."""
+
+    token: str
+    expires_in: int
+    scope: str
+
+
+async def keep_keys(access: Access, *, force: bool = False) -> bool:
+    """Make missing signing keys, rotate after 30 days or with `force`, retire previous ones in the end.
+
+    Return whether anything changed. Safe from several processes at once.
+    """
+    async with access.context.unit() as uow:
+        store: AccessStore = uow.store
+        keys, now = await store.lock_token_keys(), access.now
+        changed = signing_key.ended(keys, now)
+        missing = signing_key.missing(keys)
+        changed += [_new_key(access, status, now) for status in missing]
+        if not missing and (force or signing_key.is_due(keys, now)):
+            changed += signing_key.rotate(keys, _new_key(access, KeyStatus.NEXT, now), now)
+        await save_signing_keys(uow, changed)
+        return bool(changed)
+
+
+def _new_key(access: Access, status: KeyStatus, now: datetime) -> SigningKey:
+    key = ECKey.generate_key("P-256")
+    public = key.as_dict(private=False)
+    x, y = str(public["x"]), str(public["y"])
+    kid = str(access.context.ports.new_id())
+    sealed = access.vault.seal(f"signing-key/{kid}", key.as_pem(private=True))
+    return SigningKey(kid=kid, x=x, y=y, sealed=sealed, status=status, changed_at=now)
+
+
+async def issue(access: Access, store: AccessStore, account: Account, device: str | None = None) -> Issued:
+    """Return a new access token (RFC 9068) for an account; `device` is the thumbprint of the key that it is bound to.
+
+    Raises a 503 problem while there is no signing key.
+    """
+    key = signing_key.current_of(await store.read_token_keys())
+    if key is None:
+        raise problems.unavailable(detail="There is no signing key yet; try again in a second")
+    private = ECKey.import_key(access.vault.open(f"signing-key/{key.kid}", key.sealed))
+    issued, scope = int(access.now.timestamp()), " ".join(sorted(account.scopes))
+    seconds = int(TOKEN_LIFE.total_seconds())
+    claims: dict[str, Any] = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": account.subject,
+        "client_id": account.kind,
+        "kind": account.kind,
+        "tenant": account.tenant,
+        "scope": scope,
+        "bounds": account.bounds.plain(),
+        "iat": issued,
+        "exp": issued + seconds,
+        "jti": str(access.context.ports.new_id()),
+    }
+    if device:
+        claims["cnf"] = {"jkt": device}
+    header = {"alg": ALGORITHMS[0], "typ": TYPE, "kid": key.kid}
+    return Issued(jwt.encode(header, claims, private, algorithms=ALGORITHMS), seconds, scope)
+
+
+async def principal_of(access: Access, store: AccessStore, token: str) -> Principal | None:
+    """Return the principal of an access token that is valid now, of an active account, else None."""
+    keys = KeySet([_public(key) for key in await store.read_token_keys() if key.is_published])
+    try:
+        found = jwt.decode(token, keys, algorithms=ALGORITHMS)
+        registry = jwt.JWTClaimsRegistry(
+            now=lambda: int(access.now.timestamp()),
+            leeway=0,
+            iss={"essential": True, "value": ISSUER},
+            aud={"essential": True, "value": AUDIENCE},
+            sub={"essential": True},
+            exp={"essential": True},
+        )
+        registry.validate(found.claims)
+    except (JoseError, ValueError):
+        return None
+    if found.header.get("typ") != TYPE:
+        return None
+    account = await store.read_account(str(found.claims["sub"]))
+    if account is None or not account.is_active:
+        return None
+    # As the account is now, not as it was when the token was made: a narrowed role counts at once.
+    return Principal(
+        subject=account.subject,
+        kind=account.kind,
+        scopes=frozenset(map(str, account.scopes)),
+        bounds=account.bounds,
+        tenant=account.tenant,
+    )
+
+
+def jwks(keys: Collection[SigningKey]) -> list[dict[str, str]]:
+    """Return the published keys as JSON Web Keys (RFC 7517)."""
+    return [
+        {"kty": "EC", "crv": "P-256", "x": key.x, "y": key.y, "kid": key.kid, "use": "sig", "alg": ALGORITHMS[0]}
+        for key in keys
+        if key.is_published
+    ]
+
+
+def _public(key: SigningKey) -> ECKey:
+    return ECKey.import_key({"kty": "EC", "crv": "P-256", "x": key.x, "y": key.y, "kid": key.kid})

@@ -1,0 +1,243 @@
+"""Devices at access: codes, keys, assertions, and the tokens that an outsider verifies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from tests.integration.access_world import OPERATOR, Device, World, open_world
+from tests.stack import TestStack
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+async def world(stack: TestStack) -> AsyncIterator[World]:
+    async with open_world(stack) as found:
+        yield found
+
+
+async def test_a_device_enrols_and_gets_tokens_that_an_outsider_verifies(world: World) -> None:
+    device = await world.device("S1", sites=["simaochong"])
+    answer = await world.token(device.assertion(world.clock.real()))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    keys = await world.call("GET", "/.well-known/jwks.json")
+    assert keys.headers["cache-control"] == "public, max-age=300"
+    token = jwt.decode(answer.json()["access_token"], KeySet.import_key_set(keys.json()), algorithms=["ES256"])
+    assert token.header["typ"] == "at+jwt"
+    claims = token.claims
+    assert claims["sub"] == "terminal.S1"
+    assert claims["cnf"] == {"jkt": device.thumbprint}
+    assert claims["bounds"] == {"terminals": ["S1"], "sites": ["simaochong"]}
+    assert claims["exp"] - claims["iat"] == 600
+    assert "sale:submit" in claims["scope"].split()
+    state = await world.state("terminal.S1")
+    assert [key.thumbprint for key in state.keys] == [device.thumbprint]
+
+
+async def test_a_code_is_used_once_and_expires(world: World) -> None:
+    code = await world.code()
+    assert (await world.post("/v1/devices", Device().enrolment(code))).status_code == 201
+    assert (await world.post("/v1/devices", Device().enrolment(code))).status_code == 401
+    late = await world.code()
+    world.pass_time(600)
+    assert (await world.post("/v1/devices", Device().enrolment(late))).status_code == 401
+
+
+async def test_a_code_as_a_person_types_it(world: World) -> None:
+    code = await world.code()
+    device = Device()
+    body = device.enrolment(code) | {"code": f" {code.lower().replace('-', ' ').replace('1', 'l').replace('0', 'o')} "}
+    assert (await world.post("/v1/devices", body)).status_code == 201
+
+
+async def test_five_wrong_codes_end_the_code_that_they_try(world: World) -> None:
+    code = await world.code()
+    wrong = code[:-1] + ("A" if code[-1] != "A" else "B")
+    for _ in range(5):
+        assert (await world.post("/v1/devices", Device().enrolment(wrong))).status_code == 401
+    assert (await world.post("/v1/devices", Device().enrolment(code))).status_code == 401
+
+
+async def test_guesses_at_the_same_time_count_too(world: World) -> None:
+    code = await world.code()
+    wrong = [code[:-1] + letter for letter in "ABCDEFGH" if letter != code[-1]]
+    bodies = [Device().enrolment(one) for one in wrong]
+    await asyncio.gather(*(world.at(f"203.0.113.{n}").post("/v1/devices", body) for n, body in enumerate(bodies)))
+    assert (await world.post("/v1/devices", Device().enrolment(code))).status_code == 401
+
+
+async def test_an_address_has_twenty_wrong_codes_an_hour_and_others_are_not_held_up(world: World) -> None:
+    body = Device().enrolment("0000-0000")
+    answers = [(await world.post("/v1/devices", body)).status_code for _ in range(21)]
+    assert answers == [401] * 20 + [429]
+    code = await world.code()
+    refused = await world.post("/v1/devices", Device().enrolment(code))
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["retry-after"]) <= 3600
+    assert (await world.at("198.51.100.2").post("/v1/devices", Device().enrolment(code))).status_code == 201
+    world.pass_time(3600)
+    assert (await world.post("/v1/devices", body)).status_code == 401
+
+
+async def test_a_proof_is_bound_to_the_key_and_to_the_code(world: World) -> None:
+    code, other = await world.code("S1"), await world.code("S2")
+    device, thief = Device(), Device()
+    stolen = device.enrolment(code) | {"key": thief.jwk}
+    assert (await world.post("/v1/devices", stolen)).status_code == 422
+    replayed = device.enrolment(code) | {"code": other}
+    assert (await world.post("/v1/devices", replayed)).status_code == 422
+    assert (await world.post("/v1/devices", device.enrolment(code))).status_code == 201
+
+
+async def test_a_second_device_retires_the_first_and_keeps_its_key_for_the_open_tail(world: World) -> None:
+    first = await world.device("S1")
+    world.pass_time(60)
+    second = await world.device("S1")
+    assert (await world.token(first.assertion(world.clock.real()))).status_code == 401
+    assert (await world.token(second.assertion(world.clock.real()))).status_code == 200
+    state = await world.state("terminal.S1")
+    ends = {key.thumbprint: key.revoked_at for key in state.keys}
+    assert ends == {first.thumbprint: world.clock.real(), second.thumbprint: None}
+    assert state.version == 2
+
+
+async def test_two_devices_with_one_code_leave_one_active(world: World) -> None:
+    code = await world.code()
+    answers = await asyncio.gather(*(world.post("/v1/devices", Device().enrolment(code)) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 401, 401, 401]
+
+
+async def test_a_key_enrols_for_one_subject_only(world: World) -> None:
+    device = await world.device("S1")
+    answer = await world.post("/v1/devices", device.enrolment(await world.code("S2")))
+    assert (answer.status_code, answer.json()["code"]) == (409, "key-reused")
+
+
+async def test_an_assertion_is_accepted_once(world: World) -> None:
+    device = await world.device()
+    assertion = device.assertion(world.clock.real())
+    assert (await world.token(assertion)).status_code == 200
+    again = await world.token(assertion)
+    assert again.status_code == 401
+    assert "jti" in again.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "another"},
+        {"iss": "terminal.S2", "sub": "terminal.S2"},
+        {"sub": "staff.x"},
+        {"exp": 4102444800},
+        {"exp": 0},
+        {"exp": "soon"},
+        {"jti": ""},
+        {"jti": "x" * 65},
+        {"jti": None},
+    ],
+)
+async def test_a_wrong_claim_is_refused(world: World, claims: dict[str, object]) -> None:
+    device = await world.device()
+    assert (await world.token(device.assertion(world.clock.real(), **claims))).status_code == 401
+
+
+async def test_a_foreign_signature_is_refused(world: World) -> None:
+    device, thief = await world.device(), Device("terminal.S1")
+    now = world.clock.real()
+    assert (await world.token(thief.assertion(now))).status_code == 401
+    claims = {"iss": "terminal.S1", "sub": "terminal.S1", "aud": "halfday"}
+    claims |= {"exp": str(int((now + timedelta(seconds=50)).timestamp())), "jti": "0" * 8}
+    assert (await world.token(thief.signed(claims, kid=device.thumbprint))).status_code == 401
+    head, body, _ = device.assertion(now).split(".")
+    assert (await world.token(f"{head}.{body}.")).status_code == 401
+    assert (await world.token("eyJhbGciOiJub25lIn0." + body + ".")).status_code == 401
+    assert (await world.token("no token at all")).status_code == 401
+
+
+async def test_a_key_ends_after_180_days_and_the_old_one_proposes_the_new_one(world: World) -> None:
+    old, new = await world.device(), Device("terminal.S1")
+    world.pass_time(179 * 86400)
+    text = f"halfday:renew:{old.thumbprint}:{new.thumbprint}"
+    body = {"old": old.thumbprint, "key": new.jwk, "old_proof": old.sign(text), "new_proof": new.sign(text)}
+    thief = Device()
+    forged = body | {"old_proof": thief.sign(text)}
+    assert (await world.post("/v1/devices:renew", forged)).status_code == 401
+    assert (await world.post("/v1/devices:renew", body | {"new_proof": thief.sign(text)})).status_code == 422
+    assert (await world.post("/v1/devices:renew", body)).status_code == 201
+    assert (await world.post("/v1/devices:renew", body)).status_code == 401
+    assert (await world.token(old.assertion(world.clock.real()))).status_code == 401
+    assert (await world.token(new.assertion(world.clock.real()))).status_code == 200
+    world.pass_time(180 * 86400)
+    assert (await world.token(new.assertion(world.clock.real()))).status_code == 401
+
+
+async def test_revocation_ends_keys_and_codes_and_a_new_code_gives_access_back(world: World) -> None:
+    device, code = await world.device(), await world.code()
+    await world.manage("/v1/principals/terminal.S1:revoke")
+    await world.manage("/v1/principals/terminal.S1:revoke")
+    assert (await world.token(device.assertion(world.clock.real()))).status_code == 401
+    assert (await world.post("/v1/devices", Device().enrolment(code))).status_code == 401
+    state = await world.state("terminal.S1")
+    assert (state.status, state.revoked_at, state.version) == ("revoked", world.clock.real(), 2)
+    assert state.keys[0].revoked_at == world.clock.real()
+    await world.device()
+    assert (await world.state("terminal.S1")).status == "active"
+
+
+async def test_staff_enrols_within_its_bounds_only(world: World) -> None:
+    await world.device("S2", sites=["yanglin"])
+    totp = await world.staff("mei", "desk", bounds={"sites": ["simaochong"]})
+    headers = await world.staff_token("mei", totp)
+
+    async def asked(id: str, **more: object) -> int:
+        body = {"kind": "terminal", "id": id} | more
+        return (await world.post("/v1/enrolments", body, headers=headers)).status_code
+
+    assert await asked("S1", sites=["simaochong"]) == 201
+    assert await asked("S1", sites=["simaochong", "yanglin"]) == 403
+    assert await asked("S1") == 403
+    assert await asked("S2", sites=["simaochong"]) == 403, "it would end the device of another site"
+    listed = await world.call("GET", "/v1/devices", headers=headers)
+    assert listed.json()["devices"] == []
+
+
+async def test_rotation_keeps_tokens_valid_and_publishes_the_next_key_before_it_signs(world: World) -> None:
+    device = await world.device()
+    token = (await world.token(device.assertion(world.clock.real()))).json()["access_token"]
+    before = (await world.call("GET", "/.well-known/jwks.json")).json()["keys"]
+    rotated = await world.manage("/v1/signing-keys:rotate")
+    assert rotated["kid"] in {key["kid"] for key in before}
+    after = (await world.call("GET", "/.well-known/jwks.json")).json()
+    jwt.decode(token, KeySet.import_key_set(after), algorithms=["ES256"])
+    assert len(after["keys"]) == 3
+    newer = (await world.token(device.assertion(world.clock.real()))).json()["access_token"]
+    assert jwt.decode(newer, KeySet.import_key_set(after), algorithms=["ES256"]).header["kid"] == rotated["kid"]
+
+
+async def test_the_private_part_of_a_key_and_the_code_are_nowhere_in_the_database(world: World) -> None:
+    code = (await world.code()).replace("-", "")
+    pool = world.access.context.pool
+    tables = await pool.fetch(
+        "select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
+    )
+    content = ""
+    for table in tables:
+        content += str(await pool.fetch(f"select t::text from {table['relname']} t"))
+    assert code[4:] not in content.replace("\\", "")
+    assert "PRIVATE" not in content
+    assert b"PRIVATE".hex() not in content
+
+
+async def test_the_local_token_is_refused_through_the_door(world: World) -> None:
+    body = {"kind": "terminal", "id": "S1"}
+    assert (await world.post("/v1/enrolments", body, headers=OPERATOR)).status_code == 201
+    through = OPERATOR | {"Forwarded": "for=203.0.113.9"}
+    assert (await world.post("/v1/enrolments", body, headers=through)).status_code == 401
+    assert (await world.post("/v1/enrolments", body)).status_code == 401
