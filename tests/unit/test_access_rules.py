@@ -144,7 +144,7 @@ async def test_few_passwords_are_hashed_at_a_time(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(passwords, "WAITING", 2)
     hashing = Passwords()
     known = await hashing.hash("a long password")
-    assert known.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert known.startswith("$argon2id$v=19$m=7168,t=5,p=1$")
     answers = await asyncio.gather(*(hashing.verify(known, "wrong") for _ in range(4)), return_exceptions=True)
     assert sorted(str(type(answer).__name__) for answer in answers) == ["Overloaded", "Overloaded", "bool", "bool"]
     assert isinstance(next(a for a in answers if isinstance(a, Exception)), Overloaded)
