@@ -89,3 +89,15 @@ KINDS: Mapping[str, frozenset[Scope]] = {
     "payment": frozenset({Scope.PAYMENT_RECORD}),
 }
 """The scopes of a principal by its kind; those of staff are by role (`STAFF`)."""
+
+LOCAL: Mapping[str, frozenset[Scope]] = {
+    "operator": frozenset(Scope),
+    "terminal": KINDS["terminal"] | {Scope.PROMISE_READ},
+    "courier": KINDS["courier"] | {Scope.SHIFT_WRITE, Scope.STOCK_READ},
+    "leader": frozenset({
+        Scope.CAMPAIGN_WRITE, Scope.PICKUP_HAND_OVER, Scope.CATALOG_READ, Scope.STOCK_READ, Scope.PROMISE_READ,
+        Scope.PLAN_MAKE,
+    }),
+    "buyer": _BUYING | {Scope.STOCK_READ},
+}  # fmt: skip
+"""The scopes of the local tokens by role. They have no bounds, and act for any id of their role."""

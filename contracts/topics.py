@@ -61,7 +61,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("dispatch.command.v1", (ORDERS,), (DISPATCH,), "order"),
     Topic("dispatch.job.v1", (DISPATCH,), (ORDERS, INVENTORY), "order"),
     Topic("dispatch.wave.v1", (DISPATCH,), (), "wave"),
-    Topic("access.principal.v1", (ACCESS,), (), "entity", partitions=1, compacted=True),
+    Topic("access.principal.v1", (ACCESS,), SERVICES, "entity", partitions=1, compacted=True),
     _dlq(ORDERS),
     _dlq(INVENTORY),
     _dlq(DISPATCH),

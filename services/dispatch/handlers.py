@@ -12,6 +12,7 @@ from services.dispatch.commands.wave import CUTOFF, cut_wave, open_waves
 from services.dispatch.domain.recipient import Recipient
 from services.dispatch.repository import WaveRepository
 from services.kit.consumer.subscription import Subscription
+from services.kit.identity.events import PRINCIPALS
 from services.kit.transaction.message import DeadlineReached, Erased, Message
 
 
@@ -76,4 +77,5 @@ SUBSCRIPTIONS = (
         },
     ),
     Subscription("orders.recipient.v1", {RecipientPut: on_recipient, Erased: on_erased}),
+    PRINCIPALS,
 )

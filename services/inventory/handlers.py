@@ -14,6 +14,7 @@ from services.inventory.repository.load_set import EXPIRE, LAPSE
 from services.inventory.repository.stock import StockRepository
 from services.kit.consumer.subscription import Subscription
 from services.kit.errors import Unprocessable
+from services.kit.identity.events import PRINCIPALS
 from services.kit.transaction.message import DeadlineReached, Message
 
 
@@ -126,4 +127,5 @@ SUBSCRIPTIONS = (
             JobReturned: on_job_returned,
         },
     ),
+    PRINCIPALS,
 )

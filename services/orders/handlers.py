@@ -11,6 +11,7 @@ from contracts.events import inventory as i
 from contracts.events.dispatch import JobEvent
 from services.kit.consumer.delivery import Handler
 from services.kit.consumer.subscription import Subscription
+from services.kit.identity.events import PRINCIPALS
 from services.kit.transaction.message import DeadlineReached, Message
 from services.orders.commands.changes import Changes, subjects
 from services.orders.commands.publish import CAMPAIGN
@@ -89,4 +90,5 @@ SUBSCRIPTIONS = (
         blocking_by_key=False,
     ),
     Subscription("dispatch.job.v1", _answers(JobEvent)),
+    PRINCIPALS,
 )

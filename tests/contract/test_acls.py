@@ -5,15 +5,16 @@ import pytest
 from contracts.topics import ACCESS, BY_NAME, OBSERVER, SERVICES, Acl, acls
 
 READS = {
-    "orders": {"inventory.stock.v1", "inventory.lot.v1", "dispatch.job.v1"},
+    "orders": {"inventory.stock.v1", "inventory.lot.v1", "dispatch.job.v1", "access.principal.v1"},
     "inventory": {
+        "access.principal.v1",
         "inventory.command.v1",
         "orders.catalog.v1",
         "orders.stall.v1",
         "orders.order.v1",
         "dispatch.job.v1",
     },
-    "dispatch": {"dispatch.command.v1", "orders.catalog.v1", "orders.recipient.v1"},
+    "dispatch": {"dispatch.command.v1", "orders.catalog.v1", "orders.recipient.v1", "access.principal.v1"},
     "access": set(),
     "observer": {
         "access.principal.v1",

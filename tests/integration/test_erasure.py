@@ -71,7 +71,7 @@ async def test_nothing_of_a_person_is_left_and_the_order_stays(orders: Orders):
     assert await tables_with(orders, "诸葛长乐") == {"recipient", "outbox_sent"}
     answer = await erase(orders, id)
     assert answer.status_code == 200, answer.text
-    assert (answer.json()["erased_by"], answer.json()["why"]) == ("operator", "asked by the buyer")
+    assert (answer.json()["erased_by"], answer.json()["why"]) == ("local.operator", "asked by the buyer")
     for text in PLANTED:
         assert await tables_with(orders, text) == set(), text
     (tombstone,) = await orders.context.pool.fetch("select topic, key, subject, seq, payload, headers from outbox")

@@ -11,6 +11,8 @@ import pytest
 import structlog
 from fastapi import APIRouter, Depends
 
+from contracts.scopes import Scope
+from contracts.values import Principal
 from services.kit.clock import Clock
 from services.kit.context import Context
 from services.kit.errors import CommitUnknown, Overloaded
@@ -26,7 +28,7 @@ from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import CORRELATION, TRACEPARENT
 from tests.integration.probe.service import MIGRATIONS, MODELS, ProbeBook, on_due, subscription
 
-ROLES = ("operator", "buyer")
+ROLES = ("operator", "buyer", "courier")
 router = APIRouter(prefix="/v1")
 
 
@@ -42,9 +44,9 @@ class Order(Body):
 
 @router.post("/orders", status_code=201)
 async def place(
-    order: Order, key: IdempotencyKey = None, role: Annotated[str, Depends(require("buyer"))] = ""
+    order: Order, caller: Annotated[Principal, Depends(require(Scope.ORDER_WRITE))], key: IdempotencyKey = None
 ) -> dict[str, Any]:
-    return {"role": role, "key": key, "lines": len(order.lines)}
+    return {"subject": caller.subject, "key": key, "lines": len(order.lines)}
 
 
 @router.post("/orders:batch", max_body_size=2_000_000)
@@ -94,10 +96,14 @@ def make_context(settings: Settings, pool: Any = None) -> Context:
     return Context(settings.model_copy(update={"tokens": tokens}), Ports(Clock()), pool, lambda: None, SERVICE.name)
 
 
+def token(role: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {role}"}
+
+
 def make_client(context: Context) -> httpx2.AsyncClient:
     """A client of the app, without a socket."""
     app = create_api(SERVICE, context)
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test")
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test", headers=token("buyer"))
 
 
 def operations_client(context: Context, peer: str = "127.0.0.1") -> httpx2.AsyncClient:
@@ -121,22 +127,37 @@ async def http() -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-def token(role: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {role}"}
+async def test_callers(http: httpx2.AsyncClient) -> None:
+    del http.headers["Authorization"]
 
-
-async def test_roles(http: httpx2.AsyncClient) -> None:
     async def status(headers: dict[str, str]) -> int:
         return (await http.post("/v1/orders", json={}, headers=headers)).status_code
 
     assert await status({}) == 401
     assert await status({"Authorization": "Basic buyer"}) == 401
     assert await status(token("nobody")) == 401
-    assert await status(token("operator")) == 403
+    assert await status(token("courier")) == 403
     assert await status(token("buyer")) == 201
     refused = await http.post("/v1/orders", json={})
     assert refused.headers["www-authenticate"] == "Bearer"
     assert refused.json()["code"] == "unauthorized"
+
+
+async def test_a_request_without_a_credential_is_answered_before_its_body_is_read(http: httpx2.AsyncClient) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    for path in ("/v1/orders", "/v1/orders:batch", "/v1/nowhere"):
+        answer = await http.post(path, content=body(), headers={"Authorization": "Bearer nobody"})
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+        assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+async def test_a_local_token_is_refused_behind_the_front_door(http: httpx2.AsyncClient) -> None:
+    for role in ROLES:
+        answer = await http.post("/v1/orders", json={}, headers=token(role) | {"Forwarded": "for=192.0.2.1"})
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
 
 
 async def test_every_error_is_a_problem_document(http: httpx2.AsyncClient) -> None:

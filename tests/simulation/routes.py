@@ -16,6 +16,8 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from contracts.scopes import Scope
+from contracts.values import Principal
 from deploy.scenarios.actors.client import Answer, Request
 from services.dispatch.app import SERVICE as DISPATCH
 from services.dispatch.commands.job import reassign
@@ -28,8 +30,10 @@ from services.orders.app import SERVICE as ORDERS
 from services.orders.domain.catalog import KINDS
 from tests.simulation.processes import Process, Work
 
-ROLE, API_PROCESSES = "operator", 2
-"""The role of every caller, because what limits the others is not simulated; processes of each API."""
+CALLER = Principal("local.operator", "local", frozenset(Scope))
+"""Every caller, because what limits the others is not simulated."""
+API_PROCESSES = 2
+"""Processes of each API."""
 Call = Callable[[Process, Request, Mapping[str, str]], Awaitable[Any]]
 """Runs a request in a process, with the parameters of its path."""
 
@@ -103,8 +107,8 @@ def _source(name: str, parameter: inspect.Parameter) -> Callable[[Process, Reque
             return lambda _, request, __: SimpleNamespace(method=request.method, headers={})
         case "key":
             return lambda _, request, __: request.key
-        case "role" | "_role":
-            return lambda *_: ROLE
+        case "caller" | "_caller":
+            return lambda *_: CALLER
     types, adapter = (parameter.annotation, *get_args(parameter.annotation)), TypeAdapter(parameter.annotation)
     if any(isinstance(one, type) and issubclass(one, BaseModel) for one in types):
         return lambda _, request, __: adapter.validate_python(request.body)

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from contracts.values import Principal
 from services.kit.http import problems
 from services.kit.http.body import Body
 from services.kit.http.fast_path import FastPath, FastPathMiddleware
@@ -23,16 +24,19 @@ class Thing(Body):
     n: int
 
 
-async def caller(request: Request) -> str:
+BUYER = Principal("b1", "resident", frozenset())
+
+
+async def caller(request: Request) -> Principal:
     if request.headers.get("authorization") != "Bearer right":
         raise problems.unauthorized("no")
-    return "buyer"
+    return BUYER
 
 
-async def endpoint(body: Thing, _use_cases: object, role: str, key: str | None) -> Response:
+async def endpoint(body: Thing, _use_cases: object, caller: Principal, key: str | None) -> Response:
     if body.n < 0:
         raise problems.conflict("less than nothing")
-    return Response(f"fast {body.n} {role} {key}", 201)
+    return Response(f"fast {body.n} {caller.subject} {key}", 201)
 
 
 async def app(request: Request) -> Response:
@@ -54,9 +58,9 @@ GOOD = {"content": b'{"n": 1}', "headers": {"authorization": "Bearer right", "co
 
 async def test_what_is_right_takes_the_fast_path(client: httpx2.AsyncClient):
     answer = await client.post("/things", **GOOD)
-    assert (answer.status_code, answer.text) == (201, "fast 1 buyer None")
+    assert (answer.status_code, answer.text) == (201, "fast 1 b1 None")
     keyed = await client.post("/things", content=GOOD["content"], headers={**GOOD["headers"], "idempotency-key": "k"})
-    assert keyed.text == "fast 1 buyer k"
+    assert keyed.text == "fast 1 b1 k"
 
 
 @pytest.mark.parametrize(

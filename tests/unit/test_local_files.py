@@ -127,6 +127,9 @@ def test_endpoints_are_shown_without_any_secret() -> None:
         "kafka": {"bootstrap": "127.0.0.1:1", "security": {"username": "observer", "password": "SECRET"}},
         "postgres": {"orders": "postgresql://orders:SECRET@127.0.0.1:2/orders"},
         "http": {"orders": "http://127.0.0.1:3"},
+        "operations": {"orders": "http://127.0.0.1:4"},
+        "door": "http://127.0.0.1:5",
+        "lan": None,
         "tokens": {"buyer": "SECRET"},
         "processes": [{"name": "kafka", "pid": 1}],
     }
@@ -135,5 +138,8 @@ def test_endpoints_are_shown_without_any_secret() -> None:
         "kafka": {"bootstrap": "127.0.0.1:1", "security": {"username": "observer"}},
         "postgres": {"orders": "postgresql://orders@127.0.0.1:2/orders"},
         "http": {"orders": "http://127.0.0.1:3"},
+        "operations": {"orders": "http://127.0.0.1:4"},
+        "door": "http://127.0.0.1:5",
+        "lan": None,
         "processes": [{"name": "kafka", "pid": 1}],
     }

@@ -53,7 +53,7 @@ class Caller(SecurityBase):
         if principal is None:
             raise problems.unauthorized("The access token is unknown, expired or revoked")
         if not any(map(principal.may, self._scopes)):
-            raise problems.forbidden(f"This needs the scope {' or '.join(self._scopes)}, which the token does not have")
+            raise problems.out_of_scope(self._scopes)
         return principal
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from contracts.values import Slug
-from services.dispatch.api.roles import Courier
+from services.dispatch.api.callers import Courier, RouteReader, ShiftWriter
 from services.dispatch.api.schemas.courier import (
     CourierRoute,
     RouteStop,
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1/couriers", tags=["couriers"])
 
 @router.post("/{courier}/shifts", status_code=201)
 async def create_shift(
-    context: Running, _role: Courier, courier: Slug, body: ShiftBody, key: IdempotencyKey = None
+    context: Running, _caller: ShiftWriter, courier: Slug, body: ShiftBody, key: IdempotencyKey = None
 ) -> ShiftView:
     """Record when a courier works, for one `wave` or for a whole `market_day`. The same request again is answered the
     same; different content under its id is a 409. 503 while the courier, the wave or the market day has not arrived.
@@ -38,7 +38,7 @@ async def create_shift(
 
 
 @router.get("/{courier}/route", response_model=CourierRoute)
-async def read_route(context: Running, _role: Courier, request: Request, courier: Slug) -> Response:
+async def read_route(context: Running, _caller: RouteReader, request: Request, courier: Slug) -> Response:
     """Return the courier's jobs in the order of their times, with an ETag for polling."""
     store: WaveStore = context.store
     stops = [RouteStop.of(job, recipient) for job, recipient in await store.read_route(courier)]
@@ -46,7 +46,7 @@ async def read_route(context: Running, _role: Courier, request: Request, courier
 
 
 @router.post("/{courier}/sync")
-async def sync(context: Running, _role: Courier, courier: Slug, body: SyncBody) -> SyncView:
+async def sync(context: Running, _caller: Courier, courier: Slug, body: SyncBody) -> SyncView:
     """Ingest the uploads of a courier's device; each is judged separately, takes effect once, and is kept."""
     synced = await courier_reports.sync(context, courier, body.device or "", body.uploads)
     named = {(upload.device, upload.session) for upload in synced.accepted.uploads}

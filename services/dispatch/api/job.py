@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from contracts.values import Slug
-from services.dispatch.api.roles import Operator
+from services.dispatch.api.callers import Dispatcher
 from services.dispatch.api.schemas.job import JobHistory, JobPage, JobView, ReassignBody
 from services.dispatch.commands.job import reassign
 from services.dispatch.domain.job.job import JobState
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 @router.get("")
 async def list_jobs(
     context: Running,
-    _role: Operator,
+    _caller: Dispatcher,
     order: Id | None = None,
     wave: Slug | None = None,
     courier: Slug | None = None,
@@ -39,13 +39,13 @@ async def list_jobs(
 
 
 @router.get("/{job}")
-async def read_job(context: Running, _role: Operator, job: UUID) -> JobHistory:
+async def read_job(context: Running, _caller: Dispatcher, job: UUID) -> JobHistory:
     """Return a job with its delivery attempts and the evidence about it."""
     return await _history(context, job)
 
 
 @router.post("/{job}:reassign")
-async def reassign_job(context: Running, _role: Operator, job: UUID, body: ReassignBody) -> JobHistory:
+async def reassign_job(context: Running, _caller: Dispatcher, job: UUID, body: ReassignBody) -> JobHistory:
     """Assign a job that is handed out to another courier in the next epoch; later reports of the old courier are kept
     as evidence only. 409 when its epoch is not the expected one any more; the same request again is answered the same.
     """

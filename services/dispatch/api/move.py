@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from contracts.values import Slug
-from services.dispatch.api.roles import Operator
+from services.dispatch.api.callers import Dispatcher
 from services.dispatch.api.schemas.move import MovesBody, PlanChange
 from services.dispatch.api.schemas.plan import DiffView
 from services.dispatch.commands.move import apply_moves, draft_moves
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/waves", tags=["waves"])
 @router.post("/{wave}/plan:apply", response_model=PlanChange)
 async def apply(
     context: Running,
-    _role: Operator,
+    _caller: Dispatcher,
     wave: Slug,
     body: MovesBody,
     dry_run: bool = False,

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from contracts.values import Slug
-from services.dispatch.api.roles import Leader, Operator
+from services.dispatch.api.callers import Dispatcher, Planner
 from services.dispatch.api.schemas.plan import DiffView, PlanView
 from services.dispatch.commands.plan import MOST_SECONDS, plan_problem
 from services.dispatch.planning.diff import difference
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1")
 
 @router.post("/plan", tags=["plans"], max_body_size=2 * 1024 * 1024)
 async def plan(
-    _role: Leader,
+    _caller: Planner,
     problem: RoutingProblem,
     seconds: Annotated[float, Query(gt=0, le=MOST_SECONDS, description="the longest time to search")] = 2.0,
     seed: Annotated[int, Query(ge=0, le=2**31)] = 0,
@@ -39,7 +39,7 @@ async def plan(
 
 
 @router.get("/waves/{wave}/plan", tags=["waves"], response_model=PlanView)
-async def read_plan(context: Running, _role: Operator, request: Request, wave: Slug) -> Response:
+async def read_plan(context: Running, _caller: Dispatcher, request: Request, wave: Slug) -> Response:
     """Return the current plan of a wave, the reasons for jobs it leaves out, its changes against the plan before, and
     a drawing; 404 before there is a plan."""
     plans = await queries.plans(context.pool, wave, 2)
@@ -54,7 +54,7 @@ async def read_plan(context: Running, _role: Operator, request: Request, wave: S
 
 
 @router.get("/waves/{wave}/problem", tags=["waves"])
-async def read_problem(context: Running, _role: Operator, wave: Slug) -> RoutingProblem:
+async def read_problem(context: Running, _caller: Dispatcher, wave: Slug) -> RoutingProblem:
     """Return the jobs of a wave as a routing problem, also after the wave has ended: for `POST /v1/plan` and what-ifs.
 
     Orders of erased recipients are not part of it. 404 for an unknown wave, 409 `blocked` where its station is

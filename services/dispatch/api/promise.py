@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from contracts.events.dispatch import Quote
 from contracts.values import Slug
-from services.dispatch.api.roles import Customer
+from services.dispatch.api.callers import Customer
 from services.dispatch.commands.promise import promise
 from services.kit.http.bounded import Instant
 from services.kit.http.dependencies import Running
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1", tags=["promises"])
 @router.get("/promises")
 async def read_promise(
     context: Running,
-    _role: Customer,
+    _caller: Customer,
     community: Slug,
     market_day: Slug | None = None,
     at: Annotated[Instant | None, Query(description="time at which the order will be placed; default: now")] = None,

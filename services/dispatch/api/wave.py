@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from contracts.values import Slug
-from services.dispatch.api.roles import Operator
+from services.dispatch.api.callers import Dispatcher
 from services.dispatch.api.schemas.wave import WavePage, WaveView
 from services.dispatch.commands.wave import cut_by_operator, release_by_operator
 from services.dispatch.domain.wave import WaveState
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/waves", tags=["waves"])
 @router.get("")
 async def list_waves(
     context: Running,
-    _role: Operator,
+    _caller: Dispatcher,
     market_day: Slug | None = None,
     state: WaveState | None = None,
     limit: Limit = 100,
@@ -33,20 +33,20 @@ async def list_waves(
 
 
 @router.get("/{wave}", response_model=WaveView)
-async def read_wave(context: Running, _role: Operator, request: Request, wave: Slug) -> Response:
+async def read_wave(context: Running, _caller: Dispatcher, request: Request, wave: Slug) -> Response:
     """Return a wave, with an ETag for polling."""
     return etag(request, await _view(context, wave), cache=REVALIDATE)
 
 
 @router.post("/{wave}:cut")
-async def cut(context: Running, _role: Operator, wave: Slug) -> WaveView:
+async def cut(context: Running, _caller: Dispatcher, wave: Slug) -> WaveView:
     """Cut a wave before its cutoff: it takes no more jobs and is planned. One that is already cut stays as it is."""
     await cut_by_operator(context, wave)
     return await _view(context, wave)
 
 
 @router.post("/{wave}:release")
-async def release(context: Running, _role: Operator, wave: Slug) -> WaveView:
+async def release(context: Running, _caller: Dispatcher, wave: Slug) -> WaveView:
     """Hand out the routes: from then on cancels are refused. Repeatable; 409 before the wave is planned, with the
     reason."""
     await release_by_operator(context, wave)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from services.inventory.api.roles import Operator, repository_of
+from services.inventory.api.callers import StockKeeper, repository_of
 from services.inventory.api.schemas.allotment import (
     AllotmentIn,
     AllotmentView,
@@ -26,43 +26,43 @@ router = APIRouter(prefix="/v1", tags=["allotments"])
 
 
 @router.post("/allotments", status_code=201, response_model=Lent)
-async def lend(context: Running, role: Operator, body: AllotmentIn, key: IdempotencyKey = None) -> Response:
+async def lend(context: Running, caller: StockKeeper, body: AllotmentIn, key: IdempotencyKey = None) -> Response:
     """Lend stock to a terminal on a lease; 409 where the pool can't promise that much."""
     command = body.command(id_of_request(key, body.allotment_id))
 
     async def work(uow: UnitOfWork) -> Lent:
-        return Lent.of(await commands.lend(repository_of(uow, role), command), allotment_id=command.id)
+        return Lent.of(await commands.lend(repository_of(uow, caller), command), allotment_id=command.id)
 
     return await once(context, "allotment", command.id, body.content(), work)
 
 
 @router.post("/allotments:return", status_code=201, response_model=Returned)
-async def give_back(context: Running, role: Operator, body: ReturnIn, key: IdempotencyKey = None) -> Response:
+async def give_back(context: Running, caller: StockKeeper, body: ReturnIn, key: IdempotencyKey = None) -> Response:
     """Take back a counted quantity: a fact, never refused. The part above the lent quantity is found goods."""
     command = body.command(id_of_request(key, body.return_id))
 
     async def work(uow: UnitOfWork) -> Returned:
-        return Returned.of(await commands.give_back(repository_of(uow, role), command), return_id=command.id)
+        return Returned.of(await commands.give_back(repository_of(uow, caller), command), return_id=command.id)
 
     return await once(context, "return", command.id, body.content(), work)
 
 
 @router.post("/allotments:move", status_code=201, response_model=Moved)
-async def move(context: Running, role: Operator, body: MoveIn, key: IdempotencyKey = None) -> Response:
+async def move(context: Running, caller: StockKeeper, body: MoveIn, key: IdempotencyKey = None) -> Response:
     """Move lent stock from one terminal to another, as a return and a grant in one step; all or nothing."""
     command = body.command(id_of_request(key, body.move_id))
 
     async def work(uow: UnitOfWork) -> Moved:
-        left, lent = await commands.move(repository_of(uow, role), command)
+        left, lent = await commands.move(repository_of(uow, caller), command)
         return Moved(move_id=command.id, from_=AllotmentView.of(left), to=AllotmentView.of(lent))
 
     return await once(context, "move", command.id, body.content(), work)
 
 
 @router.post("/allotments:renew")
-async def renew(context: Running, role: Operator, body: Renewal) -> AllotmentView:
+async def renew(context: Running, caller: StockKeeper, body: Renewal) -> AllotmentView:
     """Give an allotment a new lease after a sync without gaps: unconfirmed goods are allotted again. The same lease
     again changes nothing.
     """
     async with context.unit() as uow:
-        return AllotmentView.of(await commands.renew(repository_of(uow, role), body.command()))
+        return AllotmentView.of(await commands.renew(repository_of(uow, caller), body.command()))

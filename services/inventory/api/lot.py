@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from services.inventory.api.roles import Anyone, Operator, repository_of
+from services.inventory.api.callers import StockKeeper, StockReader, repository_of
 from services.inventory.api.schemas.lot import Inspection, LotIn, LotTrace, LotView, MovementView
 from services.inventory.commands import lot as commands
 from services.inventory.repository import queries
@@ -23,36 +23,36 @@ LotId = Annotated[Id, Path()]
 
 
 @router.post("", status_code=201, response_model=LotView)
-async def receive(context: Running, role: Operator, body: LotIn, key: IdempotencyKey = None) -> Response:
+async def receive(context: Running, caller: StockKeeper, body: LotIn, key: IdempotencyKey = None) -> Response:
     """Record goods that were weighed in; they can't be sold before their inspection."""
     command = body.command(id_of_request(key, body.lot_id))
 
     async def work(uow: UnitOfWork) -> LotView:
-        await commands.receive(repository_of(uow, role), command)
+        await commands.receive(repository_of(uow, caller), command)
         return await _view(uow.store, command.id)
 
     return await once(context, "lot", command.id, body.content(), work)
 
 
 @router.post("/{id}:inspect")
-async def inspect(context: Running, role: Operator, id: LotId, body: Inspection) -> LotView:
+async def inspect(context: Running, caller: StockKeeper, id: LotId, body: Inspection) -> LotView:
     """Release the quantity that passed into the pool and reject the rest. The same result again changes nothing;
     another one is a 409.
     """
     async with context.unit() as uow:
-        await commands.inspect(repository_of(uow, role), body.command(id))
+        await commands.inspect(repository_of(uow, caller), body.command(id))
         return await _view(uow.store, id)
 
 
 @router.get("/{id}")
-async def show(context: Running, _role: Anyone, id: LotId) -> LotView:
+async def show(context: Running, _caller: StockReader, id: LotId) -> LotView:
     """Return one lot."""
     async with context.unit() as uow:
         return await _view(uow.store, id)
 
 
 @router.get("/{id}/trace")
-async def trace(context: Running, _role: Operator, id: LotId, limit: Limit = 100, cursor: Cursor = 0) -> LotTrace:
+async def trace(context: Running, _caller: StockKeeper, id: LotId, limit: Limit = 100, cursor: Cursor = 0) -> LotTrace:
     """Return the lot and a page of its movements, oldest first."""
     async with context.unit() as uow:
         lot = await _view(uow.store, id)

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from contracts.values import Pool, Slug
-from services.inventory.api.roles import Anyone, Operator, Stallholder, repository_of
+from contracts.values import Pool, Principal, Slug
+from services.inventory.api.callers import Closer, StockKeeper, StockReader, repository_of
 from services.inventory.api.schemas.stock import Counted, CountIn, ItemState, StockPage, StockView, Wasted, WasteIn
 from services.inventory.commands import stock as commands
 from services.inventory.repository import queries
@@ -28,7 +28,7 @@ _SOLD_OUT = "/pools/{pool}/items/{item}:sold-out"
 async def stock(
     request: Request,
     context: Running,
-    _role: Anyone,
+    _caller: StockReader,
     pool: Annotated[Pool | None, Query()] = None,
     item: Annotated[Slug | None, Query()] = None,
     limit: Limit = 200,
@@ -43,12 +43,12 @@ async def stock(
 
 
 @router.post("/counts", status_code=201, response_model=Counted)
-async def count(context: Running, role: Operator, body: CountIn, key: IdempotencyKey = None) -> Response:
+async def count(context: Running, caller: StockKeeper, body: CountIn, key: IdempotencyKey = None) -> Response:
     """Compare a count with the recorded quantity at count time, and apply the difference."""
     command = body.command(id_of_request(key, body.count_id))
 
     async def work(uow: UnitOfWork) -> Counted:
-        expected = await commands.count(repository_of(uow, role), command)
+        expected = await commands.count(repository_of(uow, caller), command)
         counted = command.counted
         return Counted(count_id=command.id, expected=expected, counted=counted, difference=counted - expected)
 
@@ -56,12 +56,12 @@ async def count(context: Running, role: Operator, body: CountIn, key: Idempotenc
 
 
 @router.post("/waste", status_code=201, response_model=Wasted)
-async def waste(context: Running, role: Operator, body: WasteIn, key: IdempotencyKey = None) -> Response:
+async def waste(context: Running, caller: StockKeeper, body: WasteIn, key: IdempotencyKey = None) -> Response:
     """Record goods that are gone for good: a fact, never refused."""
     command = body.command(id_of_request(key, body.waste_id))
 
     async def work(uow: UnitOfWork) -> Wasted:
-        await commands.waste(repository_of(uow, role), command)
+        await commands.waste(repository_of(uow, caller), command)
         goods = command.goods
         return Wasted(
             waste_id=command.id,
@@ -76,18 +76,18 @@ async def waste(context: Running, role: Operator, body: WasteIn, key: Idempotenc
 
 
 @router.post(_SOLD_OUT)
-async def close_item(context: Running, role: Stallholder, pool: PoolPath, item: ItemPath) -> ItemState:
+async def close_item(context: Running, caller: Closer, pool: PoolPath, item: ItemPath) -> ItemState:
     """Close an item on every channel: nothing more of it is promised. Again: changes nothing."""
-    return await _set_closed(context, role, pool, item, closed=True)
+    return await _set_closed(context, caller, pool, item, closed=True)
 
 
 @router.delete(_SOLD_OUT)
-async def reopen_item(context: Running, role: Stallholder, pool: PoolPath, item: ItemPath) -> ItemState:
+async def reopen_item(context: Running, caller: Closer, pool: PoolPath, item: ItemPath) -> ItemState:
     """Reopen an item: it may be promised again."""
-    return await _set_closed(context, role, pool, item, closed=False)
+    return await _set_closed(context, caller, pool, item, closed=False)
 
 
-async def _set_closed(context: Context, role: str, pool: str, item: str, *, closed: bool) -> ItemState:
+async def _set_closed(context: Context, caller: Principal, pool: str, item: str, *, closed: bool) -> ItemState:
     async with context.unit() as uow:
-        await commands.close_item(repository_of(uow, role), pool, item, closed=closed)
+        await commands.close_item(repository_of(uow, caller), pool, item, closed=closed)
     return ItemState(pool=pool, item=item, sold_out=closed)

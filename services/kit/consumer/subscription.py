@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,12 +15,13 @@ from faststream.middlewares import AckPolicy
 from contracts.envelope import Envelope, Event, Unreadable, read_envelope
 from services.kit.compat import return_batches_at_once
 from services.kit.consumer.delivery import SCOPE_LIMIT, Delivery, Handler, clean, is_compacted, reason, unreadable
-from services.kit.consumer.processor import BatchProcessor
+from services.kit.consumer.processor import BatchProcessor, Repository
 from services.kit.errors import Transient
 from services.kit.ids import quick
 from services.kit.settings import Settings
 from services.kit.telemetry.metrics import UNKNOWN
 from services.kit.transaction.message import ERASED, DeadlineReached, Erased, Message, Record
+from services.kit.transaction.unit_of_work import UnitOfWork
 
 MAX_RECORDS = 500
 Models = Mapping[str, type[Event]]
@@ -34,12 +35,14 @@ class Subscription:
     Records of the topic's other types are skipped without being parsed. A type that this version does not know is
     skipped when its sender says that this service does not read it, else dead-lettered without blocking its subject.
     `blocking_by_key`: a record without a readable subject blocks its key; False where many subjects share a
-    key (a stock pool), there it blocks nothing.
+    key (a stock pool), there it blocks nothing. `open_repository`: the aggregates of its handlers where they are not
+    the service's own.
     """
 
     topic: str
     handlers: Mapping[type[Event] | type[DeadlineReached] | type[Erased], Handler] = field(hash=False)
     blocking_by_key: bool = True
+    open_repository: Callable[[UnitOfWork], Repository] | None = None
 
 
 class TopicSource:

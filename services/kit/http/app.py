@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from services.kit.context import Context
 from services.kit.http import health, problems
+from services.kit.http.authentication import Authentication
 from services.kit.http.fast_path import FastPath, FastPathMiddleware
 from services.kit.http.middleware import ErrorMiddleware, RequestMiddleware
 
@@ -20,13 +21,15 @@ BODY_LIMIT = 256 * 1024
 def create_app(
     context: Context,
     routers: Sequence[APIRouter],
+    authentication: Authentication,
     *,
     use_cases: Any = None,
     fast_paths: Sequence[FastPath] = (),
+    public: tuple[str, ...] = (),
 ) -> FastAPI:
     """Return the service's HTTP application: its routers and `/live`; readiness, metrics and documents have a port of
     their own (`operations`). `use_cases` is what `dependencies.use_cases` gives to the routes, and to the endpoints of
-    `fast_paths`.
+    `fast_paths`; `public` are the beginnings of paths that need no credential.
     """
     app = _App(
         title=f"{context.service} API",
@@ -39,6 +42,7 @@ def create_app(
         responses=problems.RESPONSES,
     )
     app.state.context, app.state.use_cases = context, use_cases
+    app.state.authentication, app.state.public = authentication, public
     app.state.fast_paths = {fast.path: fast for fast in fast_paths}
     problems.install(app)
     for router in routers:
@@ -56,4 +60,5 @@ class _App(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         # Outermost, so that it also sees the answers of FastAPI's own body limit.
-        return RequestMiddleware(FastPathMiddleware(super().build_middleware_stack(), self))
+        inner = FastPathMiddleware(super().build_middleware_stack(), self)
+        return RequestMiddleware(inner, self.state.authentication, self.state.public)

@@ -1,9 +1,7 @@
-"""Parameter types of routes: the running process, the caller's role, the idempotency key, limits and cursors."""
+"""Parameter types of routes: the running process, the caller, the idempotency key, limits and cursors."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -11,10 +9,12 @@ from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPBearer
 from fastapi.security.base import SecurityBase
 
+from contracts.scopes import Scope
+from contracts.values import Principal
 from services.kit.context import Context
 from services.kit.http import problems
 
-_bearer = HTTPBearer(auto_error=False, description="One token per role")
+_bearer = HTTPBearer(auto_error=False, description="An access token, or a local token")
 
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=128)]
 """The header of every unsafe request that creates something; give it the default None."""
@@ -47,32 +47,22 @@ def use_cases(request: Request) -> Any:
 class Caller(SecurityBase):
     """The dependency that `require` makes. One level deep: FastAPI spends more on each level than we do in it."""
 
-    def __init__(self, roles: Sequence[str]) -> None:
+    def __init__(self, scopes: Sequence[Scope]) -> None:
         self.model, self.scheme_name = _bearer.model, _bearer.scheme_name
-        self._roles = roles
+        self._scopes = scopes
 
-    async def __call__(self, request: Request) -> str:
-        """Return the role of the caller."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+    async def __call__(self, request: Request) -> Principal:
+        """Return the caller that the middleware has found."""
+        principal: Principal | None = request.scope.get("principal")
+        if principal is None:
             raise problems.unauthorized("Send a bearer token in the Authorization header")
-        role = _role(context_of(request).settings.tokens, token)
-        if role is None:
-            raise problems.unauthorized("Unknown bearer token")
-        if role not in self._roles:
-            raise problems.forbidden(f"This needs the role {' or '.join(self._roles)}, the token has {role}")
-        return role
+        if self._scopes and not any(principal.may(scope) for scope in self._scopes):
+            raise problems.out_of_scope(self._scopes)
+        return principal
 
 
-def require(*roles: str) -> Caller:
-    """Return a dependency, used as `Depends(require("operator", "buyer"))`: the caller's role, which is one of `roles`.
-
-    401 without a known bearer token, 403 with one of another role. Tokens are compared as digests, in constant time.
+def require(*scopes: Scope) -> Caller:
+    """Return a dependency, used as `Depends(require(Scope.ORDER_WRITE))`: the caller, who has one of the scopes; any
+    caller where none is named. 403 without.
     """
-    return Caller(roles)
-
-
-def _role(tokens: dict[str, str], token: str) -> str | None:
-    digest = hashlib.sha256(token.encode()).hexdigest()
-    found = [role for role, known in tokens.items() if hmac.compare_digest(known, digest)]
-    return found[0] if found else None
+    return Caller(scopes)

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from contracts.values import Principal
 from services.kit.http import problems
 
 KEY_LIMIT = 128
@@ -23,14 +24,14 @@ KEY_LIMIT = 128
 
 @dataclass(frozen=True, slots=True)
 class FastPath:
-    """A POST at a fixed path. `caller` checks the token; `endpoint(body, use_cases, role, key)` answers, where
+    """A POST at a fixed path. `caller` checks the scope; `endpoint(body, use_cases, principal, key)` answers, where
     `use_cases` is the object that `Service.use_cases` made. Bodies larger than `limit` bytes take the normal route.
     """
 
     path: str
     body: type[BaseModel]
-    caller: Callable[[Request], Awaitable[str]]
-    endpoint: Callable[[Any, Any, str, str | None], Awaitable[Response]]
+    caller: Callable[[Request], Awaitable[Principal]]
+    endpoint: Callable[[Any, Any, Principal, str | None], Awaitable[Response]]
     limit: int = 64 * 1024
 
 
@@ -82,12 +83,12 @@ def _is_plain(request: Request, fast: FastPath) -> bool:
 async def _answer(fast: FastPath, request: Request, content: bytes) -> Response | None:
     """Return the endpoint's answer, or None where the caller or the body has to be refused."""
     try:
-        role = await fast.caller(request)
+        principal = await fast.caller(request)
         body = fast.body.model_validate_json(content)
     except (problems.Problem, ValidationError):
         return None
     try:
-        return await fast.endpoint(body, request.app.state.use_cases, role, request.headers.get("idempotency-key"))
+        return await fast.endpoint(body, request.app.state.use_cases, principal, request.headers.get("idempotency-key"))
     except Exception as error:
         return problems.of(error).response(fast.path)
 

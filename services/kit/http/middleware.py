@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.values import MOBILE_ID
 from services.kit.http import problems
+from services.kit.http.authentication import Authentication
 from services.kit.telemetry import tracing
 from services.kit.telemetry.logs import REQUESTS
 from services.kit.transaction.unit_of_work import CORRELATION, TRACEPARENT
@@ -28,16 +29,19 @@ SECURITY_HEADERS = [
 class RequestMiddleware:
     """Outermost layer: gives every request an id, which its events and log lines carry, counts and times it, adds the
     security headers, and turns the framework's plain 413 into a problem document.
+
+    It also finds the caller of every request to `/v1/`, as `scope["principal"]`, and answers one without a valid
+    credential before anything of its body is read. `public`: beginnings of paths that need no credential.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, authentication: Authentication, public: tuple[str, ...] = ()) -> None:
+        self._app, self._authentication, self._public = app, authentication, public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request_id = _identify(scope)
+        request_id = _name(scope)
         span = tracing.get().request(scope["method"], TRACEPARENT.get()) if scope["path"].startswith("/v1/") else None
         if span:
             TRACEPARENT.set(span.parent)
@@ -59,12 +63,25 @@ class RequestMiddleware:
                 await stamp(message)
 
         try:
+            if refusal := self._identify(scope):
+                return await refusal.response(scope["path"])(scope, receive, answer)
             return await self._app(scope, receive, answer)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             REQUESTS.labels(scope["method"], route, status).observe(time.perf_counter() - began)
             if span:
                 span.end(route, status)
+
+    def _identify(self, scope: Scope) -> problems.Problem | None:
+        """Find the caller; return the problem of a request that may not go on."""
+        path: str = scope["path"]
+        if not path.startswith("/v1/"):
+            return None
+        try:
+            scope["principal"] = self._authentication.principal(dict(scope["headers"]))
+        except problems.Problem as problem:
+            return None if path.startswith(self._public) else problem
+        return None
 
 
 async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +112,7 @@ class ErrorMiddleware:
             await problems.of(error).response(scope["path"])(scope, receive, send)
 
 
-def _identify(scope: Scope) -> str:
+def _name(scope: Scope) -> str:
     headers: dict[bytes, bytes] = dict(scope["headers"])
     given = headers.get(b"x-request-id", b"").decode("latin-1")
     # It travels with every event that follows, to all readers of these.

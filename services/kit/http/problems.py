@@ -116,8 +116,15 @@ def unauthorized(detail: str) -> Problem:
 
 
 def forbidden(detail: str) -> Problem:
-    """Return a 403: a known caller without the role for this."""
+    """Return a 403: a known caller that may not do this."""
     return Problem(403, "forbidden", TITLES[403], detail)
+
+
+def out_of_scope(scopes: Sequence[str]) -> Problem:
+    """Return a 403: a known caller with none of the scopes that this needs (RFC 6750, section 3.1)."""
+    challenge = f'Bearer error="insufficient_scope", scope="{" ".join(scopes)}"'
+    detail = f"This needs the scope {' or '.join(scopes)}"
+    return Problem(403, "forbidden", TITLES[403], detail, headers={"WWW-Authenticate": challenge})
 
 
 def install(app: FastAPI) -> None:

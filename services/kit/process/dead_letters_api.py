@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, Field
 
+from contracts.scopes import Scope
 from services.kit.consumer import dead_letters
 from services.kit.consumer.dead_letters import DeadLetter
 from services.kit.consumer.redrive import redrive as redrive_scope
@@ -19,7 +20,7 @@ from services.kit.process.service import Service
 from services.kit.relay import relay
 from services.kit.uploads import kept
 
-router = APIRouter(prefix="/v1", tags=["parked"], dependencies=[Depends(require("operator"))])
+router = APIRouter(prefix="/v1", tags=["parked"], dependencies=[Depends(require(Scope.OPS_ADMIN))])
 Id = Annotated[int, Path(ge=1, lt=2**63)]
 
 

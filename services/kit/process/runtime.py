@@ -18,6 +18,7 @@ from services.kit.consumer.subscription import subscribe
 from services.kit.context import Context
 from services.kit.database import Pool
 from services.kit.http import health, operations
+from services.kit.identity.directory import Directory
 from services.kit.kafka import make_broker
 from services.kit.process import gauges, housekeeping, readiness
 from services.kit.process.api import create_api
@@ -106,7 +107,10 @@ class Runtime:
 
     async def _answer(self, context: Context) -> None:
         self._health.checks |= readiness.api_checks(self._service, context)
-        api = create_api(self._service, context)
+        directory = Directory()
+        await directory.refresh(context.pool)
+        self._start("principals", directory.follow(self._settings))
+        api = create_api(self._service, context, directory)
         self._operations.router.routes.extend(operations.documents(api))
         await self._listen(api, self._settings.http_port)
 

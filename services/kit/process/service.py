@@ -36,6 +36,7 @@ class Service:
     - `store`: opens the service's tables over a connection or pool; repositories use it as `uow.store`;
     - `use_cases`: makes the object that routes and fast paths share in one process (`dependencies.use_cases`), such as
       a catalogue cache and a group commit; the context itself where there is none;
+    - `public`: beginnings of paths that need no credential, because they check one of their own;
     - `background`: endless tasks of the worker, such as a planner's loop;
     - `gauges`: each reads the database every few seconds into a gauge of its own;
     - `checks`: lines of `/ready` by name, in the API and in the worker;
@@ -52,6 +53,7 @@ class Service:
     use_cases: Callable[[Context], Any] = lambda context: context
     routes: tuple[APIRouter, ...] = ()
     fast_paths: tuple[FastPath, ...] = ()
+    public: tuple[str, ...] = ()
     background: tuple[Callable[[Context], Awaitable[None]], ...] = ()
     gauges: tuple[Callable[[Pool], Awaitable[None]], ...] = ()
     checks: Mapping[str, Callable[[Pool], Awaitable[CheckResult]]] = field(default_factory=dict)
@@ -67,7 +69,10 @@ class Service:
     def processors(self, context: Context) -> list[BatchProcessor[TopicSource]]:
         """Return one processor for each topic that the service reads."""
         sources = [TopicSource(self.name, subscription, self.models) for subscription in self.subscriptions]
-        return [BatchProcessor(source, Inbox(), self.open_repository, context) for source in sources]
+        return [
+            BatchProcessor(source, Inbox(), source.subscription.open_repository or self.open_repository, context)
+            for source in sources
+        ]
 
     def sweeper(self, context: Context) -> Sweeper | None:
         """Return the sweeper that fires the service's deadlines; None when it has none."""

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
+from contracts.scopes import Scope
 from services.kit.http.dependencies import Cursor, Limit, Running, require
 from services.kit.http.responses import next_cursor
 from services.kit.uploads import sessions
 
-router = APIRouter(prefix="/v1", tags=["uploads"], dependencies=[Depends(require("operator"))])
+router = APIRouter(prefix="/v1", tags=["uploads"], dependencies=[Depends(require(Scope.OPS_ADMIN))])
 
 
 class FlaggedUpload(BaseModel):

@@ -12,7 +12,7 @@ from services.kit.http import problems, responses
 from services.kit.http.dependencies import IdempotencyKey, Limit
 from services.kit.ids import Id
 from services.orders.api import batch
-from services.orders.api.roles import Anyone, Leader, Member, Orders
+from services.orders.api.callers import Anyone, Leader, Member, Orders
 from services.orders.api.schemas import campaign as s
 from services.orders.api.schemas import campaign_views as views
 from services.orders.commands.campaign import open_campaign, withdraw_join
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 
 
 @router.post("", status_code=201, response_model=views.CampaignView)
-async def open_(body: s.NewCampaign, app: Orders, _role: Leader, key: IdempotencyKey = None) -> Response:
+async def open_(body: s.NewCampaign, app: Orders, _caller: Leader, key: IdempotencyKey = None) -> Response:
     """Open a group-buy until its cutoff. The same request again gets the same answer."""
     campaign = await open_campaign(app.context, app.catalog, body.command(key))
     view = views.campaign_view(campaign, Tally(), 0)
@@ -34,7 +34,7 @@ async def open_(body: s.NewCampaign, app: Orders, _role: Leader, key: Idempotenc
 
 
 @router.post("/{campaign}/joins", status_code=201, response_model=views.JoinAccepted)
-async def join(campaign: Id, body: s.NewJoin, app: Orders, _role: Member, key: IdempotencyKey = None) -> Response:
+async def join(campaign: Id, body: s.NewJoin, app: Orders, _caller: Member, key: IdempotencyKey = None) -> Response:
     """Pledge: 201 once the join is stored durably and counted. It must be within the caps, and before the cutoff by
     the clock under the campaign's lock. The same request again gets the same answer, also after the cutoff.
     """
@@ -43,7 +43,7 @@ async def join(campaign: Id, body: s.NewJoin, app: Orders, _role: Member, key: I
 
 
 @router.post("/{campaign}/relay", max_body_size=RELAY_LIMIT, response_model=views.EntryAnswers)
-async def relay(request: Request, campaign: Id, body: s.RelayIn, app: Orders, _role: Leader) -> Response:
+async def relay(request: Request, campaign: Id, body: s.RelayIn, app: Orders, _caller: Leader) -> Response:
     """Take a chat's numbered list: each entry is a join, counted once for its chat and number however often the list
     is sent. Returns one answer for each, in order; an entry with other content than before is a conflict. `entry` is
     null in the answer to an entry without a usable number.
@@ -56,13 +56,13 @@ async def relay(request: Request, campaign: Id, body: s.RelayIn, app: Orders, _r
 
 
 @router.post("/{campaign}/joins/{join}:cancel", response_model=views.JoinView)
-async def withdraw(campaign: Id, join: Id, app: Orders, _role: Member) -> Response:
+async def withdraw(campaign: Id, join: Id, app: Orders, _caller: Member) -> Response:
     """Withdraw a pledge before the cutoff, with a full refund. Idempotent."""
     return responses.json(views.join_view(await withdraw_join(app.context, campaign, join)))
 
 
 @router.get("/{campaign}", response_model=views.CampaignView)
-async def one(request: Request, campaign: Id, app: Orders, _role: Anyone) -> Response:
+async def one(request: Request, campaign: Id, app: Orders, _caller: Anyone) -> Response:
     """Return a campaign in its current state, with its pledges against the caps."""
     found, tally = await _find(app, campaign)
     view = views.campaign_view(found, tally, await queries.people(app.context.pool, campaign))
@@ -72,7 +72,7 @@ async def one(request: Request, campaign: Id, app: Orders, _role: Anyone) -> Res
 
 
 @router.get("/{campaign}/verdict", response_model=views.CampaignVerdictView)
-async def verdict(campaign: Id, app: Orders, _role: Anyone) -> Response:
+async def verdict(campaign: Id, app: Orders, _caller: Anyone) -> Response:
     """Return the verdict and its inputs as the stored bytes: a replay of the inputs gives the same verdict."""
     await _find(app, campaign)
     found = await queries.verdict(app.context.pool, campaign)
@@ -87,7 +87,7 @@ async def verdict(campaign: Id, app: Orders, _role: Anyone) -> Response:
 async def joins(
     campaign: Id,
     app: Orders,
-    _role: Leader,
+    _caller: Leader,
     limit: Limit = 100,
     cursor: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
 ) -> Response:
@@ -98,7 +98,7 @@ async def joins(
 
 
 @router.get("/{campaign}/joins/{join}", response_model=views.JoinView)
-async def one_join(campaign: Id, join: Id, app: Orders, _role: Anyone) -> Response:
+async def one_join(campaign: Id, join: Id, app: Orders, _caller: Anyone) -> Response:
     """Return a join in its current state; once it is an order, with the order's id."""
     found, _ = (await app.context.store.find_joins([join])).get(join, (None, b""))
     if found is None or found.campaign != campaign:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from contracts.values import Slug
 from services.kit.http import problems, responses
 from services.kit.http.dependencies import Limit
-from services.orders.api.roles import Anyone, Operator, Orders
+from services.orders.api.callers import CatalogReader, CatalogWriter, Orders
 from services.orders.api.schemas import catalog as s
 from services.orders.commands.catalog import put_entry
 from services.orders.repository import queries
@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1/catalog", tags=["catalogue"])
 
 
 def _put(kind: str, model: type[s.EntryIn]) -> Callable[..., Awaitable[Response]]:
-    async def put(request: Request, id: Slug, body: s.EntryIn, app: Orders, _role: Operator) -> Response:
+    async def put(request: Request, id: Slug, body: s.EntryIn, app: Orders, _caller: CatalogWriter) -> Response:
         entity = body.entity(kind, id)
         version = await put_entry(app.context, kind, entity)
         return responses.etag(request, {**entity.model_dump(mode="json"), "version": version}, version)
@@ -53,13 +53,13 @@ for _kind, _body in s.BODIES.items():
 
 
 @router.put("/{kind}/{id}", include_in_schema=False)
-async def put_unknown(kind: Kind, id: Slug, _role: Operator) -> Response:
+async def put_unknown(kind: Kind, id: Slug, _caller: CatalogWriter) -> Response:
     """Refuse a kind without a route of its own; the type names the known ones."""
     raise problems.not_found(f"{kind}/{id}")
 
 
 @router.get("/{kind}/{id}", response_model=s.any_view())
-async def one(request: Request, kind: Kind, id: Slug, app: Orders, _role: Anyone) -> Response:
+async def one(request: Request, kind: Kind, id: Slug, app: Orders, _caller: CatalogReader) -> Response:
     """Return one entry as it is stored: the fields of its kind, its id and its version."""
     found = await queries.catalog_entry(app.context.pool, kind, id)
     if found is None:
@@ -69,6 +69,6 @@ async def one(request: Request, kind: Kind, id: Slug, app: Orders, _role: Anyone
 
 
 @router.get("/{kind}", response_model=s.page_view())
-async def listing(kind: Kind, app: Orders, _role: Anyone, limit: Limit = 100, cursor: Cursor = "") -> Response:
+async def listing(kind: Kind, app: Orders, _caller: CatalogReader, limit: Limit = 100, cursor: Cursor = "") -> Response:
     """List the entries of a kind in order of id."""
     return responses.page(await queries.catalog_entries(app.context.pool, kind, cursor, limit), limit, "id")

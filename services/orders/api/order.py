@@ -8,26 +8,29 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from contracts.values import Slug
+from contracts.scopes import Scope
+from contracts.values import Principal, Slug
 from services.kit.http import problems, responses
 from services.kit.http.dependencies import IdempotencyKey, Limit
 from services.kit.http.fast_path import FastPath
 from services.kit.ids import Id
 from services.orders.api import batch
-from services.orders.api.roles import (
+from services.orders.api.callers import (
     FIRST,
-    TRUSTED,
+    Accountant,
     Anyone,
     Buyer,
-    Leader,
-    Member,
-    Operator,
+    Collector,
+    Eraser,
+    OrderManager,
     Orders,
+    PointLeader,
     buyer,
 )
 from services.orders.api.schemas import order as s
 from services.orders.api.schemas import order_views as views
 from services.orders.commands.order import change_order, collect_order, erase_person
+from services.orders.domain.access import sees_person
 from services.orders.domain.order.order import Cancel, Collect, Order, OrderState, Paid, Ready, Refund
 from services.orders.repository import queries
 from services.orders.repository.store import OrderStore
@@ -36,7 +39,7 @@ router = APIRouter(tags=["orders"])
 
 
 @router.post("/v1/orders", status_code=201, response_model=views.OrderAccepted)
-async def place(body: s.NewOrder, app: Orders, _role: Buyer, key: IdempotencyKey = None) -> Response:
+async def place(body: s.NewOrder, app: Orders, _caller: Buyer, key: IdempotencyKey = None) -> Response:
     """Place an order: 201 once it is stored durably, with its frozen prices. The same request again gets the same
     answer.
 
@@ -52,7 +55,7 @@ FAST_PATH = FastPath("/v1/orders", s.NewOrder, buyer, place)
 
 
 @router.post("/v1/orders:batch", max_body_size=batch.BODY_LIMIT, response_model=views.Answers)
-async def place_many(request: Request, app: Orders, _role: Buyer, key: IdempotencyKey = None) -> Response:
+async def place_many(request: Request, app: Orders, _caller: Buyer, key: IdempotencyKey = None) -> Response:
     """Place up to 1 000 orders, sent as a JSON array or NDJSON: one answer for each, in order."""
     items = batch.split(await request.body())
     return responses.json({"answers": await batch.place(app.place_orders, items, key, request.url.path)})
@@ -61,7 +64,7 @@ async def place_many(request: Request, app: Orders, _role: Buyer, key: Idempoten
 @router.get("/v1/orders", response_model=views.OrderPage)
 async def listing(
     app: Orders,
-    _role: Operator,
+    _caller: OrderManager,
     state: OrderState | None = None,
     market_day: Slug | None = None,
     limit: Limit = 100,
@@ -74,14 +77,14 @@ async def listing(
 
 @router.get("/v1/orders/{order}", response_model=views.OrderView)
 async def one(
-    request: Request, app: Orders, order: Id, role: Anyone, wait: Annotated[float, Query(ge=0, le=2)] = 0
+    request: Request, app: Orders, order: Id, caller: Anyone, wait: Annotated[float, Query(ge=0, le=2)] = 0
 ) -> Response:
     """Return an order in its current state; waits up to `wait` seconds for it to leave `placed`."""
     found = await _find(app, order)
     if wait and found.state is OrderState.PLACED:
         await app.await_answer(order, wait)
         found = await _find(app, order)
-    if role not in TRUSTED:
+    if not sees_person(caller):
         return responses.etag(request, views.order_view(found, trusted=False), found.version)
     recipient = await queries.recipient(app.context.pool, order)
     view = {**views.order_view(found, trusted=True), "recipient": recipient}
@@ -89,68 +92,68 @@ async def one(
 
 
 @router.get("/v1/orders/{order}/history", response_model=views.OrderHistory)
-async def history(app: Orders, order: Id, role: Anyone) -> Response:
+async def history(app: Orders, order: Id, caller: Anyone) -> Response:
     """Return every step of an order with its cause; its note for the buyer and operators only."""
-    steps = await queries.order_history(app.context.pool, order, notes=role in TRUSTED)
+    steps = await queries.order_history(app.context.pool, order, notes=sees_person(caller))
     if not steps:
         raise problems.not_found(f"order {order}")
-    headers = {"Cache-Control": responses.NO_STORE} if role in TRUSTED else None
+    headers = {"Cache-Control": responses.NO_STORE} if sees_person(caller) else None
     return responses.json({"order_id": order, "steps": steps}, headers=headers)
 
 
 @router.post("/v1/orders/{order}:cancel", response_model=views.OrderView)
-async def cancel(app: Orders, order: Id, role: Buyer, body: s.CancelIn | None = None) -> Response:
+async def cancel(app: Orders, order: Id, caller: Buyer, body: s.CancelIn | None = None) -> Response:
     """Cancel an order that is not on its way yet; its state shows the progress of the cancellation."""
     request = body.request() if body else Cancel()
-    return _changed(await change_order(app.context, order, request), role)
+    return _changed(await change_order(app.context, order, request), caller)
 
 
 @router.post("/v1/orders/{order}:pay", response_model=views.OrderView)
-async def pay(app: Orders, order: Id, body: s.PayIn, role: Buyer) -> Response:
+async def pay(app: Orders, order: Id, body: s.PayIn, caller: Buyer) -> Response:
     """Record a payment. It is refunded at once where the order has ended or was paid already."""
-    return _changed(await change_order(app.context, order, Paid(body.payment_id, body.amount_fen)), role)
+    return _changed(await change_order(app.context, order, Paid(body.payment_id, body.amount_fen)), caller)
 
 
 @router.post("/v1/orders/{order}:refund", response_model=views.OrderView)
-async def refund(app: Orders, order: Id, role: Operator) -> Response:
+async def refund(app: Orders, order: Id, caller: Accountant) -> Response:
     """Refund the payments of an order that has ended. Idempotent."""
-    return _changed(await change_order(app.context, order, Refund()), role)
+    return _changed(await change_order(app.context, order, Refund()), caller)
 
 
 @router.post("/v1/orders/{order}:ready", response_model=views.OrderView)
-async def ready(app: Orders, order: Id, role: Leader) -> Response:
+async def ready(app: Orders, order: Id, caller: PointLeader) -> Response:
     """Mark a pickup as arrived at its point. Idempotent."""
-    return _changed(await change_order(app.context, order, Ready()), role)
+    return _changed(await change_order(app.context, order, Ready()), caller)
 
 
 @router.post("/v1/orders/{order}:collect", response_model=views.OrderView)
-async def collect(app: Orders, order: Id, body: s.CollectIn, role: Member) -> Response:
+async def collect(app: Orders, order: Id, body: s.CollectIn, caller: Collector) -> Response:
     """Hand a pickup over against its code. 409 `needs-desk` after five wrong codes within an hour; an operator, who
     sees the code, is not limited.
     """
-    if role == "operator":
-        return _changed(await change_order(app.context, order, Collect(body.code)), role)
-    return _changed(await collect_order(app.context, order, body.code), role)
+    if caller.may(Scope.ORDER_MANAGE):
+        return _changed(await change_order(app.context, order, Collect(body.code)), caller)
+    return _changed(await collect_order(app.context, order, body.code), caller)
 
 
 @router.post("/v1/orders/{order}:erase", response_model=views.Erasure)
-async def erase(app: Orders, order: Id, body: s.EraseIn, role: Operator) -> Response:
+async def erase(app: Orders, order: Id, body: s.EraseIn, caller: Eraser) -> Response:
     """Delete the personal data of an order that has ended, permanently: name, phone, address, code and notes.
 
-    The order, its goods and its money stay. Idempotent: the first time, role and reason are returned.
+    The order, its goods and its money stay. Idempotent: the first time, caller and reason are returned.
     """
-    return responses.json(await erase_person(app.context, order, role, body.why))
+    return responses.json(await erase_person(app.context, order, caller.subject, body.why))
 
 
 @router.get("/v1/erasures", response_model=views.ErasurePage)
-async def erasures(app: Orders, _role: Operator, limit: Limit = 100, cursor: Id = FIRST) -> Response:
+async def erasures(app: Orders, _caller: Eraser, limit: Limit = 100, cursor: Id = FIRST) -> Response:
     """List orders with an erased person, in order of id: erase them again after restoring an older backup."""
     return responses.page(await queries.erasures(app.context.pool, cursor, limit), limit, "order_id")
 
 
-def _changed(order: Order, role: str) -> Response:
+def _changed(order: Order, caller: Principal) -> Response:
     """Return an order after a change, without its recipient."""
-    view = views.order_view(order, trusted=role in TRUSTED)
+    view = views.order_view(order, trusted=sees_person(caller))
     return responses.json(view, headers={"ETag": f'"{order.version}"'})
 
 

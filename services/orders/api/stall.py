@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from contracts.values import Slug
 from services.kit.http import responses
-from services.orders.api.roles import Operator, Orders, Terminal
+from services.orders.api.callers import Administrator, Orders, Terminal
 from services.orders.api.schemas import stall as s
 from services.orders.commands.stall import reset_device, sync_terminal
 
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1/terminals", tags=["terminals"])
 
 
 @router.post("/{id}/sync", response_model=s.SyncedView)
-async def sync(id: Slug, body: s.SyncIn, app: Orders, _role: Terminal) -> Response:
+async def sync(id: Slug, body: s.SyncIn, app: Orders, _caller: Terminal) -> Response:
     """Take each upload on its own: it takes effect once, or is kept with the reason, and never blocks another.
     `received_through` and `gaps` show the missing numbers.
     """
@@ -24,7 +24,7 @@ async def sync(id: Slug, body: s.SyncIn, app: Orders, _role: Terminal) -> Respon
 
 
 @router.post("/{id}:reset-device", response_model=s.ResetView)
-async def reset(id: Slug, app: Orders, _role: Operator, body: s.ResetIn | None = None) -> Response:
+async def reset(id: Slug, app: Orders, _caller: Administrator, body: s.ResetIn | None = None) -> Response:
     """Retire the terminal's device: it may still upload what it holds, and gets no allotment. The named device, or
     else the next new one that syncs, replaces it.
     """

@@ -71,10 +71,10 @@ async def collect_order(context: Context, id: UUID, code: str) -> Order:
     return decision.order
 
 
-async def erase_person(context: Context, id: UUID, role: str, why: str) -> dict[str, Any]:
+async def erase_person(context: Context, id: UUID, by: str, why: str) -> dict[str, Any]:
     """Delete the recipient, code and notes of an order here, and tell dispatch to delete the recipient there.
 
-    Returns when it was erased, by which role and why. Idempotent: the first record stays. Raises a 404 for an unknown
+    Returns when it was erased, by which caller and why. Idempotent: the first record stays. Raises a 404 for an unknown
     order, and a 409 `not-ended` before its end.
     """
     async with context.unit() as uow:
@@ -86,7 +86,7 @@ async def erase_person(context: Context, id: UUID, role: str, why: str) -> dict[
         if order.state not in TERMINAL:
             detail = f"order {id} is {order.state}: cancel it or wait for its end, then erase its person"
             raise problems.conflict(detail, "not-ended")
-        erased = await store.erase_person(id, role, why)
+        erased = await store.erase_person(id, by, why)
         if order.terms.is_delivery and order.terms.code:  # an order without a code was erased before
             await erasure.forget(uow.conn, RecipientPut.TOPIC, [str(id)])
             uow.erase(RecipientPut.TOPIC, str(id))

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from contracts.scopes import Scope
 from services.kit.context import Context
 from services.kit.http.body import Body
 from services.kit.http.dependencies import context_of, require
@@ -17,7 +18,7 @@ from services.kit.process.service import Service
 from tests.integration.probe.service import MIGRATIONS, MODELS, Add, ProbeBook, on_due, subscription
 from tests.integration.probe.world import lock_accounts
 
-router = APIRouter(prefix="/v1", dependencies=[Depends(require("operator"))])
+router = APIRouter(prefix="/v1", dependencies=[Depends(require(Scope.OPS_ADMIN))])
 
 
 class Amount(Body):

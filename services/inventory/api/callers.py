@@ -1,0 +1,23 @@
+"""The parameter types of the routes of inventory: the callers by the scope that a route needs, and their repository."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from contracts.scopes import Scope
+from contracts.values import Principal
+from services.inventory.repository.stock import StockRepository
+from services.kit.http.dependencies import require
+from services.kit.transaction.unit_of_work import UnitOfWork
+
+StockReader = Annotated[Principal, Depends(require(Scope.STOCK_READ))]
+StockKeeper = Annotated[Principal, Depends(require(Scope.STOCK_ADJUST))]
+Closer = Annotated[Principal, Depends(require(Scope.STOCK_CLOSE))]
+"""Someone who may mark an item as sold out."""
+
+
+def repository_of(uow: UnitOfWork, caller: Principal) -> StockRepository:
+    """Return the repository of a request; its movements are recorded as made by the caller."""
+    return StockRepository(uow, f"{uow.consumer}/{caller.subject}")

@@ -1,0 +1,59 @@
+"""Finds the principal of a request in its headers, before any of its body is read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Protocol
+
+from contracts.scopes import LOCAL
+from contracts.values import Principal
+from services.kit.http import problems
+from services.kit.http.problems import Problem
+from services.kit.identity.tokens import InvalidToken
+
+LOCAL_KIND = "local"
+"""The kind of the principals of local tokens: they act for any id of their role."""
+
+
+class Verifier(Protocol):
+    """Verifies access tokens."""
+
+    def verify(self, token: str) -> Principal:
+        """Return the principal of a token. Raises `InvalidToken`."""
+
+
+class Authentication:
+    """Knows the local tokens by their SHA-256 (hex), and access tokens by their signature. No I/O."""
+
+    def __init__(self, local: Mapping[str, str], tokens: Verifier) -> None:
+        self._tokens = tokens
+        self._local = {
+            digest: Principal(f"{LOCAL_KIND}.{role}", LOCAL_KIND, frozenset(LOCAL[role]))
+            for role, digest in local.items()
+        }
+
+    def principal(self, headers: Mapping[bytes, bytes]) -> Principal:
+        """Return the caller. Raises a 401 `Problem` without a bearer token, or for one that is not accepted.
+
+        A local token counts only on a direct call: whatever came through the front door carries `Forwarded` (RFC 7239).
+        """
+        scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise problems.unauthorized("Send a bearer token in the Authorization header")
+        local = self._local.get(hashlib.sha256(token.encode()).hexdigest())
+        if local is not None:
+            if b"forwarded" in headers:
+                raise _invalid("A local token is for direct calls on this machine, not through the front door")
+            return local
+        try:
+            return self._tokens.verify(token)
+        except InvalidToken as reason:
+            raise _invalid(str(reason)) from None
+
+
+def _invalid(detail: str) -> Problem:
+    """Return the 401 of a token that is not accepted (RFC 6750, section 3.1)."""
+    problem = problems.unauthorized(detail)
+    problem.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
+    return problem

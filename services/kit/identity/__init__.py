@@ -1,0 +1,1 @@
+"""Identity: verifies the credentials of callers against what access has published."""

@@ -1,0 +1,91 @@
+"""Principals and signing keys in the memory of a process, kept current from its service's tables."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import asyncpg
+import orjson
+import structlog
+
+from contracts.values import Bounds
+from services.kit.database import Reader, connect
+from services.kit.identity.table import CHANNEL, IdentityTable
+from services.kit.settings import Settings
+
+POLL_S = 1.0
+"""Seconds after which the tables are read without a notification."""
+_log = structlog.get_logger("halfday.identity")
+
+
+class Point(NamedTuple):
+    """A public P-256 key: its coordinates, base64url (RFC 7518, 6.2.1)."""
+
+    x: str
+    y: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPrincipal:
+    """A principal as access published it last. `keys` are the thumbprints of the keys that it may use now."""
+
+    version: int
+    active: bool
+    kind: str
+    tenant: str
+    scopes: frozenset[str]
+    bounds: Bounds
+    keys: frozenset[str]
+
+
+class Directory:
+    """The principals and signing keys that the process knows; empty until `refresh` has run. Reading is without I/O."""
+
+    def __init__(self) -> None:
+        self.principals: dict[str, KnownPrincipal] = {}
+        self.signing_keys: dict[str, Point] = {}
+        self._change = 0
+
+    async def refresh(self, conn: Reader) -> None:
+        """Take over what changed in the tables since the last call."""
+        principals, keys = await IdentityTable(conn).since(self._change)
+        for row in principals:
+            self.principals[row["subject"]] = _known(row)
+        for row in keys:
+            if row["usable"]:
+                self.signing_keys[row["kid"]] = Point(row["x"], row["y"])
+            else:
+                self.signing_keys.pop(row["kid"], None)
+        self._change = max([self._change, *(row["changed"] for row in (*principals, *keys))])
+
+    async def follow(self, settings: Settings) -> None:
+        """Stay current until cancelled: by NOTIFY, and every second without one. Waits for a database that is away."""
+        while True:
+            try:
+                await self._listen(settings)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                _log.warning("principals can't be read", reason=type(error).__name__)
+                await asyncio.sleep(POLL_S)
+
+    async def _listen(self, settings: Settings) -> None:
+        conn, woken = await connect(settings), asyncio.Event()
+        try:
+            await conn.add_listener(CHANNEL, lambda *_: woken.set())
+            while True:
+                woken.clear()
+                await self.refresh(conn)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(woken.wait(), POLL_S)
+        finally:
+            conn.terminate()
+
+
+def _known(row: Mapping[str, Any]) -> KnownPrincipal:
+    keys = frozenset(key["thumbprint"] for key in orjson.loads(row["keys"]) if not key["revoked_at"])
+    bounds = Bounds.of(orjson.loads(row["bounds"]))
+    scopes = frozenset(row["scopes"])
+    return KnownPrincipal(row["version"], row["active"], row["kind"], row["tenant"], scopes, bounds, keys)

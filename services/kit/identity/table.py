@@ -1,0 +1,64 @@
+"""The tables of principals and signing keys: one state of each id, the latest by its version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from services.kit.database import Reader
+
+Row = Mapping[str, Any]
+CHANNEL = "identity"
+"""The channel of NOTIFY on which followers are woken."""
+
+
+class IdentityTable:
+    """Principals and signing keys as rows."""
+
+    def __init__(self, conn: Reader) -> None:
+        self.conn = conn
+
+    async def put(self, principals: Mapping[str, Row], keys: Mapping[str, Row]) -> None:
+        """Store the rows, by subject and by key id, that have a higher version than the stored ones; the followers are
+        woken when the transaction commits. Columns are those of the tables, without `changed`.
+
+        Transactions that change something wait for each other, so that `changed` grows in the order of their commits.
+        """
+        people, signing = ([orjson.dumps(rows[id]).decode() for id in sorted(rows)] for rows in (principals, keys))
+        change = await self.conn.fetchval("update identity_change set last = last + 1 returning last")
+        await self.conn.execute(
+            "insert into principal as old select r.* from unnest($1::text[], $2::jsonb[]) as given(id, j), "
+            "jsonb_populate_record(null::principal, "
+            "j || jsonb_build_object('subject', id, 'changed', $3::bigint)) as r "
+            "on conflict (subject) do update set version = excluded.version, kind = excluded.kind, "
+            "tenant = excluded.tenant, scopes = excluded.scopes, bounds = excluded.bounds, keys = excluded.keys, "
+            "active = excluded.active, revoked_at = excluded.revoked_at, changed = excluded.changed "
+            "where old.version < excluded.version",
+            sorted(principals),
+            people,
+            change,
+        )
+        await self.conn.execute(
+            "insert into signing_key as old select r.* from unnest($1::text[], $2::jsonb[]) as given(id, j), "
+            "jsonb_populate_record(null::signing_key, j || jsonb_build_object('kid', id, 'changed', $3::bigint)) as r "
+            "on conflict (kid) do update set version = excluded.version, x = excluded.x, y = excluded.y, "
+            "usable = excluded.usable, changed = excluded.changed where old.version < excluded.version",
+            sorted(keys),
+            signing,
+            change,
+        )
+        await self.conn.execute("select pg_notify($1, '')", CHANNEL)
+
+    async def since(self, change: int) -> tuple[Sequence[Row], Sequence[Row]]:
+        """Return the principals and signing keys that changed after a change, as rows."""
+        principals = await self.conn.fetch(
+            "select subject, version, kind, tenant, scopes, bounds, keys, active, changed from principal "
+            "where changed > $1 order by changed",
+            change,
+        )
+        keys = await self.conn.fetch(
+            "select kid, x, y, usable, changed from signing_key where changed > $1 order by changed", change
+        )
+        return [dict(row) for row in principals], [dict(row) for row in keys]
