@@ -86,12 +86,13 @@ def not_running(data: Path) -> StackError:
 
 
 def readiness(data: Path) -> dict[str, str]:
-    """Return for each service process `ready`, `ready, but ...` with the degraded parts, or the reason why it is not
-    ready.
+    """Return for each service process and the front door `ready`, `ready, but ...` with the degraded parts, or the
+    reason why it is not ready.
     """
     ports: dict[str, int] = json.loads((data / "ports.json").read_text())
     names = [process["name"] for process in read(data)["processes"]]
-    return {name: _readiness_of(ports[name]) for name in names if "." in name}
+    found = {name: _readiness_of(ports[name]) for name in names if "." in name}
+    return found | {name: _door_answers(ports[name]) for name in names if name == "door"}
 
 
 def waiting(data: Path) -> str:
@@ -110,6 +111,14 @@ def degraded(data: Path) -> str:
 def is_ready(state: str) -> bool:
     """Return whether a state of `readiness` means ready."""
     return state.split(",")[0] == "ready"
+
+
+def _door_answers(port: int) -> str:
+    try:
+        with _direct.open(f"http://127.0.0.1:{port}/", timeout=3):
+            return "ready"
+    except OSError as error:  # also another answer than 200
+        return f"does not answer: {error}"
 
 
 def _readiness_of(port: int) -> str:

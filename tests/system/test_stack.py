@@ -202,6 +202,9 @@ def test_up_status_logs_and_down_with_the_real_services(tmp_path: Path) -> None:
         assert not [token for token in kept["tokens"].values() if token in up.stdout]
         assert kept["kafka"]["security"]["password"] not in up.stdout
         assert halfday("status", "--data", data).returncode == 0
+        for service in SERVICES:
+            with pytest.raises(urllib.error.HTTPError, match="401"):  # of the service: the request had no token
+                urllib.request.urlopen(f"{kept['door']}/api/{service}/v1/parked", timeout=10)
         assert "already runs" in halfday("up", "--data", data).stderr
         assert "Kafka Server started" in halfday("logs", "kafka", "--data", data, "--lines", "1000").stdout
     finally:

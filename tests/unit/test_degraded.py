@@ -51,14 +51,21 @@ def stack(tmp_path: Path) -> Iterator[Path]:
 
     server = HTTPServer(("127.0.0.1", 0), Answer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    (tmp_path / "ports.json").write_text(json.dumps({"orders.api": server.server_port}))
-    (tmp_path / endpoints.FILE).write_text(json.dumps({"processes": [{"name": "orders.api", "pid": 1}]}))
+    (tmp_path / "ports.json").write_text(json.dumps({"orders.api": server.server_port, "door": server.server_port}))
+    processes = [{"name": name, "pid": 1} for name in ("orders.api", "door", "kafka")]
+    (tmp_path / endpoints.FILE).write_text(json.dumps({"processes": processes}))
     yield tmp_path
     server.shutdown()
     server.server_close()
 
 
 def test_status_says_what_is_degraded(stack: Path):
-    assert endpoints.readiness(stack) == {"orders.api": f"ready, but catalogue: {BROKEN}"}
+    assert endpoints.readiness(stack) == {"orders.api": f"ready, but catalogue: {BROKEN}", "door": "ready"}
     assert endpoints.waiting(stack) == ""  # a start does not wait for an operator
     assert endpoints.degraded(stack) == f"orders.api: ready, but catalogue: {BROKEN}"
+
+
+def test_a_door_that_does_not_answer_is_named(stack: Path):
+    ports = json.loads((stack / "ports.json").read_text())
+    (stack / "ports.json").write_text(json.dumps(ports | {"door": 1}))
+    assert endpoints.waiting(stack).startswith("door: does not answer: ")

@@ -6,6 +6,7 @@ import asyncpg
 import orjson
 import pytest
 from pydantic import Field, ValidationError, model_validator
+from starlette.requests import ClientDisconnect
 
 from services.kit.errors import CommitUnknown, Overloaded, TooLarge
 from services.kit.http import problems
@@ -33,6 +34,7 @@ def test_a_problem_has_all_members() -> None:
         (problems.not_found("order 7"), 404, "not-found"),
         (Overloaded("5000 wait"), 429, "too-many"),
         (TooLarge("1 MB"), 413, "too-large"),
+        (ClientDisconnect(), 400, "malformed"),
         (CommitUnknown("lost"), 503, "unavailable"),
         (asyncpg.CannotConnectNowError("starting up"), 503, "unavailable"),
         (ConnectionRefusedError("no"), 503, "unavailable"),

@@ -12,6 +12,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from services.kit.database import is_transient
@@ -210,6 +211,8 @@ def of(error: Exception) -> Problem:
     """
     if isinstance(error, Problem):
         return error
+    if isinstance(error, ClientDisconnect):  # the fault of the client, in no error log
+        return Problem(400, "malformed", TITLES[400], "The connection ended before the body was complete")
     if isinstance(error, Overloaded):
         return Problem(429, "too-many", TITLES[429], str(error), headers={"Retry-After": "1"})
     if isinstance(error, UnusableId):
