@@ -10,7 +10,8 @@ def env(*, data: Path = Path(".halfday")) -> None:
     """Print the addresses and tokens of a running stack as shell variables, for curl.
 
     DOOR is the front door, ORDERS, INVENTORY and DISPATCH are the services behind it. OPERATOR, BUYER, LEADER, TERMINAL
-    and COURIER are the header of a request in this role. The output contains secrets.
+    and COURIER are the header of a request in this role, for the services themselves: the door refuses them. The output
+    contains secrets.
 
     Example: halfday env --data ./market
 
