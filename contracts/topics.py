@@ -8,6 +8,8 @@ RETENTION_MS = 60 * 24 * 3600 * 1000
 ORDERS, INVENTORY, DISPATCH, ACCESS = "orders", "inventory", "dispatch", "access"
 SERVICES = (ORDERS, INVENTORY, DISPATCH)
 """The services of the market. Access is none of them: it only issues credentials, and owns no fact of the market."""
+DEPLOYED = (*SERVICES, ACCESS)
+"""Every service of a stack: each has a database, a user of the broker and an outbox."""
 OBSERVER = "observer"
 """Reads all public topics: the audit, the demo's observer and people who debug."""
 ADMIN = "admin"

@@ -26,7 +26,7 @@ from services.kit.database import KIT_MIGRATIONS, migrate
 from services.kit.settings import Settings
 
 T = TypeVar("T")
-SERVICES = ("orders", "inventory", "dispatch")
+SERVICES = ("orders", "inventory", "dispatch", "access")
 SHARED_MACHINE = 5
 KAFKA_VARIABLE, POSTGRES_VARIABLE = "HALFDAY_TEST_KAFKA", "HALFDAY_TEST_POSTGRES"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from contracts.topics import BY_NAME, SERVICES
+from contracts.topics import BY_NAME, DEPLOYED
 from deploy.audit.evidence.evidence import Evidence
 from deploy.audit.evidence.log import Place, read_log
 from deploy.audit.evidence.tables import read_databases
@@ -30,7 +30,7 @@ async def _republish(endpoints: Mapping[str, Any]) -> list[str]:
     tables = await read_databases(endpoints["postgres"])
     evidence = Evidence(await asyncio.to_thread(read_log, endpoints["kafka"]), tables)
     lines = []
-    for service in SERVICES:
+    for service in DEPLOYED:
         conn = await asyncpg.connect(endpoints["postgres"][service], timeout=10)
         try:
             for (topic, partition), offset in sorted(lost(evidence, service).items()):

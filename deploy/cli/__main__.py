@@ -21,6 +21,7 @@ COMMANDS = (
     ("restore", "deploy.cli.backup:restore", "Create a data folder from a backup."),
     ("audit", "deploy.cli.audit:audit", "Check that topics and databases agree."),
     ("dead-letters", "deploy.cli.dead_letters:app", "List, show, redrive and discard dead letters."),
+    ("access", "deploy.cli.access:app", "Invite people, enrol devices, revoke both."),
     ("erase", "deploy.cli.erase:erase", "Erase the personal data of an order that has ended."),
     ("plan", "deploy.cli.plan:plan", "Plan a routing problem: couriers, trips, times, reasons, a picture."),
     ("whatif", "deploy.cli.whatif:whatif", "Plan a finished wave again under other conditions."),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import psutil
 from cyclopts import Parameter, validators
@@ -172,13 +172,18 @@ def _print_endpoints(data: Path, as_json: bool, secrets: bool) -> None:
         return
     print(f"{'door':<10} {found['door']}")
     for service, url in found["http"].items():
-        print(f"{service:<10} {url}/v1, documented at {found['operations'][f'{service}.api']}/docs")
+        print(f"{service:<10} {url}/v1, documented at {_operations(found, service)}/docs")
     print(f"{'kafka':<10} {found['kafka']['bootstrap']} (user {found['kafka']['security']['username']})")
     for service, url in found["postgres"].items():
         print(f"{'database':<10} {service} at {url.rpartition('@')[2]}")
     print(f"Passwords and tokens: {data / endpoints.FILE}", flush=True)
     if found["lan"]:
         _print_lan(found["lan"])
+
+
+def _operations(found: Mapping[str, Any], service: str) -> str:
+    pages: dict[str, str] = found["operations"]
+    return pages.get(f"{service}.api") or pages[service]  # access is one process
 
 
 def _print_lan(lan: Mapping[str, str]) -> None:

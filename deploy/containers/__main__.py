@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from contracts.topics import ADMIN, SERVICES
+from contracts.topics import ADMIN, DEPLOYED
 from deploy.local.data.files import write_private
 from deploy.local.data.secrets import Secrets
 from deploy.local.door import process as front
@@ -43,6 +43,8 @@ def env(file: Path = ENV) -> None:
         "POSTGRES_PASSWORD": secrets.token_urlsafe(24),
         "GRAFANA_PASSWORD": secrets.token_urlsafe(24),
         "QUOTE_KEY": made.quote_key,
+        "ACCESS_PEPPER": made.access_pepper,
+        "ACCESS_KEY": made.access_key,
         "TOKEN_DIGESTS": f"'{json.dumps(made.digests())}'",
         **{f"KAFKA_{user.upper()}": password for user, password in made.kafka.items()},
         **{f"DATABASE_{role.upper()}": password for role, password in made.postgres.items()},
@@ -70,7 +72,7 @@ def door() -> None:
         raise StackError(f"HALFDAY_DOOR_{wrong[0]} is {told[wrong[0]]!r}, expected the form {DOOR_FORMS[wrong[0]]}")
     folder = Path(tempfile.gettempdir()) / "door"
     folder.mkdir(mode=0o700, exist_ok=True)
-    upstreams = {service: told["UPSTREAM"].format(service=service) for service in SERVICES}
+    upstreams = {service: told["UPSTREAM"].format(service=service) for service in DEPLOYED}
     listener = Listener("0.0.0.0", int(told["PORT"]), tuple(told["HOSTS"].split()))  # noqa: S104 the container's network
     command = front.write_checked(DoorSettings(upstreams, (listener,), folder / "storage"), folder)
     os.execve(command[0], command, front.environment(folder))  # noqa: S606 - replacing this process is the point

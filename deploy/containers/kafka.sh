@@ -4,7 +4,7 @@ set -eu
 bin=${KAFKA_BIN:-/opt/kafka/bin}
 config=${KAFKA_CONFIG:-/etc/halfday/server.properties}
 set --
-for user in admin observer orders inventory dispatch; do
+for user in admin observer orders inventory dispatch access; do
     set -- "$@" --add-scram "SCRAM-SHA-512=[name=$user,password=$(printenv "HALFDAY_PASSWORD_$user")]"
 done
 # Its output has password verifiers, and a container's output is kept.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from contracts.topics import OBSERVER, SERVICES
+from contracts.topics import DEPLOYED, OBSERVER
 from deploy.local.data.ports import Ports
 from deploy.local.data.secrets import Secrets
 from deploy.local.door.caddyfile import DoorSettings
@@ -36,12 +36,12 @@ def describe(
                 "password": secrets.kafka[OBSERVER],
             },
         },
-        "postgres": {service: postgres.url(service) for service in SERVICES},
-        "http": {service: f"http://127.0.0.1:{ports.get(f'{service}.http')}" for service in SERVICES},
+        "postgres": {service: postgres.url(service) for service in DEPLOYED},
+        "http": {service: f"http://127.0.0.1:{ports.get(f'{service}.http')}" for service in DEPLOYED},
         "door": front.listeners[0].url,
         "lan": _lan(front),
         "tokens": dict(secrets.tokens),
-        "operations": {name: f"http://127.0.0.1:{ports.get(name)}" for name in pids if "." in name},
+        "operations": {name: f"http://127.0.0.1:{ports.get(name)}" for name in pids if is_service(name)},
         "processes": [{"name": name, "pid": pid} for name, pid in pids.items()],
     }
 
@@ -55,6 +55,11 @@ def _lan(front: DoorSettings) -> dict[str, str] | None:
         "trust": f"http://{front.trust.bind}:{front.trust.port}/",
         "fingerprint": fingerprint(front.storage),
     }
+
+
+def is_service(process: str) -> bool:
+    """Return whether a process is one of a service: those have an operations port."""
+    return process not in {"kafka", "postgres", "door"}
 
 
 def read(data: Path) -> dict[str, Any]:
@@ -91,7 +96,7 @@ def readiness(data: Path) -> dict[str, str]:
     """
     ports: dict[str, int] = json.loads((data / "ports.json").read_text())
     names = [process["name"] for process in read(data)["processes"]]
-    found = {name: _readiness_of(ports[name]) for name in names if "." in name}
+    found = {name: _readiness_of(ports[name]) for name in names if is_service(name)}
     return found | {name: _door_answers(ports[name]) for name in names if name == "door"}
 
 

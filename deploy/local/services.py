@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from contracts.topics import SERVICES
+from contracts.topics import ACCESS, DEPLOYED, SERVICES
 from deploy.local.data.options import Options
 from deploy.local.data.ports import Ports
 from deploy.local.data.secrets import Secrets
@@ -63,33 +63,38 @@ class Service:
 
 
 def instances(options: Options) -> list[tuple[str, str, str]]:
-    """Return (process name, service, role) of every service process; a second worker is `orders.worker.1`."""
+    """Return (process name, service, role) of every service process; a second worker is `orders.worker.1`.
+
+    Access is one process, named like the service.
+    """
     found = []
     for service in SERVICES:
         found.append((f"{service}.api", service, "api"))
         for number in range(options.workers.get(service, 1)):
             found.append((f"{service}.worker" + (f".{number}" if number else ""), service, "worker"))
-    return found
+    return [*found, (ACCESS, ACCESS, "all")]
 
 
 def upstreams(ports: Ports) -> dict[str, str]:
     """Return service to `host:port` of its API, for the front door."""
-    return {service: f"127.0.0.1:{ports.get(f'{service}.http')}" for service in SERVICES}
+    return {service: f"127.0.0.1:{ports.get(f'{service}.http')}" for service in DEPLOYED}
 
 
 def environment(
     name: str, service: str, kafka: Kafka, postgres: Postgres, ports: Ports, secrets: Secrets
 ) -> dict[str, str]:
     """Return the environment of process `name` of `service`: addresses, and only its own secrets."""
-    http = {"HALFDAY_HTTP_PORT": str(ports.get(f"{service}.http"))} if name.endswith(".api") else {}
+    http = {} if ".worker" in name else {"HALFDAY_HTTP_PORT": str(ports.get(f"{service}.http"))}
     own = {"HALFDAY_QUOTE_KEY": secrets.quote_key} if service == "dispatch" else {}
+    if service == ACCESS:
+        own = {"HALFDAY_ACCESS_PEPPER": secrets.access_pepper, "HALFDAY_ACCESS_KEY": secrets.access_key}
     return {
         "PYTHONUNBUFFERED": "1",
         "HALFDAY_DATABASE_URL": postgres.url(service),
         "HALFDAY_KAFKA_BOOTSTRAP": kafka.bootstrap,
         "HALFDAY_KAFKA_USERNAME": service,
         "HALFDAY_KAFKA_PASSWORD": secrets.kafka[service],
-        "HALFDAY_INSTANCE": f"{name}.0" if name.endswith((".api", ".worker")) else name,
+        "HALFDAY_INSTANCE": f"{name}.0" if name.endswith((".api", ".worker", ACCESS)) else name,
         "HALFDAY_TOKENS": json.dumps(secrets.digests()),
         "HALFDAY_HEALTH_PORT": str(ports.get(name)),
         **http,

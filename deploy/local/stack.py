@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from contracts.topics import ADMIN
+from contracts.topics import ACCESS, ADMIN
 from deploy.local import endpoints, services
 from deploy.local.data import contract_record
 from deploy.local.data.clock import clock_environment, resume
@@ -18,9 +18,11 @@ from deploy.local.data.options import Options
 from deploy.local.data.ports import Ports
 from deploy.local.data.secrets import Secrets
 from deploy.local.door import process as door
+from deploy.local.door.caddyfile import DoorSettings
 from deploy.local.errors import StackError
 from deploy.local.kafka.broker import Kafka
 from deploy.local.kafka.topics import provision
+from deploy.local.kafka.users import add_users
 from deploy.local.postgres.server import Postgres
 from deploy.local.processes.log_rotation import LogRotation
 from deploy.local.processes.restart import Restartable, Restarter
@@ -28,6 +30,15 @@ from deploy.local.processes.restart import Restartable, Restarter
 
 class Interrupted(StackError):
     """The stack received a stop signal while it started."""
+
+
+OTP_FILE = "otp-codes.jsonl"
+"""File of a data folder with the codes that access would send to phones."""
+
+
+def _people(front: DoorSettings) -> str:
+    """Return the address of the door for people's devices: on the local network, where it listens there."""
+    return front.listeners[-1].url
 
 
 class _Broker:
@@ -47,6 +58,7 @@ class _Broker:
         """Return when the broker is up and has its topics."""
         self._kafka.start()
         try:
+            add_users(self._kafka.client(), self._secrets.kafka)
             provision(self._kafka.bootstrap, ADMIN, self._secrets.kafka[ADMIN])
         except BaseException:
             self._kafka.stop()
@@ -164,11 +176,13 @@ class Stack:
         if not self._options.driven:
             resume(self.data)
         clock = clock_environment(self.data)
+        front = door.settings_of(self.data, ports, services.upstreams(ports), self._options.lan)
         pending: list[tuple[str, Restartable]] = []
         for name, service, role in services.instances(self._options):
             environment = services.environment(name, service, kafka, postgres, ports, secrets)
+            if service == ACCESS:
+                environment |= {"HALFDAY_DOOR": _people(front), "HALFDAY_OTP_FILE": str(self.data / OTP_FILE)}
             pending.append((name, services.Service(name, self._program(service, role), environment | clock, self.data)))
-        front = door.settings_of(self.data, ports, services.upstreams(ports), self._options.lan)
         self._describe = lambda pids: endpoints.describe(kafka, postgres, ports, secrets, pids, front)
         stores: list[tuple[str, Restartable]] = [("kafka", _Broker(kafka, secrets)), ("postgres", postgres)]
         self._stores = [self._restarter(name, process) for name, process in stores]

@@ -86,6 +86,27 @@ async def test_an_address_has_twenty_wrong_codes_an_hour_and_others_are_not_held
     assert (await world.post("/v1/devices", body)).status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("mine", "others"),
+    [
+        ("192.0.2.9:4711", "192.0.2.10:4711"),
+        ("[2001:db8:1:2::7]:4711", "[2001:db8:1:3::7]:4711"),
+    ],
+)
+async def test_attempts_through_the_door_count_for_the_client_and_not_for_the_door(
+    world: World, mine: str, others: str
+) -> None:
+    body = Device().enrolment("0000-0000")
+
+    async def tried(address: str) -> int:
+        header = {"Forwarded": f'for="{address}";host="halfday.lan";proto=https'}
+        return (await world.post("/v1/devices", body, headers=header)).status_code
+
+    assert [await tried(mine) for _ in range(21)] == [401] * 20 + [429]
+    assert await tried(mine.replace("::7", "::8")) == 429, "another address of the same client"
+    assert await tried(others) == 401
+
+
 async def test_a_proof_is_bound_to_the_key_and_to_the_code(world: World) -> None:
     code, other = await world.code("S1"), await world.code("S2")
     device, thief = Device(), Device()

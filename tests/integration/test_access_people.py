@@ -283,6 +283,18 @@ async def test_revocation_ends_staff_and_people_at_once(world: World) -> None:
     assert (await world.post("/v1/otp:verify", body)).status_code == 401
 
 
+async def test_who_is_invited_again_after_a_revocation_has_no_old_logon(world: World) -> None:
+    before = await world.resident(PHONE)
+    await world.manage(f"/v1/principals/{before['subject']}:revoke")
+    world.pass_time(61)
+    secret = await world.invitation("leader")
+    body = {"secret": secret, "phone": PHONE, "code": await world.otp(PHONE)}
+    accepted = (await world.post("/v1/invitations:accept", body)).json()
+    assert accepted["subject"] == before["subject"]
+    assert (await world.refresh(before["refresh_token"])).status_code == 401
+    assert (await world.refresh(accepted["refresh_token"])).status_code == 200
+
+
 async def test_an_invitation_of_staff_is_used_once_and_expires(world: World) -> None:
     secret = await world.invitation("staff", role="desk")
     opened = (await world.post("/v1/invitations:open", {"secret": secret})).json()

@@ -7,7 +7,7 @@ import hmac
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.values import Bounds
@@ -29,6 +29,7 @@ LIMITS = st.lists(
 
 
 @given(GAPS, LIMITS)
+@example([0, 61, 1], [Limit(1, timedelta(minutes=1)), Limit(2, timedelta(hours=1))])
 def test_a_limit_is_never_exceeded_in_any_window_and_the_wait_is_exact(gaps: list[int], limits: list[Limit]) -> None:
     at, permitted = NOW, []
     kept: tuple[datetime, ...] = ()

@@ -28,7 +28,9 @@ from deploy.local.stack import Stack
 from tests.system.standin import command
 
 SERVICES = ("orders", "inventory", "dispatch")
-NAMES = {f"{service}.{role}" for service in SERVICES for role in ("api", "worker")} | {"kafka", "postgres", "door"}
+NAMES = {f"{service}.{role}" for service in SERVICES for role in ("api", "worker")} | {
+    "access", "kafka", "postgres", "door",
+}  # fmt: skip
 
 pytestmark = pytest.mark.stack
 
@@ -127,6 +129,10 @@ def test_a_service_is_told_its_own_secrets_only(running: Stack) -> None:
     assert told["orders"]["HALFDAY_DATABASE_URL"] == found["postgres"]["orders"]
     assert told["orders"]["HALFDAY_INSTANCE"] == "orders.api.0"
     assert [service for service in SERVICES if "HALFDAY_QUOTE_KEY" in told[service]] == ["dispatch"]
+    told["access"] = environment(found, "access")
+    assert [one for one, settings in told.items() if "HALFDAY_ACCESS_KEY" in settings] == ["access"]
+    assert told["access"]["HALFDAY_DOOR"] == found["lan"]["url"]
+    assert told["access"]["HALFDAY_INSTANCE"] == "access.0"
     digests = {role: hashlib.sha256(token.encode()).hexdigest() for role, token in found["tokens"].items()}
     assert json.loads(told["inventory"]["HALFDAY_TOKENS"]) == digests
     everything = json.dumps(told)

@@ -20,12 +20,13 @@ import httpx2
 import pytest
 from ruamel.yaml import YAML
 
-from contracts.topics import SERVICES
+from contracts.topics import ACCESS, DEPLOYED, SERVICES
 from deploy.containers import __main__ as containers
 from deploy.local.errors import StackError
 from deploy.local.kafka.config import Listeners, properties
 from deploy.local.postgres import server
 from deploy.local.processes.child import wait_until
+from services.access.settings import AccessSettings
 from services.dispatch.settings import DispatchSettings
 from services.kit.settings import Settings
 
@@ -33,7 +34,7 @@ VARIABLE_WITH_DEFAULT = re.compile(r"\$\{[A-Z_]+:-\}")
 VARIABLE = re.compile(r"\$\{([A-Z_]+)")
 OPTIONAL = {"OTEL_EXPORTER_OTLP_ENDPOINT", "HALFDAY_DOOR_HOSTS"}
 OPERATIONS = "8081"
-PROCESSES = {f"{service}-{role}" for service in SERVICES for role in ("api", "worker")}
+PROCESSES = {f"{service}-{role}" for service in SERVICES for role in ("api", "worker")} | {"access-api"}
 
 
 @pytest.fixture(scope="module")
@@ -97,17 +98,19 @@ def test_profiles_ports_images_and_mounts(compose: Any, deploy: Path) -> None:
 
 
 def test_each_process_is_told_what_its_settings_know_and_its_own_secrets_only(compose: Any) -> None:
-    known = {f"HALFDAY_{name.upper()}" for name in {*Settings.model_fields, *DispatchSettings.model_fields}}
+    models = (Settings, DispatchSettings, AccessSettings)
+    known = {f"HALFDAY_{name.upper()}" for model in models for name in model.model_fields}
     for name in PROCESSES:
         one = compose["services"][name]
         service, _, role = name.partition("-")
         told: dict[str, str] = one["environment"]
-        assert one["command"] == [f"services.{service}", role]
+        assert one["command"] == [f"services.{service}", "all" if service == ACCESS else role]
         assert told["HALFDAY_INSTANCE"] == f"{service}.{role}.0"
         assert {key for key in told if key.startswith("HALFDAY_")} <= known
         secrets = {key for value in told.values() for key in VARIABLE.findall(value)} - OPTIONAL
         own = {"TOKEN_DIGESTS", f"KAFKA_{service.upper()}", f"DATABASE_{service.upper()}"}
-        assert secrets == own | ({"QUOTE_KEY"} if service == "dispatch" else set())
+        more = {"dispatch": {"QUOTE_KEY"}, ACCESS: {"ACCESS_PEPPER", "ACCESS_KEY"}}
+        assert secrets == own | more.get(service, set())
 
 
 def test_the_broker_and_the_database_are_set_up_as_the_embedded_ones(compose: Any) -> None:
@@ -159,21 +162,21 @@ def calls(script: Path, programs: Path, **environment: str) -> list[str]:
 
 
 def test_the_broker_is_formatted_with_its_users_and_started(programs: Path, deploy: Path) -> None:
-    users = {f"HALFDAY_PASSWORD_{name}": f"pw-{name}" for name in ("admin", "observer", *SERVICES)}
+    users = {f"HALFDAY_PASSWORD_{name}": f"pw-{name}" for name in ("admin", "observer", *DEPLOYED)}
     script = deploy / "containers" / "kafka.sh"
     found = calls(script, programs, KAFKA_BIN=str(programs), KAFKA_CONFIG="c", HALFDAY_CLUSTER="h1", **users)
     assert found[0].startswith(
         "kafka-storage.sh  format --ignore-formatted --cluster-id h1 --config c --add-scram SCRAM"
     )
-    assert all(f"[name={name},password=pw-{name}]" in found[0] for name in ("admin", "observer", *SERVICES))
+    assert all(f"[name={name},password=pw-{name}]" in found[0] for name in ("admin", "observer", *DEPLOYED))
     assert found[1] == "kafka-server-start.sh  c"
 
 
 def test_each_service_gets_its_role_and_database(programs: Path, deploy: Path) -> None:
-    users = {f"HALFDAY_PASSWORD_{name}": f"pw-{name}" for name in SERVICES}
+    users = {f"HALFDAY_PASSWORD_{name}": f"pw-{name}" for name in DEPLOYED}
     found = calls(deploy / "containers" / "roles.sh", programs, **users)
-    assert [line.split()[1] for line in found] == [f"pw-{name}" for name in SERVICES]
-    assert [re.findall(r"-v role=(\w+)", line)[0] for line in found] == list(SERVICES)
+    assert [line.split()[1] for line in found] == [f"pw-{name}" for name in DEPLOYED]
+    assert [re.findall(r"-v role=(\w+)", line)[0] for line in found] == list(DEPLOYED)
 
 
 def test_services_are_reached_through_the_door_only(compose: Any) -> None:

@@ -54,10 +54,27 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
     made = Secrets.load(tmp_path)
     assert Secrets.load(tmp_path) == made
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
-    assert {"admin", "observer", "orders", "inventory", "dispatch"} == set(made.kafka)
+    assert {"admin", "observer", "orders", "inventory", "dispatch", "access"} == set(made.kafka)
     every = [*made.kafka.values(), *made.postgres.values(), *made.tokens.values(), made.quote_key]
-    assert len(set(every)) == len(every) == 14
+    every += [made.access_pepper, made.access_key]
+    assert len(set(every)) == len(every) == 18
     assert made.digests()["buyer"] == hashlib.sha256(made.tokens["buyer"].encode()).hexdigest()
+
+
+def test_a_folder_of_an_older_version_keeps_its_secrets_and_gets_those_that_it_lacks(tmp_path: Path) -> None:
+    file = tmp_path / "secrets.json"
+    Secrets.load(tmp_path)
+    older = json.loads(file.read_text())
+    for mapping in ("kafka", "postgres"):
+        del older[mapping]["access"]
+    del older["access_pepper"], older["access_key"]
+    file.write_text(json.dumps(older))
+    made = Secrets.load(tmp_path)
+    assert made == Secrets.load(tmp_path)
+    now = json.loads(file.read_text())
+    assert now["kafka"] == older["kafka"] | {"access": made.kafka["access"]}
+    assert now["tokens"] == older["tokens"]
+    assert len(made.access_key) == 64
 
 
 def test_business_time_is_real_until_a_day_is_played_and_then_kept(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 
-from contracts.topics import BY_NAME, SERVICES
+from contracts.topics import BY_NAME, DEPLOYED
 from deploy.audit.evidence.evidence import Evidence
 from deploy.audit.evidence.log import Record
 from deploy.audit.finding import Finding
@@ -14,7 +14,7 @@ from deploy.audit.invariants.facts import Row
 
 def waiting(evidence: Evidence) -> Iterator[Finding]:
     """Every outbox is empty, except for records that the broker refuses and later ones of the same subject."""
-    for service in SERVICES:
+    for service in DEPLOYED:
         rows = evidence.rows(service, "outbox")
         held = {(row["topic"], row["subject"]) for row in rows if row["held"]}
         left = [row for row in rows if (row["topic"], row["subject"]) not in held]
@@ -49,7 +49,7 @@ def unsent(evidence: Evidence) -> Iterator[Finding]:
     """Every record of the log was sent by the outbox of a service that may write to the topic."""
     known = {
         (row["topic"], row["event_id"])
-        for service in SERVICES
+        for service in DEPLOYED
         for table in ("outbox", "outbox_sent")
         for row in evidence.rows(service, table)
         if service in BY_NAME[row["topic"]].writers
@@ -60,7 +60,7 @@ def unsent(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _archived(evidence: Evidence) -> Iterator[tuple[str, Row]]:
-    for service in SERVICES:
+    for service in DEPLOYED:
         for row in evidence.rows(service, "outbox_sent"):
             if not BY_NAME[row["topic"]].compacted:
                 yield service, row

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from contracts.readers import listed
 from contracts.registry import MODELS
-from contracts.topics import BY_NAME, ORDERS, SERVICES, TOPICS
+from contracts.topics import BY_NAME, DEPLOYED, ORDERS, TOPICS
 from deploy.audit.evidence.evidence import Evidence
 from deploy.audit.finding import Finding
 
@@ -34,7 +34,7 @@ def known(evidence: Evidence) -> Iterator[Finding]:
     dead = {(row["consumer"], row["event_id"]) for _, row in evidence.dead_letters}
     checked = [topic.name for topic in TOPICS if topic.private or not topic.compacted]
     published = {topic: {id for id, _, _ in _published(evidence, topic)} for topic in checked}
-    for service in SERVICES:
+    for service in DEPLOYED:
         for row in evidence.rows(service, "inbox"):
             topic = row["consumer"].partition(".")[2]
             if topic not in published or row["event_id"] in published[topic]:
@@ -60,7 +60,7 @@ def _published(evidence: Evidence, topic: str) -> Iterator[tuple[str, str, str]]
 
 def _done(evidence: Evidence) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
-    for service in SERVICES:
+    for service in DEPLOYED:
         for table in ("inbox", "parked"):
             for row in evidence.rows(service, table):
                 found[row["consumer"]].add(row["event_id"])

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from contracts.registry import MODELS
-from contracts.topics import SERVICES
+from contracts.topics import DEPLOYED
 from deploy.audit.evidence.log import Log, Record
 from deploy.audit.invariants.facts import Fact, Facts, Row, Tables, Topics
 
@@ -42,7 +42,7 @@ class Evidence:
     def _records(self) -> Iterator[Fact]:
         for record in self.log.records:
             yield read(record.topic, record.headers, record.value, record.where, record)
-        for service in SERVICES:
+        for service in DEPLOYED:
             for row in self.rows(service, "outbox"):
                 yield read(row["topic"], json.loads(row["headers"]), row["payload"], f"{service}.outbox {row['id']}")
 
@@ -60,7 +60,7 @@ class Evidence:
     @cached_property
     def dead_letters(self) -> list[tuple[str, Row]]:
         """Service and row of every dead letter, including discarded ones."""
-        return [(service, row) for service in SERVICES for row in self.rows(service, "parked")]
+        return [(service, row) for service in DEPLOYED for row in self.rows(service, "parked")]
 
     @cached_property
     def accounted(self) -> frozenset[str]:

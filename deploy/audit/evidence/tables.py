@@ -1,4 +1,4 @@
-"""The tables of the three databases, each database as of one instant."""
+"""The tables of the databases, each database as of one instant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from contracts.topics import DISPATCH, INVENTORY, ORDERS, SERVICES
+from contracts.topics import ACCESS, DEPLOYED, DISPATCH, INVENTORY, ORDERS
 from deploy.audit.invariants.facts import Row
 from deploy.local.errors import StackError
 
@@ -63,7 +63,7 @@ _DISPATCH = {
     "order by id",
     "wave": "select id, blocked from wave where blocked is not null order by id",
 }
-TABLES = {ORDERS: _KIT | _ORDERS, INVENTORY: _KIT | _INVENTORY, DISPATCH: _KIT | _DISPATCH}
+TABLES = {ORDERS: _KIT | _ORDERS, INVENTORY: _KIT | _INVENTORY, DISPATCH: _KIT | _DISPATCH, ACCESS: _KIT}
 
 
 async def read_tables(service: str, conn: Any) -> dict[tuple[str, str], list[Row]]:
@@ -73,7 +73,7 @@ async def read_tables(service: str, conn: Any) -> dict[tuple[str, str], list[Row
 
 async def read_databases(urls: Mapping[str, str]) -> dict[tuple[str, str], list[Row]]:
     """Read all tables of all services. Raises `StackError` when a database does not answer."""
-    found = await asyncio.gather(*(_read(service, urls[service]) for service in SERVICES))
+    found = await asyncio.gather(*(_read(service, urls[service]) for service in DEPLOYED))
     return {name: rows for tables in found for name, rows in tables.items()}
 
 

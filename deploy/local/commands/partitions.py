@@ -11,7 +11,7 @@ import asyncpg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from contracts.topics import SERVICES, TOPICS, Topic
+from contracts.topics import DEPLOYED, TOPICS, Topic
 from deploy.local.data.lock import DataLock
 from deploy.local.data.ports import Ports
 from deploy.local.data.secrets import Secrets
@@ -66,7 +66,7 @@ def _short(admin: AdminClient) -> dict[Topic, int]:
 
 
 async def _refuse_waiting(postgres: Postgres) -> None:
-    for service in SERVICES:
+    for service in DEPLOYED:
         conn = await asyncpg.connect(postgres.url(service))
         try:
             if await outbox.oldest(conn):

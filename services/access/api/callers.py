@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import ipaddress
+import re
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -15,19 +15,30 @@ from contracts.values import Principal
 from services.access.commands.access import Access
 from services.access.commands.signing import principal_of
 from services.kit.http import problems
-from services.kit.http.dependencies import context_of, use_cases
+from services.kit.http.dependencies import use_cases
 
 Running = Annotated[Access, Depends(use_cases)]
 """The use cases of the running process."""
 
 _bearer = HTTPBearer(auto_error=False, description="An access token of staff")
-LOCAL = Principal(subject="local.operator", kind="local", scopes=frozenset(map(str, Scope)))
-"""The principal of the operator's token of a local stack: how the first member of staff is invited."""
+
+_FOR = re.compile(r'for="(?:\[([0-9a-f:]+)\]|([0-9.]+))(?::[0-9]+)?"', re.I)
+_V6_PREFIX = 64
+"""Bits of an IPv6 address that one customer of a provider has for itself (RFC 6177)."""
 
 
 def address_of(request: Request) -> str:
-    """Return the network address of the client; uvicorn takes it from the door's header where it trusts the door."""
-    return request.client.host if request.client else "unknown"
+    """Return the network address of the client, of IPv6 its network of 64 bits: one client has all addresses there.
+
+    Behind the door it is the one in `Forwarded` (RFC 7239), which the door replaces; no one else reaches a service.
+    """
+    found = _FOR.match(request.headers.get("forwarded", ""))
+    host = (found[1] or found[2]) if found else request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "unknown"
+    return str(ipaddress.ip_network((address, _V6_PREFIX), strict=False) if address.version == 6 else address)
 
 
 Address = Annotated[str, Depends(address_of)]
@@ -43,18 +54,23 @@ class Caller(SecurityBase):
 
     async def __call__(self, request: Request) -> Principal:
         """Return the principal of the caller."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise problems.unauthorized("Send an access token in the Authorization header")
-        principal = _local(request, token)
+        principal: Principal | None = request.scope.get("principal")  # the kit knows the local tokens
         if principal is None:
-            access: Access = use_cases(request)
-            principal = await principal_of(access, access.context.store, token)
-        if principal is None:
-            raise problems.unauthorized("The access token is unknown, expired or revoked")
+            principal = await _by_token(request)
         if not any(map(principal.may, self._scopes)):
             raise problems.out_of_scope(self._scopes)
         return principal
+
+
+async def _by_token(request: Request) -> Principal:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise problems.unauthorized("Send an access token in the Authorization header")
+    access: Access = use_cases(request)
+    principal = await principal_of(access, access.context.store, token)
+    if principal is None:
+        raise problems.unauthorized("The access token is unknown, expired or revoked")
+    return principal
 
 
 def with_scope(*scopes: Scope) -> Caller:
@@ -63,14 +79,6 @@ def with_scope(*scopes: Scope) -> Caller:
     401 without a valid token, 403 without the scope.
     """
     return Caller(*scopes)
-
-
-def _local(request: Request, token: str) -> Principal | None:
-    """Return the local operator for its token, on a request that did not come through the door."""
-    known = context_of(request).settings.tokens.get("operator")
-    if known is None or "forwarded" in request.headers:
-        return None
-    return LOCAL if hmac.compare_digest(known, hashlib.sha256(token.encode()).hexdigest()) else None
 
 
 Enroller = Annotated[Principal, Depends(with_scope(Scope.DEVICE_ENROL))]
