@@ -191,6 +191,11 @@ class Bounds:
         known = {one.name for one in fields(cls)}
         return cls(**{name: frozenset(ids) for name, ids in given.items() if name in known and ids is not None})
 
+    def permit(self, kind: str, id: str) -> bool:
+        """Return True if the object of this kind of place, such as `sites`, is within the bounds."""
+        ids: frozenset[str] | None = getattr(self, kind)
+        return ids is None or id in ids
+
     def plain(self) -> dict[str, list[str]]:
         """Return the bounds as JSON, without those that are None."""
         found = ((one.name, getattr(self, one.name)) for one in fields(self))

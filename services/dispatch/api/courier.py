@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from contracts.values import Slug
-from services.dispatch.api.callers import Courier, RouteReader, ShiftWriter
+from services.dispatch.api.callers import Courier, RouteReader, ShiftWriter, check_courier
 from services.dispatch.api.schemas.courier import (
     CourierRoute,
     RouteStop,
@@ -27,27 +27,30 @@ router = APIRouter(prefix="/v1/couriers", tags=["couriers"])
 
 @router.post("/{courier}/shifts", status_code=201)
 async def create_shift(
-    context: Running, _caller: ShiftWriter, courier: Slug, body: ShiftBody, key: IdempotencyKey = None
+    context: Running, caller: ShiftWriter, courier: Slug, body: ShiftBody, key: IdempotencyKey = None
 ) -> ShiftView:
     """Record when a courier works, for one `wave` or for a whole `market_day`. The same request again is answered the
     same; different content under its id is a 409. 503 while the courier, the wave or the market day has not arrived.
     """
+    check_courier(caller, courier)
     shift = body.shift(id_of_request(key, body.shift_id), courier)
     await record_shift(context, shift)
     return ShiftView.of(shift)
 
 
 @router.get("/{courier}/route", response_model=CourierRoute)
-async def read_route(context: Running, _caller: RouteReader, request: Request, courier: Slug) -> Response:
+async def read_route(context: Running, caller: RouteReader, request: Request, courier: Slug) -> Response:
     """Return the courier's jobs in the order of their times, with an ETag for polling."""
+    check_courier(caller, courier)
     store: WaveStore = context.store
     stops = [RouteStop.of(job, recipient) for job, recipient in await store.read_route(courier)]
     return etag(request, CourierRoute(courier=courier, stops=stops), cache=REVALIDATE)
 
 
 @router.post("/{courier}/sync")
-async def sync(context: Running, _caller: Courier, courier: Slug, body: SyncBody) -> SyncView:
+async def sync(context: Running, caller: Courier, courier: Slug, body: SyncBody) -> SyncView:
     """Ingest the uploads of a courier's device; each is judged separately, takes effect once, and is kept."""
+    check_courier(caller, courier)
     synced = await courier_reports.sync(context, courier, body.device or "", body.uploads)
     named = {(upload.device, upload.session) for upload in synced.accepted.uploads}
     sessions = [

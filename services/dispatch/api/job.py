@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from contracts.values import Slug
-from services.dispatch.api.callers import Dispatcher
+from services.dispatch.api.callers import Dispatcher, check_job
 from services.dispatch.api.schemas.job import JobHistory, JobPage, JobView, ReassignBody
 from services.dispatch.commands.job import reassign
 from services.dispatch.domain.job.job import JobState
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 @router.get("")
 async def list_jobs(
     context: Running,
-    _caller: Dispatcher,
+    caller: Dispatcher,
     order: Id | None = None,
     wave: Slug | None = None,
     courier: Slug | None = None,
@@ -32,23 +32,25 @@ async def list_jobs(
     limit: Limit = 100,
     cursor: UUID | None = None,
 ) -> JobPage:
-    """List jobs in order of id."""
-    found = await queries.jobs(context.pool, order, wave, courier, state, cursor, limit)
+    """List jobs of the caller's stations in order of id."""
+    found = await queries.jobs(context.pool, order, wave, courier, state, caller.bounds.stations, cursor, limit)
     last = next_cursor(found, limit, "job")
     return JobPage(jobs=[JobView(**row) for row in found], next=str(last) if last else None)
 
 
 @router.get("/{job}")
-async def read_job(context: Running, _caller: Dispatcher, job: UUID) -> JobHistory:
+async def read_job(context: Running, caller: Dispatcher, job: UUID) -> JobHistory:
     """Return a job with its delivery attempts and the evidence about it."""
+    await check_job(context, caller, job)
     return await _history(context, job)
 
 
 @router.post("/{job}:reassign")
-async def reassign_job(context: Running, _caller: Dispatcher, job: UUID, body: ReassignBody) -> JobHistory:
+async def reassign_job(context: Running, caller: Dispatcher, job: UUID, body: ReassignBody) -> JobHistory:
     """Assign a job that is handed out to another courier in the next epoch; later reports of the old courier are kept
     as evidence only. 409 when its epoch is not the expected one any more; the same request again is answered the same.
     """
+    await check_job(context, caller, job)
     await reassign(context, job, body.courier, body.expected_epoch)
     return await _history(context, job)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from contracts.values import Slug
-from services.dispatch.api.callers import Dispatcher
+from services.dispatch.api.callers import Dispatcher, check_wave
 from services.dispatch.api.schemas.move import MovesBody, PlanChange
 from services.dispatch.api.schemas.plan import DiffView
 from services.dispatch.commands.move import apply_moves, draft_moves
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/waves", tags=["waves"])
 @router.post("/{wave}/plan:apply", response_model=PlanChange)
 async def apply(
     context: Running,
-    _caller: Dispatcher,
+    caller: Dispatcher,
     wave: Slug,
     body: MovesBody,
     dry_run: bool = False,
@@ -32,6 +32,7 @@ async def apply(
     change. 422 names each rule that the plan would break with the move that breaks it. The same request again under its
     Idempotency-Key gets the same answer.
     """
+    await check_wave(context, caller, wave)
     draft = await draft_moves(context, wave, body.version, [move.command() for move in body.moves])
 
     def change(version: int, *, applied: bool) -> PlanChange:

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from contracts.values import Slug
-from services.dispatch.api.callers import Dispatcher, Planner
+from services.dispatch.api.callers import Dispatcher, Planner, check_wave
 from services.dispatch.api.schemas.plan import DiffView, PlanView
 from services.dispatch.commands.plan import MOST_SECONDS, plan_problem
 from services.dispatch.planning.diff import difference
@@ -39,9 +39,10 @@ async def plan(
 
 
 @router.get("/waves/{wave}/plan", tags=["waves"], response_model=PlanView)
-async def read_plan(context: Running, _caller: Dispatcher, request: Request, wave: Slug) -> Response:
+async def read_plan(context: Running, caller: Dispatcher, request: Request, wave: Slug) -> Response:
     """Return the current plan of a wave, the reasons for jobs it leaves out, its changes against the plan before, and
     a drawing; 404 before there is a plan."""
+    await check_wave(context, caller, wave)
     plans = await queries.plans(context.pool, wave, 2)
     if not plans:
         raise not_found(f"a plan of wave {wave}")
@@ -54,12 +55,13 @@ async def read_plan(context: Running, _caller: Dispatcher, request: Request, wav
 
 
 @router.get("/waves/{wave}/problem", tags=["waves"])
-async def read_problem(context: Running, _caller: Dispatcher, wave: Slug) -> RoutingProblem:
+async def read_problem(context: Running, caller: Dispatcher, wave: Slug) -> RoutingProblem:
     """Return the jobs of a wave as a routing problem, also after the wave has ended: for `POST /v1/plan` and what-ifs.
 
     Orders of erased recipients are not part of it. 404 for an unknown wave, 409 `blocked` where its station is
     unusable.
     """
+    await check_wave(context, caller, wave)
     found = await read_whole_problem(context.store, wave)
     if found is None:
         raise not_found(f"wave {wave}")

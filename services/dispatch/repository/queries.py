@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -30,8 +30,13 @@ _JOBS = """
 select * from job
 where ($1::uuid is null or "order" = $1) and ($2::text is null or wave = $2) and ($3::text is null or courier = $3)
   and ($4::text is null or state = $4) and ($5::uuid is null or id > $5)
-order by id limit $6
+  and ($6::text[] is null or exists (select from wave where wave.id = job.wave and station = any($6)))
+order by id limit $7
 """
+
+
+def _list(ids: Collection[str] | None) -> list[str] | None:
+    return None if ids is None else list(ids)
 
 
 def _row(record: asyncpg.Record, *json: str) -> Row:
@@ -58,11 +63,31 @@ async def wave(pool: Pool, id: str) -> Row | None:
     return _wave(record) if record else None
 
 
-async def waves(pool: Pool, market_day: str | None, state: str | None, after: str, limit: int) -> list[Row]:
-    """Return the waves after the id `after`, in order of id."""
-    where = "where ($1::text is null or market_day = $1) and ($2::text is null or state = $2) and w.id > $3"
-    found = await pool.fetch(f"{_WAVES} {where} order by w.id limit $4", market_day, state, after, limit)
+async def waves(
+    pool: Pool, market_day: str | None, state: str | None, stations: Collection[str] | None, after: str, limit: int
+) -> list[Row]:
+    """Return the waves after the id `after`, in order of id; of these stations, or of all."""
+    where = (
+        "where ($1::text is null or market_day = $1) and ($2::text is null or state = $2) "
+        "and ($3::text[] is null or station = any($3)) and w.id > $4"
+    )
+    found = await pool.fetch(
+        f"{_WAVES} {where} order by w.id limit $5", market_day, state, _list(stations), after, limit
+    )
     return [_wave(record) for record in found]
+
+
+async def station_of_wave(pool: Pool, wave: str) -> str | None:
+    """Return the id of a wave's station."""
+    found: str | None = await pool.fetchval("select station from wave where id = $1", wave)
+    return found
+
+
+async def station_of_job(pool: Pool, job: UUID) -> str | None:
+    """Return the id of the station of a job's wave; None for a job without a wave."""
+    query = "select station from wave where id = (select wave from job where id = $1)"
+    found: str | None = await pool.fetchval(query, job)
+    return found
 
 
 async def plans(pool: Pool, wave: str, limit: int) -> list[tuple[int, Plan]]:
@@ -99,11 +124,12 @@ async def jobs(
     wave: str | None,
     courier: str | None,
     state: str | None,
+    stations: Collection[str] | None,
     after: UUID | None,
     limit: int,
 ) -> list[Row]:
-    """Return the jobs after the id `after`, in order of id."""
-    found = await pool.fetch(_JOBS, order, wave, courier, state, after, limit)
+    """Return the jobs after the id `after`, in order of id; of waves of these stations, or all."""
+    found = await pool.fetch(_JOBS, order, wave, courier, state, after, _list(stations), limit)
     return [_row(record, "lines") | {"job": record["id"]} for record in found]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from services.inventory.api.callers import StockKeeper, repository_of
+from services.inventory.api.callers import StockKeeper, check_pool, repository_of
 from services.inventory.api.schemas.allotment import (
     AllotmentIn,
     AllotmentView,
@@ -28,6 +28,7 @@ router = APIRouter(prefix="/v1", tags=["allotments"])
 @router.post("/allotments", status_code=201, response_model=Lent)
 async def lend(context: Running, caller: StockKeeper, body: AllotmentIn, key: IdempotencyKey = None) -> Response:
     """Lend stock to a terminal on a lease; 409 where the pool can't promise that much."""
+    check_pool(caller, body.pool)
     command = body.command(id_of_request(key, body.allotment_id))
 
     async def work(uow: UnitOfWork) -> Lent:
@@ -39,6 +40,7 @@ async def lend(context: Running, caller: StockKeeper, body: AllotmentIn, key: Id
 @router.post("/allotments:return", status_code=201, response_model=Returned)
 async def give_back(context: Running, caller: StockKeeper, body: ReturnIn, key: IdempotencyKey = None) -> Response:
     """Take back a counted quantity: a fact, never refused. The part above the lent quantity is found goods."""
+    check_pool(caller, body.pool)
     command = body.command(id_of_request(key, body.return_id))
 
     async def work(uow: UnitOfWork) -> Returned:
@@ -50,6 +52,7 @@ async def give_back(context: Running, caller: StockKeeper, body: ReturnIn, key: 
 @router.post("/allotments:move", status_code=201, response_model=Moved)
 async def move(context: Running, caller: StockKeeper, body: MoveIn, key: IdempotencyKey = None) -> Response:
     """Move lent stock from one terminal to another, as a return and a grant in one step; all or nothing."""
+    check_pool(caller, body.pool)
     command = body.command(id_of_request(key, body.move_id))
 
     async def work(uow: UnitOfWork) -> Moved:
@@ -64,5 +67,6 @@ async def renew(context: Running, caller: StockKeeper, body: Renewal) -> Allotme
     """Give an allotment a new lease after a sync without gaps: unconfirmed goods are allotted again. The same lease
     again changes nothing.
     """
+    check_pool(caller, body.pool)
     async with context.unit() as uow:
         return AllotmentView.of(await commands.renew(repository_of(uow, caller), body.command()))

@@ -7,9 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from services.inventory.api.callers import StockKeeper, StockReader, repository_of
+from contracts.values import Principal
+from services.inventory.api.callers import StockKeeper, StockReader, check_pool, repository_of
 from services.inventory.api.schemas.lot import Inspection, LotIn, LotTrace, LotView, MovementView
 from services.inventory.commands import lot as commands
+from services.inventory.domain.access import may_use
 from services.inventory.repository import queries
 from services.inventory.repository.store import StockStore
 from services.kit.http import problems
@@ -25,11 +27,12 @@ LotId = Annotated[Id, Path()]
 @router.post("", status_code=201, response_model=LotView)
 async def receive(context: Running, caller: StockKeeper, body: LotIn, key: IdempotencyKey = None) -> Response:
     """Record goods that were weighed in; they can't be sold before their inspection."""
+    check_pool(caller, body.pool)
     command = body.command(id_of_request(key, body.lot_id))
 
     async def work(uow: UnitOfWork) -> LotView:
         await commands.receive(repository_of(uow, caller), command)
-        return await _view(uow.store, command.id)
+        return await _view(uow.store, command.id, caller)
 
     return await once(context, "lot", command.id, body.content(), work)
 
@@ -40,29 +43,30 @@ async def inspect(context: Running, caller: StockKeeper, id: LotId, body: Inspec
     another one is a 409.
     """
     async with context.unit() as uow:
+        await _view(uow.store, id, caller)
         await commands.inspect(repository_of(uow, caller), body.command(id))
-        return await _view(uow.store, id)
+        return await _view(uow.store, id, caller)
 
 
 @router.get("/{id}")
-async def show(context: Running, _caller: StockReader, id: LotId) -> LotView:
+async def show(context: Running, caller: StockReader, id: LotId) -> LotView:
     """Return one lot."""
     async with context.unit() as uow:
-        return await _view(uow.store, id)
+        return await _view(uow.store, id, caller)
 
 
 @router.get("/{id}/trace")
-async def trace(context: Running, _caller: StockKeeper, id: LotId, limit: Limit = 100, cursor: Cursor = 0) -> LotTrace:
+async def trace(context: Running, caller: StockKeeper, id: LotId, limit: Limit = 100, cursor: Cursor = 0) -> LotTrace:
     """Return the lot and a page of its movements, oldest first."""
     async with context.unit() as uow:
-        lot = await _view(uow.store, id)
+        lot = await _view(uow.store, id, caller)
         moves = await queries.trace(uow.conn, id, cursor, limit)
     movements = [MovementView.model_validate(move) for move in moves]
     return LotTrace(lot=lot, movements=movements, next=next_cursor(moves, limit, "n"))
 
 
-async def _view(store: StockStore, id: Id) -> LotView:
+async def _view(store: StockStore, id: Id, caller: Principal) -> LotView:
     found = await store.read_lot_view(id)
-    if found is None:
+    if found is None or not may_use(caller, found["pool"]):
         raise problems.not_found(f"lot {id}")
     return LotView.model_validate(found)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from contracts.values import Pool, Principal, Slug
-from services.inventory.api.callers import Closer, StockKeeper, StockReader, repository_of
+from services.inventory.api.callers import Closer, StockKeeper, StockReader, check_pool, repository_of
 from services.inventory.api.schemas.stock import Counted, CountIn, ItemState, StockPage, StockView, Wasted, WasteIn
 from services.inventory.commands import stock as commands
 from services.inventory.repository import queries
@@ -28,16 +28,16 @@ _SOLD_OUT = "/pools/{pool}/items/{item}:sold-out"
 async def stock(
     request: Request,
     context: Running,
-    _caller: StockReader,
+    caller: StockReader,
     pool: Annotated[Pool | None, Query()] = None,
     item: Annotated[Slug | None, Query()] = None,
     limit: Limit = 200,
     cursor: Annotated[str, Query(max_length=200, pattern=r"^[^/\x00]*/[^/\x00]*$")] = "/",
 ) -> Response:
-    """Return stock in order of pool and item, each with its lots, under an ETag for polling."""
+    """Return stock of the caller's sites in order of pool and item, each with its lots, under an ETag for polling."""
     after_pool, _, after_item = cursor.partition("/")
     async with context.unit() as uow:
-        found = await queries.stock(uow.conn, pool, item, (after_pool, after_item), limit)
+        found = await queries.stock(uow.conn, pool, item, caller.bounds.sites, (after_pool, after_item), limit)
     following = f"{found[-1]['pool']}/{found[-1]['item']}" if len(found) == limit else None
     return etag(request, StockPage(stock=[StockView.model_validate(row) for row in found], next=following))
 
@@ -45,6 +45,7 @@ async def stock(
 @router.post("/counts", status_code=201, response_model=Counted)
 async def count(context: Running, caller: StockKeeper, body: CountIn, key: IdempotencyKey = None) -> Response:
     """Compare a count with the recorded quantity at count time, and apply the difference."""
+    check_pool(caller, body.pool)
     command = body.command(id_of_request(key, body.count_id))
 
     async def work(uow: UnitOfWork) -> Counted:
@@ -58,6 +59,7 @@ async def count(context: Running, caller: StockKeeper, body: CountIn, key: Idemp
 @router.post("/waste", status_code=201, response_model=Wasted)
 async def waste(context: Running, caller: StockKeeper, body: WasteIn, key: IdempotencyKey = None) -> Response:
     """Record goods that are gone for good: a fact, never refused."""
+    check_pool(caller, body.pool)
     command = body.command(id_of_request(key, body.waste_id))
 
     async def work(uow: UnitOfWork) -> Wasted:
@@ -88,6 +90,7 @@ async def reopen_item(context: Running, caller: Closer, pool: PoolPath, item: It
 
 
 async def _set_closed(context: Context, caller: Principal, pool: str, item: str, *, closed: bool) -> ItemState:
+    check_pool(caller, pool)
     async with context.unit() as uow:
         await commands.close_item(repository_of(uow, caller), pool, item, closed=closed)
     return ItemState(pool=pool, item=item, sold_out=closed)

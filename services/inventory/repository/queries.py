@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,9 @@ where m.lot = $1 and n > $2 order by n limit $3
 """
 _STOCK = """
 select pool, item, on_hand, held, allocated, allotted, unconfirmed, shortfall, available, closed as sold_out from stock
-where ($1::text is null or pool = $1) and ($2::text is null or item = $2) and (pool, item) > ($3, $4)
-order by pool, item limit $5
+where ($1::text is null or pool = $1) and ($2::text is null or item = $2)
+  and ($3::text[] is null or split_part(pool, '@', 2) = any($3)) and (pool, item) > ($4, $5)
+order by pool, item limit $6
 """
 _LOTS = """
 select l.pool, l.item, l.id as lot_id, household, on_hand, sell_by
@@ -37,14 +39,19 @@ async def trace(conn: Connection, lot: UUID, after: int, limit: int) -> list[dic
 
 
 async def stock(
-    conn: Connection, pool: str | None, item: str | None, after: tuple[str, str], limit: int
+    conn: Connection,
+    pool: str | None,
+    item: str | None,
+    sites: Collection[str] | None,
+    after: tuple[str, str],
+    limit: int,
 ) -> list[dict[str, Any]]:
-    """Return stock in order of pool and item, beginning after `after`.
+    """Return stock in order of pool and item, beginning after `after`; of these sites, or of all.
 
     Each row has `by_lot`, its lots with goods and, where it is not 0, the unattributed lot (null); and `losses`, the
     quantity that is lost through waste and counts, by the code of the reason.
     """
-    rows = await conn.fetch(_STOCK, pool, item, *after, limit)
+    rows = await conn.fetch(_STOCK, pool, item, None if sites is None else list(sites), *after, limit)
     found = {(row["pool"], row["item"]): dict(row) | {"by_lot": [], "losses": {}} for row in rows}
     keys = [list(column) for column in zip(*found, strict=True)] or [[], []]
     for lot in await conn.fetch(_LOTS, *keys):

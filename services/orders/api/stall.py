@@ -6,19 +6,22 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from contracts.values import Slug
-from services.kit.http import responses
+from services.kit.http import problems, responses
 from services.orders.api.callers import Administrator, Orders, Terminal
 from services.orders.api.schemas import stall as s
 from services.orders.commands.stall import reset_device, sync_terminal
+from services.orders.domain.access import is_terminal
 
 router = APIRouter(prefix="/v1/terminals", tags=["terminals"])
 
 
 @router.post("/{id}/sync", response_model=s.SyncedView)
-async def sync(id: Slug, body: s.SyncIn, app: Orders, _caller: Terminal) -> Response:
+async def sync(id: Slug, body: s.SyncIn, app: Orders, caller: Terminal) -> Response:
     """Take each upload on its own: it takes effect once, or is kept with the reason, and never blocks another.
     `received_through` and `gaps` show the missing numbers.
     """
+    if not is_terminal(caller, id):
+        raise problems.not_found(f"terminal {id}")
     synced = await sync_terminal(app.context, app.catalog, body.command(id))
     return responses.json(s.synced_view(synced))
 

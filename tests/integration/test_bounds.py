@@ -1,0 +1,151 @@
+"""Object level authorisation (OWASP API1:2023): a caller acts within the bounds of its token; for what lies outside,
+the answer is that of an object that does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from contracts.scopes import KINDS, STAFF
+from services.dispatch.app import SERVICE as DISPATCH
+from services.inventory.app import SERVICE as INVENTORY
+from services.kit.context import Context
+from services.kit.process.api import create_api
+from services.kit.process.service import Service
+from services.orders.app import SERVICE as ORDERS
+from tests.integration.dispatch_world import Order, World, upload
+from tests.integration.dispatch_world import fresh_world as fresh_world
+from tests.integration.inventory_service import POOL, Inventory, open_inventory
+from tests.integration.orders_world import Orders, open_orders
+from tests.stack import TestStack
+from tests.tokens import Issuer
+
+pytestmark = pytest.mark.stack
+SITE = POOL.partition("@")[2]
+
+
+@pytest.fixture
+async def orders(stack: TestStack) -> AsyncIterator[Orders]:
+    async with open_orders(stack) as found:
+        yield found
+
+
+@pytest.fixture
+async def inventory(stack: TestStack) -> AsyncIterator[Inventory]:
+    async with open_inventory(stack) as found:
+        yield found
+
+
+class Callers:
+    """Calls a service as principals with bounds."""
+
+    def __init__(self, service: Service, context: Context) -> None:
+        self._issuer, self._clock = Issuer(), context.clock
+        transport = httpx2.ASGITransport(create_api(service, context, self._issuer.directory))
+        self._http = httpx2.AsyncClient(transport=transport, base_url="http://test")
+
+    async def call(self, who: str, method: str, path: str, body: Any = None, **bounds: list[str]) -> tuple[int, Any]:
+        """Return status and JSON of an answer to `staff.ROLE` or `KIND.ID`."""
+        kind, _, role = who.partition(".")
+        scopes = STAFF[role] if kind == "staff" else KINDS[kind]
+        headers = self._issuer.headers(who, scopes, self._clock.real(), **bounds)
+        answer = await self._http.request(method, f"/v1{path}", json=body, headers=headers)
+        return answer.status_code, answer.json()
+
+
+def same_as_unknown(answer: tuple[int, Any], unknown: tuple[int, Any], ids: tuple[str, str]) -> None:
+    """A 404 that differs from the one of an unknown id by the id alone."""
+    assert answer[0] == unknown[0] == 404, (answer, unknown)
+    found, of_unknown = ({**one[1], "instance": ""} for one in (answer, unknown))
+    assert {**found, "detail": found["detail"].replace(ids[0], ids[1])} == of_unknown
+
+
+async def test_a_courier_is_no_other_courier(world: World) -> None:
+    order = Order()
+    await world.released([order])
+    courier = str((await world.job(order))["courier"])
+    callers = Callers(DISPATCH, world.context)
+    report = {"device": "phone", "uploads": [upload(1, "fail", order, reason="not-home")]}
+    for method, path, body in (("GET", "route", None), ("POST", "sync", report)):
+        foreign = await callers.call("courier.x", method, f"/couriers/{courier}/{path}", body, couriers=["x"])
+        assert foreign[0] == 404
+        assert foreign[1]["detail"] == f"courier {courier} does not exist"
+    own = await callers.call("courier.c", "GET", f"/couriers/{courier}/route", couriers=[courier])
+    assert [stop["order"] for stop in own[1]["stops"]] == [str(order.id)]
+    assert (await world.job(order))["tries"] == []
+
+
+async def test_a_dispatcher_is_one_of_a_station(world: World) -> None:
+    order = Order()
+    await world.planned([order])
+    callers, wave = Callers(DISPATCH, world.context), await world.call("operator", "GET", "/waves/noon")
+    here, elsewhere = {"stations": [wave["station"]]}, {"stations": ["elsewhere"]}
+    requests: tuple[tuple[str, str, Any], ...] = (
+        ("GET", "/waves/{}", None),
+        ("GET", "/waves/{}/plan", None),
+        ("GET", "/waves/{}/problem", None),
+        ("POST", "/waves/{}:cut", None),
+        ("POST", "/waves/{}:release", None),
+        (
+            "POST",
+            "/waves/{}/plan:apply",
+            {"version": 1, "moves": [{"jobs": [str(order.job)], "courier": "x", "trip": 1}]},
+        ),
+    )
+    for method, path, body in requests:
+        foreign = await callers.call("staff.dispatcher", method, path.format("noon"), body, **elsewhere)
+        assert (foreign[0], foreign[1]["detail"]) == (404, "wave noon does not exist"), path
+    job = await callers.call("staff.dispatcher", "GET", f"/jobs/{order.job}", **elsewhere)
+    assert (job[0], job[1]["detail"]) == (404, f"job {order.job} does not exist")
+    for path, name in (("/waves", "waves"), ("/jobs", "jobs")):
+        assert (await callers.call("staff.dispatcher", "GET", path, **elsewhere))[1][name] == []
+        assert len((await callers.call("staff.dispatcher", "GET", path, **here))[1][name]) > 0
+    assert (await callers.call("staff.dispatcher", "GET", f"/jobs/{order.job}", **here))[0] == 200
+    assert (await callers.call("staff.dispatcher", "POST", "/waves/noon:release", **here))[0] == 200
+
+
+async def test_a_terminal_is_no_other_terminal(orders: Orders) -> None:
+    callers = Callers(ORDERS, orders.context)
+    body = {"device": "d1", "market_day": "sat", "uploads": []}
+    foreign = await callers.call("terminal.x", "POST", "/terminals/stall-1/sync", body, terminals=["x"])
+    unknown = await callers.call("terminal.x", "POST", "/terminals/nowhere/sync", body, terminals=["x"])
+    same_as_unknown(foreign, unknown, ("stall-1", "nowhere"))
+
+
+async def test_stock_is_kept_by_site(inventory: Inventory) -> None:
+    callers = Callers(INVENTORY, inventory.context)
+    lot = {
+        "pool": POOL, "item": "honey", "quantity": 5, "household": "h1",
+        "harvested_at": inventory.clock.now().isoformat(),
+    }  # fmt: skip
+    status, taken = await callers.call("staff.intake", "POST", "/lots", lot, sites=[SITE])
+    assert status == 201
+    elsewhere = {"sites": ["elsewhere"]}
+    assert (await callers.call("staff.intake", "POST", "/lots", lot, **elsewhere))[0] == 404
+    id = taken["lot_id"]
+    for method, path, body in (
+        ("GET", f"/lots/{id}", None),
+        ("GET", f"/lots/{id}/trace", None),
+        ("POST", f"/lots/{id}:inspect", {"result": "pass"}),
+    ):
+        foreign = await callers.call("staff.intake", method, path, body, **elsewhere)
+        assert (foreign[0], foreign[1]["detail"]) == (404, f"lot {id} does not exist")
+        assert (await callers.call("staff.intake", method, path, body, sites=[SITE]))[0] == 200
+    for method in ("POST", "DELETE"):
+        path = f"/pools/{POOL}/items/honey:sold-out"
+        assert (await callers.call("terminal.t1", method, path, **elsewhere))[0] == 404
+        assert (await callers.call("terminal.t1", method, path, sites=[SITE]))[0] == 200
+    assert (await callers.call("terminal.t1", "GET", "/stock", **elsewhere))[1]["stock"] == []
+    assert len((await callers.call("terminal.t1", "GET", "/stock", sites=[SITE]))[1]["stock"]) == 1
+
+
+async def test_a_movement_names_its_subject(inventory: Inventory) -> None:
+    callers = Callers(INVENTORY, inventory.context)
+    waste = {"pool": POOL, "item": "honey", "quantity": 1, "reason": "spoiled"}
+    assert (await callers.call("staff.intake", "POST", "/waste", waste, sites=[SITE]))[0] == 201
+    actors = await inventory.context.pool.fetch("select distinct actor from movement")
+    assert [row["actor"] for row in actors] == ["inventory.api/staff.intake"]
