@@ -151,9 +151,10 @@ def list_principals(*, data: Data = DATA, as_json: AsJson = False) -> int:
 
 @app.command
 def rotate(*, data: Data = DATA, as_json: AsJson = False) -> int:
-    """Sign tokens with the next key from now on, such as after a backup was lost.
+    """Sign tokens with the next key from now on.
 
-    Tokens that were signed before stay valid until they expire, ten minutes at most.
+    Tokens that were signed before stay valid until they expire, ten minutes at
+    most. After a backup was lost rotate twice: the next key was in it too.
 
     Example: halfday access rotate
     """

@@ -10,6 +10,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from services.access.commands.signing import keep_keys
 from tests.integration.access_world import OPERATOR, Device, World, open_world
 from tests.stack import TestStack
 
@@ -240,6 +241,19 @@ async def test_rotation_keeps_tokens_valid_and_publishes_the_next_key_before_it_
     assert len(after["keys"]) == 3
     newer = (await world.token(device.assertion(world.clock.real()))).json()["access_token"]
     assert jwt.decode(newer, KeySet.import_key_set(after), algorithms=["ES256"]).header["kid"] == rotated["kid"]
+
+
+async def test_two_rotations_end_every_key_of_a_lost_backup(world: World) -> None:
+    async def published() -> set[str]:
+        return {key["kid"] for key in (await world.call("GET", "/.well-known/jwks.json")).json()["keys"]}
+
+    lost = await published()
+    await world.manage("/v1/signing-keys:rotate")
+    assert (await world.manage("/v1/signing-keys:rotate"))["kid"] not in lost
+    world.pass_time(15 * 60)
+    assert await keep_keys(world.access)
+    assert not await published() & lost
+    assert {event.status for event in await world.published() if event.id in lost} >= {"retired"}
 
 
 async def test_the_private_part_of_a_key_and_the_code_are_nowhere_in_the_database(world: World) -> None:
