@@ -191,6 +191,22 @@ def read_route(courier: str) -> Request:
     return read("courier", "dispatch", f"/v1/couriers/{courier}/route")
 
 
+def enrolment(kind: Role, id: str, places: Mapping[str, list[str]]) -> Request:
+    """Make a code for the device of a terminal or courier at these places."""
+    return Request("operator", "access", "POST", "/v1/enrolments", {"kind": kind, "id": id, **places})
+
+
+def enrol(kind: Role, code: str, key: Mapping[str, str], proof: str) -> Request:
+    """Enrol a device by its code and public key (JWK); the proof is the key's signature."""
+    return Request(kind, "access", "POST", "/v1/devices", {"code": code, "key": key, "proof": proof})
+
+
+def token(kind: Role, assertion: str) -> Request:
+    """Get an access token for a device's assertion."""
+    body = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
+    return Request(kind, "access", "POST", "/v1/token", body)
+
+
 # --- dispatchers
 
 

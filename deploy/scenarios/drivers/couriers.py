@@ -31,7 +31,7 @@ async def _work(world: World, who: schedule.Courier) -> None:
     for wave in (world.wave(wave.id, who.station) for wave in world.day.scenario.waves):
         await world.released[wave].wait()
         device = Device(f"courier/{who.id}", f"phone-{who.id}", f"{wave}-s{world.day.seed}")
-        round_ = _Round(world, Courier(world.api, device, who.id))
+        round_ = _Round(world, Courier(world.devices[f"courier.{who.id}"], device, who.id))
         stops = [stop for stop in await round_.courier.route() if stop["wave"] == wave]
         world.tally.stages[LOADED].total += len(stops)
         world.tally.stages[DOORS].total += len(stops)

@@ -43,7 +43,8 @@ class _StallDay:
         self._stall = stall
         market_day, terminal = world.day.market_day, stall.terminal
         device = Device(f"terminal/{terminal}", f"till-{terminal}", f"{market_day}-s{world.day.seed}")
-        self._till = StallTerminal(world.api, device, terminal, market_day, world.day.pool(stall.site))
+        client, pool = world.devices[f"terminal.{terminal}"], world.day.pool(stall.site)
+        self._till = StallTerminal(client, device, terminal, market_day, pool)
         self._syncs = 0
 
     async def work(self) -> None:

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from deploy.scenarios.actors.client import rows
+from deploy.scenarios.actors.client import Client, rows
 from deploy.scenarios.drivers.api import Api
 from deploy.scenarios.drivers.pace import Pace
 from deploy.scenarios.drivers.tally import Tally
@@ -21,8 +21,9 @@ from deploy.scenarios.schedule import Day, Fate, Order
 class World:
     """One running day.
 
-    `stocked` is set once stalls can open, `released` of a wave once its routes are released. `codes` has each order's
-    pickup code, which the buyer says at the point or to the courier.
+    `devices` has the client of each terminal (`terminal.ID`) and courier. `stocked` is set once stalls can open,
+    `released` of a wave once its routes are released. `codes` has each order's pickup code, which the buyer says at the
+    point or to the courier.
     """
 
     day: Day
@@ -32,6 +33,7 @@ class World:
     stocked: asyncio.Event = field(default_factory=asyncio.Event)
     released: dict[str, asyncio.Event] = field(default_factory=dict)
     codes: dict[UUID, str] = field(default_factory=dict)
+    devices: dict[str, Client] = field(default_factory=dict)
     _rounds: Counter[str] = field(default_factory=Counter)
     _settled: dict[UUID, asyncio.Event] = field(default_factory=dict)
     _orders: dict[UUID, Order] = field(default_factory=dict)

@@ -6,15 +6,15 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from confluent_kafka import KafkaException
 from rich.console import Console
 
 from deploy import audit
 from deploy.local.kafka.jars import Progress
-from deploy.scenarios.actors.client import BrokenPromise, HttpClient, Refused
-from deploy.scenarios.drivers import catalogue
+from deploy.scenarios.actors.client import BrokenPromise, HttpClient, Refused, Role
+from deploy.scenarios.drivers import catalogue, devices
 from deploy.scenarios.drivers.api import AT_ONCE, TIMEOUT_S, Api, Busy
 from deploy.scenarios.drivers.pace import Pace
 from deploy.scenarios.drivers.world import World
@@ -95,14 +95,18 @@ async def _play(
     pace = Pace(stack.clock, day)
     backlog = Backlog(consumers, stack.endpoints["postgres"], pace)
     clock = DayClock(stack.clock, stack.feed, day, pace, backlog, most)
-    tokens = stack.endpoints["tokens"]
-    connections = AT_ONCE * len(tokens)
+    roles = get_args(Role)
+    # Terminals and couriers have no local token: each has the key of its own device.
+    tokens = {role: token for role, token in stack.endpoints["tokens"].items() if role not in {"terminal", "courier"}}
+    connections = AT_ONCE * len(roles)
     async with HttpClient(stack.endpoints["http"], tokens, connections=connections, timeout_s=TIMEOUT_S) as http:
-        api = Api(http, tokens, pace.holding)
+        api = Api(http, roles, pace.holding)
         world = World(day, api, pace)
         try:
             async with View(console, world, observer.observed):
-                await catalogue.write(world)  # before the clock runs: the day begins when its market can
+                # before the clock runs: the day begins when its market can
+                await catalogue.write(world)
+                await devices.enrol(world)
                 async with clock.driving():
                     await run_actors(world)
                     still = await wait_until_idle(world, observer.observed, sum(plan.ends.values()), backlog)
