@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -28,6 +28,7 @@ from services.kit.consumer.dedup import Inbox
 from services.kit.consumer.processor import BatchProcessor
 from services.kit.consumer.subscription import TopicSource
 from services.kit.context import Context
+from services.kit.database import Reader
 from services.kit.identity.directory import Directory
 from services.kit.identity.events import PRINCIPALS, IdentityRepository
 from services.kit.transaction.message import Record
@@ -111,6 +112,27 @@ async def test_a_change_that_is_committed_late_is_not_missed(orders: Orders) -> 
     await asyncio.gather(late, other)
     await directory.refresh(pool)
     assert set(directory.principals) == {"terminal.t1", "terminal.t2"}
+
+
+async def test_a_commit_between_the_reads_of_both_tables_hides_no_revocation(orders: Orders) -> None:
+    """A subject is revoked and a signing key changes after the principals were read, before the keys are."""
+    pool, directory, feed = orders.context.pool, Directory(), processor(orders.context)
+    await feed.handle([record(principal("terminal.t1"), 0)])
+    await directory.refresh(pool)
+    key = SigningKeyPut(id="a", version=1, x=COORDINATE, y=COORDINATE, status=KeyStatus.CURRENT)
+    changes = [record(principal("terminal.t1", 2, status=Status.REVOKED), 1), record(key, 2)]
+
+    class Between:
+        async def fetch(self, query: str, *args: Any) -> Any:
+            rows = await pool.fetch(query, *args)
+            while changes:
+                await feed.handle([changes.pop(0)])
+            return rows
+
+    await directory.refresh(cast("Reader", Between()))
+    assert (directory.principals["terminal.t1"].active, set(directory.signing_keys)) == (True, {"a"})
+    await directory.refresh(pool)
+    assert not directory.principals["terminal.t1"].active
 
 
 async def test_a_follower_knows_a_revocation_at_once(orders: Orders) -> None:

@@ -48,11 +48,17 @@ class Directory:
     def __init__(self) -> None:
         self.principals: dict[str, KnownPrincipal] = {}
         self.signing_keys: dict[str, Point] = {}
-        self._change = 0
+        self._principals_read = self._keys_read = 0
 
     async def refresh(self, conn: Reader) -> None:
-        """Take over what changed in the tables since the last call."""
-        principals, keys = await IdentityTable(conn).since(self._change)
+        """Take over what changed in the tables since the last call.
+
+        Each table has its own last change: a commit between the two reads may show a later change in the second one,
+        and must not hide an earlier one of the first.
+        """
+        table = IdentityTable(conn)
+        principals = await table.principals_since(self._principals_read)
+        keys = await table.keys_since(self._keys_read)
         for row in principals:
             self.principals[row["subject"]] = _known(row)
         for row in keys:
@@ -60,7 +66,8 @@ class Directory:
                 self.signing_keys[row["kid"]] = Point(row["x"], row["y"])
             else:
                 self.signing_keys.pop(row["kid"], None)
-        self._change = max([self._change, *(row["changed"] for row in (*principals, *keys))])
+        self._principals_read = max([self._principals_read, *(row["changed"] for row in principals)])
+        self._keys_read = max([self._keys_read, *(row["changed"] for row in keys)])
 
     async def follow(self, settings: Settings) -> None:
         """Stay current until cancelled: by NOTIFY, and every second without one. Waits for a database that is away."""

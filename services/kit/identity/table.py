@@ -51,14 +51,18 @@ class IdentityTable:
         )
         await self.conn.execute("select pg_notify($1, '')", CHANNEL)
 
-    async def since(self, change: int) -> tuple[Sequence[Row], Sequence[Row]]:
-        """Return the principals and signing keys that changed after a change, as rows."""
-        principals = await self.conn.fetch(
+    async def principals_since(self, change: int) -> Sequence[Row]:
+        """Return the principals that changed after a change, as rows."""
+        found = await self.conn.fetch(
             "select subject, version, kind, tenant, scopes, bounds, keys, active, changed from principal "
             "where changed > $1 order by changed",
             change,
         )
-        keys = await self.conn.fetch(
+        return [dict(row) for row in found]
+
+    async def keys_since(self, change: int) -> Sequence[Row]:
+        """Return the signing keys that changed after a change, as rows."""
+        found = await self.conn.fetch(
             "select kid, x, y, usable, changed from signing_key where changed > $1 order by changed", change
         )
-        return [dict(row) for row in principals], [dict(row) for row in keys]
+        return [dict(row) for row in found]
