@@ -43,6 +43,11 @@ def test_the_tag_is_the_version() -> None:
     assert same.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("tag", [None, '"7"'])
+def test_a_tag_holds_for_one_credential(tag: str | None) -> None:
+    assert responses.etag(asked(tag), {"n": 1}, 7).headers["vary"] == "Authorization"
+
+
 def test_without_a_version_the_tag_is_the_digest_of_the_bytes() -> None:
     tag = f'"{hashlib.sha256(b"[]").hexdigest()[:32]}"'
     answer = responses.etag(asked('"0"'), [])

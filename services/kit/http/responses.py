@@ -40,11 +40,12 @@ def etag(
     """Return the content under an entity tag: its `version`, or the digest of its bytes where it has none.
 
     A GET with this tag in `If-None-Match` gets a 304 without content. `cache` is the `Cache-Control` header, such as
-    `NO_STORE` or `REVALIDATE`.
+    `NO_STORE` or `REVALIDATE`. Callers may see different parts under one version, so the answer varies with the
+    credential (`Vary`, RFC 9110, 12.5.5).
     """
     body = encode(content) if version is None else b""
     tag = f'"{hashlib.sha256(body).hexdigest()[:32] if version is None else version}"'
-    headers = {"ETag": tag} | ({"Cache-Control": cache} if cache else {})
+    headers = {"ETag": tag, "Vary": "Authorization"} | ({"Cache-Control": cache} if cache else {})
     if request.method == "GET" and request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(body or encode(content), status, headers, media_type="application/json")
