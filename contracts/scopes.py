@@ -98,6 +98,6 @@ LOCAL: Mapping[str, frozenset[Scope]] = {
         Scope.CAMPAIGN_WRITE, Scope.PICKUP_HAND_OVER, Scope.CATALOG_READ, Scope.STOCK_READ, Scope.PROMISE_READ,
         Scope.PLAN_MAKE,
     }),
-    "buyer": _BUYING | {Scope.STOCK_READ},
+    "buyer": _BUYING | {Scope.STOCK_READ, Scope.PAYMENT_RECORD},
 }  # fmt: skip
 """The scopes of the local tokens by role. They have no bounds, and act for any id of their role."""

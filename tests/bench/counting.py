@@ -19,6 +19,8 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol.produce import ProduceRequest
 from confluent_kafka import Consumer, TopicPartition
 
+from contracts.scopes import LOCAL
+from contracts.values import Principal
 from services.inventory.app import SERVICE as INVENTORY
 from services.kit import database
 from services.kit.clock import Clock
@@ -40,6 +42,8 @@ from tests.bench.runs import Effort
 from tests.bench.score import Line, Rule, line
 from tests.bench.world import World
 from tests.stack import TestStack
+
+BUYER = Principal("local.buyer", "local", frozenset(LOCAL["buyer"]))
 
 
 class Tally:
@@ -154,7 +158,7 @@ async def counts(world: World, _effort: Effort) -> list[Line]:
 async def _place(context: Context, orders: int) -> None:
     place_orders = PlaceOrders(context, CatalogCache(), 900)
     bodies = [NewOrder.model_validate_json(order.body) for order in market.sample_orders(orders, 1)]
-    await asyncio.gather(*(place_orders.submit(body.command(None)) for body in bodies))
+    await asyncio.gather(*(place_orders.submit(body.command(None, BUYER)) for body in bodies))
 
 
 def _records(stack: TestStack, prefix: str, topic: str) -> list[Record]:

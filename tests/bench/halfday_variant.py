@@ -31,11 +31,11 @@ class HalfdayVariant(Shop):
         super().__init__(world)
         self.prefix = f"halfday{secrets.token_hex(2)}."
         self.environments: dict[str, dict[str, str]] = {}
+        self.port = free_port()
         self.ports: dict[str, int] = {}
 
     async def open(self, hot: int) -> None:
         await self.prepare(hot)
-        self.port = free_port()
         for name in ("orders.api", "orders.worker", "inventory.worker"):
             self.children.append(await self.run(name))
 

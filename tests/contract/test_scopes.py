@@ -45,7 +45,7 @@ NEEDED: Mapping[str, Mapping[str, tuple[S, ...]]] = {
         "GET /v1/orders/{order}": ANYONE,
         "GET /v1/orders/{order}/history": ANYONE,
         "POST /v1/orders/{order}:cancel": (S.ORDER_WRITE,),
-        "POST /v1/orders/{order}:pay": (S.ORDER_WRITE,),
+        "POST /v1/orders/{order}:pay": (S.PAYMENT_RECORD,),
         "POST /v1/orders/{order}:refund": (S.LEDGER_POST,),
         "POST /v1/orders/{order}:ready": (S.PICKUP_HAND_OVER,),
         "POST /v1/orders/{order}:collect": (

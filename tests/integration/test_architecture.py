@@ -49,9 +49,9 @@ SUPPORT = frozenset(
 )
 """Modules that every part uses, as it uses contracts/: the page names them once and leaves them out of the lists."""
 ACCEPT, PUBLISH, RESERVE, CONFIRM = "1. Accept", "2. Publish", "3. Reserve", "4. Confirm"
-MOST_CROSSINGS = 40
+MOST_CROSSINGS = 41
 """Pairs of modules with a call from one to the other on the way from the request to its 201 (34 before the move to
-packages, with the same instrument; one of them finds the caller)."""
+packages, with the same instrument; one of them finds the caller, one asks for its rights)."""
 
 
 @dataclass

@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
+from contracts.values import Principal
 from services.kit.http import problems
 from services.kit.http.body import Body
 from services.kit.http.problems import Problem
@@ -70,23 +71,27 @@ async def each(items: Sequence[Any], answer: Callable[[int, Any], Coroutine[Any,
     return [task.result() for task in started]
 
 
-async def place(orders: PlaceOrders, items: Sequence[Any], key: str | None, path: str) -> list[dict[str, Any]]:
+async def place(
+    orders: PlaceOrders, items: Sequence[Any], caller: Principal, key: str | None, path: str
+) -> list[dict[str, Any]]:
     """Return one answer for each order, in order: `status`, `order_id` where there is one, and `order` or `problem`.
 
     An order without an id gets one that follows from the request's idempotency key and its place.
     """
 
     async def answer(n: int, item: Any) -> dict[str, Any]:
-        return await _place(orders, n, item, key, path)
+        return await _place(orders, n, item, caller, key, path)
 
     return await each(items, answer)
 
 
-async def _place(orders: PlaceOrders, n: int, item: Any, key: str | None, path: str) -> dict[str, Any]:
+async def _place(
+    orders: PlaceOrders, n: int, item: Any, caller: Principal, key: str | None, path: str
+) -> dict[str, Any]:
     id: UUID | None = None
     try:
         body = read(NewOrder, _parse(item) if isinstance(item, bytes) else item)
-        command = body.command(f"{key}/{n}" if key and body.order_id is None else None)
+        command = body.command(f"{key}/{n}" if key and body.order_id is None else None, caller)
         id = command.id
         order = await orders.submit(command)
         return {"status": 201, "order_id": id, "order": accepted(order)}

@@ -24,6 +24,7 @@ Collector = Annotated[Principal, Depends(require(Scope.ORDER_WRITE, Scope.PICKUP
 """A buyer at a pickup point, or its leader."""
 Terminal = Annotated[Principal, Depends(require(Scope.SALE_SUBMIT))]
 OrderManager = Annotated[Principal, Depends(require(Scope.ORDER_MANAGE))]
+Payer = Annotated[Principal, Depends(require(Scope.PAYMENT_RECORD))]
 Accountant = Annotated[Principal, Depends(require(Scope.LEDGER_POST))]
 Eraser = Annotated[Principal, Depends(require(Scope.ERASURE_RUN))]
 CatalogWriter = Annotated[Principal, Depends(require(Scope.CATALOG_WRITE))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -24,13 +25,14 @@ from services.orders.api.callers import (
     Eraser,
     OrderManager,
     Orders,
+    Payer,
     PointLeader,
     buyer,
 )
 from services.orders.api.schemas import order as s
 from services.orders.api.schemas import order_views as views
 from services.orders.commands.order import change_order, collect_order, erase_person
-from services.orders.domain.access import sees_person
+from services.orders.domain.access import may_account, may_cancel, may_hand_over, may_read, sees_person
 from services.orders.domain.order.order import Cancel, Collect, Order, OrderState, Paid, Ready, Refund
 from services.orders.repository import queries
 from services.orders.repository.store import OrderStore
@@ -39,14 +41,14 @@ router = APIRouter(tags=["orders"])
 
 
 @router.post("/v1/orders", status_code=201, response_model=views.OrderAccepted)
-async def place(body: s.NewOrder, app: Orders, _caller: Buyer, key: IdempotencyKey = None) -> Response:
+async def place(body: s.NewOrder, app: Orders, caller: Buyer, key: IdempotencyKey = None) -> Response:
     """Place an order: 201 once it is stored durably, with its frozen prices. The same request again gets the same
     answer.
 
     `code` is for the buyer only, here and in `GET /v1/orders/{order}`: the receiver gives it to the courier at the
     door, or shows it at the pickup point.
     """
-    command = body.command(key)
+    command = body.command(key, caller)
     order = await app.place_orders.submit(command)
     return responses.json(views.accepted(order), 201, {"Location": f"/v1/orders/{command.id}"})
 
@@ -55,23 +57,23 @@ FAST_PATH = FastPath("/v1/orders", s.NewOrder, buyer, place)
 
 
 @router.post("/v1/orders:batch", max_body_size=batch.BODY_LIMIT, response_model=views.Answers)
-async def place_many(request: Request, app: Orders, _caller: Buyer, key: IdempotencyKey = None) -> Response:
+async def place_many(request: Request, app: Orders, caller: Buyer, key: IdempotencyKey = None) -> Response:
     """Place up to 1 000 orders, sent as a JSON array or NDJSON: one answer for each, in order."""
     items = batch.split(await request.body())
-    return responses.json({"answers": await batch.place(app.place_orders, items, key, request.url.path)})
+    return responses.json({"answers": await batch.place(app.place_orders, items, caller, key, request.url.path)})
 
 
 @router.get("/v1/orders", response_model=views.OrderPage)
 async def listing(
     app: Orders,
-    _caller: OrderManager,
+    caller: OrderManager,
     state: OrderState | None = None,
     market_day: Slug | None = None,
     limit: Limit = 100,
     cursor: Id = FIRST,
 ) -> Response:
-    """List orders in order of id; those of a state and of a market day where given."""
-    found = await queries.orders(app.context.pool, state, market_day, cursor, limit)
+    """List orders of the caller's communities in order of id; those of a state and of a market day where given."""
+    found = await queries.orders(app.context.pool, state, market_day, caller.bounds.communities, cursor, limit)
     return responses.page(found, limit, "order_id")
 
 
@@ -80,11 +82,11 @@ async def one(
     request: Request, app: Orders, order: Id, caller: Anyone, wait: Annotated[float, Query(ge=0, le=2)] = 0
 ) -> Response:
     """Return an order in its current state; waits up to `wait` seconds for it to leave `placed`."""
-    found = await _find(app, order)
+    found = await _find(app, order, caller)
     if wait and found.state is OrderState.PLACED:
         await app.await_answer(order, wait)
-        found = await _find(app, order)
-    if not sees_person(caller):
+        found = await _find(app, order, caller)
+    if not sees_person(caller, found.terms):
         return responses.etag(request, views.order_view(found, trusted=False), found.version)
     recipient = await queries.recipient(app.context.pool, order)
     view = {**views.order_view(found, trusted=True), "recipient": recipient}
@@ -93,11 +95,10 @@ async def one(
 
 @router.get("/v1/orders/{order}/history", response_model=views.OrderHistory)
 async def history(app: Orders, order: Id, caller: Anyone) -> Response:
-    """Return every step of an order with its cause; its note for the buyer and operators only."""
-    steps = await queries.order_history(app.context.pool, order, notes=sees_person(caller))
-    if not steps:
-        raise problems.not_found(f"order {order}")
-    headers = {"Cache-Control": responses.NO_STORE} if sees_person(caller) else None
+    """Return every step of an order with its cause; its note for those who may see the person only."""
+    trusted = sees_person(caller, (await _find(app, order, caller)).terms)
+    steps = await queries.order_history(app.context.pool, order, notes=trusted)
+    headers = {"Cache-Control": responses.NO_STORE} if trusted else None
     return responses.json({"order_id": order, "steps": steps}, headers=headers)
 
 
@@ -105,25 +106,26 @@ async def history(app: Orders, order: Id, caller: Anyone) -> Response:
 async def cancel(app: Orders, order: Id, caller: Buyer, body: s.CancelIn | None = None) -> Response:
     """Cancel an order that is not on its way yet; its state shows the progress of the cancellation."""
     request = body.request() if body else Cancel()
-    return _changed(await change_order(app.context, order, request), caller)
+    return _changed(await change_order(app.context, order, request, partial(may_cancel, caller)), caller)
 
 
 @router.post("/v1/orders/{order}:pay", response_model=views.OrderView)
-async def pay(app: Orders, order: Id, body: s.PayIn, caller: Buyer) -> Response:
+async def pay(app: Orders, order: Id, body: s.PayIn, caller: Payer) -> Response:
     """Record a payment. It is refunded at once where the order has ended or was paid already."""
-    return _changed(await change_order(app.context, order, Paid(body.payment_id, body.amount_fen)), caller)
+    paid = Paid(body.payment_id, body.amount_fen)
+    return _changed(await change_order(app.context, order, paid, partial(may_account, caller)), caller)
 
 
 @router.post("/v1/orders/{order}:refund", response_model=views.OrderView)
 async def refund(app: Orders, order: Id, caller: Accountant) -> Response:
     """Refund the payments of an order that has ended. Idempotent."""
-    return _changed(await change_order(app.context, order, Refund()), caller)
+    return _changed(await change_order(app.context, order, Refund(), partial(may_account, caller)), caller)
 
 
 @router.post("/v1/orders/{order}:ready", response_model=views.OrderView)
 async def ready(app: Orders, order: Id, caller: PointLeader) -> Response:
     """Mark a pickup as arrived at its point. Idempotent."""
-    return _changed(await change_order(app.context, order, Ready()), caller)
+    return _changed(await change_order(app.context, order, Ready(), partial(may_hand_over, caller)), caller)
 
 
 @router.post("/v1/orders/{order}:collect", response_model=views.OrderView)
@@ -131,9 +133,10 @@ async def collect(app: Orders, order: Id, body: s.CollectIn, caller: Collector) 
     """Hand a pickup over against its code. 409 `needs-desk` after five wrong codes within an hour; an operator, who
     sees the code, is not limited.
     """
+    allowed = partial(may_hand_over, caller)
     if caller.may(Scope.ORDER_MANAGE):
-        return _changed(await change_order(app.context, order, Collect(body.code)), caller)
-    return _changed(await collect_order(app.context, order, body.code), caller)
+        return _changed(await change_order(app.context, order, Collect(body.code), allowed), caller)
+    return _changed(await collect_order(app.context, order, body.code, allowed), caller)
 
 
 @router.post("/v1/orders/{order}:erase", response_model=views.Erasure)
@@ -142,7 +145,9 @@ async def erase(app: Orders, order: Id, body: s.EraseIn, caller: Eraser) -> Resp
 
     The order, its goods and its money stay. Idempotent: the first time, caller and reason are returned.
     """
-    return responses.json(await erase_person(app.context, order, caller.subject, body.why))
+    return responses.json(
+        await erase_person(app.context, order, caller.subject, body.why, partial(may_account, caller))
+    )
 
 
 @router.get("/v1/erasures", response_model=views.ErasurePage)
@@ -153,13 +158,13 @@ async def erasures(app: Orders, _caller: Eraser, limit: Limit = 100, cursor: Id 
 
 def _changed(order: Order, caller: Principal) -> Response:
     """Return an order after a change, without its recipient."""
-    view = views.order_view(order, trusted=sees_person(caller))
+    view = views.order_view(order, trusted=sees_person(caller, order.terms))
     return responses.json(view, headers={"ETag": f'"{order.version}"'})
 
 
-async def _find(app: Orders, order: UUID) -> Order:
+async def _find(app: Orders, id: UUID, caller: Principal) -> Order:
     store: OrderStore = app.context.store
-    found = await store.find_orders([order])
-    if order not in found:
-        raise problems.not_found(f"order {order}")
-    return found[order][0]
+    order, _ = (await store.find_orders([id])).get(id, (None, b""))
+    if order is None or not may_read(caller, order.terms):
+        raise problems.not_found(f"order {id}")
+    return order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from services.orders.domain.order.order import (
     Paid,
     Ready,
     Refund,
+    Terms,
 )
 from services.orders.repository.store import OrderStore
 
@@ -28,15 +30,17 @@ MOST_WRONG_CODES = 5
 """The limit of wrong codes for an order within an hour of real time."""
 
 Request = Cancel | Paid | Ready | Collect | Refund
+Allowed = Callable[[Terms], bool]
+"""Says whether the caller may do something with the order of these terms; asked once the order is locked."""
 
 
-async def change_order(context: Context, id: UUID, request: Request) -> Order:
-    """Apply a request to an order and return the order after it. Raises a 404 for an unknown order, and a 409 where
-    its state does not allow the request.
+async def change_order(context: Context, id: UUID, request: Request, allowed: Allowed) -> Order:
+    """Apply a request to an order and return the order after it. Raises a 404 for an unknown order and one with which
+    this is not `allowed`, and a 409 where its state does not allow the request.
     """
     async with context.unit() as uow:
         changes = Changes(uow)
-        await changes.orders.load([id])
+        await _load(changes, id, allowed)
         decision = _found(id, changes.change_order(id, request))
         if decision.refused:
             raise problems.conflict(decision.refused)
@@ -44,15 +48,15 @@ async def change_order(context: Context, id: UUID, request: Request) -> Order:
     return decision.order
 
 
-async def collect_order(context: Context, id: UUID, code: str) -> Order:
-    """Hand a pickup over against its code and return the order.
+async def collect_order(context: Context, id: UUID, code: str, allowed: Allowed) -> Order:
+    """Hand a pickup over against its code and return the order; see `change_order` for `allowed`.
 
     A wrong code is a 409 `wrong-code`, and is counted although the request fails. After five of them every code is a
     409 `needs-desk`, also the right one, until an hour after the first; an operator uses `change_order`.
     """
     async with context.unit() as uow:
         changes = Changes(uow)
-        await changes.orders.load([id])
+        await _load(changes, id, allowed)
         store: OrderStore = uow.store
         now = uow.clock.real()
         if await store.count_wrong_codes(id, now) >= MOST_WRONG_CODES:
@@ -71,7 +75,7 @@ async def collect_order(context: Context, id: UUID, code: str) -> Order:
     return decision.order
 
 
-async def erase_person(context: Context, id: UUID, by: str, why: str) -> dict[str, Any]:
+async def erase_person(context: Context, id: UUID, by: str, why: str, allowed: Allowed) -> dict[str, Any]:
     """Delete the recipient, code and notes of an order here, and tell dispatch to delete the recipient there.
 
     Returns when it was erased, by which caller and why. Idempotent: the first record stays. Raises a 404 for an unknown
@@ -80,7 +84,7 @@ async def erase_person(context: Context, id: UUID, by: str, why: str) -> dict[st
     async with context.unit() as uow:
         store: OrderStore = uow.store
         found = await store.lock_orders([id])
-        if not found:
+        if not found or not allowed(found[0].terms):
             raise problems.not_found(f"order {id}")
         (order,) = found
         if order.state not in TERMINAL:
@@ -91,6 +95,13 @@ async def erase_person(context: Context, id: UUID, by: str, why: str) -> dict[st
             await erasure.forget(uow.conn, RecipientPut.TOPIC, [str(id)])
             uow.erase(RecipientPut.TOPIC, str(id))
         return erased
+
+
+async def _load(changes: Changes, id: UUID, allowed: Allowed) -> None:
+    await changes.orders.load([id])
+    order = changes.orders.get(id)
+    if order is None or not allowed(order.terms):
+        raise problems.not_found(f"order {id}")
 
 
 def _found(id: UUID, decision: OrderDecision | None) -> OrderDecision:

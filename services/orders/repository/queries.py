@@ -15,15 +15,26 @@ from services.orders.repository.statements import Connection
 Found = list[dict[str, Any]]
 
 
-async def orders(conn: Connection, state: str | None, market_day: str | None, after: UUID, limit: int) -> Found:
-    """Read up to `limit` orders with ids beyond `after`, in order of id; of a state and a market day where given."""
+async def orders(
+    conn: Connection,
+    state: str | None,
+    market_day: str | None,
+    communities: Collection[str] | None,
+    after: UUID,
+    limit: int,
+) -> Found:
+    """Read up to `limit` orders with ids beyond `after`, in order of id; of a state, a market day and communities where
+    given.
+    """
     found = await conn.fetch(
         "select order_id, state, version, channel, market_day, community, pool, fulfilment, payment, total_fen, "
         "paid_fen, refunded_fen, reason, wave, placed_at from orders where order_id > $1 "
-        "and ($2::text is null or state = $2) and ($3::text is null or market_day = $3) order by order_id limit $4",
+        "and ($2::text is null or state = $2) and ($3::text is null or market_day = $3) "
+        "and ($4::text[] is null or community = any($4)) order by order_id limit $5",
         after,
         state,
         market_day,
+        None if communities is None else list(communities),
         limit,
     )
     return [dict(row) for row in found]

@@ -9,13 +9,15 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from contracts.events.dispatch import Quote
-from contracts.values import MOBILE_ID, CancelReason, Channel, Fulfilment, Payment, Slug, Token
+from contracts.values import MOBILE_ID, CancelReason, Channel, Fulfilment, Payment, Principal, Slug, Token
+from services.kit.http import problems
 from services.kit.http.body import Body
 from services.kit.http.bounded import VISIBLE, AmountFen, Instant, Latitude, Longitude, Name
 from services.kit.http.idempotency import content_hash
 from services.kit.ids import Id, id_of_request
 from services.orders.commands.goods import Goods
 from services.orders.commands.place_orders import PlaceOrder
+from services.orders.domain.access import may_promise, owner_of
 from services.orders.domain.order.order import Cancel
 from services.orders.domain.order.policy import Draft, Wanted
 from services.orders.domain.order.recipient import Recipient
@@ -74,9 +76,14 @@ class NewOrder(Body):
     fulfilment: Annotated[DeliveryIn | Pickup, Field(discriminator="kind")]
     payment: Literal["on_account", "prepaid", "pending"]
 
-    def command(self, key: str | None) -> PlaceOrder:
-        """Return the command under the id of the body, or else of the Idempotency-Key. Raises `UnusableId`."""
-        content = self.model_dump()
+    def command(self, key: str | None, caller: Principal) -> PlaceOrder:
+        """Return the caller's command under the id of the body, or else of the Idempotency-Key. The same content of two
+        owners has two digests. Raises `UnusableId`, and a 422 for a payment that the caller may not choose.
+        """
+        if not may_promise(caller, Payment(self.payment)):
+            advice = f"{self.payment} needs a receipt or a credit: send pending, and pay while the stock is held"
+            raise problems.unprocessable("/payment", advice)
+        content, owner = self.model_dump(), owner_of(caller)
         id = content.pop("order_id")
         how = self.fulfilment
         draft = Draft(
@@ -89,11 +96,13 @@ class NewOrder(Body):
             point=how.point if isinstance(how, Pickup) else None,
             quote=how.quote if isinstance(how, DeliveryIn) else None,
             basket=self.basket_id,
+            owner=owner,
         )
         address = how.address if isinstance(how, DeliveryIn) else None
         recipient = recipient_of(self.recipient, address)
         kept = without_person({"order_id": id, **content})
-        return PlaceOrder(id_of_request(key, id), draft, recipient, content_hash(content), kept)
+        digest = content_hash(content if owner is None else {**content, "owner": owner})
+        return PlaceOrder(id_of_request(key, id, owner), draft, recipient, digest, kept)
 
 
 def recipient_of(recipient: RecipientIn, address: Address | None) -> Recipient:

@@ -55,7 +55,8 @@ class Terms:
 
     `due_by` (business time): for a delivery the start of the day's last slot, by which a job must have been planned,
     for a pickup the closing time of the point. `closes_at`: the end of the market day's order intake. `campaign` and
-    `join`: the group-buy, and the pledge in it, that became this order.
+    `join`: the group-buy, and the pledge in it, that became this order. `owner`: the subject that placed it; None where
+    a local token did.
     """
 
     order: UUID
@@ -76,6 +77,7 @@ class Terms:
     hold_ttl_s: int = 900
     campaign: UUID | None = None
     join: UUID | None = None
+    owner: str | None = None
 
     @property
     def total_fen(self) -> int:

@@ -35,7 +35,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A requested order without its recipient."""
+    """A requested order without its recipient. `owner`: the subject that places it; None for a local token."""
 
     channel: Channel
     market_day: str
@@ -46,6 +46,7 @@ class Draft:
     point: str | None = None
     quote: Quote | None = None
     basket: UUID | None = None
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def price_order(
         quote=draft.quote,
         basket=draft.basket,
         hold_ttl_s=hold_ttl_s,
+        owner=draft.owner,
     )
     money = (Money(PREPAID, terms.total_fen),) if draft.payment is Payment.PREPAID else ()
     return Order(terms, money=money)
