@@ -79,32 +79,36 @@ def committed_orders(transaction: Transaction, inventory: Database) -> Tables:
     })  # fmt: skip
 
 
+Goods = tuple[str, str]
+"""An item of a pool."""
+
+
 class CommittedStock:
-    """The rows of the pools that a transaction of inventory changed.
+    """The rows of the goods that a transaction of inventory changed.
 
     Its movements are summed up by place, claim and lot, so that a check after each commit costs the same all day.
     """
 
     def __init__(self) -> None:
-        self._moved: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {}
+        self._moved: dict[Goods, dict[tuple[Any, ...], dict[str, Any]]] = {}
 
     def tables(self, transaction: Transaction) -> Tables:
-        """Add the movements of a transaction; return the tables of its pools."""
+        """Add the movements of a transaction; return the tables of its goods."""
         writes, db = transaction.writes, transaction.db
-        pools = {key[0] for key in writes.get("stock", ())}  # type: ignore[index]
-        pools |= {row[0].pool for row in writes.get("reservation", {}).values()}
-        pools |= {row.pool for name in ("allotment", "lot") for row in writes.get(name, {}).values()}
+        goods: set[Goods] = set(writes.get("stock", ()))  # type: ignore[arg-type]
+        goods |= {(row.pool, line.item) for row, _ in writes.get("reservation", {}).values() for line in row.lines}
+        goods |= {(row.pool, row.item) for name in ("allotment", "lot") for row in writes.get(name, {}).values()}
         for entry in writes.get("movement_n", {}).values():
             move = entry.move
-            pools.add(move.pool)
-            key = (move.item, move.source, move.target, move.lot)
-            of_pool = self._moved.setdefault(move.pool, {})
-            if key in of_pool:
-                of_pool[key]["quantity"] += move.quantity
+            goods.add((move.pool, move.item))
+            key = (move.source, move.target, move.lot)
+            of_goods = self._moved.setdefault((move.pool, move.item), {})
+            if key in of_goods:
+                of_goods[key]["quantity"] += move.quantity
             else:
-                of_pool[key] = _movement(entry)
-        moved = [row for pool in pools for row in self._moved.get(pool, {}).values()]
-        return Tables(_stock_tables(db, pools) | {(INVENTORY, "movement"): moved}) if pools else Tables()
+                of_goods[key] = _movement(entry)
+        moved = [row for one in goods for row in self._moved.get(one, {}).values()]
+        return Tables(_stock_tables(db, goods) | {(INVENTORY, "movement"): moved}) if goods else Tables()
 
 
 def dead_letters(transaction: Transaction) -> Tables:
@@ -149,23 +153,23 @@ def _inventory_tables(db: Database) -> dict[tuple[str, str], list[Row]]:
     }
 
 
-def _stock_tables(db: Database, pools: set[str] | None = None) -> dict[tuple[str, str], list[Row]]:
-    """Return the rows of some pools, or of all."""
+def _stock_tables(db: Database, goods: set[Goods] | None = None) -> dict[tuple[str, str], list[Row]]:
+    """Return the rows of some goods, or of all; of reservations those lines."""
 
     def of(table: str) -> list[Any]:
         found: Any = db.tables[table].values()
-        found = [row for row, _ in found] if table == "reservation" else found
-        return [row for row in found if pools is None or row.pool in pools]
+        return [row for row in found if goods is None or (row.pool, row.item) in goods]
 
+    kept: Any = db.tables["reservation"].values()
+    lines = [(row, line) for row, _ in kept for line in row.lines if goods is None or (row.pool, line.item) in goods]
+    named = {row.id: row for row, _ in lines} if goods else {row.id: row for row, _ in kept}
     return {
         (INVENTORY, "stock"): [_named(row, *_STOCK) for row in of("stock")],
         (INVENTORY, "lot"): [_row(_named(row, *_LOT)) for row in of("lot")],
         (INVENTORY, "allotment"): [_named(row, *_ALLOTMENT) for row in of("allotment")],
-        (INVENTORY, "reservation"): [_reservation(row) for row in of("reservation")],
+        (INVENTORY, "reservation"): [_reservation(row) for row in named.values()],
         (INVENTORY, "reservation_line"): [
-            {"reservation": str(row.id), "item": line.item, "quantity": line.quantity}
-            for row in of("reservation")
-            for line in row.lines
+            {"reservation": str(row.id), "item": line.item, "quantity": line.quantity} for row, line in lines
         ],
     }
 
