@@ -6,6 +6,7 @@ import multiprocessing
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.kit.process.main import collect_less
 from tests.simulation.run import play
 
 
@@ -21,7 +22,7 @@ class Played:
 def play_many(seeds: Sequence[int], jobs: int) -> Played:
     """Play the seeds until one breaks an invariant; the distribution over processes changes no result."""
     total = Played()
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+    with multiprocessing.get_context("spawn").Pool(jobs, collect_less) as pool:
         for seed, facts, broken in pool.imap(_one, seeds, chunksize=5):
             total.seeds += 1
             total.facts += facts
