@@ -171,6 +171,8 @@ class LateFact(OpenEnum):
 
 
 MAIN_TENANT = "main"
+LOCAL_KIND = "local"
+"""The kind of the principals of local tokens: they act for any id of their role."""
 
 
 @dataclass(frozen=True, slots=True)

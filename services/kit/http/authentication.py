@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from contracts.scopes import LOCAL
-from contracts.values import Principal
+from contracts.values import LOCAL_KIND, Principal
 from services.kit.http import problems
 from services.kit.http.problems import Problem
 from services.kit.identity.tokens import InvalidToken
-
-LOCAL_KIND = "local"
-"""The kind of the principals of local tokens: they act for any id of their role."""
 
 
 class Verifier(Protocol):

@@ -7,15 +7,13 @@ point on those of the point. A local token acts for any subject of its role.
 from __future__ import annotations
 
 from contracts.scopes import Scope
-from contracts.values import Payment, Principal
+from contracts.values import LOCAL_KIND, Payment, Principal
 from services.orders.domain.order.order import Terms
-
-LOCAL = "local"
 
 
 def owner_of(caller: Principal) -> str | None:
     """Return the owner of what the caller makes: its subject; None for a local token."""
-    return None if caller.kind == LOCAL else caller.subject
+    return None if caller.kind == LOCAL_KIND else caller.subject
 
 
 def is_terminal(caller: Principal, terminal: str) -> bool:
@@ -31,7 +29,7 @@ def sees_person(caller: Principal, terms: Terms) -> bool:
 def may_read(caller: Principal, terms: Terms) -> bool:
     """Return True if the caller may see goods, state and money of an order."""
     return (
-        caller.kind == LOCAL
+        caller.kind == LOCAL_KIND
         or _is_owner(caller, terms)
         or _manages(caller, terms, Scope.ORDER_READ)
         or may_hand_over(caller, terms)
@@ -45,7 +43,7 @@ def may_cancel(caller: Principal, terms: Terms) -> bool:
 
 def may_hand_over(caller: Principal, terms: Terms) -> bool:
     """Return True if the caller may mark an order as arrived, and hand it over against its code."""
-    if caller.kind == LOCAL:
+    if caller.kind == LOCAL_KIND:
         return caller.may(Scope.PICKUP_HAND_OVER) or caller.may(Scope.ORDER_WRITE)
     at_point = terms.point is not None and caller.bounds.permit("points", terms.point)
     return caller.may(Scope.PICKUP_HAND_OVER) and at_point and caller.bounds.permit("communities", terms.community)
@@ -60,11 +58,11 @@ def may_promise(caller: Principal, payment: Payment) -> bool:
     """Return True if the caller may order on these terms of payment: only a payment principal says that an order is
     paid, and goods on account need a credit, which no member has yet, so that a buyer pays while the stock is held.
     """
-    return caller.kind == LOCAL or caller.may(Scope.PAYMENT_RECORD) or payment is Payment.PENDING
+    return caller.kind == LOCAL_KIND or caller.may(Scope.PAYMENT_RECORD) or payment is Payment.PENDING
 
 
 def _is_owner(caller: Principal, terms: Terms) -> bool:
-    if caller.kind == LOCAL:
+    if caller.kind == LOCAL_KIND:
         return caller.may(Scope.ORDER_WRITE)
     return terms.owner is not None and terms.owner == caller.subject
 
