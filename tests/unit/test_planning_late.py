@@ -14,6 +14,7 @@ from deploy.cli.warm_solver import WarmSolver
 from services.dispatch.planning import checker
 from services.dispatch.planning.construct import greedy, insertion
 from services.dispatch.planning.construct.insertion import Engine, Offer
+from services.dispatch.planning.diff import Diff
 from services.dispatch.planning.plan import Plan, Rest
 from services.dispatch.planning.problem import Break, RoutingProblem
 from services.dispatch.planning.process.solver import PLAN
@@ -94,13 +95,22 @@ def test_what_is_not_better_or_comes_too_late_changes_nothing():
 
 async def test_a_solver_stands_by_and_answers_many_times():
     engine = Engine(GIVEN, CLUMSY)
+    part = engine.part_around("o3")
     async with WarmSolver(processes=2) as solver:
-        part = engine.part_around("o3")
+
+        async def answer() -> Plan | None:
+            found = await solver.better(part, 0.5)
+            assert found is None or assemble.sort_key(part.problem, found) <= assemble.sort_key(part.problem, part.plan)
+            return found
+
+        async def improvement() -> Diff | None:
+            # On a slow machine half a second may end before the search has left the plan that it was given.
+            found = await answer()
+            return engine.replace_part(part, found) if found is not None else None
+
         for _ in range(3):
-            found: Plan | None = await eventually(lambda: solver.better(part, 0.5), 30)
-            assert found is not None
-            assert assemble.sort_key(part.problem, found) <= assemble.sort_key(part.problem, part.plan)
-    assert engine.replace_part(part, found) is not None
+            await eventually(answer, 30)
+        assert (await eventually(improvement, 30)).changes
 
 
 @pytest.mark.parametrize(
