@@ -129,12 +129,12 @@ async def test_a_solver_that_does_not_answer_is_begun_again(code: str):
 
 async def test_an_answer_that_comes_after_the_budget_is_passed_over():
     part, answer = Engine(GIVEN, CLUMSY).part_around("o3"), PLAN.dump_json(GOOD).decode()
-    code = f"import sys, time; print(flush=True); [(time.sleep(0.5), print({answer!r}, flush=True)) for _ in sys.stdin]"
+    code = f"import sys, time; print(flush=True); [(time.sleep(2), print({answer!r}, flush=True)) for _ in sys.stdin]"
     async with WarmSolver((sys.executable, "-c", code)) as solver:
         began = time.monotonic()
         assert await solver.better(part, 0.2) is None
-        assert time.monotonic() - began < 0.45
-        found: Plan | None = await eventually(lambda: solver.better(part, 1.0), 10)
+        assert time.monotonic() - began < 1.8, "it waited for the answer"
+        found: Plan | None = await eventually(lambda: solver.better(part, 5.0), 30)
         assert found is not None
         assert solver._children[0]._process.returncode is None, "it was begun again"
 
