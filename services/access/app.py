@@ -13,6 +13,19 @@ from services.kit.consumer.processor import Repository
 from services.kit.process.service import Service
 from services.kit.transaction.unit_of_work import UnitOfWork
 
+PUBLIC = (
+    "POST /v1/devices",
+    "POST /v1/devices:renew",
+    "POST /v1/otp",
+    "POST /v1/otp:verify",
+    "POST /v1/token",
+    "POST /v1/invitations:open",
+    "POST /v1/invitations:accept",
+    "POST /v1/login",
+    "POST /v1/logout",
+)
+"""The routes that check a code, a key, a secret or a password of their own, before there is an access token."""
+
 
 def _none(_uow: UnitOfWork) -> Repository:
     raise NotImplementedError("access reads no topic and has no deadline, so no batch is processed")
@@ -27,6 +40,6 @@ SERVICE = Service(
     models=registry.MODELS,
     use_cases=open_access,
     routes=ROUTERS,
-    public=("/v1/",),  # each route checks its caller itself: access knows every principal at first hand
+    public=PUBLIC,
     background=(background.keys, background.prune),
 )

@@ -6,6 +6,7 @@ A route with a fast path is asked twice: so that the fast path takes the request
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx2
@@ -14,6 +15,7 @@ from fastapi.routing import APIRoute
 
 from contracts.scopes import KINDS, STAFF
 from contracts.scopes import Scope as S
+from services.access.app import SERVICE as ACCESS
 from services.dispatch.app import SERVICE as DISPATCH
 from services.inventory.app import SERVICE as INVENTORY
 from services.kit.clock import Clock
@@ -27,9 +29,12 @@ from services.kit.uploads import flags_api
 from services.orders.app import SERVICE as ORDERS
 from tests.tokens import Issuer
 
-SERVICES = (ORDERS, INVENTORY, DISPATCH)
+SERVICES = (ORDERS, INVENTORY, DISPATCH, replace(ACCESS, use_cases=lambda _: None))
 KIT = (dead_letters_api.router, flags_api.router)
 ANYONE: tuple[S, ...] = ()
+PUBLIC = None
+"""Needs no access token: the route checks a credential of its own."""
+Needed = tuple[S, ...] | None
 KIT_ROUTES = {
     "GET /v1/parked": (S.OPS_ADMIN,),
     "GET /v1/parked/{id}": (S.OPS_ADMIN,),
@@ -37,7 +42,7 @@ KIT_ROUTES = {
     "POST /v1/parked/{id}:discard": (S.OPS_ADMIN,),
     "GET /v1/uploads": (S.OPS_ADMIN,),
 }
-NEEDED: Mapping[str, Mapping[str, tuple[S, ...]]] = {
+NEEDED: Mapping[str, Mapping[str, Needed]] = {
     "orders": {
         "POST /v1/orders": (S.ORDER_WRITE,),
         "POST /v1/orders:batch": (S.ORDER_WRITE,),
@@ -118,6 +123,28 @@ NEEDED: Mapping[str, Mapping[str, tuple[S, ...]]] = {
         "GET /v1/jobs/{job}": (S.WAVE_MANAGE,),
         "POST /v1/jobs/{job}:reassign": (S.WAVE_MANAGE,),
     },
+    "access": {
+        "POST /v1/enrolments": (S.DEVICE_ENROL,),
+        "POST /v1/devices": PUBLIC,
+        "POST /v1/devices:renew": PUBLIC,
+        "GET /v1/devices": (
+            S.DEVICE_ENROL,
+            S.PRINCIPAL_MANAGE,
+        ),
+        "POST /v1/otp": PUBLIC,
+        "POST /v1/otp:verify": PUBLIC,
+        "POST /v1/token": PUBLIC,
+        "POST /v1/invitations": (S.PRINCIPAL_MANAGE,),
+        "POST /v1/invitations:open": PUBLIC,
+        "POST /v1/invitations:accept": PUBLIC,
+        "POST /v1/login": PUBLIC,
+        "POST /v1/logout": PUBLIC,
+        "GET /v1/principals": (S.PRINCIPAL_MANAGE,),
+        "POST /v1/principals/{subject}:revoke": (S.PRINCIPAL_MANAGE,),
+        "POST /v1/principals:republish": (S.OPS_ADMIN,),
+        "POST /v1/signing-keys:rotate": (S.OPS_ADMIN,),
+        "GET /.well-known/jwks.json": PUBLIC,
+    },
 }
 """The scopes of which a route needs one. A route that is not named, fails the test."""
 PRINCIPALS = {f"{kind}.1": scopes for kind, scopes in KINDS.items()} | {
@@ -127,8 +154,12 @@ ID = "00000000-0000-4000-8000-000000000001"
 PATH = {"{kind}": "items", "{pool}": "d1@s1"}
 
 
-def needed(service: Service) -> Mapping[str, tuple[S, ...]]:
+def needed(service: Service) -> Mapping[str, Needed]:
     return {**NEEDED[service.name], **KIT_ROUTES}
+
+
+def guarded(service: Service) -> Mapping[str, tuple[S, ...]]:
+    return {route: some for route, some in needed(service).items() if some is not None}
 
 
 def routes_of(service: Service) -> Iterator[str]:
@@ -157,6 +188,7 @@ def path_of(route: str) -> tuple[str, str]:
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_every_route_has_a_row(service: Service) -> None:
     assert set(routes_of(service)) == set(needed(service))
+    assert {route for route, some in needed(service).items() if some is PUBLIC and "/v1/" in route} == {*service.public}
 
 
 @pytest.mark.parametrize("principal", PRINCIPALS)
@@ -165,7 +197,7 @@ async def test_a_scope_is_needed_and_enough(service: Service, principal: str) ->
     issuer, scopes, wrong = Issuer(), PRINCIPALS[principal], []
     headers = issuer.headers(principal, scopes, datetime.now(UTC))
     async with client(service, issuer) as http:
-        for route, some in needed(service).items():
+        for route, some in guarded(service).items():
             method, path = path_of(route)
             for query in ("", "?unusual=1"):  # the second one is not for the fast path
                 body = {"json": {}} if method in {"POST", "PUT"} else {}
@@ -179,9 +211,24 @@ async def test_a_scope_is_needed_and_enough(service: Service, principal: str) ->
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 async def test_nothing_is_answered_without_a_credential(service: Service) -> None:
     async with client(service, Issuer()) as http:
-        for route in needed(service):
+        for route in guarded(service):
             method, path = path_of(route)
             for headers in ({}, {"Authorization": "Bearer unknown"}):
                 answer = await http.request(method, path, headers=headers)
                 assert answer.status_code == 401, route
                 assert answer.headers["www-authenticate"].startswith("Bearer"), route
+
+
+async def test_a_public_route_asks_for_no_access_token_and_its_neighbours_do() -> None:
+    async with client(SERVICES[-1], Issuer()) as http:
+        for route, some in NEEDED["access"].items():
+            method, path = path_of(route)
+            answer = await http.request(method, path, json={})
+            assert (answer.status_code == 401) == (some is not PUBLIC), route
+        for path in ("/v1/devices/", "/v1/devices:renew/x", "/v1/login.json", "/v1/nothing"):
+            assert (await http.post(path, json={})).status_code == 401, path
+
+
+def test_a_public_route_that_does_not_exist_is_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match="no such route: POST /v1/log-in"):
+        client(replace(SERVICES[-1], public=("POST /v1/log-in",)), Issuer())

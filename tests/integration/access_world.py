@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Callable
@@ -28,6 +29,7 @@ from services.access.vault import Vault
 from services.kit.clock import ManualClock
 from services.kit.context import Context
 from services.kit.database import connect_pool
+from services.kit.identity.directory import Directory
 from services.kit.process.api import create_api
 from services.kit.transaction.ports import Ports
 from tests.stack import TestStack
@@ -220,8 +222,9 @@ async def open_world(stack: TestStack) -> AsyncIterator[World]:
     pool = await connect_pool(settings)
     clock, sms = ManualClock(NOON), Sms()
     context = Context(settings, Ports(clock, SERVICE.store), pool, lambda: None, SERVICE.name)
+    directory = Directory()
     access = Access(context, Vault(b"p" * 32, b"k" * 32), sms, "https://halfday.lan")
-    app = create_api(replace(SERVICE, use_cases=lambda _: access), context)
+    app = create_api(replace(SERVICE, use_cases=lambda _: access), context, directory)
 
     def client_at(address: str) -> httpx2.AsyncClient:
         transport = httpx2.ASGITransport(app=app, client=(address, 50000))
@@ -229,6 +232,9 @@ async def open_world(stack: TestStack) -> AsyncIterator[World]:
 
     try:
         await keep_keys(access)
+        await directory.refresh(pool)
+        following = asyncio.create_task(directory.follow(settings))
         yield World(access, clock, sms, client_at)
+        following.cancel()
     finally:
         pool.terminate()

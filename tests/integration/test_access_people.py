@@ -9,8 +9,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from contracts.scopes import STAFF
+from services.access.commands.publish import publish_outdated, republish, save_account
+from services.access.domain.account import revoked
+from services.kit.identity.directory import Directory
 from tests.integration.access_world import OPERATOR, PASSWORD, World, open_world
-from tests.stack import TestStack
+from tests.stack import TestStack, eventually
 
 pytestmark = pytest.mark.stack
 PHONE, OTHER = "13812345678", "13912345678"
@@ -275,12 +279,58 @@ async def test_revocation_ends_staff_and_people_at_once(world: World) -> None:
     person = await world.resident()
     for one in (subject, person["subject"]):
         assert (await world.manage(f"/v1/principals/{one}:revoke"))["status"] == "revoked"
-    assert (await world.call("GET", "/v1/principals", headers=headers)).status_code == 401
+    await eventually(lambda: refused(world, headers))
     world.pass_time(61)
     assert (await world.login("mei", totp)).status_code == 401
     assert (await world.refresh(person["refresh_token"])).status_code == 401
     body = {"phone": PHONE, "code": await world.otp(PHONE)}
     assert (await world.post("/v1/otp:verify", body)).status_code == 401
+
+
+async def refused(world: World, headers: dict[str, str]) -> bool:
+    return (await world.call("GET", "/v1/principals", headers=headers)).status_code == 401
+
+
+async def test_a_process_of_access_knows_its_principals_as_every_service_does(world: World) -> None:
+    totp = await world.staff("mei", "desk")
+    device = await world.device()
+    principals, context = Directory(), world.access.context
+    await principals.refresh(context.pool)
+    assert principals.principals["terminal.S1"].keys == {device.thumbprint}
+    (mei,) = (one for subject, one in principals.principals.items() if subject.startswith("staff."))
+    assert mei.scopes == STAFF["desk"]
+    headers = await world.staff_token("mei", totp)
+    assert (await world.call("GET", "/v1/devices", headers=headers)).status_code == 200
+    assert (await world.call("GET", "/v1/principals", headers=headers)).status_code == 403
+
+
+async def test_what_an_older_version_published_otherwise_is_published_again(world: World) -> None:
+    await world.device()
+    await world.staff("mei", "desk")
+    context = world.access.context
+    assert await publish_outdated(context) == 0
+    before = {event.key: event.version for event in await world.published()}
+    await context.pool.execute("delete from signing_key")
+    await context.pool.execute("delete from principal where subject = 'terminal.S1'")
+    await context.pool.execute("update principal set scopes = '{order:read}' where kind = 'staff'")
+    assert await publish_outdated(context) == 4, "two keys, a device, and the staff of a role that gained scopes"
+    after = {event.key: event.version for event in await world.published()}
+    assert after == {key: version + 1 for key, version in before.items()}
+    assert await publish_outdated(context) == 0
+
+
+async def test_a_republication_waits_for_a_change_and_the_change_not_for_it(world: World) -> None:
+    """Both lock accounts and then publish; a deadlock would end one of them."""
+    await world.device("A1", "courier")
+    await world.device()
+    context = world.access.context
+    async with context.unit() as uow:
+        account = await uow.store.lock_account("terminal.S1")
+        again = asyncio.create_task(republish(context))
+        await eventually(lambda: context.pool.fetchval("select exists (select from pg_locks where not granted)"))
+        await save_account(uow, revoked(account, world.clock.real()))
+    assert await again == 4
+    assert (await world.state("terminal.S1")).version == 3
 
 
 async def test_who_is_invited_again_after_a_revocation_has_no_old_logon(world: World) -> None:

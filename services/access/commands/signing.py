@@ -1,4 +1,4 @@
-"""Signing keys: made, rotated and retired; and access tokens, signed and verified with them."""
+"""Signing keys: made, rotated and retired; and access tokens, signed with them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeySet
+from joserfc.jwk import ECKey
 
 from contracts.events.access import KeyStatus
-from contracts.values import Principal
 from services.access.commands.access import Access
 from services.access.commands.publish import save_signing_keys
 from services.access.domain import signing_key
@@ -20,10 +18,9 @@ from services.access.domain.account import Account
 from services.access.domain.signing_key import TOKEN_LIFE, SigningKey
 from services.access.repository.store import AccessStore
 from services.kit.http import problems
+from services.kit.identity.tokens import AUDIENCE, ISSUER, TYPE
 
-ISSUER = AUDIENCE = "halfday"
 ALGORITHMS = ["ES256"]
-TYPE = "at+jwt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,37 +88,6 @@ async def issue(access: Access, store: AccessStore, account: Account, device: st
     return Issued(jwt.encode(header, claims, private, algorithms=ALGORITHMS), seconds, scope)
 
 
-async def principal_of(access: Access, store: AccessStore, token: str) -> Principal | None:
-    """Return the principal of an access token that is valid now, of an active account, else None."""
-    keys = KeySet([_public(key) for key in await store.read_token_keys() if key.is_published])
-    try:
-        found = jwt.decode(token, keys, algorithms=ALGORITHMS)
-        registry = jwt.JWTClaimsRegistry(
-            now=lambda: int(access.now.timestamp()),
-            leeway=0,
-            iss={"essential": True, "value": ISSUER},
-            aud={"essential": True, "value": AUDIENCE},
-            sub={"essential": True},
-            exp={"essential": True},
-        )
-        registry.validate(found.claims)
-    except (JoseError, ValueError):
-        return None
-    if found.header.get("typ") != TYPE:
-        return None
-    account = await store.read_account(str(found.claims["sub"]))
-    if account is None or not account.is_active:
-        return None
-    # As the account is now, not as it was when the token was made: a narrowed role counts at once.
-    return Principal(
-        subject=account.subject,
-        kind=account.kind,
-        scopes=frozenset(map(str, account.scopes)),
-        bounds=account.bounds,
-        tenant=account.tenant,
-    )
-
-
 def jwks(keys: Collection[SigningKey]) -> list[dict[str, str]]:
     """Return the published keys as JSON Web Keys (RFC 7517)."""
     return [
@@ -129,7 +95,3 @@ def jwks(keys: Collection[SigningKey]) -> list[dict[str, str]]:
         for key in keys
         if key.is_published
     ]
-
-
-def _public(key: SigningKey) -> ECKey:
-    return ECKey.import_key({"kty": "EC", "crv": "P-256", "x": key.x, "y": key.y, "kid": key.kid})

@@ -95,6 +95,10 @@ class PostgresAccess(AccessStore):
     async def read_accounts(self, after: str, limit: int, kinds: Collection[str] | None = None) -> list[Account]:
         return [_account(row) for row in await self._conn.fetch(statements.ACCOUNTS, after, limit, kinds)]
 
+    async def read_outdated(self, scopes: Mapping[str, Sequence[str]], limit: int) -> list[str]:
+        rows = await self._conn.fetch(statements.OUTDATED, orjson.dumps(scopes).decode(), limit)
+        return [row["subject"] for row in rows]
+
     async def save_account(self, account: Account) -> None:
         one = account
         await self._conn.execute(
@@ -179,6 +183,9 @@ class PostgresAccess(AccessStore):
         # Readers of the keys are not held up by this mode; another rotation is.
         await self._conn.execute("lock table token_key in share row exclusive mode")
         return await self.read_token_keys()
+
+    async def has_unpublished_token_keys(self) -> bool:
+        return bool(await self._conn.fetchval(statements.UNPUBLISHED_KEY))
 
     async def save_token_keys(self, keys: Collection[SigningKey]) -> None:
         for one in keys:

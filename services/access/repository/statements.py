@@ -28,6 +28,10 @@ on conflict (subject) do update set
 ACCOUNTS = """
 select * from account where subject > $1 and ($3::text[] is null or kind = any($3)) order by subject limit $2
 """
+OUTDATED = """
+select a.subject from account a left join principal p using (subject)
+where p.subject is null or to_jsonb(p.scopes) <> $1::jsonb -> coalesce(a.role, a.kind) order by a.subject limit $2
+"""
 LOGIN = """
 insert into login (name, subject, password, totp, last_step) values ($1, $2, $3, $4, $5)
 on conflict (name) do update set last_step = excluded.last_step where login.subject = excluded.subject
@@ -46,6 +50,9 @@ USE_ASSERTION = """
 insert into used_assertion (thumbprint, jti, expires_at) values ($1, $2, $3) on conflict do nothing returning true
 """
 SIGNING_KEYS = "select * from token_key where status <> 'retired' order by changed_at, kid"
+UNPUBLISHED_KEY = """
+select exists (select from token_key where status <> 'retired' and kid not in (select kid from signing_key))
+"""
 SIGNING_KEY = """
 insert into token_key (kid, x, y, sealed, status, changed_at, version) values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (kid) do update set

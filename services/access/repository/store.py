@@ -66,6 +66,9 @@ class AccessStore(Protocol):
     async def read_accounts(self, after: str, limit: int, kinds: Collection[str] | None = None) -> list[Account]:
         """Return accounts in order of their subjects, beginning after `after`; of these kinds, where given."""
 
+    async def read_outdated(self, scopes: Mapping[str, Sequence[str]], limit: int) -> list[str]:
+        """Return subjects of which no published state has the scopes of their role, or of their kind without a role."""
+
     async def save_account(self, account: Account) -> None:
         """Write an account; it replaces the one of its subject."""
 
@@ -125,6 +128,9 @@ class AccessStore(Protocol):
 
     async def lock_token_keys(self) -> list[SigningKey]:
         """Return the same; one transaction at a time holds them, also while there is none."""
+
+    async def has_unpublished_token_keys(self) -> bool:
+        """Return True if a signing key that is not retired was never published."""
 
     async def save_token_keys(self, keys: Collection[SigningKey]) -> None:
         """Write signing keys in the given order; a row replaces the status of the row of its id."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from services.kit.context import Context
@@ -25,11 +26,11 @@ def create_app(
     *,
     use_cases: Any = None,
     fast_paths: Sequence[FastPath] = (),
-    public: tuple[str, ...] = (),
+    public: Collection[str] = (),
 ) -> FastAPI:
     """Return the service's HTTP application: its routers and `/live`; readiness, metrics and documents have a port of
     their own (`operations`). `use_cases` is what `dependencies.use_cases` gives to the routes, and to the endpoints of
-    `fast_paths`; `public` are the beginnings of paths that need no credential.
+    `fast_paths`; `public` are the routes that need no credential. Raises ValueError for a public route that is none.
     """
     app = _App(
         title=f"{context.service} API",
@@ -47,6 +48,15 @@ def create_app(
     problems.install(app)
     for router in routers:
         app.include_router(router)
+    known = {
+        f"{method} {route.path}"
+        for router in routers
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    if unknown := set(public) - known:
+        raise ValueError(f"no such route: {', '.join(sorted(unknown))}; correct the service's `public`")
     app.router.routes.append(health.live(context.service))
     app.add_middleware(ErrorMiddleware)
     return app

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Collection
 
 import structlog
 import uuid_utils
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.values import MOBILE_ID
@@ -31,11 +33,14 @@ class RequestMiddleware:
     security headers, and turns the framework's plain 413 into a problem document.
 
     It also finds the caller of every request to `/v1/`, as `scope["principal"]`, and answers one without a valid
-    credential before anything of its body is read. `public`: beginnings of paths that need no credential.
+    credential before anything of its body is read. `public` names the routes that need none, such as
+    `POST /v1/login`.
     """
 
-    def __init__(self, app: ASGIApp, authentication: Authentication, public: tuple[str, ...] = ()) -> None:
-        self._app, self._authentication, self._public = app, authentication, public
+    def __init__(self, app: ASGIApp, authentication: Authentication, public: Collection[str] = ()) -> None:
+        self._app, self._authentication = app, authentication
+        routes = (route.partition(" ") for route in public)
+        self._public = [(method, compile_path(path)[0]) for method, _, path in routes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -80,7 +85,8 @@ class RequestMiddleware:
         try:
             scope["principal"] = self._authentication.principal(dict(scope["headers"]))
         except problems.Problem as problem:
-            return None if path.startswith(self._public) else problem
+            public = any(scope["method"] == method and route.match(path) for method, route in self._public)
+            return None if public else problem
         return None
 
 

@@ -30,17 +30,26 @@ class IdentityRepository:
 
 def on_principal(repository: IdentityRepository, message: Message[PrincipalPut]) -> None:
     """Stores the state of a principal."""
-    event, plain = message.data, message.data.model_dump(mode="json")
-    row = {name: plain[name] for name in ("version", "kind", "tenant", "scopes", "keys", "revoked_at")}
-    bounds = {name: ids for name, ids in plain["bounds"].items() if ids is not None}
-    _keep(repository.principals, event.id, row | {"bounds": bounds, "active": event.status is Status.ACTIVE})
+    _keep(repository.principals, message.data.id, principal_row(message.data))
 
 
 def on_signing_key(repository: IdentityRepository, message: Message[SigningKeyPut]) -> None:
     """Stores the state of a signing key."""
-    event = message.data
+    _keep(repository.signing_keys, message.data.id, key_row(message.data))
+
+
+def principal_row(event: PrincipalPut) -> dict[str, Any]:
+    """Return the state of a principal as `IdentityTable.put` takes it."""
+    plain = event.model_dump(mode="json")
+    row = {name: plain[name] for name in ("version", "kind", "tenant", "scopes", "keys", "revoked_at")}
+    bounds = {name: ids for name, ids in plain["bounds"].items() if ids is not None}
+    return row | {"bounds": bounds, "active": event.status is Status.ACTIVE}
+
+
+def key_row(event: SigningKeyPut) -> dict[str, Any]:
+    """Return the state of a signing key as `IdentityTable.put` takes it."""
     usable = event.status in {KeyStatus.NEXT, KeyStatus.CURRENT, KeyStatus.PREVIOUS}
-    _keep(repository.signing_keys, event.id, {"version": event.version, "x": event.x, "y": event.y, "usable": usable})
+    return {"version": event.version, "x": event.x, "y": event.y, "usable": usable}
 
 
 def _keep(rows: dict[str, dict[str, Any]], id: str, row: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class Service:
     - `store`: opens the service's tables over a connection or pool; repositories use it as `uow.store`;
     - `use_cases`: makes the object that routes and fast paths share in one process (`dependencies.use_cases`), such as
       a catalogue cache and a group commit; the context itself where there is none;
-    - `public`: beginnings of paths that need no credential, because they check one of their own;
+    - `public`: routes that need no credential, as `METHOD /path`: they issue one, or check one of another kind;
     - `background`: endless tasks of the worker, such as a planner's loop;
     - `gauges`: each reads the database every few seconds into a gauge of its own;
     - `checks`: lines of `/ready` by name, in the API and in the worker;
@@ -53,7 +53,7 @@ class Service:
     use_cases: Callable[[Context], Any] = lambda context: context
     routes: tuple[APIRouter, ...] = ()
     fast_paths: tuple[FastPath, ...] = ()
-    public: tuple[str, ...] = ()
+    public: Collection[str] = ()
     background: tuple[Callable[[Context], Awaitable[None]], ...] = ()
     gauges: tuple[Callable[[Pool], Awaitable[None]], ...] = ()
     checks: Mapping[str, Callable[[Pool], Awaitable[CheckResult]]] = field(default_factory=dict)
