@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.uploads import canonical, digest_of
 from services.kit.uploads.ingestion import advance, judge
 from services.kit.uploads.sessions import Known, Progress
-from services.kit.uploads.upload import Answer, Key, Session, Upload, UploadIn, canonical, digest_of, read
+from services.kit.uploads.upload import Answer, Key, Session, Upload, UploadIn, read
 
 AT = datetime(2026, 5, 1, 8, tzinfo=UTC)
 EMPTY = Progress(0, 0, (), AT)

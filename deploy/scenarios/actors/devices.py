@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from typing import Any
 
+from contracts.uploads import canonical, digest_of, link_of
 from deploy.scenarios.actors.client import BrokenPromise
 
 Upload = dict[str, Any]
@@ -37,10 +35,8 @@ class Device:
     def record(self, kind: str, at: datetime, body: Mapping[str, Any]) -> Upload:
         """Store a fact; `at` is the device's time."""
         upload: Upload = {"session": self.session, "seq": len(self.recorded) + 1, "recorded_at": at.isoformat()}
-        upload |= {"kind": kind, "body": body, "body_hash": _hash(body), "prev_hash": self._link}
-        role, _, id = self.owner.partition("/")
-        link = {name: value for name, value in upload.items() if name != "body"}
-        self._link = _hash({"v": 1, role: id, "device": self.name, **link})
+        upload |= {"kind": kind, "body": body, "body_hash": digest_of(canonical(body)), "prev_hash": self._link}
+        self._link = link_of(self.owner, {**upload, "device": self.name}, upload["body_hash"], self._link)
         self.recorded.append(upload)
         return upload
 
@@ -80,8 +76,3 @@ def in_pieces(rng: Random, uploads: list[Upload], size: int) -> list[list[Upload
     if pieces and not any(sent_again):
         sent_again[0] = True
     return [piece for piece, again in zip(pieces, sent_again, strict=True) for _ in range(1 + again)]
-
-
-def _hash(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()

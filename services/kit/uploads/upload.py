@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
 from typing import Annotated, Any, Self
 
 import orjson
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, WithJsonSchema, model_validator
 
+from contracts.uploads import canonical, digest_of, link_of
 from contracts.values import Token
 from services.kit.http.body import Body, is_storable
 from services.kit.http.bounded import Instant, Seq
@@ -30,7 +29,6 @@ Key = tuple[str, str, int]
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 _TEXT_64 = {"type": "string", "minLength": 1, "maxLength": 64}
 _HASH = {"anyOf": [{"type": "string", "maxLength": 43}, {"type": "null"}], "description": "SHA-256 in base64url"}
-_write = partial(json.dumps, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 class Answer(StrEnum):
@@ -132,31 +130,12 @@ def read(one: UploadIn, owner: str, now: datetime, device: str = "", place: str 
         body=one.body if isinstance(one.body, dict) and not fault else {},
         given=text,
         digest=hashlib.sha256(content).digest(),
-        link=link_of(owner, given, body_hash),
+        link=link_of(owner, given, body_hash, given.get("prev_hash")),
         body_hash=_hash(one.body_hash),
         prev_hash=_hash(one.prev_hash),
         device_time=device_time,
         fault=fault,
     )
-
-
-def canonical(value: Any) -> bytes:
-    """Return the bytes to hash: JSON with sorted keys, no spaces, UTF-8. Equal to RFC 8785 for values without fractions
-    and without keys beyond ASCII, and to `JSON.stringify` of sorted keys.
-    """
-    return _write(value).encode("utf-8", "surrogatepass")
-
-
-def digest_of(content: bytes) -> str:
-    """Return SHA-256 as base64url without padding: 43 characters."""
-    return urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-
-
-def link_of(owner: str, given: dict[str, Any], body_hash: str) -> str:
-    """Return the upload's link in its device's chain, which is the next upload's `prev_hash`. See decision 0012."""
-    role, _, id = owner.partition("/")
-    named = {name: given.get(name) for name in ("device", "session", "seq", "recorded_at", "kind", "prev_hash")}
-    return digest_of(canonical({"v": 1, role: id, **named, "body_hash": body_hash}))
 
 
 def _text(given: dict[str, Any]) -> str:
