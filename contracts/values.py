@@ -217,6 +217,13 @@ class Principal:
     tenant: str = MAIN_TENANT
     key: str | None = None
 
+    @property
+    def owner(self) -> str | None:
+        """The owner of what the caller makes, its ids and idempotency keys included: its subject, which belongs to one
+        tenant. None for a local token, which acts for any subject of its role.
+        """
+        return None if self.kind == LOCAL_KIND else self.subject
+
     def may(self, scope: str) -> bool:
         """Return True if the action is permitted; on which objects is for the bounds and the owner to say."""
         return scope in self.scopes

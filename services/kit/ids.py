@@ -58,9 +58,9 @@ def new_id() -> UUID:
     return QuickUUID(uuid_utils.uuid7().bytes)
 
 
-def id_of_request(key: str | None, own: UUID | None, subject: str | None = None) -> UUID:
+def id_of_request(key: str | None, own: UUID | None, owner: str | None = None) -> UUID:
     """Return the id of what a request creates: its own, else the one that its Idempotency-Key stands for, else a new
-    one. A key stands for another id with each `subject`; None is that of the local tokens, which share their keys.
+    one. A key stands for another id with each `owner` (`Principal.owner`); the local tokens share their keys.
 
     A key that is a UUID or ULID is the id itself. Raises `UnusableId`, over HTTP a 422, where the key and the own id
     differ, and for the nil and the max UUID.
@@ -71,7 +71,7 @@ def id_of_request(key: str | None, own: UUID | None, subject: str | None = None)
     try:
         named = parsed if isinstance(parsed, UUID) else UUID(key)
     except ValueError:
-        named = _KEYS.id(key if subject is None else f"{subject}/{key}")
+        named = _KEYS.id(key if owner is None else f"{owner}/{key}")
     if own is not None and own != named:
         raise UnusableId("the Idempotency-Key differs from the id in the body, which is the key")
     return _some(named)

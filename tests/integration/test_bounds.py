@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -13,7 +14,7 @@ from services.dispatch.app import SERVICE as DISPATCH
 from services.inventory.app import SERVICE as INVENTORY
 from services.orders.app import SERVICE as ORDERS
 from tests.integration.callers import Callers, same_as_unknown
-from tests.integration.dispatch_world import Order, World, upload
+from tests.integration.dispatch_world import CATALOGUE, Order, World, hours, market_day, upload
 from tests.integration.dispatch_world import fresh_world as fresh_world
 from tests.integration.inventory_service import POOL, Inventory, open_inventory
 from tests.integration.orders_world import Orders, open_orders
@@ -112,6 +113,36 @@ async def test_stock_is_kept_by_site(inventory: Inventory) -> None:
         assert (await callers.call("terminal.t1", method, path, sites=[SITE]))[0] == 200
     assert (await callers.call("terminal.t1", "GET", "/stock", **elsewhere))[1]["stock"] == []
     assert len((await callers.call("terminal.t1", "GET", "/stock", sites=[SITE]))[1]["stock"]) == 1
+
+
+async def test_a_request_id_belongs_to_its_subject(inventory: Inventory) -> None:
+    callers, waste = Callers(INVENTORY, inventory.context), {"pool": POOL, "item": "honey", "quantity": 1}
+    waste["reason"] = "spoiled"
+    first, again, other = [
+        await callers.call(f"steward.{who}", "POST", "/waste", waste, key="monday", sites=[SITE]) for who in "aab"
+    ]
+    assert first == again
+    assert (first[0], other[0]) == (201, 201)
+    assert first[1]["waste_id"] != other[1]["waste_id"]
+    named = waste | {"waste_id": str(uuid4())}
+    assert (await callers.call("steward.a", "POST", "/waste", named, sites=[SITE]))[0] == 201
+    for body in (named, named | {"quantity": 2}):
+        status, problem = await callers.call("steward.b", "POST", "/waste", body, sites=[SITE])
+        assert (status, problem["code"]) == (409, "id-reused")
+    assert await inventory.context.pool.fetchval("select count(*) from idempotency_conflict") == 0
+    assert await inventory.context.pool.fetchval("select count(*) from movement") == 3
+
+
+async def test_a_shift_id_belongs_to_its_subject(world: World) -> None:
+    await world.feed(*CATALOGUE, market_day())
+    callers, path = Callers(DISPATCH, world.context), "/couriers/van-2/shifts"
+    shift = {"market_day": "sat", "from": hours(3).isoformat(), "until": hours(9).isoformat()}
+    first, other = [await callers.call(f"staff.{role}", "POST", path, shift, "k") for role in ("admin", "dispatcher")]
+    assert (first[0], other[0]) == (201, 201), (first, other)
+    assert first[1]["shift"] != other[1]["shift"]
+    named = shift | {"shift_id": first[1]["shift"]}
+    assert await callers.call("staff.admin", "POST", path, named) == first
+    assert (await callers.call("staff.dispatcher", "POST", path, named))[0] == 409
 
 
 async def test_a_movement_names_its_subject(inventory: Inventory) -> None:

@@ -10,7 +10,16 @@ import asyncpg
 import pytest
 from pydantic import BaseModel
 
-from services.kit.http.idempotency import KeyTable, Replay, Seen, content_hash, prune, replay_or_claim
+from services.kit.http.idempotency import (
+    MOST_CONFLICTS,
+    OTHERS,
+    KeyTable,
+    Replay,
+    Seen,
+    content_hash,
+    prune,
+    replay_or_claim,
+)
 from services.kit.settings import Settings
 
 pytestmark = pytest.mark.stack
@@ -25,10 +34,12 @@ async def pool(database: Callable[[str], Awaitable[str]], make_pool: MakePool) -
     return await make_pool(Settings(database_url=await database("edge")))
 
 
-async def ask(pool: Any, keys: list[str], hashes: list[bytes], answer: bool = True) -> list[Replay]:
+async def ask(
+    pool: Any, keys: list[str], hashes: list[bytes], answer: bool = True, owner: str | None = None
+) -> list[Replay]:
     """One call in a transaction of its own; what is new is answered with 201 and its key."""
     async with pool.acquire() as conn, conn.transaction():
-        verdicts = await replay_or_claim(KeyTable(conn), "orders", keys, hashes)
+        verdicts = await replay_or_claim(KeyTable(conn), "orders", keys, hashes, owner)
         new = [key for key, verdict in zip(keys, verdicts, strict=True) if verdict.seen is Seen.NEW]
         await KeyTable(conn).remember("orders", {key: (201, key.encode()) for key in new} if answer else {})
         return verdicts
@@ -50,6 +61,23 @@ async def test_another_request_under_the_key_is_a_conflict_and_is_kept(pool: Any
     assert [tuple(row) for row in rows] == [("a", TWO, 2)]
 
 
+async def test_the_first_ten_contents_under_a_key_are_kept_and_the_others_counted(pool: Any) -> None:
+    await ask(pool, ["a"], [ONE])
+    for n in range(13):
+        assert await ask(pool, ["a", "a"], [b"%032d" % n] * 2) == [CONFLICT] * 2
+    rows = await pool.fetch("select body_hash, seen from idempotency_conflict order by body_hash")
+    assert [tuple(row) for row in rows] == [(OTHERS, 6), *((b"%032d" % n, 2) for n in range(MOST_CONFLICTS))]
+
+
+async def test_a_key_of_another_owner_is_refused_without_a_trace(pool: Any) -> None:
+    await ask(pool, ["a"], [ONE], owner="staff.1")
+    for owner in ("staff.2", None):
+        assert await ask(pool, ["a", "b"], [ONE, TWO], owner=owner) == [Replay(Seen.FOREIGN), NEW]
+        await pool.execute("delete from idempotency where key = 'b'")
+    assert await ask(pool, ["a"], [ONE], owner="staff.1") == [Replay(Seen.REPEAT, 201, b"a")]
+    assert await pool.fetchval("select count(*) from idempotency_conflict") == 0
+
+
 async def test_duplicates_inside_one_call_are_folded(pool: Any) -> None:
     verdicts = await ask(pool, ["a", "b", "a", "a"], [ONE, ONE, ONE, TWO])
     assert verdicts == [NEW, NEW, Replay(Seen.TWIN, twin_of=0), CONFLICT]
@@ -59,7 +87,7 @@ async def test_duplicates_inside_one_call_are_folded(pool: Any) -> None:
 async def test_scopes_are_apart(pool: Any) -> None:
     await ask(pool, ["a"], [ONE])
     async with pool.acquire() as conn, conn.transaction():
-        assert await replay_or_claim(KeyTable(conn), "lots", ["a"], [TWO]) == [NEW]
+        assert await replay_or_claim(KeyTable(conn), "lots", ["a"], [TWO], None) == [NEW]
 
 
 async def test_an_answer_may_be_left_to_the_thing_itself(pool: Any) -> None:
@@ -71,7 +99,7 @@ async def test_a_claim_that_was_rolled_back_never_was(pool: Any) -> None:
     async with pool.acquire() as conn:
         transaction = conn.transaction()
         await transaction.start()
-        assert await replay_or_claim(KeyTable(conn), "orders", ["a"], [ONE]) == [NEW]
+        assert await replay_or_claim(KeyTable(conn), "orders", ["a"], [ONE], None) == [NEW]
         await transaction.rollback()
     assert await ask(pool, ["a"], [TWO]) == [NEW]
 

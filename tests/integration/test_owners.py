@@ -77,6 +77,20 @@ async def test_an_id_or_key_of_another_subject_gives_nothing_away(orders: Orders
     assert again == own
     owners = await orders.context.pool.fetch("select distinct owner from orders order by owner")
     assert [row["owner"] for row in owners] == [ANNA, BO]
+    assert await orders.context.pool.fetchval("select count(*) from order_conflict") == 0
+
+
+async def test_the_first_ten_contents_under_an_id_are_kept_and_the_others_counted(
+    orders: Orders, callers: Callers
+) -> None:
+    id = await place(callers, order_id=str(uuid4()))
+    for n in range(13):
+        other = an_order(payment="pending", order_id=id, lines=[{"item": "honey", "quantity": 10 + n % 12}])
+        assert (await callers.call(ANNA, "POST", "/orders", other))[0] == 409
+        assert (await callers.call(BO, "POST", "/orders", other))[0] == 409
+    rows = await orders.context.pool.fetch("select body->'lines'->0->>'quantity' as n, seen from order_conflict")
+    counted = {None: 2, "10": 2} | {str(n): 1 for n in range(11, 20)}
+    assert {row["n"]: row["seen"] for row in rows} == counted
 
 
 @pytest.mark.parametrize("payment", ["prepaid", "on_account"])

@@ -49,7 +49,7 @@ class Adding(GroupedCommand[Add, int]):
         super().__init__(NoDatabase(), 10)  # type: ignore[arg-type]
         self.stored: dict[UUID, tuple[int, bytes]] = {}
         self.groups: list[list[int]] = []
-        self.conflicts: list[Add] = []
+        self.conflicts: list[tuple[Add, int]] = []
 
     async def run(self, _uow: Any, submissions: Mapping[UUID, Submission[Add]]) -> Outcome[int]:
         commands = [submission.command for submission in submissions.values()]
@@ -60,7 +60,7 @@ class Adding(GroupedCommand[Add, int]):
         refused = {command.id: problems.unprocessable("/amount", "must be above 0") for command in commands}
         return Outcome({id: self.stored[id] for id in submissions if id in self.stored}, refused)
 
-    async def record_conflicts(self, _uow: Any, conflicts: Sequence[Add]) -> None:
+    async def record_conflicts(self, _uow: Any, conflicts: Sequence[tuple[Add, int]]) -> None:
         self.conflicts += conflicts
 
 
@@ -82,7 +82,7 @@ async def test_another_content_under_a_used_id_is_a_recorded_conflict():
     assert first == 5
     assert isinstance(second, Problem)
     assert second.status == 409
-    assert adding.conflicts == [Add(ONE, 6)]
+    assert adding.conflicts == [(Add(ONE, 6), 5)]
 
 
 async def test_a_refused_command_raises_its_problem_and_affects_no_other():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from fastapi import APIRouter, Request, Response
 
 from contracts.values import Slug
@@ -19,23 +21,28 @@ from services.dispatch.commands import courier_reports
 from services.dispatch.commands.shift import record_shift
 from services.dispatch.repository.store import WaveStore
 from services.kit.http.dependencies import IdempotencyKey, Running
-from services.kit.http.responses import REVALIDATE, etag
+from services.kit.http.responses import REVALIDATE, etag, once
 from services.kit.ids import id_of_request
+from services.kit.transaction.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/couriers", tags=["couriers"])
 
 
-@router.post("/{courier}/shifts", status_code=201)
+@router.post("/{courier}/shifts", status_code=201, response_model=ShiftView)
 async def create_shift(
     context: Running, caller: ShiftWriter, courier: Slug, body: ShiftBody, key: IdempotencyKey = None
-) -> ShiftView:
+) -> Response:
     """Record when a courier works, for one `wave` or for a whole `market_day`. The same request again is answered the
     same; different content under its id is a 409. 503 while the courier, the wave or the market day has not arrived.
     """
     check_courier(caller, courier)
-    shift = body.shift(id_of_request(key, body.shift_id), courier)
-    await record_shift(context, shift)
-    return ShiftView.of(shift)
+    shift = body.shift(id_of_request(key, body.shift_id, caller.owner), courier)
+
+    async def work(uow: UnitOfWork) -> ShiftView:
+        await record_shift(uow, shift)
+        return ShiftView.of(shift)
+
+    return await once(context, caller, "shift", shift.id, asdict(shift), work)
 
 
 @router.get("/{courier}/route", response_model=CourierRoute)

@@ -44,4 +44,5 @@ async def apply(
 
     if dry_run:
         return change(body.version, applied=False)
-    return await once(context, f"plan:apply/{wave}", id_of_request(key, None), body, work, status=200)
+    id = id_of_request(key, None, caller.owner)
+    return await once(context, caller, f"plan:apply/{wave}", id, body, work, status=200)

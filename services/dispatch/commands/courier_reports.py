@@ -61,7 +61,7 @@ async def sync(context: Context, courier: str, device: str, uploads: Sequence[Up
 
     `device` is the device of uploads that name none. Raises a 503 problem while the courier has not arrived.
     """
-    await require_entries(context, (CourierPut, courier))
+    await require_entries(context.store, (CourierPut, courier))
     owner = f"courier/{courier}"
     async with context.unit() as uow:
         parsed = [read(upload, owner, uow.now, device, f"/uploads/{n}") for n, upload in enumerate(uploads)]

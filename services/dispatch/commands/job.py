@@ -83,7 +83,7 @@ async def reassign(context: Context, job_id: UUID, courier: str, expected_epoch:
     Raises a 503 problem for a courier that has not arrived, 404 for an unknown job, 409 `epoch-moved` if the job is not
     in `expected_epoch` any more, and 409 `not-handed-out` if no courier can have it now.
     """
-    await require_entries(context, (CourierPut, courier))
+    await require_entries(context.store, (CourierPut, courier))
     async with transaction(context) as repository:
         await repository.lock_jobs([job_id])
         job = repository.jobs.get(job_id)

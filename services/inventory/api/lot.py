@@ -28,13 +28,13 @@ LotId = Annotated[Id, Path()]
 async def receive(context: Running, caller: StockKeeper, body: LotIn, key: IdempotencyKey = None) -> Response:
     """Record goods that were weighed in; they can't be sold before their inspection."""
     check_pool(caller, body.pool)
-    command = body.command(id_of_request(key, body.lot_id))
+    command = body.command(id_of_request(key, body.lot_id, caller.owner))
 
     async def work(uow: UnitOfWork) -> LotView:
         await commands.receive(repository_of(uow, caller), command)
         return await _view(uow.store, command.id, caller)
 
-    return await once(context, "lot", command.id, body.content(), work)
+    return await once(context, caller, "lot", command.id, body.content(), work)
 
 
 @router.post("/{id}:inspect")

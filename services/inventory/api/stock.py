@@ -46,21 +46,21 @@ async def stock(
 async def count(context: Running, caller: StockKeeper, body: CountIn, key: IdempotencyKey = None) -> Response:
     """Compare a count with the recorded quantity at count time, and apply the difference."""
     check_pool(caller, body.pool)
-    command = body.command(id_of_request(key, body.count_id))
+    command = body.command(id_of_request(key, body.count_id, caller.owner))
 
     async def work(uow: UnitOfWork) -> Counted:
         expected = await commands.count(repository_of(uow, caller), command)
         counted = command.counted
         return Counted(count_id=command.id, expected=expected, counted=counted, difference=counted - expected)
 
-    return await once(context, "count", command.id, body.content(), work)
+    return await once(context, caller, "count", command.id, body.content(), work)
 
 
 @router.post("/waste", status_code=201, response_model=Wasted)
 async def waste(context: Running, caller: StockKeeper, body: WasteIn, key: IdempotencyKey = None) -> Response:
     """Record goods that are gone for good: a fact, never refused."""
     check_pool(caller, body.pool)
-    command = body.command(id_of_request(key, body.waste_id))
+    command = body.command(id_of_request(key, body.waste_id, caller.owner))
 
     async def work(uow: UnitOfWork) -> Wasted:
         await commands.waste(repository_of(uow, caller), command)
@@ -74,7 +74,7 @@ async def waste(context: Running, caller: StockKeeper, body: WasteIn, key: Idemp
             reason=body.reason,
         )
 
-    return await once(context, "waste", command.id, body.content(), work)
+    return await once(context, caller, "waste", command.id, body.content(), work)
 
 
 @router.post(_SOLD_OUT)

@@ -53,7 +53,7 @@ class GroupedCommand(ABC, Generic[C, R]):
     """A use case with a group commit: `submit` returns only after COMMIT.
 
     The same command again gets the same result, in the same group, at the same time in another process, or later. A
-    command with another content under a used id is a 409, and is recorded.
+    command with another content under a used id is a 409, and is recorded where it has the owner of the result.
 
     Crash points: `accept.before_commit`, `accept.after_commit`.
     """
@@ -83,8 +83,10 @@ class GroupedCommand(ABC, Generic[C, R]):
         """Execute the commands in one transaction; of several with one id only the first is given."""
 
     @abstractmethod
-    async def record_conflicts(self, uow: UnitOfWork, conflicts: Sequence[C]) -> None:
-        """Store commands with another content under a used id."""
+    async def record_conflicts(self, uow: UnitOfWork, conflicts: Sequence[tuple[C, R]]) -> None:
+        """Store commands with another content under a used id, each given with the result that has the id; not those of
+        another owner.
+        """
 
     async def _commit(self, group: list[Submission[C]]) -> list[R | Problem]:
         async with self._context.unit() as uow:
@@ -99,7 +101,7 @@ class GroupedCommand(ABC, Generic[C, R]):
             first.setdefault(submission.command.id, submission)
         outcome = await self.run(uow, first)
         commands = [submission.command for submission in group]
-        conflicts = [command for command in commands if _is_conflict(command, outcome)]
+        conflicts = [(one, outcome.stored[one.id][0]) for one in commands if _is_conflict(one, outcome)]
         if conflicts:
             await self.record_conflicts(uow, conflicts)
         return [_answer(command, outcome) for command in commands]

@@ -12,6 +12,7 @@ from fastapi import Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from contracts.values import Principal
 from services.kit.context import Context
 from services.kit.http import idempotency, problems
 from services.kit.transaction.unit_of_work import UnitOfWork
@@ -69,6 +70,7 @@ def page(items: Sequence[Any], limit: int, key: str, name: str = "items") -> Res
 
 async def once(
     context: Context,
+    caller: Principal,
     scope: str,
     id: UUID,
     content: BaseModel | Mapping[str, Any],
@@ -78,11 +80,12 @@ async def once(
     """Return what `work` answers, a model or plain values, with `status`; in one transaction with its effects.
 
     The same request again (same `content` under the same `scope` and `id`) gets the same bytes without the effects.
-    Raises a 409 problem `id-reused` for another content under the same id, which is recorded.
+    Raises a 409 problem `id-reused` for another content under the same id, which is recorded, and for any request of
+    another owner under it, which is not.
     """
     async with context.unit() as uow:
         hashed, table = idempotency.content_hash(content), uow.table(idempotency.KeyTable)
-        verdict = (await idempotency.replay_or_claim(table, scope, [str(id)], [hashed]))[0]
+        verdict = (await idempotency.replay_or_claim(table, scope, [str(id)], [hashed], caller.owner))[0]
         if verdict.seen is idempotency.Seen.NEW:
             answer = encode(await work(uow))
             await table.remember(scope, {str(id): (status, answer)})

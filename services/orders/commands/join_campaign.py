@@ -92,9 +92,9 @@ class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
         stored |= {join.id: (join, submissions[join.id].command.digest) for join in joins}
         return Outcome(stored, {id: found for id, found in counted.items() if isinstance(found, Problem)})
 
-    async def record_conflicts(self, uow: UnitOfWork, conflicts: Sequence[JoinCampaign]) -> None:
-        """Store each other content under a taken join id once, without its recipient."""
-        found = [(one.id, one.digest, one.content) for one in conflicts]
+    async def record_conflicts(self, uow: UnitOfWork, conflicts: Sequence[tuple[JoinCampaign, Join]]) -> None:
+        """Count other contents under a join's id, and store the first of them without their recipients."""
+        found = [(one.id, one.digest, one.content) for one, _ in conflicts]
         await uow.store.record_campaign_conflicts(found, uow.now)
 
     async def _lock(self, uow: UnitOfWork, ids: set[UUID]) -> CapCounter:

@@ -60,10 +60,10 @@ class PlaceOrders(GroupedCommand[PlaceOrder, Order]):
         refused = {id: problem_of(found) for id, found in priced.items() if isinstance(found, Refusal)}
         return Outcome(stored, refused)
 
-    async def record_conflicts(self, uow: UnitOfWork, conflicts: Sequence[PlaceOrder]) -> None:
-        """Store each other content under a taken order id once, without its recipient."""
-        found = [(one.id, one.digest, one.content) for one in conflicts]
-        await uow.store.record_order_conflicts(found, uow.now)
+    async def record_conflicts(self, uow: UnitOfWork, conflicts: Sequence[tuple[PlaceOrder, Order]]) -> None:
+        """Count the owner's other contents under an order's id; the first are stored, without their recipients."""
+        own = [one for one, order in conflicts if one.draft.owner == order.terms.owner]
+        await uow.store.record_order_conflicts([(one.id, one.digest, one.content) for one in own], uow.now)
 
     async def _insert(
         self, uow: UnitOfWork, valid: Sequence[Order], submissions: Mapping[UUID, Submission[PlaceOrder]]

@@ -11,11 +11,6 @@ from contracts.values import LOCAL_KIND, Payment, Principal
 from services.orders.domain.order.order import Terms
 
 
-def owner_of(caller: Principal) -> str | None:
-    """Return the owner of what the caller makes: its subject; None for a local token."""
-    return None if caller.kind == LOCAL_KIND else caller.subject
-
-
 def is_terminal(caller: Principal, terminal: str) -> bool:
     """Return True if the caller may upload as this terminal: its device is bound to one."""
     return caller.bounds.permit("terminals", terminal)

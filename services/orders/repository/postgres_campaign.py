@@ -11,8 +11,9 @@ from services.orders.domain.campaign.campaign import Campaign, Tally
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.domain.order.recipient import Recipient
 from services.orders.repository import rows, statements
+from services.orders.repository.rows import Conflict
 from services.orders.repository.statements import Connection
-from services.orders.repository.store import Caller, CampaignStore, Conflicts
+from services.orders.repository.store import Caller, CampaignStore
 
 
 class PostgresCampaigns(CampaignStore):
@@ -114,6 +115,9 @@ class PostgresCampaigns(CampaignStore):
         found = await self._conn.fetch("select * from campaign_person where order_id = any($1::uuid[])", list(orders))
         return {row["order_id"]: rows.recipient_of(row) for row in found}
 
-    async def record_campaign_conflicts(self, conflicts: Conflicts, now: datetime) -> None:
-        found = [{"id": id, "body_hash": digest, "body": body, "at": now} for id, digest, body in conflicts]
-        await statements.write(self._conn, statements.CAMPAIGN_CONFLICTS, found)
+    async def record_campaign_conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> None:
+        if conflicts:
+            statement = "select id, body_hash from campaign_conflict where id = any($1::uuid[])"
+            stored = await self._conn.fetch(statement, [id for id, _, _ in conflicts])
+            found = rows.conflict_rows("id", stored, conflicts, now)
+            await statements.write(self._conn, statements.CAMPAIGN_CONFLICTS, found)

@@ -14,9 +14,9 @@ from services.kit.database import lock_rows
 from services.orders.domain.order.order import Order
 from services.orders.domain.order.recipient import Recipient
 from services.orders.repository import rows, statements
-from services.orders.repository.rows import Row
+from services.orders.repository.rows import Conflict, Row
 from services.orders.repository.statements import Connection
-from services.orders.repository.store import Conflicts, OrderStore
+from services.orders.repository.store import OrderStore
 
 _WRONG_CODE = """
 insert into code_try ("order", n, since) values ($1, 1, $2) on conflict ("order") do update set
@@ -99,9 +99,12 @@ class PostgresOrders(OrderStore):
         await statements.write(self._conn, statements.PAYMENTS, payments)
         await statements.write(self._conn, statements.REFUNDS, refunds)
 
-    async def record_order_conflicts(self, conflicts: Conflicts, now: datetime) -> None:
-        found = [{"order_id": id, "body_hash": digest, "body": body, "at": now} for id, digest, body in conflicts]
-        await statements.write(self._conn, statements.ORDER_CONFLICTS, found)
+    async def record_order_conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> None:
+        if conflicts:
+            statement = "select order_id, body_hash from order_conflict where order_id = any($1::uuid[])"
+            stored = await self._conn.fetch(statement, [id for id, _, _ in conflicts])
+            found = rows.conflict_rows("order_id", stored, conflicts, now)
+            await statements.write(self._conn, statements.ORDER_CONFLICTS, found)
 
     async def count_wrong_codes(self, order: UUID, now: datetime) -> int:
         statement = "select n from code_try where \"order\" = $1 and since > $2::timestamptz - interval '1 hour'"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -16,6 +16,7 @@ from contracts.events.campaign import CampaignGood, Rule, Threshold
 from contracts.events.dispatch import Quote
 from contracts.events.orders import OrderLine
 from contracts.values import Channel, Fulfilment, Payment, Unit
+from services.kit.http.idempotency import capped
 from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally
 from services.orders.domain.campaign.campaign import Terms as CampaignTerms
 from services.orders.domain.campaign.join import Join, JoinState
@@ -23,6 +24,8 @@ from services.orders.domain.order.order import Awaiting, Money, Order, OrderStat
 from services.orders.domain.order.recipient import Recipient
 
 Row = dict[str, Any]
+Conflict: TypeAlias = tuple[UUID, bytes, Mapping[str, Any]]
+"""Another content under a used id: id, digest, content without the recipient."""
 
 _COLUMNS = {"order": "order_id", "basket": "basket_id", "campaign": "campaign_id", "join": "join_id"}
 """The columns that are not named as their fields."""
@@ -81,6 +84,20 @@ def step_row(order: Order, before: OrderState | None, message: str, cause: str, 
 def money_row(order: UUID, money: Money, at: datetime) -> Row:
     """Return the row of a payment, or of its refund."""
     return {"order_id": order, "payment_id": money.payment, "amount_fen": money.amount_fen, "at": at}
+
+
+def conflict_rows(
+    column: str, stored: Iterable[asyncpg.Record], conflicts: Sequence[Conflict], now: datetime
+) -> list[Row]:
+    """Return the rows of other contents under used ids, given the `stored` ones of these ids: the first ten of an id
+    with their content, all others in one row without. `column` is the name of the id.
+    """
+    contents = {(id, digest): body for id, digest, body in conflicts}
+    counted = capped(((row[column], row["body_hash"]) for row in stored), [(id, digest) for id, digest, _ in conflicts])
+    return [
+        {column: id, "body_hash": digest, "body": contents.get((id, digest), {}), "at": now, "seen": seen}
+        for (id, digest), seen in sorted(counted.items())
+    ]
 
 
 def recipient_row(order: UUID, recipient: Recipient) -> Row:

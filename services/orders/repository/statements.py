@@ -40,7 +40,8 @@ NOTES = "insert into order_note select * from json_populate_recordset(null::orde
 PAYMENTS = "insert into payment select * from json_populate_recordset(null::payment, $1::json)"
 REFUNDS = "insert into refund select * from json_populate_recordset(null::refund, $1::json)"
 ORDER_CONFLICTS = """
-insert into order_conflict select * from json_populate_recordset(null::order_conflict, $1::json) on conflict do nothing
+insert into order_conflict as old select * from json_populate_recordset(null::order_conflict, $1::json)
+on conflict (order_id, body_hash) do update set seen = coalesce(old.seen, 1) + excluded.seen
 """
 
 CAMPAIGNS = """
@@ -66,8 +67,8 @@ from json_populate_recordset(null::campaign_join, $1::json) as r where campaign_
 CAMPAIGN_PERSONS = "insert into campaign_person select * from json_populate_recordset(null::campaign_person, $1::json)"
 VERDICTS = "insert into campaign_verdict select * from json_populate_recordset(null::campaign_verdict, $1::json)"
 CAMPAIGN_CONFLICTS = """
-insert into campaign_conflict select * from json_populate_recordset(null::campaign_conflict, $1::json)
-on conflict do nothing
+insert into campaign_conflict as old select * from json_populate_recordset(null::campaign_conflict, $1::json)
+on conflict (id, body_hash) do update set seen = coalesce(old.seen, 1) + excluded.seen
 """
 
 SALES = "insert into stall_sale select * from json_populate_recordset(null::stall_sale, $1::json)"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 from uuid import UUID
 
 from contracts.events.catalog import CatalogEvent, SitePut
@@ -21,12 +21,10 @@ from services.orders.domain.catalog import Unreadable
 from services.orders.domain.order.order import Order
 from services.orders.domain.order.recipient import Recipient
 from services.orders.domain.stall import Stall
-from services.orders.repository.rows import Row
+from services.orders.repository.rows import Conflict, Row
 
 Caller = tuple[UUID, str]
 """A campaign and the digits of a person's phone number."""
-Conflicts: TypeAlias = Iterable[tuple[UUID, bytes, Mapping[str, Any]]]
-"""Other contents under used ids: id, digest, content without the recipient."""
 
 
 class OrderStore(Protocol):
@@ -66,8 +64,8 @@ class OrderStore(Protocol):
     ) -> None:
         """Write the state of locked orders, and insert rows of what happened to them, which are never changed."""
 
-    async def record_order_conflicts(self, conflicts: Conflicts, now: datetime) -> None:
-        """Store other contents under the ids of accepted orders, each once."""
+    async def record_order_conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> None:
+        """Count other contents under the ids of accepted orders; the first ten of an id are stored (`capped`)."""
 
     async def count_wrong_codes(self, order: UUID, now: datetime) -> int:
         """Return the number of wrong codes within an hour of the first; `now` is real time. Call it under the order's
@@ -139,8 +137,8 @@ class CampaignStore(Protocol):
     async def join_recipients(self, orders: Collection[UUID]) -> dict[UUID, Recipient]:
         """Read the recipients of joins by the ids of the orders that they may become."""
 
-    async def record_campaign_conflicts(self, conflicts: Conflicts, now: datetime) -> None:
-        """Store other contents under the ids of campaigns and joins, each once."""
+    async def record_campaign_conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> None:
+        """Count other contents under the ids of campaigns and joins; the first ten of an id are stored (`capped`)."""
 
 
 class CatalogStore(Protocol):

@@ -228,17 +228,18 @@ async def test_a_kept_upload_waits_under_its_scope_until_it_is_removed(database:
 async def test_a_key_is_claimed_once_and_remembers_its_answer(database: StoreDatabase):
     async with database.transaction() as store:
         keys = store(KeyTable)
-        assert await keys.claim("lots", {"b": b"2", "a": b"1"}) == {"a", "b"}
+        assert await keys.claim("lots", {"b": b"2", "a": b"1"}, "staff.1") == {"a", "b"}
         await keys.remember("lots", {"a": (201, b"{}")})
     async with database.transaction() as store:
         keys = store(KeyTable)
-        assert await keys.claim("lots", {"a": b"1", "c": b"3"}) == {"c"}
-        assert await keys.claim("sales", {"a": b"1"}) == {"a"}
+        assert await keys.claim("lots", {"a": b"1", "c": b"3"}, None) == {"c"}
+        assert await keys.claim("sales", {"a": b"1"}, None) == {"a"}
         assert (await keys.known("lots", ["a"]))["a"] | {"key": "a"} == {
             "key": "a",
             "body_hash": b"1",
             "status": 201,
             "response": b"{}",
+            "owner": "staff.1",
         }
         await keys.keep("lots", [("a", b"9"), ("a", b"9")])
 
@@ -246,9 +247,9 @@ async def test_a_key_is_claimed_once_and_remembers_its_answer(database: StoreDat
 async def test_a_key_that_another_transaction_claims_is_awaited(database: StoreDatabase):
     async def claim() -> set[str]:
         async with database.transaction() as store:
-            return await store(KeyTable).claim("lots", {"a": b"1"})
+            return await store(KeyTable).claim("lots", {"a": b"1"}, None)
 
     async with database.transaction() as store:
-        await store(KeyTable).claim("lots", {"a": b"1"})
+        await store(KeyTable).claim("lots", {"a": b"1"}, None)
         other = await database.waits(claim())
     assert await other == set()

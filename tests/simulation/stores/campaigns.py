@@ -13,7 +13,9 @@ import asyncpg
 from services.orders.domain.campaign.campaign import Campaign, Tally
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.domain.order.recipient import Recipient
-from services.orders.repository.store import Caller, CampaignStore, Conflicts
+from services.orders.repository import rows
+from services.orders.repository.rows import Conflict
+from services.orders.repository.store import Caller, CampaignStore
 from tests.simulation.memory import Transaction
 
 V = TypeVar("V")
@@ -138,7 +140,9 @@ class MemoryCampaigns(CampaignStore):
         await self._conn.statement()
         return {order: row[0] for order in orders if (row := self._conn.get("campaign_person", order))}
 
-    async def record_campaign_conflicts(self, conflicts: Conflicts, now: datetime) -> None:
-        for id, digest, body in conflicts:
-            if not self._conn.get("campaign_conflict", (id, digest)):
-                self._conn.put("campaign_conflict", (id, digest), body)
+    async def record_campaign_conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> None:
+        stored: Any = [{"id": id, "body_hash": digest} for id, digest in self._conn.rows("campaign_conflict")]  # type: ignore[misc]
+        for row in rows.conflict_rows("id", stored, conflicts, now):
+            key = row["id"], row["body_hash"]
+            before = self._conn.get("campaign_conflict", key) or {"seen": 0}
+            self._conn.put("campaign_conflict", key, row | {"seen": before["seen"] + row["seen"]})

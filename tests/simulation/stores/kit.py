@@ -13,7 +13,7 @@ import orjson
 
 from services.kit.consumer.dead_letters import DeadLetterTable
 from services.kit.consumer.delivery import Delivery
-from services.kit.http.idempotency import KeyTable
+from services.kit.http.idempotency import KeyTable, capped
 from services.kit.transaction.deadlines import Deadline, DeadlineTable
 from services.kit.transaction.inbox import InboxTable
 from services.kit.transaction.outbox import OutboxTable, Outgoing, Row
@@ -234,13 +234,14 @@ class MemoryKeys:
     def __init__(self, conn: Transaction) -> None:
         self.conn = conn
 
-    async def claim(self, scope: str, hashes: Mapping[str, bytes]) -> set[str]:
+    async def claim(self, scope: str, hashes: Mapping[str, bytes], owner: str | None) -> set[str]:
         await self.conn.statement()
         claimed = set()
         for key in sorted(hashes):
             await self.conn.lock("idempotency", (scope, key))
             if not self.conn.get("idempotency", (scope, key)):
-                self.conn.put("idempotency", (scope, key), {"body_hash": hashes[key], "status": None, "response": None})
+                row = {"body_hash": hashes[key], "status": None, "response": None, "owner": owner}
+                self.conn.put("idempotency", (scope, key), row)
                 claimed.add(key)
         return claimed
 
@@ -248,8 +249,10 @@ class MemoryKeys:
         return {key: self.conn.get("idempotency", (scope, key)) for key in keys}
 
     async def keep(self, scope: str, conflicts: Sequence[tuple[str, bytes]]) -> None:
-        for key, content in conflicts:
-            self.conn.put("idempotency_conflict", (scope, key, content), True)
+        stored = [row[1:] for row in self.conn.rows("idempotency_conflict") if row[0] == scope]  # type: ignore[index]
+        for (key, content), seen in capped(stored, conflicts).items():
+            before = self.conn.get("idempotency_conflict", (scope, key, content)) or 0
+            self.conn.put("idempotency_conflict", (scope, key, content), before + seen)
 
     async def remember(self, scope: str, answers: Mapping[str, tuple[int, bytes]]) -> None:
         await self.conn.statement()

@@ -16,8 +16,8 @@ from services.orders.domain.order.order import Order
 from services.orders.domain.order.recipient import Recipient
 from services.orders.domain.stall import Sale, Stall
 from services.orders.repository import rows
-from services.orders.repository.rows import Row
-from services.orders.repository.store import CatalogStore, Conflicts, OrderStore, StallStore, Store
+from services.orders.repository.rows import Conflict, Row
+from services.orders.repository.store import CatalogStore, OrderStore, StallStore, Store
 from tests.simulation.memory import Transaction
 from tests.simulation.stores.campaigns import MemoryCampaigns, check, in_utc
 
@@ -89,10 +89,12 @@ class _Orders(OrderStore):
         self._insert("payment", ("order_id", "payment_id"), payments)
         self._insert("refund", ("order_id", "payment_id"), refunds)
 
-    async def record_order_conflicts(self, conflicts: Conflicts, now: datetime) -> None:
-        for order, digest, body in conflicts:
-            if not self._conn.get("order_conflict", (order, digest)):
-                self._conn.put("order_conflict", (order, digest), body)
+    async def record_order_conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> None:
+        stored: Any = [{"order_id": id, "body_hash": digest} for id, digest in self._conn.rows("order_conflict")]  # type: ignore[misc]
+        for row in rows.conflict_rows("order_id", stored, conflicts, now):
+            key = row["order_id"], row["body_hash"]
+            before = self._conn.get("order_conflict", key) or {"seen": 0}
+            self._conn.put("order_conflict", key, row | {"seen": before["seen"] + row["seen"]})
 
     async def count_wrong_codes(self, order: UUID, now: datetime) -> int:
         found, since = self._conn.get("code_try", order) or (0, now)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.events.orders import GoodsLine
 from contracts.values import Slug, Token
@@ -44,6 +44,8 @@ class ShiftBody(Body):
 
 class ShiftView(BaseModel):
     """A recorded shift."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     shift: UUID
     courier: str

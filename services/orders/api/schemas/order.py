@@ -17,7 +17,7 @@ from services.kit.http.idempotency import content_hash
 from services.kit.ids import Id, id_of_request
 from services.orders.commands.goods import Goods
 from services.orders.commands.place_orders import PlaceOrder
-from services.orders.domain.access import may_promise, owner_of
+from services.orders.domain.access import may_promise
 from services.orders.domain.order.order import Cancel
 from services.orders.domain.order.policy import Draft, Wanted
 from services.orders.domain.order.recipient import Recipient
@@ -83,7 +83,7 @@ class NewOrder(Body):
         if not may_promise(caller, Payment(self.payment)):
             advice = f"{self.payment} needs a receipt or a credit: send pending, and pay while the stock is held"
             raise problems.unprocessable("/payment", advice)
-        content, owner = self.model_dump(), owner_of(caller)
+        content, owner = self.model_dump(), caller.owner
         id = content.pop("order_id")
         how = self.fulfilment
         draft = Draft(
