@@ -1,9 +1,8 @@
-"""`python -m deploy.containers env`, on the host: write deploy/.env once. In a container, `... topics` creates them and
-`... door` becomes the front door.
+"""`python -m deploy.containers env`, on the host: write the passwords that deploy/.env lacks. In a container, `topics`
+creates users and topics, and `door` becomes the front door.
 """
 
 import base64
-import json
 import os
 import re
 import secrets
@@ -11,13 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from contracts.topics import ADMIN, DEPLOYED
+from contracts.topics import ADMIN, DEPLOYED, OBSERVER
 from deploy.local.data.files import write_private
 from deploy.local.data.secrets import Secrets
 from deploy.local.door import process as front
 from deploy.local.door.caddyfile import DoorSettings, Listener
 from deploy.local.errors import StackError
-from deploy.local.kafka.topics import provision
+from deploy.local.kafka.topics import login, provision
+from deploy.local.kafka.users import add_users
 
 ENV = Path(__file__).parents[1] / ".env"
 DOOR_FORMS = {
@@ -27,13 +27,14 @@ DOOR_FORMS = {
 }
 
 
-def env(file: Path = ENV) -> None:
-    """Write passwords, tokens and their digests to a new `file`, mode 0600, from which Compose takes its variables.
+ROLES = "docker compose -f deploy/compose.yaml exec postgres sh /docker-entrypoint-initdb.d/roles.sh"
 
-    Raises StackError if the file exists: new passwords would fit neither the broker nor the databases.
+
+def env(file: Path) -> list[str]:
+    """Write the passwords that `file` lacks, mode 0600; Compose takes its variables from there. Return their names.
+
+    Present ones stay: new passwords would fit neither the broker nor the databases that exist.
     """
-    if file.exists():
-        raise StackError(f"{file} exists; its passwords are those of the volumes, so keep it")
     with tempfile.TemporaryDirectory() as folder:
         made = Secrets.load(Path(folder))
     values = {
@@ -45,18 +46,27 @@ def env(file: Path = ENV) -> None:
         "QUOTE_KEY": made.quote_key,
         "ACCESS_PEPPER": made.access_pepper,
         "ACCESS_KEY": made.access_key,
-        "TOKEN_DIGESTS": f"'{json.dumps(made.digests())}'",
         **{f"KAFKA_{user.upper()}": password for user, password in made.kafka.items()},
         **{f"DATABASE_{role.upper()}": password for role, password in made.postgres.items()},
     }
-    # For the operator only: no container gets a token.
-    tokens = "".join(f"# token of the {role}: {token}\n" for role, token in made.tokens.items())
-    write_private(file, tokens + "".join(f"{name}={value}\n" for name, value in values.items()))
+    kept = file.read_text() if file.exists() else ""
+    present = set(re.findall(r"^([A-Za-z_]+)=", kept, re.M))
+    added = {name: value for name, value in values.items() if name not in present}
+    if added:
+        start = kept if kept.endswith("\n") or not kept else f"{kept}\n"
+        write_private(file, start + "".join(f"{name}={value}\n" for name, value in added.items()))
+    return list(added)
 
 
 def topics() -> None:
-    """Create topics and permissions on the broker that the environment names; harmless if they exist."""
-    provision(os.environ["HALFDAY_KAFKA_BOOTSTRAP"], ADMIN, os.environ["HALFDAY_KAFKA_PASSWORD"])
+    """Create users, topics and permissions on the broker that the environment names; harmless if they exist.
+
+    A new broker has its users from `kafka.sh`; one that is older than a service gets that service's user here.
+    """
+    bootstrap, password = os.environ["HALFDAY_KAFKA_BOOTSTRAP"], os.environ["HALFDAY_KAFKA_PASSWORD"]
+    users = {user: os.environ[f"HALFDAY_PASSWORD_{user}"] for user in (*DEPLOYED, OBSERVER)}
+    add_users(login(bootstrap, ADMIN, password), users)
+    provision(bootstrap, ADMIN, password)
 
 
 def door() -> None:
@@ -78,13 +88,20 @@ def door() -> None:
     os.execve(command[0], command, front.environment(folder))  # noqa: S606 - replacing this process is the point
 
 
+def _wrote(existed: bool, added: list[str]) -> str:
+    if not added:
+        return f"{ENV} has everything"
+    if existed:
+        return f"added to {ENV}: {', '.join(added)}; a database that exists gets its new roles by: {ROLES}"
+    return f"wrote {ENV}; continue with: docker compose -f deploy/compose.yaml up --build --detach"
+
+
 def main(words: list[str]) -> None:
     """Run the command; a StackError is one line on stderr and exit code 1."""
     try:
         match words:
             case ["env"]:
-                env()
-                print(f"wrote {ENV}; continue with: docker compose -f deploy/compose.yaml up --build --detach")
+                print(_wrote(ENV.exists(), env(ENV)))
             case ["topics"]:
                 topics()
             case ["door"]:

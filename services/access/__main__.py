@@ -1,7 +1,8 @@
-"""`python -m services.access all`; `api` and `worker` are its parts."""
+"""`python -m services.access all`; `api` and `worker` are its parts, `invite-admin` prints a link and ends."""
 
 import sys
 
+from services.access import first_admin
 from services.access.app import SERVICE
 from services.access.settings import settings
 from services.kit.errors import UnusableSettings
@@ -13,4 +14,6 @@ if __name__ == "__main__":
     except UnusableSettings as wrong:
         print(f"access can't start:\n{wrong}", file=sys.stderr)
         raise SystemExit(2) from None
+    if sys.argv[1:] == [first_admin.COMMAND]:
+        raise SystemExit(first_admin.main())
     raise SystemExit(main(SERVICE, sys.argv))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.kit.errors import UnusableSettings
@@ -21,6 +22,9 @@ class Settings(BaseSettings):
     in a container it is `0.0.0.0`. `http_port` is that of the API under `/v1`, `health_port` that of the operations
     pages (`/ready`, `/metrics`, documents), which every process has. `clock` is the source of business time: empty for
     real time, `file:PATH` or `postgres` for a clock that a demo day drives (`clock_feed.py`).
+
+    Tokens, which act for anybody, and crash points (`FAULT`, see `faults.py`) are refused unless `http_host` is
+    loopback.
     """
 
     model_config = SettingsConfigDict(env_prefix="HALFDAY_", extra="ignore", frozen=True)
@@ -38,6 +42,7 @@ class Settings(BaseSettings):
     instance: str = ""
     quote_key: str | None = Field(default=None, repr=False)
     log: Literal["json", "console"] = "json"
+    fault: str = Field(default="", validation_alias="FAULT")
 
     @classmethod
     def load(cls) -> Self:
@@ -45,8 +50,7 @@ class Settings(BaseSettings):
         try:
             return cls(_secrets_dir=os.environ.get("HALFDAY_SECRETS_DIR"))
         except ValidationError as wrong:
-            lines = [f"HALFDAY_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in wrong.errors()]
-            raise UnusableSettings("\n".join(lines)) from None
+            raise UnusableSettings("\n".join(f"{_variable(e['loc'])}: {e['msg']}" for e in wrong.errors())) from None
 
     @field_validator("tokens", mode="before")
     @classmethod
@@ -56,7 +60,35 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError('this is not JSON such as {"operator": "<sha256>"}') from None
 
+    @field_validator("tokens", "fault")
+    @classmethod
+    def _on_this_machine_only(cls, given: Any, info: ValidationInfo) -> Any:
+        host = info.data.get("http_host")
+        if given and host and not is_loopback(host):
+            raise ValueError(_ELSEWHERE[info.field_name or ""].format(host))
+        return given
+
     @property
     def security_protocol(self) -> str:
         """Return `SASL_PLAINTEXT` when a Kafka user is given, else `PLAINTEXT`."""
         return "SASL_PLAINTEXT" if self.kafka_username else "PLAINTEXT"
+
+
+def is_loopback(host: str) -> bool:
+    """Return True for an address, or the name `localhost`, that only this machine reaches."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+_ELSEWHERE = {
+    "tokens": "local tokens act for anybody and are for loopback, but HALFDAY_HTTP_HOST is {}; unset HALFDAY_TOKENS, "
+    "and invite the first member of staff with: python -m services.access invite-admin",
+    "fault": "crash points are for tests on loopback, but HALFDAY_HTTP_HOST is {}; unset FAULT",
+}
+
+
+def _variable(loc: tuple[int | str, ...]) -> str:
+    name = "_".join(map(str, loc)).upper()
+    return name if name == "FAULT" else f"HALFDAY_{name}"

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,6 +16,7 @@ from uuid import uuid4
 import httpx2
 import orjson
 import psutil
+import pyotp
 import pytest
 from confluent_kafka import Consumer
 
@@ -77,6 +78,47 @@ async def test_without_its_secrets_it_does_not_start_and_says_why(
     assert process.returncode == 2
     assert b"HALFDAY_ACCESS_KEY" in said
     assert b"Traceback" not in said
+
+
+async def test_the_first_admin_is_invited_without_a_local_token(stack: TestStack, topics: str, tmp_path: Path) -> None:
+    env, port = await _environment(stack, topics, tmp_path)
+    del env["HALFDAY_TOKENS"]
+    command = (sys.executable, "-m", "services.access", "invite-admin")
+    inviting = await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.PIPE)
+    link = (await asyncio.wait_for(inviting.communicate(), 60))[0].decode().split()[-1]
+    url, _, secret = link.partition("#")
+    assert (inviting.returncode, url) == (0, "https://halfday.lan/join")
+    process = await _start(env)
+    try:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            await eventually(lambda: _is_there(client), 40)
+            admin = await _admin(client, secret)
+            body = {"kind": "staff", "role": "desk"}
+            assert (await client.post("/v1/invitations", json=body, headers=admin)).status_code == 201
+            assert (await client.post("/v1/invitations", json=body, headers=OPERATOR)).status_code == 401
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _is_there(client: httpx2.AsyncClient) -> bool:
+    with suppress(httpx2.TransportError):
+        return (await client.get("/live")).status_code == 200
+    return False
+
+
+async def _admin(client: httpx2.AsyncClient, secret: str) -> dict[str, str]:
+    """Headers with the access token of the admin that accepted this invitation."""
+    opened = (await client.post("/v1/invitations:open", json={"secret": secret})).json()
+    assert opened["role"] == "admin"
+    totp, now = pyotp.TOTP(opened["totp_secret"]), datetime.now(UTC)
+    login = {"login": "mei", "password": PASSWORD}
+    body = login | {"secret": secret, "totp": totp.at(now - timedelta(seconds=30))}
+    assert (await client.post("/v1/invitations:accept", json=body)).status_code == 201
+    answer = await client.post("/v1/login", json=login | {"totp": totp.at(now)})
+    cookie = answer.headers["set-cookie"].partition(";")[0]
+    token = await client.post("/v1/token", json={"grant_type": "session"}, headers={"Cookie": cookie})
+    return {"Authorization": f"Bearer {token.json()['access_token']}"}
 
 
 async def _environment(stack: TestStack, prefix: str, folder: Path) -> tuple[dict[str, str], int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import socket
@@ -22,12 +21,12 @@ from ruamel.yaml import YAML
 
 from contracts.topics import ACCESS, DEPLOYED, SERVICES
 from deploy.containers import __main__ as containers
-from deploy.local.errors import StackError
 from deploy.local.kafka.config import Listeners, properties
 from deploy.local.postgres import server
 from deploy.local.processes.child import wait_until
 from services.access.settings import AccessSettings
 from services.dispatch.settings import DispatchSettings
+from services.kit.errors import UnusableSettings
 from services.kit.settings import Settings
 
 VARIABLE_WITH_DEFAULT = re.compile(r"\$\{[A-Z_]+:-\}")
@@ -108,7 +107,7 @@ def test_each_process_is_told_what_its_settings_know_and_its_own_secrets_only(co
         assert told["HALFDAY_INSTANCE"] == f"{service}.{role}.0"
         assert {key for key in told if key.startswith("HALFDAY_")} <= known
         secrets = {key for value in told.values() for key in VARIABLE.findall(value)} - OPTIONAL
-        own = {"TOKEN_DIGESTS", f"KAFKA_{service.upper()}", f"DATABASE_{service.upper()}"}
+        own = {f"KAFKA_{service.upper()}", f"DATABASE_{service.upper()}"}
         more = {"dispatch": {"QUOTE_KEY"}, ACCESS: {"ACCESS_PEPPER", "ACCESS_KEY"}}
         assert secrets == own | more.get(service, set())
 
@@ -141,9 +140,49 @@ def test_the_passwords_are_made_once_and_are_all_that_is_needed(tmp_path: Path, 
     used = set(VARIABLE.findall((deploy / "compose.yaml").read_text()))
     assert used - OPTIONAL == set(values) - {"COMPOSE_PROFILES"}
     assert not [name for name, value in values.items() if not value or "$" in value]
-    assert set(json.loads(values["TOKEN_DIGESTS"].strip("'"))) >= {"operator", "buyer"}
-    with pytest.raises(StackError, match="keep it"):
-        containers.env(file)
+    assert containers.env(file) == []
+
+
+def test_an_older_file_gets_what_it_lacks_and_keeps_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / ".env"
+    containers.env(file)
+    new = ("KAFKA_ACCESS", "DATABASE_ACCESS", "ACCESS_PEPPER", "ACCESS_KEY")
+    older = [line for line in file.read_text().splitlines() if not line.startswith(new)]
+    file.write_text("# my own\n" + "\n".join(older))
+    monkeypatch.setattr(containers, "ENV", file)
+    containers.main(["env"])
+    said = capsys.readouterr().out
+    containers.main(["env"])
+    assert "roles.sh" in said
+    assert all(name in said for name in new)
+    assert "everything" in capsys.readouterr().out
+    lines = file.read_text().splitlines()
+    assert lines[: len(older) + 1] == ["# my own", *older]
+    assert sorted(line.partition("=")[0] for line in lines[len(older) + 1 :]) == sorted(new)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_an_older_broker_gets_the_users_that_it_lacks(compose: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[Any] = []
+    monkeypatch.setattr(containers, "add_users", lambda _client, users: done.append(users))
+    monkeypatch.setattr(containers, "provision", lambda *where: done.append(where))
+    for name, value in compose["services"]["topics"]["environment"].items():
+        monkeypatch.setenv(name, value)
+    containers.main(["topics"])
+    users = {user: f"${{KAFKA_{user.upper()}}}" for user in ("observer", *DEPLOYED)}
+    assert done == [users, ("kafka:9092", "admin", "${KAFKA_ADMIN}")]
+
+
+def test_no_process_in_containers_has_local_tokens(compose: Any, deploy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = re.search(r"HALFDAY_HTTP_HOST=(\S+)", (deploy / "Dockerfile").read_text())
+    assert found
+    assert not [name for name, one in compose["services"].items() if "HALFDAY_TOKENS" in (one.get("environment") or {})]
+    for name, value in {"HTTP_HOST": found[1], "DATABASE_URL": "postgresql://x", "TOKENS": '{"buyer": "ab"}'}.items():
+        monkeypatch.setenv(f"HALFDAY_{name}", value)
+    with pytest.raises(UnusableSettings, match=r"HALFDAY_TOKENS: .*invite-admin"):
+        Settings.load()
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from services.kit.settings import Settings
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in ("DATABASE_URL", "TOKENS", "HTTP_PORT", "PREFIX", "SECRETS_DIR", "KAFKA_USERNAME", "LOG"):
+    monkeypatch.delenv("FAULT", raising=False)
+    for name in ("DATABASE_URL", "TOKENS", "HTTP_PORT", "PREFIX", "SECRETS_DIR", "KAFKA_USERNAME", "LOG", "HTTP_HOST"):
         monkeypatch.delenv(f"HALFDAY_{name}", raising=False)
     return monkeypatch
 
@@ -38,6 +39,31 @@ def test_every_wrong_variable_is_named(environment: pytest.MonkeyPatch) -> None:
         Settings.load()
     for name in ("HALFDAY_DATABASE_URL", "HALFDAY_HTTP_PORT", "HALFDAY_LOG"):
         assert name in str(wrong.value)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "orders-api"])
+def test_local_tokens_and_crash_points_are_refused_off_loopback(environment: pytest.MonkeyPatch, host: str) -> None:
+    environment.setenv("HALFDAY_DATABASE_URL", "postgresql://orders:pw@127.0.0.1/orders")
+    environment.setenv("HALFDAY_HTTP_HOST", host)
+    assert Settings.load().http_host == host
+    environment.setenv("HALFDAY_TOKENS", '{"operator": "ab"}')
+    environment.setenv("FAULT", "relay.after_send:kill")
+    with pytest.raises(UnusableSettings) as wrong:
+        Settings.load()
+    tokens, fault = str(wrong.value).splitlines()
+    assert tokens.startswith("HALFDAY_TOKENS: ")
+    assert fault.startswith("FAULT: ")
+    assert host in tokens
+    assert host in fault
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_local_tokens_and_crash_points_are_accepted_on_loopback(environment: pytest.MonkeyPatch, host: str) -> None:
+    environment.setenv("HALFDAY_DATABASE_URL", "postgresql://orders:pw@127.0.0.1/orders")
+    environment.setenv("HALFDAY_HTTP_HOST", host)
+    environment.setenv("HALFDAY_TOKENS", '{"operator": "ab"}')
+    environment.setenv("FAULT", "relay.after_send:kill")
+    assert Settings.load().tokens == {"operator": "ab"}
 
 
 def test_secrets_are_never_printed() -> None:

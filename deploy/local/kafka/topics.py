@@ -28,16 +28,7 @@ def provision(bootstrap: str, admin_user: str, admin_password: str, prefix: str 
     Never changes the partitions of an existing topic: keys would move while records are in flight. Raises StackError
     when such a topic has another number of partitions, or when the broker refuses.
     """
-    admin = AdminClient(
-        {
-            "bootstrap.servers": bootstrap,
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "SCRAM-SHA-512",
-            "sasl.username": admin_user,
-            "sasl.password": admin_password,
-            "log_level": 0,
-        }
-    )
+    admin = AdminClient(login(bootstrap, admin_user, admin_password))
     topics = {prefix + topic.name: topic for topic in TOPICS}
     new = [
         NewTopic(name, topic.partitions, replication_factor=1, config=_config(topic)) for name, topic in topics.items()
@@ -46,6 +37,18 @@ def provision(bootstrap: str, admin_user: str, admin_password: str, prefix: str 
     _settle(admin.create_acls([_binding(acl) for acl in acls(prefix)], request_timeout=TIMEOUT))
     _settle(admin.create_topics(new, operation_timeout=TIMEOUT), KafkaError.TOPIC_ALREADY_EXISTS)
     _await_leaders(admin, topics)
+
+
+def login(bootstrap: str, user: str, password: str) -> dict[str, Any]:
+    """Return the settings of a connection to the broker as a SCRAM user."""
+    return {
+        "bootstrap.servers": bootstrap,
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": user,
+        "sasl.password": password,
+        "log_level": 0,
+    }
 
 
 def _config(topic: Topic) -> dict[str, str]:
