@@ -106,6 +106,13 @@ class Device:
         key = ECKey.import_key(self.key)
         return jwt.encode({"alg": "ES256", "kid": self.thumbprint} | header, claims, key, algorithms=["ES256"])
 
+    def login(self, token: str, method: str, address: str, now: datetime) -> dict[str, str]:
+        """The headers of a request with a token that is bound to the key (RFC 9449)."""
+        claims = {"jti": str(uuid4()), "htm": method, "htu": address, "iat": int(now.timestamp())}
+        ath = url64(hashlib.sha256(token.encode()).digest())
+        proof = self.signed(claims | {"ath": ath}, typ="dpop+jwt", jwk=self.jwk)
+        return {"Authorization": f"DPoP {token}", "DPoP": proof}
+
 
 @dataclass
 class World:

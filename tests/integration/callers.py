@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import httpx2
@@ -10,7 +11,7 @@ from contracts.scopes import KINDS, STAFF
 from services.kit.context import Context
 from services.kit.process.api import create_api
 from services.kit.process.service import Service
-from tests.tokens import Issuer
+from tests.tokens import DeviceKey, Issuer
 
 
 class Callers:
@@ -22,12 +23,26 @@ class Callers:
         self._http = httpx2.AsyncClient(transport=transport, base_url="http://test")
 
     async def call(
-        self, who: str, method: str, path: str, body: Any = None, key: str | None = None, **bounds: list[str]
+        self,
+        who: str,
+        method: str,
+        path: str,
+        body: Any = None,
+        key: str | None = None,
+        device: DeviceKey | None = None,
+        scopes: Collection[str] | None = None,
+        **bounds: list[str],
     ) -> tuple[int, Any]:
-        """Return status and JSON of an answer to `staff.ROLE` or `KIND.ID`."""
+        """Return status and JSON of an answer to `staff.ROLE` or `KIND.ID`; with the key of its device, if it has one,
+        and other scopes than those of its kind.
+        """
         kind, _, role = who.partition(".")
-        scopes = STAFF[role] if kind == "staff" else KINDS[kind]
-        headers = self._issuer.headers(who, scopes, self._clock.real(), **bounds)
+        scopes = scopes or (STAFF[role] if kind == "staff" else KINDS[kind])
+        now = self._clock.real()
+        token = self._issuer.token(who, scopes, now, device, **bounds)
+        headers = {"Authorization": f"{'DPoP' if device else 'Bearer'} {token}"}
+        if device:
+            headers["DPoP"] = device.proof(token, method, f"http://test/v1{path.partition('?')[0]}", now)
         if key:
             headers["Idempotency-Key"] = key
         answer = await self._http.request(method, f"/v1{path}", json=body, headers=headers)

@@ -27,7 +27,7 @@ async def test_a_device_enrols_and_gets_tokens_that_an_outsider_verifies(world: 
     device = await world.device("S1", sites=["simaochong"])
     answer = await world.token(device.assertion(world.clock.real()))
     assert answer.status_code == 200, answer.text
-    assert answer.headers["cache-control"] == "no-store"
+    assert (answer.headers["cache-control"], answer.json()["token_type"]) == ("no-store", "DPoP")
     keys = await world.call("GET", "/.well-known/jwks.json")
     assert keys.headers["cache-control"] == "public, max-age=300"
     token = jwt.decode(answer.json()["access_token"], KeySet.import_key_set(keys.json()), algorithms=["ES256"])

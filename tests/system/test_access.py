@@ -49,14 +49,19 @@ def test_a_terminal_from_its_code_to_its_revocation(data: Path) -> None:
         assert client.post("/api/access/v1/devices", json=device.enrolment(made["code"])).status_code == 201
         body = {"grant_type": GRANT, "assertion": device.assertion(datetime.now(UTC))}
         token = client.post("/api/access/v1/token", json=body).json()["access_token"]
-        headers = {"Authorization": f"Bearer {token}"}
+
+        def get(path: str) -> httpx2.Response:
+            return client.get(path, headers=device.login(token, "GET", f"{door}{path}", datetime.now(UTC)))
+
         until = time.monotonic() + 60  # the signing key comes over Kafka
-        while (answer := client.get("/api/inventory/v1/stock", headers=headers)).status_code != 200:
+        while (answer := get("/api/inventory/v1/stock")).status_code != 200:
             assert time.monotonic() < until, answer.text
-        assert client.get("/api/orders/v1/parked", headers=headers).status_code == 403
+        stolen = client.get("/api/inventory/v1/stock", headers={"Authorization": f"Bearer {token}"})
+        assert (stolen.status_code, stolen.headers["WWW-Authenticate"][:5]) == (401, "DPoP ")
+        assert get("/api/orders/v1/parked").status_code == 403
         began = time.monotonic()
         assert access(data, "revoke", "terminal.S1")["status"] == "revoked"
-        while client.get("/api/inventory/v1/stock", headers=headers).status_code != 401:
+        while get("/api/inventory/v1/stock").status_code != 401:
             assert time.monotonic() < began + SEEN_S
         assert client.post("/api/access/v1/token", json=body).status_code == 401
     (found,) = access(data, "list")["principals"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self
 from urllib.parse import urlencode
@@ -19,7 +19,8 @@ PAGE = 500
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request: the caller's role, the service, and the HTTP message. `key` is its Idempotency-Key, where the body has
-    no id of its own; `token` the caller's own access token, in place of the local token of its role.
+    no id of its own; `token` the caller's own access token, in place of the local token of its role, and `prove` makes
+    a proof that the caller has the token's key, for a method and an address.
     """
 
     role: Role
@@ -29,6 +30,7 @@ class Request:
     body: Any = None
     key: str | None = None
     token: str | None = field(default=None, repr=False)
+    prove: Callable[[str, str], str] | None = field(default=None, repr=False, compare=False)
 
     @property
     def title(self) -> str:
@@ -120,7 +122,7 @@ class HttpClient:
             )
             for service, url in http.items()
         }
-        self._tokens = tokens
+        self._http, self._tokens = http, tokens
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,7 +138,10 @@ class HttpClient:
     async def send(self, request: Request) -> Answer:
         """Return the answer, with status 0 for a connection that failed and a time-out."""
         token = request.token or self._tokens.get(request.role)
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"Authorization": f"{'DPoP' if request.prove else 'Bearer'} {token}"} if token else {}
+        if request.prove:
+            address = self._http[request.service] + request.path.partition("?")[0]
+            headers["DPoP"] = request.prove(request.method, address)
         if request.key:
             headers["Idempotency-Key"] = request.key
         try:

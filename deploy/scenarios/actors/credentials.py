@@ -7,6 +7,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from contracts.uploads import digest_of
 from deploy.scenarios.actors import requests
 from deploy.scenarios.actors.client import Answer, Client, Refused, Request, Role, call
 
@@ -80,6 +82,13 @@ class DeviceCredential:
         header = {"alg": "ES256", "kid": self._key.thumbprint()}
         return jwt.encode(header, claims | {"exp": int(time.time()) + ASSERTION_S}, self._key)
 
+    def prove(self, token: str, method: str, address: str) -> str:
+        """Return a proof of possession for one request with a token (RFC 9449)."""
+        claims = {"jti": str(uuid4()), "htm": method, "htu": address, "iat": int(time.time())}
+        public = self._key.as_dict(private=False)
+        header = {"alg": "ES256", "typ": "dpop+jwt", "jwk": {name: public[name] for name in ("kty", "crv", "x", "y")}}
+        return jwt.encode(header, claims | {"ath": digest_of(token.encode())}, self._key)
+
     def _sign(self, text: str) -> str:
         """Return the signature as WebCrypto makes it: r and s, base64url."""
         private: Any = self._key.private_key
@@ -100,7 +109,9 @@ class DeviceClient:
             return await self.inner.send(request)
         give_up = time.monotonic() + UNKNOWN_S
         while True:
-            answer = await self.inner.send(replace(request, token=await self.credential.token()))
+            token = await self.credential.token()
+            prove = partial(self.credential.prove, token)
+            answer = await self.inner.send(replace(request, token=token, prove=prove))
             if answer.status != 401 or time.monotonic() > give_up:
                 return answer
             await asyncio.sleep(0.1)

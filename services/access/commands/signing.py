@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -25,11 +25,14 @@ ALGORITHMS = ["ES256"]
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """An access token, and the scopes in it; `expires_in` is in seconds."""
+    """An access token, and the scopes in it; `expires_in` is in seconds. One that is bound to a key is of the type
+    DPoP (RFC 9449, 5).
+    """
 
     token: str
     expires_in: int
     scope: str
+    token_type: Literal["Bearer", "DPoP"]
 
 
 async def keep_keys(access: Access, *, force: bool = False) -> bool:
@@ -85,7 +88,8 @@ async def issue(access: Access, store: AccessStore, account: Account, device: st
     if device:
         claims["cnf"] = {"jkt": device}
     header = {"alg": ALGORITHMS[0], "typ": TYPE, "kid": key.kid}
-    return Issued(jwt.encode(header, claims, private, algorithms=ALGORITHMS), seconds, scope)
+    token = jwt.encode(header, claims, private, algorithms=ALGORITHMS)
+    return Issued(token, seconds, scope, "DPoP" if device else "Bearer")
 
 
 def jwks(keys: Collection[SigningKey]) -> list[dict[str, str]]:

@@ -83,7 +83,7 @@ class RequestMiddleware:
         if not path.startswith("/v1/"):
             return None
         try:
-            scope["principal"] = self._authentication.principal(dict(scope["headers"]))
+            scope["principal"] = self._authentication.principal(dict(scope["headers"]), scope["method"], path)
         except problems.Problem as problem:
             public = any(scope["method"] == method and route.match(path) for method, route in self._public)
             return None if public else problem

@@ -8,6 +8,7 @@ from services.kit.context import Context
 from services.kit.http.app import create_app
 from services.kit.http.authentication import Authentication
 from services.kit.identity.directory import Directory
+from services.kit.identity.possession import Proofs
 from services.kit.identity.tokens import Tokens
 from services.kit.process import dead_letters_api
 from services.kit.process.service import Service
@@ -19,7 +20,7 @@ def create_api(service: Service, context: Context, directory: Directory | None =
     tokens.
     """
     tokens = Tokens(directory or Directory(), context.clock.real)
-    authentication = Authentication(context.settings.tokens, tokens)
+    authentication = Authentication(context.settings.tokens, tokens, Proofs(context.clock.real))
     use_cases = service.use_cases(context)
     routers = [*service.routes, dead_letters_api.router, flags_api.router]
     app = create_app(

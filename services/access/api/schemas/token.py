@@ -38,10 +38,13 @@ TokenIn = Annotated[AssertionIn | RefreshIn | SessionIn, Field(discriminator="gr
 
 
 class TokenView(BaseModel):
-    """An access token (RFC 6749, 5.1); `expires_in` is in seconds. A refresh token is used once."""
+    """An access token (RFC 6749, 5.1); `expires_in` is in seconds. A refresh token is used once.
+
+    A token of a device is bound to its key: its type is `DPoP`, and each request needs a proof (RFC 9449).
+    """
 
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 the name of the scheme
+    token_type: Literal["Bearer", "DPoP"]
     expires_in: int
     scope: str
     subject: str
@@ -53,6 +56,7 @@ class TokenView(BaseModel):
         """Return the view of a logon."""
         return cls(
             access_token=logon.issued.token,
+            token_type=logon.issued.token_type,
             expires_in=logon.issued.expires_in,
             scope=logon.issued.scope,
             subject=logon.account.subject,
