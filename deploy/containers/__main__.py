@@ -84,7 +84,7 @@ def door() -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     upstreams = {service: told["UPSTREAM"].format(service=service) for service in DEPLOYED}
     listener = Listener("0.0.0.0", int(told["PORT"]), tuple(told["HOSTS"].split()))  # noqa: S104 the container's network
-    command = front.write_checked(DoorSettings(upstreams, (listener,), folder / "storage"), folder)
+    command = front.write_checked(DoorSettings(upstreams, (listener,), folder), folder)
     os.execve(command[0], command, front.environment(folder))  # noqa: S606 - replacing this process is the point
 
 

@@ -53,7 +53,7 @@ def _lan(front: DoorSettings) -> dict[str, str] | None:
     return {
         "url": front.listeners[1].url,
         "trust": f"http://{front.trust.bind}:{front.trust.port}/",
-        "fingerprint": fingerprint(front.storage),
+        "fingerprint": fingerprint(front),
     }
 
 

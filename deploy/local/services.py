@@ -13,6 +13,7 @@ from deploy.local.data.secrets import Secrets
 from deploy.local.kafka.broker import Kafka
 from deploy.local.postgres.server import Postgres
 from deploy.local.processes import child
+from deploy.local.processes.managed import Managed
 
 ROOT = child.ROOT
 # A service drains for at most 20 s before it gives up by itself.
@@ -26,40 +27,16 @@ def service_command(service: str, role: str) -> list[str]:
     return [sys.executable, "-m", f"services.{service}", role]
 
 
-class Service:
-    """One service process that can be restarted. It waits for Kafka and PostgreSQL by itself."""
+class Service(Managed):
+    """One service process. It waits for Kafka and PostgreSQL by itself."""
 
     def __init__(self, name: str, command: list[str], environment: Mapping[str, str], data: Path) -> None:
-        self._command = command
-        self._environment = environment
-        self._log = data / "logs" / f"{name}.log"
-        self._pidfile = data / "pids" / name
-        self._pidfile.parent.mkdir(exist_ok=True)
-        child.kill_leftover(self._pidfile)
-        self._child: child.Child | None = None
-
-    @property
-    def pid(self) -> int:
-        """The pid of the running (or last) process; 0 before the first start."""
-        return self._child.pid if self._child else 0
+        super().__init__(name, data, grace=GRACE)
+        self._command, self._environment = command, environment
 
     def start(self) -> None:
         """Start the process; return as soon as it exists."""
-        self._child = child.Child(
-            self._command,
-            log=self._log,
-            pidfile=self._pidfile,
-            env={**child.with_our_code(os.environ), **self._environment},
-        )
-
-    def wait(self) -> int | None:
-        """Block until it ends; return its exit code."""
-        return self._child.wait() if self._child else None
-
-    def stop(self) -> None:
-        """Send SIGTERM, and SIGKILL after 25 s; on return it has ended."""
-        if self._child:
-            self._child.stop(timeout=GRACE)
+        self.launch(self._command, {**child.with_our_code(os.environ), **self._environment})
 
 
 def instances(options: Options) -> list[tuple[str, str, str]]:

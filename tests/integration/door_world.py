@@ -126,7 +126,7 @@ def settings_of(data: Path, port: int, site: Path | None = None, limits: Limits 
     trust = TrustPage("127.0.0.1", free_port(), data / "door" / "trust")
     address = f"127.0.0.1:{port}"
     found = DoorSettings(
-        {"orders": address, "access": address}, (plain, secure), data / "door" / "storage", trust=trust, limits=limits
+        {"orders": address, "access": address}, (plain, secure), data / "door", trust=trust, limits=limits
     )
     return replace(found, site=site) if site else found
 

@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from contracts.topics import DEPLOYED
 from deploy.local.door import trust
 from deploy.local.door.caddyfile import SITE, Listener
 from deploy.local.door.process import Door
@@ -70,6 +71,8 @@ def test_v1_of_each_service_passes_without_its_prefix(http: httpx2.Client) -> No
             "POST", "/v1/orders:batch", "wait=2", 5,
         )  # fmt: skip
         assert dict(arrived["headers"])["authorization"] == "x"
+        secure = str(http.base_url).startswith("https")
+        assert ("strict-transport-security" in answer.headers) == secure
 
 
 def test_the_keys_of_access_pass(http: httpx2.Client) -> None:
@@ -251,19 +254,39 @@ def test_a_phone_gets_the_certificate_and_nothing_else_without_tls(front: Front)
     with httpx2.Client(base_url=f"http://127.0.0.1:{page.port}", trust_env=False) as phone:
         text = phone.get("/").text
         assert front.secure.url in text
-        assert trust.fingerprint(front.settings.storage) in text
+        assert trust.fingerprint(front.settings) in text
         given = phone.get("/halfday-ca.crt")
         assert given.headers["content-type"] == "application/x-x509-ca-cert"
-        assert given.text == (front.settings.storage / "pki/authorities/local/root.crt").read_text()
+        assert given.text == (front.settings.authority / "root.crt").read_text()
         assert "PRIVATE" not in given.text
-        for path in ("/root.key", "/api/orders/v1/x", "/../storage/pki/authorities/local/root.key"):
+        for path in ("/root.key", "/api/orders/v1/x", "/../authority/root.key"):
             assert phone.get(path).status_code == 404, path
         problem(phone.get("/", headers={"Host": "evil.example"}), 421, "misdirected")
 
 
+def test_the_root_of_another_address_and_what_it_signed_are_replaced(front: Front, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    settings = settings_of(tmp_path, front.upstream.port)
+    old = settings.storage / "pki/authorities/local/intermediate.crt"
+    old.parent.mkdir(parents=True)
+    old.write_text("of a root before")
+    door = Door(tmp_path, settings)
+    try:
+        door.start()
+        trusting = ssl.create_default_context(cafile=str(settings.authority / "root.crt"))
+        with httpx2.Client(base_url=settings.listeners[1].url, verify=trusting, trust_env=False) as http:
+            assert http.get("/").status_code == 200
+        issued = old.read_text()
+        door.stop()
+        door.start()
+        assert old.read_text() == issued, "kept while the root is"
+    finally:
+        door.stop()
+
+
 def test_caddy_writes_only_into_its_folder_and_for_its_owner(front: Front) -> None:
-    key = front.settings.storage / "pki/authorities/local/root.key"
-    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert stat.S_IMODE((front.settings.authority / "root.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE(front.settings.authority.stat().st_mode) == 0o700
     assert stat.S_IMODE((front.data / "door").stat().st_mode) == 0o700
     assert {path.name for path in front.data.iterdir()} == {"door", "logs", "pids"}
 
@@ -277,7 +300,7 @@ def test_a_port_in_use_is_refused(front: Front, tmp_path: Path, other: str) -> N
         taken.listen()
         port = taken.getsockname()[1] if other == "a program" else front.plain.port
         busy = Listener("127.0.0.1", port, ("127.0.0.1",))
-        door = Door(tmp_path, type(settings)(settings.upstreams, (busy,), settings.storage))
+        door = Door(tmp_path, type(settings)(settings.upstreams, (busy,), settings.folder))
         with pytest.raises(StackError, match=f"port {port} of 127.0.0.1 is in use"):
             door.start()
         door.stop()
@@ -286,7 +309,7 @@ def test_a_port_in_use_is_refused(front: Front, tmp_path: Path, other: str) -> N
 def test_the_words_of_an_invalid_file_are_told(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     settings = settings_of(tmp_path, 1)
-    broken = type(settings)({"orders": "127.0.0.1:no-port"}, settings.listeners, settings.storage)
+    broken = type(settings)({"orders": "127.0.0.1:no-port"}, settings.listeners, settings.folder)
     with pytest.raises(StackError, match=r"Caddyfile is invalid: .*no-port"):
         Door(tmp_path, broken).start()
 
@@ -310,6 +333,7 @@ def test_the_pages_of_the_product(tmp_path: Path) -> None:
         page = http.get("/").text
         assert "半日达" in page
         assert "Halfday" in page
+        assert all(page.count(f"<code>/api/{service}/v1</code>") == 2 for service in DEPLOYED), "in both languages"
         styles = re.findall(r'href="(/assets/[^"]+)"', page)
         assert len(styles) == 1
         assert http.get(styles[0]).headers["content-type"].startswith("text/css")

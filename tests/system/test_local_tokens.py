@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from contracts.topics import DEPLOYED
 from deploy.local.data.options import Options
 from deploy.local.stack import Stack
 
 pytestmark = pytest.mark.stack
 ROLES = ("operator", "terminal", "courier", "leader", "buyer")
-SERVICES = ("orders", "inventory", "dispatch")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def status(url: str, token: str, trusting: ssl.SSLContext, **headers: str) -> in
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_refused_through_every_listener_of_the_door(
     running: dict[str, Any], trusting: ssl.SSLContext, service: str, role: str
 ) -> None:

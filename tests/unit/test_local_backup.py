@@ -31,7 +31,7 @@ STATE = {
     "postgres/data/base/1/1259": bytes(range(256)) * 500,
 }
 OF_A_RUN = (
-    "door/storage/pki/authorities/local/root.key",
+    "door/authority/root.key",
     "lock",
     "endpoints.json",
     "pids/orders.api",

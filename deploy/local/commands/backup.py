@@ -20,7 +20,7 @@ from deploy.local.postgres import server as postgres
 from deploy.local.processes import child
 
 # Not part of the state: the lock, pids, addresses of a run, logs. Nor the keys of the front door's authority: who has
-# them can pass for any site before the phones that trust it. A restored stack makes new ones, to be trusted once more.
+# them can pass for this machine before the phones that trust it. A restored stack makes new ones.
 _LEFT_OUT = {
     "lock",
     "endpoints.json",

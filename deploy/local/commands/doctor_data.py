@@ -29,7 +29,7 @@ _CLOSED = {
     "postgres": 0o710,
     "postgres/data": 0o700,
     "door": 0o700,
-    "door/storage/pki/authorities/local/root.key": 0o600,
+    "door/authority/root.key": 0o600,
     "secrets.json": 0o600,
     "endpoints.json": 0o600,
     "kafka/server.properties": 0o600,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from deploy.local.door import authority
 from deploy.local.errors import StackError
 
 TEMPLATE = Path(__file__).with_name("Caddyfile.template")
@@ -51,6 +52,17 @@ http://:$port {
 	bind $bind
 	import unknown_host
 }"""
+_AUTHORITY = """
+	pki {
+		ca local {
+			intermediate_cn "Halfday front door"
+			root {
+				format pem_file
+				cert "$certificate"
+				key "$key"
+			}
+		}
+	}"""
 _TLS = "\n\ttls internal\n\theader Strict-Transport-Security max-age=31536000"
 
 
@@ -97,16 +109,31 @@ class Limits:
 
 @dataclass(frozen=True)
 class DoorSettings:
-    """Contents of a Caddyfile. `upstreams`: service to `host:port` of its API. `storage`: Caddy's own folder, with the
-    keys of its authority. `site`: static files.
+    """Contents of a Caddyfile. `upstreams`: service to `host:port` of its API. `folder`: the door's own, with the root
+    certificate of its authority and what Caddy keeps. `site`: static files.
     """
 
     upstreams: Mapping[str, str]
     listeners: tuple[Listener, ...]
-    storage: Path
+    folder: Path
     site: Path = SITE
     trust: TrustPage | None = None
     limits: Limits = Limits()
+
+    @property
+    def storage(self) -> Path:
+        """Caddy's folder for certificates."""
+        return self.folder / "storage"
+
+    @property
+    def authority(self) -> Path:
+        """The folder of the root certificate and its key, see `authority.py`."""
+        return self.folder / "authority"
+
+    @property
+    def certified_hosts(self) -> tuple[str, ...]:
+        """The host names that have certificates, of all listeners with TLS."""
+        return tuple(host for listener in self.listeners if listener.tls for host in listener.hosts)
 
 
 def render(settings: DoorSettings) -> str:
@@ -120,6 +147,7 @@ def render(settings: DoorSettings) -> str:
     if settings.trust:
         sites.append(_trust(settings.trust, settings.site))
     return Template(TEMPLATE.read_text()).substitute(
+        authority=_authority(settings) if settings.certified_hosts else "",
         storage=_quotable(settings.storage),
         site=_quotable(settings.site),
         services="\n".join(services),
@@ -132,6 +160,11 @@ def render(settings: DoorSettings) -> str:
         grace_s=limits.grace_s,
         retry_s=limits.retry_s,
     )
+
+
+def _authority(settings: DoorSettings) -> str:
+    certificate, key = (_quotable(settings.authority / name) for name in (authority.CERTIFICATE, authority.KEY))
+    return Template(_AUTHORITY).substitute(certificate=certificate, key=key)
 
 
 def _listener(listener: Listener) -> str:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from deploy.local.data.files import write_private
 from deploy.local.data.ports import Ports, is_free
-from deploy.local.door import trust
+from deploy.local.door import authority, trust
 from deploy.local.door.caddyfile import DoorSettings, Listener, TrustPage, render
 from deploy.local.door.lan import host_names
 from deploy.local.errors import StackError
 from deploy.local.processes import child
+from deploy.local.processes.managed import Managed
 
 START_S = 15.0
 STOP_S = 10.0
@@ -60,29 +61,20 @@ def settings_of(data: Path, ports: Ports, upstreams: Mapping[str, str], lan: str
     if lan:
         listeners.append(Listener(lan, ports.get("door.lan", lan), host_names(lan), tls=True))
         trust_page = TrustPage(lan, ports.get("door.trust", lan), data / "door" / "trust")
-    return DoorSettings(upstreams, tuple(listeners), data / "door" / "storage", trust=trust_page)
+    return DoorSettings(upstreams, tuple(listeners), data / "door", trust=trust_page)
 
 
-class Door:
+class Door(Managed):
     """The front door of a stack, restarted like every other process. Its folder is DATA/door."""
 
     def __init__(self, data: Path, settings: DoorSettings) -> None:
-        self._folder = data / "door"
-        self._settings = settings
-        self._log = data / "logs" / "door.log"
-        self._pidfile = data / "pids" / "door"
-        self._pidfile.parent.mkdir(exist_ok=True)
+        super().__init__("door", data, grace=STOP_S, death=signal.SIGTERM)
+        self._folder, self._settings = data / "door", settings
         self._folder.mkdir(exist_ok=True, mode=0o700)
-        child.kill_leftover(self._pidfile)
-        self._child: child.Child | None = None
-
-    @property
-    def pid(self) -> int:
-        """The pid of the running (or last) process; 0 before the first start."""
-        return self._child.pid if self._child else 0
 
     def start(self) -> None:
-        """Return when the door listens everywhere. Raises StackError for a port in use and when Caddy ends instead."""
+        """Return when the door answers everywhere. Raises StackError for a port in use and when Caddy ends instead."""
+        self._prepare_authority()
         command = write_checked(self._settings, self._folder)
         if self._settings.trust:
             self._settings.trust.folder.mkdir(exist_ok=True, mode=0o700)
@@ -90,39 +82,39 @@ class Door:
             # Caddy sets SO_REUSEPORT: a second one would share the connections of the first without an error.
             if not is_free(port, bind):
                 raise StackError(f"port {port} of {bind} is in use by another program")
-        self._child = child.Child(
-            command,
-            log=self._log,
-            pidfile=self._pidfile,
-            env=environment(self._folder),
-            death=signal.SIGTERM,
-        )
-        started = child.wait_until(lambda: self._ended() or all(map(_listens, self._addresses())), START_S)
-        if not started or self._ended():
-            raise StackError(self._failure())
+        caddy = self.launch(command, environment(self._folder))
+
+        def ended() -> bool:
+            return caddy.poll() is not None
+
+        started = child.wait_until(lambda: ended() or self._answers(), START_S)
+        if not started or ended():
+            said = caddy.output().strip().splitlines()
+            raise StackError(f"Caddy does not answer after {START_S:.0f} s: {said[-1] if said else 'it said nothing'}")
         if self._settings.trust:
             trust.publish(self._settings)
 
-    def wait(self) -> int | None:
-        """Block until it ends; return its exit code."""
-        return self._child.wait() if self._child else None
+    def _prepare_authority(self) -> None:
+        """Make the root certificate where a listener has TLS. Caddy's storage has nothing but what a root signed."""
+        hosts = self._settings.certified_hosts
+        if hosts and authority.ensure(self._settings.authority, hosts) and self._settings.storage.exists():
+            shutil.rmtree(self._settings.storage)
 
-    def stop(self) -> None:
-        """Send SIGTERM, and SIGKILL after 10 s; open event streams end after the grace period."""
-        if self._child:
-            self._child.stop(timeout=STOP_S)
+    def _answers(self) -> bool:
+        """Return whether each address accepts connections, and those with TLS have the certificate of every host: Caddy
+        listens before it has made them.
+        """
+        return all(map(_listens, self._addresses())) and all(
+            trust.is_certified(self._settings, listener.bind, listener.port, host)
+            for listener in self._settings.listeners
+            if listener.tls
+            for host in listener.hosts
+        )
 
     def _addresses(self) -> list[tuple[str, int]]:
         page = self._settings.trust
         found = [(one.bind, one.port) for one in self._settings.listeners]
         return [*found, (page.bind, page.port)] if page else found
-
-    def _ended(self) -> bool:
-        return self._child is not None and self._child.poll() is not None
-
-    def _failure(self) -> str:
-        said = self._child.output().strip().splitlines() if self._child else []
-        return f"Caddy does not listen after {START_S:.0f} s: {said[-1] if said else 'it said nothing'}"
 
 
 def _listens(address: tuple[str, int]) -> bool:
