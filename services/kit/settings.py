@@ -21,7 +21,8 @@ class Settings(BaseSettings):
     is stable over restarts: it is the Kafka client id and static group member. `http_host` is the address to listen on;
     in a container it is `0.0.0.0`. `http_port` is that of the API under `/v1`, `health_port` that of the operations
     pages (`/ready`, `/metrics`, documents), which every process has. `clock` is the source of business time: empty for
-    real time, `file:PATH` or `postgres` for a clock that a demo day drives (`clock_feed.py`).
+    real time, `file:PATH` or `postgres` for a clock that a demo day drives (`clock_feed.py`). Months of the access log
+    are dropped `access_log_days` days after their end.
 
     Tokens, which act for anybody, and crash points (`FAULT`, see `faults.py`) are refused unless `http_host` is
     loopback.
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     health_port: int = Field(default=0, ge=0, le=65535)
     tokens: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict, repr=False)
     clock: str = Field(default="", pattern=r"^(file:.+|postgres)?$")
+    access_log_days: int = Field(default=400, ge=1, le=36500)
     instance: str = ""
     quote_key: str | None = Field(default=None, repr=False)
     log: Literal["json", "console"] = "json"

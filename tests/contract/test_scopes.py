@@ -20,7 +20,7 @@ from services.dispatch.app import SERVICE as DISPATCH
 from services.inventory.app import SERVICE as INVENTORY
 from services.kit.clock import Clock
 from services.kit.context import Context
-from services.kit.process import dead_letters_api
+from services.kit.process import access_log_api, dead_letters_api
 from services.kit.process.api import create_api
 from services.kit.process.service import Service
 from services.kit.settings import Settings
@@ -30,7 +30,7 @@ from services.orders.app import SERVICE as ORDERS
 from tests.tokens import Issuer
 
 SERVICES = (ORDERS, INVENTORY, DISPATCH, replace(ACCESS, use_cases=lambda _: None))
-KIT = (dead_letters_api.router, flags_api.router)
+KIT = (dead_letters_api.router, flags_api.router, access_log_api.router)
 ANYONE: tuple[S, ...] = ()
 PUBLIC = None
 """Needs no access token: the route checks a credential of its own."""
@@ -41,6 +41,7 @@ KIT_ROUTES = {
     "POST /v1/parked:redrive": (S.OPS_ADMIN,),
     "POST /v1/parked/{id}:discard": (S.OPS_ADMIN,),
     "GET /v1/uploads": (S.OPS_ADMIN,),
+    "GET /v1/access-log": (S.OPS_ADMIN,),
 }
 NEEDED: Mapping[str, Mapping[str, Needed]] = {
     "orders": {

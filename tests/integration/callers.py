@@ -46,7 +46,7 @@ class Callers:
         if key:
             headers["Idempotency-Key"] = key
         answer = await self._http.request(method, f"/v1{path}", json=body, headers=headers)
-        return answer.status_code, answer.json()
+        return answer.status_code, answer.json() if answer.content else None
 
 
 def same_as_unknown(answer: tuple[int, Any], unknown: tuple[int, Any], ids: tuple[str, str]) -> None:

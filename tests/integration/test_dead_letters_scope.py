@@ -150,9 +150,11 @@ async def test_discarding_lets_the_rest_flow_and_keeps_the_reason(world: World):
     await processor.handle([add("a", 1, 1, "error"), add("a", 2, 2)])
     first = await world.pool.fetchval("select min(id) from parked")
     async with world.unit() as uow:
-        assert await dead_letters.discard(uow.conn, first, "a test order") is True
-        assert await dead_letters.discard(uow.conn, first, "a test order") is True, "the answer may have got lost"
-        assert await dead_letters.discard(uow.conn, first, "twice") is False
+        assert await dead_letters.discard(uow.conn, first, "a test order", "staff.a") is True
+        assert await dead_letters.discard(uow.conn, first, "a test order", "staff.a") is True, (
+            "the answer may have got lost"
+        )
+        assert await dead_letters.discard(uow.conn, first, "twice", "staff.a") is False
     assert (await redrive(processor, "a")).done == 1
     assert await world.effects() == {"a": [2]}
     async with world.unit() as uow:

@@ -62,10 +62,10 @@ WITHOUT_PAGES: Mapping[tuple[str, str], Call] = {
     ("PUT", "/v1/catalog/{kind}/{id}"): _put_entry,
     ("GET", "/v1/orders/{order}"): _read_order,
     ("GET", "/v1/couriers/{courier}/route"): _read_route,
-    ("POST", "/v1/waves/{wave}:cut"): lambda p, _, path: cut_by_operator(p.context, path["wave"]),
-    ("POST", "/v1/waves/{wave}:release"): lambda p, _, path: release_by_operator(p.context, path["wave"]),
+    ("POST", "/v1/waves/{wave}:cut"): lambda p, _, path: cut_by_operator(p.context, path["wave"], CALLER),
+    ("POST", "/v1/waves/{wave}:release"): lambda p, _, path: release_by_operator(p.context, path["wave"], CALLER),
     ("POST", "/v1/jobs/{job}:reassign"): lambda p, request, path: reassign(
-        p.context, UUID(path["job"]), request.body["courier"], request.body["expected_epoch"]
+        p.context, UUID(path["job"]), request.body["courier"], request.body["expected_epoch"], CALLER
     ),
 }
 """Routes that also read what only pages show, which is not simulated: here their use cases run alone."""

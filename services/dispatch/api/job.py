@@ -51,7 +51,7 @@ async def reassign_job(context: Running, caller: Dispatcher, job: UUID, body: Re
     as evidence only. 409 when its epoch is not the expected one any more; the same request again is answered the same.
     """
     await check_job(context, caller, job)
-    await reassign(context, job, body.courier, body.expected_epoch)
+    await reassign(context, job, body.courier, body.expected_epoch, caller)
     return await _history(context, job)
 
 

@@ -40,7 +40,7 @@ async def apply(
         return PlanChange(wave=wave, version=version, applied=applied, diff=diff)
 
     async def work(uow: UnitOfWork) -> PlanChange:
-        return change(await apply_moves(uow, draft), applied=True)
+        return change(await apply_moves(uow, draft, caller), applied=True)
 
     if dry_run:
         return change(body.version, applied=False)

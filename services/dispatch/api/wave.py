@@ -43,7 +43,7 @@ async def read_wave(context: Running, caller: Dispatcher, request: Request, wave
 async def cut(context: Running, caller: Dispatcher, wave: Slug) -> WaveView:
     """Cut a wave before its cutoff: it takes no more jobs and is planned. One that is already cut stays as it is."""
     await check_wave(context, caller, wave)
-    await cut_by_operator(context, wave)
+    await cut_by_operator(context, wave, caller)
     return await _view(context, wave)
 
 
@@ -52,7 +52,7 @@ async def release(context: Running, caller: Dispatcher, wave: Slug) -> WaveView:
     """Hand out the routes: from then on cancels are refused. Repeatable; 409 before the wave is planned, with the
     reason."""
     await check_wave(context, caller, wave)
-    await release_by_operator(context, wave)
+    await release_by_operator(context, wave, caller)
     return await _view(context, wave)
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from contracts.events.catalog import CourierPut
 from contracts.events.dispatch import CancelDelivery, ScheduleDelivery
+from contracts.values import Principal
 from services.dispatch.commands.checks import require_entries
 from services.dispatch.domain.catalog import RECIPIENT
 from services.dispatch.domain.job.job import HANDED_OUT, Job, JobState, Slot
@@ -18,6 +19,7 @@ from services.dispatch.repository.routing_rows import overload
 from services.dispatch.settings import quote_key
 from services.kit.context import Context
 from services.kit.http.problems import conflict, not_found
+from services.kit.transaction.access_log import log_act
 
 
 def schedule(repository: WaveRepository, command: ScheduleDelivery) -> None:
@@ -77,7 +79,7 @@ def place(repository: WaveRepository, job: Job, otherwise: str = "", after: Wave
     repository.apply(decide(job, Placed(chosen) if isinstance(chosen, Slot) else Unplaced(otherwise or chosen)))
 
 
-async def reassign(context: Context, job_id: UUID, courier: str, expected_epoch: int) -> None:
+async def reassign(context: Context, job_id: UUID, courier: str, expected_epoch: int, caller: Principal) -> None:
     """Assign a job that is handed out to another courier, in the next epoch. Repeatable.
 
     Raises a 503 problem for a courier that has not arrived, 404 for an unknown job, 409 `epoch-moved` if the job is not
@@ -97,3 +99,4 @@ async def reassign(context: Context, job_id: UUID, courier: str, expected_epoch:
             detail = f"job {job_id} is {job.state}; only a job that is handed out can be reassigned"
             raise conflict(detail, "not-handed-out")
         repository.apply(decide(job, Assigned(courier, job.trip, job.stop, job.eta)))
+        await log_act(repository.uow, caller, "reassign", f"job/{job_id}")

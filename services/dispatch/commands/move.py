@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from contracts.values import Principal
 from services.dispatch.commands.plan import apply_plan
 from services.dispatch.domain.wave import Wave, WaveState
 from services.dispatch.planning.diff import Diff, difference
@@ -18,6 +19,7 @@ from services.dispatch.repository.planning import CurrentPlan, read_current_plan
 from services.dispatch.travel_times import with_travel_times
 from services.kit.context import Context
 from services.kit.http.problems import InputError, Problem, conflict, not_found, unprocessable
+from services.kit.transaction.access_log import log_act
 from services.kit.transaction.unit_of_work import UnitOfWork
 
 
@@ -61,7 +63,7 @@ async def draft_moves(context: Context, wave_id: str, version: int, moves: Seque
     return Draft(current.wave, version, await _draft(current, version, moves))
 
 
-async def apply_moves(uow: UnitOfWork, draft: Draft) -> int:
+async def apply_moves(uow: UnitOfWork, draft: Draft, caller: Principal) -> int:
     """Make the draft the wave's plan and return the wave's new version.
 
     Raises a 409 problem `wave-moved`, `not-planned` or `handed-out` if the wave cannot take it.
@@ -72,6 +74,7 @@ async def apply_moves(uow: UnitOfWork, draft: Draft) -> int:
     if draft.change is None or not apply_plan(repository, id, draft.version, draft.change[0]):
         raise _rejected(repository.waves[id], draft.version)
     await repository.save()
+    await log_act(uow, caller, "move", f"wave/{id}")
     return repository.waves[id].version
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from contracts.events.catalog import MarketDayPut
 from contracts.events.dispatch import WaveCut, WaveDone, WaveOpened, WaveReleased
+from contracts.values import Principal
 from services.dispatch.domain.job.job import JobState
 from services.dispatch.domain.job.state_machine import Assigned, decide
 from services.dispatch.domain.wave import Wave, WaveState, cut, done, opened, released, revised
@@ -16,6 +17,7 @@ from services.dispatch.repository.store import WaveStore
 from services.kit.context import Context
 from services.kit.errors import Unprocessable
 from services.kit.http.problems import conflict, not_found
+from services.kit.transaction.access_log import log_act
 
 CUTOFF = "cutoff"
 """The kind of the deadline that cuts a wave."""
@@ -72,16 +74,19 @@ def finish_wave(repository: WaveRepository, wave: Wave) -> None:
         repository.uow.emit(WaveDone(wave=wave.id, delivered=delivered, returned=returned))
 
 
-async def cut_by_operator(context: Context, wave_id: str) -> None:
+async def cut_by_operator(context: Context, wave_id: str, caller: Principal) -> None:
     """Cut a wave before its cutoff. Repeatable. Raises a 404 problem if the wave does not exist."""
     async with transaction(context) as repository:
         await repository.lock_waves([wave_id])
-        if wave_id not in repository.waves:
+        wave = repository.waves.get(wave_id)
+        if wave is None:
             raise not_found(f"wave {wave_id}")
-        cut_wave(repository, repository.waves[wave_id])
+        cut_wave(repository, wave)
+        if repository.waves[wave_id] != wave:
+            await log_act(repository.uow, caller, "cut", f"wave/{wave_id}")
 
 
-async def release_by_operator(context: Context, wave_id: str) -> None:
+async def release_by_operator(context: Context, wave_id: str, caller: Principal) -> None:
     """Release a planned wave. Repeatable.
 
     Raises a 404 problem if the wave does not exist, and a 409 `not-planned` problem, with the reason, before it is
@@ -99,6 +104,7 @@ async def release_by_operator(context: Context, wave_id: str) -> None:
         if wave.state is WaveState.PLANNED and plan:
             await repository.lock_jobs_of_waves([wave_id])
             release_wave(repository, wave, plan)
+            await log_act(repository.uow, caller, "release", f"wave/{wave_id}")
 
 
 async def finish_ended_waves(context: Context) -> bool:

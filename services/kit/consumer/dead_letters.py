@@ -38,6 +38,7 @@ class DeadLetter:
     attempts: int
     parked_at: datetime
     discarded_at: datetime | None
+    discarded_by: str | None
     why: str | None
 
 
@@ -194,8 +195,8 @@ async def clear(conn: Connection, consumer: str, scope: str) -> None:
     await DeadLetterTable(conn).unblock(consumer, scope)
 
 
-async def discard(conn: Connection, id: int, why: str) -> bool:
-    """Discard a dead letter for ever and keep the reason; its scope is unblocked when it has no other.
+async def discard(conn: Connection, id: int, why: str, by: str) -> bool:
+    """Discard a dead letter for ever, and keep the reason and the subject; its scope is unblocked when it has no other.
 
     Idempotent for the same reason; returns False when there is no such dead letter, or it was discarded for another
     reason. A private record's content is deleted.
@@ -206,11 +207,13 @@ async def discard(conn: Connection, id: int, why: str) -> bool:
     if not await lock(conn, row["consumer"], row["scope"]):
         return False
     done: str = await conn.execute(
-        "update parked set discarded_at = now(), why = $2, payload = case when $3 then null else payload end "
+        "update parked set discarded_at = now(), why = $2, discarded_by = $4, "
+        "payload = case when $3 then null else payload end "
         "where id = $1 and discarded_at is null",
         id,
         why,
         is_private(row["topic"]),
+        by,
     )
     await outbox.drop(conn, row["event_id"])  # a row that the relay holds is there too
     await DeadLetterTable(conn).unblock(row["consumer"], row["scope"])
@@ -230,8 +233,8 @@ async def listing(conn: Connection, *, after: int = 0, limit: int = 100, id: int
     """Return the waiting dead letters, oldest first, after id `after`; with `id` that one, discarded or not."""
     rows = await conn.fetch(
         'select id, consumer, scope, event_id, topic, partition, "offset", headers, error, attempts, parked_at, '
-        "discarded_at, why from parked where id > $1 and case when $3::bigint is null then discarded_at is null "
-        "else id = $3 end order by id limit $2",
+        "discarded_at, discarded_by, why from parked where id > $1 "
+        "and case when $3::bigint is null then discarded_at is null else id = $3 end order by id limit $2",
         after,
         limit,
         id,

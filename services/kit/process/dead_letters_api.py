@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, Field
 
 from contracts.scopes import Scope
+from contracts.values import Principal
 from services.kit.consumer import dead_letters
 from services.kit.consumer.dead_letters import DeadLetter
 from services.kit.consumer.redrive import redrive as redrive_scope
@@ -18,9 +19,11 @@ from services.kit.http.dependencies import Cursor, Limit, Running, require
 from services.kit.http.responses import next_cursor
 from services.kit.process.service import Service
 from services.kit.relay import relay
+from services.kit.transaction.access_log import log_act
 from services.kit.uploads import kept
 
 router = APIRouter(prefix="/v1", tags=["parked"], dependencies=[Depends(require(Scope.OPS_ADMIN))])
+Administrator = Annotated[Principal, Depends(require(Scope.OPS_ADMIN))]
 Id = Annotated[int, Path(ge=1, lt=2**63)]
 
 
@@ -84,13 +87,17 @@ async def one(context: Running, id: Id) -> DeadLetter:
 
 
 @router.post("/parked:redrive")
-async def redrive(context: Running, service: Annotated[Service, Depends(_service)], body: RedriveIn) -> RedriveResults:
+async def redrive(
+    context: Running, caller: Administrator, service: Annotated[Service, Depends(_service)], body: RedriveIn
+) -> RedriveResults:
     """Process the scope's dead letters in order until one fails again; harmless when there is none.
 
     A result with `more` ran out of time: repeat the request for the rest.
     """
     async with context.unit() as uow:
         blocked = await dead_letters.consumers_of(uow.conn, body.scope)
+        if blocked:
+            await log_act(uow, caller, "redrive", f"dead-letter/{body.scope}")
     chosen = [name for name in blocked if body.consumer in {None, name}]
     results = [await _redrive(service, context, name, body.scope) for name in chosen]
     return RedriveResults(scope=body.scope, results=results)
@@ -111,8 +118,9 @@ async def _redrive(service: Service, context: Context, consumer: str, scope: str
 
 
 @router.post("/parked/{id}:discard", status_code=204)
-async def discard(context: Running, id: Id, body: DiscardIn) -> None:
+async def discard(context: Running, caller: Administrator, id: Id, body: DiscardIn) -> None:
     """Discard a dead letter for ever; the next of its scope can be processed then."""
     async with context.unit() as uow:
-        if not await dead_letters.discard(uow.conn, id, body.why):
+        if not await dead_letters.discard(uow.conn, id, body.why, caller.subject):
             raise problems.not_found(f"dead letter {id}")
+        await log_act(uow, caller, "discard", f"dead-letter/{id}")

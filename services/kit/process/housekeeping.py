@@ -1,4 +1,6 @@
-"""Hourly housekeeping of a worker: makes and drops days of the archive, deletes rows that no record can need again."""
+"""Hourly housekeeping of a worker: makes and drops parts of the archive and the access log, deletes rows that no record
+can need again.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import structlog
 from services.kit.context import Context
 from services.kit.database import is_transient
 from services.kit.http import idempotency
-from services.kit.transaction import inbox, numbering, outbox
+from services.kit.transaction import access_log, inbox, numbering, outbox
 
 PERIOD_S = 3600.0
 PRUNE: tuple[Callable[..., Awaitable[int]], ...] = (
@@ -24,9 +26,12 @@ _log = structlog.get_logger("halfday.housekeeping")
 
 
 async def prepare(context: Context) -> None:
-    """Make the archive's next days and drop the oldest. The relay needs today's before it archives the first row."""
+    """Make the next days of the archive and the next months of the access log, and drop the oldest. The relay needs
+    today's before it archives the first row.
+    """
     async with context.unit() as uow:
         await outbox.prepare_archive(uow.conn)
+        await access_log.prepare(uow.conn, context.settings.access_log_days)
 
 
 async def run(context: Context) -> None:

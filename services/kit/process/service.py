@@ -23,6 +23,7 @@ from services.kit.http.fast_path import FastPath
 from services.kit.http.health import CheckResult
 from services.kit.settings import Settings
 from services.kit.startup_retry import wait_for
+from services.kit.transaction import access_log
 from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.kit.uploads.kept import OnUpload
@@ -93,5 +94,6 @@ async def boot(service: Service, settings: Settings) -> Context:
     pool = await wait_for("PostgreSQL", lambda: database.connect_pool(settings))
     await database.migrate(settings, [database.KIT_MIGRATIONS, service.migrations])
     feed = feed_of(settings)
+    await access_log.prepare(pool, settings.access_log_days)
     clock = Clock(await wait_for("the business clock", feed.read) if feed else None)
     return Context(settings, Ports(clock, service.store), pool, lambda: None, service.name)

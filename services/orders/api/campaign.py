@@ -11,6 +11,7 @@ from starlette.responses import Response
 from services.kit.http import problems, responses
 from services.kit.http.dependencies import IdempotencyKey, Limit
 from services.kit.ids import Id
+from services.kit.transaction.access_log import log_act
 from services.orders.api import batch
 from services.orders.api.callers import Anyone, Leader, Member, Orders
 from services.orders.api.schemas import campaign as s
@@ -26,9 +27,9 @@ router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 
 
 @router.post("", status_code=201, response_model=views.CampaignView)
-async def open_(body: s.NewCampaign, app: Orders, _caller: Leader, key: IdempotencyKey = None) -> Response:
+async def open_(body: s.NewCampaign, app: Orders, caller: Leader, key: IdempotencyKey = None) -> Response:
     """Open a group-buy until its cutoff. The same request again gets the same answer."""
-    campaign = await open_campaign(app.context, app.catalog, body.command(key))
+    campaign = await open_campaign(app.context, app.catalog, body.command(key), caller)
     view = views.campaign_view(campaign, Tally(), 0)
     return responses.json(view, 201, {"Location": f"/v1/campaigns/{campaign.id}"})
 
@@ -43,7 +44,7 @@ async def join(campaign: Id, body: s.NewJoin, app: Orders, _caller: Member, key:
 
 
 @router.post("/{campaign}/relay", max_body_size=RELAY_LIMIT, response_model=views.EntryAnswers)
-async def relay(request: Request, campaign: Id, body: s.RelayIn, app: Orders, _caller: Leader) -> Response:
+async def relay(request: Request, campaign: Id, body: s.RelayIn, app: Orders, caller: Leader) -> Response:
     """Take a chat's numbered list: each entry is a join, counted once for its chat and number however often the list
     is sent. Returns one answer for each, in order; an entry with other content than before is a conflict. `entry` is
     null in the answer to an entry without a usable number.
@@ -52,13 +53,15 @@ async def relay(request: Request, campaign: Id, body: s.RelayIn, app: Orders, _c
     async def answer(_n: int, item: Any) -> dict[str, Any]:
         return await _entry(app.join_campaigns, campaign, body.chat, item, request.url.path)
 
+    async with app.context.unit() as uow:
+        await log_act(uow, caller, "relay", f"campaign/{campaign}")
     return responses.json({"answers": await batch.each(body.entries, answer)})
 
 
 @router.post("/{campaign}/joins/{join}:cancel", response_model=views.JoinView)
-async def withdraw(campaign: Id, join: Id, app: Orders, _caller: Member) -> Response:
+async def withdraw(campaign: Id, join: Id, app: Orders, caller: Member) -> Response:
     """Withdraw a pledge before the cutoff, with a full refund. Idempotent."""
-    return responses.json(views.join_view(await withdraw_join(app.context, campaign, join)))
+    return responses.json(views.join_view(await withdraw_join(app.context, campaign, join, caller)))
 
 
 @router.get("/{campaign}", response_model=views.CampaignView)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from contracts.values import Principal
 from services.kit.context import Context
 from services.kit.http import problems
+from services.kit.transaction.access_log import log_act
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.commands.publish import publish_campaign
 from services.orders.commands.refusal import problem_of
@@ -30,13 +32,13 @@ class OpenCampaign:
     content: Mapping[str, Any]
 
 
-async def open_campaign(context: Context, catalog: CatalogCache, command: OpenCampaign) -> Campaign:
+async def open_campaign(context: Context, catalog: CatalogCache, command: OpenCampaign, caller: Principal) -> Campaign:
     """Open a campaign until its cutoff and return it as it was opened. Idempotent by its id.
 
     Raises the problem of a refused request; 409 where the id was used for another content, which is recorded.
     """
     async with context.unit() as uow:
-        campaign = await _find_or_open(uow, catalog, command)
+        campaign = await _find_or_open(uow, catalog, command, caller)
         if campaign is None:
             conflict = (command.id, command.digest, command.content)
             await uow.store.record_campaign_conflicts([conflict], uow.now)
@@ -46,7 +48,9 @@ async def open_campaign(context: Context, catalog: CatalogCache, command: OpenCa
     return campaign
 
 
-async def _find_or_open(uow: UnitOfWork, catalog: CatalogCache, command: OpenCampaign) -> Campaign | None:
+async def _find_or_open(
+    uow: UnitOfWork, catalog: CatalogCache, command: OpenCampaign, caller: Principal
+) -> Campaign | None:
     """Return the campaign, opened now or before; None where its id was used for another content."""
     store: Store = uow.store
     stored = await store.find_campaigns([command.id])
@@ -56,13 +60,14 @@ async def _find_or_open(uow: UnitOfWork, catalog: CatalogCache, command: OpenCam
             raise problem_of(campaign)
         if await store.insert_campaign(campaign, command.digest):
             publish_campaign(uow, opened(campaign), {})
+            await log_act(uow, caller, "open", f"campaign/{campaign.id}")
             return campaign
         stored = await store.find_campaigns([command.id])
     campaign, digest = stored[command.id]
     return Campaign(campaign.terms) if digest == command.digest else None
 
 
-async def withdraw_join(context: Context, campaign: UUID, id: UUID) -> Join:
+async def withdraw_join(context: Context, campaign: UUID, id: UUID, caller: Principal) -> Join:
     """Withdraw a join before the cutoff, with a full refund, and return it. Idempotent.
 
     Raises a 404 for an unknown join, and a 409 `campaign-closed` after the cutoff by the clock under the lock.
@@ -85,4 +90,5 @@ async def withdraw_join(context: Context, campaign: UUID, id: UUID) -> Join:
         await store.save_tallies({campaign: tallies[campaign].without(join.terms)})
         await store.save_joins([withdrawn])
         uow.emit(event)
+        await log_act(uow, caller, "withdraw", f"join/{id}")
         return withdrawn

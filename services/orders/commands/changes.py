@@ -15,6 +15,7 @@ from services.orders.domain.order.order import OrderDecision
 from services.orders.domain.order.state_machine import decide
 from services.orders.repository.campaign import PART, CampaignRepository
 from services.orders.repository.order import OrderRepository
+from services.orders.repository.rows import Cause
 from services.orders.repository.store import Store
 
 
@@ -22,11 +23,13 @@ class Changes:
     """The orders and campaigns that one transaction locks and changes, and the two projections that arrive on the same
     topic as stock answers: allotments and sold-out items.
 
-    `load` first, then handlers or a request change them synchronously, then `save`. `part` is the most joins to settle.
+    `load` first, then handlers or a request change them synchronously, then `save`. `part` is the most joins to settle,
+    `actor` the subject that makes the request.
     """
 
-    def __init__(self, uow: UnitOfWork, part: int = PART) -> None:
+    def __init__(self, uow: UnitOfWork, part: int = PART, actor: str = "") -> None:
         self.uow = uow
+        self._actor = actor
         self._store: Store = uow.store
         self.orders = OrderRepository(self._store)
         self.campaigns = CampaignRepository(self._store, uow.ports.crash_point, part)
@@ -50,16 +53,19 @@ class Changes:
         if decision.step:
             cause = self.uow.cause
             name = cause.type if cause else type(message).__name__.lower()
-            cause_id = str(cause.id) if cause else (CORRELATION.get() or "")
-            self.orders.record(decision.order, name, cause_id, self.uow.now, getattr(message, "note", ""))
+            self.orders.record(decision.order, name, self._cause(), self.uow.now, getattr(message, "note", ""))
             publish(self.uow, decision)
         return decision
 
     def change_campaign(self, decision: CampaignDecision) -> None:
         """Record a decision about a campaign that is loaded, and publish it."""
         publish_campaign(self.uow, decision, self.campaigns.recipients)
-        cause = self.uow.cause
-        self.campaigns.record(decision, str(cause.id) if cause else "")
+        self.campaigns.record(decision, self._cause())
+
+    def _cause(self) -> Cause:
+        if message := self.uow.cause:
+            return Cause(str(message.id), message.envelope.source)
+        return Cause(CORRELATION.get() or "", self._actor)
 
     async def save(self) -> None:
         """Write every change, one statement for each table that has any."""

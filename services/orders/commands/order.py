@@ -7,10 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from contracts.events.orders import RecipientPut
+from contracts.values import Principal
 from services.kit.context import Context
 from services.kit.http import problems
 from services.kit.telemetry.metrics import CODES_LOCKED
 from services.kit.transaction import erasure
+from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.commands.changes import Changes
 from services.orders.domain.order.order import (
     TERMINAL,
@@ -30,17 +32,16 @@ MOST_WRONG_CODES = 5
 """The limit of wrong codes for an order within an hour of real time."""
 
 Request = Cancel | Paid | Ready | Collect | Refund
-Allowed = Callable[[Terms], bool]
-"""Says whether the caller may do something with the order of these terms; asked once the order is locked."""
+Allowed = Callable[[Principal, Terms], bool]
+"""A rule that says whether a caller may do something with the order of these terms; asked once the order is locked."""
 
 
-async def change_order(context: Context, id: UUID, request: Request, allowed: Allowed) -> Order:
+async def change_order(context: Context, id: UUID, request: Request, caller: Principal, allowed: Allowed) -> Order:
     """Apply a request to an order and return the order after it. Raises a 404 for an unknown order and one with which
     this is not `allowed`, and a 409 where its state does not allow the request.
     """
     async with context.unit() as uow:
-        changes = Changes(uow)
-        await _load(changes, id, allowed)
+        changes = await _load(uow, id, caller, allowed)
         decision = _found(id, changes.change_order(id, request))
         if decision.refused:
             raise problems.conflict(decision.refused)
@@ -48,15 +49,14 @@ async def change_order(context: Context, id: UUID, request: Request, allowed: Al
     return decision.order
 
 
-async def collect_order(context: Context, id: UUID, code: str, allowed: Allowed) -> Order:
+async def collect_order(context: Context, id: UUID, code: str, caller: Principal, allowed: Allowed) -> Order:
     """Hand a pickup over against its code and return the order; see `change_order` for `allowed`.
 
     A wrong code is a 409 `wrong-code`, and is counted although the request fails. After five of them every code is a
     409 `needs-desk`, also the right one, until an hour after the first; an operator uses `change_order`.
     """
     async with context.unit() as uow:
-        changes = Changes(uow)
-        await _load(changes, id, allowed)
+        changes = await _load(uow, id, caller, allowed)
         store: OrderStore = uow.store
         now = uow.clock.real()
         if await store.count_wrong_codes(id, now) >= MOST_WRONG_CODES:
@@ -75,7 +75,7 @@ async def collect_order(context: Context, id: UUID, code: str, allowed: Allowed)
     return decision.order
 
 
-async def erase_person(context: Context, id: UUID, by: str, why: str, allowed: Allowed) -> dict[str, Any]:
+async def erase_person(context: Context, id: UUID, why: str, caller: Principal, allowed: Allowed) -> dict[str, Any]:
     """Delete the recipient, code and notes of an order here, and tell dispatch to delete the recipient there.
 
     Returns when it was erased, by which caller and why. Idempotent: the first record stays. Raises a 404 for an unknown
@@ -84,24 +84,26 @@ async def erase_person(context: Context, id: UUID, by: str, why: str, allowed: A
     async with context.unit() as uow:
         store: OrderStore = uow.store
         found = await store.lock_orders([id])
-        if not found or not allowed(found[0].terms):
+        if not found or not allowed(caller, found[0].terms):
             raise problems.not_found(f"order {id}")
         (order,) = found
         if order.state not in TERMINAL:
             detail = f"order {id} is {order.state}: cancel it or wait for its end, then erase its person"
             raise problems.conflict(detail, "not-ended")
-        erased = await store.erase_person(id, by, why)
+        erased = await store.erase_person(id, caller.subject, why)
         if order.terms.is_delivery and order.terms.code:  # an order without a code was erased before
             await erasure.forget(uow.conn, RecipientPut.TOPIC, [str(id)])
             uow.erase(RecipientPut.TOPIC, str(id))
         return erased
 
 
-async def _load(changes: Changes, id: UUID, allowed: Allowed) -> None:
+async def _load(uow: UnitOfWork, id: UUID, caller: Principal, allowed: Allowed) -> Changes:
+    changes = Changes(uow, actor=caller.subject)
     await changes.orders.load([id])
     order = changes.orders.get(id)
-    if order is None or not allowed(order.terms):
+    if order is None or not allowed(caller, order.terms):
         raise problems.not_found(f"order {id}")
+    return changes
 
 
 def _found(id: UUID, decision: OrderDecision | None) -> OrderDecision:

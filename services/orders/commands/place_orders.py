@@ -17,6 +17,7 @@ from services.orders.domain.order.order import Order
 from services.orders.domain.order.policy import Draft, Refusal, price_order
 from services.orders.domain.order.recipient import Recipient
 from services.orders.repository.catalog import CatalogCache
+from services.orders.repository.rows import Cause
 from services.orders.repository.store import Store
 
 GROUP = 200
@@ -24,8 +25,8 @@ GROUP = 200
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """A request to place an order under an id. `digest` is equal for equal content; `content` leaves the recipient
-    out.
+    """A request of the subject `actor` to place an order under an id. `digest` is equal for equal content; `content`
+    leaves the recipient out.
     """
 
     id: UUID
@@ -33,6 +34,7 @@ class PlaceOrder:
     recipient: Recipient
     digest: bytes
     content: Mapping[str, Any]
+    actor: str
 
 
 class PlaceOrders(GroupedCommand[PlaceOrder, Order]):
@@ -73,7 +75,8 @@ class PlaceOrders(GroupedCommand[PlaceOrder, Order]):
         new = await store.insert_orders(valid, digests)
         inserted = [order for order in valid if order.id in new]
         recipients = {order.id: submissions[order.id].command.recipient for order in inserted}
-        causes = {order.id: submissions[order.id].origin.correlation or "" for order in inserted}
+        given = [submissions[order.id] for order in inserted]
+        causes = {one.command.id: Cause(one.origin.correlation or "", one.command.actor) for one in given}
         await store.insert_details(inserted, recipients, causes, uow.now)
         for order in inserted:
             publish_new_order(uow, order, recipients[order.id], submissions[order.id].origin)

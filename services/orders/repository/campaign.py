@@ -12,6 +12,7 @@ from services.kit.transaction.identity_map import IdentityMap
 from services.orders.domain.campaign.campaign import Campaign, CampaignDecision, CampaignState, Tally
 from services.orders.domain.campaign.join import Join
 from services.orders.domain.order.recipient import Recipient
+from services.orders.repository.rows import Cause
 from services.orders.repository.store import Store
 
 PART = 200
@@ -33,7 +34,7 @@ class CampaignRepository:
         self.joins: dict[UUID, list[Join]] = defaultdict(list)
         self.recipients: Mapping[UUID, Recipient] = {}
         self._digests: dict[UUID, bytes] = {}
-        self._decisions: list[tuple[CampaignDecision, str]] = []
+        self._decisions: list[tuple[CampaignDecision, Cause]] = []
 
     async def load(self, ids: Collection[UUID]) -> None:
         """Lock these campaigns in order of id, then read tallies, joins and recipients. Unknown ids are left out."""
@@ -59,8 +60,8 @@ class CampaignRepository:
         """Return the campaign as it is now, None for one that was not loaded."""
         return self._campaigns.get(id)
 
-    def record(self, decision: CampaignDecision, cause: str) -> None:
-        """Replace a campaign by its state after a step; `cause` is the id of the message that led to it."""
+    def record(self, decision: CampaignDecision, cause: Cause) -> None:
+        """Replace a campaign by its state after a step; `cause` is that of its new orders."""
         if decision.campaign is not self._campaigns[decision.campaign.id]:
             self._campaigns.put(decision.campaign)
             self._decisions.append((decision, cause))

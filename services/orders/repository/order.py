@@ -30,8 +30,8 @@ class OrderRepository:
         """Return the order as it is now, None for one that was not loaded."""
         return self._orders.get(id)
 
-    def record(self, order: Order, message: str, cause: str, at: datetime, note: str = "") -> None:
-        """Replace an order by its state after a step. `message` is the type of what led to it, `cause` its id."""
+    def record(self, order: Order, message: str, cause: rows.Cause, at: datetime, note: str = "") -> None:
+        """Replace an order by its state after a step. `message` is the type of what led to it."""
         self._steps.append(rows.step_row(order, self._orders[order.id].state, message, cause, at))
         if note:
             self._notes.append({"order_id": order.id, "n": order.version, "note": note})

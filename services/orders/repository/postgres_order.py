@@ -14,7 +14,7 @@ from services.kit.database import lock_rows
 from services.orders.domain.order.order import Order
 from services.orders.domain.order.recipient import Recipient
 from services.orders.repository import rows, statements
-from services.orders.repository.rows import Conflict, Row
+from services.orders.repository.rows import Cause, Conflict, Row
 from services.orders.repository.statements import Connection
 from services.orders.repository.store import OrderStore
 
@@ -72,7 +72,7 @@ class PostgresOrders(OrderStore):
         self,
         orders: Sequence[Order],
         recipients: Mapping[UUID, Recipient],
-        causes: Mapping[UUID, str],
+        causes: Mapping[UUID, Cause],
         now: datetime,
     ) -> None:
         if not orders:

@@ -40,14 +40,14 @@ async def orders(
     return [dict(row) for row in found]
 
 
-async def order_history(conn: Connection, order: UUID, *, notes: bool) -> Found:
-    """Read every step of an order, in order, with its note where `notes` is true; empty for an unknown order."""
+async def order_history(conn: Connection, order: UUID, *, trusted: bool) -> Found:
+    """Read every step of an order, in order; with actor and note where `trusted`. Empty for an unknown order."""
     found = await conn.fetch(
-        "select n, from_state, to_state, message, cause, reason, at, note from order_history "
+        "select n, from_state, to_state, message, cause, reason, at, actor, note from order_history "
         "left join order_note using (order_id, n) where order_id = $1 order by n",
         order,
     )
-    return [{name: value for name, value in row.items() if notes or name != "note"} for row in found]
+    return [{name: value for name, value in row.items() if trusted or name not in {"actor", "note"}} for row in found]
 
 
 async def recipient(conn: Connection, order: UUID) -> dict[str, Any] | None:

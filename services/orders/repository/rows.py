@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -26,6 +26,16 @@ from services.orders.domain.order.recipient import Recipient
 Row = dict[str, Any]
 Conflict: TypeAlias = tuple[UUID, bytes, Mapping[str, Any]]
 """Another content under a used id: id, digest, content without the recipient."""
+
+
+class Cause(NamedTuple):
+    """The cause of a step: the id of the message, deadline or request; and its actor, the service that sent the message
+    or the subject that made the request.
+    """
+
+    id: str
+    actor: str
+
 
 _COLUMNS = {"order": "order_id", "basket": "basket_id", "campaign": "campaign_id", "join": "join_id"}
 """The columns that are not named as their fields."""
@@ -67,17 +77,18 @@ def line_rows(terms: Terms) -> Iterable[Row]:
         }
 
 
-def step_row(order: Order, before: OrderState | None, message: str, cause: str, at: datetime) -> Row:
-    """Return the history row of a step: its state before, the type of its message and the id of its cause."""
+def step_row(order: Order, before: OrderState | None, message: str, cause: Cause, at: datetime) -> Row:
+    """Return the history row of a step: its state before, the type of its message and its cause."""
     return {
         "order_id": order.id,
         "n": order.version,
         "from_state": before,
         "to_state": order.state,
         "message": message,
-        "cause": cause,
+        "cause": cause.id,
         "reason": order.reason,
         "at": at,
+        "actor": cause.actor,
     }
 
 

@@ -21,7 +21,7 @@ from services.orders.domain.catalog import Unreadable
 from services.orders.domain.order.order import Order
 from services.orders.domain.order.recipient import Recipient
 from services.orders.domain.stall import Stall
-from services.orders.repository.rows import Conflict, Row
+from services.orders.repository.rows import Cause, Conflict, Row
 
 Caller = tuple[UUID, str]
 """A campaign and the digits of a person's phone number."""
@@ -46,7 +46,7 @@ class OrderStore(Protocol):
         self,
         orders: Sequence[Order],
         recipients: Mapping[UUID, Recipient],
-        causes: Mapping[UUID, str],
+        causes: Mapping[UUID, Cause],
         now: datetime,
     ) -> None:
         """Insert the details of new orders in one statement: lines, the first step, payments and recipients.

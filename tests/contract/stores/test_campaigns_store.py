@@ -18,7 +18,7 @@ from services.orders.domain.campaign.campaign import Campaign, CampaignState, Ta
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.domain.order.order import OrderState
 from services.orders.domain.order.recipient import Recipient
-from services.orders.repository.rows import step_row
+from services.orders.repository.rows import Cause, step_row
 from services.orders.repository.store import Store
 from tests.contract.stores.databases import StoreDatabase
 from tests.unit.orders_given import CLOSES, NOW, an_order
@@ -226,11 +226,13 @@ def _work(rng: random.Random, n: int) -> Callable[[Store], Awaitable[Any]]:
             order = replace(an_order(), terms=join(known, of).terms)
             found = await store.insert_orders([order], {order.id: b"o"})
             if found:
-                await store.insert_details([order], {order.id: recipient(join(known, of))}, {order.id: "r"}, NOW)
+                await store.insert_details(
+                    [order], {order.id: recipient(join(known, of))}, {order.id: Cause("r", "a")}, NOW
+                )
         elif kind == "step":
             for one in await store.lock_orders([UUID(int=1000 * of + k) for k in range(1, n)]):
                 after = replace(one, version=one.version + 1, state=OrderState.RESERVED)
-                await store.save_orders([after], [step_row(after, one.state, "m", "c", NOW)], [], [], [])
+                await store.save_orders([after], [step_row(after, one.state, "m", Cause("c", "a"), NOW)], [], [], [])
         else:
             found = await store.add_wrong_code(UUID(int=of), NOW + HOUR * n / 10)
         if fails:

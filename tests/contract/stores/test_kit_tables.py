@@ -10,9 +10,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from contracts.values import Principal
 from services.kit.consumer.dead_letters import DeadLetterTable
 from services.kit.consumer.delivery import Delivery
 from services.kit.http.idempotency import KeyTable
+from services.kit.transaction.access_log import READ, AccessFilter, AccessLogTable, Shown
 from services.kit.transaction.deadlines import Deadline, DeadlineTable
 from services.kit.transaction.inbox import InboxTable
 from services.kit.transaction.message import Record
@@ -253,3 +255,37 @@ async def test_a_key_that_another_transaction_claims_is_awaited(database: StoreD
         await store(KeyTable).claim("lots", {"a": b"1"}, None)
         other = await database.waits(claim())
     assert await other == set()
+
+
+async def test_the_access_log_has_a_row_for_each_record_and_can_leave_out_what_was_read_within_the_hour(
+    database: StoreDatabase,
+):
+    anna, bo = (Principal(f"staff.{name}", "staff", frozenset()) for name in ("anna", "bo"))
+    shown = {"order/1": [Shown.PERSON, Shown.CODE], "order/2": [Shown.CODE]}
+    async with database.transaction() as store:
+        log = store(AccessLogTable)
+        await log.append(anna, READ, shown, "r1")
+        await log.append(anna, READ, {"order/1": [Shown.CODE], "order/2": [Shown.PERSON]}, "r2", hourly=True)
+        await log.append(bo, READ, {"order/1": [Shown.CODE]}, "r3", hourly=True)
+        await log.append(bo, "cut", {"wave/noon": ()}, None)
+
+    async def listed(limit: int = 10, after: int = 0, **wanted: Any) -> list[Any]:
+        found = await database.reader(AccessLogTable).listing(AccessFilter("main", **wanted), after, limit)
+        return [(row.subject, row.action, row.record, row.fields, row.request) for row in found]
+
+    everything = await listed()
+    assert everything == [
+        ("staff.anna", READ, "order/1", ["code", "person"], "r1"),
+        ("staff.anna", READ, "order/2", ["code"], "r1"),
+        ("staff.anna", READ, "order/2", ["person"], "r2"),
+        ("staff.bo", READ, "order/1", ["code"], "r3"),
+        ("staff.bo", "cut", "wave/noon", [], None),
+    ]
+    assert await listed(record="order/2") == everything[1:3]
+    assert await listed(subject="staff.bo") == everything[3:]
+    now = datetime.now(UTC)
+    assert await listed(since=now - HOUR, until=now + HOUR) == everything
+    assert await listed(since=now + HOUR) == await listed(until=now - HOUR) == []
+    last = (await database.reader(AccessLogTable).listing(AccessFilter("main"), 0, 2))[-1].id
+    assert await listed(2) + await listed(after=last) == everything
+    assert await database.reader(AccessLogTable).listing(AccessFilter("other"), 0, 9) == []

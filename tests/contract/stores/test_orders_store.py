@@ -17,7 +17,7 @@ from contracts.events.orders import SaleLine
 from services.orders.domain.order.order import Awaiting, Order, OrderState
 from services.orders.domain.order.recipient import Recipient
 from services.orders.domain.stall import Close, Sale, Session, Stall, StallUpload, Void
-from services.orders.repository.rows import money_row, step_row
+from services.orders.repository.rows import Cause, money_row, step_row
 from services.orders.repository.store import Store
 from tests.contract.stores.databases import StoreDatabase
 from tests.unit.orders_given import NOW, SLOT, an_order
@@ -43,12 +43,14 @@ async def insert(store: Store, *orders: Order, digest: bytes = b"1") -> set[UUID
     new = await store.insert_orders(orders, dict.fromkeys((one.id for one in orders), digest))
     inserted = [one for one in orders if one.id in new]
     ids = [one.id for one in inserted]
-    await store.insert_details(inserted, dict.fromkeys(ids, RECIPIENT), dict.fromkeys(ids, "r"), NOW)
+    await store.insert_details(
+        inserted, dict.fromkeys(ids, RECIPIENT), dict.fromkeys(ids, Cause("r", "resident.a")), NOW
+    )
     return new
 
 
 async def save(store: Store, *orders: Order, notes: Sequence[Any] = (), refunds: Sequence[Any] = ()) -> None:
-    steps = [step_row(one, OrderState.PLACED, "stock-reserved", "c", NOW) for one in orders]
+    steps = [step_row(one, OrderState.PLACED, "stock-reserved", Cause("c", "inventory"), NOW) for one in orders]
     await store.save_orders(orders, steps, notes, [], refunds)
 
 

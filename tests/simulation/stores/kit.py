@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 
+from contracts.values import Principal
 from services.kit.consumer.dead_letters import DeadLetterTable
 from services.kit.consumer.delivery import Delivery
 from services.kit.http.idempotency import KeyTable, capped
+from services.kit.transaction.access_log import Access, AccessFilter, AccessLogTable, Shown
 from services.kit.transaction.deadlines import Deadline, DeadlineTable
 from services.kit.transaction.inbox import InboxTable
 from services.kit.transaction.outbox import OutboxTable, Outgoing, Row
@@ -261,7 +263,48 @@ class MemoryKeys:
             self.conn.put("idempotency", (scope, key), known | {"status": status, "response": response})
 
 
+class MemoryAccessLog:
+    """The rows of the access log, all at one time."""
+
+    def __init__(self, conn: Transaction) -> None:
+        self.conn = conn
+
+    async def append(
+        self,
+        caller: Principal,
+        action: str,
+        records: Mapping[str, Collection[Shown]],
+        request: str | None,
+        *,
+        hourly: bool = False,
+    ) -> None:
+        await self.conn.statement()
+        stored: list[Access] = list(self.conn.rows("access_log").values())
+        for record, shown in records.items():
+            about = (caller.subject, action, record)
+            before = [one for one in stored if (one.subject, one.action, one.record) == about]
+            if not (hourly and any({*one.fields} >= {*shown} for one in before)):
+                id, who = self.conn.db.next("access_log"), (caller.tenant, caller.subject, caller.kind)
+                row = Access(id, datetime.now(UTC), *who, action, record, sorted(shown), request)
+                self.conn.put("access_log", id, row)
+
+    async def listing(self, wanted: AccessFilter, after: int, limit: int) -> list[Access]:
+        await self.conn.statement()
+        found: list[Access] = [row for _, row in sorted(self.conn.rows("access_log").items())]  # type: ignore[type-var]
+        return [
+            row
+            for row in found
+            if row.id > after
+            and row.tenant == wanted.tenant
+            and wanted.record in {None, row.record}
+            and wanted.subject in {None, row.subject}
+            and (wanted.since is None or wanted.since <= row.at)
+            and (wanted.until is None or row.at < wanted.until)
+        ][:limit]
+
+
 TABLES = {
+    AccessLogTable: MemoryAccessLog,
     InboxTable: MemoryInbox,
     OutboxTable: MemoryOutbox,
     DeadlineTable: MemoryDeadlines,

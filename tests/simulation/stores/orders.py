@@ -16,7 +16,7 @@ from services.orders.domain.order.order import Order
 from services.orders.domain.order.recipient import Recipient
 from services.orders.domain.stall import Sale, Stall
 from services.orders.repository import rows
-from services.orders.repository.rows import Conflict, Row
+from services.orders.repository.rows import Cause, Conflict, Row
 from services.orders.repository.store import CatalogStore, OrderStore, StallStore, Store
 from tests.simulation.memory import Transaction
 from tests.simulation.stores.campaigns import MemoryCampaigns, check, in_utc
@@ -59,7 +59,7 @@ class _Orders(OrderStore):
         self,
         orders: Sequence[Order],
         recipients: Mapping[UUID, Recipient],
-        causes: Mapping[UUID, str],
+        causes: Mapping[UUID, Cause],
         now: datetime,
     ) -> None:
         if not orders:

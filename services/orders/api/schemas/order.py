@@ -102,7 +102,7 @@ class NewOrder(Body):
         recipient = recipient_of(self.recipient, address)
         kept = without_person({"order_id": id, **content})
         digest = content_hash(content if owner is None else {**content, "owner": owner})
-        return PlaceOrder(id_of_request(key, id, owner), draft, recipient, digest, kept)
+        return PlaceOrder(id_of_request(key, id, owner), draft, recipient, digest, kept, caller.subject)
 
 
 def recipient_of(recipient: RecipientIn, address: Address | None) -> Recipient:

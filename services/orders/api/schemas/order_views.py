@@ -105,8 +105,8 @@ class OrderPage(TypedDict):
 
 
 class Step(TypedDict):
-    """A step of an order: its states, the type of its message and the id of its cause; a note for the buyer and
-    operators only.
+    """A step of an order: its states, the type of its message and the id of its cause. For the buyer and operators also
+    the actor, a subject or the service that sent the message, and a note.
     """
 
     n: int
@@ -116,6 +116,7 @@ class Step(TypedDict):
     cause: str
     reason: str
     at: datetime
+    actor: NotRequired[str | None]
     note: NotRequired[str | None]
 
 

@@ -1,0 +1,135 @@
+"""The access log and the actors: who acted, and that nothing can change what is written there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from contracts.events.inventory import StockReserved
+from contracts.values import reservation_of
+from services.dispatch.app import SERVICE as DISPATCH
+from services.kit.transaction import access_log
+from services.orders.app import SERVICE as ORDERS
+from tests.integration.callers import Callers
+from tests.integration.campaign_world import PRICES, a_campaign
+from tests.integration.dispatch_world import Order, World
+from tests.integration.dispatch_world import fresh_world as fresh_world
+from tests.integration.orders_world import Orders, an_order, open_orders
+from tests.stack import TestStack
+
+pytestmark = pytest.mark.stack
+ANNA, DISPATCHER, ADMIN = "resident.anna", "staff.dispatcher", "staff.admin"
+
+
+@pytest.fixture
+async def orders(stack: TestStack) -> AsyncIterator[Orders]:
+    async with open_orders(stack) as found:
+        yield found
+
+
+async def log(callers: Callers, **query: Any) -> list[dict[str, Any]]:
+    """The access log as an administrator reads it."""
+    text = "&".join(f"{name.rstrip('_')}={value}" for name, value in query.items())
+    status, found = await callers.call(ADMIN, "GET", f"/access-log?{text}")
+    assert status == 200, found
+    return list(found["accesses"])
+
+
+async def test_each_step_of_an_order_names_its_actor(orders: Orders) -> None:
+    callers = Callers(ORDERS, orders.context)
+    status, order = await callers.call(ANNA, "POST", "/orders", an_order(payment="pending"))
+    assert status == 201
+    claim = {"reservation": reservation_of(UUID(order["order_id"]), order["pool"], 1), "order": order["order_id"]}
+    await orders.hear(StockReserved(**claim, pool=order["pool"], firm=False, lines=[]))
+    assert (await callers.call(ADMIN, "POST", f"/orders/{order['order_id']}:cancel"))[0] == 200
+    by_local = await orders.place()
+    history = (await callers.call(ANNA, "GET", f"/orders/{order['order_id']}/history"))[1]["steps"]
+    assert [step["actor"] for step in history] == [ANNA, "inventory", ADMIN]
+    found = await orders.get(f"/v1/orders/{by_local}/history")
+    assert [step["actor"] for step in found.json()["steps"]] == ["local.buyer"]
+    assert "actor" not in (await orders.get(f"/v1/orders/{by_local}/history", "courier")).json()["steps"][0]
+
+
+async def test_acts_on_waves_and_jobs_name_their_subject(world: World) -> None:
+    callers, order = Callers(DISPATCH, world.context), Order()
+    await world.planned([order])
+    routes = (await world.call("operator", "GET", "/waves/noon/plan"))["routes"]
+    move = {"jobs": [str(order.job)], "courier": "van-2" if routes[0]["courier"] == "van-1" else "van-1", "trip": 1}
+    version = (await world.call("operator", "GET", "/waves/noon"))["version"]
+    moved = {"version": version, "moves": [move]}
+    assert (await callers.call(DISPATCHER, "POST", "/waves/noon/plan:apply", moved))[0] == 200
+    for _ in range(2):
+        assert (await callers.call(DISPATCHER, "POST", "/waves/noon:release"))[0] == 200
+    body = {"courier": routes[0]["courier"], "expected_epoch": 1}
+    for _ in range(2):
+        assert (await callers.call(ADMIN, "POST", f"/jobs/{order.job}:reassign", body))[0] == 200
+    acts = [(row["subject"], row["kind"], row["action"], row["record"]) for row in await log(callers)]
+    assert acts == [
+        ("local.operator", "local", "cut", "wave/noon"),
+        (DISPATCHER, "staff", "move", "wave/noon"),
+        (DISPATCHER, "staff", "release", "wave/noon"),
+        (ADMIN, "staff", "reassign", f"job/{order.job}"),
+    ]
+
+
+async def test_who_gave_up_a_dead_letter_is_kept(world: World) -> None:
+    callers = Callers(DISPATCH, world.context)
+    await world.pool.execute("insert into parked_scope (consumer, scope) values ('dispatch.gone', 's')")
+    id = await world.pool.fetchval(
+        'insert into parked (consumer, scope, event_id, topic, partition, "offset", headers, error, attempts) '
+        "values ('dispatch.gone', 's', $1, 'orders.order.v1', 0, 0, '{}', 'bad', 1) returning id",
+        uuid4(),
+    )
+    assert (await callers.call(ADMIN, "POST", "/parked:redrive", {"scope": "s"}))[0] == 200
+    assert (await callers.call(ADMIN, "POST", "/parked:redrive", {"scope": "not blocked"}))[0] == 200
+    assert (await callers.call(ADMIN, "POST", f"/parked/{id}:discard", {"why": "a test"}))[0] == 204
+    found = (await callers.call(ADMIN, "GET", f"/parked/{id}"))[1]
+    assert (found["discarded_by"], found["why"]) == (ADMIN, "a test")
+    acts = [(row["action"], row["record"]) for row in await log(callers, subject=ADMIN)]
+    assert acts == [("redrive", "dead-letter/s"), ("discard", f"dead-letter/{id}")]
+
+
+async def test_what_a_leader_does_with_a_group_buy_names_her(orders: Orders) -> None:
+    callers = Callers(ORDERS, orders.context)
+    for path, entry in PRICES.items():
+        assert (await orders.put(path, entry)).status_code == 200
+    for _ in range(2):
+        status, campaign = await callers.call("leader.l1", "POST", "/campaigns", a_campaign(), key="one")
+        assert status == 201, campaign
+    id = campaign["campaign_id"]
+    entries = {"chat": "chat-1", "entries": [{"entry": 1}]}
+    assert (await callers.call("leader.l1", "POST", f"/campaigns/{id}/relay", entries))[0] == 200
+    acts = [(row["subject"], row["action"], row["record"]) for row in await log(callers)]
+    assert acts == [("leader.l1", "open", f"campaign/{id}"), ("leader.l1", "relay", f"campaign/{id}")]
+
+
+async def test_the_log_only_grows(world: World) -> None:
+    await world.call("operator", "POST", "/waves/nowhere:cut", 404)
+    await world.planned([Order()])
+    (part,) = await world.pool.fetch("select tableoid::regclass::text as name from access_log")
+    for table in ("access_log", part["name"]):
+        for statement in (f"update {table} set subject = 'x'", f"delete from {table}", f"truncate {table}"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="only grows"):
+                await world.pool.execute(statement)
+    assert [row["subject"] for row in await log(Callers(DISPATCH, world.context))] == ["local.operator"]
+
+
+async def test_months_leave_the_log_after_their_time(world: World) -> None:
+    pool = world.pool
+    await pool.execute(
+        "create table access_log_202001 partition of access_log "
+        "for values from ('2020-01-01T00:00Z') to ('2020-02-01T00:00Z')"
+    )
+    old = "insert into access_log (at, tenant, subject, kind, action, record, fields) values ($1, 'main', 'staff.a', "
+    await pool.execute(old + "'staff', 'read', 'order/1', '{person}')", world.clock.now().replace(year=2020, month=1))
+    await world.planned([Order()])
+    await access_log.prepare(pool, 36500)
+    assert await pool.fetchval("select count(*) from access_log") == 2
+    await access_log.prepare(pool, 400)
+    assert [row["action"] for row in await log(Callers(DISPATCH, world.context))] == ["cut"]
+    months = await pool.fetchval("select count(*) from pg_inherits where inhparent = 'access_log'::regclass")
+    assert months == 3
