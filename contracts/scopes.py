@@ -31,6 +31,8 @@ class Scope(StrEnum):
     """Receive and inspect lots, lend stock, count, write off."""
     SALE_SUBMIT = "sale:submit"
     """Upload the records of a stall's terminal."""
+    RECORD_HAND_IN = "record:hand-in"
+    """Hand in the records of a device with a key that has ended, and nothing else."""
     PROMISE_READ = "promise:read"
     """Ask for the slot that a delivery would get."""
     PLAN_MAKE = "plan:make"

@@ -75,12 +75,17 @@ class BoundsOf(BaseModel):
 
 
 class DeviceKey(BaseModel):
-    """A public P-256 key of a device. Records that it signed later than `revoked_at` are quarantined."""
+    """A public P-256 key of a device. `device` is the thumbprint of the device's first key, the same when a key is
+    renewed. Records that were made before `retired_at` still count; those that arrive after `revoked_at` are
+    quarantined.
+    """
 
     thumbprint: Thumbprint
     x: Coordinate
     y: Coordinate
     since: Instant
+    device: Thumbprint
+    retired_at: Instant | None = None
     revoked_at: Instant | None = None
 
 

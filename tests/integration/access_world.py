@@ -152,9 +152,9 @@ class World:
         assert answer.json()["thumbprint"] == device.thumbprint
         return device
 
-    async def token(self, assertion: str) -> httpx2.Response:
+    async def token(self, assertion: str, **more: str) -> httpx2.Response:
         grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-        return await self.post("/v1/token", {"grant_type": grant, "assertion": assertion})
+        return await self.post("/v1/token", {"grant_type": grant, "assertion": assertion, **more})
 
     async def refresh(self, token: str) -> httpx2.Response:
         return await self.post("/v1/token", {"grant_type": "refresh_token", "refresh_token": token})

@@ -125,9 +125,32 @@ async def test_a_second_device_retires_the_first_and_keeps_its_key_for_the_open_
     assert (await world.token(first.assertion(world.clock.real()))).status_code == 401
     assert (await world.token(second.assertion(world.clock.real()))).status_code == 200
     state = await world.state("terminal.S1")
-    ends = {key.thumbprint: key.revoked_at for key in state.keys}
-    assert ends == {first.thumbprint: world.clock.real(), second.thumbprint: None}
+    ends = {key.thumbprint: (key.device, key.retired_at, key.revoked_at) for key in state.keys}
+    assert ends == {
+        first.thumbprint: (first.thumbprint, world.clock.real(), None),
+        second.thumbprint: (second.thumbprint, None, None),
+    }
     assert state.version == 2
+
+
+async def test_a_device_that_has_ended_gets_a_token_to_hand_in_its_records_and_nothing_else(world: World) -> None:
+    first = await world.device("S1")
+    stranger = Device("terminal.S1")
+    await world.device("S1")
+    for end in ("retired", "revoked", "expired"):
+        assert (await world.token(first.assertion(world.clock.real()))).status_code == 401, end
+        answer = await world.token(first.assertion(world.clock.real()), scope="record:hand-in")
+        assert answer.status_code == 200, end
+        assert answer.json()["scope"] == "record:hand-in"
+        wider = await world.token(first.assertion(world.clock.real()), scope="sale:submit")
+        assert wider.status_code == 422, end
+        assert (await world.token(stranger.assertion(world.clock.real()), scope="record:hand-in")).status_code == 401
+        if end == "retired":
+            await world.manage("/v1/principals/terminal.S1:revoke")
+            state = await world.state("terminal.S1")
+            assert [key.revoked_at for key in state.keys] == [world.clock.real()] * 2
+        else:
+            world.pass_time(200 * 86400)
 
 
 async def test_two_devices_with_one_code_leave_one_active(world: World) -> None:
@@ -196,6 +219,8 @@ async def test_a_key_ends_after_180_days_and_the_old_one_proposes_the_new_one(wo
     assert (await world.post("/v1/devices:renew", body)).status_code == 401
     assert (await world.token(old.assertion(world.clock.real()))).status_code == 401
     assert (await world.token(new.assertion(world.clock.real()))).status_code == 200
+    devices = {key.thumbprint: key.device for key in (await world.state("terminal.S1")).keys}
+    assert devices == {old.thumbprint: old.thumbprint, new.thumbprint: old.thumbprint}, "it is the same device"
     world.pass_time(180 * 86400)
     assert (await world.token(new.assertion(world.clock.real()))).status_code == 401
 

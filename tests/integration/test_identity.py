@@ -41,7 +41,7 @@ COORDINATE = "A" * 43
 
 
 def principal(id: str, version: int = 1, **changes: Any) -> PrincipalPut:
-    key = DeviceKey(thumbprint="k" * 43, x=COORDINATE, y=COORDINATE, since=SINCE)
+    key = DeviceKey(thumbprint="k" * 43, x=COORDINATE, y=COORDINATE, since=SINCE, device="k" * 43)
     event = PrincipalPut(
         id=id, version=version, kind=Kind.TERMINAL, scopes=["sale:submit"], bounds=BoundsOf(sites=["s1"]),
         keys=[key], status=Status.ACTIVE,

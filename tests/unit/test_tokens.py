@@ -159,6 +159,17 @@ def test_a_verified_token_ends_with_its_subject_or_its_key(world: World) -> None
     world.tokens.verify(token)
 
 
+def test_a_key_that_has_ended_permits_to_hand_in_records_and_nothing_else(world: World) -> None:
+    hand_in = sign(scope="record:hand-in")
+    for active in (True, False):
+        world.know(active=active, keys=frozenset({"k2"}), ended=frozenset({"k1"}))
+        assert world.tokens.verify(hand_in).scopes == {"record:hand-in"}
+        for other in (sign(), sign(scope="record:hand-in stock:read"), sign(scope="")):
+            assert "revoked" in world.refusal(other)
+    world.know(keys=frozenset({"k2"}))
+    assert "revoked" in world.refusal(hand_in), "a key that this service does not know of"
+
+
 def test_a_token_has_no_more_than_its_subject_still_has(world: World) -> None:
     token = sign()
     world.know(scopes=frozenset({"stock:read", "ops:admin"}), bounds=Bounds(sites=frozenset()))

@@ -56,10 +56,11 @@ async def token(access: Running, request: Request, body: TokenIn) -> Response:
     """Return an access token, valid for 10 minutes, for a device's assertion, a refresh token or a session's cookie.
 
     An assertion is a JWT signed by the device's key: ES256, the key's thumbprint as `kid`, the subject as `iss` and
-    `sub`, `aud` is `halfday`, `exp` within 60 s, `jti` used once.
+    `sub`, `aud` is `halfday`, `exp` within 60 s, `jti` used once. With the scope `record:hand-in` the key may be a
+    retired, revoked or expired one: such a token permits to hand in the device's records, and nothing else.
     """
     if isinstance(body, AssertionIn):
-        found = await logon.by_assertion(access, body.assertion)
+        found = await logon.by_assertion(access, body.assertion, body.scope)
         if isinstance(found, str):
             raise refused(found)
         return _tokens(found)

@@ -55,7 +55,8 @@ async def make_code(access: Access, caller: Principal, kind: str, id: str, bound
 async def enrol(
     access: Access, address: str, code: str, jwk: Mapping[str, str], proof: str
 ) -> tuple[Account, DeviceKey] | None:
-    """Enrol the device that has this key; the active device of the same terminal or courier is retired.
+    """Enrol the device that has this key; the active device of the same terminal or courier is retired, and may still
+    hand in the records that it made before.
 
     None for a code that is wrong, used or expired. Raises a 422 problem where the key is unusable or the proof is not
     its signature, a 409 for a key that was enrolled before.
@@ -109,6 +110,7 @@ async def renew(
             await attempts.count()
             return None
         account = replace(account, version=account.version + 1)
+        key = replace(key, device=known.device or known.thumbprint)
         return account, await _replace_key(uow, access, account, key, "renew")
 
 

@@ -10,6 +10,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from contracts.scopes import Scope
 from services.access.commands.access import Access
 from services.access.commands.signing import ALGORITHMS, Issued, issue
 from services.access.domain import assertion as rules
@@ -28,17 +29,18 @@ class Logon:
     refresh_token: str | None = None
 
 
-async def by_assertion(access: Access, assertion: str) -> Logon | str:
+async def by_assertion(access: Access, assertion: str, scope: Scope | None = None) -> Logon | str:
     """Return the logon of a device that signed this assertion (RFC 7523, 2.1), else the rule that it breaks.
 
-    Only a device with the right signature learns the rule; all others get the same text.
+    With the scope `record:hand-in` the logon permits that only, and the key may have ended. Only a device with the
+    right signature learns the rule; all others get the same text.
     """
     unknown = "the assertion must be signed by an enrolled, active key, which its header names as kid"
     async with access.context.unit() as uow:
         store: AccessStore = uow.store
         now = access.now
-        key = await _signer(store, assertion, now)
-        if key is None:
+        key = await _signer(store, assertion)
+        if key is None or (scope is None and not key.is_active(now)):
             return unknown
         try:
             claims = jwt.decode(assertion, ECKey.import_key(key.jwk), algorithms=ALGORITHMS).claims
@@ -49,20 +51,19 @@ async def by_assertion(access: Access, assertion: str) -> Logon | str:
         except rules.Refused as broken:
             return str(broken)
         account = await store.read_account(key.subject)
-        if account is None or not account.is_active:
+        if account is None or (scope is None and not account.is_active):
             return unknown
         if not await store.use_assertion(key.thumbprint, jti, datetime.fromtimestamp(claims["exp"], UTC)):
             return "jti was used before; sign another assertion for each token"
-        return Logon(account, await issue(access, store, account, key.thumbprint))
+        return Logon(account, await issue(access, store, account, key.thumbprint, [scope] if scope else None))
 
 
-async def _signer(store: AccessStore, assertion: str, now: datetime) -> DeviceKey | None:
+async def _signer(store: AccessStore, assertion: str) -> DeviceKey | None:
     try:
         kid = jws.extract_compact(assertion.encode()).headers().get("kid")
     except (JoseError, ValueError):
         return None
-    key = await store.read_key(kid) if isinstance(kid, str) else None
-    return key if key and key.is_active(now) else None
+    return await store.read_key(kid) if isinstance(kid, str) else None
 
 
 async def begin(access: Access, store: AccessStore, account: Account, family: UUID | None = None) -> Logon:

@@ -49,7 +49,7 @@ async def revoke(access: Access, caller: Principal, subject: str) -> Account:
         await store.delete_logons(subject)
         if account.is_active:
             now = access.now
-            await store.save_keys(device.retired(await store.read_keys([subject]), now))
+            await store.save_keys(device.revoked(await store.read_keys([subject]), now))
             account = revoked(account, now)
             await save_account(uow, account)
             await store.record(now, caller.subject, "revoke", subject)

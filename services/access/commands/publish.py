@@ -54,7 +54,15 @@ def _principal_put(account: Account, keys: Sequence[DeviceKey]) -> events.Princi
         scopes=sorted(account.scopes),
         bounds=events.BoundsOf(**account.bounds.plain()),
         keys=[
-            events.DeviceKey(thumbprint=key.thumbprint, x=key.x, y=key.y, since=key.since, revoked_at=key.revoked_at)
+            events.DeviceKey(
+                thumbprint=key.thumbprint,
+                x=key.x,
+                y=key.y,
+                since=key.since,
+                device=key.device or key.thumbprint,
+                retired_at=key.retired_at,
+                revoked_at=key.revoked_at,
+            )
             for key in keys[-NEWEST_KEYS:]
         ],
         status=account.status,

@@ -61,8 +61,15 @@ def _new_key(access: Access, status: KeyStatus, now: datetime) -> SigningKey:
     return SigningKey(kid=kid, x=x, y=y, sealed=sealed, status=status, changed_at=now)
 
 
-async def issue(access: Access, store: AccessStore, account: Account, device: str | None = None) -> Issued:
-    """Return a new access token (RFC 9068) for an account; `device` is the thumbprint of the key that it is bound to.
+async def issue(
+    access: Access,
+    store: AccessStore,
+    account: Account,
+    device: str | None = None,
+    scopes: Collection[str] | None = None,
+) -> Issued:
+    """Return a new access token (RFC 9068) for an account, with these scopes, else all of its own; `device` is the
+    thumbprint of the key that it is bound to.
 
     Raises a 503 problem while there is no signing key.
     """
@@ -70,7 +77,7 @@ async def issue(access: Access, store: AccessStore, account: Account, device: st
     if key is None:
         raise problems.unavailable(detail="There is no signing key yet; try again in a second")
     private = ECKey.import_key(access.vault.open(f"signing-key/{key.kid}", key.sealed))
-    issued, scope = int(access.now.timestamp()), " ".join(sorted(account.scopes))
+    issued, scope = int(access.now.timestamp()), " ".join(sorted(scopes or account.scopes))
     seconds = int(TOKEN_LIFE.total_seconds())
     claims: dict[str, Any] = {
         "iss": ISSUER,

@@ -23,7 +23,10 @@ class UnusableKey(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceKey:
-    """The public key of a subject's device. Records that it signed later than `revoked_at` do not count."""
+    """The public key of a subject's device. `device` is the thumbprint of the device's first key, the same when a key
+    is renewed; None for the first. Records that were made before `retired_at` still count; those that arrive after
+    `revoked_at` wait for a decision of staff.
+    """
 
     thumbprint: str
     subject: str
@@ -31,6 +34,8 @@ class DeviceKey:
     y: str
     since: datetime
     expires_at: datetime
+    device: str | None = None
+    retired_at: datetime | None = None
     revoked_at: datetime | None = None
 
     @property
@@ -40,7 +45,7 @@ class DeviceKey:
 
     def is_active(self, now: datetime) -> bool:
         """Return True if the key may sign at this instant."""
-        return self.revoked_at is None and now < self.expires_at
+        return self.retired_at is None and self.revoked_at is None and now < self.expires_at
 
 
 def thumbprint(x: str, y: str) -> str:
@@ -63,7 +68,12 @@ def new_key(subject: str, jwk: Mapping[str, str], now: datetime) -> DeviceKey:
 
 
 def retired(keys: Collection[DeviceKey], now: datetime) -> list[DeviceKey]:
-    """Return the keys that end now, with the instant, so that what they signed before still counts."""
+    """Return the keys that another one replaces now: the records that they signed before still count."""
+    return [replace(key, retired_at=now) for key in keys if key.retired_at is None and key.revoked_at is None]
+
+
+def revoked(keys: Collection[DeviceKey], now: datetime) -> list[DeviceKey]:
+    """Return the keys that are trusted no longer from now on, retired ones included."""
     return [replace(key, revoked_at=now) for key in keys if key.revoked_at is None]
 
 

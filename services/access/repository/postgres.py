@@ -143,7 +143,7 @@ class PostgresAccess(AccessStore):
         for one in keys:
             await self._conn.execute(
                 statements.DEVICE_KEY, one.thumbprint, one.subject, one.x, one.y, one.since, one.expires_at,
-                one.revoked_at,
+                one.device, one.retired_at, one.revoked_at,
             )  # fmt: skip
 
     async def read_refresh(self, digest: bytes) -> RefreshToken | None:

@@ -39,8 +39,9 @@ returning true
 """
 KEYS_OF = "select * from device_key where subject = any($1::text[]) order by subject, since, thumbprint"
 DEVICE_KEY = """
-insert into device_key (thumbprint, subject, x, y, since, expires_at, revoked_at) values ($1, $2, $3, $4, $5, $6, $7)
-on conflict (thumbprint) do update set revoked_at = excluded.revoked_at
+insert into device_key (thumbprint, subject, x, y, since, expires_at, device, retired_at, revoked_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+on conflict (thumbprint) do update set retired_at = excluded.retired_at, revoked_at = excluded.revoked_at
 """
 REFRESH = """
 insert into refresh_token (digest, family, subject, expires_at, used_at) values ($1, $2, $3, $4, $5)

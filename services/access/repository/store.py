@@ -97,7 +97,7 @@ class AccessStore(Protocol):
         """Return all keys of these subjects, oldest first."""
 
     async def save_keys(self, keys: Collection[DeviceKey]) -> None:
-        """Write keys in the given order; a row replaces the end of the row of its thumbprint and nothing else."""
+        """Write keys in the given order; a row replaces the ends of the row of its thumbprint and nothing else."""
 
     async def read_refresh(self, digest: bytes) -> RefreshToken | None:
         """Return a refresh token. It is decided about under the lock of its account."""

@@ -31,7 +31,9 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KnownPrincipal:
-    """A principal as access published it last. `keys` are the thumbprints of the keys that it may use now."""
+    """A principal as access published it last. `keys` are the thumbprints of the keys that it may use now, `ended` of
+    those that may only hand in their records.
+    """
 
     version: int
     active: bool
@@ -40,6 +42,7 @@ class KnownPrincipal:
     scopes: frozenset[str]
     bounds: Bounds
     keys: frozenset[str]
+    ended: frozenset[str] = frozenset()
 
 
 class Directory:
@@ -92,7 +95,12 @@ class Directory:
 
 
 def _known(row: Mapping[str, Any]) -> KnownPrincipal:
-    keys = frozenset(key["thumbprint"] for key in orjson.loads(row["keys"]) if not key["revoked_at"])
+    keys: set[str] = set()
+    ended: set[str] = set()
+    for key in orjson.loads(row["keys"]):
+        (ended if key["revoked_at"] or key.get("retired_at") else keys).add(key["thumbprint"])
     bounds = Bounds.of(orjson.loads(row["bounds"]))
     scopes = frozenset(row["scopes"])
-    return KnownPrincipal(row["version"], row["active"], row["kind"], row["tenant"], scopes, bounds, keys)
+    return KnownPrincipal(
+        row["version"], row["active"], row["kind"], row["tenant"], scopes, bounds, frozenset(keys), frozenset(ended)
+    )

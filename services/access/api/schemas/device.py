@@ -96,17 +96,24 @@ class DeviceView(BaseModel):
 
 
 class KeyView(BaseModel):
-    """A key of a device; `revoked_at` is null while it is active."""
+    """A key of a device; `retired_at` and `revoked_at` are null while it is active."""
 
     thumbprint: str
     since: datetime
     expires_at: datetime
+    retired_at: datetime | None
     revoked_at: datetime | None
 
     @classmethod
     def of(cls, key: DeviceKey) -> Self:
         """Return the view of a key."""
-        return cls(thumbprint=key.thumbprint, since=key.since, expires_at=key.expires_at, revoked_at=key.revoked_at)
+        return cls(
+            thumbprint=key.thumbprint,
+            since=key.since,
+            expires_at=key.expires_at,
+            retired_at=key.retired_at,
+            revoked_at=key.revoked_at,
+        )
 
 
 class DeviceKeysView(BaseModel):

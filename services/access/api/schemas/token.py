@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from contracts.scopes import Scope
 from services.access.commands.logon import Logon
 from services.kit.http.body import Body
 
@@ -15,10 +16,11 @@ Code = Annotated[str, Field(pattern=r"^[0-9]{6}$")]
 
 
 class AssertionIn(Body):
-    """A device asks for a token (RFC 7523, 2.1)."""
+    """A device asks for a token (RFC 7523, 2.1). With a key that has ended it names the one scope that it may have."""
 
     grant_type: Literal["urn:ietf:params:oauth:grant-type:jwt-bearer"]
     assertion: Annotated[str, Field(max_length=4096)]
+    scope: Literal[Scope.RECORD_HAND_IN] | None = None
 
 
 class RefreshIn(Body):
