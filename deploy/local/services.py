@@ -19,6 +19,9 @@ ROOT = child.ROOT
 # A service drains for at most 20 s before it gives up by itself.
 GRACE = 25.0
 
+SIMULATOR = "simulator"
+"""The payment provider that every stack on one machine knows."""
+
 Command = Callable[[str, str], list[str]]
 
 
@@ -63,6 +66,10 @@ def environment(
     """Return the environment of process `name` of `service`: addresses, and only its own secrets."""
     http = {} if ".worker" in name else {"HALFDAY_HTTP_PORT": str(ports.get(f"{service}.http"))}
     own = {"HALFDAY_QUOTE_KEY": secrets.quote_key} if service == "dispatch" else {}
+    if name == "orders.api":
+        own = {
+            "HALFDAY_PAYMENTS": json.dumps({SIMULATOR: {"kind": "standard-webhooks", "secret": secrets.payment_secret}})
+        }
     if service == ACCESS:
         own = {"HALFDAY_ACCESS_PEPPER": secrets.access_pepper, "HALFDAY_ACCESS_KEY": secrets.access_key}
     return {

@@ -25,6 +25,7 @@ SERVICE = Service(
     on_due=on_deadline,
     use_cases=UseCases,
     routes=ROUTERS,
+    public=("POST /v1/payments/{provider}/callbacks",),
     fast_paths=(FAST_PATH,),
     on_upload=apply_kept_upload,
     checks={"catalogue": CatalogCheck(PostgresStore)},

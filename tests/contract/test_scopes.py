@@ -60,6 +60,8 @@ NEEDED: Mapping[str, Mapping[str, Needed]] = {
         ),
         "POST /v1/orders/{order}:erase": (S.ERASURE_RUN,),
         "GET /v1/erasures": (S.ERASURE_RUN,),
+        "POST /v1/payments/{provider}/callbacks": PUBLIC,
+        "GET /v1/receipts": (S.LEDGER_POST,),
         "POST /v1/campaigns": (S.CAMPAIGN_WRITE,),
         "POST /v1/campaigns/{campaign}/joins": (
             S.ORDER_WRITE,

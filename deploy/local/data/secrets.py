@@ -3,6 +3,7 @@
 import hashlib
 import json
 import secrets
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,13 +19,15 @@ ROLES = ("operator", "terminal", "courier", "leader", "buyer")
 class Secrets:
     """Passwords and tokens of the stack's parts; they must never be in argv or in a log.
 
-    `access_pepper` and `access_key` are those of access alone, see `services/access/settings.py`.
+    `payment_secret` signs the callbacks of the simulator of a payment provider. `access_pepper` and `access_key` are
+    those of access alone, see `services/access/settings.py`.
     """
 
     kafka: Mapping[str, str]
     postgres: Mapping[str, str]
     tokens: Mapping[str, str]
     quote_key: str
+    payment_secret: str
     access_pepper: str
     access_key: str
 
@@ -48,6 +51,7 @@ class Secrets:
             postgres=each(*DEPLOYED),
             tokens=each(*ROLES),
             quote_key=secrets.token_hex(32),
+            payment_secret=f"whsec_{b64encode(secrets.token_bytes(32)).decode()}",
             access_pepper=secrets.token_hex(32),
             access_key=secrets.token_hex(32),
         )

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from services.orders.api import campaign, catalog, order, stall
+from services.orders.api import campaign, catalog, order, payment, stall
 
-ROUTERS = (order.router, campaign.router, catalog.router, stall.router)
+ROUTERS = (order.router, payment.router, campaign.router, catalog.router, stall.router)

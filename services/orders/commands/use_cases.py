@@ -5,7 +5,9 @@ from __future__ import annotations
 from services.kit.context import Context
 from services.orders.commands.await_answer import AwaitAnswer
 from services.orders.commands.join_campaign import JoinCampaigns
+from services.orders.commands.payment import ReceivePayments
 from services.orders.commands.place_orders import PlaceOrders
+from services.orders.payment_providers import open_providers
 from services.orders.repository.catalog import CatalogCache
 from services.orders.settings import OrderSettings
 
@@ -15,7 +17,9 @@ class UseCases:
 
     def __init__(self, context: Context, settings: OrderSettings | None = None) -> None:
         self.context = context
+        settings = settings or OrderSettings.load()
         self.catalog = CatalogCache()
-        self.place_orders = PlaceOrders(context, self.catalog, (settings or OrderSettings()).hold_ttl_s)
+        self.place_orders = PlaceOrders(context, self.catalog, settings.hold_ttl_s)
         self.join_campaigns = JoinCampaigns(context, self.catalog)
+        self.receive_payment = ReceivePayments(context, open_providers(settings.payments))
         self.await_answer = AwaitAnswer(context.pool)

@@ -22,6 +22,7 @@ from services.orders.domain.campaign.campaign import Terms as CampaignTerms
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.domain.order.order import Awaiting, Money, Order, OrderState, Terms
 from services.orders.domain.order.recipient import Recipient
+from services.orders.domain.payment import Notice, Receipt, ReceiptState
 
 Row = dict[str, Any]
 Conflict: TypeAlias = tuple[UUID, bytes, Mapping[str, Any]]
@@ -43,6 +44,7 @@ _TERMS = {f.name: _COLUMNS.get(f.name, f.name) for f in fields(Terms) if f.name 
 _STATE = tuple(f.name for f in fields(Order) if f.name not in {"terms", "money"})
 _CAMPAIGN_TERMS = {f.name: _COLUMNS.get(f.name, f.name) for f in fields(CampaignTerms)}
 _RECIPIENT = tuple(f.name for f in fields(Recipient))
+_NOTICE = {f.name: {"order": "order_id", "transaction": "transaction_id"}.get(f.name, f.name) for f in fields(Notice)}
 _LINES, _GOODS = TypeAdapter(list[OrderLine]), TypeAdapter(tuple[CampaignGood, ...])
 
 
@@ -148,6 +150,23 @@ def _line_of(row: asyncpg.Record) -> OrderLine:
         price=row["price_id"],
         amount_fen=row["amount_fen"],
     )
+
+
+def notice_row(notice: Notice) -> Row:
+    """Return the columns of a provider's notice."""
+    return {column: getattr(notice, field) for field, column in _NOTICE.items()}
+
+
+def receipt_row(receipt: Receipt) -> Row:
+    """Return the row of a receipt, its number left out."""
+    state = {"received_at": receipt.received_at, "state": receipt.state, "reason": receipt.reason}
+    return notice_row(receipt.notice) | state
+
+
+def receipt_of(row: asyncpg.Record) -> Receipt:
+    """Return the receipt in a row."""
+    notice = Notice(**{field: row[column] for field, column in _NOTICE.items()})
+    return Receipt(notice, row["received_at"], ReceiptState(row["state"]), row["reason"])
 
 
 def campaign_row(campaign: Campaign) -> Row:

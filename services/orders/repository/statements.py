@@ -71,6 +71,17 @@ insert into campaign_conflict as old select * from json_populate_recordset(null:
 on conflict (id, body_hash) do update set seen = coalesce(old.seen, 1) + excluded.seen
 """
 
+RECEIPT = """
+insert into receipt (provider, transaction_id, order_id, amount_fen, currency, paid_at, received_at, state, reason)
+select provider, transaction_id, order_id, amount_fen, currency, paid_at, received_at, state, reason
+from json_populate_recordset(null::receipt, $1::json)
+on conflict (provider, transaction_id) do nothing returning n
+"""
+RECEIPT_CONFLICT = """
+insert into receipt_conflict as old select * from json_populate_recordset(null::receipt_conflict, $1::json)
+on conflict (provider, transaction_id, order_id, amount_fen, currency, paid_at) do update set seen = old.seen + 1
+"""
+
 SALES = "insert into stall_sale select * from json_populate_recordset(null::stall_sale, $1::json)"
 SALE_LINES = "insert into stall_sale_line select * from json_populate_recordset(null::stall_sale_line, $1::json)"
 VOIDS = "insert into stall_void select * from json_populate_recordset(null::stall_void, $1::json)"

@@ -20,11 +20,14 @@ from services.orders.domain.campaign.join import Join
 from services.orders.domain.catalog import Unreadable
 from services.orders.domain.order.order import Order
 from services.orders.domain.order.recipient import Recipient
+from services.orders.domain.payment import Notice, Receipt
 from services.orders.domain.stall import Stall
 from services.orders.repository.rows import Cause, Conflict, Row
 
 Caller = tuple[UUID, str]
 """A campaign and the digits of a person's phone number."""
+ReceiptKey = tuple[str, str]
+"""A payment provider, and its id of the payment."""
 
 
 class OrderStore(Protocol):
@@ -141,6 +144,21 @@ class CampaignStore(Protocol):
         """Count other contents under the ids of campaigns and joins; the first ten of an id are stored (`capped`)."""
 
 
+class PaymentStore(Protocol):
+    """Receipts of payment providers."""
+
+    async def insert_receipt(self, receipt: Receipt) -> bool:
+        """Insert a receipt; False where its transaction is known, which changes nothing. Waits for a concurrent
+        transaction that inserts the same one.
+        """
+
+    async def find_receipts(self, keys: Collection[ReceiptKey]) -> dict[ReceiptKey, Receipt]:
+        """Read these receipts. Unknown ones are left out."""
+
+    async def record_receipt_conflict(self, notice: Notice, now: datetime) -> None:
+        """Count another content under a known transaction; `now` is real time."""
+
+
 class CatalogStore(Protocol):
     """The catalogue and the sold-out items, each with a version that grows with every change."""
 
@@ -216,5 +234,5 @@ class StallStore(Protocol):
         """
 
 
-class Store(OrderStore, CampaignStore, CatalogStore, StallStore, Protocol):
+class Store(OrderStore, CampaignStore, PaymentStore, CatalogStore, StallStore, Protocol):
     """All tables of the service."""

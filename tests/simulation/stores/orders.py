@@ -14,10 +14,11 @@ from contracts.events.inventory import AllotmentEvent
 from services.orders.domain.catalog import Unreadable
 from services.orders.domain.order.order import Order
 from services.orders.domain.order.recipient import Recipient
+from services.orders.domain.payment import Notice, Receipt
 from services.orders.domain.stall import Sale, Stall
 from services.orders.repository import rows
 from services.orders.repository.rows import Cause, Conflict, Row
-from services.orders.repository.store import CatalogStore, OrderStore, StallStore, Store
+from services.orders.repository.store import CatalogStore, OrderStore, PaymentStore, ReceiptKey, StallStore, Store
 from tests.simulation.memory import Transaction
 from tests.simulation.stores.campaigns import MemoryCampaigns, check, in_utc
 
@@ -122,6 +123,28 @@ class _Orders(OrderStore):
             if join.terms.order == order:
                 conn.put("campaign_join", id, (replace(join, terms=replace(join.terms, code="")), digest))
         return record  # type: ignore[no-any-return]
+
+
+class _Payments(PaymentStore):
+    """Receipts of payment providers, and their conflicts by notice."""
+
+    _conn: Transaction
+
+    async def insert_receipt(self, receipt: Receipt) -> bool:
+        await self._conn.statement()
+        await self._conn.lock("receipt", receipt.notice.key)
+        if self._conn.get("receipt", receipt.notice.key):
+            return False
+        self._conn.put("receipt", receipt.notice.key, receipt)
+        return True
+
+    async def find_receipts(self, keys: Collection[ReceiptKey]) -> dict[ReceiptKey, Receipt]:
+        await self._conn.statement()
+        return {key: receipt for key in keys if (receipt := self._conn.get("receipt", key))}
+
+    async def record_receipt_conflict(self, notice: Notice, now: datetime) -> None:
+        await self._conn.statement()
+        self._conn.put("receipt_conflict", notice, (self._conn.get("receipt_conflict", notice) or 0) + 1)
 
 
 class _Catalog(CatalogStore):
@@ -262,7 +285,7 @@ class _Stalls(StallStore):
         ]
 
 
-class MemoryOrders(_Orders, MemoryCampaigns, _Catalog, _Stalls, Store):
+class MemoryOrders(_Orders, MemoryCampaigns, _Payments, _Catalog, _Stalls, Store):
     """All tables over one transaction or pool of the memory database."""
 
     def __init__(self, conn: Transaction) -> None:

@@ -178,10 +178,13 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """A payment was received, under the payer's id of it."""
+    """A payment was received, under the payer's id of it. `has_receipt` is False where only the caller's word says so:
+    then it is refused where it would be given back at once.
+    """
 
     payment: str
     amount_fen: int
+    has_receipt: bool = True
 
 
 @dataclass(frozen=True, slots=True)

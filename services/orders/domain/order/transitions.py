@@ -67,7 +67,12 @@ def paid(order: Order, message: Paid, _now: datetime) -> OrderDecision:
 
 
 def refund_unneeded(order: Order, message: Paid, _now: datetime) -> OrderDecision:
-    """Record and refund a payment that is not needed: the order is paid, ending, or has ended."""
+    """Record and refund a payment that is not needed: the order is paid, ending, or has ended. Only money that was
+    received can be given back.
+    """
+    if not message.has_receipt:
+        why = f"order {order.id} needs no payment, and only one that a provider reported is given back"
+        return OrderDecision(order, step=False, refused=why)
     return refund_payment(order.with_money(message.payment, message.amount_fen), message.payment)
 
 
