@@ -22,6 +22,7 @@ app = App(
     "The first member of staff is an admin; then devices follow.\n\n"
     "Example: halfday access invite staff --role admin",
 )
+app.command("deploy.cli.access_log:log", name="log")
 
 Data = Annotated[Path, Parameter(help="Folder of a running stack.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object.")]

@@ -7,11 +7,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import httpx2
 import pytest
 
 from contracts.events.inventory import StockReserved
 from contracts.values import reservation_of
 from services.dispatch.app import SERVICE as DISPATCH
+from services.kit.process.api import create_api
 from services.kit.transaction import access_log
 from services.orders.app import SERVICE as ORDERS
 from tests.integration.callers import Callers
@@ -68,7 +70,7 @@ async def test_acts_on_waves_and_jobs_name_their_subject(world: World) -> None:
     for _ in range(2):
         assert (await callers.call(ADMIN, "POST", f"/jobs/{order.job}:reassign", body))[0] == 200
     acts = [(row["subject"], row["kind"], row["action"], row["record"]) for row in await log(callers)]
-    assert acts == [
+    assert [act for act in acts if act[2] != "read plan"] == [
         ("local.operator", "local", "cut", "wave/noon"),
         (DISPATCHER, "staff", "move", "wave/noon"),
         (DISPATCHER, "staff", "release", "wave/noon"),
@@ -133,3 +135,103 @@ async def test_months_leave_the_log_after_their_time(world: World) -> None:
     assert [row["action"] for row in await log(Callers(DISPATCH, world.context))] == ["cut"]
     months = await pool.fetchval("select count(*) from pg_inherits where inhparent = 'access_log'::regclass")
     assert months == 3
+
+
+async def reads(callers: Callers, **query: Any) -> list[tuple[Any, ...]]:
+    """The readings in the access log: subject, view, record and fields."""
+    rows = await log(callers, **query)
+    found = [(row["subject"], *row["action"].split(" ", 1), row["record"], row["fields"]) for row in rows]
+    return [(subject, *more) for subject, verb, *more in found if verb == "read"]
+
+
+async def test_who_is_shown_a_person_or_a_code_is_recorded(orders: Orders) -> None:
+    callers = Callers(ORDERS, orders.context)
+    status, order = await callers.call(ANNA, "POST", "/orders", an_order(payment="pending"))
+    assert status == 201
+    path = f"/orders/{order['order_id']}"
+    for who, get in (("staff.finance", path), ("staff.desk", path), (ANNA, path), (ANNA, f"{path}/history")):
+        assert (await callers.call(who, "GET", get))[0] == 200
+    assert (await callers.call(ANNA, "POST", f"{path}:cancel", {"note": "we are away"}))[0] == 200
+    assert (await callers.call("staff.desk", "GET", f"{path}/history"))[0] == 200
+    assert (await callers.call("staff.desk", "GET", "/orders"))[0] == 200
+    record, everything = f"order/{order['order_id']}", ["address", "code", "person"]
+    assert await reads(callers) == [
+        ("staff.desk", "order", record, everything),
+        (ANNA, "order", record, everything),
+        (ANNA, "change", record, ["code"]),
+        ("staff.desk", "history", record, ["note"]),
+    ]
+    assert await reads(callers, record=record, subject=ANNA) == (await reads(callers))[1:3]
+
+
+async def test_an_answer_without_content_or_person_is_no_reading(orders: Orders) -> None:
+    callers, id = Callers(ORDERS, orders.context), await orders.place()
+    seen = await orders.get(f"/v1/orders/{id}", "buyer")
+    assert seen.headers["cache-control"] == "no-store"
+    again = await orders.get(f"/v1/orders/{id}", "buyer", headers={"If-None-Match": seen.headers["etag"]})
+    assert again.status_code == 304
+    assert (await orders.get(f"/v1/orders/{id}", "courier")).status_code == 200
+    assert [subject for subject, *_ in await reads(callers)] == ["local.buyer"]
+    await orders.context.pool.execute("update orders set state = 'failed'")
+    assert (await orders.post(f"/v1/orders/{id}:erase", {"why": "a test"}, "operator")).status_code == 200
+    assert (await orders.get(f"/v1/orders/{id}", "buyer")).status_code == 200
+    assert len(await reads(callers)) == 1, "an erased person is shown to no one, and the rows about it stay"
+
+
+async def test_a_reading_that_cannot_be_recorded_is_not_answered(orders: Orders) -> None:
+    id = await orders.place()
+    await orders.context.pool.execute("alter table access_log add constraint broken check (kind <> 'local')")
+    transport = httpx2.ASGITransport(create_api(ORDERS, orders.context), raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://orders") as http:
+        answer = await http.get(f"/v1/orders/{id}", headers={"Authorization": "Bearer buyer-token"})
+    assert answer.status_code == 500
+    assert "李姐" not in answer.text
+
+
+async def test_a_polled_route_is_recorded_once_an_hour_for_each_order(world: World) -> None:
+    one, two = [Order(n=n) for n in range(2)]
+    await world.released([one, two])
+    callers, couriers = Callers(DISPATCH, world.context), ("van-1", "van-2")
+    for _ in range(3):
+        for courier in couriers:
+            await callers.call(f"courier.{courier}", "GET", f"/couriers/{courier}/route", couriers=[courier])
+    expected = []
+    for courier in couriers:
+        jobs = [await world.job(order) for order in (one, two)]
+        mine = [job["order"] for job in jobs if job["courier"] == courier]
+        expected += [(f"courier.{courier}", "route", f"order/{order}", ["address", "person"]) for order in mine]
+    assert sorted(await reads(callers)) == sorted(expected)
+    assert len(expected) == 2
+    await world.pool.execute("alter table access_log disable trigger append_only")
+    await world.pool.execute("update access_log set at = at - interval '61 minutes'")
+    for courier in couriers:
+        await callers.call(f"courier.{courier}", "GET", f"/couriers/{courier}/route", couriers=[courier])
+    assert sorted(await reads(callers)) == sorted(expected * 2)
+
+
+async def test_the_positions_of_a_wave_are_recorded_by_order(world: World) -> None:
+    one, two = [Order(n=n) for n in range(2)]
+    await world.planned([one, two])
+    callers = Callers(DISPATCH, world.context)
+    for _ in range(2):
+        for view in ("plan", "problem"):
+            assert (await callers.call(DISPATCHER, "GET", f"/waves/noon/{view}"))[0] == 200
+    found = await reads(callers, subject=DISPATCHER)
+    for view, times in (("plan", 1), ("problem", 2)):
+        rows = [row for row in found if row[1] == view]
+        wanted = [(DISPATCHER, view, f"order/{order.id}", ["address"]) for order in (one, two)] * times
+        assert sorted(rows) == sorted(wanted)
+
+
+async def test_the_log_is_read_in_pages_by_administrators(orders: Orders) -> None:
+    callers, id = Callers(ORDERS, orders.context), await orders.place()
+    for _ in range(3):
+        await orders.get(f"/v1/orders/{id}", "buyer")
+    first = (await callers.call(ADMIN, "GET", "/access-log?limit=2"))[1]
+    rest = (await callers.call(ADMIN, "GET", f"/access-log?limit=2&cursor={first['next']}"))[1]
+    assert (len(first["accesses"]), len(rest["accesses"]), rest["next"]) == (2, 1, None)
+    at = first["accesses"][1]["at"].replace("+00:00", "Z")
+    assert len(await log(callers, from_=at)) == 2
+    assert len(await log(callers, to=at)) == 1
+    assert (await callers.call("staff.desk", "GET", "/access-log"))[0] == 403
+    assert (await callers.call(ADMIN, "GET", "/access-log?from=yesterday"))[0] == 422

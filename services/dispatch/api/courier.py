@@ -21,8 +21,9 @@ from services.dispatch.commands import courier_reports
 from services.dispatch.commands.shift import record_shift
 from services.dispatch.repository.store import WaveStore
 from services.kit.http.dependencies import IdempotencyKey, Running
-from services.kit.http.responses import REVALIDATE, etag, once
+from services.kit.http.responses import NO_STORE, etag, once
 from services.kit.ids import id_of_request
+from services.kit.transaction.access_log import log_reading
 from services.kit.transaction.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/couriers", tags=["couriers"])
@@ -49,9 +50,13 @@ async def create_shift(
 async def read_route(context: Running, caller: RouteReader, request: Request, courier: Slug) -> Response:
     """Return the courier's jobs in the order of their times, with an ETag for polling."""
     check_courier(caller, courier)
-    store: WaveStore = context.store
-    stops = [RouteStop.of(job, recipient) for job, recipient in await store.read_route(courier)]
-    return etag(request, CourierRoute(courier=courier, stops=stops), cache=REVALIDATE)
+    async with context.unit() as uow:
+        store: WaveStore = uow.store
+        stops = [RouteStop.of(job, recipient) for job, recipient in await store.read_route(courier)]
+        answer = etag(request, CourierRoute(courier=courier, stops=stops), cache=NO_STORE)
+        if answer.body:
+            await log_reading(uow, caller, "route", {stop.order: stop.shown for stop in stops}, hourly=True)
+    return answer
 
 
 @router.post("/{courier}/sync")

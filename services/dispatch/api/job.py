@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from contracts.values import Slug
+from contracts.values import Principal, Slug
 from services.dispatch.api.callers import Dispatcher, check_job
 from services.dispatch.api.schemas.job import JobHistory, JobPage, JobView, ReassignBody
 from services.dispatch.commands.job import reassign
@@ -17,6 +17,7 @@ from services.kit.http.dependencies import Limit, Running
 from services.kit.http.problems import not_found
 from services.kit.http.responses import next_cursor
 from services.kit.ids import Id
+from services.kit.transaction.access_log import Shown, log_reading
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -42,7 +43,7 @@ async def list_jobs(
 async def read_job(context: Running, caller: Dispatcher, job: UUID) -> JobHistory:
     """Return a job with its delivery attempts and the evidence about it."""
     await check_job(context, caller, job)
-    return await _history(context, job)
+    return await _history(context, caller, job)
 
 
 @router.post("/{job}:reassign")
@@ -52,11 +53,15 @@ async def reassign_job(context: Running, caller: Dispatcher, job: UUID, body: Re
     """
     await check_job(context, caller, job)
     await reassign(context, job, body.courier, body.expected_epoch, caller)
-    return await _history(context, job)
+    return await _history(context, caller, job)
 
 
-async def _history(context: Context, job: UUID) -> JobHistory:
-    found = await queries.job(context.pool, job)
-    if found is None:
-        raise not_found(f"job {job}")
-    return JobHistory(**found)
+async def _history(context: Context, caller: Principal, job: UUID) -> JobHistory:
+    async with context.unit() as uow:
+        found = await queries.job(uow.conn, job)
+        if found is None:
+            raise not_found(f"job {job}")
+        history = JobHistory(**found)
+        has_notes = any(report.note for report in history.evidence)
+        await log_reading(uow, caller, "job", {history.order: [Shown.NOTE] if has_notes else ()})
+    return history

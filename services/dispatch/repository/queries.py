@@ -16,7 +16,7 @@ from services.dispatch.domain.catalog import Catalog
 from services.dispatch.domain.wave import Wave
 from services.dispatch.planning.plan import Plan
 from services.dispatch.repository import rows
-from services.kit.database import Pool
+from services.kit.database import Pool, Reader
 
 Row = dict[str, Any]
 _WAVES = """
@@ -90,17 +90,17 @@ async def station_of_job(pool: Pool, job: UUID) -> str | None:
     return found
 
 
-async def plans(pool: Pool, wave: str, limit: int) -> list[tuple[int, Plan]]:
+async def plans(conn: Reader, wave: str, limit: int) -> list[tuple[int, Plan]]:
     """Return the latest plans of a wave with their versions, the newest first."""
-    found = await pool.fetch(
+    found = await conn.fetch(
         "select version, body from plan where wave = $1 order by version desc limit $2", wave, limit
     )
     return [(row["version"], rows.plan_of(row["body"])) for row in found]
 
 
-async def stops(pool: Pool, jobs: Sequence[UUID]) -> dict[UUID, Row]:
+async def stops(conn: Reader, jobs: Sequence[UUID]) -> dict[UUID, Row]:
     """Return the jobs of a plan's stops by id; the position is null once the recipient is erased."""
-    found = await pool.fetch(
+    found = await conn.fetch(
         'select job.id as job, "order", state, load_g, cold_ml, lat, lon '
         'from job left join recipient using ("order") where job.id = any($1::uuid[])',
         list(jobs),
@@ -108,9 +108,9 @@ async def stops(pool: Pool, jobs: Sequence[UUID]) -> dict[UUID, Row]:
     return {row["job"]: dict(row) for row in found}
 
 
-async def station(pool: Pool, wave: str) -> tuple[float, float] | None:
+async def station(conn: Reader, wave: str) -> tuple[float, float] | None:
     """Return latitude and longitude of a wave's station; None while the station is not in the catalogue."""
-    row = await pool.fetchrow(
+    row = await conn.fetchrow(
         "select (body->>'lat')::float as lat, (body->>'lon')::float as lon "
         "from catalog join wave on key = 'station/' || station where wave.id = $1",
         wave,
@@ -133,17 +133,17 @@ async def jobs(
     return [_row(record, "lines") | {"job": record["id"]} for record in found]
 
 
-async def job(pool: Pool, id: UUID) -> Row | None:
+async def job(conn: Reader, id: UUID) -> Row | None:
     """Return a job with its delivery attempts and the evidence about it; None if it does not exist."""
-    record = await pool.fetchrow("select * from job where id = $1", id)
+    record = await conn.fetchrow("select * from job where id = $1", id)
     if record is None:
         return None
-    tries = await pool.fetch(
+    tries = await conn.fetch(
         "select n, courier, epoch, outcome, reason, recorded_at, clock_invalid, received_at from job_attempt "
         "where job = $1 order by n",
         id,
     )
-    evidence = await pool.fetch(
+    evidence = await conn.fetch(
         "select courier, device, session, seq, kind, epoch, code_right, verdict, why, note, recorded_at, "
         "clock_invalid, received_at from evidence where job = $1 order by received_at, device, session, seq",
         id,

@@ -10,12 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from contracts.values import Principal
 from services.kit.database import Reader
 from services.kit.transaction.unit_of_work import CORRELATION, UnitOfWork
-
-READ = "read"
 
 
 class Shown(StrEnum):
@@ -108,13 +107,13 @@ class AccessLogTable:
 
 
 async def log_reading(
-    uow: UnitOfWork, caller: Principal, shown: Mapping[str, Collection[Shown]], *, hourly: bool = False
+    uow: UnitOfWork, caller: Principal, view: str, shown: Mapping[UUID, Collection[Shown]], *, hourly: bool = False
 ) -> None:
-    """Record which personal data of which records an answer shows, in the transaction that read them; records of which
-    it shows none are left out. Use `hourly` for an answer that clients poll.
+    """Record which personal data of which orders a view, such as `route`, shows to the caller, in the transaction that
+    read it; orders of which it shows none are left out. Use `hourly` for an answer that clients poll.
     """
-    if records := {record: fields for record, fields in shown.items() if fields}:
-        await uow.table(AccessLogTable).append(caller, READ, records, CORRELATION.get(), hourly=hourly)
+    if records := {f"order/{order}": fields for order, fields in shown.items() if fields}:
+        await uow.table(AccessLogTable).append(caller, f"read {view}", records, CORRELATION.get(), hourly=hourly)
 
 
 async def log_act(uow: UnitOfWork, caller: Principal, action: str, record: str) -> None:

@@ -14,6 +14,7 @@ from services.kit.http import problems, responses
 from services.kit.http.dependencies import IdempotencyKey, Limit
 from services.kit.http.fast_path import FastPath
 from services.kit.ids import Id
+from services.kit.transaction.access_log import Shown, log_reading
 from services.orders.api import batch
 from services.orders.api.callers import (
     FIRST,
@@ -87,16 +88,23 @@ async def one(
         found = await _find(app, order, caller)
     if not sees_person(caller, found.terms):
         return responses.etag(request, views.order_view(found, trusted=False), found.version)
-    recipient = await queries.recipient(app.context.pool, order)
-    view = {**views.order_view(found, trusted=True), "recipient": recipient}
-    return responses.etag(request, view, found.version, cache=responses.NO_STORE)
+    async with app.context.unit() as uow:
+        recipient = await queries.recipient(uow.conn, order)
+        view = views.with_recipient(found, recipient)
+        answer = responses.etag(request, view, found.version, cache=responses.NO_STORE)
+        if answer.body:
+            await log_reading(uow, caller, "order", {order: views.shown_by(view)})
+    return answer
 
 
 @router.get("/v1/orders/{order}/history", response_model=views.OrderHistory)
 async def history(app: Orders, order: Id, caller: Anyone) -> Response:
     """Return every step of an order with its cause; its note for those who may see the person only."""
     trusted = sees_person(caller, (await _find(app, order, caller)).terms)
-    steps = await queries.order_history(app.context.pool, order, trusted=trusted)
+    async with app.context.unit() as uow:
+        steps = await queries.order_history(uow.conn, order, trusted=trusted)
+        has_notes = any(step.get("note") for step in steps)
+        await log_reading(uow, caller, "history", {order: {Shown.NOTE} if has_notes else ()})
     headers = {"Cache-Control": responses.NO_STORE} if trusted else None
     return responses.json({"order_id": order, "steps": steps}, headers=headers)
 
@@ -157,7 +165,7 @@ async def erasures(app: Orders, _caller: Eraser, limit: Limit = 100, cursor: Id 
 def _changed(order: Order, caller: Principal) -> Response:
     """Return an order after a change, without its recipient."""
     view = views.order_view(order, trusted=sees_person(caller, order.terms))
-    return responses.json(view, headers={"ETag": f'"{order.version}"'})
+    return responses.json(view, headers={"ETag": f'"{order.version}"', "Cache-Control": responses.NO_STORE})
 
 
 async def _find(app: Orders, id: UUID, caller: Principal) -> Order:

@@ -12,8 +12,10 @@ from services.kit.context import Context
 from services.kit.http import problems
 from services.kit.telemetry.metrics import CODES_LOCKED
 from services.kit.transaction import erasure
+from services.kit.transaction.access_log import Shown, log_reading
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.commands.changes import Changes
+from services.orders.domain.access import sees_person
 from services.orders.domain.order.order import (
     TERMINAL,
     WRONG_CODE,
@@ -46,6 +48,7 @@ async def change_order(context: Context, id: UUID, request: Request, caller: Pri
         if decision.refused:
             raise problems.conflict(decision.refused)
         await changes.save()
+        await _log_code(uow, caller, decision.order)
     return decision.order
 
 
@@ -70,6 +73,8 @@ async def collect_order(context: Context, id: UUID, code: str, caller: Principal
         if is_wrong and await store.add_wrong_code(id, now) == MOST_WRONG_CODES:
             CODES_LOCKED.inc()
         await changes.save()
+        if not decision.refused:
+            await _log_code(uow, caller, decision.order)
     if decision.refused:
         raise problems.conflict(decision.refused, "wrong-code" if is_wrong else "conflict")
     return decision.order
@@ -104,6 +109,12 @@ async def _load(uow: UnitOfWork, id: UUID, caller: Principal, allowed: Allowed) 
     if order is None or not allowed(caller, order.terms):
         raise problems.not_found(f"order {id}")
     return changes
+
+
+async def _log_code(uow: UnitOfWork, caller: Principal, order: Order) -> None:
+    """Record that the answer to a change shows the code, which it does to those who may see the person."""
+    if order.terms.code and sees_person(caller, order.terms):
+        await log_reading(uow, caller, "change", {order.id: [Shown.CODE]})
 
 
 def _found(id: UUID, decision: OrderDecision | None) -> OrderDecision:

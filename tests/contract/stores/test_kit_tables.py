@@ -14,7 +14,7 @@ from contracts.values import Principal
 from services.kit.consumer.dead_letters import DeadLetterTable
 from services.kit.consumer.delivery import Delivery
 from services.kit.http.idempotency import KeyTable
-from services.kit.transaction.access_log import READ, AccessFilter, AccessLogTable, Shown
+from services.kit.transaction.access_log import AccessFilter, AccessLogTable, Shown
 from services.kit.transaction.deadlines import Deadline, DeadlineTable
 from services.kit.transaction.inbox import InboxTable
 from services.kit.transaction.message import Record
@@ -264,9 +264,9 @@ async def test_the_access_log_has_a_row_for_each_record_and_can_leave_out_what_w
     shown = {"order/1": [Shown.PERSON, Shown.CODE], "order/2": [Shown.CODE]}
     async with database.transaction() as store:
         log = store(AccessLogTable)
-        await log.append(anna, READ, shown, "r1")
-        await log.append(anna, READ, {"order/1": [Shown.CODE], "order/2": [Shown.PERSON]}, "r2", hourly=True)
-        await log.append(bo, READ, {"order/1": [Shown.CODE]}, "r3", hourly=True)
+        await log.append(anna, "read order", shown, "r1")
+        await log.append(anna, "read order", {"order/1": [Shown.CODE], "order/2": [Shown.PERSON]}, "r2", hourly=True)
+        await log.append(bo, "read order", {"order/1": [Shown.CODE]}, "r3", hourly=True)
         await log.append(bo, "cut", {"wave/noon": ()}, None)
 
     async def listed(limit: int = 10, after: int = 0, **wanted: Any) -> list[Any]:
@@ -275,10 +275,10 @@ async def test_the_access_log_has_a_row_for_each_record_and_can_leave_out_what_w
 
     everything = await listed()
     assert everything == [
-        ("staff.anna", READ, "order/1", ["code", "person"], "r1"),
-        ("staff.anna", READ, "order/2", ["code"], "r1"),
-        ("staff.anna", READ, "order/2", ["person"], "r2"),
-        ("staff.bo", READ, "order/1", ["code"], "r3"),
+        ("staff.anna", "read order", "order/1", ["code", "person"], "r1"),
+        ("staff.anna", "read order", "order/2", ["code"], "r1"),
+        ("staff.anna", "read order", "order/2", ["person"], "r2"),
+        ("staff.bo", "read order", "order/1", ["code"], "r3"),
         ("staff.bo", "cut", "wave/noon", [], None),
     ]
     assert await listed(record="order/2") == everything[1:3]

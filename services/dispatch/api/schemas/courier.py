@@ -17,6 +17,7 @@ from services.dispatch.domain.recipient import Recipient
 from services.kit.http.body import Body
 from services.kit.http.bounded import Instant
 from services.kit.ids import Id
+from services.kit.transaction.access_log import Shown
 from services.kit.uploads.upload import UploadAnswer, UploadIn
 
 
@@ -127,6 +128,11 @@ class RouteStop(BaseModel):
     attempts: int
     lines: list[GoodsLine]
     recipient: Person | None
+
+    @property
+    def shown(self) -> tuple[Shown, ...]:
+        """The classes of personal data in this stop."""
+        return (Shown.PERSON, Shown.ADDRESS) if self.recipient else ()
 
     @classmethod
     def of(cls, job: Job, recipient: Recipient) -> Self:

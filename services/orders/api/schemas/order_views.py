@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NotRequired, cast
 from uuid import UUID
@@ -10,6 +11,7 @@ from typing_extensions import TypedDict
 
 from contracts.events.orders import OrderLine
 from contracts.values import Channel, Fulfilment, Payment, Unit
+from services.kit.transaction.access_log import Shown
 from services.orders.domain.order.order import Order, OrderState, Terms
 
 
@@ -217,6 +219,22 @@ def order_view(order: Order, *, trusted: bool) -> OrderView:
     if not trusted:
         del view["code"]
     return cast("OrderView", view)
+
+
+def with_recipient(order: Order, recipient: Mapping[str, Any] | None) -> OrderView:
+    """Return an order in its current state with its code and recipient, None once erased."""
+    return cast("OrderView", {**order_view(order, trusted=True), "recipient": recipient})
+
+
+def shown_by(view: OrderView) -> set[Shown]:
+    """Return the classes of personal data in a view of an order."""
+    recipient = view.get("recipient")
+    found = {Shown.CODE} if view.get("code") else set()
+    return (
+        found
+        | ({Shown.PERSON} if recipient else set())
+        | ({Shown.ADDRESS} if recipient and recipient["address"] else set())
+    )
 
 
 def _slot(order: Order) -> Slot | None:
