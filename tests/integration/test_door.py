@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import re
 import socket
 import ssl
@@ -336,5 +337,7 @@ def test_the_pages_of_the_product(tmp_path: Path) -> None:
         assert all(page.count(f"<code>/api/{service}/v1</code>") == 2 for service in DEPLOYED), "in both languages"
         styles = re.findall(r'href="(/assets/[^"]+)"', page)
         assert len(styles) == 1
-        assert http.get(styles[0]).headers["content-type"].startswith("text/css")
+        style = http.get(styles[0])
+        assert style.headers["content-type"].startswith("text/css")
+        assert hashlib.sha256(style.content).hexdigest()[:12] in styles[0], "kept for a year under this name"
         assert not re.search(r"<script|style=|https?://", page)
