@@ -35,10 +35,8 @@ class Scope(StrEnum):
     """Hand in the records of a device with a key that has ended, and nothing else."""
     PROMISE_READ = "promise:read"
     """Ask for the slot that a delivery would get."""
-    PLAN_MAKE = "plan:make"
-    """Plan routes of orders that are sent along."""
     WAVE_MANAGE = "wave:manage"
-    """Read, cut, plan, move and release waves and their jobs."""
+    """Read, cut, plan, move and release waves and their jobs; plan problems that are not stored."""
     SHIFT_WRITE = "shift:write"
     """Record the shift of a courier."""
     JOB_READ = "job:read"
@@ -72,7 +70,7 @@ STAFF: Mapping[str, frozenset[Scope]] = {
     "desk": _DESK,
     "intake": frozenset({Scope.CATALOG_READ, Scope.STOCK_READ, Scope.STOCK_ADJUST}),
     "dispatcher": frozenset({
-        Scope.CATALOG_READ, Scope.ORDER_READ, Scope.WAVE_MANAGE, Scope.PLAN_MAKE, Scope.SHIFT_WRITE, Scope.JOB_READ,
+        Scope.CATALOG_READ, Scope.ORDER_READ, Scope.WAVE_MANAGE, Scope.SHIFT_WRITE, Scope.JOB_READ,
         Scope.DEVICE_ENROL, Scope.PERSON_READ,
     }),
     "finance": frozenset({Scope.CATALOG_READ, Scope.ORDER_READ, Scope.PAYMENT_RECORD, Scope.LEDGER_POST}),
@@ -98,7 +96,6 @@ LOCAL: Mapping[str, frozenset[Scope]] = {
     "courier": KINDS["courier"] | {Scope.SHIFT_WRITE, Scope.STOCK_READ},
     "leader": frozenset({
         Scope.CAMPAIGN_WRITE, Scope.PICKUP_HAND_OVER, Scope.CATALOG_READ, Scope.STOCK_READ, Scope.PROMISE_READ,
-        Scope.PLAN_MAKE,
     }),
     "buyer": _BUYING | {Scope.STOCK_READ, Scope.PAYMENT_RECORD},
 }  # fmt: skip

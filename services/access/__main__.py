@@ -4,16 +4,9 @@ import sys
 
 from services.access import first_admin
 from services.access.app import SERVICE
-from services.access.settings import settings
-from services.kit.errors import UnusableSettings
 from services.kit.process.main import main
 
 if __name__ == "__main__":
-    try:
-        settings()
-    except UnusableSettings as wrong:
-        print(f"access can't start:\n{wrong}", file=sys.stderr)
-        raise SystemExit(2) from None
     if sys.argv[1:] == [first_admin.COMMAND]:
         raise SystemExit(first_admin.main())
     raise SystemExit(main(SERVICE, sys.argv))

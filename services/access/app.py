@@ -9,6 +9,7 @@ from services.access import background
 from services.access.api.routes import ROUTERS
 from services.access.commands.access import open_access
 from services.access.repository.postgres import PostgresAccess
+from services.access.settings import settings
 from services.kit.consumer.processor import Repository
 from services.kit.process.service import Service
 from services.kit.transaction.unit_of_work import UnitOfWork
@@ -41,5 +42,6 @@ SERVICE = Service(
     use_cases=open_access,
     routes=ROUTERS,
     public=PUBLIC,
+    check_settings=settings,
     background=(background.keys, background.prune),
 )

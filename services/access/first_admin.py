@@ -32,6 +32,7 @@ def main() -> int:
     """
     try:
         settings = Settings.load()
+        SERVICE.check_settings()
     except UnusableSettings as wrong:
         print(f"{SERVICE.name} can't invite:\n{wrong}", file=sys.stderr)
         return 2

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.kit.errors import UnusableSettings
+from services.kit.settings import load
 
 
 class AccessSettings(BaseSettings):
@@ -41,11 +41,7 @@ class AccessSettings(BaseSettings):
 @cache
 def settings() -> AccessSettings:
     """Return the settings of this process, read once. Raises `UnusableSettings` with one line per wrong variable."""
-    try:
-        found = AccessSettings(_secrets_dir=os.environ.get("HALFDAY_SECRETS_DIR"))
-    except ValidationError as wrong:
-        lines = [f"HALFDAY_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in wrong.errors()]
-        raise UnusableSettings("\n".join(lines)) from None
+    found = load(AccessSettings)
     found.pepper(), found.key()
     return found
 

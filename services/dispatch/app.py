@@ -9,6 +9,7 @@ from services.dispatch import background, handlers
 from services.dispatch.api.routes import ROUTERS
 from services.dispatch.commands import courier_reports
 from services.dispatch.repository import PostgresWaves, WaveRepository, gauges
+from services.dispatch.settings import settings
 from services.kit.process.service import Service
 
 SERVICE = Service(
@@ -19,6 +20,7 @@ SERVICE = Service(
     open_repository=WaveRepository,
     models=MODELS,
     on_due=handlers.on_due,
+    check_settings=settings,
     routes=ROUTERS,
     on_upload=courier_reports.redrive,
     background=(background.run,),

@@ -5,12 +5,24 @@ from __future__ import annotations
 import json
 import os
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.kit.errors import UnusableSettings
+
+T = TypeVar("T", bound=BaseSettings)
+
+
+def load(kind: type[T]) -> T:
+    """Return settings from the environment and the files in `HALFDAY_SECRETS_DIR`. Raises `UnusableSettings` with one
+    line per wrong variable.
+    """
+    try:
+        return kind(_secrets_dir=os.environ.get("HALFDAY_SECRETS_DIR"))
+    except ValidationError as wrong:
+        raise UnusableSettings("\n".join(f"{_variable(e['loc'])}: {e['msg']}" for e in wrong.errors())) from None
 
 
 class Settings(BaseSettings):
@@ -42,17 +54,13 @@ class Settings(BaseSettings):
     clock: str = Field(default="", pattern=r"^(file:.+|postgres)?$")
     access_log_days: int = Field(default=400, ge=1, le=36500)
     instance: str = ""
-    quote_key: str | None = Field(default=None, repr=False)
     log: Literal["json", "console"] = "json"
     fault: str = Field(default="", validation_alias="FAULT")
 
     @classmethod
     def load(cls) -> Self:
         """Load the settings of this process. Raises `UnusableSettings` with one line per wrong variable."""
-        try:
-            return cls(_secrets_dir=os.environ.get("HALFDAY_SECRETS_DIR"))
-        except ValidationError as wrong:
-            raise UnusableSettings("\n".join(f"{_variable(e['loc'])}: {e['msg']}" for e in wrong.errors())) from None
+        return load(cls)
 
     @field_validator("tokens", mode="before")
     @classmethod

@@ -115,7 +115,7 @@ NEEDED: Mapping[str, Mapping[str, Needed]] = {
         "GET /v1/waves/{wave}": (S.WAVE_MANAGE,),
         "POST /v1/waves/{wave}:cut": (S.WAVE_MANAGE,),
         "POST /v1/waves/{wave}:release": (S.WAVE_MANAGE,),
-        "POST /v1/plan": (S.PLAN_MAKE,),
+        "POST /v1/plan": (S.WAVE_MANAGE,),
         "GET /v1/waves/{wave}/plan": (S.WAVE_MANAGE,),
         "GET /v1/waves/{wave}/problem": (S.WAVE_MANAGE,),
         "POST /v1/waves/{wave}/plan:apply": (S.WAVE_MANAGE,),

@@ -215,7 +215,7 @@ async def fresh_world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
     """A world in a database of its own, with a key for promises: the `world` of whoever imports it."""
-    monkeypatch.setenv("HALFDAY_QUOTE_KEY", "a key of the test")
+    monkeypatch.setenv("HALFDAY_QUOTE_KEY", "a key of the test, long enough to be one")
     of_dispatch.cache_clear()
     settings, clock = Settings(database_url=await database("dispatch"), tokens=TOKENS), ManualClock(hours(0))
     world = World(

@@ -88,7 +88,8 @@ async def test_a_promise_names_the_next_slot_that_can_be_kept(world: World):
     first, second, third = Order(), Order(), Order()
     evening = await world.call("buyer", "GET", f"{path}&at=2026-10-24T11:00:00%2B08:00")
     await world.feed(first.recipient, first.schedule(Quote(**evening | {"mac": "0" * 64})))
-    assert (await world.job(first))["wave"] == "noon"  # nobody believes a forged quote
+    placed = await world.job(first)
+    assert (placed["wave"], placed["as_promised"]) == ("noon", False), "nobody believes a forged quote"
     assert (await world.call("buyer", "GET", path))["wave"] == "evening"
     await world.feed(second.recipient, second.schedule(), third.recipient, third.schedule())
     problem = await world.call("buyer", "GET", path, 404)

@@ -59,7 +59,7 @@ async def test_jobs_go_through_kafka_also_a_late_one_and_survive_a_kill(
     http, health = free_port(), free_port()
     settings = stack.settings("dispatch", await database("dispatch"), topics)
     tokens = {role: hashlib.sha256(role.encode()).hexdigest() for role in ("operator", "courier")}
-    own = {"HTTP_PORT": str(http), "HEALTH_PORT": str(health), "TOKENS": json.dumps(tokens), "QUOTE_KEY": "k"}
+    own = {"HTTP_PORT": str(http), "HEALTH_PORT": str(health), "TOKENS": json.dumps(tokens), "QUOTE_KEY": "k" * 32}
     told = settings.model_dump(
         include={"database_url", "kafka_bootstrap", "kafka_username", "kafka_password", "prefix"}, exclude_none=True
     )

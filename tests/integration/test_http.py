@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import httpx2
@@ -11,7 +12,7 @@ import pytest
 import structlog
 from fastapi import APIRouter, Depends
 
-from contracts.scopes import Scope
+from contracts.scopes import KINDS, Scope
 from contracts.values import Principal
 from services.kit.clock import Clock
 from services.kit.context import Context
@@ -27,6 +28,7 @@ from services.kit.settings import Settings
 from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import CORRELATION, TRACEPARENT
 from tests.integration.probe.service import MIGRATIONS, MODELS, ProbeBook, on_due, subscription
+from tests.tokens import Issuer
 
 ROLES = ("operator", "buyer", "courier")
 router = APIRouter(prefix="/v1")
@@ -75,8 +77,13 @@ async def fails(how: str) -> None:
 
 @router.get("/whoami")
 async def whoami() -> dict[str, str | None]:
-    bound = structlog.contextvars.get_contextvars().get("request")
-    return {"correlation": CORRELATION.get(), "trace": TRACEPARENT.get(), "log": bound}
+    bound = structlog.contextvars.get_contextvars()
+    return {
+        "correlation": CORRELATION.get(),
+        "trace": TRACEPARENT.get(),
+        "log": bound.get("request"),
+        "of_client": bound.get("client_request_id"),
+    }
 
 
 SERVICE = Service(
@@ -242,13 +249,29 @@ async def test_the_idempotency_key_is_bounded(http: httpx2.AsyncClient) -> None:
 async def test_one_id_for_the_whole_flow(http: httpx2.AsyncClient) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     answer = await http.get("/v1/whoami", headers={"X-Request-Id": "mine-1", "traceparent": trace})
-    assert answer.json() == {"correlation": "mine-1", "trace": trace, "log": "mine-1"}
+    assert answer.json() == {"correlation": "mine-1", "trace": trace, "log": "mine-1", "of_client": None}
     assert answer.headers["x-request-id"] == "mine-1"
     made = await http.get("/v1/whoami", headers={"X-Request-Id": "bad id\n".strip() + "!", "traceparent": "junk"})
     assert made.json()["trace"] is None
     assert made.json()["correlation"] == made.headers["x-request-id"] != "bad id!"
     number = await http.get("/v1/whoami", headers={"X-Request-Id": "call-13907312006"})
     assert "13907312006" not in number.json()["correlation"]
+
+
+async def test_the_id_and_trace_of_a_stranger_are_logged_and_go_no_further() -> None:
+    issuer = Issuer()
+    app = create_api(SERVICE, make_context(Settings(database_url="postgresql://nowhere")), issuer.directory)
+    resident = issuer.headers("resident.1", KINDS["resident"], datetime.now(UTC))
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    named = {"X-Request-Id": "mine-1", "traceparent": trace}
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test") as http:
+        answer = await http.get("/v1/whoami", headers=resident | named)
+        found = answer.json()
+        assert (found["trace"], found["of_client"]) == (None, "mine-1")
+        assert found["correlation"] == found["log"] == answer.headers["x-request-id"] != "mine-1"
+        assert (await http.get("/v1/whoami", headers=named)).headers["x-request-id"] != "mine-1"
+        through = {"Forwarded": 'for="192.0.2.7:4711"', "X-Request-Id": "of-the-door"}
+        assert (await http.get("/v1/whoami", headers=resident | through)).json()["correlation"] == "of-the-door"
 
 
 async def test_docs_come_from_own_files(operations: httpx2.AsyncClient) -> None:

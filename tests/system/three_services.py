@@ -88,7 +88,7 @@ class Three:
 async def three_services(stack: TestStack, prefix: str, logs: Path, **more: str) -> AsyncIterator[Three]:
     """All three, each one process with all roles, ready; `more` is added to their environment."""
     tokens = json.dumps({role: hashlib.sha256(f"{role}-token".encode()).hexdigest() for role in ROLES})
-    shared = {"HALFDAY_TOKENS": tokens, "HALFDAY_QUOTE_KEY": "k", **run_from(logs, NOW), **more}
+    shared = {"HALFDAY_TOKENS": tokens, "HALFDAY_QUOTE_KEY": "k" * 32, **run_from(logs, NOW), **more}
     async with AsyncExitStack() as ending:
         three = Three({}, {})
         for service in SERVICES:

@@ -122,11 +122,21 @@ def test_a_quote_is_believed_only_unaltered_and_from_our_key():
     quote = promise.sign_quote(KEY, "simaochong", NOON)
     carried = Quote.model_validate_json(quote.model_dump_json())
     elsewhere = carried.model_copy(update={"slot_from": carried.slot_from.astimezone(tz=None)})
-    assert promise.verified_quote(KEY, carried) == promise.verified_quote(KEY, elsewhere) == quote
+    assert promise.is_verified([KEY], carried)
+    assert promise.is_verified([KEY], elsewhere)
     for field, value in {"wave": "evening", "until": quote.until + HOUR, "community": "qifeng", "mac": "ü"}.items():
-        assert promise.verified_quote(KEY, quote.model_copy(update={field: value})) is None
-    assert promise.verified_quote(b"another", quote) is None
-    assert promise.verified_quote(None, quote) is promise.verified_quote(KEY, None) is None
+        assert not promise.is_verified([KEY], quote.model_copy(update={field: value}))
+    assert not promise.is_verified([b"another"], quote)
+    assert not promise.is_verified([], quote)
+    assert promise.is_verified([b"the next one", KEY], quote), "the key before still counts"
+
+
+def test_no_slot_keeps_a_quote_that_was_not_verified():
+    early = promise.sign_quote(KEY, "simaochong", EVENING)
+    forged = promise.unkept(early.model_copy(update={"slot_until": NOW + 1000 * HOUR}))
+    chosen = waves.choose_slot([NOON, EVENING], {}, NOON.station, NOW, forged)
+    assert isinstance(chosen, Slot)
+    assert (chosen.wave, chosen.as_promised) == ("noon", False), "it also gains no place in the wave that it names"
 
 
 DAY = MarketDayPut(

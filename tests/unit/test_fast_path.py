@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
 import httpx2
 import orjson
 import pytest
+from fastapi import APIRouter, Depends, Header
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +18,8 @@ from starlette.routing import Route
 from contracts.values import Principal
 from services.kit.http import problems
 from services.kit.http.body import Body
-from services.kit.http.fast_path import FastPath, FastPathMiddleware
+from services.kit.http.dependencies import IdempotencyKey, use_cases
+from services.kit.http.fast_path import FastPath, FastPathMiddleware, check
 
 
 class Thing(Body):
@@ -99,3 +101,66 @@ async def test_the_endpoints_error_is_a_problem(client: httpx2.AsyncClient):
     answer = await client.post("/things", content=b'{"n": -1}', headers=GOOD["headers"])
     found: Any = orjson.loads(answer.content)
     assert (answer.status_code, found["code"]) == (409, "conflict")
+
+
+Things = Annotated[object, Depends(use_cases)]
+Caller = Annotated[Principal, Depends(caller)]
+
+
+async def plain(body: Thing, app: Things, caller: Caller, key: IdempotencyKey = None) -> Response: ...  # type: ignore[empty-body]
+
+
+async def with_a_query(
+    body: Thing, app: Things, caller: Caller, key: IdempotencyKey = None, dry: bool = False
+) -> Response: ...  # type: ignore[empty-body]
+
+
+async def with_a_header(
+    body: Thing, app: Things, caller: Caller, key: IdempotencyKey = None, when: Annotated[str, Header()] = ""
+) -> Response: ...  # type: ignore[empty-body]
+
+
+async def with_a_dependency(
+    body: Thing, app: Things, caller: Caller, limits: Annotated[None, Depends(endpoint)], key: IdempotencyKey = None
+) -> Response: ...  # type: ignore[empty-body]
+
+
+async def with_the_request(
+    request: Request, body: Thing, app: Things, caller: Caller, key: IdempotencyKey = None
+) -> Response: ...  # type: ignore[empty-body]
+
+
+async def with_another_body(body: Body, app: Things, caller: Caller, key: IdempotencyKey = None) -> Response: ...  # type: ignore[empty-body]
+
+
+def routed(function: Any, **more: Any) -> APIRouter:
+    router = APIRouter(**more)
+    router.post("/things")(function)
+    return router
+
+
+def test_a_route_that_asks_for_what_the_fast_path_gives() -> None:
+    check(FastPath("/things", Thing, caller, plain), [routed(plain)])
+
+
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [
+        (with_a_query, "dry"),
+        (with_a_header, "when"),
+        (with_a_dependency, "endpoint"),
+        (with_the_request, "request"),
+        (with_another_body, "body"),
+    ],
+)
+def test_a_route_that_asks_for_more_is_refused_at_the_start(function: Any, named: str) -> None:
+    with pytest.raises(ValueError, match=f"does not give what its route asks for: .*{named}"):
+        check(FastPath("/things", Thing, caller, function), [routed(function)])
+
+
+def test_so_is_a_dependency_of_the_whole_router_and_a_route_that_is_missing() -> None:
+    fast = FastPath("/things", Thing, caller, plain)
+    with pytest.raises(ValueError, match="endpoint"):
+        check(fast, [routed(plain, dependencies=[Depends(endpoint)])])
+    with pytest.raises(ValueError, match="no route POST /things"):
+        check(fast, [routed(with_a_query)])

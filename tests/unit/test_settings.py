@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from services.dispatch.settings import DispatchSettings, quote_keys
 from services.kit.errors import UnusableSettings
-from services.kit.settings import Settings
+from services.kit.settings import Settings, load
 
 
 @pytest.fixture
@@ -66,13 +67,22 @@ def test_local_tokens_and_crash_points_are_accepted_on_loopback(environment: pyt
     assert Settings.load().tokens == {"operator": "ab"}
 
 
+def test_a_short_quote_key_is_refused_and_the_one_before_still_verifies(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("HALFDAY_QUOTE_KEY", "k" * 31)
+    with pytest.raises(UnusableSettings, match=r"HALFDAY_QUOTE_KEY: .*32"):
+        load(DispatchSettings)
+    environment.setenv("HALFDAY_QUOTE_KEY", "k" * 32)
+    environment.setenv("HALFDAY_QUOTE_KEY_PREVIOUS", "p" * 32)
+    environment.setattr("services.dispatch.settings.settings", lambda: load(DispatchSettings))
+    assert quote_keys() == [b"k" * 32, b"p" * 32]
+
+
 def test_secrets_are_never_printed() -> None:
     settings = Settings(
         database_url="postgresql://u:hunter2@h/d",
         kafka_username="orders",
         kafka_password="hunter2",
         tokens={"operator": "hunter2"},
-        quote_key="hunter2",
     )
     assert "hunter2" not in repr(settings)
     assert settings.security_protocol == "SASL_PLAINTEXT"

@@ -20,7 +20,6 @@ Dispatcher = Annotated[Principal, Depends(require(Scope.WAVE_MANAGE))]
 Courier = Annotated[Principal, Depends(require(Scope.JOB_PROVE))]
 RouteReader = Annotated[Principal, Depends(require(Scope.JOB_READ))]
 ShiftWriter = Annotated[Principal, Depends(require(Scope.SHIFT_WRITE))]
-Planner = Annotated[Principal, Depends(require(Scope.PLAN_MAKE))]
 Customer = Annotated[Principal, Depends(require(Scope.PROMISE_READ))]
 """Everyone who places orders."""
 

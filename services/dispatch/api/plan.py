@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import TypeAdapter
 
 from contracts.values import Slug
-from services.dispatch.api.callers import Dispatcher, Planner, check_wave
+from services.dispatch.api.callers import Dispatcher, check_wave
 from services.dispatch.api.schemas.plan import DiffView, PlanView
 from services.dispatch.commands.plan import MOST_SECONDS, plan_problem
 from services.dispatch.planning.diff import difference
@@ -29,7 +29,7 @@ _PROBLEM = TypeAdapter(RoutingProblem)
 
 @router.post("/plan", tags=["plans"], max_body_size=2 * 1024 * 1024)
 async def plan(
-    _caller: Planner,
+    _caller: Dispatcher,
     problem: RoutingProblem,
     seconds: Annotated[float, Query(gt=0, le=MOST_SECONDS, description="the longest time to search")] = 2.0,
     seed: Annotated[int, Query(ge=0, le=2**31)] = 0,

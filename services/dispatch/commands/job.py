@@ -11,23 +11,27 @@ from services.dispatch.commands.checks import require_entries
 from services.dispatch.domain.catalog import RECIPIENT
 from services.dispatch.domain.job.job import HANDED_OUT, Job, JobState, Slot
 from services.dispatch.domain.job.state_machine import Assigned, Placed, Unplaced, decide
-from services.dispatch.domain.promise import verified_quote
+from services.dispatch.domain.promise import is_verified, unkept
 from services.dispatch.domain.wave import Wave, choose_late_wave, choose_slot, plan_key
 from services.dispatch.planning.problem import MOST
 from services.dispatch.repository import WaveRepository, transaction
 from services.dispatch.repository.routing_rows import overload
-from services.dispatch.settings import quote_key
+from services.dispatch.settings import quote_keys
 from services.kit.context import Context
 from services.kit.http.problems import conflict, not_found
+from services.kit.telemetry.metrics import QUOTES_UNVERIFIED
 from services.kit.transaction.access_log import log_act
 
 
 def schedule(repository: WaveRepository, command: ScheduleDelivery) -> None:
     """Create the job of an order; it is placed in a wave now, or when the inputs that it lacks have arrived.
 
-    A quote that this deployment did not sign is dropped.
+    A quote that this deployment did not sign keeps no slot, and the job says so.
     """
-    quote = verified_quote(quote_key(), command.quote)
+    quote = command.quote
+    if quote and not is_verified(quote_keys(), quote):
+        QUOTES_UNVERIFIED.inc()
+        quote = unkept(quote)
     job = repository.job_for(command)
     settle(repository, repository.apply(decide(job, command.model_copy(update={"quote": quote}))))
 

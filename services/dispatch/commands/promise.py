@@ -9,7 +9,7 @@ from services.dispatch.domain.job.job import Slot
 from services.dispatch.domain.promise import sign_quote
 from services.dispatch.domain.wave import choose_slot
 from services.dispatch.repository import queries
-from services.dispatch.settings import quote_key
+from services.dispatch.settings import quote_keys
 from services.kit.context import Context
 from services.kit.http.problems import Problem, unavailable
 
@@ -20,8 +20,8 @@ async def promise(context: Context, community: str, market_day: str | None, at: 
     The slot is the earliest of a wave that still takes jobs then, on `market_day` or on any. Raises a 404 `no-slot`
     problem with the reason if there is none, and 503 without a signing key or if the market day has not arrived.
     """
-    key = quote_key()
-    if key is None:
+    keys = quote_keys()
+    if not keys:
         raise unavailable(60, "HALFDAY_QUOTE_KEY is not set: this deployment cannot sign promises")
     now = context.clock.now()
     placed_at = max(at, now) if at else now
@@ -42,4 +42,4 @@ async def promise(context: Context, community: str, market_day: str | None, at: 
     if not slots:
         raise Problem(404, "no-slot", "No delivery slot", reason)
     earliest = min(slots, key=lambda slot: (slot.slot_from, slot.wave))
-    return sign_quote(key, community, next(wave for wave in waves if wave.id == earliest.wave))
+    return sign_quote(keys[0], community, next(wave for wave in waves if wave.id == earliest.wave))

@@ -1,7 +1,8 @@
 """Quotes: a delivery slot that can still be kept, signed so that the client can carry it between services.
 
 MAC: HMAC-SHA256 (RFC 2104) in hex over the canonical JSON of the quote without its `mac`: keys sorted, no spaces,
-instants in UTC. Only dispatch has the key.
+instants in UTC. Only dispatch has the key. While a key is being replaced, the one before still verifies; a quote does
+not name its key, for there are two at most.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from contracts.events.dispatch import Quote
 from contracts.values import iso
 from services.dispatch.domain.wave import Wave
+
+UNVERIFIED = "unverified"
+_NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def sign_quote(key: bytes, community: str, wave: Wave) -> Quote:
@@ -29,11 +34,17 @@ def sign_quote(key: bytes, community: str, wave: Wave) -> Quote:
     return unsigned.model_copy(update={"mac": _mac(key, unsigned)})
 
 
-def verified_quote(key: bytes | None, quote: Quote | None) -> Quote | None:
-    """Return the quote if this key signed it and it is unaltered, else None; without a key always None."""
-    if quote is None or key is None:
-        return None
-    return quote if hmac.compare_digest(quote.mac.encode(), _mac(key, quote).encode()) else None
+def is_verified(keys: Sequence[bytes], quote: Quote) -> bool:
+    """Return True if one of these keys signed the quote, and it is unaltered."""
+    return any(hmac.compare_digest(quote.mac.encode(), _mac(key, quote).encode()) for key in keys)
+
+
+def unkept(quote: Quote) -> Quote:
+    """Return what remains of a quote that was not verified: it names no wave, and no slot is early enough to keep it.
+
+    So the order is placed as one without a quote, and its slot is not the one that the buyer was shown.
+    """
+    return quote.model_copy(update={"wave": UNVERIFIED, "slot_from": _NEVER, "slot_until": _NEVER})
 
 
 def _mac(key: bytes, quote: Quote) -> str:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from services.kit.context import Context
 from services.kit.http import health, problems
 from services.kit.http.authentication import Authentication
-from services.kit.http.fast_path import FastPath, FastPathMiddleware
+from services.kit.http.fast_path import FastPath, FastPathMiddleware, check
 from services.kit.http.middleware import ErrorMiddleware, RequestMiddleware
 
 BODY_LIMIT = 256 * 1024
@@ -30,7 +30,8 @@ def create_app(
 ) -> FastAPI:
     """Return the service's HTTP application: its routers and `/live`; readiness, metrics and documents have a port of
     their own (`operations`). `use_cases` is what `dependencies.use_cases` gives to the routes, and to the endpoints of
-    `fast_paths`; `public` are the routes that need no credential. Raises ValueError for a public route that is none.
+    `fast_paths`; `public` are the routes that need no credential. Raises ValueError for a public route
+    that is none, and for a fast path that does not give what its route asks for.
     """
     app = _App(
         title=f"{context.service} API",
@@ -58,6 +59,8 @@ def create_app(
     if unknown := set(public) - known:
         raise ValueError(f"no such route: {', '.join(sorted(unknown))}; correct the service's `public`")
     app.router.routes.append(health.live(context.service))
+    for fast in fast_paths:
+        check(fast, routers)
     app.add_middleware(ErrorMiddleware)
     return app
 

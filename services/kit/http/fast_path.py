@@ -7,10 +7,12 @@ normal route of the same endpoint, which gives the same answer and has the docum
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -18,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.values import Principal
 from services.kit.http import problems
+from services.kit.http.dependencies import use_cases
 
 KEY_LIMIT = 128
 
@@ -33,6 +36,26 @@ class FastPath:
     caller: Callable[[Request], Awaitable[Principal]]
     endpoint: Callable[[Any, Any, Principal, str | None], Awaitable[Response]]
     limit: int = 64 * 1024
+
+
+def check(fast: FastPath, routers: Sequence[APIRouter]) -> None:
+    """Raise ValueError unless the route of a fast path asks for exactly what the fast path gives: the body, the use
+    cases, the caller and the idempotency key. Anything else that the route asks for would be silently absent.
+    """
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    route = next((one for one in routes if one.path == fast.path and "POST" in (one.methods or ())), None)
+    if route is None or route.endpoint is not fast.endpoint:
+        raise ValueError(f"no route POST {fast.path} has the endpoint of its fast path")
+    asked = route.dependant
+    odd = [
+        *(one.call for one in asked.dependencies if one.call not in (fast.caller, use_cases)),
+        *(one.name for one in (*asked.path_params, *asked.query_params, *asked.cookie_params)),
+        *(one.name for one in asked.header_params if one.alias != "Idempotency-Key"),
+        *(one.name for one in asked.body_params if one.field_info.annotation is not fast.body),
+        *filter(None, (asked.request_param_name, asked.response_param_name, asked.background_tasks_param_name)),
+    ]
+    if odd:
+        raise ValueError(f"the fast path of {fast.path} does not give what its route asks for: {odd}")
 
 
 class FastPathMiddleware:

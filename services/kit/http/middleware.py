@@ -11,7 +11,7 @@ import uuid_utils
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contracts.values import MOBILE_ID
+from contracts.values import LOCAL_KIND, MOBILE_ID, Principal
 from services.kit.http import problems
 from services.kit.http.authentication import Authentication
 from services.kit.telemetry import tracing
@@ -46,6 +46,7 @@ class RequestMiddleware:
         """Serve one request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        refusal = self._identify(scope)
         request_id = _name(scope)
         span = tracing.get().request(scope["method"], TRACEPARENT.get()) if scope["path"].startswith("/v1/") else None
         if span:
@@ -68,7 +69,7 @@ class RequestMiddleware:
                 await stamp(message)
 
         try:
-            if refusal := self._identify(scope):
+            if refusal:
                 return await refusal.response(scope["path"])(scope, receive, answer)
             return await self._app(scope, receive, answer)
         finally:
@@ -119,13 +120,22 @@ class ErrorMiddleware:
 
 
 def _name(scope: Scope) -> str:
+    """Return the id of a request, which travels with every event that follows, to all readers of these.
+
+    Id and trace that come with it are taken over from the front door, which has replaced those of its client, and from
+    callers with a local token. Those of others would correlate what does not belong together and decide which traces
+    are kept; their id is in the log as `client_request_id`.
+    """
     headers: dict[bytes, bytes] = dict(scope["headers"])
+    principal: Principal | None = scope.get("principal")
+    trusted = b"forwarded" in headers or (principal is not None and principal.kind == LOCAL_KIND)
     given = headers.get(b"x-request-id", b"").decode("latin-1")
-    # It travels with every event that follows, to all readers of these.
-    usable = _REQUEST_ID.fullmatch(given) and not MOBILE_ID.search(given)
-    request_id = given if usable else str(uuid_utils.uuid7())
-    trace = headers.get(b"traceparent", b"").decode("latin-1")
+    usable = bool(_REQUEST_ID.fullmatch(given)) and not MOBILE_ID.search(given)
+    request_id = given if usable and trusted else str(uuid_utils.uuid7())
+    trace = headers.get(b"traceparent", b"").decode("latin-1") if trusted else ""
     CORRELATION.set(request_id)
     TRACEPARENT.set(trace if _TRACEPARENT.fullmatch(trace) else None)
     structlog.contextvars.bind_contextvars(request=request_id)
+    if usable and not trusted:
+        structlog.contextvars.bind_contextvars(client_request_id=given)
     return request_id

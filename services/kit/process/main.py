@@ -36,6 +36,7 @@ def main(service: Service, argv: Sequence[str]) -> int:
     role = _parse(service, argv)
     try:
         settings = Settings.load()
+        service.check_settings()
     except UnusableSettings as wrong:
         print(f"{service.name} can't start:\n{wrong}", file=sys.stderr)
         return 2

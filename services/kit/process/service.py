@@ -38,6 +38,7 @@ class Service:
     - `use_cases`: makes the object that routes and fast paths share in one process (`dependencies.use_cases`), such as
       a catalogue cache and a group commit; the context itself where there is none;
     - `public`: routes that need no credential, as `METHOD /path`: they issue one, or check one of another kind;
+    - `check_settings`: raises `UnusableSettings` for wrong variables of the service's own;
     - `background`: endless tasks of the worker, such as a planner's loop;
     - `gauges`: each reads the database every few seconds into a gauge of its own;
     - `checks`: lines of `/ready` by name, in the API and in the worker;
@@ -55,6 +56,7 @@ class Service:
     routes: tuple[APIRouter, ...] = ()
     fast_paths: tuple[FastPath, ...] = ()
     public: Collection[str] = ()
+    check_settings: Callable[[], object] = lambda: None
     background: tuple[Callable[[Context], Awaitable[None]], ...] = ()
     gauges: tuple[Callable[[Pool], Awaitable[None]], ...] = ()
     checks: Mapping[str, Callable[[Pool], Awaitable[CheckResult]]] = field(default_factory=dict)

@@ -26,4 +26,7 @@ LAG = Gauge("halfday_lag_records", "Records in this process's partitions that it
 MISSING = Gauge("halfday_uploads_missing", "Numbers that a device left out so far while later ones arrived", ["owner"])
 GAUGES_FAILED = Counter("halfday_signals_failed", "Values that could not be measured: the database or Kafka was away")
 UPLOADS_FLAGGED = Counter("halfday_uploads_flagged", "Uploads kept, in conflict, or with a flag", ["flag"])
+QUOTES_UNVERIFIED = Counter(
+    "halfday_quotes_unverified", "Orders with a promised slot that dispatch's keys did not sign"
+)
 CODES_LOCKED = Counter("halfday_codes_locked", "Jobs and orders that take no code after too many wrong ones")
