@@ -38,7 +38,8 @@ class StandardWebhooksSettings(BaseModel):
 
 
 class OrderSettings(BaseSettings):
-    """`HALFDAY_HOLD_TTL_S`: business seconds for which stock is held for a pending payment.
+    """`HALFDAY_HOLD_TTL_S`: business seconds for which stock is held for a pending payment; of an order that came of a
+    group-buy `HALFDAY_CAMPAIGN_HOLD_TTL_S`, because its member pays only once the group has formed.
 
     `HALFDAY_PAYMENTS`: the payment providers by name, as JSON such as `{"simulator": {"kind": "standard-webhooks",
     "secret": "whsec_..."}}`, in the environment or as a file of that name in `HALFDAY_SECRETS_DIR`. Without one no
@@ -48,6 +49,7 @@ class OrderSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HALFDAY_", extra="ignore", frozen=True)
 
     hold_ttl_s: int = Field(default=900, gt=0)
+    campaign_hold_ttl_s: int = Field(default=7200, gt=0)
     payments: dict[ProviderName, StandardWebhooksSettings] = Field(default_factory=dict, repr=False)
 
     @classmethod

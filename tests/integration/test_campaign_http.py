@@ -81,7 +81,6 @@ async def test_a_campaign_that_cannot_be(orders: Orders, change: dict[str, Any],
         ({"lines": [{"item": "honey", "quantity": 101}]}, 409, "#/lines/0"),
         ({"lines": [{"item": "honey", "quantity": 1}] * 2}, 422, "#"),
         ({"fulfilment": {"kind": "pickup", "point": "nowhere"}}, 422, "#/fulfilment/point"),
-        ({"payment": "pending"}, 422, "#/payment"),
     ],
 )
 async def test_a_join_that_cannot_be(orders: Orders, change: dict[str, Any], status: int, pointer: str):

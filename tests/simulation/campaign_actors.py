@@ -59,7 +59,7 @@ class CampaignActors:
         lines = [goods(item, rng.randint(1, 6)) for item in rng.sample(items, rng.randint(1, len(items)))]
         who = {"name": "n", "phone": f"1380000000{rng.randint(0, 9)}"}
         where = fulfilment(community, delivery=market.chance(0.5))
-        pledge = requests.pledge(lines, where, rng.choice(("on_account", "prepaid", "prepaid")), who)
+        pledge = requests.pledge(lines, where, rng.choice(("on_account", "prepaid", "pending")), who)
         member = Member(market.client, campaign, id, pledge)
         if market.chance(0.2):
             market.after(rng.expovariate(2), self._send_join, id, member)

@@ -14,6 +14,7 @@ from services.kit.transaction.access_log import log_act
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.commands.publish import publish_campaign
 from services.orders.commands.refusal import problem_of
+from services.orders.domain.access import may_withdraw
 from services.orders.domain.campaign import opening
 from services.orders.domain.campaign.campaign import Campaign, CampaignState, opened
 from services.orders.domain.campaign.join import Join, JoinState, withdraw
@@ -35,42 +36,46 @@ class OpenCampaign:
 async def open_campaign(context: Context, catalog: CatalogCache, command: OpenCampaign, caller: Principal) -> Campaign:
     """Open a campaign until its cutoff and return it as it was opened. Idempotent by its id.
 
-    Raises the problem of a refused request; 409 where the id was used for another content, which is recorded.
+    Raises the problem of a refused request; 409 where the id was used for another content, which is recorded if it is
+    the leader's own.
     """
     async with context.unit() as uow:
-        campaign = await _find_or_open(uow, catalog, command, caller)
-        if campaign is None:
+        campaign, digest = await _find_or_open(uow, catalog, command, caller)
+        same = digest == command.digest
+        if not same and campaign.terms.leader == command.opening.leader:
             conflict = (command.id, command.digest, command.content)
             await uow.store.record_campaign_conflicts([conflict], uow.now)
-    if campaign is None:
+    if not same:
         used = f"campaign {command.id} was opened with another content: send the same content, or a new id"
         raise problems.conflict(used)
-    return campaign
+    return Campaign(campaign.terms)
 
 
 async def _find_or_open(
     uow: UnitOfWork, catalog: CatalogCache, command: OpenCampaign, caller: Principal
-) -> Campaign | None:
-    """Return the campaign, opened now or before; None where its id was used for another content."""
+) -> tuple[Campaign, bytes]:
+    """Return the campaign, opened now or before, and the digest of the request that opened it."""
     store: Store = uow.store
     stored = await store.find_campaigns([command.id])
     if not stored:
-        campaign = opening.open_campaign(command.id, command.opening, await catalog.current(store), uow.now)
+        chat_key = uow.ports.token_bytes(32)
+        current = await catalog.current(store)
+        campaign = opening.open_campaign(command.id, command.opening, chat_key, current, uow.now)
         if isinstance(campaign, Refusal):
             raise problem_of(campaign)
         if await store.insert_campaign(campaign, command.digest):
             publish_campaign(uow, opened(campaign), {})
             await log_act(uow, caller, "open", f"campaign/{campaign.id}")
-            return campaign
+            return campaign, command.digest
         stored = await store.find_campaigns([command.id])
-    campaign, digest = stored[command.id]
-    return Campaign(campaign.terms) if digest == command.digest else None
+    return stored[command.id]
 
 
 async def withdraw_join(context: Context, campaign: UUID, id: UUID, caller: Principal) -> Join:
     """Withdraw a join before the cutoff, with a full refund, and return it. Idempotent.
 
-    Raises a 404 for an unknown join, and a 409 `campaign-closed` after the cutoff by the clock under the lock.
+    Raises a 404 for an unknown join and one that the caller may not withdraw, and a 409 `campaign-closed` after the
+    cutoff by the clock under the lock.
     """
     async with context.unit() as uow:
         store: Store = uow.store
@@ -78,7 +83,7 @@ async def withdraw_join(context: Context, campaign: UUID, id: UUID, caller: Prin
         now = uow.read_clock()
         tallies = await store.lock_tallies(locked)
         join, _ = (await store.find_joins([id])).get(id, (None, b""))
-        if join is None or join.campaign != campaign:
+        if join is None or join.campaign != campaign or not may_withdraw(caller, join.terms):
             raise problems.not_found(f"join {id} of campaign {campaign}")
         if join.state is JoinState.WITHDRAWN:
             return join

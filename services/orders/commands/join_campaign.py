@@ -4,7 +4,7 @@ in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.commands.place_orders import GROUP, new_codes
 from services.orders.commands.refusal import problem_of
-from services.orders.domain.campaign.campaign import Campaign, Tally
+from services.orders.domain.campaign.campaign import Campaign, Tally, Terms
 from services.orders.domain.campaign.join import Join, accepted
 from services.orders.domain.campaign.opening import Pledging, pledge
 from services.orders.domain.catalog import Catalog
@@ -31,8 +31,9 @@ from services.orders.repository.store import Caller, Store
 
 @dataclass(frozen=True, slots=True)
 class JoinCampaign:
-    """A request to join a campaign under an id. `caller` identifies a person within the campaign; `digest` is
-    equal for equal content in the same campaign; `content` leaves the recipient out.
+    """A request to join a campaign under an id. `caller` identifies a person within the campaign; `owner` is the
+    subject that pledges; `digest` is equal for equal content of one owner in the same campaign; `content` leaves the
+    recipient out. `allowed` says whether the caller may join a campaign of these terms.
     """
 
     id: UUID
@@ -45,26 +46,33 @@ class JoinCampaign:
     recipient: Recipient
     digest: bytes
     content: Mapping[str, Any]
+    owner: str | None
+    allowed: Callable[[Terms], bool]
 
 
 @dataclass(slots=True)
 class CapCounter:
     """The locked campaigns of a group of requests, and the joins counted so far."""
 
+    hold_ttl_s: int
     catalog: Catalog
     campaigns: Mapping[UUID, Campaign]
     tallies: dict[UUID, Tally]
     members: dict[Caller, int]
     ports: Ports
 
+    def is_found(self, command: JoinCampaign) -> bool:
+        """Return True if there is the campaign, and the caller may join it."""
+        campaign = self.campaigns.get(command.campaign)
+        return campaign is not None and command.allowed(campaign.terms)
+
     def count(self, command: JoinCampaign, now: datetime) -> Join | Problem:
         """Count the join against the caps and return it, or the problem of one that is refused."""
-        campaign = self.campaigns.get(command.campaign)
-        if campaign is None:
-            return problems.not_found(f"campaign {command.campaign}")
+        campaign = self.campaigns[command.campaign]
         tally = self.tallies.get(campaign.id, Tally())
         caller = (campaign.id, command.caller)
-        join = pledge(_requested(command, self.ports), campaign, tally, self.members.get(caller), self.catalog, now)
+        requested, member = _requested(command, self.ports), self.members.get(caller)
+        join = pledge(requested, campaign, tally, member, self.catalog, now, hold_ttl_s=self.hold_ttl_s)
         if isinstance(join, Refusal):
             return problem_of(join)
         self.tallies[campaign.id] = tally.with_join(join.terms)
@@ -75,27 +83,34 @@ class CapCounter:
 class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
     """Validates, prices, counts and stores joins. The same join again gets the same answer, also after the cutoff."""
 
-    def __init__(self, context: Context, catalog: CatalogCache) -> None:
+    def __init__(self, context: Context, catalog: CatalogCache, hold_ttl_s: int) -> None:
         super().__init__(context, GROUP)
-        self._catalog = catalog
+        self._catalog, self._hold_ttl_s = catalog, hold_ttl_s
 
     async def run(self, uow: UnitOfWork, submissions: Mapping[UUID, Submission[JoinCampaign]]) -> Outcome[Join]:
         """Read the joins that are stored already, count the others under the locks and insert them."""
         store: Store = uow.store
         counter = await self._lock(uow, {submission.command.campaign for submission in submissions.values()})
-        stored = await store.find_joins(submissions)
-        commands = [submission.command for id, submission in submissions.items() if id not in stored]
+        found = {id: one.command for id, one in submissions.items() if counter.is_found(one.command)}
+        missing = {
+            id: problems.not_found(f"campaign {one.command.campaign}")
+            for id, one in submissions.items()
+            if id not in found
+        }
+        stored = await store.find_joins(found)
+        commands = [command for id, command in found.items() if id not in stored]
         counter.members = await store.find_members([(one.campaign, one.caller) for one in commands])
         counted = {command.id: counter.count(command, uow.now) for command in commands}
         joins = [join for join in counted.values() if isinstance(join, Join)]
         await self._insert(uow, joins, submissions, counter.tallies)
         stored |= {join.id: (join, submissions[join.id].command.digest) for join in joins}
-        return Outcome(stored, {id: found for id, found in counted.items() if isinstance(found, Problem)})
+        refused = {id: one for id, one in counted.items() if isinstance(one, Problem)}
+        return Outcome(stored, missing | refused)
 
     async def record_conflicts(self, uow: UnitOfWork, conflicts: Sequence[tuple[JoinCampaign, Join]]) -> None:
-        """Count other contents under a join's id, and store the first of them without their recipients."""
-        found = [(one.id, one.digest, one.content) for one, _ in conflicts]
-        await uow.store.record_campaign_conflicts(found, uow.now)
+        """Count the owner's other contents under a join's id; the first are stored, without their recipients."""
+        own = [(one.id, one.digest, one.content) for one, join in conflicts if one.owner == join.terms.owner]
+        await uow.store.record_campaign_conflicts(own, uow.now)
 
     async def _lock(self, uow: UnitOfWork, ids: set[UUID]) -> CapCounter:
         """Lock the head rows shared, then read the clock, then lock the tallies: a join that has the head row before
@@ -107,7 +122,7 @@ class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
         uow.read_clock()
         tallies = await store.lock_tallies(locked)
         closed = {id: found for id, (found, _) in (await store.find_campaigns(ids - locked.keys())).items()}
-        return CapCounter(catalog, locked | closed, tallies, {}, uow.ports)
+        return CapCounter(self._hold_ttl_s, catalog, locked | closed, tallies, {}, uow.ports)
 
     async def _insert(
         self,
@@ -137,4 +152,5 @@ def _requested(command: JoinCampaign, ports: Ports) -> Pledging:
         fulfilment=command.fulfilment,
         payment=command.payment,
         point=command.point,
+        owner=command.owner,
     )

@@ -20,6 +20,6 @@ class UseCases:
         settings = settings or OrderSettings.load()
         self.catalog = CatalogCache()
         self.place_orders = PlaceOrders(context, self.catalog, settings.hold_ttl_s)
-        self.join_campaigns = JoinCampaigns(context, self.catalog)
+        self.join_campaigns = JoinCampaigns(context, self.catalog, settings.campaign_hold_ttl_s)
         self.receive_payment = ReceivePayments(context, open_providers(settings.payments))
         self.await_answer = AwaitAnswer(context.pool)

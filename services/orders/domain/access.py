@@ -1,13 +1,17 @@
-"""The rights of a caller on orders and terminals. Pure; the scope of the route was checked before.
+"""The rights of a caller on orders, group-buys and terminals. Pure; the scope of the route was checked before.
 
-An order belongs to the subject that placed it. Staff act on the orders of their communities, the leader of a pickup
-point on those of the point. A local token acts for any subject of its role.
+An order belongs to the subject that placed it, a join to the subject that pledged, a group-buy to its leader. Staff act
+on those of their communities, the leader of a pickup point on the orders of the point, the leader of a group-buy on its
+joins and their orders. A local token acts for any subject of its role.
 """
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from contracts.scopes import Scope
 from contracts.values import LOCAL_KIND, Payment, Principal
+from services.orders.domain.campaign.campaign import Terms as CampaignTerms
 from services.orders.domain.order.order import Terms
 
 
@@ -28,12 +32,14 @@ def may_read(caller: Principal, terms: Terms) -> bool:
         or _is_owner(caller, terms)
         or _manages(caller, terms, Scope.ORDER_READ)
         or may_hand_over(caller, terms)
+        or _leads(caller, terms)
     )
 
 
 def may_cancel(caller: Principal, terms: Terms) -> bool:
-    """Return True if the caller may cancel an order."""
-    return _is_owner(caller, terms) or _manages(caller, terms, Scope.ORDER_MANAGE)
+    """Return True if the caller may cancel an order. A leader acts for the members that she pledged for."""
+    pledged_for = terms.owner is None and _leads(caller, terms)
+    return _is_owner(caller, terms) or pledged_for or _manages(caller, terms, Scope.ORDER_MANAGE)
 
 
 def may_hand_over(caller: Principal, terms: Terms) -> bool:
@@ -41,7 +47,8 @@ def may_hand_over(caller: Principal, terms: Terms) -> bool:
     if caller.kind == LOCAL_KIND:
         return caller.may(Scope.PICKUP_HAND_OVER) or caller.may(Scope.ORDER_WRITE)
     at_point = terms.point is not None and caller.bounds.permit("points", terms.point)
-    return caller.may(Scope.PICKUP_HAND_OVER) and at_point and caller.bounds.permit("communities", terms.community)
+    here = at_point and caller.bounds.permit("communities", terms.community)
+    return caller.may(Scope.PICKUP_HAND_OVER) and (here or _leads(caller, terms))
 
 
 def may_account(caller: Principal, terms: Terms) -> bool:
@@ -56,6 +63,62 @@ def may_promise(caller: Principal, payment: Payment) -> bool:
     return caller.kind == LOCAL_KIND or caller.may(Scope.PAYMENT_RECORD) or payment is Payment.PENDING
 
 
+def sees_campaign(caller: Principal, campaign: UUID, community: str) -> bool:
+    """Return True if the caller may open, see and join a group-buy of this id in this community."""
+    bounds = caller.bounds
+    return bounds.permit("campaigns", str(campaign)) and bounds.permit("communities", community)
+
+
+def may_relay(caller: Principal, terms: CampaignTerms) -> bool:
+    """Return True if the caller may pledge for members of a chat in a group-buy."""
+    return _acts_in(caller, terms, Scope.ORDER_MANAGE)
+
+
+def sees_joins(caller: Principal, terms: CampaignTerms) -> bool:
+    """Return True if the caller may see all joins of a group-buy, in its list and in its verdict."""
+    return _acts_in(caller, terms, Scope.ORDER_READ)
+
+
+def may_read_join(caller: Principal, terms: Terms) -> bool:
+    """Return True if the caller may see a join with these terms."""
+    return (
+        caller.kind == LOCAL_KIND
+        or _is_owner(caller, terms)
+        or _leads(caller, terms)
+        or _manages(caller, terms, Scope.ORDER_READ)
+    )
+
+
+def may_withdraw(caller: Principal, terms: Terms) -> bool:
+    """Return True if the caller may withdraw a join with these terms."""
+    return (
+        caller.kind == LOCAL_KIND
+        or _is_owner(caller, terms)
+        or _leads(caller, terms)
+        or _manages(caller, terms, Scope.ORDER_MANAGE)
+    )
+
+
+def _acts_in(caller: Principal, terms: CampaignTerms, scope: Scope) -> bool:
+    """Return True for the leader of a group-buy, and for staff with the scope."""
+    if caller.kind == LOCAL_KIND:
+        return True
+    leads = terms.leader is not None and terms.leader == caller.subject
+    return (leads or caller.may(scope)) and sees_campaign(caller, terms.campaign, terms.community)
+
+
+def _leads(caller: Principal, terms: Terms) -> bool:
+    """Return True for the leader of the group-buy that an order or join is of."""
+    return terms.leader is not None and terms.leader == caller.subject and _in_bounds(caller, terms)
+
+
+def _in_bounds(caller: Principal, terms: Terms) -> bool:
+    """Return True if an order or join is of the caller's communities, and of its group-buys if it is of any."""
+    if terms.campaign is not None:
+        return sees_campaign(caller, terms.campaign, terms.community)
+    return caller.bounds.permit("communities", terms.community)
+
+
 def _is_owner(caller: Principal, terms: Terms) -> bool:
     if caller.kind == LOCAL_KIND:
         return caller.may(Scope.ORDER_WRITE)
@@ -63,4 +126,4 @@ def _is_owner(caller: Principal, terms: Terms) -> bool:
 
 
 def _manages(caller: Principal, terms: Terms, scope: Scope) -> bool:
-    return caller.may(scope) and caller.bounds.permit("communities", terms.community)
+    return caller.may(scope) and _in_bounds(caller, terms)

@@ -82,6 +82,12 @@ async def joins(conn: Connection, campaign: UUID, after: int, limit: int) -> lis
     return [rows.join_of(row) for row in found]
 
 
+async def joins_of(conn: Connection, campaign: UUID, owner: str) -> set[UUID]:
+    """Return the ids of an owner's joins of a campaign."""
+    statement = "select join_id from campaign_join where campaign_id = $1 and owner = $2"
+    return {row["join_id"] for row in await conn.fetch(statement, campaign, owner)}
+
+
 async def people(conn: Connection, campaign: UUID) -> int:
     """Count the different people with a join of the campaign that was not withdrawn."""
     found: int = await conn.fetchval(

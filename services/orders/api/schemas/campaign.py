@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from functools import partial
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, SkipValidation, Strict, model_validator
 
 from contracts.events.campaign import Measure, Rule, Threshold
-from contracts.values import Fulfilment, Payment, Slug
+from contracts.values import Fulfilment, Payment, Principal, Slug
 from services.kit.http.body import Body
 from services.kit.http.bounded import Instant
 from services.kit.http.idempotency import content_hash
-from services.kit.ids import Id, Namespace, id_of_request
-from services.orders.api.schemas.order import Address, Pickup, RecipientIn, recipient_of, without_person
+from services.kit.ids import Id, Namespace, id_of_request, keyed_id
+from services.orders.api.schemas.order import Address, Pickup, RecipientIn, check_payment, recipient_of, without_person
 from services.orders.commands.campaign import OpenCampaign
 from services.orders.commands.goods import Goods
 from services.orders.commands.join_campaign import JoinCampaign
+from services.orders.domain.access import sees_campaign
+from services.orders.domain.campaign.campaign import Terms
 from services.orders.domain.campaign.opening import Opening
 from services.orders.domain.order.policy import Wanted
 
@@ -46,8 +49,8 @@ class NewCampaign(Body):
         _no_duplicates(self.goods)
         return self
 
-    def command(self, key: str | None) -> OpenCampaign:
-        """Return the command under the id of the body, or else of the Idempotency-Key. Raises `UnusableId`."""
+    def command(self, key: str | None, leader: str | None) -> OpenCampaign:
+        """Return the leader's command under the id of the body, or else of the Idempotency-Key. Raises `UnusableId`."""
         opening = Opening(
             market_day=self.market_day,
             community=self.community,
@@ -55,9 +58,10 @@ class NewCampaign(Body):
             goods=_wanted(self.goods),
             threshold=Threshold(of=Measure(self.threshold.of), at_least=self.threshold.at_least),
             shortfall=Rule(self.shortfall),
+            leader=leader,
         )
-        digest = content_hash(self.model_dump(exclude={"campaign_id"}))
-        return OpenCampaign(id_of_request(key, self.campaign_id), opening, digest, self.model_dump())
+        digest = content_hash(_owned(self.model_dump(exclude={"campaign_id"}), leader))
+        return OpenCampaign(id_of_request(key, self.campaign_id, leader), opening, digest, self.model_dump())
 
 
 class Door(Body):
@@ -68,40 +72,45 @@ class Door(Body):
 
 
 class NewJoin(Body):
-    """A pledge: an order that is placed if the campaign forms. Paid now, or on account."""
+    """A pledge: an order that is placed if the campaign forms. Paid once it has, now, or on account."""
 
     join_id: Id | None = None
     recipient: RecipientIn
     lines: list[Goods] = Field(min_length=1, max_length=100)
     fulfilment: Annotated[Door | Pickup, Field(discriminator="kind")]
-    payment: Literal["on_account", "prepaid"]
+    payment: Literal["on_account", "prepaid", "pending"]
 
     @model_validator(mode="after")
     def _each_item_once(self) -> Self:
         _no_duplicates(self.lines)
         return self
 
-    def command(self, campaign: UUID, key: str | None) -> JoinCampaign:
-        """Return the command under the id of the body, or else of the Idempotency-Key. Raises `UnusableId`."""
-        return self._command(campaign, id_of_request(key, self.join_id))
+    def command(self, campaign: UUID, key: str | None, caller: Principal) -> JoinCampaign:
+        """Return the caller's command under the id of the body, or else of the Idempotency-Key. Raises `UnusableId`,
+        and a 422 for a payment that the caller may not choose.
+        """
+        return self._command(campaign, id_of_request(key, self.join_id, caller.owner), caller, caller.owner)
 
-    def _command(self, campaign: UUID, id: UUID) -> JoinCampaign:
+    def _command(self, campaign: UUID, id: UUID, caller: Principal, owner: str | None) -> JoinCampaign:
+        check_payment(caller, Payment(self.payment))
         content, how = self.model_dump(), self.fulfilment
         hashed = {name: value for name, value in content.items() if name != "join_id"} | {"campaign": campaign}
         return JoinCampaign(
             id=id,
             campaign=campaign,
-            caller=self._caller(),
+            caller=owner or self._digits(),
             lines=_wanted(self.lines),
             fulfilment=Fulfilment(how.kind),
             payment=Payment(self.payment),
             point=how.point if isinstance(how, Pickup) else None,
             recipient=recipient_of(self.recipient, how.address if isinstance(how, Door) else None),
-            digest=content_hash(hashed),
+            digest=content_hash(_owned(hashed, owner)),
             content=without_person(content),
+            owner=owner,
+            allowed=partial(_may_join, caller),
         )
 
-    def _caller(self) -> str:
+    def _digits(self) -> str:
         """Return the digits of the phone without the country: the same for every way to write one number."""
         digits = "".join(one for one in self.recipient.phone if one.isdigit())
         return digits.removeprefix("86") if len(digits) > 11 else digits
@@ -113,9 +122,13 @@ class EntryIn(NewJoin):
     entry: Annotated[int, Strict(), Field(ge=1, le=2**31 - 1)]
     join_id: None = None
 
-    def entry_command(self, campaign: UUID, chat: str) -> JoinCampaign:
-        """Return the command under the id that follows from chat and number."""
-        return self._command(campaign, _ENTRIES.id(f"{campaign}/{chat}/{self.entry}"))
+    def entry_command(self, campaign: Terms, chat: str, caller: Principal) -> JoinCampaign:
+        """Return the command under the id that follows from chat and number; only who has the campaign's key can
+        compute it. It has no owner: the caller pledges for a member of the chat.
+        """
+        key, name = campaign.chat_key, f"{campaign.campaign}/{chat}/{self.entry}"
+        id = _ENTRIES.id(name) if key is None else keyed_id(key, name)
+        return self._command(campaign.campaign, id, caller, None)
 
 
 class RelayIn(Body):
@@ -125,6 +138,15 @@ class RelayIn(Body):
 
     chat: Slug
     entries: list[SkipValidation[EntryIn]] = Field(min_length=1, max_length=500)
+
+
+def _may_join(caller: Principal, terms: Terms) -> bool:
+    return sees_campaign(caller, terms.campaign, terms.community)
+
+
+def _owned(content: dict[str, Any], owner: str | None) -> dict[str, Any]:
+    """Return the content with its owner, so that two owners have two digests."""
+    return content if owner is None else content | {"owner": owner}
 
 
 def _no_duplicates(goods: list[Goods]) -> None:

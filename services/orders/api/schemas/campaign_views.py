@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NotRequired
 from uuid import UUID
 
+import orjson
 from typing_extensions import TypedDict
 
 from contracts.events.campaign import CampaignGood, Measure, Rule
@@ -104,9 +106,12 @@ class EntryAnswers(TypedDict):
 
 
 class ShareView(TypedDict):
-    """The granted share of one line, and the reason."""
+    """The granted share of one line, and the reason. `n`, the place of the join in the log, where its id may be hidden;
+    `join` is then shown of the caller's own only.
+    """
 
-    join: UUID
+    join: NotRequired[UUID]
+    n: NotRequired[int]
     line: int
     asked: int
     granted: int
@@ -123,11 +128,28 @@ class VerdictView(TypedDict):
 
 
 class CampaignVerdictView(TypedDict):
-    """The verdict of a campaign with the stored inputs, from which a replay gives the same bytes."""
+    """The verdict of a campaign with its inputs; a replay of the stored ones gives the same bytes. The pledges of
+    others are without `join` and `member`, unless the caller may see all joins.
+    """
 
     campaign_id: UUID
     inputs: dict[str, Any]
     verdict: VerdictView
+
+
+def redacted_verdict(campaign: UUID, inputs: bytes, verdict: bytes, own: Collection[UUID]) -> CampaignVerdictView:
+    """Return a verdict from its stored texts without the ids and members of joins that are not the caller's `own`."""
+    given, result = orjson.loads(inputs), orjson.loads(verdict)
+    shown = {str(id) for id in own}
+    places = {pledge["join"]: pledge["n"] for pledge in given["pledges"]}
+    given["pledges"] = [pledge if pledge["join"] in shown else _without(pledge) for pledge in given["pledges"]]
+    shares = [{"n": places[share["join"]], **share} for share in result["shares"]]
+    result["shares"] = [share if share["join"] in shown else _without(share) for share in shares]
+    return {"campaign_id": campaign, "inputs": given, "verdict": result}
+
+
+def _without(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name not in {"join", "member"}}
 
 
 def campaign_view(campaign: Campaign, tally: Tally, people: int) -> CampaignView:

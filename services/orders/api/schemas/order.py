@@ -80,9 +80,7 @@ class NewOrder(Body):
         """Return the caller's command under the id of the body, or else of the Idempotency-Key. The same content of two
         owners has two digests. Raises `UnusableId`, and a 422 for a payment that the caller may not choose.
         """
-        if not may_promise(caller, Payment(self.payment)):
-            advice = f"{self.payment} needs a receipt or a credit: send pending, and pay while the stock is held"
-            raise problems.unprocessable("/payment", advice)
+        check_payment(caller, Payment(self.payment))
         content, owner = self.model_dump(), caller.owner
         id = content.pop("order_id")
         how = self.fulfilment
@@ -103,6 +101,13 @@ class NewOrder(Body):
         kept = without_person({"order_id": id, **content})
         digest = content_hash(content if owner is None else {**content, "owner": owner})
         return PlaceOrder(id_of_request(key, id, owner), draft, recipient, digest, kept, caller.subject)
+
+
+def check_payment(caller: Principal, payment: Payment) -> None:
+    """Raise a 422 for terms of payment that the caller may not choose."""
+    if not may_promise(caller, payment):
+        advice = f"{payment} needs a receipt or a credit: send pending, and pay while the stock is held"
+        raise problems.unprocessable("/payment", advice)
 
 
 def recipient_of(recipient: RecipientIn, address: Address | None) -> Recipient:

@@ -9,7 +9,7 @@ deadline row: a crash between two parts neither loses a join nor settles it twic
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -40,7 +40,8 @@ class CampaignState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Terms:
     """The organiser's terms; never changed. `closes_at` is the first instant that is too late (business time),
-    `day_closes_at` that of the market day.
+    `day_closes_at` that of the market day. `leader`: the subject that opened it; None where a local token did.
+    `chat_key`: the key of the ids of chat entries; None for campaigns of before there was one.
     """
 
     campaign: UUID
@@ -53,6 +54,8 @@ class Terms:
     goods: tuple[c.CampaignGood, ...]
     threshold: c.Threshold
     shortfall: c.Rule
+    leader: str | None = None
+    chat_key: bytes | None = field(default=None, repr=False)
 
     @property
     def reservation(self) -> UUID:

@@ -18,7 +18,7 @@ from services.orders.domain.order.pricing import amount_fen
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A requested campaign; the quantity of each of `goods` is its cap."""
+    """A requested campaign; the quantity of each of `goods` is its cap. `leader`: the subject that opens it."""
 
     market_day: str
     community: str
@@ -26,13 +26,14 @@ class Opening:
     goods: tuple[Wanted, ...]
     threshold: Threshold
     shortfall: Rule
+    leader: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pledging:
     """A requested join without its recipient; `caller` identifies a person within the campaign.
 
-    `order` and `code` are for the order that it may become.
+    `order` and `code` are for the order that it may become, `owner` is the subject that it belongs to.
     """
 
     join: UUID
@@ -43,11 +44,12 @@ class Pledging:
     fulfilment: Fulfilment
     payment: Payment
     point: str | None = None
+    owner: str | None = None
 
 
-def open_campaign(id: UUID, requested: Opening, catalog: Catalog, now: datetime) -> Campaign | Refusal:
+def open_campaign(id: UUID, requested: Opening, chat_key: bytes, catalog: Catalog, now: datetime) -> Campaign | Refusal:
     """Return the open campaign, or the first reason against it. It must close before its market day, of which it sells
-    the stock.
+    the stock. `chat_key`: random bytes.
     """
     day = catalog.market_days.get(requested.market_day)
     if day is None:
@@ -78,6 +80,8 @@ def open_campaign(id: UUID, requested: Opening, catalog: Catalog, now: datetime)
             goods=goods,
             threshold=requested.threshold,
             shortfall=requested.shortfall,
+            leader=requested.leader,
+            chat_key=chat_key,
         )
     )
 
@@ -117,12 +121,20 @@ def _highest_measure(of: Measure, good: CampaignGood, catalog: Catalog, closes_a
 
 
 def pledge(
-    requested: Pledging, campaign: Campaign, tally: Tally, member: int | None, catalog: Catalog, now: datetime
+    requested: Pledging,
+    campaign: Campaign,
+    tally: Tally,
+    member: int | None,
+    catalog: Catalog,
+    now: datetime,
+    *,
+    hold_ttl_s: int,
 ) -> Join | Refusal:
     """Return the accepted join with its prices frozen at `now`, read under the campaign's lock; or the reason against
     it.
 
-    `member`: this caller's number from an earlier join of the campaign, None for a new caller.
+    `member`: this caller's number from an earlier join of the campaign, None for a new caller. `hold_ttl_s`: business
+    seconds for which the stock of the order is held, if its payment is pending.
     """
     terms = campaign.terms
     if campaign.state is not CampaignState.OPEN or now >= terms.closes_at:
@@ -135,8 +147,9 @@ def pledge(
         fulfilment=requested.fulfilment,
         payment=requested.payment,
         point=requested.point,
+        owner=requested.owner,
     )
-    order = price_order(requested.order, requested.code, draft, catalog, now, hold_ttl_s=0)
+    order = price_order(requested.order, requested.code, draft, catalog, now, hold_ttl_s)
     if isinstance(order, Refusal):
         return order
     caps = {good.item: good.cap for good in terms.goods}
@@ -147,6 +160,6 @@ def pledge(
         if line.quantity > left:
             reached = f"{line.quantity} of {line.item} requested, {left} left of the cap of {caps[line.item]}"
             return Refusal(409, "cap-reached", f"/lines/{n}", reached)
-    join_terms = replace(order.terms, campaign=campaign.id, join=requested.join)
+    join_terms = replace(order.terms, campaign=campaign.id, join=requested.join, leader=terms.leader)
     n = tally.joined + 1
     return Join(requested.join, campaign.id, n, member or n, join_terms)

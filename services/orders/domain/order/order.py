@@ -55,8 +55,8 @@ class Terms:
 
     `due_by` (business time): for a delivery the start of the day's last slot, by which a job must have been planned,
     for a pickup the closing time of the point. `closes_at`: the end of the market day's order intake. `campaign` and
-    `join`: the group-buy, and the pledge in it, that became this order. `owner`: the subject that placed it; None where
-    a local token did.
+    `join`: the group-buy, and the pledge in it, that became this order; `leader` is the subject that leads it. `owner`:
+    the subject that placed the order; None where a local token did, or where a leader pledged for a member of a chat.
     """
 
     order: UUID
@@ -78,6 +78,7 @@ class Terms:
     campaign: UUID | None = None
     join: UUID | None = None
     owner: str | None = None
+    leader: str | None = None
 
     @property
     def total_fen(self) -> int:
