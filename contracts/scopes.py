@@ -84,7 +84,7 @@ KINDS: Mapping[str, frozenset[Scope]] = {
     "leader": _BUYING | {Scope.CAMPAIGN_WRITE, Scope.PICKUP_HAND_OVER},
     "resident": _BUYING,
     "capability": frozenset({Scope.ORDER_WRITE}),
-    "household": frozenset({Scope.STOCK_READ}),
+    "household": frozenset(),  # stock can't be read by household yet
     "steward": frozenset({Scope.CATALOG_READ, Scope.STOCK_READ, Scope.STOCK_ADJUST}),
     "payment": frozenset({Scope.PAYMENT_RECORD}),
 }

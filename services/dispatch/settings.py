@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.kit.settings import load
+from services.kit.settings import is_loopback, load
 
 Key = Annotated[SecretStr, Field(min_length=32)]
 
@@ -18,7 +19,8 @@ class DispatchSettings(BaseSettings):
     at least 32 characters (`openssl rand -hex 32`). When it is replaced, the one before becomes
     `HALFDAY_QUOTE_KEY_PREVIOUS` for a day, so that the promises that buyers hold still count.
 
-    `HALFDAY_OSRM` or `HALFDAY_VALHALLA` is the address of a routing engine that measures the travel times of waves.
+    `HALFDAY_OSRM` or `HALFDAY_VALHALLA` is the address of a routing engine that measures the travel times of waves. It
+    learns the position of every door, so elsewhere than on this machine it has to be reached over HTTPS.
     """
 
     model_config = SettingsConfigDict(env_prefix="HALFDAY_", extra="ignore", frozen=True)
@@ -27,6 +29,16 @@ class DispatchSettings(BaseSettings):
     quote_key_previous: Key | None = None
     osrm: str | None = None
     valhalla: str | None = None
+
+    @field_validator("osrm", "valhalla")
+    @classmethod
+    def _private(cls, address: str | None) -> str | None:
+        parts = urlsplit(address or "https://none")
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+            raise ValueError(
+                f"{address} would be sent the positions of doors in clear: use https, or an engine on this machine"
+            )
+        return address
 
 
 @cache

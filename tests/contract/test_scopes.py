@@ -100,6 +100,7 @@ NEEDED: Mapping[str, Mapping[str, Needed]] = {
         "GET /v1/lots/{id}": (S.STOCK_READ,),
         "GET /v1/lots/{id}/trace": (S.STOCK_ADJUST,),
         "GET /v1/stock": (S.STOCK_READ,),
+        "GET /v1/availability": (S.CATALOG_READ,),
         "POST /v1/counts": (S.STOCK_ADJUST,),
         "POST /v1/waste": (S.STOCK_ADJUST,),
         "POST /v1/pools/{pool}/items/{item}:sold-out": (S.STOCK_CLOSE,),

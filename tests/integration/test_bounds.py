@@ -17,7 +17,7 @@ from tests.integration.callers import Callers, same_as_unknown
 from tests.integration.dispatch_world import CATALOGUE, Order, World, hours, market_day, upload
 from tests.integration.dispatch_world import fresh_world as fresh_world
 from tests.integration.inventory_service import POOL, Inventory, open_inventory
-from tests.integration.orders_world import Orders, open_orders
+from tests.integration.orders_world import Orders, an_order, open_orders
 from tests.stack import TestStack
 
 pytestmark = pytest.mark.stack
@@ -151,3 +151,55 @@ async def test_a_movement_names_its_subject(inventory: Inventory) -> None:
     assert (await callers.call("staff.intake", "POST", "/waste", waste, sites=[SITE]))[0] == 201
     actors = await inventory.context.pool.fetch("select distinct actor from movement")
     assert [row["actor"] for row in actors] == ["inventory.api/staff.intake"]
+
+
+async def test_a_buyer_learns_what_is_offered_and_not_how_much(inventory: Inventory) -> None:
+    await inventory.stocked("honey", 5)
+    callers, path = Callers(INVENTORY, inventory.context), f"/availability?pool={POOL}"
+    assert (await callers.call("resident.anna", "GET", "/stock"))[0] == 403
+    assert (await callers.call("household.h1", "GET", "/stock"))[0] == 403
+    status, page = await callers.call("resident.anna", "GET", path)
+    assert (status, page) == (200, {"availability": [{"item": "honey", "available": True}], "next": None})
+    await callers.call("terminal.t1", "POST", f"/pools/{POOL}/items/honey:sold-out", sites=[SITE])
+    assert (await callers.call("resident.anna", "GET", path))[1]["availability"][0]["available"] is False
+    assert (await callers.call("resident.anna", "GET", "/availability"))[0] == 422
+
+
+async def test_a_buyer_sees_her_part_of_the_catalogue(orders: Orders) -> None:
+    await orders.put("couriers/li", {"station": "guandu", "capacity_g": 100})
+    await orders.put("points/hall", {"community": "xincheng", "name_zh": "大厅"})
+    await orders.put(
+        "prices/honey-group",
+        {"item": "honey", "channel": "group", "price_fen": 500, "effective_from": "2024-11-01T00:00:00Z"},
+    )
+    callers = Callers(ORDERS, orders.context)
+
+    async def seen(who: str, kind: str, **bounds: list[str]) -> list[str]:
+        _, page = await callers.call(who, "GET", f"/catalog/{kind}", **bounds)
+        return [entry["id"] for entry in page["items"]]
+
+    home = {"communities": ["qifeng"]}
+    assert await seen("resident.anna", "prices") == ["honey-app", "tofu-app"]
+    assert await seen("leader.l1", "prices") == ["honey-app", "honey-group", "tofu-app"]
+    assert await seen("terminal.stall-1", "prices") == ["honey-stall"]
+    assert await seen("resident.anna", "points", **home) == ["gate"]
+    assert await seen("resident.anna", "communities", **home) == ["qifeng"]
+    assert await seen("courier.li", "couriers", couriers=["li"]) == ["li"]
+    assert await seen("staff.desk", "points", **home) == ["gate", "hall"]
+    assert await seen("resident.anna", "couriers") == []
+    for path in ("couriers/li", "prices/honey-group", "prices/honey-stall", "points/hall", "terminals/stall-1"):
+        kind = path.partition("/")[0]
+        hidden = await callers.call("resident.anna", "GET", f"/catalog/{path}", **home)
+        unknown = await callers.call("resident.anna", "GET", f"/catalog/{kind}/nowhere", **home)
+        same_as_unknown(hidden, unknown, (path, f"{kind}/nowhere"))
+    assert (await callers.call("resident.anna", "GET", "/catalog/points/gate", **home))[0] == 200
+
+
+async def test_an_order_is_placed_on_a_channel_of_its_buyer_and_for_her_community(orders: Orders) -> None:
+    callers, order = Callers(ORDERS, orders.context), an_order(payment="pending")
+    for channel in ("group", "stall"):
+        status, problem = await callers.call("resident.anna", "POST", "/orders", {**order, "channel": channel})
+        assert (status, problem["errors"][0]["pointer"]) == (422, "#/channel")
+    status, problem = await callers.call("resident.anna", "POST", "/orders", order, communities=["xincheng"])
+    assert (status, problem["errors"][0]["pointer"]) == (422, "#/community")
+    assert (await callers.call("resident.anna", "POST", "/orders", order, communities=["qifeng"]))[0] == 201

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -218,6 +219,30 @@ async def test_a_route_shows_the_person_while_the_job_is_open(world: World):
     ended = next(stop for stop in route["stops"] if stop["job"] == str(orders[0].job))
     assert (ended["state"], ended["recipient"]) == ("delivered", None)
     await world.call("buyer", "GET", f"/couriers/{courier}/route", 403)
+
+
+async def test_a_forgotten_job_does_not_show_its_door_for_ever(world: World):
+    order = Order()
+    await world.released([order])
+    courier = await courier_of(world, order)
+    until = datetime.fromisoformat((await world.job(order))["slot_until"])
+    for late, shown in ((timedelta(hours=3, minutes=59), True), (timedelta(hours=4), False)):
+        world.clock.set(until + late)
+        (stop,) = (await world.call("courier", "GET", f"/couriers/{courier}/route"))["stops"]
+        assert (stop["state"], stop["recipient"] is not None) == ("assigned", shown)
+
+
+async def test_what_shows_a_door_is_in_no_cache(world: World):
+    order = Order()
+    await world.released([order])
+    courier = await courier_of(world, order)
+    for role, path in (
+        ("courier", f"couriers/{courier}/route"),
+        ("operator", "waves/noon/plan"),
+        ("operator", "waves/noon/problem"),
+    ):
+        answer = await world.http.get(f"/v1/{path}", headers={"Authorization": f"Bearer {role}"})
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store"), path
 
 
 async def test_a_route_is_polled_by_its_tag(world: World):

@@ -91,3 +91,27 @@ def test_secrets_are_never_printed() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings(database_url="x").prefix = "y"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("variable", ["HALFDAY_OSRM", "HALFDAY_VALHALLA"])
+@pytest.mark.parametrize(
+    ("address", "accepted"),
+    [
+        ("http://127.0.0.1:5000", True),
+        ("http://localhost:5000", True),
+        ("https://routes.example", True),
+        ("http://routes.example", False),
+        ("http://127.0.0.1.example", False),
+        ("ftp://127.0.0.1", False),
+        ("routes.example", False),
+    ],
+)
+def test_the_positions_of_doors_leave_the_machine_over_https_only(
+    monkeypatch: pytest.MonkeyPatch, variable: str, address: str, accepted: bool
+) -> None:
+    monkeypatch.setenv(variable, address)
+    if accepted:
+        assert address in {load(DispatchSettings).osrm, load(DispatchSettings).valhalla}
+    else:
+        with pytest.raises(UnusableSettings, match=f"^{variable}: .*use https"):
+            load(DispatchSettings)

@@ -52,7 +52,7 @@ async def read_route(context: Running, caller: RouteReader, request: Request, co
     check_courier(caller, courier)
     async with context.unit() as uow:
         store: WaveStore = uow.store
-        stops = [RouteStop.of(job, recipient) for job, recipient in await store.read_route(courier)]
+        stops = [RouteStop.of(job, recipient, uow.now) for job, recipient in await store.read_route(courier)]
         answer = etag(request, CourierRoute(courier=courier, stops=stops), cache=NO_STORE)
         if answer.body:
             await log_reading(uow, caller, "route", {stop.order: stop.shown for stop in stops}, hourly=True)

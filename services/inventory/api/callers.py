@@ -15,6 +15,8 @@ from services.kit.http.dependencies import require
 from services.kit.transaction.unit_of_work import UnitOfWork
 
 StockReader = Annotated[Principal, Depends(require(Scope.STOCK_READ))]
+Buyer = Annotated[Principal, Depends(require(Scope.CATALOG_READ))]
+"""Someone who may see what is offered, though not how much of it there is."""
 StockKeeper = Annotated[Principal, Depends(require(Scope.STOCK_ADJUST))]
 Closer = Annotated[Principal, Depends(require(Scope.STOCK_CLOSE))]
 """Someone who may mark an item as sold out."""

@@ -8,8 +8,18 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from contracts.values import Pool, Principal, Slug
-from services.inventory.api.callers import Closer, StockKeeper, StockReader, check_pool, repository_of
-from services.inventory.api.schemas.stock import Counted, CountIn, ItemState, StockPage, StockView, Wasted, WasteIn
+from services.inventory.api.callers import Buyer, Closer, StockKeeper, StockReader, check_pool, repository_of
+from services.inventory.api.schemas.stock import (
+    AvailabilityPage,
+    Available,
+    Counted,
+    CountIn,
+    ItemState,
+    StockPage,
+    StockView,
+    Wasted,
+    WasteIn,
+)
 from services.inventory.commands import stock as commands
 from services.inventory.repository import queries
 from services.kit.context import Context
@@ -40,6 +50,22 @@ async def stock(
         found = await queries.stock(uow.conn, pool, item, caller.bounds.sites, (after_pool, after_item), limit)
     following = f"{found[-1]['pool']}/{found[-1]['item']}" if len(found) == limit else None
     return etag(request, StockPage(stock=[StockView.model_validate(row) for row in found], next=following))
+
+
+@router.get("/availability", response_model=AvailabilityPage)
+async def availability(
+    request: Request,
+    context: Running,
+    _caller: Buyer,
+    pool: Annotated[Pool, Query()],
+    limit: Limit = 200,
+    cursor: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """Return the items of a pool and, for each, whether any can be ordered now; no quantities. Has an ETag."""
+    async with context.unit() as uow:
+        found = await queries.availability(uow.conn, pool, cursor, limit)
+    following = found[-1]["item"] if len(found) == limit else None
+    return etag(request, AvailabilityPage(availability=[Available(**row) for row in found], next=following))
 
 
 @router.post("/counts", status_code=201, response_model=Counted)

@@ -21,6 +21,9 @@ where ($1::text is null or pool = $1) and ($2::text is null or item = $2)
   and ($3::text[] is null or split_part(pool, '@', 2) = any($3)) and (pool, item) > ($4, $5)
 order by pool, item limit $6
 """
+_AVAILABILITY = """
+select item, available > 0 and not closed as available from stock where pool = $1 and item > $2 order by item limit $3
+"""
 _LOTS = """
 select l.pool, l.item, l.id as lot_id, household, on_hand, sell_by
 from lot l join unnest($1::text[], $2::text[]) k(pool, item) using (pool, item)
@@ -36,6 +39,11 @@ where 'on_hand' in (source, target) group by r.pool, r.item, code order by code
 async def trace(conn: Connection, lot: UUID, after: int, limit: int) -> list[dict[str, Any]]:
     """Return a lot's movements with their reasons, oldest first; `n` is the cursor."""
     return [dict(row) for row in await conn.fetch(_TRACE, lot, after, limit)]
+
+
+async def availability(conn: Connection, pool: str, after: str, limit: int) -> list[dict[str, Any]]:
+    """Return the items of a pool in order, beginning after `after`, and whether any of each can be promised."""
+    return [dict(row) for row in await conn.fetch(_AVAILABILITY, pool, after, limit)]
 
 
 async def stock(

@@ -14,6 +14,7 @@ from services.kit.http.dependencies import Limit
 from services.orders.api.callers import CatalogReader, CatalogWriter, Orders
 from services.orders.api.schemas import catalog as s
 from services.orders.commands.catalog import put_entry
+from services.orders.domain.catalogue_views import visible
 from services.orders.repository import queries
 
 Kind = Literal[
@@ -59,16 +60,20 @@ async def put_unknown(kind: Kind, id: Slug, _caller: CatalogWriter) -> Response:
 
 
 @router.get("/{kind}/{id}", response_model=s.any_view())
-async def one(request: Request, kind: Kind, id: Slug, app: Orders, _caller: CatalogReader) -> Response:
+async def one(request: Request, kind: Kind, id: Slug, app: Orders, caller: CatalogReader) -> Response:
     """Return one entry as it is stored: the fields of its kind, its id and its version."""
-    found = await queries.catalog_entry(app.context.pool, kind, id)
-    if found is None:
+    found, shown = await queries.catalog_entry(app.context.pool, kind, id), visible(caller, kind)
+    if found is None or shown is None or not shown.has(found[0]):
         raise problems.not_found(f"{kind}/{id}")
     body, version = found
     return responses.etag(request, {**body, "version": version}, version)
 
 
 @router.get("/{kind}", response_model=s.page_view())
-async def listing(kind: Kind, app: Orders, _caller: CatalogReader, limit: Limit = 100, cursor: Cursor = "") -> Response:
-    """List the entries of a kind in order of id."""
-    return responses.page(await queries.catalog_entries(app.context.pool, kind, cursor, limit), limit, "id")
+async def listing(kind: Kind, app: Orders, caller: CatalogReader, limit: Limit = 100, cursor: Cursor = "") -> Response:
+    """List the entries of a kind in order of id. A buyer sees the prices of its channels and the pickup points of its
+    communities, a device its own place.
+    """
+    shown = visible(caller, kind)
+    found = await queries.catalog_entries(app.context.pool, kind, shown, cursor, limit) if shown else []
+    return responses.page(found, limit, "id")

@@ -9,10 +9,16 @@ from uuid import UUID
 import orjson
 
 from services.orders.domain.campaign.join import Join
+from services.orders.domain.catalogue_views import Visible
 from services.orders.repository import rows
 from services.orders.repository.statements import Connection
 
 Found = list[dict[str, Any]]
+_ENTRIES = """
+select id, body from catalog
+where kind = $1 and id > $2 and ($3::text is null or case $3 when 'id' then id else body ->> $3 end = any($4::text[]))
+order by id limit $5
+"""
 
 
 async def orders(
@@ -108,11 +114,9 @@ async def catalog_entry(conn: Connection, kind: str, id: str) -> tuple[dict[str,
     return (_with_id(id, row["body"]), row["version"]) if row else None
 
 
-async def catalog_entries(conn: Connection, kind: str, after: str, limit: int) -> Found:
-    """Return up to `limit` entities of a kind with ids beyond `after`, in order of id."""
-    found = await conn.fetch(
-        "select id, body from catalog where kind = $1 and id > $2 order by id limit $3", kind, after, limit
-    )
+async def catalog_entries(conn: Connection, kind: str, shown: Visible, after: str, limit: int) -> Found:
+    """Return up to `limit` of the visible entities of a kind with ids beyond `after`, in order of id."""
+    found = await conn.fetch(_ENTRIES, kind, after, shown.field, list(shown.values), limit)
     return [_with_id(row["id"], row["body"]) for row in found]
 
 

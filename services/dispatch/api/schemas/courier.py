@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.events.orders import GoodsLine
 from contracts.values import Slug, Token
+from services.dispatch.domain.access import shows_person
 from services.dispatch.domain.courier import Shift
-from services.dispatch.domain.job.job import HANDED_OUT, Job
+from services.dispatch.domain.job.job import Job
 from services.dispatch.domain.recipient import Recipient
 from services.kit.http.body import Body
 from services.kit.http.bounded import Instant
@@ -111,7 +112,8 @@ class Person(BaseModel):
 
 
 class RouteStop(BaseModel):
-    """A stop of a courier's route; `recipient` is shown while the job is open and null afterwards."""
+    """A stop of a courier's route; `recipient` is shown while the job is open, at most until four hours after its slot,
+    and null otherwise."""
 
     job: UUID
     order: UUID
@@ -135,10 +137,10 @@ class RouteStop(BaseModel):
         return (Shown.PERSON, Shown.ADDRESS) if self.recipient else ()
 
     @classmethod
-    def of(cls, job: Job, recipient: Recipient) -> Self:
-        """Return the stop of a job that is in a wave."""
+    def of(cls, job: Job, recipient: Recipient, now: datetime) -> Self:
+        """Return the stop of a job that is in a wave, as its courier sees it at `now`."""
         assert job.slot
-        person = Person(**asdict(recipient)) if job.state in HANDED_OUT else None
+        person = Person(**asdict(recipient)) if shows_person(job, now) else None
         return cls(**asdict(job), **asdict(job.slot), job=job.id, recipient=person)
 
 

@@ -96,6 +96,20 @@ class LotStock(BaseModel):
     sell_by: datetime | None
 
 
+class Available(BaseModel):
+    """An item of a pool: it is `available` if it is open and any of it is left to promise."""
+
+    item: str
+    available: bool
+
+
+class AvailabilityPage(BaseModel):
+    """Items in order, and the cursor of the next page."""
+
+    availability: list[Available]
+    next: str | None
+
+
 class StockView(BaseModel):
     """The stock of an item of a pool. `losses` has the quantity that is lost through waste and counts, by reason."""
 

@@ -18,6 +18,7 @@ from services.kit.ids import Id, id_of_request
 from services.orders.commands.goods import Goods
 from services.orders.commands.place_orders import PlaceOrder
 from services.orders.domain.access import may_promise
+from services.orders.domain.catalogue_views import may_order_on
 from services.orders.domain.order.order import Cancel
 from services.orders.domain.order.policy import Draft, Wanted
 from services.orders.domain.order.recipient import Recipient
@@ -78,8 +79,13 @@ class NewOrder(Body):
 
     def command(self, key: str | None, caller: Principal) -> PlaceOrder:
         """Return the caller's command under the id of the body, or else of the Idempotency-Key. The same content of two
-        owners has two digests. Raises `UnusableId`, and a 422 for a payment that the caller may not choose.
+        owners has two digests. Raises `UnusableId`, and a 422 for a channel, community or payment that the caller may
+        not choose.
         """
+        if not may_order_on(caller, Channel(self.channel)):
+            raise problems.unprocessable("/channel", f"orders on channel {self.channel} come from others: send app")
+        if not caller.bounds.permit("communities", self.community):
+            raise problems.unprocessable("/community", f"community {self.community} is none of yours")
         check_payment(caller, Payment(self.payment))
         content, owner = self.model_dump(), caller.owner
         id = content.pop("order_id")
