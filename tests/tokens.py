@@ -19,12 +19,12 @@ from services.kit.identity.directory import Directory, Point
 
 
 class DeviceKey:
-    """The key of a device, which signs as WebCrypto does."""
+    """The key of a device, which signs as WebCrypto does. `head`: the last link of the chain of its records."""
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._jwk = ECKey.import_key(self._key)
-        self.thumbprint = self._jwk.thumbprint()
+        self.head = self.thumbprint = self._jwk.thumbprint()
 
     @property
     def public(self) -> dict[str, str]:

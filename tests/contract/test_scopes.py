@@ -25,12 +25,12 @@ from services.kit.process.api import create_api
 from services.kit.process.service import Service
 from services.kit.settings import Settings
 from services.kit.transaction.ports import Ports
-from services.kit.uploads import flags_api
+from services.kit.uploads import flags_api, quarantine_api
 from services.orders.app import SERVICE as ORDERS
 from tests.tokens import Issuer
 
 SERVICES = (ORDERS, INVENTORY, DISPATCH, replace(ACCESS, use_cases=lambda _: None))
-KIT = (dead_letters_api.router, flags_api.router, access_log_api.router)
+KIT = (dead_letters_api.router, flags_api.router, quarantine_api.router, access_log_api.router)
 ANYONE: tuple[S, ...] = ()
 PUBLIC = None
 """Needs no access token: the route checks a credential of its own."""
@@ -41,6 +41,9 @@ KIT_ROUTES = {
     "POST /v1/parked:redrive": (S.OPS_ADMIN,),
     "POST /v1/parked/{id}:discard": (S.OPS_ADMIN,),
     "GET /v1/uploads": (S.OPS_ADMIN,),
+    "GET /v1/uploads/quarantined": (S.DEVICE_ENROL, S.ORDER_MANAGE),
+    "POST /v1/uploads/quarantined/{id}:accept": (S.DEVICE_ENROL, S.ORDER_MANAGE),
+    "POST /v1/uploads/quarantined/{id}:refuse": (S.DEVICE_ENROL, S.ORDER_MANAGE),
     "GET /v1/access-log": (S.OPS_ADMIN,),
 }
 NEEDED: Mapping[str, Mapping[str, Needed]] = {
@@ -91,7 +94,10 @@ NEEDED: Mapping[str, Mapping[str, Needed]] = {
         "PUT /v1/catalog/{kind}/{id}": (S.CATALOG_WRITE,),
         "GET /v1/catalog/{kind}/{id}": (S.CATALOG_READ,),
         "GET /v1/catalog/{kind}": (S.CATALOG_READ,),
-        "POST /v1/terminals/{id}/sync": (S.SALE_SUBMIT,),
+        "POST /v1/terminals/{id}/sync": (
+            S.SALE_SUBMIT,
+            S.RECORD_HAND_IN,
+        ),
         "POST /v1/terminals/{id}:reset-device": (S.OPS_ADMIN,),
     },
     "inventory": {
@@ -122,7 +128,10 @@ NEEDED: Mapping[str, Mapping[str, Needed]] = {
         "POST /v1/waves/{wave}/plan:apply": (S.WAVE_MANAGE,),
         "POST /v1/couriers/{courier}/shifts": (S.SHIFT_WRITE,),
         "GET /v1/couriers/{courier}/route": (S.JOB_READ,),
-        "POST /v1/couriers/{courier}/sync": (S.JOB_PROVE,),
+        "POST /v1/couriers/{courier}/sync": (
+            S.JOB_PROVE,
+            S.RECORD_HAND_IN,
+        ),
         "GET /v1/jobs": (S.WAVE_MANAGE,),
         "GET /v1/jobs/{job}": (S.WAVE_MANAGE,),
         "POST /v1/jobs/{job}:reassign": (S.WAVE_MANAGE,),

@@ -18,9 +18,9 @@ class Callers:
     """Calls a service as principals with bounds."""
 
     def __init__(self, service: Service, context: Context) -> None:
-        self._issuer, self._clock = Issuer(), context.clock
-        transport = httpx2.ASGITransport(create_api(service, context, self._issuer.directory))
-        self._http = httpx2.AsyncClient(transport=transport, base_url="http://test")
+        self.issuer, self._clock = Issuer(), context.clock
+        transport = httpx2.ASGITransport(create_api(service, context, self.issuer.directory))
+        self.http = httpx2.AsyncClient(transport=transport, base_url="http://test")
 
     async def call(
         self,
@@ -39,13 +39,13 @@ class Callers:
         kind, _, role = who.partition(".")
         scopes = scopes or (STAFF[role] if kind == "staff" else KINDS[kind])
         now = self._clock.real()
-        token = self._issuer.token(who, scopes, now, device, **bounds)
+        token = self.issuer.token(who, scopes, now, device, **bounds)
         headers = {"Authorization": f"{'DPoP' if device else 'Bearer'} {token}"}
         if device:
             headers["DPoP"] = device.proof(token, method, f"http://test/v1{path.partition('?')[0]}", now)
         if key:
             headers["Idempotency-Key"] = key
-        answer = await self._http.request(method, f"/v1{path}", json=body, headers=headers)
+        answer = await self.http.request(method, f"/v1{path}", json=body, headers=headers)
         return answer.status_code, answer.json() if answer.content else None
 
 

@@ -74,6 +74,6 @@ class Courier:
 
     async def sync(self, uploads: Sequence[Upload]) -> dict[str, Any]:
         """Upload these reports; return the service's answer. Raises `Refused`."""
-        request = requests.sync_courier(self.courier, self.device.name, uploads)
+        request = requests.sync_courier(self.courier, self.device.name, uploads, self.device.seal(uploads))
         answer: dict[str, Any] = await call(self.client, request)
         return answer

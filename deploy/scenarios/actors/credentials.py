@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -31,13 +32,16 @@ UNKNOWN_S = 30.0
 
 @dataclass(eq=False)
 class DeviceCredential:
-    """The credential of a terminal's or courier's device. `places` are its `sites` or `stations`."""
+    """The credential of a terminal's or courier's device. `places` are its `sites` or `stations`, `head` the last link
+    of the chain of its records.
+    """
 
     client: Client
     kind: Role
     id: str
     places: Mapping[str, list[str]]
     _key: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256"))
+    head: str = ""
     _token: str = ""
     _renew_at: float = 0.0
 
@@ -46,15 +50,21 @@ class DeviceCredential:
         """The subject of its tokens."""
         return f"{self.kind}.{self.id}"
 
+    @property
+    def device(self) -> str:
+        """The name of the device in its records: another one for each key."""
+        return f"device-{hashlib.sha256(self._key.thumbprint().encode()).hexdigest()[:16]}"
+
     async def enrol(self) -> None:
         """Enrol with a code that the operator makes; a device that was enrolled before is retired. Raises `Refused`."""
         for attempt in range(1, TRIES + 1):
             self._key = ECKey.generate_key("P-256")
+            self.head = self._key.thumbprint()
             made = await call(self.client, requests.enrolment(self.kind, self.id, self.places))
             code = made["code"].replace("-", "")
             public = {name: str(value) for name, value in self._key.as_dict(private=False).items()}
             jwk = {name: public[name] for name in ("kty", "crv", "x", "y")}
-            proof = self._sign(f"halfday:enrol:{code}:{self._key.thumbprint()}")
+            proof = self.sign(f"halfday:enrol:{code}:{self._key.thumbprint()}".encode())
             try:
                 await call(self.client, requests.enrol(self.kind, code, jwk, proof))
                 return
@@ -89,10 +99,10 @@ class DeviceCredential:
         header = {"alg": "ES256", "typ": "dpop+jwt", "jwk": {name: public[name] for name in ("kty", "crv", "x", "y")}}
         return jwt.encode(header, claims | {"ath": digest_of(token.encode())}, self._key)
 
-    def _sign(self, text: str) -> str:
+    def sign(self, content: bytes) -> str:
         """Return the signature as WebCrypto makes it: r and s, base64url."""
         private: Any = self._key.private_key
-        r, s = decode_dss_signature(private.sign(text.encode(), ec.ECDSA(SHA256())))
+        r, s = decode_dss_signature(private.sign(content, ec.ECDSA(SHA256())))
         return urlsafe_b64encode(r.to_bytes(32, "big") + s.to_bytes(32, "big")).rstrip(b"=").decode()
 
 

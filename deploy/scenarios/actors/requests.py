@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -174,15 +175,19 @@ def send_list(campaign: Id, chat: str, pledges: Sequence[Body]) -> Request:
 # --- devices
 
 
-def sync_terminal(terminal: str, device: str, market_day: str, uploads: Sequence[Body]) -> Request:
-    """Upload records of a stall's terminal."""
-    body = {"device": device, "market_day": market_day, "uploads": uploads}
+def sync_terminal(
+    terminal: str, device: str, market_day: str, uploads: Sequence[Body], seal: Mapping[str, str] = MappingProxyType({})
+) -> Request:
+    """Upload records of a stall's terminal; `seal` has the fields that sign them."""
+    body = {"device": device, "market_day": market_day, "uploads": uploads, **seal}
     return Request("terminal", "orders", "POST", f"/v1/terminals/{terminal}/sync", body)
 
 
-def sync_courier(courier: str, device: str, uploads: Sequence[Body]) -> Request:
-    """Upload records of a courier's phone."""
-    body = {"device": device, "uploads": uploads}
+def sync_courier(
+    courier: str, device: str, uploads: Sequence[Body], seal: Mapping[str, str] = MappingProxyType({})
+) -> Request:
+    """Upload records of a courier's phone; `seal` has the fields that sign them."""
+    body = {"device": device, "uploads": uploads, **seal}
     return Request("courier", "dispatch", "POST", f"/v1/couriers/{courier}/sync", body)
 
 

@@ -65,7 +65,8 @@ class StallTerminal:
 
     async def sync(self, uploads: Sequence[Upload]) -> dict[str, Any]:
         """Upload these records; return the service's answer. Raises `Refused`."""
-        request = requests.sync_terminal(self.terminal, self.device.name, self.market_day, uploads)
+        device = self.device
+        request = requests.sync_terminal(self.terminal, device.name, self.market_day, uploads, device.seal(uploads))
         answer: dict[str, Any] = await call(self.client, request)
         return answer
 

@@ -30,8 +30,10 @@ async def run(world: World) -> None:
 async def _work(world: World, who: schedule.Courier) -> None:
     for wave in (world.wave(wave.id, who.station) for wave in world.day.scenario.waves):
         await world.released[wave].wait()
-        device = Device(f"courier/{who.id}", f"phone-{who.id}", f"{wave}-s{world.day.seed}")
-        round_ = _Round(world, Courier(world.devices[f"courier.{who.id}"], device, who.id))
+        client = world.devices[f"courier.{who.id}"]
+        key = client.credential
+        device = Device(f"courier/{who.id}", key.device, f"{wave}-s{world.day.seed}", signer=key)
+        round_ = _Round(world, Courier(client, device, who.id))
         stops = [stop for stop in await round_.courier.route() if stop["wave"] == wave]
         world.tally.stages[LOADED].total += len(stops)
         world.tally.stages[DOORS].total += len(stops)

@@ -42,8 +42,9 @@ class _StallDay:
         self._world = world
         self._stall = stall
         market_day, terminal = world.day.market_day, stall.terminal
-        device = Device(f"terminal/{terminal}", f"till-{terminal}", f"{market_day}-s{world.day.seed}")
         client, pool = world.devices[f"terminal.{terminal}"], world.day.pool(stall.site)
+        key = client.credential
+        device = Device(f"terminal/{terminal}", key.device, f"{market_day}-s{world.day.seed}", signer=key)
         self._till = StallTerminal(client, device, terminal, market_day, pool)
         self._syncs = 0
 

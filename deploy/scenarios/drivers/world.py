@@ -10,7 +10,8 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from deploy.scenarios.actors.client import Client, rows
+from deploy.scenarios.actors.client import rows
+from deploy.scenarios.actors.credentials import DeviceClient
 from deploy.scenarios.drivers.api import Api
 from deploy.scenarios.drivers.pace import Pace
 from deploy.scenarios.drivers.tally import Tally
@@ -33,7 +34,7 @@ class World:
     stocked: asyncio.Event = field(default_factory=asyncio.Event)
     released: dict[str, asyncio.Event] = field(default_factory=dict)
     codes: dict[UUID, str] = field(default_factory=dict)
-    devices: dict[str, Client] = field(default_factory=dict)
+    devices: dict[str, DeviceClient] = field(default_factory=dict)
     _rounds: Counter[str] = field(default_factory=Counter)
     _settled: dict[UUID, asyncio.Event] = field(default_factory=dict)
     _orders: dict[UUID, Order] = field(default_factory=dict)

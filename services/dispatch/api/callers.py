@@ -17,7 +17,8 @@ from services.kit.http import problems
 from services.kit.http.dependencies import require
 
 Dispatcher = Annotated[Principal, Depends(require(Scope.WAVE_MANAGE))]
-Courier = Annotated[Principal, Depends(require(Scope.JOB_PROVE))]
+Courier = Annotated[Principal, Depends(require(Scope.JOB_PROVE, Scope.RECORD_HAND_IN))]
+"""A courier's device, or one that has ended."""
 RouteReader = Annotated[Principal, Depends(require(Scope.JOB_READ))]
 ShiftWriter = Annotated[Principal, Depends(require(Scope.SHIFT_WRITE))]
 Customer = Annotated[Principal, Depends(require(Scope.PROMISE_READ))]

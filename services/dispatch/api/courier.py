@@ -25,6 +25,7 @@ from services.kit.http.responses import NO_STORE, etag, once
 from services.kit.ids import id_of_request
 from services.kit.transaction.access_log import log_reading
 from services.kit.transaction.unit_of_work import UnitOfWork
+from services.kit.uploads.signed import Sender
 
 router = APIRouter(prefix="/v1/couriers", tags=["couriers"])
 
@@ -61,9 +62,12 @@ async def read_route(context: Running, caller: RouteReader, request: Request, co
 
 @router.post("/{courier}/sync")
 async def sync(context: Running, caller: Courier, courier: Slug, body: SyncBody) -> SyncView:
-    """Ingest the uploads of a courier's device; each is judged separately, takes effect once, and is kept."""
+    """Ingest the uploads of a courier's device; each is judged separately, takes effect once, and is kept. Uploads of a
+    device with a key are signed; one without a valid signature, or of a key that has ended, is `quarantined`.
+    """
     check_courier(caller, courier)
-    synced = await courier_reports.sync(context, courier, body.device or "", body.uploads)
+    sender = Sender.of(caller, body.prev_hash, body.signature)
+    synced = await courier_reports.sync(context, courier, body.device or "", body.uploads, sender)
     named = {(upload.device, upload.session) for upload in synced.accepted.uploads}
     sessions = [
         SessionState(device=device, session=session, received_through=progress.through, gaps=list(progress.gaps))

@@ -16,6 +16,7 @@ from services.dispatch.domain.courier import Attempt, Evidence, Report, ReportKi
 from services.dispatch.domain.job.state_machine import WRONG_CODES, JobDecision, decide
 from services.dispatch.repository import WaveRepository
 from services.kit.context import Context
+from services.kit.http import problems
 from services.kit.http.body import Body
 from services.kit.http.bounded import Int32
 from services.kit.ids import Id
@@ -23,7 +24,8 @@ from services.kit.telemetry.metrics import CODES_LOCKED
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.kit.uploads import ingestion
 from services.kit.uploads.ingestion import Accepted
-from services.kit.uploads.upload import Key, Upload, UploadIn, read
+from services.kit.uploads.signed import LOCAL, Sender, receive
+from services.kit.uploads.upload import Key, Upload, UploadIn
 
 Outcome = tuple[str, str]
 """The verdict of an upload, and its reason."""
@@ -56,20 +58,36 @@ class Synced:
     outcomes: Mapping[Key, Outcome]
 
 
-async def sync(context: Context, courier: str, device: str, uploads: Sequence[UploadIn]) -> Synced:
+async def sync(
+    context: Context, courier: str, device: str, uploads: Sequence[UploadIn], sender: Sender = LOCAL
+) -> Synced:
     """Ingest the uploads of a courier's device; each is judged separately, takes effect once, and is kept.
 
-    `device` is the device of uploads that name none. Raises a 503 problem while the courier has not arrived.
+    `device` is the device of uploads that name none. Raises a 503 problem while the courier has not arrived, and a 422
+    where a device with a key sends uploads of another device.
     """
+    if not sender.is_local:
+        device = _only_device(device, uploads)
     await require_entries(context.store, (CourierPut, courier))
     owner = f"courier/{courier}"
     async with context.unit() as uow:
-        parsed = [read(upload, owner, uow.now, device, f"/uploads/{n}") for n, upload in enumerate(uploads)]
-        accepted = await ingestion.accept(uow, owner, [judge(upload) for upload in parsed])
+        received = await receive(uow, owner, sender, device, uploads, uow.now)
+        judged = [judge(upload) for upload in received.uploads]
+        accepted = await ingestion.accept(uow, owner, judged, places=received.places)
         repository = WaveRepository(uow)
         outcomes = await apply_reports(repository, courier, accepted.fresh)
         await repository.save()
     return Synced(accepted, outcomes)
+
+
+def _only_device(device: str, uploads: Sequence[UploadIn]) -> str:
+    device = device or next((one.device for one in uploads if one.device), "")
+    if not device:
+        raise problems.unprocessable("/device", "is required: the device that the key belongs to")
+    for n, one in enumerate(uploads):
+        if one.device not in {None, device}:
+            raise problems.unprocessable(f"/uploads/{n}/device", f"must be {device}, or be left out")
+    return device
 
 
 async def redrive(uow: UnitOfWork, owner: str, upload: Upload, _about: Mapping[str, str]) -> str:

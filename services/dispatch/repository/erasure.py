@@ -9,6 +9,7 @@ from contracts.events.orders import RecipientPut
 from services.kit.database import Connection
 from services.kit.transaction import erasure
 from services.kit.uploads import kept
+from services.kit.uploads.quarantine import QuarantineTable
 
 _BLANK_UPLOADS = """
 with about as (select id from job where "order" = any($1::uuid[])),
@@ -30,5 +31,7 @@ async def erase_notes(conn: Connection, orders: Collection[UUID]) -> None:
     for table in ("sequenced", "sequenced_conflict"):
         await conn.execute(_BLANK_UPLOADS.format(table=table), ids)
     jobs = await conn.fetch('select id::text from job where "order" = any($1::uuid[])', ids)
-    await kept.forget(conn, "dispatch", [row["id"] for row in jobs])
+    names = [row["id"] for row in jobs]
+    await kept.forget(conn, "dispatch", names)
+    await QuarantineTable(conn).forget(names)
     await erasure.forget(conn, RecipientPut.TOPIC, [str(order) for order in ids])

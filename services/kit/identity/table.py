@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -12,6 +12,26 @@ from services.kit.database import Reader
 Row = Mapping[str, Any]
 CHANNEL = "identity"
 """The channel of NOTIFY on which followers are woken."""
+_FREEZE = """
+update sequenced_session s set frozen_through = s.received_through
+from upload_device d, principal p, jsonb_array_elements(p.keys) k
+where p.changed = $1 and d.owner = overlay(p.subject placing '/' from length(p.kind) + 1 for 1)
+  and d.key = coalesce(k ->> 'device', k ->> 'thumbprint') and k ->> 'revoked_at' is not null
+  and s.owner = d.owner and s.device = d.device and s.frozen_through is null
+"""
+
+
+class DeviceKey(NamedTuple):
+    """A device's public key as access published it last, with its times as RFC 3339. `device` is the thumbprint of the
+    device's first key, `places` the sites or stations that the device is limited to.
+    """
+
+    x: str
+    y: str
+    device: str
+    retired_at: str | None
+    revoked_at: str | None
+    places: list[str] | None
 
 
 class IdentityTable:
@@ -49,7 +69,25 @@ class IdentityTable:
             signing,
             change,
         )
+        await self.conn.execute(_FREEZE, change)
         await self.conn.execute("select pg_notify($1, '')", CHANNEL)
+
+    async def lock_device_key(self, subject: str, thumbprint: str) -> DeviceKey | None:
+        """Return a key of a subject, with its principal locked until the end of the transaction: its end is applied
+        before or after. None for a key that has not arrived.
+        """
+        row = await self.conn.fetchrow(
+            "select p.bounds, (select k from jsonb_array_elements(p.keys) k where k ->> 'thumbprint' = $2) as key "
+            "from principal p where subject = $1 for share",
+            subject,
+            thumbprint,
+        )
+        if row is None or row["key"] is None:
+            return None
+        key, bounds = orjson.loads(row["key"]), orjson.loads(row["bounds"])
+        ends = (key.get("retired_at"), key.get("revoked_at"))
+        places = bounds.get("sites" if subject.startswith("terminal.") else "stations")
+        return DeviceKey(key["x"], key["y"], key.get("device", thumbprint), *ends, places)
 
     async def principals_since(self, change: int) -> Sequence[Row]:
         """Return the principals that changed after a change, as rows."""

@@ -12,7 +12,7 @@ from services.kit.identity.possession import Proofs
 from services.kit.identity.tokens import Tokens
 from services.kit.process import access_log_api, dead_letters_api
 from services.kit.process.service import Service
-from services.kit.uploads import flags_api
+from services.kit.uploads import flags_api, quarantine_api
 
 
 def create_api(service: Service, context: Context, directory: Directory | None = None) -> FastAPI:
@@ -22,7 +22,7 @@ def create_api(service: Service, context: Context, directory: Directory | None =
     tokens = Tokens(directory or Directory(), context.clock.real)
     authentication = Authentication(context.settings.tokens, tokens, Proofs(context.clock.real))
     use_cases = service.use_cases(context)
-    routers = [*service.routes, dead_letters_api.router, flags_api.router, access_log_api.router]
+    routers = [*service.routes, dead_letters_api.router, flags_api.router, quarantine_api.router, access_log_api.router]
     app = create_app(
         context, routers, authentication, use_cases=use_cases, fast_paths=service.fast_paths, public=service.public
     )

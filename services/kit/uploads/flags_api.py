@@ -1,4 +1,4 @@
-"""Flagged uploads over HTTP, for the operator: kept ones, invalid clocks, broken chains, conflicts."""
+"""Flagged uploads over HTTP, for the operator: kept ones, invalid clocks, broken chains, conflicts, forks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class FlaggedPage(BaseModel):
 @router.get("/uploads")
 async def listing(
     context: Running,
-    flag: Literal["kept", "clock-invalid", "chain-broken", "conflict"],
+    flag: Literal["kept", "clock-invalid", "chain-broken", "conflict", "forked"],
     owner: Annotated[str | None, Query(max_length=100)] = None,
     limit: Limit = 100,
     cursor: Cursor = 0,

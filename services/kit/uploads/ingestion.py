@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from services.kit.http.problems import Problem
 from services.kit.telemetry.metrics import UPLOADS_FLAGGED
 from services.kit.transaction.unit_of_work import UnitOfWork
-from services.kit.uploads import kept
+from services.kit.uploads import kept, quarantine
 from services.kit.uploads.sessions import Known, Progress, SessionTable
 from services.kit.uploads.upload import Answer, Key, Session, Upload, UploadAnswer
 
@@ -32,7 +32,7 @@ GAPS = 1_000
 class Accepted:
     """The result for each upload, in the order given. `stored` has the uploads that are stored under their numbers,
     `news` the conflicts with new content, `broken` the uploads that do not follow from the number before, `sessions`
-    all sessions of the owner.
+    all sessions of the owner. `forked` are signed uploads with the same predecessor as another one.
     """
 
     uploads: tuple[Upload, ...]
@@ -41,6 +41,7 @@ class Accepted:
     news: tuple[Upload, ...]
     broken: frozenset[Key]
     sessions: Mapping[Session, Progress]
+    forked: frozenset[Key] = frozenset()
 
     def of(self, answer: Answer) -> list[Upload]:
         """Return the uploads with this answer, by device, session and number."""
@@ -64,6 +65,8 @@ class Accepted:
             word, reason = effects.get(upload.key, (word, ""))
         elif answer is Answer.KEPT:
             reason = self.stored[upload.key].kept or ""
+        elif answer is Answer.QUARANTINED:
+            reason = upload.quarantine or "it waits for a decision of staff, or was refused"
         elif answer is Answer.CONFLICT:
             reason = "this number has another content; the first one counts"
         elif answer is Answer.REFUSED:
@@ -71,6 +74,7 @@ class Accepted:
             reason = f"{upload.seq} is more than {AHEAD} above {last}, the highest number of this session: not stored; "
             reason += "send the numbers between first"
         flags = ["clock-invalid"] * upload.clock_invalid + ["chain-broken"] * (upload.key in self.broken)
+        flags += ["forked"] * (upload.key in self.forked)
         return UploadAnswer(
             device=upload.device, session=upload.session, seq=upload.seq, answer=word, reason=reason, flags=flags
         )
@@ -78,22 +82,32 @@ class Accepted:
 
 def judge(known: Mapping[Key, Known], last: Mapping[Session, int], uploads: Iterable[Upload]) -> list[Answer]:
     """Return one answer per upload, from the stored uploads and the highest number of each session; of two contents
-    under one number the first counts.
+    under one number the first counts, of signed uploads of two links.
     """
     taken = dict(known)
     answers: list[Answer] = []
     for upload in uploads:
         stored = taken.get(upload.key)
-        if stored is not None and stored.digest != upload.digest:
+        if not upload.counts:
+            answers.append(Answer.QUARANTINED)
+        elif stored is not None and stored.digest != upload.digest:
             answers.append(Answer.CONFLICT)
         elif stored is not None:
-            answers.append(Answer.REPEATED if stored.kept is None else Answer.KEPT)
+            answers.append(_again(stored))
         elif upload.seq > last.get((upload.device, upload.session), 0) + AHEAD:
             answers.append(Answer.REFUSED)
         else:
             taken[upload.key] = Known.of(upload)
-            answers.append(Answer.KEPT if upload.fault else Answer.APPLIED)
+            answers.append(_again(taken[upload.key], first=True))
     return answers
+
+
+def _again(stored: Known, *, first: bool = False) -> Answer:
+    if stored.quarantined:
+        return Answer.QUARANTINED
+    if stored.kept is not None:
+        return Answer.KEPT
+    return Answer.APPLIED if first else Answer.REPEATED
 
 
 def advance(before: Progress, arrived: Iterable[int], now: datetime) -> Progress:
@@ -116,36 +130,66 @@ def advance(before: Progress, arrived: Iterable[int], now: datetime) -> Progress
 
 
 async def accept(
-    uow: UnitOfWork, owner: str, uploads: Sequence[Upload], about: Mapping[str, str] | None = None
+    uow: UnitOfWork,
+    owner: str,
+    uploads: Sequence[Upload],
+    about: Mapping[str, str] | None = None,
+    places: Sequence[str] | None = None,
 ) -> Accepted:
     """Store the uploads of one owner (`terminal/ID`, `courier/ID`) in the caller's transaction; the caller acts on
-    `fresh`. `about` has the values that a later redrive of a kept upload needs.
+    `fresh`. `about` has the values that a later redrive of a kept upload needs, `places` the sites or stations of the
+    staff that decides about a quarantined one, None for any.
 
     A constant number of statements. Locks the sessions first, in order, so two calls never see half of each other.
-    Raises a 409 problem, with nothing stored, where the owner would have too many open sessions or gaps.
+    Raises a 409 problem, with nothing stored, where the owner would have too many open sessions or gaps, or too many
+    uploads that wait for a decision.
     """
-    table, named = uow.table(SessionTable), sorted({(upload.device, upload.session) for upload in uploads})
+    table = uow.table(SessionTable)
+    named = sorted({(upload.device, upload.session) for upload in uploads if upload.counts})
     if named:
         await table.lock(owner, named, uow.now)
     sessions = await table.progress(owner)
-    if not named:
+    if not uploads:
         return Accepted((), (), {}, (), frozenset(), sessions)
     known = await table.known(owner, uploads)
     answers = judge(known, {session: state.last for session, state in sessions.items()}, uploads)
     new = _new(known, uploads, answers)
     moved = {session: advance(sessions[session], seqs, uow.now) for session, seqs in _by_session(new).items()}
     after = {**sessions, **moved}
-    _limit(owner, sessions, after, uow.now)
+    devices = {upload.device for upload in uploads if upload.signed_by is not None}  # a stolen one must not stop others
+    _limit(owner, _of(sessions, devices), _of(after, devices), uow.now)
     broken, late = _chain(known, new)
     await table.insert(owner, new, broken)
     conflicts = [upload for upload, answer in zip(uploads, answers, strict=True) if answer is Answer.CONFLICT]
     news = await table.insert_conflicts(owner, conflicts)
     await table.move(owner, moved, late)
-    await kept.store(uow, owner, [upload for upload in new if upload.fault], about or {})
+    forked = await _forks(table, owner, new)
+    await kept.store(uow, owner, [upload for upload in new if upload.fault and not upload.quarantine], about or {})
+    held = [upload for upload in new if upload.quarantine] + [upload for upload in uploads if not upload.counts]
+    await quarantine.store(uow, owner, held, about or {}, places)
     stored = known | {upload.key: Known.of(upload) for upload in new}
     _count(new, news, broken, late)
+    UPLOADS_FLAGGED.labels("forked").inc(len(forked) + sum(upload.signed_by is not None for upload in news))
     broken |= {*late, *(key for key, one in known.items() if one.chain_broken)}
-    return Accepted(tuple(uploads), tuple(answers), stored, tuple(news), frozenset(broken), after)
+    return Accepted(tuple(uploads), tuple(answers), stored, tuple(news), frozenset(broken), after, frozenset(forked))
+
+
+def _of(sessions: Mapping[Session, Progress], devices: set[str]) -> Mapping[Session, Progress]:
+    """Return the sessions of these devices; all where there is none."""
+    return {key: state for key, state in sessions.items() if not devices or key[0] in devices}
+
+
+async def _forks(table: SessionTable, owner: str, new: Sequence[Upload]) -> set[Key]:
+    """Mark new signed uploads with the predecessor of another one: a device was copied, or set back to an older state.
+    Return them.
+    """
+    mine = {upload.prev_hash: upload.key for upload in new if upload.signed_by is not None and upload.prev_hash}
+    if not mine:
+        return set()
+    found = [(key, mine[link]) for key, link in await table.successors(owner, list(mine)) if key != mine[link]]
+    if found:
+        await table.mark_forked(owner, sorted({key for pair in found for key in pair}))
+    return {key for _, key in found}
 
 
 def _count(new: Sequence[Upload], news: Sequence[Upload], broken: set[Key], late: Sequence[Key]) -> None:
@@ -158,7 +202,8 @@ def _count(new: Sequence[Upload], news: Sequence[Upload], broken: set[Key], late
 def _new(known: Mapping[Key, Known], uploads: Sequence[Upload], answers: Sequence[Answer]) -> list[Upload]:
     found: dict[Key, Upload] = {}
     for upload, answer in zip(uploads, answers, strict=True):
-        if answer in {Answer.APPLIED, Answer.KEPT} and upload.key not in known:
+        stored = {Answer.APPLIED, Answer.KEPT, Answer.QUARANTINED}
+        if answer in stored and upload.counts and upload.key not in known:
             found.setdefault(upload.key, upload)
     return [found[key] for key in sorted(found)]
 

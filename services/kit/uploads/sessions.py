@@ -25,12 +25,14 @@ _COLUMNS = {
     "link": "text",
     "recorded_at": "timestamptz",
     "device_time": "text",
+    "signed_by": "text",
 }
 _FLAGS = {
     "kept": "sequenced where kept is not null",
     "clock-invalid": "sequenced where device_time is not null",
     "chain-broken": "sequenced where chain_broken",
     "conflict": "sequenced_conflict where true",
+    "forked": "sequenced where forked",
 }
 
 
@@ -46,22 +48,33 @@ class Progress(NamedTuple):
 
 
 class Known(NamedTuple):
-    """A stored upload. `kept` is the reason why it has no effect so far."""
+    """A stored upload. `kept` is the reason why it has no effect so far; a quarantined one waits for staff."""
 
     digest: bytes
     link: str | None
     prev_hash: str | None
     chain_broken: bool
     kept: str | None
+    quarantined: bool = False
+    signed: bool = False
 
     @classmethod
     def of(cls, upload: Upload) -> Known:
         """Return the values that will be stored of a new upload."""
-        return cls(upload.digest, upload.link, upload.prev_hash, False, upload.fault or None)
+        kept, held = upload.fault or None, bool(upload.quarantine)
+        return cls(
+            upload.digest,
+            upload.link,
+            upload.prev_hash,
+            False,
+            None if held else kept,
+            held,
+            upload.signed_by is not None,
+        )
 
 
 def _row(upload: Upload) -> tuple[Any, ...]:
-    body = None if upload.fault else orjson.dumps(upload.body).decode()
+    body = None if upload.fault or upload.quarantine else orjson.dumps(upload.body).decode()
     return (
         *upload.key,
         upload.kind,
@@ -72,6 +85,7 @@ def _row(upload: Upload) -> tuple[Any, ...]:
         upload.link,
         upload.recorded_at,
         upload.device_time,
+        upload.signed_by,
     )
 
 
@@ -115,7 +129,8 @@ class SessionTable:
         """Return the uploads that are stored under these numbers and under their neighbours."""
         keys = sorted({(u.device, u.session, seq) for u in uploads for seq in (u.seq - 1, u.seq, u.seq + 1)})
         rows = await self.conn.fetch(
-            "select device, session, seq, digest, link, prev_hash, chain_broken, kept from sequenced "
+            "select device, session, seq, digest, link, prev_hash, chain_broken, kept, "
+            "coalesce(quarantined, false), signed_by is not null from sequenced "
             "join unnest($2::text[], $3::text[], $4::bigint[]) as r(device, session, seq) using (device, session, seq) "
             "where owner = $1",
             owner,
@@ -126,8 +141,12 @@ class SessionTable:
     async def insert(self, owner: str, uploads: Sequence[Upload], broken: Collection[Key]) -> None:
         """Store new uploads."""
         if uploads:
-            columns = _COLUMNS | {"chain_broken": "boolean", "kept": "text"}
-            rows = [(*_row(upload), upload.key in broken, upload.fault or None) for upload in uploads]
+            columns = _COLUMNS | {"chain_broken": "boolean", "kept": "text", "quarantined": "boolean"}
+            states = [Known.of(upload) for upload in uploads]
+            rows = [
+                (*_row(upload), upload.key in broken, state.kept, state.quarantined or None)
+                for upload, state in zip(uploads, states, strict=True)
+            ]
             await self._insert("sequenced", owner, columns, rows)
 
     async def insert_conflicts(self, owner: str, uploads: Sequence[Upload]) -> list[Upload]:
@@ -137,7 +156,7 @@ class SessionTable:
         first = {(upload.key, upload.digest): upload for upload in reversed(uploads)}
         found = [first[key] for key in sorted(first)]
         columns = _COLUMNS | {"given": "text"}
-        rows = [(*_row(upload), upload.given if upload.fault else None) for upload in found]
+        rows = [(*_row(upload), upload.given if upload.fault or upload.quarantine else None) for upload in found]
         tail = "on conflict do nothing returning device, session, seq, digest"
         inserted = await self._insert("sequenced_conflict", owner, columns, rows, tail)
         new = {(tuple(row)[:3], row["digest"]) for row in inserted}
@@ -178,10 +197,31 @@ class SessionTable:
                 *([key[n] for key in broken] for n in range(3)),
             )
 
-    async def settle(self, owner: str, upload: Upload, fault: str) -> None:
-        """Record the result of a redrive of a kept upload: it took effect, or the reason why it did not."""
+    async def successors(self, owner: str, links: Collection[str]) -> list[tuple[Key, str]]:
+        """Return the signed uploads that follow one of these links, each with the link."""
+        rows = await self.conn.fetch(
+            "select device, session, seq, prev_hash from sequenced "
+            "where owner = $1 and prev_hash = any($2::text[]) and signed_by is not null order by device, session, seq",
+            owner,
+            list(links),
+        )
+        return [((row["device"], row["session"], row["seq"]), row["prev_hash"]) for row in rows]
+
+    async def mark_forked(self, owner: str, keys: Sequence[Key]) -> None:
+        """Mark uploads that have the same predecessor as another one."""
         await self.conn.execute(
-            "update sequenced set kept = $5, body = coalesce($6::jsonb, body) "
+            "update sequenced set forked = true from unnest($2::text[], $3::text[], $4::bigint[]) as r(d, s, n) "
+            "where owner = $1 and device = d and session = s and seq = r.n",
+            owner,
+            *([key[n] for key in keys] for n in range(3)),
+        )
+
+    async def settle(self, owner: str, upload: Upload, fault: str) -> None:
+        """Record the result of a second trial of an upload that was kept or quarantined: it took effect, or the reason
+        why it did not.
+        """
+        await self.conn.execute(
+            "update sequenced set kept = $5, quarantined = null, body = coalesce($6::jsonb, body) "
             "where owner = $1 and device = $2 and session = $3 and seq = $4",
             owner,
             *upload.key,

@@ -32,17 +32,20 @@ _HASH = {"anyOf": [{"type": "string", "maxLength": 43}, {"type": "null"}], "desc
 
 
 class Answer(StrEnum):
-    """The result for an upload. All but `refused` are stored and count as received."""
+    """The result for an upload. All but `refused` are stored, and count as received; a quarantined one counts if its
+    signature holds.
+    """
 
     APPLIED = "applied"
     REPEATED = "repeated"
     CONFLICT = "conflict"
     KEPT = "kept"
+    QUARANTINED = "quarantined"
     REFUSED = "refused"
 
 
 class UploadAnswer(BaseModel):
-    """The answer to one upload: the result, the reason, and its flags (`clock-invalid`, `chain-broken`)."""
+    """The answer to one upload: the result, the reason, and its flags (`clock-invalid`, `chain-broken`, `forked`)."""
 
     device: str
     session: str
@@ -79,8 +82,9 @@ class UploadIn(Body):
 class Upload:
     """An upload as the server counts it. `recorded_at` is the device's clock, or the time of receipt where that is not
     in the years 2000 to 2100 (`clock_invalid`; `device_time` is then the device's value). `given` is the JSON text as
-    it was sent. `digest` is the hash of kind and body, which take effect. `fault` is the reason why it has no effect,
-    empty when it has.
+    it was sent. `digest` is the hash of kind and body, which take effect; of a signed one it is the link. `fault` is
+    the reason why it has no effect, `quarantine` the reason why staff decides about it; empty when it has an effect.
+    One that does not `count` leaves its number free.
     """
 
     device: str
@@ -96,6 +100,9 @@ class Upload:
     prev_hash: str | None = None
     device_time: str | None = None
     fault: str = ""
+    signed_by: str | None = None
+    quarantine: str = ""
+    counts: bool = True
 
     @property
     def key(self) -> Key:

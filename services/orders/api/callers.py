@@ -22,7 +22,8 @@ Member = Annotated[Principal, Depends(require(Scope.ORDER_WRITE, Scope.CAMPAIGN_
 PointLeader = Annotated[Principal, Depends(require(Scope.PICKUP_HAND_OVER))]
 Collector = Annotated[Principal, Depends(require(Scope.ORDER_WRITE, Scope.PICKUP_HAND_OVER))]
 """A buyer at a pickup point, or its leader."""
-Terminal = Annotated[Principal, Depends(require(Scope.SALE_SUBMIT))]
+Terminal = Annotated[Principal, Depends(require(Scope.SALE_SUBMIT, Scope.RECORD_HAND_IN))]
+"""A stall's terminal, or a device of one that has ended."""
 OrderManager = Annotated[Principal, Depends(require(Scope.ORDER_MANAGE))]
 Payer = Annotated[Principal, Depends(require(Scope.PAYMENT_RECORD))]
 Accountant = Annotated[Principal, Depends(require(Scope.LEDGER_POST))]

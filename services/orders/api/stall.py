@@ -18,11 +18,12 @@ router = APIRouter(prefix="/v1/terminals", tags=["terminals"])
 @router.post("/{id}/sync", response_model=s.SyncedView)
 async def sync(id: Slug, body: s.SyncIn, app: Orders, caller: Terminal) -> Response:
     """Take each upload on its own: it takes effect once, or is kept with the reason, and never blocks another.
-    `received_through` and `gaps` show the missing numbers.
+    `received_through` and `gaps` show the missing numbers. Uploads of a device with a key are signed; one without a
+    valid signature, or of a key that has ended, is `quarantined` until staff decides.
     """
     if not is_terminal(caller, id):
         raise problems.not_found(f"terminal {id}")
-    synced = await sync_terminal(app.context, app.catalog, body.command(id))
+    synced = await sync_terminal(app.context, app.catalog, body.command(id, caller))
     return responses.json(s.synced_view(synced))
 
 

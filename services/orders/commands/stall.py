@@ -15,7 +15,8 @@ from services.kit.transaction.unit_of_work import UnitOfWork
 from services.kit.uploads import ingestion
 from services.kit.uploads.ingestion import Accepted
 from services.kit.uploads.sessions import Progress, SessionTable
-from services.kit.uploads.upload import Key, Session, Upload, UploadAnswer, UploadIn, read
+from services.kit.uploads.signed import LOCAL, Received, Sender, receive
+from services.kit.uploads.upload import Key, Session, Upload, UploadAnswer, UploadIn
 from services.orders.commands.refusal import problem_of
 from services.orders.commands.stall_facts import origin_of, read_fact
 from services.orders.domain.catalog import Catalog
@@ -31,12 +32,13 @@ _CONFLICT = ("conflict", "this sale id has another content, or belongs to anothe
 
 @dataclass(frozen=True, slots=True)
 class SyncTerminal:
-    """The uploads of a terminal's device, in any order, any number of times; without any it only reads."""
+    """The uploads of a terminal's device, any number of times; without any it only reads."""
 
     terminal: str
     device: str
     market_day: str
     uploads: Sequence[UploadIn] = ()
+    sender: Sender = LOCAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,31 +78,33 @@ async def _sync(uow: UnitOfWork, catalog: Catalog, command: SyncTerminal) -> Syn
     store: Store = uow.store
     id, device = command.terminal, command.device
     pool = await _lock_pool(store, catalog, command)
-    active = await _is_active(store, id, device)
     owner = f"terminal/{id}"
-    uploads = _read(uow, owner, command)
+    _check_device(command)
+    received = await receive(uow, owner, command.sender, device, command.uploads, uow.now)
+    active = await _is_active(store, command, received)
+    uploads = received.uploads
     facts = [read_fact(upload, id, pool, catalog) for upload in uploads]
     uploads = [
         replace(upload, fault=fact) if isinstance(fact, str) else upload
         for upload, fact in zip(uploads, facts, strict=True)
     ]
-    accepted = await ingestion.accept(uow, owner, uploads, {"pool": pool})
+    accepted = await ingestion.accept(uow, owner, uploads, {"pool": pool}, received.places)
     effects: Effects = {}
     if uploads:
         by_key: dict[Key, StallUpload] = {}
         for upload, fact in zip(uploads, facts, strict=True):
             if isinstance(fact, StallUpload):  # of two contents under one number the first counts
                 by_key.setdefault(upload.key, fact)
-        received = {session: progress.through for session, progress in accepted.sessions.items()}
-        effects = await _apply(uow, id, [by_key[upload.key] for upload in accepted.fresh], received)
+        through = {session: progress.through for session, progress in accepted.sessions.items()}
+        effects = await _apply(uow, id, [by_key[upload.key] for upload in accepted.fresh], through)
         _publish_conflicts(uow, id, pool, accepted)
     return Synced(
         pool=pool,
         active=active,
         uploads=accepted.device_answers(effects),
         sessions={session: progress for (owner, session), progress in accepted.sessions.items() if owner == device},
-        prices=_stall_prices(uow, catalog),
-        sold_out=await store.sold_out_items(pool),
+        prices=_stall_prices(uow, catalog) if received.active else [],
+        sold_out=await store.sold_out_items(pool) if received.active else [],
         allotment=await store.read_allotments(id, pool) if active else [],
     )
 
@@ -118,8 +122,16 @@ async def _lock_pool(store: StallStore, catalog: Catalog, command: SyncTerminal)
     return pool_of(command.market_day, terminal["site"])
 
 
-async def _is_active(store: StallStore, id: str, device: str) -> bool:
+async def _is_active(store: StallStore, command: SyncTerminal, received: Received) -> bool:
+    """Return True for the terminal's device: the one with the active key, else the first that syncs."""
+    id, device = command.terminal, command.device
+    if not received.active:
+        return False
     active, retired = await store.bind_device(id, device)
+    if not command.sender.is_local:
+        if active != device:
+            await store.reset_device(id, device)
+        return True
     if active == device or retired:
         return active == device
     raise problems.conflict(
@@ -129,12 +141,11 @@ async def _is_active(store: StallStore, id: str, device: str) -> bool:
     )
 
 
-def _read(uow: UnitOfWork, owner: str, command: SyncTerminal) -> list[Upload]:
+def _check_device(command: SyncTerminal) -> None:
     for n, one in enumerate(command.uploads):
         if one.device not in {None, command.device}:
             expected = f"must be {command.device}, the device of this request, or be left out"
             raise problems.unprocessable(f"/uploads/{n}/device", expected)
-    return [read(one, owner, uow.now, command.device, f"/uploads/{n}") for n, one in enumerate(command.uploads)]
 
 
 async def _apply(uow: UnitOfWork, id: str, fresh: Sequence[StallUpload], received: Mapping[Session, int]) -> Effects:

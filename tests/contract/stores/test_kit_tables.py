@@ -183,10 +183,34 @@ async def test_uploads_of_a_session_are_stored_once_with_their_progress(database
         }
         await sessions.settle("till/1", upload(3), "")
         await sessions.move("till/1", {}, [("dev", "s1", 3)])
-        assert (await sessions.known("till/1", [upload(3)]))["dev", "s1", 3][3:] == (True, None)
+        assert (await sessions.known("till/1", [upload(3)]))["dev", "s1", 3][3:5] == (True, None)
     with pytest.raises(asyncpg.UniqueViolationError):
         async with database.transaction() as store:
             await store(SessionTable).insert("till/1", [upload(1)], ())
+
+
+async def test_signed_uploads_know_their_successors_and_a_quarantined_one_is_settled(database: StoreDatabase):
+    session, held, own = ("dev", "s1"), ("dev", "s1", 2), ("dev", "s1", 1)
+    async with database.transaction() as store:
+        sessions = store(SessionTable)
+        await sessions.lock("till/1", [session], NOON)
+        signed = {"signed_by": "k1", "prev_hash": "l0"}
+        rows = [upload(1, **signed), upload(2, quarantine="revoked", **signed), upload(3, prev_hash="l0")]
+        await sessions.insert("till/1", rows, ())
+        await sessions.move("till/1", {session: Progress(3, 3, (), NOON)}, [])
+    async with database.transaction() as store:
+        sessions = store(SessionTable)
+        assert await sessions.successors("till/1", ["l0", "l1"]) == [(own, "l0"), (held, "l0")]
+        assert await sessions.successors("till/2", ["l0"]) == []
+        await sessions.mark_forked("till/1", [own, held])
+        states = {key: one[4:] for key, one in (await sessions.known("till/1", rows)).items()}
+        assert states == {
+            own: (None, False, True),
+            held: (None, True, True),
+            ("dev", "s1", 3): (None, False, False),
+        }
+        await sessions.settle("till/1", upload(2), "")
+        assert (await sessions.known("till/1", [upload(2)]))[held][4:] == (None, False, True)
 
 
 async def test_another_content_of_a_number_is_stored_once(database: StoreDatabase):

@@ -206,10 +206,25 @@ class MemorySessions:
                 "sequenced", (owner, *key), self.conn.get("sequenced", (owner, *key))._replace(chain_broken=True)
             )
 
+    async def successors(self, owner: str, links: Collection[str]) -> list[tuple[Key, str]]:
+        await self.conn.statement()
+        rows: Any = self.conn.rows("sequenced").items()
+        return [
+            (key[1:], known.prev_hash)
+            for key, known in sorted(rows)
+            if key[0] == owner and known.signed and known.prev_hash in links
+        ]
+
+    async def mark_forked(self, owner: str, keys: Sequence[Key]) -> None:
+        await self.conn.statement()
+        for key in keys:
+            self.conn.put("forked", (owner, *key), True)
+
     async def settle(self, owner: str, upload: Upload, fault: str) -> None:
         await self.conn.statement()
         key = (owner, *upload.key)
-        self.conn.put("sequenced", key, self.conn.get("sequenced", key)._replace(kept=fault or None))
+        known = self.conn.get("sequenced", key)
+        self.conn.put("sequenced", key, known._replace(kept=fault or None, quarantined=False))
 
 
 class MemoryKept:

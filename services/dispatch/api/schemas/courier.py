@@ -19,6 +19,7 @@ from services.kit.http.body import Body
 from services.kit.http.bounded import Instant
 from services.kit.ids import Id
 from services.kit.transaction.access_log import Shown
+from services.kit.uploads.signed import PrevHash, Signature
 from services.kit.uploads.upload import UploadAnswer, UploadIn
 
 
@@ -70,10 +71,16 @@ class ShiftView(BaseModel):
 
 
 class SyncBody(Body):
-    """The uploads of a courier's device, in any order, any number of times. `device` may be given once for all."""
+    """The uploads of a courier's device, any number of times. `device` may be given once for all.
+
+    A device with a key sends consecutive records without hashes, the link before the first as `prev_hash`, and the
+    `signature` over the last link. With a local token they come in any order, unsigned.
+    """
 
     device: Token | None = None
     uploads: list[UploadIn] = Field(max_length=200)
+    prev_hash: PrevHash | None = None
+    signature: Signature | None = None
 
     @model_validator(mode="after")
     def _each_has_a_device(self) -> Self:
@@ -93,8 +100,8 @@ class SessionState(BaseModel):
 
 
 class SyncView(BaseModel):
-    """One answer per upload, in order (`applied`, `repeated`, `conflict`, `kept`; `stale` and `refused` are evidence
-    only, and give the reason), and the state of each session in the request.
+    """One answer per upload, in order (`applied`, `repeated`, `conflict`, `kept`, `quarantined`; `stale` and `refused`
+    are evidence only, and give the reason), and the state of each session in the request.
     """
 
     uploads: list[UploadAnswer]

@@ -10,22 +10,30 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from contracts.values import Slug, Token, Unit
+from contracts.values import Principal, Slug, Token, Unit
 from services.kit.http.body import Body
+from services.kit.uploads.signed import PrevHash, Sender, Signature
 from services.kit.uploads.upload import UploadAnswer, UploadIn
 from services.orders.commands.stall import StallPrice, Synced, SyncTerminal
 
 
 class SyncIn(Body):
-    """The uploads of a terminal, in any order, any number of times; without any, the request only reads."""
+    """The uploads of a terminal, any number of times; without any, the request only reads.
+
+    A device with a key sends consecutive records without hashes, the link before the first as `prev_hash`, and the
+    `signature` over the last link. With a local token they come in any order, unsigned.
+    """
 
     device: Token
     market_day: Slug
     uploads: list[UploadIn] = Field(default=[], max_length=200)
+    prev_hash: PrevHash | None = None
+    signature: Signature | None = None
 
-    def command(self, terminal: str) -> SyncTerminal:
+    def command(self, terminal: str, caller: Principal) -> SyncTerminal:
         """Return the command for a terminal."""
-        return SyncTerminal(terminal, self.device, self.market_day, self.uploads)
+        sender = Sender.of(caller, self.prev_hash, self.signature)
+        return SyncTerminal(terminal, self.device, self.market_day, self.uploads, sender)
 
 
 class ResetIn(Body):
@@ -43,7 +51,9 @@ class ResetView(TypedDict):
 
 
 class UploadView(TypedDict):
-    """The answer to one upload: `applied`, `repeated`, `conflict`, `refused`, or `kept` with its reason."""
+    """The answer to one upload: `applied`, `repeated`, `conflict`, `refused`, or `kept` or `quarantined` with its
+    reason.
+    """
 
     device: str
     session: str
@@ -85,7 +95,7 @@ class AllotmentView(TypedDict):
 
 class SyncedView(TypedDict):
     """The answers to the uploads, the progress of each session of the device, and what the terminal needs to sell. A
-    retired device is not `active` and gets no allotment.
+    retired device is not `active` and gets no allotment; one with a key that has ended gets no prices either.
     """
 
     pool: str
