@@ -1,4 +1,6 @@
-"""The main job as a newcomer runs it."""
+"""The main job as a newcomer runs it, while the machine is wanted by others: the day waits for its people and ends with
+the same counts.
+"""
 
 import contextlib
 import json
@@ -6,8 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import psutil
 import pytest
@@ -19,7 +25,35 @@ from deploy.scenarios.load import load
 from deploy.scenarios.outcome.expected_outcome import expected_outcome
 
 Start = Callable[..., subprocess.Popen[str]]
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_200)]
+SPIN = [sys.executable, "-c", "while True: pass"]
+
+
+@contextmanager
+def load_that_comes_and_goes(seed: int, begin: threading.Event) -> Iterator[None]:
+    """Two busy loops from `begin` on, stopped and started again every few seconds until the block ends."""
+    ended, rng = threading.Event(), Random(seed)
+
+    def work() -> None:
+        begin.wait()
+        while not ended.is_set():
+            loops = [subprocess.Popen(SPIN) for _ in range(2)]
+            try:
+                ended.wait(rng.uniform(5, 15))
+            finally:
+                for loop in loops:
+                    loop.kill()
+                    loop.wait()
+            ended.wait(rng.uniform(2, 6))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        begin.set()
+        thread.join()
 
 
 @pytest.fixture
@@ -53,31 +87,53 @@ def using(folder: Path) -> Iterator[psutil.Process]:
                 yield process
 
 
-def test_a_market_day_ends_as_planned_and_leaves_nothing_behind(start: Start, tmp_path: Path) -> None:
-    demo = start("--seed", "7", "--json")
-    assert demo.stderr is not None
-    assert "market-day, seed 7" in demo.stderr.readline()
-    # What it worked, not how long it took: a busy machine may let it wait.
-    assert sum(psutil.Process(demo.pid).cpu_times()[:2]) < 2
-    out, err = demo.communicate()
-    assert demo.returncode == 0, err[-3000:]
-    found = json.loads(out)
-    plan = expected_outcome(make_day(load("market-day"), 7))
-    assert found["ok"] is True
-    assert found["open_points"] == []
-    assert found["figures"]["ends"] == dict(plan.ends)
-    assert {good["item"]: good["sold"] for good in found["figures"]["goods"]} == dict(plan.sold)
-    assert [wave["state"] for wave in found["figures"]["waves"]] == ["done", "done"]
-    assert {buy["group_buy"]: buy["verdict"] for buy in found["figures"]["group_buys"]} == {
+def _played(start: Start, folder: Path, seed: int) -> dict[str, Any]:
+    """Play a day during which the load rises as soon as the stack is ready; return its figures once they hold."""
+    begin = threading.Event()
+    with load_that_comes_and_goes(seed, begin):
+        demo = start("--seed", str(seed), "--json")
+        assert demo.stderr is not None
+        said = [demo.stderr.readline()]
+        assert f"market-day, seed {seed}" in said[0]
+        # What it worked, not how long it took: a busy machine may let it wait.
+        assert sum(psutil.Process(demo.pid).cpu_times()[:2]) < 2
+        for line in demo.stderr:
+            said.append(line)
+            if line.startswith("Ready."):
+                begin.set()
+        out, _ = demo.communicate()
+    assert demo.returncode == 0, "".join(said)[-3000:]
+    found: dict[str, Any] = json.loads(out)
+    plan, figures = expected_outcome(make_day(load("market-day"), seed)), found["figures"]
+    assert (found["ok"], found["open_points"]) == (True, [])
+    assert figures["ends"] == dict(plan.ends)
+    assert {good["item"]: good["sold"] for good in figures["goods"]} == dict(plan.sold)
+    assert figures["waited_s"], "the clock is known to have waited on a machine like this"
+    assert {buy["group_buy"]: buy["verdict"] for buy in figures["group_buys"]} == {
         name: buy.verdict for name, buy in plan.group_buys.items()
     }
-    (burst,) = found["figures"]["bursts"]
+    assert list(using(folder)) == []
+    assert list(folder.glob("halfday-demo-*")) == []
+    return found
+
+
+def test_a_market_day_ends_as_planned_while_the_load_rises_and_falls_and_leaves_nothing_behind(
+    start: Start, tmp_path: Path
+) -> None:
+    figures = _played(start, tmp_path, 7)["figures"]
+    assert [wave["state"] for wave in figures["waves"]] == ["done", "done"]
+    (burst,) = figures["bursts"]
     assert burst["rejected"] > 0 < burst["reserved_ms"]["p99"]
-    assert found["figures"]["parked"] == 0
-    assert min(found["figures"]["absorbed"][name] for name in ("orders sent twice", "stall uploads")) > 0
-    assert found["figures"]["absorbed"]["courier uploads"] > 0
-    assert list(using(tmp_path)) == []
-    assert list(tmp_path.glob("halfday-demo-*")) == []
+    assert figures["parked"] == 0
+    assert min(figures["absorbed"][name] for name in ("orders sent twice", "stall uploads", "courier uploads")) > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_every_seed_ends_right_while_the_load_rises_and_falls(start: Start, tmp_path: Path, seed: int) -> None:
+    found = _played(start, tmp_path, seed)
+    figures = found["figures"]
+    print(f"\nseed {seed}: {found['seconds']} s in all, played {figures['played_s']} s, waited {figures['waited_s']}")
 
 
 def test_a_demo_that_is_ended_stops_its_stack(start: Start, tmp_path: Path) -> None:
