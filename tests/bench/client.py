@@ -101,14 +101,15 @@ async def burst(port: int, requests: Iterable[bytes], connections: int) -> Load:
     load, remaining = Load(), iter(requests)
     open_ones = await connect(port, connections)
     began = time.perf_counter()
-    await asyncio.gather(*(_send_all(connection, remaining, load) for connection in open_ones))
+    await asyncio.gather(*(send_all(connection, remaining, load) for connection in open_ones))
     load.seconds = time.perf_counter() - began
     for connection in open_ones:
         connection.close()
     return load
 
 
-async def _send_all(connection: Connection, remaining: Iterator[bytes], load: Load) -> None:
+async def send_all(connection: Connection, remaining: Iterator[bytes], load: Load) -> None:
+    """Send the requests on one connection, each after the answer to the one before."""
     for one in remaining:
         sent = time.perf_counter()
         status, _ = await connection.send(one)
