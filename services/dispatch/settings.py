@@ -21,6 +21,9 @@ class DispatchSettings(BaseSettings):
 
     `HALFDAY_OSRM` or `HALFDAY_VALHALLA` is the address of a routing engine that measures the travel times of waves. It
     learns the position of every door, so elsewhere than on this machine it has to be reached over HTTPS.
+
+    `HALFDAY_ROUTE_MARGIN_S`: business seconds after its slot for which a courier still sees the recipient of a job that
+    was not ended.
     """
 
     model_config = SettingsConfigDict(env_prefix="HALFDAY_", extra="ignore", frozen=True)
@@ -29,6 +32,7 @@ class DispatchSettings(BaseSettings):
     quote_key_previous: Key | None = None
     osrm: str | None = None
     valhalla: str | None = None
+    route_margin_s: int = Field(default=14_400, ge=0, le=86_400)
 
     @field_validator("osrm", "valhalla")
     @classmethod

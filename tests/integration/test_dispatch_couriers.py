@@ -232,6 +232,29 @@ async def test_a_forgotten_job_does_not_show_its_door_for_ever(world: World):
         assert (stop["state"], stop["recipient"] is not None) == ("assigned", shown)
 
 
+async def test_no_door_is_shown_after_the_last_shift(world: World):
+    order = Order()
+    await world.released([order])
+    courier = await courier_of(world, order)
+    path, login = f"/v1/couriers/{courier}/route", {"Authorization": "Bearer courier"}
+
+    async def person() -> Any:
+        return (await world.call("courier", "GET", f"/couriers/{courier}/route"))["stops"][0]["recipient"]
+
+    shift = {"market_day": "sat", "from": hours(3).isoformat(), "until": hours(6).isoformat()}
+    await world.call("courier", "POST", f"/couriers/{courier}/shifts", 201, json=shift)
+    seen = await world.http.get(path, headers=login)
+    for hour, shown in ((5.99, True), (6, False)):  # the slot ends at 6.5
+        world.clock.set(hours(hour))
+        assert bool(await person()) is shown
+    tagged = await world.http.get(path, headers=login | {"If-None-Match": seen.headers["etag"]})
+    assert tagged.status_code == 200, "the phone is told"
+    await world.call(
+        "courier", "POST", f"/couriers/{courier}/shifts", 201, json=shift | {"until": hours(7).isoformat()}
+    )
+    assert await person()
+
+
 async def test_what_shows_a_door_is_in_no_cache(world: World):
     order = Order()
     await world.released([order])

@@ -54,7 +54,7 @@ async def _read_order(process: Process, _: Request, path: Mapping[str, str]) -> 
 
 
 async def _read_route(process: Process, _: Request, path: Mapping[str, str]) -> Any:
-    jobs = [job for job, _ in await process.context.store.read_route(path["courier"])]
+    jobs = [found.job for found in await process.context.store.read_route(path["courier"])]
     return {"stops": [{"job": job.id, "order": job.order, "state": job.state, "epoch": job.epoch} for job in jobs]}
 
 

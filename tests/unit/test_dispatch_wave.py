@@ -10,8 +10,9 @@ from contracts.events.dispatch import Quote
 from contracts.events.orders import GoodsLine
 from services.dispatch.domain import promise
 from services.dispatch.domain import wave as waves
+from services.dispatch.domain.access import shows_person
 from services.dispatch.domain.catalog import Catalog
-from services.dispatch.domain.job.job import Job, Slot
+from services.dispatch.domain.job.job import Job, JobState, Slot
 from services.dispatch.domain.wave import Wave, WaveState, choose_slot
 
 NOW = datetime(2026, 10, 24, 0, tzinfo=UTC)
@@ -167,3 +168,17 @@ def test_loads_are_rounded_up_per_line_and_cold_room_counts_cold_goods_only():
     catalog = Catalog({entry.key: entry for entry in (HONEY, FRUIT)})
     lines = [GoodsLine(line=1, item="honey", quantity=2), GoodsLine(line=2, item="fruit", quantity=501)]
     assert catalog.load_of(lines) == (1400 + 501, 752)
+
+
+@pytest.mark.parametrize("state", JobState)
+@pytest.mark.parametrize("released", [True, False])
+@pytest.mark.parametrize(("shift", "ends"), [(None, 7), (3, 3), (9, 7)])
+def test_a_person_is_shown_from_the_release_to_the_end_of_job_slot_or_shift(
+    state: JobState, released: bool, shift: int | None, ends: int
+) -> None:
+    slot = Slot("noon", NOON.slot_from, NOON.slot_until)
+    job = Job(uuid4(), uuid4(), "sat@simaochong", uuid4(), state=state, slot=slot)
+    until = None if shift is None else NOW + shift * HOUR
+    for now, in_time in ((NOW, True), (NOW + ends * HOUR - timedelta(seconds=1), True), (NOW + ends * HOUR, False)):
+        shown = shows_person(job, released=released, shift_until=until, now=now, margin=HOUR)
+        assert shown == (in_time and released and state in {JobState.ASSIGNED, JobState.LOADED})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
 
@@ -20,6 +21,7 @@ from services.dispatch.api.schemas.courier import (
 from services.dispatch.commands import courier_reports
 from services.dispatch.commands.shift import record_shift
 from services.dispatch.repository.store import WaveStore
+from services.dispatch.settings import settings
 from services.kit.http.dependencies import IdempotencyKey, Running
 from services.kit.http.responses import NO_STORE, etag, once
 from services.kit.ids import id_of_request
@@ -53,7 +55,8 @@ async def read_route(context: Running, caller: RouteReader, request: Request, co
     check_courier(caller, courier)
     async with context.unit() as uow:
         store: WaveStore = uow.store
-        stops = [RouteStop.of(job, recipient, uow.now) for job, recipient in await store.read_route(courier)]
+        margin = timedelta(seconds=settings().route_margin_s)
+        stops = [RouteStop.of(found, uow.now, margin) for found in await store.read_route(courier)]
         answer = etag(request, CourierRoute(courier=courier, stops=stops), cache=NO_STORE)
         if answer.body:
             await log_reading(uow, caller, "route", {stop.order: stop.shown for stop in stops}, hourly=True)

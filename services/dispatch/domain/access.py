@@ -7,9 +7,6 @@ from datetime import datetime, timedelta
 from contracts.values import Principal
 from services.dispatch.domain.job.job import HANDED_OUT, Job
 
-PERSON_AFTER_SLOT = timedelta(hours=4)
-"""Business time after its slot for which a courier still sees the recipient of a job that was not ended."""
-
 
 def may_manage(caller: Principal, station: str) -> bool:
     """Return True if the station of a wave is within the caller's bounds."""
@@ -21,8 +18,11 @@ def may_drive_as(caller: Principal, courier: str) -> bool:
     return caller.bounds.permit("couriers", courier)
 
 
-def shows_person(job: Job, now: datetime) -> bool:
-    """Return True if the courier of a job sees its recipient at `now` (business time): while the job is handed out, and
-    until a while after its slot, so that a forgotten job does not show a door for ever.
+def shows_person(job: Job, *, released: bool, shift_until: datetime | None, now: datetime, margin: timedelta) -> bool:
+    """Return True if the courier of a job sees its recipient at `now` (business time): while the job is handed out and
+    its wave released, until `margin` after its slot, so that a forgotten job does not show a door for ever, and not
+    after the end of the courier's last shift.
     """
-    return job.state in HANDED_OUT and job.slot is not None and now < job.slot.slot_until + PERSON_AFTER_SLOT
+    if not released or job.state not in HANDED_OUT or job.slot is None:
+        return False
+    return now < job.slot.slot_until + margin and (shift_until is None or now < shift_until)

@@ -18,7 +18,7 @@ from services.dispatch.domain.recipient import Recipient
 from services.dispatch.domain.wave import Wave, plan_key
 from services.dispatch.repository import erasure, rows, statements
 from services.dispatch.repository.statements import WAITS_FOR_PLAN
-from services.dispatch.repository.store import Changes, CrewMember, StoredWave, WaveJob, WaveStore
+from services.dispatch.repository.store import Changes, CrewMember, RouteJob, StoredWave, WaveJob, WaveStore
 from services.kit.database import Connection
 
 _CATALOG_LOCK = 7_100_001
@@ -61,7 +61,9 @@ select id from wave where state = 'released'
 and not exists (select from job where wave = wave.id and state not in ('delivered', 'returned')) order by id limit 20
 """
 _ROUTE = """
-select job.*, r.name, r.phone, r.address, r.lat, r.lon, r.code, r.erased
+select job.*, r.name, r.phone, r.address, r.lat, r.lon, r.code, r.erased, wave.state = 'released' as released,
+  (select max(until_at) from shift s where s.courier = job.courier
+    and (s.wave = job.wave or s.market_day = job.market_day)) as shift_until
 from job join wave on wave.id = job.wave join recipient r on r."order" = job."order"
 where courier = $1 and (job.state in ('assigned', 'loaded') or wave.state = 'released')
 order by eta, trip, stop, job.id
@@ -204,5 +206,8 @@ class PostgresWaves(WaveStore):
         body = await self._conn.fetchval("select body from catalog where key = $1", key)
         return orjson.loads(body) if body else None
 
-    async def read_route(self, courier: str) -> list[tuple[Job, Recipient]]:
-        return [(rows.job_of(row), rows.recipient_of(row)) for row in await self._conn.fetch(_ROUTE, courier)]
+    async def read_route(self, courier: str) -> list[RouteJob]:
+        return [
+            RouteJob(rows.job_of(row), rows.recipient_of(row), row["released"], row["shift_until"])
+            for row in await self._conn.fetch(_ROUTE, courier)
+        ]

@@ -86,6 +86,17 @@ class CrewMember(NamedTuple):
     until_at: datetime | None
 
 
+class RouteJob(NamedTuple):
+    """A job of a courier's route; `released`: its wave is handed out; `shift_until`: the end of the courier's last
+    shift for the wave or its market day, None where no shift is recorded.
+    """
+
+    job: Job
+    recipient: Recipient
+    released: bool
+    shift_until: datetime | None
+
+
 class WaveStore(Protocol):
     """Waves, jobs, plans and reports, and the copies of catalogue and recipients."""
 
@@ -167,5 +178,5 @@ class WaveStore(Protocol):
     async def read_entry(self, key: str) -> Mapping[str, Any] | None:
         """Return a catalogue entry as it was received; None while it has not arrived."""
 
-    async def read_route(self, courier: str) -> list[tuple[Job, Recipient]]:
+    async def read_route(self, courier: str) -> list[RouteJob]:
         """Return a courier's open jobs, and all its jobs of released waves, in the order of their times."""

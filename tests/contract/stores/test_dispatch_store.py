@@ -21,7 +21,7 @@ from services.dispatch.domain.job.job import Job, JobState, Slot
 from services.dispatch.domain.recipient import Recipient
 from services.dispatch.domain.wave import Wave, WaveState, plan_key
 from services.dispatch.planning.plan import Plan, Route, Stop, Trip, Unserved
-from services.dispatch.repository.store import Changes, CrewMember, PlanRow, StoredWave, WaveJob, WaveStore
+from services.dispatch.repository.store import Changes, CrewMember, PlanRow, RouteJob, StoredWave, WaveJob, WaveStore
 from tests.contract.stores.databases import StoreDatabase
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
@@ -108,7 +108,7 @@ async def test_every_table_is_read_back(database: StoreDatabase):
     store: WaveStore = database.reader
     assert await store.read_wave("w1") == StoredWave(cut, PLAN, None)
     assert await store.read_recipients([uid(101), uid(102)]) == [person(1), person(2)]
-    assert await store.read_route("k1") == [(whole, person(1))]
+    assert await store.read_route("k1") == [RouteJob(whole, person(1), False, None)]
     assert await store.read_entry("courier/k2") == CATALOGUE[5].model_dump(mode="json")
     async with database.transaction() as store:
         assert await store.lock_jobs([uid(2), uid(1)]) == [whole, late]
@@ -346,7 +346,17 @@ async def test_a_route_has_open_jobs_and_those_of_released_waves_in_the_order_of
         job(5, JobState.ASSIGNED, courier="k2", eta=NOON),
     ]
     await save(database, waves=[WAVE, replace(LATER, state=WaveState.RELEASED)], jobs=jobs)
-    assert await database.reader.read_route("k1") == [(jobs[n], person(jobs[n].id.int)) for n in (2, 1, 0)]
+    async with database.transaction() as store:
+        for n, (wave, hours) in enumerate([("w2", 1), ("w2", 3)]):
+            await store.record_shift(shift(n, "k1", wave=wave, until_at=NOON + hours * HOUR))
+        await store.record_shift(shift(9, "k2", until_at=NOON + 9 * HOUR))
+    found = [RouteJob(jobs[2], person(3), True, NOON + 3 * HOUR)]
+    found += [RouteJob(jobs[n], person(n + 1), False, None) for n in (1, 0)]
+    assert await database.reader.read_route("k1") == found
+    async with database.transaction() as store:
+        day = {"wave": None, "market_day": WAVE.market_day}
+        await store.record_shift(shift(8, "k1", **day, until_at=NOON + 5 * HOUR))
+    assert {one.shift_until for one in await database.reader.read_route("k1")} == {NOON + 5 * HOUR}
 
 
 @pytest.mark.stack

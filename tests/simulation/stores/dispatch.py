@@ -17,7 +17,7 @@ from services.dispatch.domain.courier import Shift
 from services.dispatch.domain.job.job import HANDED_OUT, Job, JobState
 from services.dispatch.domain.recipient import Recipient
 from services.dispatch.domain.wave import Wave, WaveState, plan_key
-from services.dispatch.repository.store import Changes, CrewMember, StoredWave, WaveJob, WaveStore
+from services.dispatch.repository.store import Changes, CrewMember, RouteJob, StoredWave, WaveJob, WaveStore
 from tests.simulation.memory import Transaction
 
 
@@ -204,7 +204,7 @@ class MemoryWaves(WaveStore):
         entry: CatalogEvent | None = self._conn.get("catalog", key)
         return entry.model_dump(mode="json") if entry else None
 
-    async def read_route(self, courier: str) -> list[tuple[Job, Recipient]]:
+    async def read_route(self, courier: str) -> list[RouteJob]:
         await self._conn.statement()
         found = [
             job
@@ -213,7 +213,17 @@ class MemoryWaves(WaveStore):
             if job.state in HANDED_OUT or self._conn.get("wave", job.slot.wave).state is WaveState.RELEASED
         ]
         ordered = sorted(found, key=lambda job: (job.eta, job.trip, job.stop, job.id))
-        return [(job, self._conn.get("recipient", job.order)) for job in ordered]
+        return [self._route_job(job) for job in ordered]
+
+    def _route_job(self, job: Job) -> RouteJob:
+        assert job.slot
+        shifts = [
+            shift.until_at
+            for shift in self._conn.rows("shift").values()
+            if shift.courier == job.courier and (shift.wave == job.slot.wave or shift.market_day == job.market_day)
+        ]
+        released = self._conn.get("wave", job.slot.wave).state is WaveState.RELEASED
+        return RouteJob(job, self._conn.get("recipient", job.order), released, max(shifts, default=None))
 
     def _jobs(self) -> Collection[Job]:
         return self._conn.rows("job").values()

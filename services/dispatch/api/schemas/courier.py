@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
 
@@ -13,8 +13,7 @@ from contracts.events.orders import GoodsLine
 from contracts.values import Slug, Token
 from services.dispatch.domain.access import shows_person
 from services.dispatch.domain.courier import Shift
-from services.dispatch.domain.job.job import Job
-from services.dispatch.domain.recipient import Recipient
+from services.dispatch.repository.store import RouteJob
 from services.kit.http.body import Body
 from services.kit.http.bounded import Instant
 from services.kit.ids import Id
@@ -119,8 +118,8 @@ class Person(BaseModel):
 
 
 class RouteStop(BaseModel):
-    """A stop of a courier's route; `recipient` is shown while the job is open, at most until four hours after its slot,
-    and null otherwise."""
+    """A stop of a courier's route; `recipient` is shown while the job is open, at most until four hours after its slot
+    and until the end of the courier's last shift, and null otherwise."""
 
     job: UUID
     order: UUID
@@ -144,10 +143,12 @@ class RouteStop(BaseModel):
         return (Shown.PERSON, Shown.ADDRESS) if self.recipient else ()
 
     @classmethod
-    def of(cls, job: Job, recipient: Recipient, now: datetime) -> Self:
-        """Return the stop of a job that is in a wave, as its courier sees it at `now`."""
+    def of(cls, found: RouteJob, now: datetime, margin: timedelta) -> Self:
+        """Return the stop of a job in a wave, as its courier sees it at `now`; `margin` as in `shows_person`."""
+        job = found.job
         assert job.slot
-        person = Person(**asdict(recipient)) if shows_person(job, now) else None
+        is_shown = shows_person(job, released=found.released, shift_until=found.shift_until, now=now, margin=margin)
+        person = Person(**asdict(found.recipient)) if is_shown else None
         return cls(**asdict(job), **asdict(job.slot), job=job.id, recipient=person)
 
 
