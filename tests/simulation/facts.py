@@ -127,6 +127,7 @@ def _orders_tables(db: Database) -> dict[tuple[str, str], list[Row]]:
         "order_line": [_row(line) for one, _ in tables["orders"].values() for line in rows.line_rows(one.terms)],
         "campaign": [_row(rows.campaign_row(campaign)) for campaign, _ in tables["campaign"].values()],
         "campaign_join": [_row(rows.join_row(join, digest)) for join, digest in tables["campaign_join"].values()],
+        "receipt": [_row(rows.receipt_row(receipt)) for receipt in tables["receipt"].values()],
         "campaign_tally": [_row(rows.tally_row(id, tally)) for id, tally in tables["campaign_tally"].items()],
         "stall_sale": [_row({"sale": one.body.sale}) for one in sales],
         "stall_sale_line": [

@@ -55,7 +55,7 @@ CHECKS = (
         "every pledge of a group-buy ended once",
         (campaigns.lives, campaigns.pledges, campaigns.within_caps, campaigns.counted, campaigns.shares),
     ),
-    Check("money was refunded where due, once", (money.refunds, money.given_back, money.refunded_once)),
+    Check("money was refunded where due, once", (money.refunds, money.given_back, money.refunded_once, money.receipts)),
     Check(
         "stock is the sum of its movements and of its topic",
         (stock.movements, stock.claims, stock.physical, stock.topic),

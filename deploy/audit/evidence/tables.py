@@ -31,11 +31,12 @@ _ORDERS = {
     "order_history": "select order_id::text, n, from_state, to_state, message from order_history order by order_id, n",
     "payment": "select order_id::text, payment_id, amount_fen from payment order by order_id, payment_id",
     "refund": "select order_id::text, payment_id, amount_fen from refund order by order_id, payment_id",
+    "receipt": "select provider, transaction_id, amount_fen, pays::text from receipt order by n",
     "recipient": "select order_id::text, name, phone, address from recipient",
     "erased": "select order_id::text from erased order by order_id",
     "campaign": "select campaign_id::text, pool, state, unsettled, settled from campaign order by campaign_id",
     "campaign_join": "select join_id::text, campaign_id::text, payment, total_fen, state, refunded_fen, "
-    "lines::text, granted::text from campaign_join order by campaign_id, n",
+    "lines::text, granted::text, receipt from campaign_join order by campaign_id, n",
     "campaign_tally": "select campaign_id::text, joined, standing, pledged::text from campaign_tally",
     "campaign_person": "select order_id::text, name, phone, address from campaign_person",
     "stall_sale": "select sale::text, terminal, pool, device, session, seq, total_fen from stall_sale",

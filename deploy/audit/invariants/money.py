@@ -54,6 +54,30 @@ def refunded_once(topics: Topics) -> Iterator[Finding]:
             yield Finding("duplicate refund", order, f"payment {payment} was refunded {times} times", TOPIC)
 
 
+@invariant(Moment.QUIET)
+def receipts(tables: Tables) -> Iterator[Finding]:
+    """A receipt of a payment provider pays one order or join, or none; no more goes back of it than was received."""
+    back: Counter[str] = Counter()
+    orders: dict[str, set[str]] = defaultdict(set)  # a join stands for the order that it became
+    joined = {row["order_id"]: row["join_id"] for row in tables.rows(ORDERS, "orders") if row["join_id"]}
+    for row in tables.rows(ORDERS, "payment"):
+        orders[row["payment_id"]].add(joined.get(row["order_id"]) or row["order_id"])
+    for row in tables.rows(ORDERS, "refund"):
+        back[row["payment_id"]] += row["amount_fen"]
+    for row in tables.rows(ORDERS, "campaign_join"):
+        if row["receipt"]:
+            orders[row["receipt"]].add(row["join_id"])
+            back[row["receipt"]] += row["refunded_fen"]
+    for row in tables.rows(ORDERS, "receipt"):
+        payment = f"{row['provider']}:{row['transaction_id']}"
+        if row["pays"] and orders[payment] != {row["pays"]}:
+            what = f"pays {row['pays']}, and is a payment of {', '.join(sorted(orders[payment])) or 'no order'}"
+            yield Finding("money", payment, what, "orders.receipt")
+        if back[payment] > row["amount_fen"]:
+            what = f"{back[payment]} fen were given back of {row['amount_fen']} received"
+            yield Finding("money", payment, what, "orders.receipt")
+
+
 @invariant(Moment.ENDED)
 def exact(history: History, topics: Topics) -> Iterator[Finding]:
     """Each payment of an order that was not kept is refunded. A kept order keeps exactly one payment; none if it was on

@@ -10,7 +10,11 @@ from starlette.responses import Response
 from services.kit.http import responses
 from services.kit.http.dependencies import Cursor, Limit
 from services.orders.api.callers import Accountant, Orders
+from services.orders.api.schemas import order_views
 from services.orders.api.schemas import payment_views as views
+from services.orders.api.schemas.payment import AssignIn
+from services.orders.commands.payment import assign_receipt
+from services.orders.domain.access import may_assign
 from services.orders.repository import queries
 
 router = APIRouter(tags=["payments"])
@@ -38,13 +42,29 @@ async def callback(provider: Annotated[str, Path(max_length=64)], request: Reque
 async def receipts(
     app: Orders,
     caller: Accountant,
-    state: Literal["matched", "unmatched", "conflict"] | None = None,
+    state: Literal["matched", "unmatched", "conflict", "excess"] | None = None,
     limit: Limit = 100,
     cursor: Cursor = 0,
 ) -> Response:
     """List the receipts of payment providers in order of arrival: `unmatched` ones that no order takes, with the
-    reason, and those in `conflict` with other contents under the same transaction. A caller with bounds sees those of
-    orders in its communities.
+    reason, those in `conflict` with other contents under the same transaction, and those in `excess` of their order. A
+    caller with bounds sees those of orders in its communities.
     """
     found = await queries.receipts(app.context.pool, state, caller.bounds.communities, cursor, limit)
     return responses.page(found, limit, "n")
+
+
+@router.post("/v1/receipts/{provider}/{transaction}:assign", response_model=order_views.OrderView)
+async def assign(
+    provider: Annotated[str, Path(max_length=16)],
+    transaction: Annotated[str, Path(max_length=47)],
+    body: AssignIn,
+    app: Orders,
+    caller: Accountant,
+) -> Response:
+    """Let an order take an unmatched receipt of its total, as if the provider had named it. Idempotent; for callers
+    without bounds, because such a receipt belongs to no community.
+    """
+    key = (provider, transaction)
+    order = await assign_receipt(app.context, key, body.order_id, caller, may_assign)
+    return responses.json(order_views.order_view(order, trusted=False), headers={"ETag": f'"{order.version}"'})

@@ -17,6 +17,7 @@ from services.kit.http.grouped_command import GroupedCommand, Outcome, Submissio
 from services.kit.http.problems import Problem
 from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
+from services.orders.commands.named_receipts import NamedReceipts
 from services.orders.commands.place_orders import GROUP, new_codes
 from services.orders.commands.refusal import problem_of
 from services.orders.domain.campaign.campaign import Campaign, Tally, Terms
@@ -33,7 +34,8 @@ from services.orders.repository.store import Caller, Store
 class JoinCampaign:
     """A request to join a campaign under an id. `caller` identifies a person within the campaign; `owner` is the
     subject that pledges; `digest` is equal for equal content of one owner in the same campaign; `content` leaves the
-    recipient out. `allowed` says whether the caller may join a campaign of these terms.
+    recipient out. `receipt` is the payment of a prepaid one, `PROVIDER:TRANSACTION`. `allowed` says whether the caller
+    may join a campaign of these terms.
     """
 
     id: UUID
@@ -47,6 +49,7 @@ class JoinCampaign:
     digest: bytes
     content: Mapping[str, Any]
     owner: str | None
+    receipt: str | None
     allowed: Callable[[Terms], bool]
 
 
@@ -59,6 +62,7 @@ class CapCounter:
     campaigns: Mapping[UUID, Campaign]
     tallies: dict[UUID, Tally]
     members: dict[Caller, int]
+    receipts: NamedReceipts
     ports: Ports
 
     def is_found(self, command: JoinCampaign) -> bool:
@@ -75,6 +79,8 @@ class CapCounter:
         join = pledge(requested, campaign, tally, member, self.catalog, now, hold_ttl_s=self.hold_ttl_s)
         if isinstance(join, Refusal):
             return problem_of(join)
+        if refusal := self.receipts.refusal(command.receipt, join.id, join.terms.total_fen):
+            return problem_of(refusal)
         self.tallies[campaign.id] = tally.with_join(join.terms)
         self.members.setdefault(caller, join.member)
         return join
@@ -90,7 +96,8 @@ class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
     async def run(self, uow: UnitOfWork, submissions: Mapping[UUID, Submission[JoinCampaign]]) -> Outcome[Join]:
         """Read the joins that are stored already, count the others under the locks and insert them."""
         store: Store = uow.store
-        counter = await self._lock(uow, {submission.command.campaign for submission in submissions.values()})
+        receipts = await NamedReceipts.lock(store, [one.command.receipt for one in submissions.values()])
+        counter = await self._lock(uow, {one.command.campaign for one in submissions.values()}, receipts)
         found = {id: one.command for id, one in submissions.items() if counter.is_found(one.command)}
         missing = {
             id: problems.not_found(f"campaign {one.command.campaign}")
@@ -103,6 +110,7 @@ class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
         counted = {command.id: counter.count(command, uow.now) for command in commands}
         joins = [join for join in counted.values() if isinstance(join, Join)]
         await self._insert(uow, joins, submissions, counter.tallies)
+        await receipts.use({join.terms.receipt: (join.id, join.terms.total_fen) for join in joins})
         stored |= {join.id: (join, submissions[join.id].command.digest) for join in joins}
         refused = {id: one for id, one in counted.items() if isinstance(one, Problem)}
         return Outcome(stored, missing | refused)
@@ -112,7 +120,7 @@ class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
         own = [(one.id, one.digest, one.content) for one, join in conflicts if one.owner == join.terms.owner]
         await uow.store.record_campaign_conflicts(own, uow.now)
 
-    async def _lock(self, uow: UnitOfWork, ids: set[UUID]) -> CapCounter:
+    async def _lock(self, uow: UnitOfWork, ids: set[UUID], receipts: NamedReceipts) -> CapCounter:
         """Lock the head rows shared, then read the clock, then lock the tallies: a join that has the head row before
         the cutoff is in time.
         """
@@ -122,7 +130,7 @@ class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
         uow.read_clock()
         tallies = await store.lock_tallies(locked)
         closed = {id: found for id, (found, _) in (await store.find_campaigns(ids - locked.keys())).items()}
-        return CapCounter(self._hold_ttl_s, catalog, locked | closed, tallies, {}, uow.ports)
+        return CapCounter(self._hold_ttl_s, catalog, locked | closed, tallies, {}, receipts, uow.ports)
 
     async def _insert(
         self,
@@ -153,4 +161,5 @@ def _requested(command: JoinCampaign, ports: Ports) -> Pledging:
         payment=command.payment,
         point=command.point,
         owner=command.owner,
+        receipt=command.receipt,
     )

@@ -43,7 +43,7 @@ async def change_order(context: Context, id: UUID, request: Request, caller: Pri
     this is not `allowed`, and a 409 where its state does not allow the request.
     """
     async with context.unit() as uow:
-        changes = await _load(uow, id, caller, allowed)
+        changes = await load_order(uow, id, caller, allowed)
         decision = _found(id, changes.change_order(id, request))
         if decision.refused:
             raise problems.conflict(decision.refused)
@@ -59,7 +59,7 @@ async def collect_order(context: Context, id: UUID, code: str, caller: Principal
     409 `needs-desk`, also the right one, until an hour after the first; an operator uses `change_order`.
     """
     async with context.unit() as uow:
-        changes = await _load(uow, id, caller, allowed)
+        changes = await load_order(uow, id, caller, allowed)
         store: OrderStore = uow.store
         now = uow.clock.real()
         if await store.count_wrong_codes(id, now) >= MOST_WRONG_CODES:
@@ -102,7 +102,8 @@ async def erase_person(context: Context, id: UUID, why: str, caller: Principal, 
         return erased
 
 
-async def _load(uow: UnitOfWork, id: UUID, caller: Principal, allowed: Allowed) -> Changes:
+async def load_order(uow: UnitOfWork, id: UUID, caller: Principal, allowed: Allowed) -> Changes:
+    """Lock and load an order for a caller. Raises a 404 for an unknown one, and where this is not `allowed`."""
     changes = Changes(uow, actor=caller.subject)
     await changes.orders.load([id])
     order = changes.orders.get(id)

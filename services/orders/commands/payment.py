@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
 
+from contracts.values import Principal
 from services.kit.context import Context
 from services.kit.http import problems
 from services.kit.http.problems import Problem
 from services.orders.commands.changes import Changes
-from services.orders.domain.payment import Notice, ReceiptState, receive
+from services.orders.commands.order import Allowed, load_order
+from services.orders.domain.order.order import Order
+from services.orders.domain.payment import Notice, ReceiptState, payment_of, receive
 from services.orders.payment_providers import InvalidSignature, PaymentProvider, UnreadableNotice
-from services.orders.repository.store import PaymentStore
+from services.orders.repository.store import PaymentStore, ReceiptKey
 
 RECEIPTS = Counter(
     "halfday_receipts",
@@ -72,6 +76,34 @@ async def record_notice(context: Context, notice: Notice) -> str:
         await store.record_receipt_conflict(notice, now)
         _log.warning("receipt_conflict", provider=notice.provider, transaction=notice.transaction)
         return "conflict"
+
+
+async def assign_receipt(context: Context, key: ReceiptKey, id: UUID, caller: Principal, allowed: Allowed) -> Order:
+    """Let an order take an unmatched receipt that came before it, or names another one; return the order. Idempotent.
+
+    Raises a 404 for an unknown receipt or order, and one with which this is not `allowed`; a 409 where the receipt pays
+    another order already, or does not fit this one.
+    """
+    async with context.unit() as uow:
+        changes = await load_order(uow, id, caller, allowed)
+        order = changes.orders.get(id)
+        store: PaymentStore = uow.store
+        receipt = (await store.lock_receipts([key])).get(key)
+        if receipt is None or order is None:
+            raise problems.not_found(f"receipt {payment_of(*key)}")
+        if receipt.pays == id:
+            return order
+        if receipt.pays:
+            raise problems.conflict(f"receipt {payment_of(*key)} pays another order")
+        if why := receive(receipt.notice, order, receipt.received_at).reason:
+            due = f"order {id} costs {order.terms.total_fen} fen, in one payment"
+            raise problems.conflict(
+                f"{due}; the receipt is of {receipt.notice.amount_fen} {receipt.notice.currency}", why
+            )
+        changes.change_order(id, receipt.notice.paid)
+        await store.save_receipts([receipt.used_for(id, order.terms.total_fen)])
+        await changes.save()
+        return changes.orders.get(id) or order
 
 
 def _unknown() -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,10 @@ from services.kit.context import Context
 from services.kit.http.grouped_command import GroupedCommand, Outcome, Submission
 from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
+from services.orders.commands.named_receipts import NamedReceipts
 from services.orders.commands.publish import publish_new_order
 from services.orders.commands.refusal import problem_of
+from services.orders.domain.catalog import Catalog
 from services.orders.domain.order.order import Order
 from services.orders.domain.order.policy import Draft, Refusal, price_order
 from services.orders.domain.order.recipient import Recipient
@@ -47,20 +50,30 @@ class PlaceOrders(GroupedCommand[PlaceOrder, Order]):
     async def run(self, uow: UnitOfWork, submissions: Mapping[UUID, Submission[PlaceOrder]]) -> Outcome[Order]:
         """Insert the orders that can be taken; of those with a taken id, read the stored order."""
         store: Store = uow.store
+        receipts = await NamedReceipts.lock(store, [one.command.draft.receipt for one in submissions.values()])
         catalog = await self._catalog.current(store)
         codes = new_codes(len(submissions), uow.ports)
         priced = {
-            id: price_order(id, code, submission.command.draft, catalog, uow.now, self._hold_ttl_s)
+            id: self._priced(id, code, submission.command.draft, catalog, receipts, uow.now)
             for (id, submission), code in zip(submissions.items(), codes, strict=True)
         }
         valid = [order for order in priced.values() if isinstance(order, Order)]
         inserted = await self._insert(uow, valid, submissions)
+        await receipts.use({order.terms.receipt: (order.id, order.terms.total_fen) for order in inserted})
         stored = {order.id: (order, submissions[order.id].command.digest) for order in inserted}
         others = [id for id in submissions if id not in stored]
         if others:
             stored |= await store.find_orders(others)
         refused = {id: problem_of(found) for id, found in priced.items() if isinstance(found, Refusal)}
         return Outcome(stored, refused)
+
+    def _priced(
+        self, id: UUID, code: str, draft: Draft, catalog: Catalog, receipts: NamedReceipts, now: datetime
+    ) -> Order | Refusal:
+        order = price_order(id, code, draft, catalog, now, self._hold_ttl_s)
+        if isinstance(order, Refusal):
+            return order
+        return receipts.refusal(draft.receipt, id, order.terms.total_fen) or order
 
     async def record_conflicts(self, uow: UnitOfWork, conflicts: Sequence[tuple[PlaceOrder, Order]]) -> None:
         """Count the owner's other contents under an order's id; the first are stored, without their recipients."""

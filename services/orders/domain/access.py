@@ -56,11 +56,19 @@ def may_account(caller: Principal, terms: Terms) -> bool:
     return caller.bounds.permit("communities", terms.community)
 
 
-def may_promise(caller: Principal, payment: Payment) -> bool:
-    """Return True if the caller may order on these terms of payment: only a payment principal says that an order is
-    paid, and goods on account need a credit, which no member has yet, so that a buyer pays while the stock is held.
+def may_assign(caller: Principal, _terms: Terms) -> bool:
+    """Return True if the caller may say which order an unmatched receipt pays: it belongs to no community."""
+    return caller.bounds.communities is None
+
+
+def may_promise(caller: Principal, payment: Payment, *, has_receipt: bool) -> bool:
+    """Return True if the caller may order on these terms of payment. That an order is paid is said by a payment
+    principal, or by a receipt that a provider's callback has left; goods on account need a credit, which no member has
+    yet. So a buyer pays while the stock is held.
     """
-    return caller.kind == LOCAL_KIND or caller.may(Scope.PAYMENT_RECORD) or payment is Payment.PENDING
+    if caller.kind == LOCAL_KIND or caller.may(Scope.PAYMENT_RECORD):
+        return True
+    return payment is Payment.PENDING or (payment is Payment.PREPAID and has_receipt)
 
 
 def sees_campaign(caller: Principal, campaign: UUID, community: str) -> bool:

@@ -129,17 +129,18 @@ async def receipts(
     conn: Connection, state: str | None, communities: Collection[str] | None, after: int, limit: int
 ) -> Found:
     """Read up to `limit` receipts beyond the `after`-th, in order of arrival: of a state (`conflict`: those with other
-    contents), and of orders in communities where given. Each with the contents that came under its transaction later.
+    contents, `excess`: those with more than is due), and of orders in communities where given. Each with the contents
+    that came under its transaction later.
     """
     found = await conn.fetch(
         "select r.*, f.order_id is not null as given_back, coalesce(c.others, '[]') as others from receipt r "
-        "left join orders o using (order_id) "
-        "left join refund f on f.order_id = r.order_id and f.payment_id = r.provider || ':' || r.transaction_id "
+        "left join orders o on o.order_id = coalesce(r.pays, r.order_id) "
+        "left join refund f on f.order_id = r.pays and f.payment_id = r.provider || ':' || r.transaction_id "
         "left join lateral (select jsonb_agg(jsonb_build_object('order_id', order_id, 'amount_fen', amount_fen, "
         "'currency', currency, 'paid_at', paid_at, 'received_at', received_at, 'seen', seen) order by received_at) "
         "as others from receipt_conflict c where (c.provider, c.transaction_id) = (r.provider, r.transaction_id)) c "
         "on true where r.n > $3 and ($2::text[] is null or o.community = any($2)) "
-        "and ($1::text is null or r.state = $1 or ($1 = 'conflict' and c.others is not null)) "
+        "and ($1::text is null or $1 in (r.state, r.reason) or ($1 = 'conflict' and c.others is not null)) "
         "order by r.n limit $4",
         state,
         None if communities is None else list(communities),

@@ -22,7 +22,7 @@ from services.orders.domain.campaign.campaign import Terms as CampaignTerms
 from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.domain.order.order import Awaiting, Money, Order, OrderState, Terms
 from services.orders.domain.order.recipient import Recipient
-from services.orders.domain.payment import Notice, Receipt, ReceiptState
+from services.orders.domain.payment import Notice, Receipt
 
 Row = dict[str, Any]
 Conflict: TypeAlias = tuple[UUID, bytes, Mapping[str, Any]]
@@ -159,14 +159,16 @@ def notice_row(notice: Notice) -> Row:
 
 def receipt_row(receipt: Receipt) -> Row:
     """Return the row of a receipt, its number left out."""
-    state = {"received_at": receipt.received_at, "state": receipt.state, "reason": receipt.reason}
+    state = {
+        "received_at": receipt.received_at, "state": receipt.state, "pays": receipt.pays, "reason": receipt.reason
+    }  # fmt: skip
     return notice_row(receipt.notice) | state
 
 
 def receipt_of(row: asyncpg.Record) -> Receipt:
     """Return the receipt in a row."""
     notice = Notice(**{field: row[column] for field, column in _NOTICE.items()})
-    return Receipt(notice, row["received_at"], ReceiptState(row["state"]), row["reason"])
+    return Receipt(notice, row["received_at"], row["pays"], row["reason"])
 
 
 def campaign_row(campaign: Campaign) -> Row:

@@ -72,10 +72,16 @@ on conflict (id, body_hash) do update set seen = coalesce(old.seen, 1) + exclude
 """
 
 RECEIPT = """
-insert into receipt (provider, transaction_id, order_id, amount_fen, currency, paid_at, received_at, state, reason)
-select provider, transaction_id, order_id, amount_fen, currency, paid_at, received_at, state, reason
+insert into receipt (provider, transaction_id, order_id, amount_fen, currency, paid_at, received_at, state, reason,
+  pays)
+select provider, transaction_id, order_id, amount_fen, currency, paid_at, received_at, state, reason, pays
 from json_populate_recordset(null::receipt, $1::json)
 on conflict (provider, transaction_id) do nothing returning n
+"""
+RECEIPT_STATES = """
+update receipt set (state, reason, pays) = (r.state, r.reason, r.pays)
+from json_populate_recordset(null::receipt, $1::json) as r
+where (receipt.provider, receipt.transaction_id) = (r.provider, r.transaction_id)
 """
 RECEIPT_CONFLICT = """
 insert into receipt_conflict as old select * from json_populate_recordset(null::receipt_conflict, $1::json)

@@ -155,6 +155,12 @@ class PaymentStore(Protocol):
     async def find_receipts(self, keys: Collection[ReceiptKey]) -> dict[ReceiptKey, Receipt]:
         """Read these receipts. Unknown ones are left out."""
 
+    async def lock_receipts(self, keys: Collection[ReceiptKey]) -> dict[ReceiptKey, Receipt]:
+        """Lock these receipts in order of their keys and read them. Unknown ones are left out."""
+
+    async def save_receipts(self, receipts: Sequence[Receipt]) -> None:
+        """Write what locked receipts pay."""
+
     async def record_receipt_conflict(self, notice: Notice, now: datetime) -> None:
         """Count another content under a known transaction; `now` is real time."""
 

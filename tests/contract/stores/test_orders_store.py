@@ -66,6 +66,15 @@ async def test_orders_are_read_as_they_were_inserted(db: StoreDatabase):
     assert await db.reader.lock_orders([]) == []
 
 
+async def test_a_receipt_prepays_one_order(db: StoreDatabase):
+    async with db.transaction() as store:
+        await insert(store, order(1, receipt="simulator:tx"), order(2), order(3))
+        assert await store.lock_orders([UUID(int=1)]) == [order(1, receipt="simulator:tx")]
+    with pytest.raises(asyncpg.UniqueViolationError):
+        async with db.transaction() as store:
+            await insert(store, order(4, receipt="simulator:tx"))
+
+
 async def test_a_taken_id_changes_nothing(db: StoreDatabase):
     async with db.transaction() as store:
         await insert(store, order(1))

@@ -10,12 +10,12 @@ from uuid import UUID
 
 import pytest
 
-from services.orders.domain.payment import Notice, Receipt, ReceiptState
+from services.orders.domain.payment import Notice, Receipt
 from tests.contract.stores.databases import StoreDatabase
 from tests.unit.orders_given import NOW
 
 NOTICE = Notice("simulator", "tx-1", UUID(int=1), 1200, "CNY", NOW)
-RECEIPT = Receipt(NOTICE, NOW + timedelta(minutes=1), ReceiptState.UNMATCHED, "unknown-order")
+RECEIPT = Receipt(NOTICE, NOW + timedelta(minutes=1), reason="unknown-order")
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ async def db(open_database: Callable[[str], Awaitable[StoreDatabase]]) -> StoreD
 
 
 async def test_a_receipt_is_read_as_it_was_inserted(db: StoreDatabase):
-    other = replace(RECEIPT, notice=replace(NOTICE, provider="wx"), state=ReceiptState.MATCHED, reason="")
+    other = replace(RECEIPT, notice=replace(NOTICE, provider="wx"), pays=NOTICE.order, reason="")
     async with db.transaction() as store:
         assert await store.insert_receipt(RECEIPT)
         assert await store.insert_receipt(other)
@@ -64,3 +64,21 @@ async def test_other_contents_are_counted(db: StoreDatabase):
         await store.insert_receipt(RECEIPT)
         for n in (1, 1, 2):
             await store.record_receipt_conflict(replace(NOTICE, amount_fen=n), NOW)
+
+
+async def test_one_transaction_at_a_time_uses_a_receipt(db: StoreDatabase):
+    used = RECEIPT.used_for(UUID(int=1), 1200)
+
+    async def second() -> Any:
+        async with db.transaction() as store:
+            return await store.lock_receipts([("simulator", "tx-2"), NOTICE.key])
+
+    async with db.transaction() as store:
+        await store.insert_receipt(RECEIPT)
+    async with db.transaction() as store:
+        assert await store.lock_receipts([NOTICE.key]) == {NOTICE.key: RECEIPT}
+        assert await store.lock_receipts([]) == {}
+        waiting = await db.waits(second())
+        await store.save_receipts([used])
+        await store.save_receipts([])
+    assert await waiting == {NOTICE.key: used}

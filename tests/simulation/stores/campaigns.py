@@ -125,6 +125,8 @@ class MemoryCampaigns(CampaignStore):
             await self._conn.lock("campaign_join", join.id)
             row = (replace(join, terms=in_utc(join.terms)), digests[join.id])
             self._conn.insert("campaign_join", join.id, row)
+            if join.terms.receipt:
+                self._conn.insert("campaign_join_receipt", join.terms.receipt, join.id)
             self._conn.insert("campaign_person", join.terms.order, (recipient, (join.campaign, caller), join.member))
 
     async def save_joins(self, joins: Collection[Join]) -> None:

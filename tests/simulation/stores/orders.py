@@ -53,6 +53,8 @@ class _Orders(OrderStore):
             await self._conn.lock("orders", order.id)
             if self._conn.get("orders", order.id) is None:
                 self._conn.put("orders", order.id, (replace(order, terms=in_utc(order.terms)), digests[order.id]))
+                if order.terms.receipt:
+                    self._conn.insert("orders_receipt", order.terms.receipt, order.id)
                 new.add(order.id)
         return new
 
@@ -141,6 +143,17 @@ class _Payments(PaymentStore):
     async def find_receipts(self, keys: Collection[ReceiptKey]) -> dict[ReceiptKey, Receipt]:
         await self._conn.statement()
         return {key: receipt for key in keys if (receipt := self._conn.get("receipt", key))}
+
+    async def lock_receipts(self, keys: Collection[ReceiptKey]) -> dict[ReceiptKey, Receipt]:
+        if not keys:
+            return {}
+        known = sorted(await self.find_receipts(keys))
+        await self._conn.lock_all("receipt", known)
+        return {key: self._conn.get("receipt", key) for key in known}
+
+    async def save_receipts(self, receipts: Sequence[Receipt]) -> None:
+        for receipt in receipts:
+            self._conn.put("receipt", receipt.notice.key, receipt)
 
     async def record_receipt_conflict(self, notice: Notice, now: datetime) -> None:
         await self._conn.statement()

@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.topics import DISPATCH, INVENTORY, ORDERS
 from deploy.audit.invariants.facts import Outcome
-from tests.unit.invariants.story import EGGS, MILK, POOL, TILL, Story, id, job, lines, reservation
+from tests.unit.invariants.story import EGGS, MILK, POOL, PRICE_FEN, TILL, Story, id, job, lines, reservation
 
 Damage = Callable[[Story], Any]
 
@@ -144,6 +144,10 @@ DAMAGES: list[tuple[str, str, Damage]] = [
           row(ORDERS, "orders", DELIVERED, paid_fen=7)),
     ("money.given_back", "money", row(ORDERS, "orders", CANCELLED, refunded_fen=0)),
     ("money.refunded_once", "duplicate refund", again("order-refunded")),
+    *each("money.receipts", "money", row(ORDERS, "receipt", {"transaction_id": "lost"}, pays=id("c")),
+          row(ORDERS, "payment", CANCELLED, payment_id="bank:order"),
+          row(ORDERS, "receipt", {"transaction_id": "join"}, amount_fen=PRICE_FEN - 1),
+          lambda s: s.row(ORDERS, "refund", order_id=id("d"), payment_id="bank:order", amount_fen=PRICE_FEN + 1)),
     ("money.exact", "missing refund", dropped("order-refunded")),
     ("money.exact", "missing refund", lambda s: s.did("pay", id("d"), payment="p2")),
     ("money.exact", "kept order refunded", lambda s: s.refund("c")),

@@ -92,6 +92,9 @@ def _delivered(story: Story) -> None:
     story.job("d", "delivered", 6)
     story.did("courier", "rider", uploads=[[1, "load", job("d")], [2, "deliver", job("d")]])
     story.order("d", "delivered")
+    story.find(ORDERS, "payment", order_id=id("d"))["payment_id"] = "bank:order"
+    story.receipt("order", id("d"))
+    story.receipt("lost", None)
 
 
 def _collected(story: Story, name: str, quantity: int) -> None:
@@ -147,10 +150,11 @@ def _group_buy(story: Story) -> None:
         story.did("join", id(name))
         story.publish(topic, "join-accepted", campaign, **about, **data)
         row = story.row(ORDERS, "campaign_join", join_id=id(name), campaign_id=campaign, total_fen=PRICE_FEN)
-        row |= {"payment": "prepaid", "lines": json.dumps(lines(quantity))}
+        row |= {"payment": "prepaid", "lines": json.dumps(lines(quantity)), "receipt": None}
         if name == "j1":
             story.publish(topic, "join-refunded", campaign, **about, join=id(name), amount_fen=PRICE_FEN)
-            row |= {"state": "withdrawn", "refunded_fen": PRICE_FEN, "granted": None}
+            row |= {"state": "withdrawn", "refunded_fen": PRICE_FEN, "granted": None, "receipt": "bank:join"}
+            story.receipt("join", id(name))
         else:
             row |= {"state": "ordered", "refunded_fen": 0, "granted": "[3]"}
     story.publish(topic, "campaign-cut", campaign, **about)

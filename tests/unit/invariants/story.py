@@ -146,6 +146,10 @@ class Story:
         self.row(ORDERS, "order_history", order_id=order, n=row["version"], from_state=before, to_state=state)
         self.publish("orders.order.v1", f"order-{state}", order, order=order, **data)
 
+    def receipt(self, transaction: str, pays: str | None) -> None:
+        """Append a receipt of a payment provider."""
+        self.row(ORDERS, "receipt", provider="bank", transaction_id=transaction, amount_fen=PRICE_FEN, pays=pays)
+
     def refund(self, name: str) -> None:
         """Refund the payment of an order."""
         order, back = id(name), {"payment": "prepaid", "amount_fen": PRICE_FEN}

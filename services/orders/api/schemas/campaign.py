@@ -14,7 +14,8 @@ from services.kit.http.body import Body
 from services.kit.http.bounded import Instant
 from services.kit.http.idempotency import content_hash
 from services.kit.ids import Id, Namespace, id_of_request, keyed_id
-from services.orders.api.schemas.order import Address, Pickup, RecipientIn, check_payment, recipient_of, without_person
+from services.orders.api.schemas.order import Address, Pickup, RecipientIn, recipient_of, without_person
+from services.orders.api.schemas.payment import ReceiptIn, check_payment
 from services.orders.commands.campaign import OpenCampaign
 from services.orders.commands.goods import Goods
 from services.orders.commands.join_campaign import JoinCampaign
@@ -79,6 +80,7 @@ class NewJoin(Body):
     lines: list[Goods] = Field(min_length=1, max_length=100)
     fulfilment: Annotated[Door | Pickup, Field(discriminator="kind")]
     payment: Literal["on_account", "prepaid", "pending"]
+    receipt: ReceiptIn | None = None
 
     @model_validator(mode="after")
     def _each_item_once(self) -> Self:
@@ -92,8 +94,10 @@ class NewJoin(Body):
         return self._command(campaign, id_of_request(key, self.join_id, caller.owner), caller, caller.owner)
 
     def _command(self, campaign: UUID, id: UUID, caller: Principal, owner: str | None) -> JoinCampaign:
-        check_payment(caller, Payment(self.payment))
+        check_payment(caller, Payment(self.payment), self.receipt)
         content, how = self.model_dump(), self.fulfilment
+        if self.receipt is None:
+            del content["receipt"]  # the digest of a join without one stays what it was
         hashed = {name: value for name, value in content.items() if name != "join_id"} | {"campaign": campaign}
         return JoinCampaign(
             id=id,
@@ -107,6 +111,7 @@ class NewJoin(Body):
             digest=content_hash(_owned(hashed, owner)),
             content=without_person(content),
             owner=owner,
+            receipt=self.receipt.payment if self.receipt else None,
             allowed=partial(_may_join, caller),
         )
 

@@ -15,9 +15,9 @@ from services.kit.http.body import Body
 from services.kit.http.bounded import VISIBLE, AmountFen, Instant, Latitude, Longitude, Name
 from services.kit.http.idempotency import content_hash
 from services.kit.ids import Id, id_of_request
+from services.orders.api.schemas.payment import ReceiptIn, check_payment
 from services.orders.commands.goods import Goods
 from services.orders.commands.place_orders import PlaceOrder
-from services.orders.domain.access import may_promise
 from services.orders.domain.catalogue_views import may_order_on
 from services.orders.domain.order.order import Cancel
 from services.orders.domain.order.policy import Draft, Wanted
@@ -76,6 +76,7 @@ class NewOrder(Body):
     lines: list[Goods] = Field(min_length=1, max_length=100)
     fulfilment: Annotated[DeliveryIn | Pickup, Field(discriminator="kind")]
     payment: Literal["on_account", "prepaid", "pending"]
+    receipt: ReceiptIn | None = None
 
     def command(self, key: str | None, caller: Principal) -> PlaceOrder:
         """Return the caller's command under the id of the body, or else of the Idempotency-Key. The same content of two
@@ -86,9 +87,11 @@ class NewOrder(Body):
             raise problems.unprocessable("/channel", f"orders on channel {self.channel} come from others: send app")
         if not caller.bounds.permit("communities", self.community):
             raise problems.unprocessable("/community", f"community {self.community} is none of yours")
-        check_payment(caller, Payment(self.payment))
+        check_payment(caller, Payment(self.payment), self.receipt)
         content, owner = self.model_dump(), caller.owner
         id = content.pop("order_id")
+        if self.receipt is None:
+            del content["receipt"]  # the digest of an order without one stays what it was
         how = self.fulfilment
         draft = Draft(
             channel=Channel(self.channel),
@@ -101,19 +104,13 @@ class NewOrder(Body):
             quote=how.quote if isinstance(how, DeliveryIn) else None,
             basket=self.basket_id,
             owner=owner,
+            receipt=self.receipt.payment if self.receipt else None,
         )
         address = how.address if isinstance(how, DeliveryIn) else None
         recipient = recipient_of(self.recipient, address)
         kept = without_person({"order_id": id, **content})
         digest = content_hash(content if owner is None else {**content, "owner": owner})
         return PlaceOrder(id_of_request(key, id, owner), draft, recipient, digest, kept, caller.subject)
-
-
-def check_payment(caller: Principal, payment: Payment) -> None:
-    """Raise a 422 for terms of payment that the caller may not choose."""
-    if not may_promise(caller, payment):
-        advice = f"{payment} needs a receipt or a credit: send pending, and pay while the stock is held"
-        raise problems.unprocessable("/payment", advice)
 
 
 def recipient_of(recipient: RecipientIn, address: Address | None) -> Recipient:

@@ -23,7 +23,9 @@ class OtherContent(TypedDict):
 
 
 class ReceiptView(TypedDict):
-    """Money that a provider received. `given_back`: the order did not need it, and refunded it."""
+    """Money that a provider received for the order `order_id`. `pays`: the order or join that takes it, null for an
+    unmatched one. `given_back`: that did not need it, and refunded it.
+    """
 
     n: int
     provider: str
@@ -33,6 +35,7 @@ class ReceiptView(TypedDict):
     currency: str
     paid_at: datetime
     received_at: datetime
+    pays: UUID | None
     state: ReceiptState
     reason: str
     given_back: bool

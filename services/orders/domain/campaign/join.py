@@ -77,7 +77,7 @@ def ordered(join: Join, now: datetime) -> Order | None:
     if not lines:
         return None
     terms = replace(join.terms, lines=lines, placed_at=now)
-    return Order(terms, money=(Money(PREPAID, terms.total_fen),) if join.paid_fen else ())
+    return Order(terms, money=(Money(terms.receipt or PREPAID, terms.total_fen),) if join.paid_fen else ())
 
 
 def end_join(join: Join, state: JoinState, refund_fen: int, reason: str) -> tuple[Join, JoinRefunded]:

@@ -33,7 +33,8 @@ class Opening:
 class Pledging:
     """A requested join without its recipient; `caller` identifies a person within the campaign.
 
-    `order` and `code` are for the order that it may become, `owner` is the subject that it belongs to.
+    `order` and `code` are for the order that it may become, `owner` is the subject that it belongs to, `receipt` the
+    payment of a prepaid one, `PROVIDER:TRANSACTION`.
     """
 
     join: UUID
@@ -45,6 +46,7 @@ class Pledging:
     payment: Payment
     point: str | None = None
     owner: str | None = None
+    receipt: str | None = None
 
 
 def open_campaign(id: UUID, requested: Opening, chat_key: bytes, catalog: Catalog, now: datetime) -> Campaign | Refusal:
@@ -148,6 +150,7 @@ def pledge(
         payment=requested.payment,
         point=requested.point,
         owner=requested.owner,
+        receipt=requested.receipt,
     )
     order = price_order(requested.order, requested.code, draft, catalog, now, hold_ttl_s)
     if isinstance(order, Refusal):

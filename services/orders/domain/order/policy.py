@@ -16,7 +16,7 @@ from services.orders.domain.order.order import Money, Order, Terms
 from services.orders.domain.order.pricing import amount_fen, price_at
 
 PREPAID = "prepaid"
-"""The payment id of an order that was paid before it was placed."""
+"""The payment id of an order that was paid before it was placed, without a receipt."""
 MOST_FEN = 10**12
 """The highest total of an order: far above any real one, and sums of many stay within 64 bits."""
 MOST_G = 10**8
@@ -35,7 +35,9 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A requested order without its recipient. `owner`: the subject that places it; None for a local token."""
+    """A requested order without its recipient. `owner`: the subject that places it; None for a local token. `receipt`:
+    the payment that a provider received for a prepaid order, `PROVIDER:TRANSACTION`.
+    """
 
     channel: Channel
     market_day: str
@@ -47,6 +49,7 @@ class Draft:
     quote: Quote | None = None
     basket: UUID | None = None
     owner: str | None = None
+    receipt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,9 @@ def price_order(
         basket=draft.basket,
         hold_ttl_s=hold_ttl_s,
         owner=draft.owner,
+        receipt=draft.receipt,
     )
-    money = (Money(PREPAID, terms.total_fen),) if draft.payment is Payment.PREPAID else ()
+    money = (Money(terms.receipt or PREPAID, terms.total_fen),) if draft.payment is Payment.PREPAID else ()
     return Order(terms, money=money)
 
 
