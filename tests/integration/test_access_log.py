@@ -18,7 +18,7 @@ from services.kit.transaction import access_log
 from services.orders.app import SERVICE as ORDERS
 from tests.integration.callers import Callers
 from tests.integration.campaign_world import PRICES, a_campaign
-from tests.integration.dispatch_world import Order, World
+from tests.integration.dispatch_world import Order, World, upload
 from tests.integration.dispatch_world import fresh_world as fresh_world
 from tests.integration.orders_world import Orders, an_order, open_orders
 from tests.stack import TestStack
@@ -178,6 +178,16 @@ async def test_an_answer_without_content_or_person_is_no_reading(orders: Orders)
     assert len(await reads(callers)) == 1, "an erased person is shown to no one, and the rows about it stay"
 
 
+async def test_who_polls_an_own_order_is_recorded_once_an_hour(orders: Orders) -> None:
+    callers = Callers(ORDERS, orders.context)
+    status, order = await callers.call(ANNA, "POST", "/orders", an_order(payment="pending"))
+    assert status == 201
+    for who in (ANNA, "staff.desk") * 3:
+        assert (await callers.call(who, "GET", f"/orders/{order['order_id']}"))[0] == 200
+    found = [subject for subject, *_ in await reads(callers)]
+    assert [found.count(who) for who in (ANNA, "staff.desk")] == [1, 3]
+
+
 async def test_a_reading_that_cannot_be_recorded_is_not_answered(orders: Orders) -> None:
     id = await orders.place()
     await orders.context.pool.execute("alter table access_log add constraint broken check (kind <> 'local')")
@@ -223,10 +233,26 @@ async def test_the_positions_of_a_wave_are_recorded_by_order(world: World) -> No
         assert sorted(rows) == sorted(wanted)
 
 
+async def test_the_words_in_a_couriers_upload_are_recorded(world: World) -> None:
+    order, callers = Order(), Callers(DISPATCH, world.context)
+    await world.released([order])
+    courier = (await world.job(order))["courier"]
+    for note in ("left at 3-302", "left at 3-303"):
+        body = {"device": "phone", "uploads": [upload(1, "fail", order, reason="not-home", note=note)]}
+        await world.call("courier", "POST", f"/couriers/{courier}/sync", json=body)
+    await world.pool.execute('update sequenced_conflict set given = \'{"note": "left"}\'')
+    assert len((await callers.call(ADMIN, "GET", "/uploads?flag=conflict"))[1]["uploads"]) == 1
+    assert (await callers.call(ADMIN, "GET", f"/jobs/{order.job}"))[0] == 200
+    assert await reads(callers, subject=ADMIN) == [
+        (ADMIN, "uploads", f"upload/courier/{courier}/phone/s1/1", ["code", "note"]),
+        (ADMIN, "job", f"order/{order.id}", ["note"]),
+    ]
+
+
 async def test_the_log_is_read_in_pages_by_administrators(orders: Orders) -> None:
     callers, id = Callers(ORDERS, orders.context), await orders.place()
     for _ in range(3):
-        await orders.get(f"/v1/orders/{id}", "buyer")
+        assert (await callers.call("staff.desk", "GET", f"/orders/{id}"))[0] == 200
     first = (await callers.call(ADMIN, "GET", "/access-log?limit=2"))[1]
     rest = (await callers.call(ADMIN, "GET", f"/access-log?limit=2&cursor={first['next']}"))[1]
     assert (len(first["accesses"]), len(rest["accesses"]), rest["next"]) == (2, 1, None)

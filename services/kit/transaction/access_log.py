@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from uuid import UUID
+from typing import Any
 
 from contracts.values import Principal
 from services.kit.database import Reader
@@ -107,12 +107,18 @@ class AccessLogTable:
 
 
 async def log_reading(
-    uow: UnitOfWork, caller: Principal, view: str, shown: Mapping[UUID, Collection[Shown]], *, hourly: bool = False
+    uow: UnitOfWork,
+    caller: Principal,
+    view: str,
+    shown: Mapping[Any, Collection[Shown]],
+    *,
+    kind: str = "order",
+    hourly: bool = False,
 ) -> None:
-    """Record which personal data of which orders a view, such as `route`, shows to the caller, in the transaction that
-    read it; orders of which it shows none are left out. Use `hourly` for an answer that clients poll.
+    """Record which personal data of which records, by id, a view such as `route` shows to the caller, in the
+    transaction that read it; records of which it shows none are left out. Use `hourly` for an answer that clients poll.
     """
-    if records := {f"order/{order}": fields for order, fields in shown.items() if fields}:
+    if records := {f"{kind}/{id}": fields for id, fields in shown.items() if fields}:
         await uow.table(AccessLogTable).append(caller, f"read {view}", records, CORRELATION.get(), hourly=hourly)
 
 

@@ -12,12 +12,12 @@ import orjson
 from contracts.values import Principal
 from services.kit.context import Context
 from services.kit.http import problems
-from services.kit.transaction.access_log import log_act
+from services.kit.transaction.access_log import log_act, log_reading
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.kit.uploads import ingestion
 from services.kit.uploads.kept import OnUpload
 from services.kit.uploads.quarantine import QuarantineTable, Row
-from services.kit.uploads.sessions import SessionTable
+from services.kit.uploads.sessions import SessionTable, words_of
 from services.kit.uploads.upload import Answer, Upload, UploadIn, read
 
 Decision = Literal["accepted", "refused"]
@@ -45,6 +45,7 @@ async def decide(
             await log_act(uow, caller, f"upload-{decision}", f"upload/{id}")
         found = await table.lock(id)
         assert found
+        await log_reading(uow, caller, "quarantine", {id: words_of(found["owner"], found["given"])}, kind="upload")
         return found
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from contracts.scopes import Scope
 from contracts.values import Principal
@@ -14,9 +15,11 @@ from services.kit.context import Context
 from services.kit.http.body import Body
 from services.kit.http.bounded import VISIBLE
 from services.kit.http.dependencies import Cursor, Limit, Running, require
-from services.kit.http.responses import next_cursor
+from services.kit.http.responses import NO_STORE, json, next_cursor
+from services.kit.transaction.access_log import log_reading
 from services.kit.uploads.decision import Decision, decide
 from services.kit.uploads.quarantine import QuarantineTable, Row
+from services.kit.uploads.sessions import words_of
 
 router = APIRouter(prefix="/v1/uploads/quarantined", tags=["uploads"])
 Decider = Annotated[Principal, Depends(require(Scope.DEVICE_ENROL, Scope.ORDER_MANAGE))]
@@ -72,7 +75,7 @@ class QuarantinedPage(BaseModel):
     next: int | None
 
 
-@router.get("")
+@router.get("", response_model=QuarantinedPage)
 async def listing(
     context: Running,
     caller: Decider,
@@ -80,29 +83,32 @@ async def listing(
     owner: Annotated[str | None, Query(max_length=100)] = None,
     limit: Limit = 100,
     cursor: Cursor = 0,
-) -> QuarantinedPage:
+) -> Response:
     """List uploads of the caller's places that wait for a decision, or were decided about, of one owner (`terminal/ID`,
     `courier/ID`) or all.
     """
     places = {"sites": caller.bounds.sites, "stations": caller.bounds.stations}
-    found = await QuarantineTable(context.pool).page(owner, state == "decided", places, cursor, limit)
-    uploads = [QuarantinedUpload.of(row) for row in found]
-    return QuarantinedPage(uploads=uploads, next=next_cursor(uploads, limit, "id"))
+    async with context.unit() as uow:
+        found = await uow.table(QuarantineTable).page(owner, state == "decided", places, cursor, limit)
+        uploads = [QuarantinedUpload.of(row) for row in found]
+        shown = {one.id: words_of(one.owner, one.given) for one in uploads}
+        await log_reading(uow, caller, "quarantine", shown, kind="upload")
+    page = QuarantinedPage(uploads=uploads, next=next_cursor(uploads, limit, "id"))
+    return json(page, headers={"Cache-Control": NO_STORE})
 
 
-@router.post("/{id}:accept")
-async def accept(context: Running, caller: Decider, apply: Apply, id: Id, body: DecisionIn) -> QuarantinedUpload:
+@router.post("/{id}:accept", response_model=QuarantinedUpload)
+async def accept(context: Running, caller: Decider, apply: Apply, id: Id, body: DecisionIn) -> Response:
     """Let an upload take effect as one of its device, once. 409 where it can have none: it stays in quarantine."""
     return await _decide(context, apply, caller, id, "accepted", body.why)
 
 
-@router.post("/{id}:refuse")
-async def refuse(context: Running, caller: Decider, id: Id, body: DecisionIn) -> QuarantinedUpload:
+@router.post("/{id}:refuse", response_model=QuarantinedUpload)
+async def refuse(context: Running, caller: Decider, id: Id, body: DecisionIn) -> Response:
     """Leave an upload without effect for ever. It stays listed among the decided ones."""
     return await _decide(context, None, caller, id, "refused", body.why)
 
 
-async def _decide(
-    context: Context, apply: Any, caller: Principal, id: int, decision: Decision, why: str
-) -> QuarantinedUpload:
-    return QuarantinedUpload.of(await decide(context, apply, caller, id, decision, why))
+async def _decide(context: Context, apply: Any, caller: Principal, id: int, decision: Decision, why: str) -> Response:
+    row = await decide(context, apply, caller, id, decision, why)
+    return json(QuarantinedUpload.of(row), headers={"Cache-Control": NO_STORE})

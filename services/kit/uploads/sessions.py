@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from services.kit.database import Reader
+from services.kit.transaction.access_log import Shown
 from services.kit.uploads.upload import Key, Session, Upload
 
 Flag = str
@@ -251,3 +252,8 @@ async def flagged(conn: Reader, flag: Flag, owner: str | None, after: int, limit
         limit,
     )
     return [dict(row) for row in rows]
+
+
+def words_of(owner: str, given: str | None) -> tuple[Shown, ...]:
+    """Return the classes of personal data that the text of an upload may have: a courier's code and words."""
+    return (Shown.CODE, Shown.NOTE) if given and owner.startswith("courier/") else ()

@@ -32,7 +32,7 @@ from services.orders.api.callers import (
 from services.orders.api.schemas import order as s
 from services.orders.api.schemas import order_views as views
 from services.orders.commands.order import change_order, collect_order, erase_person
-from services.orders.domain.access import may_account, may_cancel, may_hand_over, may_read, sees_person
+from services.orders.domain.access import is_owner, may_account, may_cancel, may_hand_over, may_read, sees_person
 from services.orders.domain.order.order import Cancel, Collect, Order, OrderState, Paid, Ready, Refund
 from services.orders.repository import queries
 from services.orders.repository.store import OrderStore
@@ -93,7 +93,8 @@ async def one(
         view = views.with_recipient(found, recipient)
         answer = responses.etag(request, view, found.version, cache=responses.NO_STORE)
         if answer.body:
-            await log_reading(uow, caller, "order", {order: views.shown_by(view)})
+            own = is_owner(caller, found.terms)  # who waits for an own order polls it
+            await log_reading(uow, caller, "order", {order: views.shown_by(view)}, hourly=own)
     return answer
 
 

@@ -20,16 +20,23 @@ def is_terminal(caller: Principal, terminal: str) -> bool:
     return caller.bounds.permit("terminals", terminal)
 
 
+def is_owner(caller: Principal, terms: Terms) -> bool:
+    """Return True if the caller placed the order or pledged for it; a local token of buyers stands for any of them."""
+    if caller.kind == LOCAL_KIND:
+        return caller.may(Scope.ORDER_WRITE)
+    return terms.owner is not None and terms.owner == caller.subject
+
+
 def sees_person(caller: Principal, terms: Terms) -> bool:
     """Return True if the caller may see recipient, code and notes of an order."""
-    return _is_owner(caller, terms) or _manages(caller, terms, Scope.PERSON_READ)
+    return is_owner(caller, terms) or _manages(caller, terms, Scope.PERSON_READ)
 
 
 def may_read(caller: Principal, terms: Terms) -> bool:
     """Return True if the caller may see goods, state and money of an order."""
     return (
         caller.kind == LOCAL_KIND
-        or _is_owner(caller, terms)
+        or is_owner(caller, terms)
         or _manages(caller, terms, Scope.ORDER_READ)
         or may_hand_over(caller, terms)
         or _leads(caller, terms)
@@ -39,7 +46,7 @@ def may_read(caller: Principal, terms: Terms) -> bool:
 def may_cancel(caller: Principal, terms: Terms) -> bool:
     """Return True if the caller may cancel an order. A leader acts for the members that she pledged for."""
     pledged_for = terms.owner is None and _leads(caller, terms)
-    return _is_owner(caller, terms) or pledged_for or _manages(caller, terms, Scope.ORDER_MANAGE)
+    return is_owner(caller, terms) or pledged_for or _manages(caller, terms, Scope.ORDER_MANAGE)
 
 
 def may_hand_over(caller: Principal, terms: Terms) -> bool:
@@ -91,7 +98,7 @@ def may_read_join(caller: Principal, terms: Terms) -> bool:
     """Return True if the caller may see a join with these terms."""
     return (
         caller.kind == LOCAL_KIND
-        or _is_owner(caller, terms)
+        or is_owner(caller, terms)
         or _leads(caller, terms)
         or _manages(caller, terms, Scope.ORDER_READ)
     )
@@ -101,7 +108,7 @@ def may_withdraw(caller: Principal, terms: Terms) -> bool:
     """Return True if the caller may withdraw a join with these terms."""
     return (
         caller.kind == LOCAL_KIND
-        or _is_owner(caller, terms)
+        or is_owner(caller, terms)
         or _leads(caller, terms)
         or _manages(caller, terms, Scope.ORDER_MANAGE)
     )
@@ -125,12 +132,6 @@ def _in_bounds(caller: Principal, terms: Terms) -> bool:
     if terms.campaign is not None:
         return sees_campaign(caller, terms.campaign, terms.community)
     return caller.bounds.permit("communities", terms.community)
-
-
-def _is_owner(caller: Principal, terms: Terms) -> bool:
-    if caller.kind == LOCAL_KIND:
-        return caller.may(Scope.ORDER_WRITE)
-    return terms.owner is not None and terms.owner == caller.subject
 
 
 def _manages(caller: Principal, terms: Terms, scope: Scope) -> bool:
