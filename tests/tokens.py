@@ -54,7 +54,7 @@ class Issuer:
     """A signing key, and the directory of a service that knows it."""
 
     def __init__(self) -> None:
-        self.directory, self._key = Directory(), ECKey.generate_key("P-256")
+        self.directory, self._key, self.tenant = Directory(), ECKey.generate_key("P-256"), "main"
         public = self._key.as_dict(private=False)
         self.directory.signing_keys["a"] = Point(public["x"], public["y"])
 
@@ -73,7 +73,8 @@ class Issuer:
         """Return a token of a subject, bound to the key where one is given."""
         issued = int(now.timestamp())
         claims = {
-            "iss": "halfday", "aud": "halfday", "sub": subject, "kind": subject.partition(".")[0], "tenant": "main",
+            "iss": "halfday", "aud": "halfday", "sub": subject, "kind": subject.partition(".")[0],
+            "tenant": self.tenant,
             "scope": " ".join(sorted(scopes)), "bounds": {name: sorted(ids) for name, ids in bounds.items()},
             "iat": issued, "exp": issued + 600, "jti": "1",
         }  # fmt: skip

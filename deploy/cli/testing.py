@@ -37,6 +37,7 @@ FAST = {
         "not stack and not long and not slow",
         "tests/property",
         "tests/contract",
+        "tests/security",
     ],
 }
 """Two jobs of about equal length, for two cores."""

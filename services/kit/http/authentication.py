@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from contracts.scopes import LOCAL
-from contracts.values import LOCAL_KIND, Principal
+from contracts.values import LOCAL_KIND, MAIN_TENANT, Principal
 from services.kit.http import problems
 from services.kit.http.problems import Problem
 from services.kit.identity.possession import Call, InvalidProof, Proofs
@@ -51,6 +51,8 @@ class Authentication:
             principal = self._tokens.verify(token)
         except InvalidToken as reason:
             raise _invalid(str(reason)) from None
+        if principal.tenant != MAIN_TENANT:  # no row names a tenant yet, so there is one only
+            raise _invalid("The token is of another tenant than this installation")
         if principal.key is None and scheme == "dpop":
             raise _invalid("The token is bound to no key: send it as a bearer token")
         if principal.key is not None:

@@ -28,9 +28,11 @@ async def sync(id: Slug, body: s.SyncIn, app: Orders, caller: Terminal) -> Respo
 
 
 @router.post("/{id}:reset-device", response_model=s.ResetView)
-async def reset(id: Slug, app: Orders, _caller: Administrator, body: s.ResetIn | None = None) -> Response:
+async def reset(id: Slug, app: Orders, caller: Administrator, body: s.ResetIn | None = None) -> Response:
     """Retire the terminal's device: it may still upload what it holds, and gets no allotment. The named device, or
     else the next new one that syncs, replaces it.
     """
+    if not is_terminal(caller, id):
+        raise problems.not_found(f"terminal {id}")
     device = body.device if body else None
     return responses.json({"terminal": id, "device": device, "retired": await reset_device(app.context, id, device)})
