@@ -68,7 +68,10 @@ def environment(
     own = {"HALFDAY_QUOTE_KEY": secrets.quote_key} if service == "dispatch" else {}
     if name == "orders.api":
         own = {
-            "HALFDAY_PAYMENTS": json.dumps({SIMULATOR: {"kind": "standard-webhooks", "secret": secrets.payment_secret}})
+            "HALFDAY_CAPABILITY_KEY": secrets.capability_key,
+            "HALFDAY_PAYMENTS": json.dumps(
+                {SIMULATOR: {"kind": "standard-webhooks", "secret": secrets.payment_secret}}
+            ),
         }
     if service == ACCESS:
         own = {"HALFDAY_ACCESS_PEPPER": secrets.access_pepper, "HALFDAY_ACCESS_KEY": secrets.access_key}

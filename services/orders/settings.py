@@ -44,12 +44,18 @@ class OrderSettings(BaseSettings):
     `HALFDAY_PAYMENTS`: the payment providers by name, as JSON such as `{"simulator": {"kind": "standard-webhooks",
     "secret": "whsec_..."}}`, in the environment or as a file of that name in `HALFDAY_SECRETS_DIR`. Without one no
     callback is accepted.
+
+    `HALFDAY_CAPABILITY_KEY`: the key of the capabilities of orders, of 32 characters or more (`openssl rand -hex 32`);
+    no other service has it. Without one no one orders without an account. To replace it, move it to
+    `HALFDAY_CAPABILITY_KEY_PREVIOUS` until the orders that were placed under it are 30 days past their end.
     """
 
     model_config = SettingsConfigDict(env_prefix="HALFDAY_", extra="ignore", frozen=True)
 
     hold_ttl_s: int = Field(default=900, gt=0)
     campaign_hold_ttl_s: int = Field(default=7200, gt=0)
+    capability_key: SecretStr | None = Field(default=None, min_length=32)
+    capability_key_previous: SecretStr | None = Field(default=None, min_length=32)
     payments: dict[ProviderName, StandardWebhooksSettings] = Field(default_factory=dict, repr=False)
 
     @classmethod

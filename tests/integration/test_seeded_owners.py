@@ -1,4 +1,4 @@
-"""Broken on purpose: each rule about group-buys is left out in turn, and a test of their owners fails."""
+"""Broken on purpose: each rule about group-buys and capabilities is left out in turn, and a test of owners fails."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import pytest
 
 from services.orders.api import campaign as routes
 from services.orders.api.schemas import campaign as schemas
+from services.orders.api.schemas import order as order_schemas
 from services.orders.app import SERVICE
 from services.orders.commands import campaign as commands
-from services.orders.domain import access
+from services.orders.domain import access, capability
 from tests.integration import test_group_buy_owners as owners
+from tests.integration import test_order_capability as visits
 from tests.integration.callers import Callers
 from tests.integration.orders_world import Orders, open_orders
 from tests.stack import TestStack
@@ -70,3 +72,29 @@ async def test_a_member_who_may_promise_anything_is_noticed(orders: Orders, monk
     monkeypatch.setattr(schemas, "check_payment", anyone)
     with pytest.raises(AssertionError):
         await owners.test_a_member_does_not_say_that_a_join_is_paid(orders, Callers(SERVICE, orders.context), "prepaid")
+
+
+@pytest.mark.parametrize(
+    ("where", "rule", "broken", "test"),
+    [
+        (capability.CapabilityKey, "opens", anyone, visits.test_a_capability_opens_nothing_else),
+        (capability, "has_capability", anyone, visits.test_a_capability_opens_nothing_else),
+        (capability, "has_lapsed", nobody, visits.test_a_capability_lapses_thirty_days_after_the_end),
+        (
+            order_schemas,
+            "owner_of",
+            lambda digest: f"capability.{digest}",
+            visits.test_neither_digest_nor_capability_is_stored,
+        ),
+        (order_schemas, "owner_of", lambda _: "capability.all", visits.test_an_id_or_key_belongs_to_its_digest),
+        (order_schemas, "check_payment", anyone, visits.test_an_order_without_a_token_needs_a_digest_and_is_pending),
+    ],
+)
+async def test_a_missing_rule_of_capabilities_is_noticed(
+    stack: TestStack, monkeypatch: pytest.MonkeyPatch, where: Any, rule: str, broken: Any, test: Any
+) -> None:
+    monkeypatch.setenv("HALFDAY_CAPABILITY_KEY", visits.KEY)
+    monkeypatch.setattr(where, rule, broken)
+    async with open_orders(stack) as orders:
+        with pytest.raises(AssertionError):
+            await test(orders)

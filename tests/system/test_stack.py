@@ -129,6 +129,7 @@ def test_a_service_is_told_its_own_secrets_only(running: Stack) -> None:
     assert told["orders"]["HALFDAY_DATABASE_URL"] == found["postgres"]["orders"]
     assert told["orders"]["HALFDAY_INSTANCE"] == "orders.api.0"
     assert [service for service in SERVICES if "HALFDAY_QUOTE_KEY" in told[service]] == ["dispatch"]
+    assert [service for service in SERVICES if "HALFDAY_CAPABILITY_KEY" in told[service]] == ["orders"]
     told["access"] = environment(found, "access")
     assert [one for one, settings in told.items() if "HALFDAY_ACCESS_KEY" in settings] == ["access"]
     assert told["access"]["HALFDAY_DOOR"] == found["lan"]["url"]

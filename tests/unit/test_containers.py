@@ -28,6 +28,7 @@ from services.access.settings import AccessSettings
 from services.dispatch.settings import DispatchSettings
 from services.kit.errors import UnusableSettings
 from services.kit.settings import Settings
+from services.orders.settings import OrderSettings
 
 VARIABLE_WITH_DEFAULT = re.compile(r"\$\{[A-Z_]+:-\}")
 VARIABLE = re.compile(r"\$\{([A-Z_]+)")
@@ -97,7 +98,7 @@ def test_profiles_ports_images_and_mounts(compose: Any, deploy: Path) -> None:
 
 
 def test_each_process_is_told_what_its_settings_know_and_its_own_secrets_only(compose: Any) -> None:
-    models = (Settings, DispatchSettings, AccessSettings)
+    models = (Settings, OrderSettings, DispatchSettings, AccessSettings)
     known = {f"HALFDAY_{name.upper()}" for model in models for name in model.model_fields}
     for name in PROCESSES:
         one = compose["services"][name]
@@ -108,7 +109,7 @@ def test_each_process_is_told_what_its_settings_know_and_its_own_secrets_only(co
         assert {key for key in told if key.startswith("HALFDAY_")} <= known
         secrets = {key for value in told.values() for key in VARIABLE.findall(value)} - OPTIONAL
         own = {f"KAFKA_{service.upper()}", f"DATABASE_{service.upper()}"}
-        more = {"dispatch": {"QUOTE_KEY"}, ACCESS: {"ACCESS_PEPPER", "ACCESS_KEY"}}
+        more = {"orders": {"CAPABILITY_KEY"}, "dispatch": {"QUOTE_KEY"}, ACCESS: {"ACCESS_PEPPER", "ACCESS_KEY"}}
         assert secrets == own | more.get(service, set())
 
 
@@ -148,7 +149,7 @@ def test_an_older_file_gets_what_it_lacks_and_keeps_the_rest(
 ) -> None:
     file = tmp_path / ".env"
     containers.env(file)
-    new = ("KAFKA_ACCESS", "DATABASE_ACCESS", "ACCESS_PEPPER", "ACCESS_KEY")
+    new = ("CAPABILITY_KEY", "KAFKA_ACCESS", "DATABASE_ACCESS", "ACCESS_PEPPER", "ACCESS_KEY")
     older = [line for line in file.read_text().splitlines() if not line.startswith(new)]
     file.write_text("# my own\n" + "\n".join(older))
     monkeypatch.setattr(containers, "ENV", file)

@@ -19,6 +19,7 @@ ROLES = ("operator", "terminal", "courier", "leader", "buyer")
 class Secrets:
     """Passwords and tokens of the stack's parts; they must never be in argv or in a log.
 
+    `capability_key` is that of orders alone, see `services/orders/settings.py`.
     `payment_secret` signs the callbacks of the simulator of a payment provider. `access_pepper` and `access_key` are
     those of access alone, see `services/access/settings.py`.
     """
@@ -27,6 +28,7 @@ class Secrets:
     postgres: Mapping[str, str]
     tokens: Mapping[str, str]
     quote_key: str
+    capability_key: str
     payment_secret: str
     access_pepper: str
     access_key: str
@@ -51,6 +53,7 @@ class Secrets:
             postgres=each(*DEPLOYED),
             tokens=each(*ROLES),
             quote_key=secrets.token_hex(32),
+            capability_key=secrets.token_hex(32),
             payment_secret=f"whsec_{b64encode(secrets.token_bytes(32)).decode()}",
             access_pepper=secrets.token_hex(32),
             access_key=secrets.token_hex(32),

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from services.kit.context import Context
 from services.kit.http import health, problems
-from services.kit.http.authentication import Authentication
+from services.kit.http.authentication import CAPABILITY_SCHEME, HOLDER, Authentication
 from services.kit.http.fast_path import FastPath, FastPathMiddleware, check
 from services.kit.http.middleware import ErrorMiddleware, RequestMiddleware
 
@@ -68,7 +68,10 @@ def create_app(
 class _App(FastAPI):
     def openapi(self) -> dict[str, Any]:
         document: dict[str, Any] = super().openapi()
-        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = problems.SCHEMA
+        components = document.setdefault("components", {})
+        components.setdefault("schemas", {})["Problem"] = problems.SCHEMA
+        if any(route.openapi_extra == HOLDER for route in self.routes if isinstance(route, APIRoute)):
+            components["securitySchemes"] |= CAPABILITY_SCHEME
         return document
 
     def build_middleware_stack(self) -> ASGIApp:

@@ -84,7 +84,9 @@ class RequestMiddleware:
         if not path.startswith("/v1/"):
             return None
         try:
-            scope["principal"] = self._authentication.principal(dict(scope["headers"]), scope["method"], path)
+            peer = scope["client"][0] if scope.get("client") else ""
+            principal = self._authentication.principal(dict(scope["headers"]), scope["method"], path, peer)
+            scope["principal"] = principal
         except problems.Problem as problem:
             public = any(scope["method"] == method and route.match(path) for method, route in self._public)
             return None if public else problem

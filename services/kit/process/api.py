@@ -20,8 +20,9 @@ def create_api(service: Service, context: Context, directory: Directory | None =
     tokens.
     """
     tokens = Tokens(directory or Directory(), context.clock.real)
-    authentication = Authentication(context.settings.tokens, tokens, Proofs(context.clock.real))
     use_cases = service.use_cases(context)
+    capabilities = service.capabilities(use_cases) if service.capabilities else None
+    authentication = Authentication(context.settings.tokens, tokens, Proofs(context.clock.real), capabilities)
     routers = [*service.routes, dead_letters_api.router, flags_api.router, quarantine_api.router, access_log_api.router]
     app = create_app(
         context, routers, authentication, use_cases=use_cases, fast_paths=service.fast_paths, public=service.public

@@ -19,6 +19,7 @@ from services.kit.consumer.subscription import Models, Subscription, TopicSource
 from services.kit.consumer.sweeper import Sweeper
 from services.kit.context import Context
 from services.kit.database import Pool
+from services.kit.http.authentication import Capabilities
 from services.kit.http.fast_path import FastPath
 from services.kit.http.health import CheckResult
 from services.kit.settings import Settings
@@ -37,6 +38,7 @@ class Service:
     - `store`: opens the service's tables over a connection or pool; repositories use it as `uow.store`;
     - `use_cases`: makes the object that routes and fast paths share in one process (`dependencies.use_cases`), such as
       a catalogue cache and a group commit; the context itself where there is none;
+    - `capabilities`: makes, of the use cases, what finds callers without an account;
     - `public`: routes that need no credential, as `METHOD /path`: they issue one, or check one of another kind;
     - `check_settings`: raises `UnusableSettings` for wrong variables of the service's own;
     - `background`: endless tasks of the worker, such as a planner's loop;
@@ -55,6 +57,7 @@ class Service:
     use_cases: Callable[[Context], Any] = lambda context: context
     routes: tuple[APIRouter, ...] = ()
     fast_paths: tuple[FastPath, ...] = ()
+    capabilities: Callable[[Any], Capabilities] | None = None
     public: Collection[str] = ()
     check_settings: Callable[[], object] = lambda: None
     background: tuple[Callable[[Context], Awaitable[None]], ...] = ()

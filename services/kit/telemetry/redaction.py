@@ -19,7 +19,7 @@ from contracts.values import MOBILE
 
 REDACTED = "[redacted]"
 _PRIVATE = re.compile(
-    r"(^|_)name$|phone|address|token|password|secret|authorization|recipient|consignee|(^|_)(text|note)$|_url$|quote_key",
+    r"(^|_)name$|phone|address|token|password|secret|authorization|recipient|consignee|(^|_)(text|note)$|_url$|quote_key|capability",
     re.I,
 )
 _PASSWORD_IN_URL = re.compile(r"(\w+://[^:/@\s]+:)[^@\s]+@")

@@ -18,8 +18,8 @@ from services.kit.http import problems
 from services.kit.http.body import Body
 from services.kit.http.problems import Problem
 from services.orders.api.schemas.order import NewOrder
-from services.orders.api.schemas.order_views import accepted
-from services.orders.commands.place_orders import PlaceOrders
+from services.orders.api.schemas.order_views import accepted, with_capability
+from services.orders.commands.use_cases import UseCases
 
 B = TypeVar("B", bound=Body)
 LIMIT = 1_000
@@ -72,7 +72,7 @@ async def each(items: Sequence[Any], answer: Callable[[int, Any], Coroutine[Any,
 
 
 async def place(
-    orders: PlaceOrders, items: Sequence[Any], caller: Principal, key: str | None, path: str
+    app: UseCases, items: Sequence[Any], caller: Principal, key: str | None, path: str
 ) -> list[dict[str, Any]]:
     """Return one answer for each order, in order: `status`, `order_id` where there is one, and `order` or `problem`.
 
@@ -80,21 +80,22 @@ async def place(
     """
 
     async def answer(n: int, item: Any) -> dict[str, Any]:
-        return await _place(orders, n, item, caller, key, path)
+        return await _place(app, n, item, caller, key, path)
 
     return await each(items, answer)
 
 
-async def _place(
-    orders: PlaceOrders, n: int, item: Any, caller: Principal, key: str | None, path: str
-) -> dict[str, Any]:
+async def _place(app: UseCases, n: int, item: Any, caller: Principal, key: str | None, path: str) -> dict[str, Any]:
     id: UUID | None = None
     try:
         body = read(NewOrder, _parse(item) if isinstance(item, bytes) else item)
         command = body.command(f"{key}/{n}" if key and body.order_id is None else None, caller)
         id = command.id
-        order = await orders.submit(command)
-        return {"status": 201, "order_id": id, "order": accepted(order)}
+        order = await app.place_orders.submit(command)
+        view = accepted(order)
+        if body.owner_digest is not None:
+            view = with_capability(view, app.capability_key)
+        return {"status": 201, "order_id": id, "order": view}
     except Exception as error:
         problem = problems.of(error)
         return {"status": problem.status, "order_id": id, "problem": problem.body(path)}

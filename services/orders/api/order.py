@@ -11,6 +11,7 @@ from starlette.responses import Response
 from contracts.scopes import Scope
 from contracts.values import LOCAL_KIND, Principal, Slug
 from services.kit.http import problems, responses
+from services.kit.http.authentication import HOLDER, VISITOR
 from services.kit.http.dependencies import IdempotencyKey, Limit
 from services.kit.http.fast_path import FastPath
 from services.kit.ids import Id
@@ -32,25 +33,33 @@ from services.orders.api.callers import (
 from services.orders.api.schemas import order as s
 from services.orders.api.schemas import order_views as views
 from services.orders.commands.order import change_order, collect_order, erase_person
+from services.orders.domain import capability
 from services.orders.domain.access import is_owner, may_account, may_cancel, may_hand_over, may_read, sees_person
-from services.orders.domain.order.order import Cancel, Collect, Order, OrderState, Paid, Ready, Refund
+from services.orders.domain.order.order import TERMINAL, Cancel, Collect, Order, OrderState, Paid, Ready, Refund
 from services.orders.repository import queries
 from services.orders.repository.store import OrderStore
 
 router = APIRouter(tags=["orders"])
 
 
-@router.post("/v1/orders", status_code=201, response_model=views.OrderAccepted)
+@router.post("/v1/orders", status_code=201, response_model=views.OrderAccepted, openapi_extra=VISITOR)
 async def place(body: s.NewOrder, app: Orders, caller: Buyer, key: IdempotencyKey = None) -> Response:
     """Place an order: 201 once it is stored durably, with its frozen prices. The same request again gets the same
     answer.
 
     `code` is for the buyer only, here and in `GET /v1/orders/{order}`: the receiver gives it to the courier at the
     door, or shows it at the pickup point.
+
+    A client without an account sends no token but its `owner_digest`, with `payment: pending`. The answer, and each
+    repeat, has the `capability` of the order: sent as `Authorization: Capability SECRET` it reads and cancels this one
+    order, until 30 days after its end.
     """
     command = body.command(key, caller)
     order = await app.place_orders.submit(command)
-    return responses.json(views.accepted(order), 201, {"Location": f"/v1/orders/{command.id}"})
+    view = views.accepted(order)
+    if body.owner_digest is not None:
+        view = views.with_capability(view, app.capability_key)
+    return responses.json(view, 201, {"Location": f"/v1/orders/{command.id}"})
 
 
 FAST_PATH = FastPath("/v1/orders", s.NewOrder, buyer, place)
@@ -60,7 +69,7 @@ FAST_PATH = FastPath("/v1/orders", s.NewOrder, buyer, place)
 async def place_many(request: Request, app: Orders, caller: Buyer, key: IdempotencyKey = None) -> Response:
     """Place up to 1 000 orders, sent as a JSON array or NDJSON: one answer for each, in order."""
     items = batch.split(await request.body())
-    return responses.json({"answers": await batch.place(app.place_orders, items, caller, key, request.url.path)})
+    return responses.json({"answers": await batch.place(app, items, caller, key, request.url.path)})
 
 
 @router.get("/v1/orders", response_model=views.OrderPage)
@@ -77,7 +86,7 @@ async def listing(
     return responses.page(found, limit, "order_id")
 
 
-@router.get("/v1/orders/{order}", response_model=views.OrderView)
+@router.get("/v1/orders/{order}", response_model=views.OrderView, openapi_extra=HOLDER)
 async def one(
     request: Request, app: Orders, order: Id, caller: Anyone, wait: Annotated[float, Query(ge=0, le=2)] = 0
 ) -> Response:
@@ -98,7 +107,7 @@ async def one(
     return answer
 
 
-@router.get("/v1/orders/{order}/history", response_model=views.OrderHistory)
+@router.get("/v1/orders/{order}/history", response_model=views.OrderHistory, openapi_extra=HOLDER)
 async def history(app: Orders, order: Id, caller: Anyone) -> Response:
     """Return every step of an order with its cause; its note for those who may see the person only."""
     trusted = sees_person(caller, (await _find(app, order, caller)).terms)
@@ -110,9 +119,11 @@ async def history(app: Orders, order: Id, caller: Anyone) -> Response:
     return responses.json({"order_id": order, "steps": steps}, headers=headers)
 
 
-@router.post("/v1/orders/{order}:cancel", response_model=views.OrderView)
+@router.post("/v1/orders/{order}:cancel", response_model=views.OrderView, openapi_extra=HOLDER)
 async def cancel(app: Orders, order: Id, caller: Buyer, body: s.CancelIn | None = None) -> Response:
     """Cancel an order that is not on its way yet; its state shows the progress of the cancellation."""
+    if caller.kind == capability.KIND:
+        await _find(app, order, caller)
     request = body.request() if body else Cancel()
     return _changed(await change_order(app.context, order, request, caller, may_cancel), caller)
 
@@ -172,6 +183,14 @@ def _changed(order: Order, caller: Principal) -> Response:
 async def _find(app: Orders, id: UUID, caller: Principal) -> Order:
     store: OrderStore = app.context.store
     order, _ = (await store.find_orders([id])).get(id, (None, b""))
-    if order is None or not may_read(caller, order.terms):
+    if order is None or not may_read(caller, order.terms) or await _has_lapsed(app, order, caller):
         raise problems.not_found(f"order {id}")
     return order
+
+
+async def _has_lapsed(app: Orders, order: Order, caller: Principal) -> bool:
+    """Return True for the holder of a capability, if the order ended too long ago."""
+    if caller.kind != capability.KIND or order.state not in TERMINAL:
+        return False
+    ended_at = await queries.last_step(app.context.pool, order.id)
+    return capability.has_lapsed(ended_at, app.context.clock.now())

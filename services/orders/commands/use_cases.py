@@ -7,6 +7,7 @@ from services.orders.commands.await_answer import AwaitAnswer
 from services.orders.commands.join_campaign import JoinCampaigns
 from services.orders.commands.payment import ReceivePayments
 from services.orders.commands.place_orders import PlaceOrders
+from services.orders.domain.capability import CapabilityKey
 from services.orders.payment_providers import open_providers
 from services.orders.repository.catalog import CatalogCache
 from services.orders.settings import OrderSettings
@@ -23,3 +24,14 @@ class UseCases:
         self.join_campaigns = JoinCampaigns(context, self.catalog, settings.campaign_hold_ttl_s)
         self.receive_payment = ReceivePayments(context, open_providers(settings.payments))
         self.await_answer = AwaitAnswer(context.pool)
+        self.capability_key = key_of(settings)
+
+
+def key_of(settings: OrderSettings) -> CapabilityKey | None:
+    """Return the key of capabilities with the one before it, where the settings have one."""
+    current, previous = settings.capability_key, settings.capability_key_previous
+    if current is None:
+        return None
+    return CapabilityKey(
+        current.get_secret_value().encode(), previous.get_secret_value().encode() if previous else None
+    )

@@ -2,7 +2,8 @@
 
 An order belongs to the subject that placed it, a join to the subject that pledged, a group-buy to its leader. Staff act
 on those of their communities, the leader of a pickup point on the orders of the point, the leader of a group-buy on its
-joins and their orders. A local token acts for any subject of its role.
+joins and their orders. The holder of an order's capability is its owner, if a client without an account placed it. A
+local token acts for any subject of its role.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from uuid import UUID
 
 from contracts.scopes import Scope
 from contracts.values import LOCAL_KIND, Payment, Principal
+from services.orders.domain import capability
 from services.orders.domain.campaign.campaign import Terms as CampaignTerms
 from services.orders.domain.order.order import Terms
 
@@ -24,6 +26,8 @@ def is_owner(caller: Principal, terms: Terms) -> bool:
     """Return True if the caller placed the order or pledged for it; a local token of buyers stands for any of them."""
     if caller.kind == LOCAL_KIND:
         return caller.may(Scope.ORDER_WRITE)
+    if caller.kind == capability.KIND:
+        return capability.has_capability(terms.owner) and caller == capability.holder(terms.order)
     return terms.owner is not None and terms.owner == caller.subject
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -54,6 +55,12 @@ async def order_history(conn: Connection, order: UUID, *, trusted: bool) -> Foun
         order,
     )
     return [{name: value for name, value in row.items() if trusted or name not in {"actor", "note"}} for row in found]
+
+
+async def last_step(conn: Connection, order: UUID) -> datetime:
+    """Read the business time of an order's last step."""
+    found: datetime = await conn.fetchval("select max(at) from order_history where order_id = $1", order)
+    return found
 
 
 async def recipient(conn: Connection, order: UUID) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from services.kit.ids import Id, id_of_request
 from services.orders.api.schemas.payment import ReceiptIn, check_payment
 from services.orders.commands.goods import Goods
 from services.orders.commands.place_orders import PlaceOrder
+from services.orders.domain.capability import Visitor, owner_of
 from services.orders.domain.catalogue_views import may_order_on
 from services.orders.domain.order.order import Cancel
 from services.orders.domain.order.policy import Draft, Wanted
@@ -77,18 +78,25 @@ class NewOrder(Body):
     fulfilment: Annotated[DeliveryIn | Pickup, Field(discriminator="kind")]
     payment: Literal["on_account", "prepaid", "pending"]
     receipt: ReceiptIn | None = None
+    owner_digest: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_-]{43}$",
+        description="from a client without an account, in place of a token: the SHA-256, in base64url, of a secret "
+        "that it made; the same for all of its orders. The answer then has the `capability` of the order",
+    )
 
     def command(self, key: str | None, caller: Principal) -> PlaceOrder:
         """Return the caller's command under the id of the body, or else of the Idempotency-Key. The same content of two
-        owners has two digests. Raises `UnusableId`, and a 422 for a channel, community or payment that the caller may
-        not choose.
+        owners has two digests. Raises `UnusableId`, a 401 without an owner, and a 422 for a channel, community or
+        payment that the caller may not choose.
         """
+        owner = self._owner(caller)
         if not may_order_on(caller, Channel(self.channel)):
             raise problems.unprocessable("/channel", f"orders on channel {self.channel} come from others: send app")
         if not caller.bounds.permit("communities", self.community):
             raise problems.unprocessable("/community", f"community {self.community} is none of yours")
         check_payment(caller, Payment(self.payment), self.receipt)
-        content, owner = self.model_dump(), caller.owner
+        content = self.model_dump(exclude={"owner_digest"})
         id = content.pop("order_id")
         if self.receipt is None:
             del content["receipt"]  # the digest of an order without one stays what it was
@@ -110,7 +118,16 @@ class NewOrder(Body):
         recipient = recipient_of(self.recipient, address)
         kept = without_person({"order_id": id, **content})
         digest = content_hash(content if owner is None else {**content, "owner": owner})
-        return PlaceOrder(id_of_request(key, id, owner), draft, recipient, digest, kept, caller.subject)
+        return PlaceOrder(id_of_request(key, id, owner), draft, recipient, digest, kept, owner or caller.subject)
+
+    def _owner(self, caller: Principal) -> str | None:
+        if self.owner_digest is None:
+            if isinstance(caller, Visitor):
+                raise problems.unauthorized("Send a bearer token in the Authorization header, or an owner_digest")
+            return caller.owner
+        if caller.owner is not None and not isinstance(caller, Visitor):
+            raise problems.unprocessable("/owner_digest", "is for clients without an account: leave it out")
+        return owner_of(self.owner_digest)
 
 
 def recipient_of(recipient: RecipientIn, address: Address | None) -> Recipient:

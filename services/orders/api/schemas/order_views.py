@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from contracts.events.orders import OrderLine
 from contracts.values import Channel, Fulfilment, Payment, Unit
 from services.kit.transaction.access_log import Shown
+from services.orders.domain.capability import CapabilityKey
 from services.orders.domain.order.order import Order, OrderState, Terms
 
 
@@ -27,8 +28,10 @@ class Line(TypedDict):
     amount_fen: int
 
 
-class OrderAccepted(TypedDict):
-    """A placed order. `code` is for the buyer only: the receiver gives it to the courier, or shows it at the point."""
+class AcceptedTerms(TypedDict):
+    """The terms of an order. `code` is for the buyer only: the receiver gives it to the courier, or shows it at the
+    point.
+    """
 
     order_id: UUID
     state: OrderState
@@ -46,6 +49,14 @@ class OrderAccepted(TypedDict):
     placed_at: datetime
 
 
+class OrderAccepted(AcceptedTerms):
+    """A placed order. `code` is for the buyer only. `capability`, for a client without an account, opens this order:
+    `Authorization: Capability SECRET`.
+    """
+
+    capability: NotRequired[str]
+
+
 Slot = TypedDict("Slot", {"wave": str, "from": datetime | None, "until": datetime | None, "as_promised": bool})
 """The planned slot of a delivery."""
 
@@ -60,7 +71,7 @@ class RecipientView(TypedDict):
     lon: float | None
 
 
-class OrderView(OrderAccepted):
+class OrderView(AcceptedTerms):
     """An order in its current state. `code` and `recipient` are for the buyer and operators only; a change of an order
     returns no recipient, and an erased one is null.
     """
@@ -179,6 +190,11 @@ def accepted(order: Order) -> OrderAccepted:
         "code": terms.code,
         "placed_at": terms.placed_at,
     }
+
+
+def with_capability(view: OrderAccepted, key: CapabilityKey | None) -> OrderAccepted:
+    """Return the answer to a client without an account: with the order's capability, if there is a key of these."""
+    return {**view, "capability": key.secret(view["order_id"])} if key else view
 
 
 def lines_of(terms: Terms) -> list[Line]:
