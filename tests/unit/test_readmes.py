@@ -60,5 +60,6 @@ def test_the_layout_names_every_folder(root: Path) -> None:
     text = (root / ENGLISH).read_text("utf-8")
     listed = set(re.findall(r"^([a-z/]+/) ", text, re.M))
     folders = {"contracts/", "deploy/", "docs/", "tests/"}
-    folders |= {f"services/{path.name}/" for path in (root / "services").iterdir() if (path / "__init__.py").is_file()}
+    has_code = [*root.glob("services/*/__init__.py"), *root.glob("services/*/package.json")]
+    folders |= {f"services/{path.parent.name}/" for path in has_code}
     assert listed == folders
