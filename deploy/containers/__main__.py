@@ -45,6 +45,7 @@ def env(file: Path) -> list[str]:
         "GRAFANA_PASSWORD": secrets.token_urlsafe(24),
         "QUOTE_KEY": made.quote_key,
         "CAPABILITY_KEY": made.capability_key,
+        "MEMBER_KEY": made.member_key,
         "ACCESS_PEPPER": made.access_pepper,
         "ACCESS_KEY": made.access_key,
         **{f"KAFKA_{user.upper()}": password for user, password in made.kafka.items()},

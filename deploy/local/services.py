@@ -67,11 +67,11 @@ def environment(
     http = {} if ".worker" in name else {"HALFDAY_HTTP_PORT": str(ports.get(f"{service}.http"))}
     own = {"HALFDAY_QUOTE_KEY": secrets.quote_key} if service == "dispatch" else {}
     if name == "orders.api":
+        simulator = {"kind": "standard-webhooks", "secret": secrets.payment_secret}
         own = {
             "HALFDAY_CAPABILITY_KEY": secrets.capability_key,
-            "HALFDAY_PAYMENTS": json.dumps(
-                {SIMULATOR: {"kind": "standard-webhooks", "secret": secrets.payment_secret}}
-            ),
+            "HALFDAY_MEMBER_KEY": secrets.member_key,
+            "HALFDAY_PAYMENTS": json.dumps({SIMULATOR: simulator}),
         }
     if service == ACCESS:
         own = {"HALFDAY_ACCESS_PEPPER": secrets.access_pepper, "HALFDAY_ACCESS_KEY": secrets.access_key}

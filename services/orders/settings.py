@@ -48,6 +48,9 @@ class OrderSettings(BaseSettings):
     `HALFDAY_CAPABILITY_KEY`: the key of the capabilities of orders, of 32 characters or more (`openssl rand -hex 32`);
     no other service has it. Without one no one orders without an account. To replace it, move it to
     `HALFDAY_CAPABILITY_KEY_PREVIOUS` until the orders that were placed under it are 30 days past their end.
+
+    `HALFDAY_MEMBER_KEY`: the key of the hashes of phones by which members are found, made in the same way; the API
+    alone has it. Without it orders have no member; another one makes every person a new member.
     """
 
     model_config = SettingsConfigDict(env_prefix="HALFDAY_", extra="ignore", frozen=True)
@@ -57,6 +60,7 @@ class OrderSettings(BaseSettings):
     capability_key: SecretStr | None = Field(default=None, min_length=32)
     capability_key_previous: SecretStr | None = Field(default=None, min_length=32)
     payments: dict[ProviderName, StandardWebhooksSettings] = Field(default_factory=dict, repr=False)
+    member_key: SecretStr | None = Field(default=None, min_length=32)
 
     @classmethod
     def load(cls) -> Self:

@@ -49,9 +49,10 @@ SUPPORT = frozenset(
 )
 """Modules that every part uses, as it uses contracts/: the page names them once and leaves them out of the lists."""
 ACCEPT, PUBLISH, RESERVE, CONFIRM = "1. Accept", "2. Publish", "3. Reserve", "4. Confirm"
-MOST_CROSSINGS = 41
+MOST_CROSSINGS = 45
 """Pairs of modules with a call from one to the other on the way from the request to its 201 (34 before the move to
-packages, with the same instrument; one of them finds the caller, one asks for its rights)."""
+packages, with the same instrument; one of them finds the caller, two ask for its rights, three find the
+member)."""
 
 
 @dataclass
@@ -169,8 +170,9 @@ async def follow(orders: Orders, inventory: Inventory, prefix: str) -> dict[str,
 
 
 @pytest.fixture
-async def legs(stack: TestStack, topics: str) -> AsyncIterator[dict[str, Trace]]:
+async def legs(stack: TestStack, topics: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Trace]]:
     """The traces of one order, by leg. Another order before it fills caches and opens connections."""
+    monkeypatch.setenv("HALFDAY_MEMBER_KEY", "ab" * 32)
     async with open_orders(stack) as orders, open_inventory(stack) as inventory:
         for world in (orders, inventory):
             await housekeeping.prepare(world.context)

@@ -15,12 +15,12 @@ from joserfc.jwk import ECKey
 from pydantic import SecretStr
 
 from contracts.events.access import KeyStatus
+from contracts.phone import e164
 from contracts.scopes import STAFF
 from contracts.values import Bounds, Principal
 from services.access import passwords
 from services.access.domain import device, signing_key, staff
 from services.access.domain.account import Grant, may_enrol, may_grant
-from services.access.domain.phone import e164
 from services.access.domain.signing_key import SigningKey
 from services.access.otp_sender import FileSender
 from services.access.passwords import Passwords

@@ -109,7 +109,8 @@ def test_each_process_is_told_what_its_settings_know_and_its_own_secrets_only(co
         assert {key for key in told if key.startswith("HALFDAY_")} <= known
         secrets = {key for value in told.values() for key in VARIABLE.findall(value)} - OPTIONAL
         own = {f"KAFKA_{service.upper()}", f"DATABASE_{service.upper()}"}
-        more = {"orders": {"CAPABILITY_KEY"}, "dispatch": {"QUOTE_KEY"}, ACCESS: {"ACCESS_PEPPER", "ACCESS_KEY"}}
+        own_keys = {"CAPABILITY_KEY", "MEMBER_KEY"}
+        more = {"orders": own_keys, "dispatch": {"QUOTE_KEY"}, ACCESS: {"ACCESS_PEPPER", "ACCESS_KEY"}}
         assert secrets == own | more.get(service, set())
 
 
@@ -149,7 +150,7 @@ def test_an_older_file_gets_what_it_lacks_and_keeps_the_rest(
 ) -> None:
     file = tmp_path / ".env"
     containers.env(file)
-    new = ("CAPABILITY_KEY", "KAFKA_ACCESS", "DATABASE_ACCESS", "ACCESS_PEPPER", "ACCESS_KEY")
+    new = ("KAFKA_ACCESS", "DATABASE_ACCESS", "ACCESS_PEPPER", "ACCESS_KEY", "CAPABILITY_KEY", "MEMBER_KEY")
     older = [line for line in file.read_text().splitlines() if not line.startswith(new)]
     file.write_text("# my own\n" + "\n".join(older))
     monkeypatch.setattr(containers, "ENV", file)

@@ -56,8 +56,8 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
     assert {"admin", "observer", "orders", "inventory", "dispatch", "access"} == set(made.kafka)
     every = [*made.kafka.values(), *made.postgres.values(), *made.tokens.values(), made.quote_key]
-    every += [made.access_pepper, made.access_key, made.payment_secret, made.capability_key]
-    assert len(set(every)) == len(every) == 20
+    every += [made.access_pepper, made.access_key, made.payment_secret, made.capability_key, made.member_key]
+    assert len(set(every)) == len(every) == 21
     assert made.digests()["buyer"] == hashlib.sha256(made.tokens["buyer"].encode()).hexdigest()
 
 
@@ -67,7 +67,13 @@ def test_a_folder_of_an_older_version_keeps_its_secrets_and_gets_those_that_it_l
     older = json.loads(file.read_text())
     for mapping in ("kafka", "postgres"):
         del older[mapping]["access"]
-    del older["access_pepper"], older["access_key"], older["payment_secret"], older["capability_key"]
+    del (
+        older["access_pepper"],
+        older["access_key"],
+        older["payment_secret"],
+        older["capability_key"],
+        older["member_key"],
+    )
     file.write_text(json.dumps(older))
     made = Secrets.load(tmp_path)
     assert made == Secrets.load(tmp_path)

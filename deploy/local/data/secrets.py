@@ -19,9 +19,8 @@ ROLES = ("operator", "terminal", "courier", "leader", "buyer")
 class Secrets:
     """Passwords and tokens of the stack's parts; they must never be in argv or in a log.
 
-    `capability_key` is that of orders alone, see `services/orders/settings.py`.
-    `payment_secret` signs the callbacks of the simulator of a payment provider. `access_pepper` and `access_key` are
-    those of access alone, see `services/access/settings.py`.
+    `capability_key` and `member_key` are those of orders alone, `access_pepper` and `access_key` those of access alone,
+    see the settings of each. `payment_secret` signs the callbacks of the simulator of a payment provider.
     """
 
     kafka: Mapping[str, str]
@@ -30,6 +29,7 @@ class Secrets:
     quote_key: str
     capability_key: str
     payment_secret: str
+    member_key: str
     access_pepper: str
     access_key: str
 
@@ -55,6 +55,7 @@ class Secrets:
             quote_key=secrets.token_hex(32),
             capability_key=secrets.token_hex(32),
             payment_secret=f"whsec_{b64encode(secrets.token_bytes(32)).decode()}",
+            member_key=secrets.token_hex(32),
             access_pepper=secrets.token_hex(32),
             access_key=secrets.token_hex(32),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contracts.phone import e164
 from contracts.values import MAIN_TENANT, Bounds
 from services.access.commands.access import Access, guard
 from services.access.commands.logon import Logon, begin
@@ -11,7 +12,6 @@ from services.access.domain.account import Account, Grant, granted
 from services.access.domain.attempts import FAILED_PER_ADDRESS, OTP_PER_ADDRESS, OTP_PER_PHONE
 from services.access.domain.invitation import is_open
 from services.access.domain.otp import Otp
-from services.access.domain.phone import e164
 from services.access.repository.store import AccessStore
 from services.access.vault import same
 from services.kit.http import problems

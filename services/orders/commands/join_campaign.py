@@ -5,7 +5,7 @@ in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from services.kit.http.grouped_command import GroupedCommand, Outcome, Submissio
 from services.kit.http.problems import Problem
 from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
+from services.orders.commands.members import Members, Person
 from services.orders.commands.named_receipts import NamedReceipts
 from services.orders.commands.place_orders import GROUP, new_codes
 from services.orders.commands.refusal import problem_of
@@ -50,6 +51,7 @@ class JoinCampaign:
     content: Mapping[str, Any]
     owner: str | None
     receipt: str | None
+    tenant: str
     allowed: Callable[[Terms], bool]
 
 
@@ -70,28 +72,31 @@ class CapCounter:
         campaign = self.campaigns.get(command.campaign)
         return campaign is not None and command.allowed(campaign.terms)
 
-    def count(self, command: JoinCampaign, now: datetime) -> Join | Problem:
-        """Count the join against the caps and return it, or the problem of one that is refused."""
+    def count(self, command: JoinCampaign, callers: Sequence[Caller], now: datetime) -> Join | Problem:
+        """Count the join against the caps and return it, or the problem of one that is refused. `callers` are all names
+        of the person, who counts once under any of them.
+        """
         campaign = self.campaigns[command.campaign]
         tally = self.tallies.get(campaign.id, Tally())
-        caller = (campaign.id, command.caller)
-        requested, member = _requested(command, self.ports), self.members.get(caller)
+        known = [self.members[caller] for caller in callers if caller in self.members]
+        requested, member = _requested(command, self.ports), min(known, default=None)
         join = pledge(requested, campaign, tally, member, self.catalog, now, hold_ttl_s=self.hold_ttl_s)
         if isinstance(join, Refusal):
             return problem_of(join)
         if refusal := self.receipts.refusal(command.receipt, join.id, join.terms.total_fen):
             return problem_of(refusal)
         self.tallies[campaign.id] = tally.with_join(join.terms)
-        self.members.setdefault(caller, join.member)
+        for caller in callers:
+            self.members.setdefault(caller, join.member)
         return join
 
 
 class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
     """Validates, prices, counts and stores joins. The same join again gets the same answer, also after the cutoff."""
 
-    def __init__(self, context: Context, catalog: CatalogCache, hold_ttl_s: int) -> None:
+    def __init__(self, context: Context, catalog: CatalogCache, members: Members, hold_ttl_s: int) -> None:
         super().__init__(context, GROUP)
-        self._catalog, self._hold_ttl_s = catalog, hold_ttl_s
+        self._catalog, self._members, self._hold_ttl_s = catalog, members, hold_ttl_s
 
     async def run(self, uow: UnitOfWork, submissions: Mapping[UUID, Submission[JoinCampaign]]) -> Outcome[Join]:
         """Read the joins that are stored already, count the others under the locks and insert them."""
@@ -106,14 +111,30 @@ class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
         }
         stored = await store.find_joins(found)
         commands = [command for id, command in found.items() if id not in stored]
-        counter.members = await store.find_members([(one.campaign, one.caller) for one in commands])
-        counted = {command.id: counter.count(command, uow.now) for command in commands}
-        joins = [join for join in counted.values() if isinstance(join, Join)]
+        callers = {one.id: self._callers(one) for one in commands}
+        counter.members = await store.find_members([name for names in callers.values() for name in names])
+        counted = {one.id: counter.count(one, callers[one.id], uow.now) for one in commands}
+        joins = await self._with_members(uow, [one for one in counted.values() if isinstance(one, Join)], found)
         await self._insert(uow, joins, submissions, counter.tallies)
         await receipts.use({join.terms.receipt: (join.id, join.terms.total_fen) for join in joins})
         stored |= {join.id: (join, submissions[join.id].command.digest) for join in joins}
         refused = {id: one for id, one in counted.items() if isinstance(one, Problem)}
         return Outcome(stored, missing | refused)
+
+    def _callers(self, command: JoinCampaign) -> list[Caller]:
+        """Return the names under which the person may have joined: the owner's or the chat's, and that of the phone."""
+        names = filter(None, (command.caller, self._members.name(command.recipient.phone)))
+        return [(command.campaign, name) for name in names]
+
+    async def _with_members(
+        self, uow: UnitOfWork, joins: Sequence[Join], commands: Mapping[UUID, JoinCampaign]
+    ) -> list[Join]:
+        persons = []
+        for join in joins:
+            command = commands[join.id]
+            persons.append(Person(join.terms.order, command.tenant, join.terms.community, command.recipient.phone))
+        members = await self._members.of(uow.store, uow.ports, persons)
+        return [replace(join, terms=replace(join.terms, member=members.get(join.terms.order))) for join in joins]
 
     async def record_conflicts(self, uow: UnitOfWork, conflicts: Sequence[tuple[JoinCampaign, Join]]) -> None:
         """Count the owner's other contents under a join's id; the first are stored, without their recipients."""

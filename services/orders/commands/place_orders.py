@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from services.kit.context import Context
 from services.kit.http.grouped_command import GroupedCommand, Outcome, Submission
 from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
+from services.orders.commands.members import Members, Person
 from services.orders.commands.named_receipts import NamedReceipts
 from services.orders.commands.publish import publish_new_order
 from services.orders.commands.refusal import problem_of
@@ -38,28 +39,31 @@ class PlaceOrder:
     digest: bytes
     content: Mapping[str, Any]
     actor: str
+    tenant: str
 
 
 class PlaceOrders(GroupedCommand[PlaceOrder, Order]):
     """Validates, prices and stores orders, and publishes them with the command that reserves their stock."""
 
-    def __init__(self, context: Context, catalog: CatalogCache, hold_ttl_s: int) -> None:
+    def __init__(self, context: Context, catalog: CatalogCache, members: Members, hold_ttl_s: int) -> None:
         super().__init__(context, GROUP, concurrency=2)
-        self._catalog, self._hold_ttl_s = catalog, hold_ttl_s
+        self._catalog, self._members, self._hold_ttl_s = catalog, members, hold_ttl_s
 
     async def run(self, uow: UnitOfWork, submissions: Mapping[UUID, Submission[PlaceOrder]]) -> Outcome[Order]:
         """Insert the orders that can be taken; of those with a taken id, read the stored order."""
         store: Store = uow.store
-        receipts = await NamedReceipts.lock(store, [one.command.draft.receipt for one in submissions.values()])
+        named = {one.command.draft.receipt for one in submissions.values()} - {None}
+        receipts = await NamedReceipts.lock(store, named) if named else None
         catalog = await self._catalog.current(store)
         codes = new_codes(len(submissions), uow.ports)
         priced = {
             id: self._priced(id, code, submission.command.draft, catalog, receipts, uow.now)
             for (id, submission), code in zip(submissions.items(), codes, strict=True)
         }
-        valid = [order for order in priced.values() if isinstance(order, Order)]
+        valid = await self._with_members(uow, [one for one in priced.values() if isinstance(one, Order)], submissions)
         inserted = await self._insert(uow, valid, submissions)
-        await receipts.use({order.terms.receipt: (order.id, order.terms.total_fen) for order in inserted})
+        if receipts:
+            await receipts.use({order.terms.receipt: (order.id, order.terms.total_fen) for order in inserted})
         stored = {order.id: (order, submissions[order.id].command.digest) for order in inserted}
         others = [id for id in submissions if id not in stored]
         if others:
@@ -68,12 +72,20 @@ class PlaceOrders(GroupedCommand[PlaceOrder, Order]):
         return Outcome(stored, refused)
 
     def _priced(
-        self, id: UUID, code: str, draft: Draft, catalog: Catalog, receipts: NamedReceipts, now: datetime
+        self, id: UUID, code: str, draft: Draft, catalog: Catalog, receipts: NamedReceipts | None, now: datetime
     ) -> Order | Refusal:
         order = price_order(id, code, draft, catalog, now, self._hold_ttl_s)
-        if isinstance(order, Refusal):
+        if receipts is None or isinstance(order, Refusal):
             return order
         return receipts.refusal(draft.receipt, id, order.terms.total_fen) or order
+
+    async def _with_members(
+        self, uow: UnitOfWork, orders: Sequence[Order], submissions: Mapping[UUID, Submission[PlaceOrder]]
+    ) -> list[Order]:
+        commands = (submissions[order.id].command for order in orders)
+        persons = [Person(one.id, one.tenant, one.draft.community, one.recipient.phone) for one in commands]
+        members = await self._members.of(uow.store, uow.ports, persons)
+        return [replace(order, terms=replace(order.terms, member=members.get(order.id))) for order in orders]
 
     async def record_conflicts(self, uow: UnitOfWork, conflicts: Sequence[tuple[PlaceOrder, Order]]) -> None:
         """Count the owner's other contents under an order's id; the first are stored, without their recipients."""

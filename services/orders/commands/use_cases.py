@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.kit.context import Context
 from services.orders.commands.await_answer import AwaitAnswer
 from services.orders.commands.join_campaign import JoinCampaigns
+from services.orders.commands.members import Members
 from services.orders.commands.payment import ReceivePayments
 from services.orders.commands.place_orders import PlaceOrders
 from services.orders.domain.capability import CapabilityKey
@@ -20,8 +21,9 @@ class UseCases:
         self.context = context
         settings = settings or OrderSettings.load()
         self.catalog = CatalogCache()
-        self.place_orders = PlaceOrders(context, self.catalog, settings.hold_ttl_s)
-        self.join_campaigns = JoinCampaigns(context, self.catalog, settings.campaign_hold_ttl_s)
+        members = Members(settings.member_key.get_secret_value().encode() if settings.member_key else None)
+        self.place_orders = PlaceOrders(context, self.catalog, members, settings.hold_ttl_s)
+        self.join_campaigns = JoinCampaigns(context, self.catalog, members, settings.campaign_hold_ttl_s)
         self.receive_payment = ReceivePayments(context, open_providers(settings.payments))
         self.await_answer = AwaitAnswer(context.pool)
         self.capability_key = key_of(settings)

@@ -15,6 +15,20 @@ from services.orders.repository.rows import Conflict
 from services.orders.repository.statements import Connection
 from services.orders.repository.store import Caller, CampaignStore
 
+_CALLERS = """
+with wanted as (
+  select campaign_id, caller, case when caller like 'phone:%' then decode(substr(caller, 7), 'hex') end as phone_hash
+  from unnest($1::uuid[], $2::text[]) as w(campaign_id, caller)
+)
+select campaign_id, caller, min(member) as member from (
+  select campaign_id, caller, member from campaign_person join wanted using (campaign_id, caller)
+  union all
+  select campaign_id, caller, j.member from wanted join campaign c using (campaign_id)
+  join member m using (community, phone_hash) join campaign_join j using (campaign_id, member_id)
+  where j.state = 'pledged'
+) as found group by campaign_id, caller
+"""
+
 
 class PostgresCampaigns(CampaignStore):
     """The tables of campaigns and joins."""
@@ -86,9 +100,7 @@ class PostgresCampaigns(CampaignStore):
 
     async def find_members(self, callers: Collection[Caller]) -> dict[Caller, int]:
         found = await self._conn.fetch(
-            "select campaign_id, caller, min(member) as member from campaign_person "
-            "join unnest($1::uuid[], $2::text[]) as w(campaign_id, caller) using (campaign_id, caller) "
-            "group by campaign_id, caller",
+            _CALLERS,
             [campaign for campaign, _ in callers],
             [caller for _, caller in callers],
         )

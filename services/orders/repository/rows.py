@@ -38,7 +38,9 @@ class Cause(NamedTuple):
     actor: str
 
 
-_COLUMNS = {"order": "order_id", "basket": "basket_id", "campaign": "campaign_id", "join": "join_id"}
+_COLUMNS = {
+    "order": "order_id", "basket": "basket_id", "campaign": "campaign_id", "join": "join_id", "member": "member_id"
+}  # fmt: skip
 """The columns that are not named as their fields."""
 _TERMS = {f.name: _COLUMNS.get(f.name, f.name) for f in fields(Terms) if f.name != "lines"}
 _STATE = tuple(f.name for f in fields(Order) if f.name not in {"terms", "money"})

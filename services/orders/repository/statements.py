@@ -71,6 +71,21 @@ insert into campaign_conflict as old select * from json_populate_recordset(null:
 on conflict (id, body_hash) do update set seen = coalesce(old.seen, 1) + excluded.seen
 """
 
+MEMBERS = """
+with sought as (
+  select * from json_to_recordset($1::json) as s("order" uuid, tenant text, community text, phone_hash bytea,
+                                                 member uuid, makes boolean)
+), made as (
+  insert into member (member_id, tenant, community, phone_hash, created_at)
+  select distinct on (community, phone_hash, tenant) member, tenant, community, phone_hash, clock_timestamp()
+  from sought s where makes and not exists (select from orders where order_id = s."order") and not exists (
+    select from member m where (m.community, m.phone_hash, m.tenant) = (s.community, s.phone_hash, s.tenant))
+  order by community, phone_hash, tenant
+  on conflict (community, phone_hash, tenant) do nothing returning *
+)
+select "order", member_id from sought join member using (tenant, community, phone_hash)
+union all select "order", member_id from sought join made using (tenant, community, phone_hash)
+"""
 RECEIPT = """
 insert into receipt (provider, transaction_id, order_id, amount_fen, currency, paid_at, received_at, state, reason,
   pays)

@@ -18,6 +18,7 @@ from contracts.events.inventory import AllotmentEvent
 from services.orders.domain.campaign.campaign import Campaign, Tally
 from services.orders.domain.campaign.join import Join
 from services.orders.domain.catalog import Unreadable
+from services.orders.domain.member import Sought
 from services.orders.domain.order.order import Order
 from services.orders.domain.order.recipient import Recipient
 from services.orders.domain.payment import Notice, Receipt
@@ -25,7 +26,11 @@ from services.orders.domain.stall import Stall
 from services.orders.repository.rows import Cause, Conflict, Row
 
 Caller = tuple[UUID, str]
-"""A campaign and the digits of a person's phone number."""
+"""A campaign, and a name of a person in it: the owner of a join, the digits of a phone number, or `PHONE` and its keyed
+hash in hex.
+"""
+PHONE = "phone:"
+"""The beginning of the name of a person by the phone."""
 ReceiptKey = tuple[str, str]
 """A payment provider, and its id of the payment."""
 
@@ -79,7 +84,8 @@ class OrderStore(Protocol):
         """Count one more wrong code and return their number. Call it under the order's lock."""
 
     async def erase_person(self, order: UUID, by: str, why: str) -> dict[str, Any]:
-        """Delete the recipient of a locked order, its code and its notes; record when, by which role and why.
+        """Delete the recipient of a locked order, its code and its notes; record when, by which role and why. Its
+        member is forgotten, its hash removed, once no other order or join of it has a person.
 
         Idempotent: the first record stays, and is returned.
         """
@@ -127,7 +133,9 @@ class CampaignStore(Protocol):
         """Read up to `limit` pledged joins of these campaigns in log order, each with the digest of its request."""
 
     async def find_members(self, callers: Collection[Caller]) -> dict[Caller, int]:
-        """Return the member number of each of these callers that has joined the campaign already."""
+        """Return the number of each of these callers that has joined the campaign already: that of the first active
+        join of the owner, of the digits, or of the member with this hash.
+        """
 
     async def insert_joins(
         self, joins: Sequence[Join], digests: Mapping[UUID, bytes], people: Mapping[UUID, tuple[str, Recipient]]
@@ -163,6 +171,17 @@ class PaymentStore(Protocol):
 
     async def record_receipt_conflict(self, notice: Notice, now: datetime) -> None:
         """Count another content under a known transaction; `now` is real time."""
+
+
+class MemberStore(Protocol):
+    """Members, by the keyed hash of their phones."""
+
+    async def find_or_make_members(self, sought: Sequence[Sought]) -> dict[UUID, UUID]:
+        """Find members by tenant, community and hash, make those that are missing, and return them by order.
+
+        None is made for an order that exists. Waits for a concurrent transaction that makes one of them, and then takes
+        a second statement.
+        """
 
 
 class CatalogStore(Protocol):
@@ -240,5 +259,5 @@ class StallStore(Protocol):
         """
 
 
-class Store(OrderStore, CampaignStore, PaymentStore, CatalogStore, StallStore, Protocol):
+class Store(OrderStore, CampaignStore, PaymentStore, MemberStore, CatalogStore, StallStore, Protocol):
     """All tables of the service."""

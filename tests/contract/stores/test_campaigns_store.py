@@ -16,10 +16,11 @@ from contracts.events.campaign import CampaignGood, Measure, Rule, Threshold
 from contracts.values import Unit
 from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally, Terms
 from services.orders.domain.campaign.join import Join, JoinState
+from services.orders.domain.member import Sought
 from services.orders.domain.order.order import OrderState
 from services.orders.domain.order.recipient import Recipient
 from services.orders.repository.rows import Cause, step_row
-from services.orders.repository.store import Store
+from services.orders.repository.store import PHONE, Store
 from tests.contract.stores.databases import StoreDatabase
 from tests.unit.orders_given import CLOSES, NOW, an_order
 
@@ -140,6 +141,17 @@ async def test_a_person_keeps_the_number_of_the_first_join(db: StoreDatabase):
     wanted = [(UUID(int=1), "1391"), (UUID(int=1), "1399"), (UUID(int=2), "1392")]
     assert await db.reader.find_members(wanted) == {(UUID(int=1), "1391"): 1}
     assert await db.reader.find_members([]) == {}
+
+
+async def test_a_person_is_also_known_by_the_member(db: StoreDatabase):
+    anna, hash, community = UUID(int=77), b"a" * 32, join(1).terms.community
+    async with db.transaction() as store:
+        made = Sought(UUID(int=99), "main", community, hash, anna, makes=True)
+        assert await store.find_or_make_members([made]) == {UUID(int=99): anna}
+    first = join(1)
+    await given(db, replace(first, terms=replace(first.terms, member=anna)), join(2))
+    known, unknown = (UUID(int=1), f"{PHONE}{hash.hex()}"), (UUID(int=1), f"{PHONE}{'00' * 32}")
+    assert await db.reader.find_members([known, unknown]) == {known: 1}
 
 
 async def test_a_join_is_inserted_once(db: StoreDatabase):

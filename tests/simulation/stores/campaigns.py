@@ -15,7 +15,7 @@ from services.orders.domain.campaign.join import Join, JoinState
 from services.orders.domain.order.recipient import Recipient
 from services.orders.repository import rows
 from services.orders.repository.rows import Conflict
-from services.orders.repository.store import Caller, CampaignStore
+from services.orders.repository.store import PHONE, Caller, CampaignStore
 from tests.simulation.memory import Transaction
 
 V = TypeVar("V")
@@ -114,6 +114,13 @@ class MemoryCampaigns(CampaignStore):
         for _, caller, member in self._conn.rows("campaign_person").values():
             if caller in callers:
                 found[caller] = min(member, found.get(caller, member))
+        hashes: Any = {id: phone_hash for (_, phone_hash, _), id in self._conn.rows("member").items()}  # type: ignore[misc]
+        for join, _ in self._conn.rows("campaign_join").values():
+            caller = (
+                (join.campaign, f"{PHONE}{hashes[join.terms.member].hex()}") if join.terms.member in hashes else None
+            )
+            if caller in callers and join.state is JoinState.PLEDGED:
+                found[caller] = min(join.member, found.get(caller, join.member))
         return found
 
     async def insert_joins(

@@ -12,13 +12,22 @@ from uuid import UUID
 from contracts.events.catalog import CatalogEvent, MarketDayPut, SitePut
 from contracts.events.inventory import AllotmentEvent
 from services.orders.domain.catalog import Unreadable
+from services.orders.domain.member import Sought
 from services.orders.domain.order.order import Order
 from services.orders.domain.order.recipient import Recipient
 from services.orders.domain.payment import Notice, Receipt
 from services.orders.domain.stall import Sale, Stall
 from services.orders.repository import rows
 from services.orders.repository.rows import Cause, Conflict, Row
-from services.orders.repository.store import CatalogStore, OrderStore, PaymentStore, ReceiptKey, StallStore, Store
+from services.orders.repository.store import (
+    CatalogStore,
+    MemberStore,
+    OrderStore,
+    PaymentStore,
+    ReceiptKey,
+    StallStore,
+    Store,
+)
 from tests.simulation.memory import Transaction
 from tests.simulation.stores.campaigns import MemoryCampaigns, check, in_utc
 
@@ -124,7 +133,17 @@ class _Orders(OrderStore):
         for id, (join, digest) in list(conn.rows("campaign_join").items()):
             if join.terms.order == order:
                 conn.put("campaign_join", id, (replace(join, terms=replace(join.terms, code="")), digest))
+        if row and row[0].terms.member:
+            self._forget(row[0].terms.member)
         return record  # type: ignore[no-any-return]
+
+    def _forget(self, member: UUID) -> None:
+        conn = self._conn
+        orders = {id for (id,) in conn.rows("recipient") if conn.get("orders", id)[0].terms.member == member}  # type: ignore[misc]
+        joins = {join.terms.order for join, _ in conn.rows("campaign_join").values() if join.terms.member == member}
+        if not orders and not any(conn.get("campaign_person", id) for id in joins):
+            for key in [key for key, id in conn.rows("member").items() if id == member]:
+                conn.delete("member", key)
 
 
 class _Payments(PaymentStore):
@@ -158,6 +177,27 @@ class _Payments(PaymentStore):
     async def record_receipt_conflict(self, notice: Notice, now: datetime) -> None:
         await self._conn.statement()
         self._conn.put("receipt_conflict", notice, (self._conn.get("receipt_conflict", notice) or 0) + 1)
+
+
+class _Members(MemberStore):
+    """The members that are not forgotten, by community, hash and tenant."""
+
+    _conn: Transaction
+
+    async def find_or_make_members(self, sought: Sequence[Sought]) -> dict[UUID, UUID]:
+        if not sought:
+            return {}
+        await self._conn.statement()
+        found = {}
+        for one in sorted(sought, key=lambda one: (one.community, one.phone_hash, one.tenant)):
+            key = (one.community, one.phone_hash, one.tenant)
+            if one.makes and not self._conn.get("member", key) and not self._conn.get("orders", one.order):
+                await self._conn.lock("member", key)
+                if not self._conn.get("member", key):
+                    self._conn.put("member", key, one.member)
+            if known := self._conn.get("member", key):
+                found[one.order] = known
+        return found
 
 
 class _Catalog(CatalogStore):
@@ -298,7 +338,7 @@ class _Stalls(StallStore):
         ]
 
 
-class MemoryOrders(_Orders, MemoryCampaigns, _Payments, _Catalog, _Stalls, Store):
+class MemoryOrders(_Orders, MemoryCampaigns, _Payments, _Members, _Catalog, _Stalls, Store):
     """All tables over one transaction or pool of the memory database."""
 
     def __init__(self, conn: Transaction) -> None:

@@ -14,8 +14,8 @@ from services.kit.http.body import Body
 from services.kit.http.bounded import Instant
 from services.kit.http.idempotency import content_hash
 from services.kit.ids import Id, Namespace, id_of_request, keyed_id
-from services.orders.api.schemas.order import Address, Pickup, RecipientIn, recipient_of, without_person
-from services.orders.api.schemas.payment import ReceiptIn, check_payment
+from services.orders.api.schemas.order import Address, Pickup, RecipientIn, check_payment, recipient_of, without_person
+from services.orders.api.schemas.payment import ReceiptIn
 from services.orders.commands.campaign import OpenCampaign
 from services.orders.commands.goods import Goods
 from services.orders.commands.join_campaign import JoinCampaign
@@ -112,6 +112,7 @@ class NewJoin(Body):
             content=without_person(content),
             owner=owner,
             receipt=self.receipt.payment if self.receipt else None,
+            tenant=caller.tenant,
             allowed=partial(_may_join, caller),
         )
 

@@ -15,9 +15,10 @@ from services.kit.http.body import Body
 from services.kit.http.bounded import VISIBLE, AmountFen, Instant, Latitude, Longitude, Name
 from services.kit.http.idempotency import content_hash
 from services.kit.ids import Id, id_of_request
-from services.orders.api.schemas.payment import ReceiptIn, check_payment
+from services.orders.api.schemas.payment import ReceiptIn
 from services.orders.commands.goods import Goods
 from services.orders.commands.place_orders import PlaceOrder
+from services.orders.domain.access import may_promise
 from services.orders.domain.capability import Visitor, owner_of
 from services.orders.domain.catalogue_views import may_order_on
 from services.orders.domain.order.order import Cancel
@@ -118,7 +119,9 @@ class NewOrder(Body):
         recipient = recipient_of(self.recipient, address)
         kept = without_person({"order_id": id, **content})
         digest = content_hash(content if owner is None else {**content, "owner": owner})
-        return PlaceOrder(id_of_request(key, id, owner), draft, recipient, digest, kept, owner or caller.subject)
+        return PlaceOrder(
+            id_of_request(key, id, owner), draft, recipient, digest, kept, owner or caller.subject, caller.tenant
+        )
 
     def _owner(self, caller: Principal) -> str | None:
         if self.owner_digest is None:
@@ -128,6 +131,15 @@ class NewOrder(Body):
         if caller.owner is not None and not isinstance(caller, Visitor):
             raise problems.unprocessable("/owner_digest", "is for clients without an account: leave it out")
         return owner_of(self.owner_digest)
+
+
+def check_payment(caller: Principal, payment: Payment, receipt: ReceiptIn | None) -> None:
+    """Raise a 422 for terms of payment that the caller may not choose, and for a receipt that they don't need."""
+    if receipt and payment is not Payment.PREPAID:
+        raise problems.unprocessable("/receipt", f"{payment} has no receipt: send prepaid, or leave the receipt out")
+    if not may_promise(caller, payment, has_receipt=receipt is not None):
+        advice = f"{payment} needs a receipt or a credit: send pending, and pay while the stock is held"
+        raise problems.unprocessable("/payment", advice)
 
 
 def recipient_of(recipient: RecipientIn, address: Address | None) -> Recipient:

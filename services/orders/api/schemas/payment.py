@@ -6,11 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from contracts.values import Payment, Principal
-from services.kit.http import problems
 from services.kit.http.body import Body
 from services.kit.ids import Id
-from services.orders.domain.access import may_promise
 from services.orders.domain.payment import payment_of
 
 
@@ -30,12 +27,3 @@ class AssignIn(Body):
     """The order that an unmatched receipt pays."""
 
     order_id: Id
-
-
-def check_payment(caller: Principal, payment: Payment, receipt: ReceiptIn | None) -> None:
-    """Raise a 422 for terms of payment that the caller may not choose, and for a receipt that they don't need."""
-    if receipt and payment is not Payment.PREPAID:
-        raise problems.unprocessable("/receipt", f"{payment} has no receipt: send prepaid, or leave the receipt out")
-    if not may_promise(caller, payment, has_receipt=receipt is not None):
-        advice = f"{payment} needs a receipt or a credit: send pending, and pay while the stock is held"
-        raise problems.unprocessable("/payment", advice)

@@ -57,7 +57,8 @@ class Terms:
     for a pickup the closing time of the point. `closes_at`: the end of the market day's order intake. `campaign` and
     `join`: the group-buy, and the pledge in it, that became this order; `leader` is the subject that leads it. `owner`:
     the subject that placed the order; None where a local token did, or where a leader pledged for a member of a chat.
-    `receipt`: the payment, `PROVIDER:TRANSACTION`, of one that was paid before.
+    `receipt`: the payment, `PROVIDER:TRANSACTION`, of one that was paid before. `member`: the person that
+    it is for.
     """
 
     order: UUID
@@ -81,6 +82,7 @@ class Terms:
     owner: str | None = None
     leader: str | None = None
     receipt: str | None = None
+    member: UUID | None = None
 
     @property
     def total_fen(self) -> int:
