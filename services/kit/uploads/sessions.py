@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from services.kit.database import Reader
+from services.kit.http.idempotency import MOST_CONFLICTS
 from services.kit.transaction.access_log import Shown
 from services.kit.uploads.upload import Key, Session, Upload
 
@@ -90,6 +91,11 @@ def _row(upload: Upload) -> tuple[Any, ...]:
     )
 
 
+def _unnested(columns: Mapping[str, str]) -> tuple[str, str]:
+    """Return the names of columns, and an array parameter for each, from $2 on."""
+    return ", ".join(columns), ", ".join(f"${n}::{type}[]" for n, type in enumerate(columns.values(), 2))
+
+
 class SessionTable:
     """An owner's sessions and uploads."""
 
@@ -148,30 +154,38 @@ class SessionTable:
                 (*_row(upload), upload.key in broken, state.kept, state.quarantined or None)
                 for upload, state in zip(uploads, states, strict=True)
             ]
-            await self._insert("sequenced", owner, columns, rows)
+            names, arrays = _unnested(columns)
+            await self.conn.execute(
+                f"insert into sequenced (owner, {names}) select $1, r.* from unnest({arrays}) as r({names})",  # noqa: S608
+                owner,
+                *map(list, zip(*rows, strict=True)),
+            )
 
     async def insert_conflicts(self, owner: str, uploads: Sequence[Upload]) -> list[Upload]:
-        """Store other contents of numbers that are taken, each once; return those that were new."""
+        """Store other contents of numbers that are taken, each once; return those that were new. Of a number the first
+        `MOST_CONFLICTS` of each signer are stored, so that no device fills the table, and no one without its key crowds
+        out what it signed. Call it under `lock`.
+        """
         if not uploads:
             return []
         first = {(upload.key, upload.digest): upload for upload in reversed(uploads)}
         found = [first[key] for key in sorted(first)]
         columns = _COLUMNS | {"given": "text"}
         rows = [(*_row(upload), upload.given if upload.fault or upload.quarantine else None) for upload in found]
-        tail = "on conflict do nothing returning device, session, seq, digest"
-        inserted = await self._insert("sequenced_conflict", owner, columns, rows, tail)
-        new = {(tuple(row)[:3], row["digest"]) for row in inserted}
-        return [upload for upload in found if (upload.key, upload.digest) in new]
-
-    async def _insert(
-        self, table: str, owner: str, columns: Mapping[str, str], rows: Sequence[Any], tail: str = ""
-    ) -> list[Any]:
-        names, arrays = ", ".join(columns), ", ".join(f"${n}::{type}[]" for n, type in enumerate(columns.values(), 2))
-        return await self.conn.fetch(
-            f"insert into {table} (owner, {names}) select $1, r.* from unnest({arrays}) as r({names}) {tail}",  # noqa: S608
+        names, arrays = _unnested(columns)
+        inserted = await self.conn.fetch(
+            f"insert into sequenced_conflict (owner, {names}) select $1, {names} from (select r.*, "  # noqa: S608
+            "row_number() over (partition by device, session, seq, signed_by order by digest) + (select count(*) "
+            "from sequenced_conflict c where (c.owner, c.device, c.session, c.seq) = ($1, r.device, r.session, r.seq) "
+            "and c.signed_by is not distinct from r.signed_by) "
+            f"as place from unnest({arrays}) as r({names}) where not exists (select from sequenced_conflict c "
+            "where (c.owner, c.device, c.session, c.seq, c.digest) = ($1, r.device, r.session, r.seq, r.digest))) as n "
+            f"where place <= {MOST_CONFLICTS} returning device, session, seq, digest",
             owner,
             *map(list, zip(*rows, strict=True)),
         )
+        new = {(tuple(row)[:3], row["digest"]) for row in inserted}
+        return [upload for upload in found if (upload.key, upload.digest) in new]
 
     async def move(self, owner: str, sessions: Mapping[Session, Progress], broken: Sequence[Key]) -> None:
         """Write the progress of the sessions, and mark stored uploads that turned out to break their chain."""

@@ -13,7 +13,7 @@ import pytest
 from contracts.values import Principal
 from services.kit.consumer.dead_letters import DeadLetterTable
 from services.kit.consumer.delivery import Delivery
-from services.kit.http.idempotency import KeyTable
+from services.kit.http.idempotency import MOST_CONFLICTS, KeyTable
 from services.kit.transaction.access_log import AccessFilter, AccessLogTable, Shown
 from services.kit.transaction.deadlines import Deadline, DeadlineTable
 from services.kit.transaction.inbox import InboxTable
@@ -221,6 +221,13 @@ async def test_another_content_of_a_number_is_stored_once(database: StoreDatabas
         assert await sessions.insert_conflicts("till/1", [other, other]) == [other]
         assert await sessions.insert_conflicts("till/1", [other, third]) == [third]
         assert await sessions.insert_conflicts("till/1", []) == []
+        more = [upload(1, b"%032d" % n) for n in range(MOST_CONFLICTS)]
+        assert await sessions.insert_conflicts("till/1", [third, *more]) == more[:-2], "ten of a number"
+        assert await sessions.insert_conflicts("till/1", [more[-1], other, upload(2, b"e" * 32)]) == [
+            upload(2, b"e" * 32)
+        ]
+        signed = upload(1, b"s" * 32, signed_by="key")
+        assert await sessions.insert_conflicts("till/1", [more[-1], signed]) == [signed]
 
 
 async def test_a_session_is_locked(database: StoreDatabase):

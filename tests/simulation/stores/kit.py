@@ -14,7 +14,7 @@ import orjson
 from contracts.values import Principal
 from services.kit.consumer.dead_letters import DeadLetterTable
 from services.kit.consumer.delivery import Delivery
-from services.kit.http.idempotency import KeyTable, capped
+from services.kit.http.idempotency import MOST_CONFLICTS, KeyTable, capped
 from services.kit.transaction.access_log import Access, AccessFilter, AccessLogTable, Shown
 from services.kit.transaction.deadlines import Deadline, DeadlineTable
 from services.kit.transaction.inbox import InboxTable
@@ -192,8 +192,10 @@ class MemorySessions:
         new = []
         for upload in uploads:
             key = (owner, *upload.key, upload.digest)
-            if not self.conn.get("sequenced_conflict", key):
-                self.conn.put("sequenced_conflict", key, True)
+            rows: Any = self.conn.rows("sequenced_conflict").items()
+            same = [row for stored, row in rows if stored[:4] == key[:4] and row.signed_by == upload.signed_by]
+            if not self.conn.get("sequenced_conflict", key) and len(same) < MOST_CONFLICTS:
+                self.conn.put("sequenced_conflict", key, upload)
                 new.append(upload)
         return new
 
