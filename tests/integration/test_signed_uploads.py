@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from copy import deepcopy
 from datetime import datetime, timedelta
@@ -16,7 +17,10 @@ from contracts.scopes import Scope
 from deploy.scenarios.actors.devices import Device, Upload
 from services.dispatch.app import SERVICE as DISPATCH
 from services.kit.telemetry.metrics import UPLOADS_FLAGGED
-from services.kit.uploads import quarantine
+from services.kit.uploads import ingestion, quarantine
+from services.kit.uploads.ingestion import accept
+from services.kit.uploads.signed import Sender, receive
+from services.kit.uploads.upload import UploadIn
 from services.orders.app import SERVICE as ORDERS
 from tests.integration.callers import Callers, same_as_unknown
 from tests.integration.dispatch_world import Order, World
@@ -49,12 +53,12 @@ class Stall:
         self.orders, self.callers = orders, Callers(ORDERS, orders.context)
         self.version, self.keys = 0, list[DeviceKey]()
 
-    async def enrol(self, key: Key | None = None, **ends: datetime) -> Key:
-        """A new key, after which the others are retired."""
+    async def enrol(self, key: Key | None = None, device: str | None = None) -> Key:
+        """A new key, after which the others are retired; of a device that had another one, where that is named."""
         key, now = key or Key(), self.orders.clock.now()
         self.keys = [one if one.retired_at else one.model_copy(update={"retired_at": now}) for one in self.keys]
         public = {name: key.public[name] for name in ("x", "y")}
-        put = DeviceKey(thumbprint=key.thumbprint, **public, since=now, device=key.thumbprint, **ends)
+        put = DeviceKey(thumbprint=key.thumbprint, **public, since=now, device=device or key.thumbprint)
         self.keys.append(put)
         await self.publish()
         return key
@@ -208,6 +212,49 @@ async def test_a_swapped_key_is_refused_before_anything_is_read(stall: Stall) ->
         assert refused.status_code == 401
 
 
+async def test_a_record_is_its_link_also_where_only_the_time_differs(stall: Stall) -> None:
+    one = till(await stall.enrol())
+    copy = deepcopy(one)
+    first = sell(one)
+    await stall.sync(one, [first])
+    again = copy.record("sale", NOW + timedelta(seconds=1), first["body"])
+    assert words(await stall.sync(copy, [again])) == ["conflict"]
+
+
+async def test_a_revocation_comes_before_or_after_a_sync_and_never_in_between(stall: Stall) -> None:
+    key, context = await stall.enrol(), stall.orders.context
+    one, owner = till(key), "terminal/stall-1"
+    await stall.sync(one, [sell(one)])
+    more = [sell(one), sell(one)]
+    sender = Sender(is_local=False, key=key.thumbprint, **one.seal(more))
+    async with context.unit() as uow:
+        rows = [UploadIn.model_validate(row) for row in more]
+        received = await receive(uow, owner, sender, one.name, rows, uow.now)
+        revoking = asyncio.create_task(stall.revoke())
+        waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        async with asyncio.timeout(30):
+            while not await context.pool.fetchval(waits):
+                assert not revoking.done()
+                await asyncio.sleep(0.01)
+        accepted = await accept(uow, owner, received.uploads, {"pool": "sat@square"})
+    assert [str(answer) for answer in accepted.answers] == ["applied"] * 2
+    await revoking
+    assert await context.pool.fetchval("select frozen_through from sequenced_session") == 3
+    assert words(await stall.sync(one, [sell(one)], ended=True)) == ["quarantined"]
+
+
+async def test_a_renewed_key_continues_the_chain_of_its_device(stall: Stall) -> None:
+    old = await stall.enrol()
+    one = till(old)
+    known, tail = [sell(one)], [sell(one), sell(one)]
+    await stall.sync(one, known)
+    new = await stall.enrol(device=old.thumbprint)
+    new.head = old.head
+    one.signer = new
+    answer = await stall.sync(one, [*tail, sell(one)])
+    assert (words(answer), answer["active"]) == (["applied"] * 3, True)
+
+
 async def test_a_copied_device_is_seen_as_a_fork(stall: Stall) -> None:
     key = await stall.enrol()
     original = till(key)
@@ -317,6 +364,7 @@ async def test_a_second_device_retires_the_first_and_its_open_tail_counts(stall:
 
 async def test_a_stolen_device_stops_no_other_one(stall: Stall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quarantine, "MOST", 3)
+    monkeypatch.setattr(ingestion, "OPEN_SESSIONS", 4)
     stolen = Key()
     await stall.enrol(stolen)
     await stall.revoke()
@@ -326,8 +374,20 @@ async def test_a_stolen_device_stops_no_other_one(stall: Stall, monkeypatch: pyt
     copy = till(stolen, "till-x", "s4")
     status, problem = await stall.send(copy, [sell(copy)], ended=True)
     assert (status, problem["code"]) == (409, "too-many-quarantined")
-    mine = till(await stall.enrol(), "till-2")
-    assert words(await stall.sync(mine, [sell(mine)])) == ["applied"]
+    assert await stall.orders.context.pool.fetchval("select count(*) from upload_quarantine") == 3
+    key = await stall.enrol()
+    for n in range(4):
+        mine = till(key, "till-2", f"s{n}")
+        await stall.sync(mine, [sell(mine)])
+    mine = till(key, "till-2", "s4")
+    status, problem = await stall.send(mine, [sell(mine)])
+    assert (status, problem["code"]) == (409, "too-many-sessions")
+
+
+async def test_a_key_has_one_device(stall: Stall) -> None:
+    one = till(await stall.enrol())
+    assert (await stall.sync(one, []))["active"] is True
+    assert (await stall.send(one, [], device="till-2"))[1]["code"] == "other-device"
 
 
 WRONG_FORM: dict[str, tuple[Callable[[list[Any]], Any], str]] = {
@@ -403,6 +463,9 @@ async def test_a_couriers_reports_are_signed(world: World) -> None:
         for name, ids in stations.items()
     }
     assert (len(listed["here"]), listed["there"]) == (2, [])
+    read = await world.pool.fetch("select subject, action, record from access_log where record like 'upload/%'")
+    assert {(row["subject"], row["action"]) for row in read} == {("staff.dispatcher", "read quarantine")}
+    assert {row["record"] for row in read} == {f"upload/{row['id']}" for row in listed["here"]}
     assert await sync() == ["applied"] * 2
     assert (await world.job(order))["state"] == "loaded"
     assert "upload_quarantine" in await world.tables_with(str(order.job))
