@@ -225,9 +225,14 @@ class StockRecounted(PoolEvent):
 
 
 class ClaimsExceeded(PoolEvent):
-    """Claims exceed the stock after a fact. Names the newest reservations that would cover it; none is released."""
+    """Claims exceed the stock after a fact. Names the newest reservations that would cover it; none is released.
+
+    `waiting` is the part of the shortfall that comes from implausible sales of a stall: it is not covered until staff
+    confirms them, which publishes the shortfall again.
+    """
 
     shortfall: Quantity
+    waiting: Quantity = 0
     reservations: list[UUID]
     orders: list[UUID]
 

@@ -129,6 +129,7 @@ NEEDED: Mapping[str, Mapping[str, Needed]] = {
         "POST /v1/waste": (S.STOCK_ADJUST,),
         "POST /v1/pools/{pool}/items/{item}:sold-out": (S.STOCK_CLOSE,),
         "DELETE /v1/pools/{pool}/items/{item}:sold-out": (S.STOCK_CLOSE,),
+        "POST /v1/pools/{pool}/items/{item}:confirm-sales": (S.STOCK_ADJUST,),
         "POST /v1/allotments": (S.STOCK_ADJUST,),
         "POST /v1/allotments:return": (S.STOCK_ADJUST,),
         "POST /v1/allotments:move": (S.STOCK_ADJUST,),

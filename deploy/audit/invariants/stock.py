@@ -153,7 +153,7 @@ def _named(name: str, pool: Pool, fact: Fact) -> Iterator[Finding]:
     of_item = {id: claim.goods[item] for id, claim in pool.claims.items() if claim.goods[item]}
     rest = of_item.keys() - set(fact.data["reservations"])
     covered = sum(of_item.values()) - sum(of_item[id] for id in rest)
-    if covered < short and rest:
+    if covered < short - fact.data.get("waiting", 0) and rest:
         what = f"the reservations named for a shortfall of {short} cover {covered}, and {len(rest)} more claim it"
         yield Finding("promise", f"{name}/{item}", what, fact.where)
 

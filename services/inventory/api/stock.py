@@ -12,6 +12,7 @@ from services.inventory.api.callers import Buyer, Closer, StockKeeper, StockRead
 from services.inventory.api.schemas.stock import (
     AvailabilityPage,
     Available,
+    Confirmed,
     Counted,
     CountIn,
     ItemState,
@@ -26,6 +27,7 @@ from services.kit.context import Context
 from services.kit.http.dependencies import IdempotencyKey, Limit, Running
 from services.kit.http.responses import etag, once
 from services.kit.ids import id_of_request
+from services.kit.transaction.access_log import log_act
 from services.kit.transaction.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1", tags=["stock"])
@@ -43,11 +45,15 @@ async def stock(
     item: Annotated[Slug | None, Query()] = None,
     limit: Limit = 200,
     cursor: Annotated[str, Query(max_length=200, pattern=r"^[^/\x00]*/[^/\x00]*$")] = "/",
+    in_doubt: bool = False,
 ) -> Response:
-    """Return stock of the caller's sites in order of pool and item, each with its lots, under an ETag for polling."""
+    """Return stock of the caller's sites in order of pool and item, each with its lots, under an ETag for polling.
+    With `in_doubt` only items of which stalls sold more than is plausible.
+    """
     after_pool, _, after_item = cursor.partition("/")
     async with context.unit() as uow:
-        found = await queries.stock(uow.conn, pool, item, caller.bounds.sites, (after_pool, after_item), limit)
+        after = (after_pool, after_item)
+        found = await queries.stock(uow.conn, pool, item, caller.bounds.sites, after, limit, in_doubt=in_doubt)
     following = f"{found[-1]['pool']}/{found[-1]['item']}" if len(found) == limit else None
     return etag(request, StockPage(stock=[StockView.model_validate(row) for row in found], next=following))
 
@@ -113,6 +119,19 @@ async def close_item(context: Running, caller: Closer, pool: PoolPath, item: Ite
 async def reopen_item(context: Running, caller: Closer, pool: PoolPath, item: ItemPath) -> ItemState:
     """Reopen an item: it may be promised again."""
     return await _set_closed(context, caller, pool, item, closed=False)
+
+
+@router.post("/pools/{pool}/items/{item}:confirm-sales")
+async def confirm_sales(context: Running, caller: StockKeeper, pool: PoolPath, item: ItemPath) -> Confirmed:
+    """Confirm what stalls have sold of an item beyond what is plausible: the newest orders that now lack goods fail.
+
+    A wrong sale is voided at its terminal instead, or corrected by a count. Again: changes nothing.
+    """
+    check_pool(caller, pool)
+    async with context.unit() as uow:
+        confirmed, shortfall = await commands.confirm_sales(repository_of(uow, caller), pool, item)
+        await log_act(uow, caller, "confirm-sales", f"stock/{pool}/{item}")
+    return Confirmed(pool=pool, item=item, confirmed=confirmed, shortfall=shortfall)
 
 
 async def _set_closed(context: Context, caller: Principal, pool: str, item: str, *, closed: bool) -> ItemState:

@@ -120,7 +120,8 @@ def sell(repository: StockRepository, fact: SaleRecorded) -> None:
     for item, quantity in demand(fact.lines).items():
         before = repository.allotment(fact.terminal, fact.pool, item)
         lots, losses = repository.lots_of(fact.pool, item), repository.history(before.loss_cause)
-        repository.apply_change(rules.sell(before, quantity, sale.cause, lots, losses, repository.uow.now))
+        now, unit = repository.uow.now, repository.unit_of(item)
+        repository.apply_change(rules.sell(before, quantity, sale.cause, lots, losses, now, unit))
 
 
 def void(repository: StockRepository, fact: SaleVoided) -> None:

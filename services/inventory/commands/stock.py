@@ -114,6 +114,18 @@ async def close_item(repository: StockRepository, pool: str, item: str, *, close
         await repository.save()
 
 
+async def confirm_sales(repository: StockRepository, pool: str, item: str) -> tuple[int, int]:
+    """Confirm what stalls have sold of an item beyond what is plausible, so that orders lose the goods that are
+    missing. Return how much was in doubt, and the shortfall. Again: nothing is in doubt.
+    """
+    await check_pool(repository.store, pool)
+    await entity(repository.store, "item", item)
+    await repository.load_rows(LoadSet(pools={pool}, stock={(pool, item)}))
+    confirmed = await repository.confirm_sales(pool, item)
+    await repository.save()
+    return confirmed, repository.stock(pool, item).shortfall
+
+
 def _lot(repository: StockRepository, id: UUID | None, pool: str, item: str) -> Lot | None:
     if id is None:
         return None

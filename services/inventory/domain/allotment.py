@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from contracts.events.inventory import AllotmentEvent, Place
+from services.inventory.domain import plausibility
 from services.inventory.domain.lot import Lot, after, put_back, take
 from services.inventory.domain.stock import Claim, Move, Stock
 
@@ -28,7 +29,8 @@ class Allotment:
     """Stock of one item lent to one terminal: cumulative totals, and the quantity that is still lent.
 
     `version` counts the published changes. `counted` and `closed`: since the last grant a return was counted, and a
-    session closed complete; when both are true, the rest is written off as lost.
+    session closed complete; when both are true, the rest is written off as lost. `doubted`: the overdrawn quantity that
+    is not plausible and that staff has not confirmed; `confirmed`: the overdrawn quantity when it did.
     """
 
     terminal: str
@@ -45,6 +47,8 @@ class Allotment:
     lease_until: datetime | None = None
     counted: bool = False
     closed: bool = False
+    doubted: int = 0
+    confirmed: int = 0
 
     @property
     def loss_cause(self) -> str:
@@ -104,10 +108,16 @@ def lapse(allotment: Allotment, now: datetime, cause: str) -> Change:
 
 
 def sell(
-    allotment: Allotment, quantity: int, cause: str, lots: Iterable[Lot], losses: Sequence[Move], now: datetime
+    allotment: Allotment,
+    quantity: int,
+    cause: str,
+    lots: Iterable[Lot],
+    losses: Sequence[Move],
+    now: datetime,
+    unit: str | None = None,
 ) -> Change:
     """Record a sale, which is never refused: it reverses an earlier loss, takes from allotted, then from unconfirmed,
-    and overdraws the pool for the rest. `losses` is the history of the allotment's loss cause.
+    and overdraws the pool for the rest. `losses` is the history of the allotment's loss cause, `unit` the item's.
     """
     found, recovered = _recover(allotment, min(quantity, allotment.lost), losses)
     back = found.unconfirmed - allotment.unconfirmed
@@ -118,6 +128,7 @@ def sell(
         found,
         sold=found.sold + quantity,
         overdrawn=found.overdrawn + overdrawn,
+        doubted=plausibility.doubted(found.overdrawn + overdrawn, found.granted, found.confirmed, unit),
         allotted=found.allotted - allotted,
         unconfirmed=found.unconfirmed - unconfirmed,
     )
@@ -148,6 +159,7 @@ def void(allotment: Allotment, sale: Sequence[Move], cause: str, now: datetime, 
         allotment,
         sold=allotment.sold - total,
         overdrawn=allotment.overdrawn - (total - lent),
+        doubted=max(0, allotment.doubted - (total - lent)),
         allotted=allotment.allotted + (lent if alive else 0),
         unconfirmed=allotment.unconfirmed + (0 if alive else lent),
     )
@@ -185,6 +197,11 @@ def give_back(
     if found:
         moves.append(Move(held.pool, held.item, Place.FOUND, Place.ON_HAND, found, cause))
     return _settle(back, tuple(moves), lots)
+
+
+def confirm(allotment: Allotment) -> Allotment:
+    """Return the allotment with everything confirmed that was overdrawn so far."""
+    return replace(allotment, doubted=0, confirmed=allotment.overdrawn)
 
 
 def close(allotment: Allotment, lots: Iterable[Lot]) -> Change:

@@ -53,7 +53,8 @@ class Stock:
     """The stock of one item of a pool, in the item's unit.
 
     `on_hand` counts unsold goods anywhere, the stalls' tables included; it is negative where more was sold than was
-    received. No claim is ever negative (`ValueError`). `closed`: closed manually, shown as sold out.
+    received. No claim is ever negative (`ValueError`). `closed`: closed manually, shown as sold out. `doubted`:
+    overdrawn by stalls beyond what is plausible; the shortfall that it leaves waits for staff.
     """
 
     pool: str
@@ -64,6 +65,7 @@ class Stock:
     allotted: int = 0
     unconfirmed: int = 0
     closed: bool = False
+    doubted: int = 0
 
     def __post_init__(self) -> None:
         if min(self.held, self.allocated, self.allotted, self.unconfirmed) < 0:
@@ -78,6 +80,11 @@ class Stock:
     def shortfall(self) -> int:
         """The quantity that is claimed but not there."""
         return max(0, self.claims - self.on_hand)
+
+    @property
+    def waiting(self) -> int:
+        """The part of the shortfall for which no order loses its goods yet."""
+        return min(self.doubted, self.shortfall)
 
     @property
     def available(self) -> int:
@@ -105,7 +112,7 @@ _COLUMNS = frozenset(field.name for field in fields(Stock)) & {*Place, *Claim}
 def fold(moves: Iterable[Move]) -> dict[tuple[str, str], Stock]:
     """Return the stock of every (pool, item) after the movements, in any order that keeps claims above zero.
 
-    Equal to the stored rows, except for `closed`, which no movement carries.
+    Equal to the stored rows, except for `closed` and `doubted`, which no movement carries.
     """
     found: dict[tuple[str, str], Stock] = {}
     for move in moves:

@@ -36,6 +36,8 @@ _ALLOTMENTS_OF = """
 select allotment.* from allotment
 join unnest($1::text[], $2::text[]) k(terminal, pool) using (terminal, pool) order by terminal, pool, item
 """
+_DOUBTED = "select * from allotment where pool = $1 and item = $2 and doubted > 0 order by terminal"
+_UNITS = "select id, body ->> 'unit' as unit from catalog where kind = 'item' and id = any($1::text[])"
 _LINES_OF = "select * from reservation_line where reservation = any($1::uuid[]) order by reservation, line"
 _CLAIMANTS = """
 select * from (
@@ -90,6 +92,13 @@ class PostgresStock(StockStore):
     async def read_allotments(self, terminals: Collection[tuple[str, str]]) -> list[Allotment]:
         found = await self._conn.fetch(_ALLOTMENTS_OF, *rows.arrays(terminals, 2))
         return [rows.allotment_of(row) for row in found]
+
+    async def read_doubted(self, pool: str, item: str) -> list[Allotment]:
+        return [rows.allotment_of(row) for row in await self._conn.fetch(_DOUBTED, pool, item)]
+
+    async def read_units(self, items: Collection[str]) -> dict[str, str]:
+        found = await self._conn.fetch(_UNITS, list(items))
+        return {row["id"]: row["unit"] for row in found if row["unit"]}
 
     async def read_sales(self, ids: Collection[UUID]) -> list[Sale]:
         return [rows.sale_of(row) for row in await self._conn.fetch(_SALES_OF, list(ids))]

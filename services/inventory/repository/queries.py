@@ -16,8 +16,9 @@ from movement m join lot on lot.id = m.lot left join reason r on r.cause = m.cau
 where m.lot = $1 and n > $2 order by n limit $3
 """
 _STOCK = """
-select pool, item, on_hand, held, allocated, allotted, unconfirmed, shortfall, available, closed as sold_out from stock
-where ($1::text is null or pool = $1) and ($2::text is null or item = $2)
+select pool, item, on_hand, held, allocated, allotted, unconfirmed, shortfall, available, closed as sold_out,
+  coalesce(doubted, 0) as doubted from stock
+where (not $7 or doubted > 0) and ($1::text is null or pool = $1) and ($2::text is null or item = $2)
   and ($3::text[] is null or split_part(pool, '@', 2) = any($3)) and (pool, item) > ($4, $5)
 order by pool, item limit $6
 """
@@ -53,13 +54,16 @@ async def stock(
     sites: Collection[str] | None,
     after: tuple[str, str],
     limit: int,
+    *,
+    in_doubt: bool = False,
 ) -> list[dict[str, Any]]:
-    """Return stock in order of pool and item, beginning after `after`; of these sites, or of all.
+    """Return stock in order of pool and item, beginning after `after`; of these sites, or of all. `in_doubt`: only
+    items of which stalls sold more than is plausible.
 
     Each row has `by_lot`, its lots with goods and, where it is not 0, the unattributed lot (null); and `losses`, the
     quantity that is lost through waste and counts, by the code of the reason.
     """
-    rows = await conn.fetch(_STOCK, pool, item, None if sites is None else list(sites), *after, limit)
+    rows = await conn.fetch(_STOCK, pool, item, None if sites is None else list(sites), *after, limit, in_doubt)
     found = {(row["pool"], row["item"]): dict(row) | {"by_lot": [], "losses": {}} for row in rows}
     keys = [list(column) for column in zip(*found, strict=True)] or [[], []]
     for lot in await conn.fetch(_LOTS, *keys):

@@ -42,7 +42,7 @@ _PLACES: dict[str, Place | Claim] = {str(place): place for place in (*Place, *Cl
 
 def stock_of(row: Any) -> Stock:
     """Return the stock in a row of `stock`."""
-    return Stock(**_of(row, _STOCK))
+    return Stock(**_of(row, _STOCK) | {"doubted": row["doubted"] or 0})
 
 
 def lot_of(row: Any) -> Lot:
@@ -52,7 +52,7 @@ def lot_of(row: Any) -> Lot:
 
 def allotment_of(row: Any) -> Allotment:
     """Return the allotment in a row of `allotment`."""
-    return Allotment(**_of(row, _ALLOTMENT))
+    return Allotment(**_of(row, _ALLOTMENT) | {name: row[name] or 0 for name in ("doubted", "confirmed")})
 
 
 def sale_of(row: Any) -> Sale:

@@ -7,9 +7,9 @@ from __future__ import annotations
 STOCK = """
 insert into stock select * from json_populate_recordset(null::stock, $1::text::json)
 on conflict (pool, item) do update set
-  (on_hand, held, allocated, allotted, unconfirmed, closed, shortfall, available) =
+  (on_hand, held, allocated, allotted, unconfirmed, closed, shortfall, available, doubted) =
   (excluded.on_hand, excluded.held, excluded.allocated, excluded.allotted, excluded.unconfirmed, excluded.closed,
-   excluded.shortfall, excluded.available)
+   excluded.shortfall, excluded.available, excluded.doubted)
 """
 LOTS = """
 insert into lot select * from json_populate_recordset(null::lot, $1::text::json)
@@ -30,9 +30,11 @@ on conflict (reservation, line) do update set (item, quantity) = (excluded.item,
 ALLOTMENTS = """
 insert into allotment select * from json_populate_recordset(null::allotment, $1::text::json)
 on conflict (terminal, pool, item) do update set
-  (granted, returned, sold, overdrawn, lost, allotted, unconfirmed, version, lease_until, counted, closed) =
+  (granted, returned, sold, overdrawn, lost, allotted, unconfirmed, version, lease_until, counted, closed,
+   doubted, confirmed) =
   (excluded.granted, excluded.returned, excluded.sold, excluded.overdrawn, excluded.lost, excluded.allotted,
-   excluded.unconfirmed, excluded.version, excluded.lease_until, excluded.counted, excluded.closed)
+   excluded.unconfirmed, excluded.version, excluded.lease_until, excluded.counted, excluded.closed,
+   excluded.doubted, excluded.confirmed)
 """
 SALES = """
 insert into sale select * from json_populate_recordset(null::sale, $1::text::json)

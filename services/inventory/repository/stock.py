@@ -10,7 +10,7 @@ from uuid import UUID
 
 from contracts.events.catalog import CatalogEvent
 from contracts.events.inventory import ClaimsExceeded, Place, Reason, StockMoved
-from services.inventory.domain.allotment import Allotment, Change
+from services.inventory.domain.allotment import Allotment, Change, confirm
 from services.inventory.domain.lot import Lot
 from services.inventory.domain.reservation import Reservation
 from services.inventory.domain.sale import Sale
@@ -50,6 +50,7 @@ class StockRepository:
         self._ordinals: Counter[UUID] = Counter()
         self._explanations: dict[str, Explanation] = {}
         self._reasons: dict[str, Reason] = {}
+        self._units: dict[str, str] = {}
 
     async def load(self, messages: Sequence[Message[Any]]) -> None:
         """Locks the pools of the messages and reads all rows that their handlers look up."""
@@ -66,6 +67,7 @@ class StockRepository:
             self.allotments.load(await self.store.read_allotments(wanted.terminals))
         if wanted.sales:
             self.sales.load(await self.store.read_sales(wanted.sales))
+            self._units = await self.store.read_units({item for _, item in wanted.outgoing})
         self._extend(wanted)
         if wanted.causes:
             self._history.update(await self.store.read_history(wanted.causes))
@@ -128,8 +130,33 @@ class StockRepository:
         if after.lease_until and after.lease_until != before.lease_until:
             self.uow.set_deadline(LAPSE, lapse_of(after.pool, after.terminal, after.item), after.lease_until)
         self.allotments.put(after)
+        self._doubt(after.pool, after.item, after.doubted - before.doubted)
         self.apply(moves)
         return after
+
+    async def confirm_sales(self, pool: str, item: str) -> int:
+        """Confirm everything that stalls have overdrawn of an item, and return how much was in doubt. Where claims
+        exceed the stock, `claims-exceeded` now names the reservations that cover all of it.
+        """
+        self.allotments.load(await self.store.read_doubted(pool, item))
+        confirmed = sum(allotment.doubted for allotment in self.allotments.values())
+        for allotment in tuple(self.allotments.values()):
+            self.allotments.put(confirm(allotment))
+        waited = self.stock(pool, item).waiting
+        self._doubt(pool, item, -confirmed)
+        if waited:
+            await self.load_claimants({(pool, item): 1})
+            self._publish_shortfall(pool, item, self.stock(pool, item).shortfall)
+        return confirmed
+
+    def unit_of(self, item: str) -> str | None:
+        """Return the unit of an item of a sale; None while the item has not arrived here."""
+        return self._units.get(item)
+
+    def _doubt(self, pool: str, item: str, change: int) -> None:
+        if change:
+            before = self.stock(pool, item)
+            self.stocks.put(replace(before, doubted=before.doubted + change))
 
     def explain(self, cause: str, pool: str, item: str, code: Reason, note: str) -> None:
         """Record the reason of a cause. Its movements after this call are published with the code."""
@@ -149,7 +176,8 @@ class StockRepository:
     def apply(self, moves: Iterable[Move]) -> None:
         """Apply movements to stock and lots, record each, and publish the physical ones.
 
-        Where they raise the shortfall of an item, `claims-exceeded` names the reservations that would cover it.
+        Where they raise the shortfall of an item, `claims-exceeded` names the reservations that would cover it, except
+        for the part that waits for staff.
         """
         moves = tuple(moves)
         before = {(m.pool, m.item): self.stock(m.pool, m.item).shortfall for m in moves}
@@ -196,12 +224,14 @@ class StockRepository:
         return CAUSED.id(f"{self.uow.consumer}\n{cause.id}\nmovement\n{self._ordinals[cause.id]}")
 
     def _publish_shortfall(self, pool: str, item: str, shortfall: int) -> None:
-        named = cover(shortfall, filter(self._still_claims, self._claimants.get((pool, item), ())))
+        waiting = self.stock(pool, item).waiting
+        named = cover(shortfall - waiting, filter(self._still_claims, self._claimants.get((pool, item), ())))
         self.uow.emit(
             ClaimsExceeded(
                 pool=pool,
                 item=item,
                 shortfall=shortfall,
+                waiting=waiting,
                 reservations=list(dict.fromkeys(claimant.reservation for claimant in named)),
                 orders=list(dict.fromkeys(claimant.order for claimant in named)),
             )

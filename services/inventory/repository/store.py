@@ -87,6 +87,12 @@ class StockStore(Protocol):
     async def read_allotments(self, terminals: Collection[tuple[str, str]]) -> list[Allotment]:
         """Return all allotments of these (terminal, pool), sorted: the ids of movements follow from this order."""
 
+    async def read_doubted(self, pool: str, item: str) -> list[Allotment]:
+        """Return the allotments of an item of which something is in doubt, sorted by terminal."""
+
+    async def read_units(self, items: Collection[str]) -> dict[str, str]:
+        """Return the unit of each of these items that is in the catalogue."""
+
     async def read_sales(self, ids: Collection[UUID]) -> list[Sale]:
         """Return these sales."""
 

@@ -180,6 +180,21 @@ async def test_allotments_are_sorted_whatever_the_order_of_writing(database: Sto
     assert [(row.terminal, row.item) for row in found] == [(t, item) for t in TERMINALS for item in ITEMS]
 
 
+async def test_what_is_in_doubt_and_the_units_of_items_are_read(database: StoreDatabase) -> None:
+    doubted = {"t2": 7, "t1": 5, "t3": 0}
+    allotments = [
+        Allotment(terminal, POOL, "honey", sold=9, overdrawn=9, doubted=quantity, confirmed=2)
+        for terminal, quantity in doubted.items()
+    ]
+    other = Allotment("t1", POOL, "egg", sold=9, overdrawn=9, doubted=9)
+    entries = [CatalogEntry("item", "honey", {"unit": "piece"}), CatalogEntry("item", "egg", {})]
+    stock = Stock(POOL, "honey", on_hand=1, doubted=12)
+    await save(database, stock=[stock], allotments=[*allotments, other], catalog=entries)
+    assert await database.reader.read_doubted(POOL, "honey") == [allotments[1], allotments[0]]
+    assert await database.reader.read_stock([(POOL, "honey")]) == [stock]
+    assert await database.reader.read_units(["honey", "egg", "none"]) == {"honey": "piece"}
+
+
 async def test_movements_are_read_oldest_first(database: StoreDatabase) -> None:
     out = {"source": Place.ON_HAND, "target": Place.SOLD, "inferred": True}
     moves = [movement(n, "sale/1", quantity=n, lot=uid(1) if n % 2 else None, **out) for n in range(9, 0, -1)]

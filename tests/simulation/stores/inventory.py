@@ -51,6 +51,16 @@ class MemoryStock(StockStore):
         found = [row for row in self._conn.rows("allotment").values() if (row.terminal, row.pool) in terminals]
         return sorted(found, key=lambda row: (row.terminal, row.pool, row.item))
 
+    async def read_doubted(self, pool: str, item: str) -> list[Allotment]:
+        await self._conn.statement()
+        found = [row for row in self._conn.rows("allotment").values() if (row.pool, row.item) == (pool, item)]
+        return sorted((row for row in found if row.doubted), key=lambda row: row.terminal)
+
+    async def read_units(self, items: Collection[str]) -> dict[str, str]:
+        await self._conn.statement()
+        entries = {item: self._conn.get("catalog", ("item", item)) for item in items}
+        return {item: entry["unit"] for item, entry in entries.items() if entry and entry.get("unit")}
+
     async def read_sales(self, ids: Collection[UUID]) -> list[Sale]:
         await self._conn.statement()
         return self._rows_of("sale", ids)

@@ -191,7 +191,7 @@ DAMAGES: list[tuple[str, str, Damage]] = [
           row(INVENTORY, "movement", {"target": "waste"}, reason="theft")),
     *each("stock.promises", "promise", changed("stock-reserved", reservation("d"), lines=lines(500)), released_late),
     *each("stock.shortfalls", "promise", dropped("claims-exceeded"), changed("claims-exceeded", shortfall=2),
-          changed("claims-exceeded", reservations=[])),
+          changed("claims-exceeded", reservations=[], waiting=0)),
     *each("stock.flows", "movements differ", lambda s: s.move("on_hand", "sold", 1, "sale/x"),
           changed("order-collected", lines=lines(9)), dropped("job-loaded")),
     ("stock.shown", "views differ", view("stock", (POOL, MILK), on_hand=2)),

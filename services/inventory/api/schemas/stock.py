@@ -111,7 +111,9 @@ class AvailabilityPage(BaseModel):
 
 
 class StockView(BaseModel):
-    """The stock of an item of a pool. `losses` has the quantity that is lost through waste and counts, by reason."""
+    """The stock of an item of a pool. `losses` has the quantity that is lost through waste and counts, by reason.
+    `doubted` is the quantity that stalls sold beyond what is plausible: no order fails for it until it is confirmed.
+    """
 
     pool: str
     item: str
@@ -123,8 +125,18 @@ class StockView(BaseModel):
     shortfall: int
     available: int
     sold_out: bool
+    doubted: int
     by_lot: list[LotStock]
     losses: dict[str, int]
+
+
+class Confirmed(BaseModel):
+    """An item after its sales were confirmed: the quantity that was in doubt, and the shortfall that orders cover."""
+
+    pool: str
+    item: str
+    confirmed: int
+    shortfall: int
 
 
 class StockPage(BaseModel):
