@@ -1,5 +1,5 @@
 import "fake-indexeddb/auto";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { linkOf, type Upload } from "../src/journal/chain";
 import { type Database, openDatabase } from "../src/journal/database";
 import { Journal } from "../src/journal/journal";
@@ -182,4 +182,28 @@ test("what the server keeps without applying it is shown with its reason", async
     [3, "quarantined"],
   ]);
   expect(await unsent(), "a row without a number is still the device's").toEqual([3]);
+});
+
+test("a request that is not answered ends; the more it carries, the longer it may take", async () => {
+  const waits: number[] = [];
+  const timeout = vi.spyOn(globalThis, "setTimeout").mockImplementation((expire, wait) => {
+    waits.push(wait ?? 0);
+    (expire as () => void)();
+    return 0 as unknown as ReturnType<typeof setTimeout>;
+  });
+  const silent = async (_: string, signal: AbortSignal): Promise<Response> => {
+    signal.throwIfAborted();
+    return Response.json({});
+  };
+  await expect(
+    new Outbox(
+      db,
+      SENDER,
+      async () => "s",
+      silent,
+      () => 0,
+    ).flush("sat"),
+  ).rejects.toThrow("aborted");
+  timeout.mockRestore();
+  expect(waits).toEqual([10_000 + '{"device":"till-1","market_day":"sat","uploads":[]}'.length / 4]);
 });

@@ -19,13 +19,16 @@ export interface Received {
   readonly gaps: { readonly [session: string]: readonly (readonly [number, number])[] };
 }
 
-type Send = (body: string) => Promise<Response>;
+type Send = (body: string, signal: AbortSignal) => Promise<Response>;
 
 /** An answer that asks for patience: the server is busy or away. The rows stay as they are. */
 export class Unavailable extends Error {}
 
 const ROWS = 100;
 const BYTES = 200 * 1024;
+const PATIENCE_MS = 10_000;
+/** Bytes in a millisecond of the slowest line that still works: 32 kbit/s. */
+const SLOWEST = 4;
 const DONE = new Set(["applied", "repeated"]);
 
 export class Outbox {
@@ -43,7 +46,7 @@ export class Outbox {
    *
    * A row counts as received when the server's account of the session says so, never because a request succeeded. Of
    * rows that the server can't read, the one at fault is found by halving and set aside; the others go on. Rejects
-   * without a network, and with `Unavailable`; then the same bytes are sent next time.
+   * without a network, when a request is not answered in time, and with `Unavailable`; then the same bytes are sent next time.
    */
   async flush<T extends Received>(day: string): Promise<T> {
     let answer: T | undefined;
@@ -94,7 +97,15 @@ export class Outbox {
     const last = rows.at(-1);
     const head = first && last ? { prev_hash: first.previous, signature: await this.sign(last.link) } : {};
     const members = canonical({ device: this.sender.device, market_day: day, ...head });
-    return this.send(`${members.slice(0, -1)},"uploads":[${rows.map((row) => row.text).join(",")}]}`);
+    const body = `${members.slice(0, -1)},"uploads":[${rows.map((row) => row.text).join(",")}]}`;
+    const ending = new AbortController();
+    // A line that takes a request and never answers is none; a slow one gets the time that the body needs.
+    const timer = setTimeout(() => ending.abort(), PATIENCE_MS + body.length / SLOWEST);
+    try {
+      return await this.send(body, ending.signal);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Mark the rows that the server has as received, and keep what it said about those that it did not apply. */
