@@ -109,6 +109,14 @@ async def test_what_a_leader_does_with_a_group_buy_names_her(orders: Orders) -> 
     assert acts == [("leader.l1", "open", f"campaign/{id}"), ("leader.l1", "relay", f"campaign/{id}")]
 
 
+async def test_who_resets_a_terminals_device_is_recorded(orders: Orders) -> None:
+    callers = Callers(ORDERS, orders.context)
+    assert (await callers.call(ADMIN, "POST", "/terminals/stall-1:reset-device"))[0] == 200
+    assert (await callers.call(ADMIN, "POST", "/terminals/nowhere:reset-device"))[0] == 404
+    acts = [(row["subject"], row["action"], row["record"]) for row in await log(callers)]
+    assert acts == [(ADMIN, "reset-device", "terminal/stall-1")]
+
+
 async def test_the_log_only_grows(world: World) -> None:
     await world.call("operator", "POST", "/waves/nowhere:cut", 404)
     await world.planned([Order()])

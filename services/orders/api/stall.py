@@ -35,4 +35,5 @@ async def reset(id: Slug, app: Orders, caller: Administrator, body: s.ResetIn | 
     if not is_terminal(caller, id):
         raise problems.not_found(f"terminal {id}")
     device = body.device if body else None
-    return responses.json({"terminal": id, "device": device, "retired": await reset_device(app.context, id, device)})
+    retired = await reset_device(app.context, id, device, caller)
+    return responses.json({"terminal": id, "device": device, "retired": retired})

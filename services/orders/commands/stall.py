@@ -8,9 +8,10 @@ from typing import Any
 
 from contracts.events.catalog import ItemPut, PricePut
 from contracts.events.orders import SaleConflicted
-from contracts.values import Channel, pool_of
+from contracts.values import Channel, Principal, pool_of
 from services.kit.context import Context
 from services.kit.http import problems
+from services.kit.transaction.access_log import log_act
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.kit.uploads import ingestion
 from services.kit.uploads.ingestion import Accepted
@@ -193,7 +194,7 @@ async def apply_kept_upload(uow: UnitOfWork, owner: str, upload: Upload, about: 
     return ""
 
 
-async def reset_device(context: Context, id: str, device: str | None) -> list[str]:
+async def reset_device(context: Context, id: str, device: str | None, caller: Principal) -> list[str]:
     """Retire the terminal's device: it may still upload what it holds, and gets no allotment. `device`, or else the
     next new one that syncs, becomes active. Return all retired devices. Raises a 404 for an unknown terminal.
     """
@@ -201,4 +202,5 @@ async def reset_device(context: Context, id: str, device: str | None) -> list[st
         store: StallStore = uow.store
         if await store.lock_terminal(id) is None:
             raise problems.not_found(f"terminal {id}")
+        await log_act(uow, caller, "reset-device", f"terminal/{id}")
         return await store.reset_device(id, device)
