@@ -118,6 +118,7 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
 NOBODYS = {
     "/v1/catalog/": "entries of the catalogue belong to nobody; `integration/test_bounds.py` shows what a buyer sees",
     "/v1/parked/": "dead letters are of the operations of a service",
+    "/v1/receipts/": "`integration/test_prepaid.py`: a receipt without an order belongs to no community",
     "/v1/principals/": "`integration/test_access_people.py`: those that the caller could invite",
     "/v1/uploads/quarantined/": "`integration/test_signed_uploads.py`",
 }
