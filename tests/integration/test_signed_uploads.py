@@ -201,6 +201,17 @@ async def test_a_copied_device_is_seen_as_a_fork(stall: Stall) -> None:
     assert (await stall.sold(), (await stall.orders.names(STALL)).count("SaleConflicted")) == (4, 2)
 
 
+async def test_the_other_branch_of_a_revoked_device_is_kept_as_it_was_sent(stall: Stall) -> None:
+    one = till(await stall.enrol())
+    copy = deepcopy(one)
+    await stall.sync(one, [sell(one)])
+    other = sell(copy)
+    await stall.revoke()
+    assert words(await stall.sync(copy, [other], ended=True)) == ["conflict"]
+    given = await stall.orders.context.pool.fetchval("select given from sequenced_conflict")
+    assert other["body"]["sale"] in given
+
+
 async def test_a_copy_that_opens_its_own_session_is_seen_too(stall: Stall) -> None:
     key = await stall.enrol()
     original = till(key)

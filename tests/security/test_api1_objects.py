@@ -98,6 +98,7 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
         "POST /v1/lots/{id}:inspect": row(*STOCKTAKERS, body={"result": "pass"}),
         "POST /v1/pools/{pool}/items/{item}:sold-out": row(*CLOSERS),
         "DELETE /v1/pools/{pool}/items/{item}:sold-out": row(*CLOSERS),
+        "POST /v1/pools/{pool}/items/{item}:confirm-sales": row(*STOCKTAKERS),
     },
     "dispatch": {
         "GET /v1/waves/{wave}": row(*DISPATCHERS),
