@@ -15,6 +15,7 @@ from services.orders.commands.stall import apply_kept_upload
 from services.orders.commands.use_cases import UseCases
 from services.orders.handlers import SUBSCRIPTIONS, on_deadline
 from services.orders.repository.postgres import PostgresStore
+from services.orders.repository.postgres_order import prune_holds
 
 
 def _capabilities(use_cases: UseCases | None) -> OrderCapabilities:
@@ -35,5 +36,6 @@ SERVICE = Service(
     public=("POST /v1/payments/{provider}/callbacks",),
     fast_paths=(FAST_PATH,),
     on_upload=apply_kept_upload,
+    prune=(prune_holds,),
     checks={"catalogue": CatalogCheck(PostgresStore)},
 )

@@ -41,6 +41,9 @@ class OrderSettings(BaseSettings):
     """`HALFDAY_HOLD_TTL_S`: business seconds for which stock is held for a pending payment; of an order that came of a
     group-buy `HALFDAY_CAMPAIGN_HOLD_TTL_S`, because its member pays only once the group has formed.
 
+    `HALFDAY_HOLD_QUOTA`: the most unpaid orders of a resident in a pool, and of a client without an account;
+    `HALFDAY_ADDRESS_HOLD_QUOTA` of all clients without an account at one network address.
+
     `HALFDAY_PAYMENTS`: the payment providers by name, as JSON such as `{"simulator": {"kind": "standard-webhooks",
     "secret": "whsec_..."}}`, in the environment or as a file of that name in `HALFDAY_SECRETS_DIR`. Without one no
     callback is accepted.
@@ -57,6 +60,8 @@ class OrderSettings(BaseSettings):
 
     hold_ttl_s: int = Field(default=900, gt=0)
     campaign_hold_ttl_s: int = Field(default=7200, gt=0)
+    hold_quota: int = Field(default=5, gt=0)
+    address_hold_quota: int = Field(default=20, gt=0)
     capability_key: SecretStr | None = Field(default=None, min_length=32)
     capability_key_previous: SecretStr | None = Field(default=None, min_length=32)
     payments: dict[ProviderName, StandardWebhooksSettings] = Field(default_factory=dict, repr=False)

@@ -36,6 +36,7 @@ from services.orders.api.schemas.order import NewOrder
 from services.orders.app import SERVICE as ORDERS
 from services.orders.commands.members import Members
 from services.orders.commands.place_orders import PlaceOrders
+from services.orders.domain.hold import HoldLimits
 from services.orders.repository.catalog import CatalogCache
 from tests.bench import market
 from tests.bench.halfday_variant import put_catalogue, put_stock
@@ -157,7 +158,7 @@ async def counts(world: World, _effort: Effort) -> list[Line]:
 
 
 async def _place(context: Context, orders: int) -> None:
-    place_orders = PlaceOrders(context, CatalogCache(), Members(bytes(32)), 900)
+    place_orders = PlaceOrders(context, CatalogCache(), Members(bytes(32)), 900, HoldLimits(5, 20))
     bodies = [NewOrder.model_validate_json(order.body) for order in market.sample_orders(orders, 1)]
     await asyncio.gather(*(place_orders.submit(body.command(None, BUYER)) for body in bodies))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -13,7 +14,9 @@ from services.orders.api.schemas import order as order_schemas
 from services.orders.app import SERVICE
 from services.orders.commands import campaign as commands
 from services.orders.domain import access, capability
+from services.orders.repository.postgres import PostgresStore
 from tests.integration import test_group_buy_owners as owners
+from tests.integration import test_hold_quota as quota
 from tests.integration import test_order_capability as visits
 from tests.integration.callers import Callers
 from tests.integration.orders_world import Orders, open_orders
@@ -98,3 +101,26 @@ async def test_a_missing_rule_of_capabilities_is_noticed(
     async with open_orders(stack) as orders:
         with pytest.raises(AssertionError):
             await test(orders)
+
+
+async def test_a_quota_that_is_counted_without_a_lock_is_noticed(
+    stack: TestStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both, readers = asyncio.Event(), 0
+
+    async def unlocked(self: PostgresStore, holders: Any) -> Any:
+        nonlocal readers
+        statement = "select holder, count(*)::int from hold where holder = any($1::text[]) group by holder"
+        found = dict(await self._conn.fetch(statement, list(holders)))
+        readers += 1
+        if readers == 2:
+            both.set()
+        await asyncio.wait_for(both.wait(), 60)  # both processes have read before either counts
+        return found
+
+    monkeypatch.setenv("HALFDAY_CAPABILITY_KEY", visits.KEY)
+    monkeypatch.setenv("HALFDAY_HOLD_QUOTA", "2")
+    monkeypatch.setattr(PostgresStore, "count_holds", unlocked)
+    async with open_orders(stack) as orders:
+        with pytest.raises(AssertionError):
+            await quota.test_a_quota_holds_in_two_processes(orders)

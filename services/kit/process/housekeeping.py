@@ -5,7 +5,7 @@ can need again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -15,13 +15,14 @@ from services.kit.http import idempotency
 from services.kit.transaction import access_log, inbox, numbering, outbox
 
 PERIOD_S = 3600.0
-PRUNE: tuple[Callable[..., Awaitable[int]], ...] = (
+Prune = Callable[..., Awaitable[int]]
+"""Deletes a small batch over a connection and returns its size; 0 means that nothing is left."""
+PRUNE: tuple[Prune, ...] = (
     idempotency.prune,
     inbox.prune,
     numbering.forget,
     numbering.keep,
 )
-"""Each works on one small batch and returns its size; 0 means that nothing is left."""
 _log = structlog.get_logger("halfday.housekeeping")
 
 
@@ -34,11 +35,13 @@ async def prepare(context: Context) -> None:
         await access_log.prepare(uow.conn, context.settings.access_log_days)
 
 
-async def run(context: Context) -> None:
-    """Do all of it once an hour until cancelled. A step that finds the database away is done an hour later."""
+async def run(context: Context, own: Sequence[Prune] = ()) -> None:
+    """Do all of it once an hour until cancelled, with the service's `own`. A step that finds the database away is done
+    an hour later.
+    """
     while True:
         await _try(prepare(context))
-        for prune in PRUNE:
+        for prune in (*PRUNE, *own):
             await _try(_exhaust(context, prune))
         await asyncio.sleep(PERIOD_S)
 

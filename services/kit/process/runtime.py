@@ -90,7 +90,7 @@ class Runtime:
         await wait_for("the archive's partitions", lambda: housekeeping.prepare(context))
         self._start("relay", Relay(self._service.name, self._settings, wake, context.ports).run())
         self._ending.push_async_callback(_flush, context.pool)
-        self._start("housekeeping", housekeeping.run(context))
+        self._start("housekeeping", housekeeping.run(context, self._service.prune))
         if sweeper := self._service.sweeper(context):
             self._start("deadlines", sweeper.run())
         for task in self._service.background:

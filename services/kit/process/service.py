@@ -42,6 +42,7 @@ class Service:
     - `public`: routes that need no credential, as `METHOD /path`: they issue one, or check one of another kind;
     - `check_settings`: raises `UnusableSettings` for wrong variables of the service's own;
     - `background`: endless tasks of the worker, such as a planner's loop;
+    - `prune`: each deletes a small batch of rows that nothing needs, hourly (`housekeeping.Prune`);
     - `gauges`: each reads the database every few seconds into a gauge of its own;
     - `checks`: lines of `/ready` by name, in the API and in the worker;
     - `on_upload`: applies a kept upload of an owner, or returns why it still has no effect; see `kept`.
@@ -61,6 +62,7 @@ class Service:
     public: Collection[str] = ()
     check_settings: Callable[[], object] = lambda: None
     background: tuple[Callable[[Context], Awaitable[None]], ...] = ()
+    prune: tuple[Callable[..., Awaitable[int]], ...] = ()
     gauges: tuple[Callable[[Pool], Awaitable[None]], ...] = ()
     checks: Mapping[str, Callable[[Pool], Awaitable[CheckResult]]] = field(default_factory=dict)
     on_upload: OnUpload | None = None

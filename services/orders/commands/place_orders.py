@@ -12,11 +12,13 @@ from services.kit.context import Context
 from services.kit.http.grouped_command import GroupedCommand, Outcome, Submission
 from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
+from services.orders.commands.hold_quota import HoldQuota
 from services.orders.commands.members import Members, Person
 from services.orders.commands.named_receipts import NamedReceipts
 from services.orders.commands.publish import publish_new_order
 from services.orders.commands.refusal import problem_of
 from services.orders.domain.catalog import Catalog
+from services.orders.domain.hold import Holder, HoldLimits, Quotas
 from services.orders.domain.order.order import Order
 from services.orders.domain.order.policy import Draft, Refusal, price_order
 from services.orders.domain.order.recipient import Recipient
@@ -30,7 +32,7 @@ GROUP = 200
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
     """A request of the subject `actor` to place an order under an id. `digest` is equal for equal content; `content`
-    leaves the recipient out.
+    leaves the recipient out. `holder`: of an unpaid order that counts against a quota.
     """
 
     id: UUID
@@ -40,14 +42,17 @@ class PlaceOrder:
     content: Mapping[str, Any]
     actor: str
     tenant: str
+    holder: Holder | None = None
 
 
 class PlaceOrders(GroupedCommand[PlaceOrder, Order]):
     """Validates, prices and stores orders, and publishes them with the command that reserves their stock."""
 
-    def __init__(self, context: Context, catalog: CatalogCache, members: Members, hold_ttl_s: int) -> None:
+    def __init__(
+        self, context: Context, catalog: CatalogCache, members: Members, hold_ttl_s: int, limits: HoldLimits
+    ) -> None:
         super().__init__(context, GROUP, concurrency=2)
-        self._catalog, self._members, self._hold_ttl_s = catalog, members, hold_ttl_s
+        self._catalog, self._members, self._hold_ttl_s, self._limits = catalog, members, hold_ttl_s, limits
 
     async def run(self, uow: UnitOfWork, submissions: Mapping[UUID, Submission[PlaceOrder]]) -> Outcome[Order]:
         """Insert the orders that can be taken; of those with a taken id, read the stored order."""
@@ -60,8 +65,14 @@ class PlaceOrders(GroupedCommand[PlaceOrder, Order]):
             id: self._priced(id, code, submission.command.draft, catalog, receipts, uow.now)
             for (id, submission), code in zip(submissions.items(), codes, strict=True)
         }
+        quotas = self._quotas(priced, submissions)
+        holds = HoldQuota(store, quotas) if quotas else None
+        if holds:
+            priced |= await holds.refuse()
         valid = await self._with_members(uow, [one for one in priced.values() if isinstance(one, Order)], submissions)
         inserted = await self._insert(uow, valid, submissions)
+        if holds:
+            await holds.count(order.id for order in inserted)
         if receipts:
             await receipts.use({order.terms.receipt: (order.id, order.terms.total_fen) for order in inserted})
         stored = {order.id: (order, submissions[order.id].command.digest) for order in inserted}
@@ -70,6 +81,16 @@ class PlaceOrders(GroupedCommand[PlaceOrder, Order]):
             stored |= await store.find_orders(others)
         refused = {id: problem_of(found) for id, found in priced.items() if isinstance(found, Refusal)}
         return Outcome(stored, refused)
+
+    def _quotas(
+        self, priced: Mapping[UUID, Order | Refusal], submissions: Mapping[UUID, Submission[PlaceOrder]]
+    ) -> dict[UUID, Quotas]:
+        holders = ((id, order, submissions[id].command.holder) for id, order in priced.items())
+        return {
+            id: self._limits.quotas(holder, order.terms.pool)
+            for id, order, holder in holders
+            if holder is not None and isinstance(order, Order)
+        }
 
     def _priced(
         self, id: UUID, code: str, draft: Draft, catalog: Catalog, receipts: NamedReceipts | None, now: datetime

@@ -9,6 +9,7 @@ from services.orders.commands.members import Members
 from services.orders.commands.payment import ReceivePayments
 from services.orders.commands.place_orders import PlaceOrders
 from services.orders.domain.capability import CapabilityKey
+from services.orders.domain.hold import HoldLimits
 from services.orders.payment_providers import open_providers
 from services.orders.repository.catalog import CatalogCache
 from services.orders.settings import OrderSettings
@@ -22,7 +23,8 @@ class UseCases:
         settings = settings or OrderSettings.load()
         self.catalog = CatalogCache()
         members = Members(settings.member_key.get_secret_value().encode() if settings.member_key else None)
-        self.place_orders = PlaceOrders(context, self.catalog, members, settings.hold_ttl_s)
+        limits = HoldLimits(settings.hold_quota, settings.address_hold_quota)
+        self.place_orders = PlaceOrders(context, self.catalog, members, settings.hold_ttl_s, limits)
         self.join_campaigns = JoinCampaigns(context, self.catalog, members, settings.campaign_hold_ttl_s)
         self.receive_payment = ReceivePayments(context, open_providers(settings.payments))
         self.await_answer = AwaitAnswer(context.pool)

@@ -19,30 +19,39 @@ LIFE = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Visitor(Principal):
-    """A caller without an account who places an order. `address` is its network address, which limits are for."""
+    """A caller without an account who places an order. `address` is a keyed hash of its network address, which limits
+    are for.
+    """
 
     address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CapabilityKey:
-    """The key of all capabilities; those of the `previous` one open their orders too, so that it can be replaced."""
+    """The key of all capabilities; those of the `previous` one open their orders too, so that it can be replaced. It
+    also hides the addresses of clients.
+    """
 
     current: bytes = field(repr=False)
     previous: bytes | None = field(default=None, repr=False)
 
     def secret(self, order: UUID) -> str:
         """Return the capability of an order, 43 characters of base64url: the same at each call, and stored nowhere."""
-        return _mac(self.current, order)
+        return _mac(self.current, b"order/" + order.bytes)
 
     def opens(self, order: UUID, secret: str) -> bool:
         """Return True for the capability of this order; compared in constant time."""
+        named = b"order/" + order.bytes
         keys = [key for key in (self.current, self.previous) if key is not None]
-        return any(hmac.compare_digest(_mac(key, order).encode(), secret.encode()) for key in keys)
+        return any(hmac.compare_digest(_mac(key, named).encode(), secret.encode()) for key in keys)
+
+    def digest(self, address: str) -> str:
+        """Return the keyed hash of an address: without the key, trying all addresses finds none."""
+        return _mac(self.current, b"address/" + address.encode())
 
 
 def visitor(address: str) -> Visitor:
-    """Return the caller without an account at this address."""
+    """Return the caller without an account at an address, given as its keyed hash."""
     return Visitor(f"{KIND}.visitor", KIND, frozenset(KINDS[KIND]), address=address)
 
 
@@ -68,8 +77,8 @@ def has_lapsed(ended_at: datetime, now: datetime) -> bool:
     return now >= ended_at + LIFE
 
 
-def _mac(key: bytes, order: UUID) -> str:
-    return _text(hmac.digest(key, b"order/" + order.bytes, "sha256"))
+def _mac(key: bytes, named: bytes) -> str:
+    return _text(hmac.digest(key, named, "sha256"))
 
 
 def _text(content: bytes) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 import asyncpg
 
@@ -18,6 +19,8 @@ from services.orders.repository.rows import Cause, Conflict, Row
 from services.orders.repository.statements import Connection
 from services.orders.repository.store import OrderStore
 
+_HOLD_LOCK = 114
+"""The first key of the advisory locks on holders; no other lock of this database uses it."""
 _WRONG_CODE = """
 insert into code_try ("order", n, since) values ($1, 1, $2) on conflict ("order") do update set
   n = case when code_try.since > $2 - interval '1 hour' then code_try.n + 1 else 1 end,
@@ -106,6 +109,24 @@ class PostgresOrders(OrderStore):
         await statements.write(self._conn, statements.PAYMENTS, payments)
         await statements.write(self._conn, statements.REFUNDS, refunds)
 
+    async def count_holds(self, holders: Collection[str]) -> dict[str, int]:
+        if not holders:
+            return {}
+        # Two holders with the same hash wait for each other, which is no harm. Read in a statement of its own: it then
+        # sees what was committed while the locks were awaited.
+        locks = "select pg_advisory_xact_lock($1, k) from unnest($2::int[]) as k"
+        await self._conn.execute(locks, _HOLD_LOCK, sorted({crc32(one.encode()) - 2**31 for one in holders}))
+        found = await self._conn.fetch(
+            "select holder, count(*) as n from hold join orders using (order_id) "
+            "where holder = any($1::text[]) and state in ('placed', 'held') group by holder",
+            list(holders),
+        )
+        return {row["holder"]: row["n"] for row in found}
+
+    async def insert_holds(self, holds: Sequence[tuple[str, UUID]]) -> None:
+        found = [{"holder": holder, "order_id": order} for holder, order in holds]
+        await statements.write(self._conn, statements.HOLDS, found)
+
     async def record_order_conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> None:
         if conflicts:
             statement = "select order_id, body_hash from order_conflict where order_id = any($1::uuid[])"
@@ -136,3 +157,13 @@ class PostgresOrders(OrderStore):
         row = await conn.fetchrow("select order_id, erased_at, erased_by, why from erased where order_id = $1", order)
         assert row is not None  # written above, or before
         return dict(row)
+
+
+async def prune_holds(conn: Connection, limit: int = 5_000) -> int:
+    """Delete up to `limit` holds of orders that are paid or ended; return how many."""
+    done: str = await conn.execute(
+        "delete from hold where (holder, order_id) in (select holder, order_id from hold join orders using (order_id) "
+        "where state not in ('placed', 'held') limit $1)",
+        limit,
+    )
+    return int(done.split()[-1])

@@ -39,6 +39,7 @@ STEPS = "insert into order_history select * from json_populate_recordset(null::o
 NOTES = "insert into order_note select * from json_populate_recordset(null::order_note, $1::json)"
 PAYMENTS = "insert into payment select * from json_populate_recordset(null::payment, $1::json)"
 REFUNDS = "insert into refund select * from json_populate_recordset(null::refund, $1::json)"
+HOLDS = "insert into hold select * from json_populate_recordset(null::hold, $1::json)"
 ORDER_CONFLICTS = """
 insert into order_conflict as old select * from json_populate_recordset(null::order_conflict, $1::json)
 on conflict (order_id, body_hash) do update set seen = coalesce(old.seen, 1) + excluded.seen

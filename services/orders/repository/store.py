@@ -72,6 +72,14 @@ class OrderStore(Protocol):
     ) -> None:
         """Write the state of locked orders, and insert rows of what happened to them, which are never changed."""
 
+    async def count_holds(self, holders: Collection[str]) -> dict[str, int]:
+        """Count the placed and held orders of each of these holders, 0 left out. Until the end of the transaction no
+        other one counts those of a same holder.
+        """
+
+    async def insert_holds(self, holds: Sequence[tuple[str, UUID]]) -> None:
+        """Insert (holder, order) that count from now on."""
+
     async def record_order_conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> None:
         """Count other contents under the ids of accepted orders; the first ten of an id are stored (`capped`)."""
 

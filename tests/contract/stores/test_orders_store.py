@@ -338,3 +338,23 @@ async def test_allotments_keep_the_newest_version_and_count_sales_without_voids(
         {"item": "oil", **known, "granted_total": 5, "version": 1, "sold_total": 0},
         {"item": "tofu", **nothing, "sold_total": 3},
     ]
+
+
+async def test_holds_of_unpaid_orders_are_counted_one_transaction_after_the_other(db: StoreDatabase):
+    placed = [order(1), order(2), replace(order(3), state=OrderState.CANCELLED)]
+    async with db.transaction() as store:
+        await store.insert_orders(placed, {one.id: b"o" for one in placed})
+        await store.insert_holds([(holder, one.id) for one in placed for holder in ("anna", "address/x")])
+        await store.insert_holds([])
+
+    async def second() -> dict[str, int]:
+        async with db.transaction() as store:
+            return await store.count_holds(["bo", "anna"])  # type: ignore[no-any-return]
+
+    async with db.transaction() as store:
+        assert await store.count_holds(["anna", "address/x", "bo"]) == {"anna": 2, "address/x": 2}
+        assert await store.count_holds([]) == {}
+        waiting = await db.waits(second())
+        await store.insert_orders([order(4)], {order(4).id: b"o"})
+        await store.insert_holds([("anna", order(4).id)])
+    assert await waiting == {"anna": 3}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from contracts.events.catalog import CatalogEvent, MarketDayPut, SitePut
 from contracts.events.inventory import AllotmentEvent
 from services.orders.domain.catalog import Unreadable
 from services.orders.domain.member import Sought
-from services.orders.domain.order.order import Order
+from services.orders.domain.order.order import Order, OrderState
 from services.orders.domain.order.recipient import Recipient
 from services.orders.domain.payment import Notice, Receipt
 from services.orders.domain.stall import Sale, Stall
@@ -100,6 +100,25 @@ class _Orders(OrderStore):
         self._insert("order_note", ("order_id", "n"), notes)
         self._insert("payment", ("order_id", "payment_id"), payments)
         self._insert("refund", ("order_id", "payment_id"), refunds)
+
+    async def count_holds(self, holders: Collection[str]) -> dict[str, int]:
+        if not holders:
+            return {}
+        await self._conn.statement()
+        await self._conn.lock_all("holder", sorted(holders))
+        await self._conn.statement()
+        open_ = {OrderState.PLACED, OrderState.HELD}
+        keys: Any = self._conn.rows("hold")
+        found = Counter(
+            one for one, order in keys if one in holders and self._conn.get("orders", order)[0].state in open_
+        )
+        return dict(found)
+
+    async def insert_holds(self, holds: Sequence[tuple[str, UUID]]) -> None:
+        if holds:
+            await self._conn.statement()
+        for key in holds:
+            self._conn.insert("hold", key, True)
 
     async def record_order_conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> None:
         stored: Any = [{"order_id": id, "body_hash": digest} for id, digest in self._conn.rows("order_conflict")]  # type: ignore[misc]

@@ -21,6 +21,7 @@ from services.orders.commands.place_orders import PlaceOrder
 from services.orders.domain.access import may_promise
 from services.orders.domain.capability import Visitor, owner_of
 from services.orders.domain.catalogue_views import may_order_on
+from services.orders.domain.hold import RESIDENT_KIND, Holder
 from services.orders.domain.order.order import Cancel
 from services.orders.domain.order.policy import Draft, Wanted
 from services.orders.domain.order.recipient import Recipient
@@ -119,9 +120,15 @@ class NewOrder(Body):
         recipient = recipient_of(self.recipient, address)
         kept = without_person({"order_id": id, **content})
         digest = content_hash(content if owner is None else {**content, "owner": owner})
-        return PlaceOrder(
-            id_of_request(key, id, owner), draft, recipient, digest, kept, owner or caller.subject, caller.tenant
-        )
+        id, actor = id_of_request(key, id, owner), owner or caller.subject
+        return PlaceOrder(id, draft, recipient, digest, kept, actor, caller.tenant, self._holder(caller, owner))
+
+    def _holder(self, caller: Principal, owner: str | None) -> Holder | None:
+        if owner is None or self.payment != "pending":
+            return None
+        if isinstance(caller, Visitor):
+            return Holder(owner, caller.address)
+        return Holder(owner) if caller.kind == RESIDENT_KIND else None
 
     def _owner(self, caller: Principal) -> str | None:
         if self.owner_digest is None:

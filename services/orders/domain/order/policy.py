@@ -55,7 +55,7 @@ class Draft:
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """The reason against a request. 422: the value at `pointer` is invalid; 409: it is too late, or the item is sold
-    out; 503: it depends on a catalogue entry that can't be read.
+    out; 429: the buyer has too many unpaid orders; 503: it depends on a catalogue entry that can't be read.
     """
 
     status: int
