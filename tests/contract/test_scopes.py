@@ -82,6 +82,9 @@ NEEDED: Mapping[str, Mapping[str, Needed]] = {
         "GET /v1/erasures": (S.ERASURE_RUN,),
         "POST /v1/payments/{provider}/callbacks": PUBLIC,
         "GET /v1/receipts": (S.LEDGER_POST,),
+        "GET /v1/members": (S.PERSON_READ, S.LEDGER_POST),
+        "GET /v1/members/{member}": (S.PERSON_READ, S.LEDGER_POST),
+        "PUT /v1/members/{member}:credit": (S.LEDGER_POST,),
         "POST /v1/receipts/{provider}/{transaction}:assign": (S.LEDGER_POST,),
         "POST /v1/campaigns": (S.CAMPAIGN_WRITE,),
         "POST /v1/campaigns/{campaign}/joins": (

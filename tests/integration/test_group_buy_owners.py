@@ -139,16 +139,18 @@ async def test_a_join_id_or_key_of_another_member_gives_nothing_away(orders: Ord
     assert [tuple(row) for row in owners] == [(ANNA, LI), (ANNA, LI), (BO, LI)]
 
 
-@pytest.mark.parametrize("payment", ["prepaid", "on_account"])
-async def test_a_member_does_not_say_that_a_join_is_paid(orders: Orders, callers: Callers, payment: str) -> None:
+@pytest.mark.parametrize(("payment", "refusal"), [("prepaid", 422), ("on_account", 409)])
+async def test_a_member_does_not_say_that_a_join_is_paid(
+    orders: Orders, callers: Callers, payment: str, refusal: int
+) -> None:
     campaign = await opened(orders, callers)
     body = a_join(1, payment=payment)
     status, problem = await callers.call(ANNA, "POST", f"/campaigns/{campaign.id}/joins", body)
-    assert status == 422
+    assert status == refusal
     assert problem["errors"][0]["pointer"] == "#/payment"
     pasted = {"chat": "c1", "entries": [{"entry": 1, **body}]}
     _, answers = await callers.call(LI, "POST", f"/campaigns/{campaign.id}/relay", pasted, **HERE)
-    assert [answer["status"] for answer in answers["answers"]] == [422]
+    assert [answer["status"] for answer in answers["answers"]] == [refusal]
 
 
 async def test_one_account_is_one_person_whatever_phones_it_names(orders: Orders, callers: Callers) -> None:

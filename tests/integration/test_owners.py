@@ -93,12 +93,12 @@ async def test_the_first_ten_contents_under_an_id_are_kept_and_the_others_counte
     assert {row["n"]: row["seen"] for row in rows} == counted
 
 
-@pytest.mark.parametrize("payment", ["prepaid", "on_account"])
-async def test_a_buyer_does_not_say_that_an_order_is_paid(callers: Callers, payment: str) -> None:
+@pytest.mark.parametrize(("payment", "refusal"), [("prepaid", 422), ("on_account", 409)])
+async def test_a_buyer_does_not_say_that_an_order_is_paid(callers: Callers, payment: str, refusal: int) -> None:
     status, problem = await callers.call(ANNA, "POST", "/orders", an_order(payment=payment))
-    assert (status, problem["errors"][0]["pointer"]) == (422, "#/payment")
+    assert (status, problem["errors"][0]["pointer"]) == (refusal, "#/payment")
     _, answers = await callers.call(ANNA, "POST", "/orders:batch", [an_order(payment=payment)])
-    assert [answer["status"] for answer in answers["answers"]] == [422]
+    assert [answer["status"] for answer in answers["answers"]] == [refusal]
     order = await place(callers)
     paid = {"payment_id": "p1", "amount_fen": 1200}
     assert (await callers.call(ANNA, "POST", f"/orders/{order}:pay", paid))[0] == 403

@@ -87,6 +87,8 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
             *HANDING_OVER, body={"chat": "c1", "entries": [{"entry": 1, **a_join(3, payment="pending")}]}
         ),
         "POST /v1/campaigns/{campaign}/joins/{join}:cancel": row("resident", *HANDING_OVER),
+        "GET /v1/members/{member}": row(*staff("desk", "dispatcher", "finance", "admin")),
+        "PUT /v1/members/{member}:credit": row(*staff("finance", "admin"), body={"allowed": False}),
         "POST /v1/terminals/{id}/sync": row(
             "terminal", *staff("admin"), body={"device": "d1", "market_day": "sat", "uploads": []}
         ),
@@ -208,7 +210,8 @@ async def wrong(site: Site) -> list[str]:
 
 
 @pytest.fixture
-async def orders(stack: TestStack) -> AsyncIterator[Site]:
+async def orders(stack: TestStack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    monkeypatch.setenv("HALFDAY_MEMBER_KEY", "ab" * 32)
     async with open_orders(stack) as world:
         for path, body in PRICES.items():
             await world.put(path, body)
@@ -224,7 +227,8 @@ async def orders(stack: TestStack) -> AsyncIterator[Site]:
         campaign = await made("POST /v1/campaigns", "leader", a_campaign(), "campaign_id")
         join = a_join(1, payment="pending")
         join = await made(f"POST /v1/campaigns/{campaign}/joins", "resident", join, "join_id")
-        ids = {"order": order, "campaign": campaign, "join": join, "id": "stall-1"}
+        member = await world.context.pool.fetchval("select member_id::text from orders")
+        ids = {"order": order, "campaign": campaign, "join": join, "id": "stall-1", "member": member}
         yield Site(ORDERS, world.context, ids)
 
 

@@ -27,6 +27,7 @@ Terminal = Annotated[Principal, Depends(require(Scope.SALE_SUBMIT, Scope.RECORD_
 OrderManager = Annotated[Principal, Depends(require(Scope.ORDER_MANAGE))]
 Payer = Annotated[Principal, Depends(require(Scope.PAYMENT_RECORD))]
 Accountant = Annotated[Principal, Depends(require(Scope.LEDGER_POST))]
+MemberReader = Annotated[Principal, Depends(require(Scope.PERSON_READ, Scope.LEDGER_POST))]
 Eraser = Annotated[Principal, Depends(require(Scope.ERASURE_RUN))]
 CatalogWriter = Annotated[Principal, Depends(require(Scope.CATALOG_WRITE))]
 CatalogReader = Annotated[Principal, Depends(require(Scope.CATALOG_READ))]

@@ -34,7 +34,15 @@ from services.orders.api.schemas import order as s
 from services.orders.api.schemas import order_views as views
 from services.orders.commands.order import change_order, collect_order, erase_person
 from services.orders.domain import capability
-from services.orders.domain.access import is_owner, may_account, may_cancel, may_hand_over, may_read, sees_person
+from services.orders.domain.access import (
+    is_owner,
+    may_account,
+    may_cancel,
+    may_hand_over,
+    may_read,
+    sees_member,
+    sees_person,
+)
 from services.orders.domain.order.order import TERMINAL, Cancel, Collect, Order, OrderState, Paid, Ready, Refund
 from services.orders.repository import queries
 from services.orders.repository.store import OrderStore
@@ -95,12 +103,13 @@ async def one(
     if wait and found.state is OrderState.PLACED:
         await app.await_answer(order, wait)
         found = await _find(app, order, caller)
+    member = views.with_member(found, shown=sees_member(caller, found.terms.community))
     if not sees_person(caller, found.terms):
-        return responses.etag(request, views.order_view(found, trusted=False), found.version)
+        return responses.etag(request, {**views.order_view(found, trusted=False), **member}, found.version)
     async with app.context.unit() as uow:
         recipient = await queries.recipient(uow.conn, order)
         view = views.with_recipient(found, recipient)
-        answer = responses.etag(request, view, found.version, cache=responses.NO_STORE)
+        answer = responses.etag(request, {**view, **member}, found.version, cache=responses.NO_STORE)
         if answer.body:
             own = is_owner(caller, found.terms)  # who waits for an own order polls it
             await log_reading(uow, caller, "order", {order: views.shown_by(view)}, hourly=own)

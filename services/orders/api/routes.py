@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from services.orders.api import campaign, catalog, order, payment, stall
+from services.orders.api import campaign, catalog, member, order, payment, stall
 
-ROUTERS = (order.router, payment.router, campaign.router, catalog.router, stall.router)
+ROUTERS = (order.router, payment.router, member.router, campaign.router, catalog.router, stall.router)

@@ -17,7 +17,7 @@ from services.kit.http.grouped_command import GroupedCommand, Outcome, Submissio
 from services.kit.http.problems import Problem
 from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
-from services.orders.commands.members import Members, Person
+from services.orders.commands.members import Accounts, Members, Person
 from services.orders.commands.named_receipts import NamedReceipts
 from services.orders.commands.place_orders import GROUP, new_codes
 from services.orders.commands.refusal import problem_of
@@ -35,8 +35,8 @@ from services.orders.repository.store import Caller, Store
 class JoinCampaign:
     """A request to join a campaign under an id. `caller` identifies a person within the campaign; `owner` is the
     subject that pledges; `digest` is equal for equal content of one owner in the same campaign; `content` leaves the
-    recipient out. `receipt` is the payment of a prepaid one, `PROVIDER:TRANSACTION`. `allowed` says whether the caller
-    may join a campaign of these terms.
+    recipient out. `receipt` is the payment of a prepaid one, `PROVIDER:TRANSACTION`; `account` the subject that needs
+    a credit. `allowed` says whether the caller may join a campaign of these terms.
     """
 
     id: UUID
@@ -52,6 +52,7 @@ class JoinCampaign:
     owner: str | None
     receipt: str | None
     tenant: str
+    account: str | None
     allowed: Callable[[Terms], bool]
 
 
@@ -65,6 +66,7 @@ class CapCounter:
     tallies: dict[UUID, Tally]
     members: dict[Caller, int]
     receipts: NamedReceipts
+    accounts: Accounts
     ports: Ports
 
     def is_found(self, command: JoinCampaign) -> bool:
@@ -83,7 +85,8 @@ class CapCounter:
         join = pledge(requested, campaign, tally, member, self.catalog, now, hold_ttl_s=self.hold_ttl_s)
         if isinstance(join, Refusal):
             return problem_of(join)
-        if refusal := self.receipts.refusal(command.receipt, join.id, join.terms.total_fen):
+        refusal = self.receipts.refusal(command.receipt, join.id, join.terms.total_fen)
+        if refusal := refusal or self.accounts.charge(join.id, command.account, join.terms.total_fen):
             return problem_of(refusal)
         self.tallies[campaign.id] = tally.with_join(join.terms)
         for caller in callers:
@@ -111,6 +114,13 @@ class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
         }
         stored = await store.find_joins(found)
         commands = [command for id, command in found.items() if id not in stored]
+        on_account = [
+            Person(one.id, one.tenant, counter.campaigns[one.campaign].terms.community, one.recipient.phone)
+            for one in commands
+            if one.account
+        ]
+        if on_account:
+            counter.accounts = await Accounts.lock(self._members, store, uow.ports, on_account)
         callers = {one.id: self._callers(one) for one in commands}
         counter.members = await store.find_members([name for names in callers.values() for name in names])
         counted = {one.id: counter.count(one, callers[one.id], uow.now) for one in commands}
@@ -151,7 +161,9 @@ class JoinCampaigns(GroupedCommand[JoinCampaign, Join]):
         uow.read_clock()
         tallies = await store.lock_tallies(locked)
         closed = {id: found for id, (found, _) in (await store.find_campaigns(ids - locked.keys())).items()}
-        return CapCounter(self._hold_ttl_s, catalog, locked | closed, tallies, {}, receipts, uow.ports)
+        return CapCounter(
+            self._hold_ttl_s, catalog, locked | closed, tallies, {}, receipts, Accounts({}, {}), uow.ports
+        )
 
     async def _insert(
         self,

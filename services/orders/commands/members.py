@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from contracts.phone import spelled
+from contracts.values import Principal
+from services.kit.context import Context
+from services.kit.http import problems
+from services.kit.transaction.access_log import log_act
 from services.kit.transaction.ports import Ports
-from services.orders.domain.member import Sought
+from services.orders.domain.member import Account, Credit, Sought, check_credit
+from services.orders.domain.order.policy import Refusal
 from services.orders.repository.store import PHONE, MemberStore
 
 
@@ -56,3 +61,47 @@ class Members:
         """Return the keyed hash of a number in E.164."""
         assert self._key is not None
         return hmac.digest(self._key, number.encode(), "sha256")
+
+
+class Accounts:
+    """The accounts of one transaction that orders and joins are charged to, locked until its end. Three statements for
+    any number of them, none where no request is on account of a member.
+    """
+
+    def __init__(self, member_of: dict[UUID, UUID], accounts: dict[UUID, Account]) -> None:
+        self._member_of, self._accounts = member_of, accounts
+
+    @classmethod
+    async def lock(cls, members: Members, store: MemberStore, ports: Ports, persons: Sequence[Person]) -> Accounts:
+        """Lock the accounts of the persons' members; none is made."""
+        found = await members.of(store, ports, [replace(person, makes=False) for person in persons])
+        return cls(found, await store.lock_accounts(set(found.values())))
+
+    def charge(self, order: UUID, subject: str | None, total_fen: int) -> Refusal | None:
+        """Charge an order to the account of its member, or return the reason against it; without a `subject` it is on
+        no account.
+        """
+        if subject is None:
+            return None
+        member = self._member_of.get(order)
+        account = self._accounts.get(member) if member else None
+        refusal = check_credit(account, subject, total_fen)
+        if member and account and not refusal:
+            self._accounts[member] = replace(account, owed_fen=account.owed_fen + total_fen)
+        return refusal
+
+
+async def set_credit(
+    context: Context, id: UUID, credit: Credit, caller: Principal, allowed: Callable[[str], bool]
+) -> None:
+    """Write the credit of a member, and who did. Raises a 404 for an unknown member, and for one of a community that is
+    not `allowed`.
+    """
+    async with context.unit() as uow:
+        store: MemberStore = uow.store
+        member = await store.lock_member(id)
+        if member is None or not allowed(member.community):
+            raise problems.not_found(f"member member.{id}")
+        if member.credit != credit:
+            await store.save_credit(id, credit)
+            await log_act(uow, caller, "credit", f"member/{id}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +12,10 @@ from services.kit.http.grouped_command import GroupedCommand, Outcome, Submissio
 from services.kit.transaction.ports import Ports
 from services.kit.transaction.unit_of_work import UnitOfWork
 from services.orders.commands.hold_quota import HoldQuota
-from services.orders.commands.members import Members, Person
+from services.orders.commands.members import Accounts, Members, Person
 from services.orders.commands.named_receipts import NamedReceipts
 from services.orders.commands.publish import publish_new_order
 from services.orders.commands.refusal import problem_of
-from services.orders.domain.catalog import Catalog
 from services.orders.domain.hold import Holder, HoldLimits, Quotas
 from services.orders.domain.order.order import Order
 from services.orders.domain.order.policy import Draft, Refusal, price_order
@@ -57,14 +55,16 @@ class PlaceOrders(GroupedCommand[PlaceOrder, Order]):
     async def run(self, uow: UnitOfWork, submissions: Mapping[UUID, Submission[PlaceOrder]]) -> Outcome[Order]:
         """Insert the orders that can be taken; of those with a taken id, read the stored order."""
         store: Store = uow.store
-        named = {one.command.draft.receipt for one in submissions.values()} - {None}
+        commands = {id: submission.command for id, submission in submissions.items()}
+        named = {one.draft.receipt for one in commands.values()} - {None}
         receipts = await NamedReceipts.lock(store, named) if named else None
+        on_account = [_person(one) for one in commands.values() if one.draft.account]
+        accounts = await Accounts.lock(self._members, store, uow.ports, on_account) if on_account else None
         catalog = await self._catalog.current(store)
-        codes = new_codes(len(submissions), uow.ports)
-        priced = {
-            id: self._priced(id, code, submission.command.draft, catalog, receipts, uow.now)
-            for (id, submission), code in zip(submissions.items(), codes, strict=True)
-        }
+        priced: dict[UUID, Order | Refusal] = {}
+        for (id, command), code in zip(commands.items(), new_codes(len(commands), uow.ports), strict=True):
+            order = price_order(id, code, command.draft, catalog, uow.now, self._hold_ttl_s)
+            priced[id] = _checked(order, command.draft, receipts, accounts)
         quotas = self._quotas(priced, submissions)
         holds = HoldQuota(store, quotas) if quotas else None
         if holds:
@@ -92,19 +92,10 @@ class PlaceOrders(GroupedCommand[PlaceOrder, Order]):
             if holder is not None and isinstance(order, Order)
         }
 
-    def _priced(
-        self, id: UUID, code: str, draft: Draft, catalog: Catalog, receipts: NamedReceipts | None, now: datetime
-    ) -> Order | Refusal:
-        order = price_order(id, code, draft, catalog, now, self._hold_ttl_s)
-        if receipts is None or isinstance(order, Refusal):
-            return order
-        return receipts.refusal(draft.receipt, id, order.terms.total_fen) or order
-
     async def _with_members(
         self, uow: UnitOfWork, orders: Sequence[Order], submissions: Mapping[UUID, Submission[PlaceOrder]]
     ) -> list[Order]:
-        commands = (submissions[order.id].command for order in orders)
-        persons = [Person(one.id, one.tenant, one.draft.community, one.recipient.phone) for one in commands]
+        persons = [_person(submissions[order.id].command) for order in orders]
         members = await self._members.of(uow.store, uow.ports, persons)
         return [replace(order, terms=replace(order.terms, member=members.get(order.id))) for order in orders]
 
@@ -133,3 +124,19 @@ def new_codes(count: int, ports: Ports) -> list[str]:
     """Return random codes of six digits, drawn in one call: asking the system for each costs more than the rest."""
     drawn = ports.token_bytes(8 * count)
     return [f"{int.from_bytes(drawn[at : at + 8]) % 1_000_000:06}" for at in range(0, len(drawn), 8)]
+
+
+def _person(command: PlaceOrder) -> Person:
+    return Person(command.id, command.tenant, command.draft.community, command.recipient.phone)
+
+
+def _checked(
+    order: Order | Refusal, draft: Draft, receipts: NamedReceipts | None, accounts: Accounts | None
+) -> Order | Refusal:
+    """Return the priced order, or the reason against the way in which it is to be paid."""
+    if isinstance(order, Refusal):
+        return order
+    refusal = receipts.refusal(draft.receipt, order.id, order.terms.total_fen) if receipts else None
+    if accounts and not refusal:
+        refusal = accounts.charge(order.id, draft.account, order.terms.total_fen)
+    return refusal or order

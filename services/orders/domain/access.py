@@ -74,12 +74,27 @@ def may_assign(caller: Principal, _terms: Terms) -> bool:
 
 def may_promise(caller: Principal, payment: Payment, *, has_receipt: bool) -> bool:
     """Return True if the caller may order on these terms of payment. That an order is paid is said by a payment
-    principal, or by a receipt that a provider's callback has left; goods on account need a credit, which no member has
-    yet. So a buyer pays while the stock is held.
+    principal, or by a receipt that a provider's callback has left. Goods on account are for callers with an account;
+    whether its member has a credit is a question about the order (`account_of`).
     """
-    if caller.kind == LOCAL_KIND or caller.may(Scope.PAYMENT_RECORD):
-        return True
-    return payment is Payment.PENDING or (payment is Payment.PREPAID and has_receipt)
+    if payment is Payment.ON_ACCOUNT:
+        return caller.kind != capability.KIND
+    return payment is Payment.PENDING or has_receipt or _is_payment(caller)
+
+
+def account_of(caller: Principal, payment: Payment) -> str | None:
+    """Return the subject that needs a credit for goods on account; None where none is needed."""
+    return caller.owner if payment is Payment.ON_ACCOUNT and not _is_payment(caller) else None
+
+
+def sees_member(caller: Principal, community: str) -> bool:
+    """Return True if the caller may see the members of a community, which have neither name nor phone."""
+    may = caller.may(Scope.PERSON_READ) or caller.may(Scope.LEDGER_POST)
+    return may and caller.bounds.permit("communities", community)
+
+
+def _is_payment(caller: Principal) -> bool:
+    return caller.kind == LOCAL_KIND or caller.may(Scope.PAYMENT_RECORD)
 
 
 def sees_campaign(caller: Principal, campaign: UUID, community: str) -> bool:

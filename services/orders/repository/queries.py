@@ -11,6 +11,7 @@ import orjson
 
 from services.orders.domain.campaign.join import Join
 from services.orders.domain.catalogue_views import Visible
+from services.orders.domain.order.order import UNKEPT
 from services.orders.repository import rows
 from services.orders.repository.statements import Connection
 
@@ -155,3 +156,25 @@ async def receipts(
         limit,
     )
     return [{**row, "others": orjson.loads(row["others"])} for row in map(dict, found)]
+
+
+_MEMBERS = """
+select m.member_id, m.community, m.credit, m.limit_fen, m.subject, m.created_at, m.phone_hash is null as forgotten,
+  coalesce((select sum(o.total_fen - o.paid_fen + o.refunded_fen) from orders o where o.member_id = m.member_id
+    and o.payment = 'on_account' and o.state <> all($1::text[])), 0)::bigint
+  + coalesce((select sum(j.total_fen) from campaign_join j where j.member_id = m.member_id
+    and j.payment = 'on_account' and j.state = 'pledged'), 0)::bigint as owed_fen
+from member m where
+"""
+
+
+async def members(conn: Connection, community: str, after: UUID, limit: int) -> Found:
+    """Read up to `limit` members of a community with ids beyond `after`, in order of id, with what they owe."""
+    where = "m.community = $2 and m.member_id > $3 order by m.member_id limit $4"
+    return [dict(row) for row in await conn.fetch(f"{_MEMBERS} {where}", [*UNKEPT], community, after, limit)]
+
+
+async def member(conn: Connection, id: UUID) -> dict[str, Any] | None:
+    """Read a member, with what it owes; None for an unknown one."""
+    row = await conn.fetchrow(f"{_MEMBERS} m.member_id = $2", [*UNKEPT], id)
+    return dict(row) if row else None

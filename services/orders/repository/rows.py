@@ -20,6 +20,7 @@ from services.kit.http.idempotency import capped
 from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally
 from services.orders.domain.campaign.campaign import Terms as CampaignTerms
 from services.orders.domain.campaign.join import Join, JoinState
+from services.orders.domain.member import Credit, Member
 from services.orders.domain.order.order import Awaiting, Money, Order, OrderState, Terms
 from services.orders.domain.order.recipient import Recipient
 from services.orders.domain.payment import Notice, Receipt
@@ -152,6 +153,17 @@ def _line_of(row: asyncpg.Record) -> OrderLine:
         price=row["price_id"],
         amount_fen=row["amount_fen"],
     )
+
+
+def credit_of(row: asyncpg.Record) -> Credit:
+    """Return the credit in the row of a member."""
+    return Credit(row["credit"], row["limit_fen"], row["subject"])
+
+
+def member_of(row: asyncpg.Record) -> Member:
+    """Return the member in a row."""
+    place = row["member_id"], row["tenant"], row["community"], row["created_at"]
+    return Member(*place, credit_of(row), row["phone_hash"] is None)
 
 
 def notice_row(notice: Notice) -> Row:

@@ -18,7 +18,7 @@ from contracts.events.inventory import AllotmentEvent
 from services.orders.domain.campaign.campaign import Campaign, Tally
 from services.orders.domain.campaign.join import Join
 from services.orders.domain.catalog import Unreadable
-from services.orders.domain.member import Sought
+from services.orders.domain.member import Account, Credit, Member, Sought
 from services.orders.domain.order.order import Order
 from services.orders.domain.order.recipient import Recipient
 from services.orders.domain.payment import Notice, Receipt
@@ -190,6 +190,15 @@ class MemberStore(Protocol):
         None is made for an order that exists. Waits for a concurrent transaction that makes one of them, and then takes
         a second statement.
         """
+
+    async def lock_accounts(self, members: Collection[UUID]) -> dict[UUID, Account]:
+        """Lock these members in order of id, then read what their orders and pledges on account owe."""
+
+    async def lock_member(self, id: UUID) -> Member | None:
+        """Lock and read a member; None for an unknown one."""
+
+    async def save_credit(self, id: UUID, credit: Credit) -> None:
+        """Write the credit of a locked member."""
 
 
 class CatalogStore(Protocol):

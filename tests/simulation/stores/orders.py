@@ -11,9 +11,11 @@ from uuid import UUID
 
 from contracts.events.catalog import CatalogEvent, MarketDayPut, SitePut
 from contracts.events.inventory import AllotmentEvent
+from contracts.values import Payment
+from services.orders.domain.campaign.join import JoinState
 from services.orders.domain.catalog import Unreadable
-from services.orders.domain.member import Sought
-from services.orders.domain.order.order import Order, OrderState
+from services.orders.domain.member import Account, Credit, Member, Sought
+from services.orders.domain.order.order import UNKEPT, Order, OrderState
 from services.orders.domain.order.recipient import Recipient
 from services.orders.domain.payment import Notice, Receipt
 from services.orders.domain.stall import Sale, Stall
@@ -216,7 +218,41 @@ class _Members(MemberStore):
                     self._conn.put("member", key, one.member)
             if known := self._conn.get("member", key):
                 found[one.order] = known
+                if not self._conn.get("member_row", known):
+                    now = datetime.now(UTC)
+                    self._conn.put("member_row", known, Member(known, one.tenant, one.community, now, Credit()))
         return found
+
+    async def lock_accounts(self, members: Collection[UUID]) -> dict[UUID, Account]:
+        found = {id: await self.lock_member(id) for id in sorted(members)}
+        return {id: Account(member.credit, self._owed(id)) for id, member in found.items() if member}
+
+    def _owed(self, member: UUID) -> int:
+        orders: Any = self._conn.rows("orders").values()
+        joins: Any = self._conn.rows("campaign_join").values()
+        owing = [
+            one.terms.total_fen - one.paid_fen + one.refunded_fen
+            for one, _ in orders
+            if (one.terms.member, one.terms.payment) == (member, Payment.ON_ACCOUNT) and one.state not in UNKEPT
+        ]
+        pledged = [
+            one.terms.total_fen
+            for one, _ in joins
+            if (one.terms.member, one.terms.payment) == (member, Payment.ON_ACCOUNT) and one.state is JoinState.PLEDGED
+        ]
+        return sum(owing) + sum(pledged)
+
+    async def lock_member(self, id: UUID) -> Member | None:
+        await self._conn.statement()
+        if not self._conn.get("member_row", id):
+            return None
+        await self._conn.lock("member_row", id)
+        known = id in self._conn.rows("member").values()
+        return replace(self._conn.get("member_row", id), is_forgotten=not known)  # type: ignore[no-any-return]
+
+    async def save_credit(self, id: UUID, credit: Credit) -> None:
+        await self._conn.statement()
+        self._conn.put("member_row", id, replace(self._conn.get("member_row", id), credit=credit))
 
 
 class _Catalog(CatalogStore):

@@ -19,7 +19,7 @@ from services.orders.api.schemas.payment import ReceiptIn
 from services.orders.commands.campaign import OpenCampaign
 from services.orders.commands.goods import Goods
 from services.orders.commands.join_campaign import JoinCampaign
-from services.orders.domain.access import sees_campaign
+from services.orders.domain.access import account_of, sees_campaign
 from services.orders.domain.campaign.campaign import Terms
 from services.orders.domain.campaign.opening import Opening
 from services.orders.domain.order.policy import Wanted
@@ -113,6 +113,7 @@ class NewJoin(Body):
             owner=owner,
             receipt=self.receipt.payment if self.receipt else None,
             tenant=caller.tenant,
+            account=account_of(caller, Payment(self.payment)),
             allowed=partial(_may_join, caller),
         )
 

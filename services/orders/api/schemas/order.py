@@ -18,7 +18,7 @@ from services.kit.ids import Id, id_of_request
 from services.orders.api.schemas.payment import ReceiptIn
 from services.orders.commands.goods import Goods
 from services.orders.commands.place_orders import PlaceOrder
-from services.orders.domain.access import may_promise
+from services.orders.domain.access import account_of, may_promise
 from services.orders.domain.capability import Visitor, owner_of
 from services.orders.domain.catalogue_views import may_order_on
 from services.orders.domain.hold import RESIDENT_KIND, Holder
@@ -115,6 +115,7 @@ class NewOrder(Body):
             basket=self.basket_id,
             owner=owner,
             receipt=self.receipt.payment if self.receipt else None,
+            account=account_of(caller, Payment(self.payment)),
         )
         address = how.address if isinstance(how, DeliveryIn) else None
         recipient = recipient_of(self.recipient, address)

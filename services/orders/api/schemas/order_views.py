@@ -88,6 +88,7 @@ class OrderView(AcceptedTerms):
     refunded_fen: int
     job: NotRequired[UUID]
     recipient: NotRequired[RecipientView | None]
+    member: NotRequired[str]
 
 
 class OrderListed(TypedDict):
@@ -262,3 +263,8 @@ def _slot(order: Order) -> Slot | None:
         "until": order.slot_until,
         "as_promised": order.as_promised,
     }
+
+
+def with_member(order: Order, *, shown: bool) -> dict[str, str]:
+    """Return the field `member` of an order that has one, where it is `shown`."""
+    return {"member": f"member.{order.terms.member}"} if shown and order.terms.member else {}

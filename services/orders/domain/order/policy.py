@@ -36,7 +36,8 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A requested order without its recipient. `owner`: the subject that places it; None for a local token. `receipt`:
-    the payment that a provider received for a prepaid order, `PROVIDER:TRANSACTION`.
+    the payment that a provider received for a prepaid order, `PROVIDER:TRANSACTION`. `account`: the subject with a
+    credit of the member, for goods on account; None where no credit is needed.
     """
 
     channel: Channel
@@ -50,6 +51,7 @@ class Draft:
     basket: UUID | None = None
     owner: str | None = None
     receipt: str | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
