@@ -324,6 +324,13 @@ async def test_a_stolen_device_stops_no_other_one(stall: Stall, monkeypatch: pyt
     assert (status, problem["code"]) == (409, "too-many-sessions")
 
 
+async def test_an_expired_key_hands_in_what_counts_and_learns_nothing(stall: Stall) -> None:
+    one = till(await stall.enrol())
+    answer = await stall.sync(one, [sell(one)], ended=True)
+    assert (words(answer), answer["active"]) == (["applied"], False)
+    assert (answer["prices"], answer["allotment"]) == ([], [])
+
+
 async def test_a_key_has_one_device(stall: Stall) -> None:
     one = till(await stall.enrol())
     assert (await stall.sync(one, []))["active"] is True
