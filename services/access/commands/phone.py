@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import phonenumbers  # noqa: F401 with the first phone it would be loaded anyway, and take 3 MB more then
+
 from contracts.phone import e164
 from contracts.values import MAIN_TENANT, Bounds
 from services.access.commands.access import Access, guard
