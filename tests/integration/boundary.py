@@ -45,7 +45,7 @@ def changed(body: Any, at: tuple[Any, ...], value: Any) -> Any:
 def bodies(good: Mapping[str, Body]) -> Iterator[tuple[str, str, str]]:
     """Method, path and text of every good body with every value at every place, and with a field too many."""
     for path, body in good.items():
-        method = "PUT" if path.startswith("/v1/catalog/") else "POST"
+        method = "PUT" if path.startswith(("/v1/catalog/", "/v1/members/")) else "POST"
         for at in spots(body):
             for value in VALUES:
                 yield method, path, json.dumps(changed(body, at, value))

@@ -63,13 +63,17 @@ async def test_orders_survives_every_edge(stack: TestStack):
             f"/v1/orders/{placed}:pay": {"payment_id": "p1", "amount_fen": 1200},
             f"/v1/orders/{placed}:cancel": {"reason": "changed my mind"},
             f"/v1/orders/{placed}:collect": {"code": "123456"},
+            "/v1/receipts/simulator/tx-1:assign": {"order_id": str(placed)},
         }
         catalogue = {f"/v1/catalog/{path}": body for path, body in CATALOG.items()}
         ids = {"order": str(placed), "campaign": str(campaign.id), "join": str(uuid4()), "kind": "items", "id": "honey"}
+        ids["member"] = f"member.{uuid4()}"
         document = openapi.document(orders_app.SERVICE)
         await boundary.try_all(orders.call, boundary.bodies(good), 1, COUNT)
         await boundary.try_all(orders.call, boundary.parameters(document, ids), 2, COUNT)
         await boundary.try_all(orders.call, boundary.bodies(catalogue), 7, COUNT)
+        credit = {f"/v1/members/{ids['member']}:credit": {"allowed": True, "limit_fen": 5, "holder": "resident.anna"}}
+        await boundary.try_all(orders.call, boundary.bodies(credit), 9, COUNT)
 
 
 async def test_inventory_survives_every_edge(stack: TestStack):

@@ -100,6 +100,15 @@ async def test_a_member_is_forgotten_with_its_last_person(orders: Orders, caller
     assert await member(orders, again) != await member(orders, first)
 
 
+async def test_a_member_is_forgotten_with_a_withdrawn_pledge(orders: Orders, callers: Callers):
+    campaign = await open_one(orders)
+    joins = f"/campaigns/{campaign.id}/joins"
+    _, join = await callers.call(ANNA, "POST", joins, a_join(7, payment="pending"))
+    assert [row["phone_hash"] is None for row in await members(orders)] == [False]
+    assert (await callers.call(ANNA, "POST", f"{joins}/{join['join_id']}:cancel"))[0] == 200
+    assert [row["phone_hash"] is None for row in await members(orders)] == [True]
+
+
 async def test_a_pledge_keeps_its_member_and_counts_once_with_the_chat(orders: Orders, callers: Callers):
     campaign = await open_one(orders)
     own = a_join(7, payment="pending")
@@ -125,7 +134,7 @@ async def test_a_pledge_keeps_its_member_and_counts_once_with_the_chat(orders: O
 
 @pytest.mark.seeded
 async def test_a_member_that_stays_known_is_noticed(orders: Orders, callers: Callers, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("services.orders.repository.postgres_order._FORGET", "select $1::uuid")
+    monkeypatch.setattr("services.orders.repository.statements.FORGET", "select $1::uuid[], $2::boolean")
     with pytest.raises(AssertionError):
         await test_a_member_is_forgotten_with_its_last_person(orders, callers)
 

@@ -122,6 +122,7 @@ class PostgresCampaigns(CampaignStore):
         ended = [join.terms.order for join in joins if join.state is not JoinState.PLEDGED]
         if ended:
             await self._conn.execute("delete from campaign_person where order_id = any($1::uuid[])", ended)
+            await self._conn.execute(statements.FORGET, ended, True)
 
     async def join_recipients(self, orders: Collection[UUID]) -> dict[UUID, Recipient]:
         found = await self._conn.fetch("select * from campaign_person where order_id = any($1::uuid[])", list(orders))

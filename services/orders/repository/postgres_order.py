@@ -29,13 +29,6 @@ returning n
 """
 
 
-_FORGET = """
-update member set phone_hash = null where member_id = (select member_id from orders where order_id = $1)
-and not exists (select from orders o join recipient using (order_id) where o.member_id = member.member_id)
-and not exists (select from campaign_join j join campaign_person using (order_id) where j.member_id = member.member_id)
-"""
-
-
 class PostgresOrders(OrderStore):
     """The tables of orders."""
 
@@ -153,7 +146,7 @@ class PostgresOrders(OrderStore):
         await conn.execute("delete from order_note where order_id = $1", order)
         await conn.execute("update orders set code = '' where order_id = $1 and code <> ''", order)
         await conn.execute("update campaign_join set code = '' where order_id = $1 and code <> ''", order)
-        await conn.execute(_FORGET, order)
+        await conn.execute(statements.FORGET, [order], False)
         row = await conn.fetchrow("select order_id, erased_at, erased_by, why from erased where order_id = $1", order)
         assert row is not None  # written above, or before
         return dict(row)

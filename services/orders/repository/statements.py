@@ -87,6 +87,14 @@ with sought as (
 select "order", member_id from sought join member using (tenant, community, phone_hash)
 union all select "order", member_id from sought join made using (tenant, community, phone_hash)
 """
+FORGET = """
+update member set phone_hash = null where member_id in (
+  select member_id from orders where order_id = any($1::uuid[])
+  union select member_id from campaign_join where order_id = any($1::uuid[]))
+and not ($2 and credit)
+and not exists (select from orders o join recipient using (order_id) where o.member_id = member.member_id)
+and not exists (select from campaign_join j join campaign_person using (order_id) where j.member_id = member.member_id)
+"""
 RECEIPT = """
 insert into receipt (provider, transaction_id, order_id, amount_fen, currency, paid_at, received_at, state, reason,
   pays)

@@ -151,7 +151,9 @@ class CampaignStore(Protocol):
         """Insert new joins, and for each (by its id) the digits of the caller's phone number and the recipient."""
 
     async def save_joins(self, joins: Collection[Join]) -> None:
-        """Write the state of these joins, and delete the recipients of those that have ended."""
+        """Write the state of these joins, and delete the recipients of those that have ended. A member without a credit
+        is forgotten where that was its last person.
+        """
 
     async def join_recipients(self, orders: Collection[UUID]) -> dict[UUID, Recipient]:
         """Read the recipients of joins by the ids of the orders that they may become."""

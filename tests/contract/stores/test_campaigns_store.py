@@ -16,7 +16,7 @@ from contracts.events.campaign import CampaignGood, Measure, Rule, Threshold
 from contracts.values import Unit
 from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally, Terms
 from services.orders.domain.campaign.join import Join, JoinState
-from services.orders.domain.member import Sought
+from services.orders.domain.member import Credit, Sought
 from services.orders.domain.order.order import OrderState
 from services.orders.domain.order.recipient import Recipient
 from services.orders.repository.rows import Cause, step_row
@@ -152,6 +152,22 @@ async def test_a_person_is_also_known_by_the_member(db: StoreDatabase):
     await given(db, replace(first, terms=replace(first.terms, member=anna)), join(2))
     known, unknown = (UUID(int=1), f"{PHONE}{hash.hex()}"), (UUID(int=1), f"{PHONE}{'00' * 32}")
     assert await db.reader.find_members([known, unknown]) == {known: 1}
+
+
+@pytest.mark.parametrize("has_credit", [False, True])
+async def test_a_member_is_forgotten_with_its_last_join_unless_it_has_a_credit(db: StoreDatabase, has_credit: bool):
+    anna, hash, community = UUID(int=77), b"a" * 32, join(1).terms.community
+    sought = Sought(UUID(int=99), "main", community, hash, anna, makes=True)
+    joins = [replace(one, terms=replace(one.terms, member=anna)) for one in (join(1), join(2))]
+    async with db.transaction() as store:
+        await store.find_or_make_members([sought])
+        await store.save_credit(anna, Credit(has_credit, 500, "resident.anna"))
+    await given(db, *joins)
+    for one, known in zip(joins, (True, has_credit), strict=True):
+        async with db.transaction() as store:
+            await store.save_joins([replace(one, state=JoinState.WITHDRAWN)])
+            found = await store.find_or_make_members([replace(sought, makes=False)])
+        assert (found == {UUID(int=99): anna}) is known
 
 
 async def test_a_join_is_inserted_once(db: StoreDatabase):

@@ -34,6 +34,17 @@ def check(condition: bool, what: str) -> None:
         raise asyncpg.CheckViolationError(what)
 
 
+def forget(conn: Transaction, member: UUID) -> None:
+    """Forget a member without an order or join that has a person."""
+    orders: Any = conn.rows("recipient")
+    joins: Any = conn.rows("campaign_join").values()
+    has_order = any(conn.get("orders", id)[0].terms.member == member for (id,) in orders)
+    pledged = [join.terms.order for join, _ in joins if join.terms.member == member]
+    if not has_order and not any(conn.get("campaign_person", id) for id in pledged):
+        for key in [key for key, id in conn.rows("member").items() if id == member]:
+            conn.delete("member", key)
+
+
 class MemoryCampaigns(CampaignStore):
     """The tables of campaigns and joins; a campaign and a join are stored with the digest of their request."""
 
@@ -144,6 +155,9 @@ class MemoryCampaigns(CampaignStore):
             self._conn.put("campaign_join", join.id, (join, self._conn.get("campaign_join", join.id)[1]))
             if join.state is not JoinState.PLEDGED:
                 self._conn.delete("campaign_person", join.terms.order)
+        for member in {join.terms.member for join in joins if join.state is not JoinState.PLEDGED} - {None}:
+            if not self._conn.get("member_row", member).credit.allowed:
+                forget(self._conn, member)
 
     async def join_recipients(self, orders: Collection[UUID]) -> dict[UUID, Recipient]:
         await self._conn.statement()

@@ -31,7 +31,7 @@ from services.orders.repository.store import (
     Store,
 )
 from tests.simulation.memory import Transaction
-from tests.simulation.stores.campaigns import MemoryCampaigns, check, in_utc
+from tests.simulation.stores.campaigns import MemoryCampaigns, check, forget, in_utc
 
 HOUR = timedelta(hours=1)
 
@@ -155,16 +155,8 @@ class _Orders(OrderStore):
             if join.terms.order == order:
                 conn.put("campaign_join", id, (replace(join, terms=replace(join.terms, code="")), digest))
         if row and row[0].terms.member:
-            self._forget(row[0].terms.member)
+            forget(conn, row[0].terms.member)
         return record  # type: ignore[no-any-return]
-
-    def _forget(self, member: UUID) -> None:
-        conn = self._conn
-        orders = {id for (id,) in conn.rows("recipient") if conn.get("orders", id)[0].terms.member == member}  # type: ignore[misc]
-        joins = {join.terms.order for join, _ in conn.rows("campaign_join").values() if join.terms.member == member}
-        if not orders and not any(conn.get("campaign_person", id) for id in joins):
-            for key in [key for key, id in conn.rows("member").items() if id == member]:
-                conn.delete("member", key)
 
 
 class _Payments(PaymentStore):
