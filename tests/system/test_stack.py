@@ -19,7 +19,7 @@ import psutil
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from contracts.topics import TOPICS
+from contracts.topics import DEPLOYED, TOPICS
 from deploy.local.data.options import Options
 from deploy.local.errors import StackError
 from deploy.local.processes.child import wait_until
@@ -91,7 +91,7 @@ async def test_the_file_says_where_everything_is(running: Stack) -> None:
     assert set(found["tokens"]) == {"operator", "terminal", "courier", "leader", "buyer"}
     assert set(pids(found)) == NAMES | {"orders.worker.1"}
     assert all(psutil.pid_exists(pid) for pid in pids(found).values())
-    for service in SERVICES:
+    for service in DEPLOYED:
         conn = await asyncpg.connect(found["postgres"][service])
         assert await conn.fetchval("select current_user || '/' || current_database()") == f"{service}/{service}"
         assert await conn.fetchval("select rolsuper from pg_roles where rolname = current_user") is False
@@ -107,9 +107,9 @@ def test_one_door_for_this_machine_and_one_with_tls_for_the_network(running: Sta
     assert hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).digest().hex(":").upper() == lan["fingerprint"]
     trusting = ssl.create_default_context(cadata=pem)
     for url in (found["door"], lan["url"]):
-        for service in SERVICES:
+        for service in DEPLOYED:
             with urllib.request.urlopen(f"{url}/api/{service}/v1/x", timeout=10, context=trusting) as answer:
-                assert json.load(answer)["HALFDAY_INSTANCE"] == f"{service}.api.0"
+                assert json.load(answer)["HALFDAY_INSTANCE"].startswith(f"{service}.")
             with pytest.raises(urllib.error.HTTPError, match="404"):
                 urllib.request.urlopen(f"{url}/api/{service}/metrics", timeout=10, context=trusting)
     with pytest.raises(OSError, match="refused"):
@@ -209,7 +209,7 @@ def test_up_status_logs_and_down_with_the_real_services(tmp_path: Path) -> None:
         assert not [token for token in kept["tokens"].values() if token in up.stdout]
         assert kept["kafka"]["security"]["password"] not in up.stdout
         assert halfday("status", "--data", data).returncode == 0
-        for service in SERVICES:
+        for service in DEPLOYED:
             with pytest.raises(urllib.error.HTTPError, match="401"):  # of the service: the request had no token
                 urllib.request.urlopen(f"{kept['door']}/api/{service}/v1/parked", timeout=10)
         assert "already runs" in halfday("up", "--data", data).stderr
