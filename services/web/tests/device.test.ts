@@ -121,6 +121,27 @@ test("a token that is no longer accepted is renewed once; a revoked device is to
   await expect(revoked.send("/api/orders/v1/x")).rejects.toThrow(Refused);
 });
 
+test("a device whose key has ended may only hand in its records, and works again after a new enrolment", async () => {
+  const server = new Server();
+  const { fetch } = server;
+  let ended = true;
+  const asked: unknown[] = [];
+  const strict = async (url: string, init: RequestInit) => {
+    if (!url.endsWith("/v1/token")) return fetch(url, init);
+    const { scope } = JSON.parse(String(init.body));
+    asked.push(scope);
+    return ended && scope !== "record:hand-in" ? Response.json({}, { status: 401 }) : fetch(url, init);
+  };
+  const credential = new Credential(ORIGIN, "terminal.stall-1", key, new Clock(), strict);
+  expect((await credential.send("/api/orders/v1/x")).status).toBe(200);
+  expect(credential.ended).toBe(true);
+  expect(asked).toEqual([undefined, undefined, "record:hand-in"]);
+  ended = false;
+  server.ended.add("token-1");
+  await credential.send("/api/orders/v1/x");
+  expect(credential.ended).toBe(false);
+});
+
 test("the server's time is the median of five quick answers, and a jump of the device's clock begins anew", () => {
   let wall = 1_000_000;
   let steady = 0;

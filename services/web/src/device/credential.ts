@@ -5,6 +5,7 @@ import { randomId } from "../journal/random";
 import type { Clock } from "./clock";
 import type { DeviceKey } from "./key";
 
+const HAND_IN = "record:hand-in";
 const GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const ASSERTION_S = 50;
 const RENEWED_MS = 60_000;
@@ -44,6 +45,8 @@ export async function enrol(origin: string, key: DeviceKey, typed: string, fetch
 
 /** The access tokens of a device, and requests with them. */
 export class Credential {
+  /** The key has ended: another device replaced this one, or it was revoked. Its records may still be handed in. */
+  ended = false;
   private token = "";
   private renew = Number.NEGATIVE_INFINITY;
   private renewing: Promise<void> | undefined;
@@ -103,12 +106,15 @@ export class Credential {
     this.observe(answer, sent);
     // The first answer shows the server's time; with a clock that is wrong, the first assertion was out of date.
     if (answer.status === 401) answer = await this.assert();
+    const ended = answer.status === 401;
+    if (ended) answer = await this.assert(HAND_IN);
     const body = await bodyOf<{ access_token: string; expires_in: number }>(answer);
+    this.ended = ended;
     this.token = body.access_token;
     this.renew = sent + body.expires_in * 1000 - RENEWED_MS;
   }
 
-  private async assert(): Promise<Response> {
+  private async assert(scope?: string): Promise<Response> {
     const assertion = await this.key.jwt(
       { kid: this.key.thumbprint },
       {
@@ -119,7 +125,11 @@ export class Credential {
         exp: this.seconds() + ASSERTION_S,
       },
     );
-    return post(this.fetch, `${this.origin}/api/access/v1/token`, { grant_type: GRANT, assertion });
+    return post(this.fetch, `${this.origin}/api/access/v1/token`, {
+      grant_type: GRANT,
+      assertion,
+      ...(scope && { scope }),
+    });
   }
 
   private seconds(): number {
