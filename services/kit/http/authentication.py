@@ -78,7 +78,7 @@ class Authentication:
             principal = self._tokens.verify(token)
         except InvalidToken as reason:
             raise _invalid(str(reason)) from None
-        if principal.tenant != MAIN_TENANT:  # no row names a tenant yet, so there is one only
+        if principal.tenant != MAIN_TENANT:  # no query asks for a row's tenant yet, so there is one only
             raise _invalid("The token is of another tenant than this installation")
         if principal.key is None and scheme == "dpop":
             raise _invalid("The token is bound to no key: send it as a bearer token")

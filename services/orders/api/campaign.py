@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 @router.post("", status_code=201, response_model=views.CampaignView)
 async def open_(body: s.NewCampaign, app: Orders, caller: Leader, key: IdempotencyKey = None) -> Response:
     """Open a group-buy until its cutoff; the caller leads it. The same request again gets the same answer."""
-    command = body.command(key, caller.owner)
+    command = body.command(key, caller)
     if not sees_campaign(caller, command.id, body.community):
         # As for a community that does not exist: the answer says nothing of those outside of the bounds.
         raise problems.unprocessable("/community", f"community {body.community} is not known")

@@ -137,6 +137,8 @@ def _acts_in(caller: Principal, terms: CampaignTerms, scope: Scope) -> bool:
     """Return True for the leader of a group-buy, and for staff with the scope."""
     if caller.kind == LOCAL_KIND:
         return True
+    if terms.tenant != caller.tenant:
+        return False
     leads = terms.leader is not None and terms.leader == caller.subject
     return (leads or caller.may(scope)) and sees_campaign(caller, terms.campaign, terms.community)
 
@@ -147,7 +149,9 @@ def _leads(caller: Principal, terms: Terms) -> bool:
 
 
 def _in_bounds(caller: Principal, terms: Terms) -> bool:
-    """Return True if an order or join is of the caller's communities, and of its group-buys if it is of any."""
+    """Return True if an order or join is of the caller's tenant and communities, and of its group-buys if of any."""
+    if terms.tenant != caller.tenant:
+        return False
     if terms.campaign is not None:
         return sees_campaign(caller, terms.campaign, terms.community)
     return caller.bounds.permit("communities", terms.community)

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from contracts.events.campaign import CampaignGood, Rule, Threshold
 from contracts.events.dispatch import Quote
 from contracts.events.orders import OrderLine
-from contracts.values import Channel, Fulfilment, Payment, Unit
+from contracts.values import MAIN_TENANT, Channel, Fulfilment, Payment, Unit
 from services.kit.http.idempotency import capped
 from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally
 from services.orders.domain.campaign.campaign import Terms as CampaignTerms
@@ -139,6 +139,7 @@ def _terms_of(row: asyncpg.Record, lines: tuple[OrderLine, ...]) -> Terms:
     values["channel"], values["payment"] = Channel(row["channel"]), Payment(row["payment"])
     values["fulfilment"] = Fulfilment(row["fulfilment"])
     values["quote"] = Quote.model_validate_json(row["quote"]) if row["quote"] else None
+    values["tenant"] = row["tenant"] or MAIN_TENANT
     return Terms(lines=lines, **values)
 
 
@@ -199,6 +200,7 @@ def campaign_of(row: asyncpg.Record) -> Campaign:
     """Return the campaign in a row."""
     values = {field: row[column] for field, column in _CAMPAIGN_TERMS.items()}
     values["goods"] = _GOODS.validate_json(row["goods"])
+    values["tenant"] = row["tenant"] or MAIN_TENANT
     values["threshold"], values["shortfall"] = Threshold.model_validate_json(row["threshold"]), Rule(row["shortfall"])
     return Campaign(
         CampaignTerms(**values),

@@ -36,14 +36,14 @@ async def db(open_database: OpenDatabase) -> StoreDatabase:
 
 def campaign(n: int, closes_at: Any = CLOSES) -> Campaign:
     threshold, places = Threshold(of=Measure.PEOPLE, at_least=2), ("sat", "qifeng", "sat@square")
-    until, leads = (closes_at, CLOSES, NOW), ("leader.li", b"\0key") if n == 1 else (None, None)
+    until, leads = (closes_at, CLOSES, NOW), ("leader.li", b"\0key", "west") if n == 1 else (None, None)
     return Campaign(Terms(UUID(int=n), *places, *until, (HONEY,), threshold, Rule.FIRST_COME, *leads))
 
 
 def join(n: int, of: int = 1, member: int | None = None) -> Join:
     """Return the n-th join of a campaign; its id and that of its order follow from both numbers."""
     ids = {"order": UUID(int=1000 * of + n), "campaign": UUID(int=of), "join": UUID(int=100 * of + n)}
-    terms = replace(an_order().terms, **ids, owner=f"resident.{n}", leader="leader.li")
+    terms = replace(an_order().terms, **ids, owner=f"resident.{n}", leader="leader.li", tenant="west")
     return Join(UUID(int=100 * of + n), UUID(int=of), n, member or n, terms)
 
 

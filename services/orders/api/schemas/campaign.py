@@ -50,8 +50,11 @@ class NewCampaign(Body):
         _no_duplicates(self.goods)
         return self
 
-    def command(self, key: str | None, leader: str | None) -> OpenCampaign:
-        """Return the leader's command under the id of the body, or else of the Idempotency-Key. Raises `UnusableId`."""
+    def command(self, key: str | None, caller: Principal) -> OpenCampaign:
+        """Return the command of the caller, who will lead the campaign, under the id of the body, or else of the
+        Idempotency-Key. Raises `UnusableId`.
+        """
+        leader = caller.owner
         opening = Opening(
             market_day=self.market_day,
             community=self.community,
@@ -60,6 +63,7 @@ class NewCampaign(Body):
             threshold=Threshold(of=Measure(self.threshold.of), at_least=self.threshold.at_least),
             shortfall=Rule(self.shortfall),
             leader=leader,
+            tenant=caller.tenant,
         )
         digest = content_hash(_owned(self.model_dump(exclude={"campaign_id"}), leader))
         return OpenCampaign(id_of_request(key, self.campaign_id, leader), opening, digest, self.model_dump())

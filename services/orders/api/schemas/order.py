@@ -114,6 +114,7 @@ class NewOrder(Body):
             quote=how.quote if isinstance(how, DeliveryIn) else None,
             basket=self.basket_id,
             owner=owner,
+            tenant=caller.tenant,
             receipt=self.receipt.payment if self.receipt else None,
             account=account_of(caller, Payment(self.payment)),
         )

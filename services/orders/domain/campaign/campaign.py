@@ -18,7 +18,7 @@ from contracts.envelope import Event
 from contracts.events import campaign as c
 from contracts.events import inventory as i
 from contracts.events.orders import GoodsLine
-from contracts.values import reservation_of
+from contracts.values import MAIN_TENANT, reservation_of
 from services.orders.domain.campaign import verdict as judging
 from services.orders.domain.campaign.join import Join, JoinState, end_join, ordered
 from services.orders.domain.order.order import Order, OrderDeadline
@@ -56,6 +56,7 @@ class Terms:
     shortfall: c.Rule
     leader: str | None = None
     chat_key: bytes | None = field(default=None, repr=False)
+    tenant: str = MAIN_TENANT
 
     @property
     def reservation(self) -> UUID:

@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts.events.campaign import CampaignGood, Measure, Rule, Threshold
-from contracts.values import Channel, Fulfilment, Payment, Unit
+from contracts.values import MAIN_TENANT, Channel, Fulfilment, Payment, Unit
 from services.orders.domain.campaign.campaign import Campaign, CampaignState, Tally, Terms
 from services.orders.domain.campaign.join import Join
 from services.orders.domain.catalog import Catalog
@@ -27,6 +27,7 @@ class Opening:
     threshold: Threshold
     shortfall: Rule
     leader: str | None = None
+    tenant: str = MAIN_TENANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def open_campaign(id: UUID, requested: Opening, chat_key: bytes, catalog: Catalo
             threshold=requested.threshold,
             shortfall=requested.shortfall,
             leader=requested.leader,
+            tenant=requested.tenant,
             chat_key=chat_key,
         )
     )
@@ -150,6 +152,7 @@ def pledge(
         payment=requested.payment,
         point=requested.point,
         owner=requested.owner,
+        tenant=terms.tenant,
         receipt=requested.receipt,
     )
     order = price_order(requested.order, requested.code, draft, catalog, now, hold_ttl_s)

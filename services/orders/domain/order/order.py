@@ -11,7 +11,7 @@ from uuid import UUID
 from contracts.envelope import Event
 from contracts.events.dispatch import Quote
 from contracts.events.orders import GoodsLine, OrderLine
-from contracts.values import CancelReason, Channel, Fulfilment, Payment, job_of, reservation_of
+from contracts.values import MAIN_TENANT, CancelReason, Channel, Fulfilment, Payment, job_of, reservation_of
 
 
 class OrderState(StrEnum):
@@ -58,7 +58,7 @@ class Terms:
     `join`: the group-buy, and the pledge in it, that became this order; `leader` is the subject that leads it. `owner`:
     the subject that placed the order; None where a local token did, or where a leader pledged for a member of a chat.
     `receipt`: the payment, `PROVIDER:TRANSACTION`, of one that was paid before. `member`: the person that
-    it is for.
+    it is for. `tenant`: that of the caller who placed it.
     """
 
     order: UUID
@@ -83,6 +83,7 @@ class Terms:
     leader: str | None = None
     receipt: str | None = None
     member: UUID | None = None
+    tenant: str = MAIN_TENANT
 
     @property
     def total_fen(self) -> int:

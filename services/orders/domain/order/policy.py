@@ -10,7 +10,7 @@ from uuid import UUID
 from contracts.events.catalog import MarketDayPut
 from contracts.events.dispatch import Quote
 from contracts.events.orders import OrderLine
-from contracts.values import Channel, Fulfilment, Payment, Unit
+from contracts.values import MAIN_TENANT, Channel, Fulfilment, Payment, Unit
 from services.orders.domain.catalog import Catalog
 from services.orders.domain.order.order import Money, Order, Terms
 from services.orders.domain.order.pricing import amount_fen, price_at
@@ -50,6 +50,7 @@ class Draft:
     quote: Quote | None = None
     basket: UUID | None = None
     owner: str | None = None
+    tenant: str = MAIN_TENANT
     receipt: str | None = None
     account: str | None = None
 
@@ -98,6 +99,7 @@ def price_order(
         basket=draft.basket,
         hold_ttl_s=hold_ttl_s,
         owner=draft.owner,
+        tenant=draft.tenant,
         receipt=draft.receipt,
     )
     money = (Money(terms.receipt or PREPAID, terms.total_fen),) if draft.payment is Payment.PREPAID else ()
