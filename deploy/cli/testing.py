@@ -30,7 +30,7 @@ CHECKS = {
 WITHOUT_STACK = {"tests without a stack": ["-m", "pytest", "-m", "not stack and not long"]}
 FAST = {
     "unit tests": ["-m", "pytest", "-m", "not stack and not long and not slow", "tests/unit"],
-    "property and contract tests": [
+    "property, contract and security tests": [
         "-m",
         "pytest",
         "-m",

@@ -35,7 +35,7 @@ def test_the_fast_selection_is_every_kind_of_test_that_needs_no_stack(root: Path
         tests = json.loads(found.read_text())
         assert [id for id, marks, starts in tests if starts or {"stack", "long", "slow"} & {*marks}] == []
         folders |= {id.split("/")[1] for id, _, _ in tests}
-    assert folders == {"unit", "property", "contract"}
+    assert folders == {"unit", "property", "contract", "security"}
 
 
 def test_the_fast_run_has_lints_and_types() -> None:
