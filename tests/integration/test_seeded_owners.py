@@ -73,8 +73,9 @@ async def test_a_missing_rule_is_noticed(
 
 async def test_a_member_who_may_promise_anything_is_noticed(orders: Orders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schemas, "check_payment", anyone)
+    callers = Callers(SERVICE, orders.context)
     with pytest.raises(AssertionError):
-        await owners.test_a_member_does_not_say_that_a_join_is_paid(orders, Callers(SERVICE, orders.context), "prepaid")
+        await owners.test_a_member_does_not_say_that_a_join_is_paid(orders, callers, "prepaid", 422)
 
 
 @pytest.mark.parametrize(
