@@ -110,8 +110,8 @@ def test_each_process_is_told_what_its_settings_know_and_its_own_secrets_only(co
         secrets = {key for value in told.values() for key in VARIABLE.findall(value)} - OPTIONAL
         own = {f"KAFKA_{service.upper()}", f"DATABASE_{service.upper()}"}
         own_keys = {"CAPABILITY_KEY", "MEMBER_KEY"}
-        more = {"orders": own_keys, "dispatch": {"QUOTE_KEY"}, ACCESS: {"ACCESS_PEPPER", "ACCESS_KEY"}}
-        assert secrets == own | more.get(service, set())
+        more = {"orders-api": own_keys, "dispatch": {"QUOTE_KEY"}, ACCESS: {"ACCESS_PEPPER", "ACCESS_KEY"}}
+        assert secrets == own | more.get(name, more.get(service, set()))
 
 
 def test_the_broker_and_the_database_are_set_up_as_the_embedded_ones(compose: Any) -> None:

@@ -94,9 +94,9 @@ class NewOrder(Body):
         """
         owner = self._owner(caller)
         if not may_order_on(caller, Channel(self.channel)):
-            raise problems.unprocessable("/channel", f"orders on channel {self.channel} come from others: send app")
+            raise problems.unprocessable("/channel", f"you can't order on channel {self.channel}: send app")
         if not caller.bounds.permit("communities", self.community):
-            raise problems.unprocessable("/community", f"community {self.community} is none of yours")
+            raise problems.unprocessable("/community", f"you can't order for community {self.community}")
         check_payment(caller, Payment(self.payment), self.receipt)
         content = self.model_dump(exclude={"owner_digest"})
         id = content.pop("order_id")
